@@ -1,0 +1,152 @@
+"""Every check of this repository and the demo. `nox -l` lists what it can do; a bare `nox` runs what CI runs."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+# virtualenv, not uv: only pip sees the CPU build of torch that constraints.txt asks for.
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = True
+
+ROOT = Path(__file__).parent
+DIST = ROOT / "dist"
+PACKAGES = ["metrics", "data", "model", "cli"]
+# What each package's own tests may use: its declared dependencies, its extras, and the siblings it declares.
+TESTED = {
+    "metrics": ["-e", "packages/lamm-cli", "-e", "packages/lamm-metrics[gpt,coco,cli]"],
+    "data": ["-e", "packages/lamm-cli", "-e", "packages/lamm-data[cli,dedup,fast]"],
+    "model": ["-e", "packages/lamm-cli", "-e", "packages/lamm-data", "-e", "packages/lamm-model[cli,demo]"],
+    "cli": ["-e", "packages/lamm-cli"],
+}
+FORBIDDEN = {  # what a light install must not pull in
+    "metrics": {"torch", "transformers", "openai", "pillow", "click"},
+    "data": {"torch", "transformers"},
+    "model": set(),
+    "cli": {"torch", "transformers", "openai", "numpy", "nltk"},
+}
+GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
+
+
+def _install(session: nox.Session, *arguments: str) -> None:
+    session.env["PIP_CONSTRAINT"] = str(ROOT / "constraints.txt")
+    session.env.setdefault("HF_HUB_OFFLINE", "1")
+    session.env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    session.install("-q", *arguments)
+
+
+def _install_all(session: nox.Session, *groups: str) -> None:
+    tools = [requirement for group in groups for requirement in GROUPS[group]]
+    editable = ["packages/lamm-cli", "packages/lamm-metrics[gpt,coco]", "packages/lamm-data[dedup,fast]"]
+    members = [part for member in [*editable, "packages/lamm-model[demo]"] for part in ("-e", member)]
+    _install(session, *members, *tools)
+
+
+@nox.session
+@nox.parametrize("package", PACKAGES)
+def tests(session: nox.Session, package: str) -> None:
+    """Test one package with only what it declares installed (-- passes arguments to pytest)."""
+    groups = ["test", "peers-metrics"] if package == "metrics" else ["test"]
+    _install(session, *TESTED[package], *(requirement for group in groups for requirement in GROUPS[group]))
+    session.run("pytest", f"packages/lamm-{package}/tests", "-m", "not gpu", "-q", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting with ruff."""
+    _install(session, *GROUPS["lint"])
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of every package with mypy, strictly."""
+    _install_all(session, "types")
+    for package in PACKAGES:
+        session.run("mypy", f"packages/lamm-{package}/src")
+
+
+@nox.session
+def packaging(session: nox.Session) -> None:
+    """Check versions, ranges, licences, import direction, ceilings, start-up and documents."""
+    _install_all(session, "test")
+    session.run("pytest", "tests", "--ignore=tests/integration", "-q", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build every package into dist/ and check the archives."""
+    _install(session, *GROUPS["build"])
+    shutil.rmtree(DIST, ignore_errors=True)  # hatch's own --clean would keep the last package only
+    session.run("hatch", "build", "--all", env={"PIP_CONSTRAINT": ""})
+    session.run("twine", "check", "--strict", *[str(path) for path in sorted(DIST.iterdir())])
+
+
+@nox.session(requires=["build"])
+@nox.parametrize("package", PACKAGES)
+def wheels(session: nox.Session, package: str) -> None:
+    """Install one built wheel alone, see what came along, and run what it offers."""
+    _install(session, "--find-links", str(DIST), f"lamm-{package}")
+    listing = session.run("python", "-m", "pip", "list", "--format=freeze", silent=True) or ""
+    installed = {line.split("==")[0].lower() for line in str(listing).splitlines()}
+    if unwanted := installed & FORBIDDEN[package]:
+        session.error(f"lamm-{package} must not pull in {', '.join(sorted(unwanted))}")
+    session.run(
+        "python", "-c", f"import lamm_{package}, importlib.resources as r; r.files('lamm_{package}') / 'py.typed'"
+    )
+    session.run("python", "-m", "pip", "check")
+    if package != "cli":
+        _install(session, "--find-links", str(DIST), f"lamm-{package}[cli]")
+        session.run("lamm", package, "--help", silent=True)
+    session.run("lamm", "--version")
+
+
+@nox.session(requires=["build"])
+def integration(session: nox.Session) -> None:
+    """Run the pipeline from built wheels: sample, generate, convert, finetune, predict, score, kill and resume."""
+    wheels_here = [str(path) for path in sorted(DIST.glob("*.whl"))]
+    _install(session, "--find-links", str(DIST), "--force-reinstall", "--no-deps", *wheels_here)
+    _install(session, "--find-links", str(DIST), "lamm-cli[all]", *GROUPS["test"])
+    session.run("pytest", "tests/integration", "-q", *session.posargs)
+
+
+@nox.session(default=False)
+def demo(session: nox.Session) -> None:
+    """Run the whole of LAMM on this machine (about 20 minutes on two cores); -- passes options to `lamm demo`."""
+    _install_all(session)
+    session.run("lamm", "demo", *session.posargs)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Run the speed measurements beside their peers and write benchmarks/results (-- names scripts to run)."""
+    _install_all(session, "bench")
+    scripts = session.posargs or [str(path) for path in sorted((ROOT / "benchmarks").glob("*/*.py"))]
+    for script in scripts:
+        session.run("python", script)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site; every warning is an error."""
+    _install(session, *GROUPS["docs"])
+    session.run("mkdocs", "build", "--strict", "--quiet")
+
+
+@nox.session(default=False)
+def gpu(session: nox.Session) -> None:
+    """Run the tests marked gpu on a machine with a CUDA device."""
+    session.env["PIP_CONSTRAINT"] = os.devnull  # the CUDA build of torch is wanted here
+    session.install(
+        "-q", "-e", "packages/lamm-cli", "-e", "packages/lamm-data", "-e", "packages/lamm-model", *GROUPS["test"]
+    )
+    session.run("pytest", "packages", "-m", "gpu", *session.posargs)
+
+
+if __name__ == "__main__":
+    sys.exit(nox.main())

@@ -1,0 +1,1 @@
+"""The lamm command: data, model, metrics, benchmark and demo."""

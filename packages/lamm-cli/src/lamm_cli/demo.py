@@ -1,0 +1,8 @@
+"""PLACEHOLDER."""
+
+import click
+
+
+@click.command()
+def demo() -> None:
+    """Run the whole of LAMM on this machine."""

@@ -1,0 +1,67 @@
+"""Turn errors into one line a user can act on.
+
+The LAMM packages raise errors that carry an ``exit_code``; the operating system raises ``OSError``. Both are the
+user's to mend and are shown as one sentence. Anything else is a bug of ours and keeps its traceback.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import click
+
+
+def show_traceback() -> bool:
+    """Return whether the user asked for tracebacks with ``LAMM_DEBUG=1``."""
+    return os.environ.get("LAMM_DEBUG", "") not in ("", "0")
+
+
+def describe(error: BaseException) -> str:
+    """Return the one line that stands for an error.
+
+    Args:
+        error: A LAMM error or an ``OSError``.
+
+    Returns:
+        The message with line breaks folded, the file named first for errors of the operating system.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        named = f"{error.filename}: " if error.filename else ""
+        return f"{named}{error.strerror}."
+    # A list of faults keeps its lines: each line is one fault with its own place.
+    return str(error).strip() or type(error).__name__
+
+
+def exit_code_of(error: BaseException) -> int | None:
+    """Return the status to end with, or None when the error is a bug and must keep its traceback."""
+    code = getattr(error, "exit_code", None)
+    if isinstance(code, int):
+        return code
+    return 1 if isinstance(error, OSError) else None
+
+
+def end_with(message: str, code: int) -> NoReturn:
+    """Print one error line on stderr and end the process with ``code``."""
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(code)
+
+
+def run_guarded(command: Callable[[], object]) -> None:
+    """Run a command line, turning expected errors into one line and an exit status.
+
+    Exit status: 0 done, 1 failed, 2 misuse, 130 interrupted. A closed output pipe ends quietly.
+    """
+    try:
+        command()
+    except BrokenPipeError:
+        # The reader (head, less) has gone: keep the interpreter's own flush at exit quiet too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        end_with("interrupted. Run the same command again to go on.", 130)
+    except Exception as error:
+        code = exit_code_of(error)
+        if code is None or show_traceback():
+            raise
+        end_with(describe(error), code)

@@ -1,0 +1,1 @@
+"""Turn vision annotations into instruction data and benchmark sets."""

@@ -1,0 +1,190 @@
+"""Plain annotation values: what every source reader yields and every converter takes.
+
+Frames: 2D boxes and points are pixels of the stored image, origin at the top-left corner, x right, y down, zero-based
+and continuous (a box covering the whole image is `(0, 0, width, height)`). 3D boxes are metres, z up, centre and full size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A labelled 2D box.
+
+    Attributes:
+        label: Class name.
+        xyxy: `(x1, y1, x2, y2)` pixels.
+        id: Annotation id inside the source file.
+        crowd: The region stands for many objects (COCO `iscrowd`).
+        difficult: Marked hard to recognise (VOC).
+        attributes: Adjectives (Visual Genome).
+        count: How many items the box holds (Locount); 1 elsewhere.
+    """
+
+    label: str
+    xyxy: tuple[float, float, float, float]
+    id: str = ""
+    crowd: bool = False
+    difficult: bool = False
+    attributes: tuple[str, ...] = ()
+    count: int = 1
+
+    def normalised(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Return the box as fractions of image width and height, clipped to 0..1."""
+        x1, y1, x2, y2 = self.xyxy
+        scaled = (x1 / width, y1 / height, x2 / width, y2 / height)
+        return tuple(min(max(value, 0.0), 1.0) for value in scaled)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class Box3D:
+    """A labelled 3D box.
+
+    Attributes:
+        label: Class name.
+        centre: `(x, y, z)` metres.
+        size: Full extents along the box's own axes, metres.
+        yaw: Rotation about z, radians, counter-clockwise seen from above.
+        axes: Three unit vectors (rows) of an arbitrarily oriented box; empty when yaw says it all.
+        id: Object id inside the scene.
+        attributes: Adjectives (3DSSG).
+    """
+
+    label: str
+    centre: tuple[float, float, float]
+    size: tuple[float, float, float]
+    yaw: float = 0.0
+    axes: tuple[tuple[float, float, float], ...] = ()
+    id: str = ""
+    attributes: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> list[float]:
+        """`[cx, cy, cz, dx, dy, dz]`, with yaw appended when the box is turned."""
+        return [*self.centre, *self.size] + ([self.yaw] if self.yaw else [])
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A subject-predicate-object triple of a scene graph, by object ids and names."""
+
+    subject: str
+    predicate: str
+    object: str
+    subject_id: str = ""
+    object_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Keypoints:
+    """One person's joints.
+
+    Attributes:
+        names: Joint names.
+        points: `(x, y, v)` pixels; v is 0 not labelled, 1 labelled but hidden, 2 visible.
+        id: Annotation id inside the source file.
+    """
+
+    names: tuple[str, ...]
+    points: tuple[tuple[float, float, int], ...]
+    id: str = ""
+
+    def labelled(self) -> dict[str, Point]:
+        """Return the joints that have a position, by name."""
+        return {name: (x, y) for name, (x, y, v) in zip(self.names, self.points, strict=True) if v > 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question with its answers, or with options and the index of the right one.
+
+    Attributes:
+        text: The question.
+        answers: Accepted answers; the first is the one to teach.
+        choices: Options of a multiple choice; empty for an open question.
+        answer: Index of the right option.
+        context: Text that goes with it (ScienceQA's hint).
+        id: Question id inside the source file.
+    """
+
+    text: str
+    answers: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    answer: int | None = None
+    context: str = ""
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLabel:
+    """The class of a whole image or cloud.
+
+    Attributes:
+        name: Class name.
+        task: Task key: `classification`, `fine_grained_classification`, `facial_classification` or `classification3d`.
+        attribute: For faces, which attribute: `smile` or `hair`.
+        labels: The closed set the name is from, when there is one.
+    """
+
+    name: str
+    task: str = "classification"
+    attribute: str = ""
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many instances of a class there are, with their centres (pixels) when known."""
+
+    label: str
+    number: int
+    points: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A text that singles out one object of a scene (ScanRefer)."""
+
+    text: str
+    object_id: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """Everything one source file says about one image or point cloud.
+
+    Attributes:
+        id: Image or scene id.
+        media: Path of the image or cloud below the source's root.
+        modality: `image` or `pcl`.
+        origin: Annotation file, relative to the source's root.
+        width: Image width in pixels; 0 when the source does not say.
+        height: Image height in pixels.
+        group: Scene or image that makes several items dependent; the id when empty.
+        link: Ids of the same image elsewhere, such as Visual Genome's `coco`.
+    """
+
+    id: str
+    media: str
+    modality: str = "image"
+    origin: str = ""
+    width: int = 0
+    height: int = 0
+    group: str = ""
+    classes: tuple[ClassLabel, ...] = ()
+    boxes: tuple[Box, ...] = ()
+    boxes3d: tuple[Box3D, ...] = ()
+    keypoints: tuple[Keypoints, ...] = ()
+    captions: tuple[str, ...] = ()
+    counts: tuple[Count, ...] = ()
+    words: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
+    descriptions: tuple[Description, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    link: Mapping[str, str] = field(default_factory=dict)

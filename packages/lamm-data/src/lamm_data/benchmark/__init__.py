@@ -1,0 +1,1 @@
+"""Benchmark records and the builder that makes them from annotations."""

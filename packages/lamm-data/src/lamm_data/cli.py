@@ -1,0 +1,68 @@
+"""The `lamm data` commands: a table of names whose work is imported only when one is called."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+
+class Entry(NamedTuple):
+    """Where a command lives and the one line that `--help` shows for it."""
+
+    target: str
+    help: str
+
+
+COMMANDS = {
+    "sample": Entry("lamm_data.sample.command:sample", "Draw the synthetic sample world: images, rooms, annotations."),
+    "convert": Entry("lamm_data.templates.command:convert", "Turn annotations into instruction records by templates."),
+    "benchmark": Entry("lamm_data.benchmark.command:benchmark", "Build benchmark files from annotations."),
+    "sources": Entry("lamm_data.sources.command:sources", "List the source data sets, or check a download."),
+    "stats": Entry("lamm_data.stats_command:stats", "Count what an instruction file holds."),
+    "export": Entry("lamm_data.export_command:export", "Write instruction records in other tools' formats."),
+    "generate": Entry("lamm_data.generation.command:generate", "Generate instruction records with a language model."),
+    "check": Entry("lamm_data.quality.command:check", "Check instruction records and name every fault."),
+    "dedup": Entry("lamm_data.quality.command:dedup", "Find near-duplicate instructions."),
+    "review": Entry("lamm_data.quality.command:review", "Draw a sample of records for reading by hand."),
+}
+
+
+def _exists(module: str) -> bool:
+    """Look for the module's file: `find_spec` would import the packages above it."""
+    parts = module.split(".")[1:]
+    return Path(__file__).parent.joinpath(*parts).with_suffix(".py").is_file()
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a command's module only when that command is called.
+
+    Commands whose module is not part of this installation are neither listed nor found.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands whose module exists, without importing it."""
+        return [name for name, entry in COMMANDS.items() if _exists(entry.target.partition(":")[0])]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        entry = COMMANDS.get(cmd_name)
+        module, _, attribute = entry.target.partition(":") if entry else ("", "", "")
+        if not module or not _exists(module):
+            return None
+        command = getattr(importlib.import_module(module), attribute, None)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the table alone: nothing is imported for it."""
+        rows = [(name, COMMANDS[name].help) for name in self.list_commands(ctx)]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+
+@click.group(cls=LazyGroup)
+def data() -> None:
+    """Make instruction data and benchmark sets out of vision annotations."""

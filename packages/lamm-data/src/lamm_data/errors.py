@@ -1,0 +1,66 @@
+"""The errors that lamm-data raises on purpose, under one base class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SHOWN_FAULTS = 20
+
+
+class LammDataError(Exception):
+    """A fault the user can mend: the message says what was expected, what was found and what to do.
+
+    Attributes:
+        exit_code: Process status a command line should end with: 1 when the work failed, 2 when it was misused.
+    """
+
+    exit_code = 1
+
+
+class UsageError(LammDataError):
+    """The call itself is wrong: an unknown source, task, option or combination."""
+
+    exit_code = 2
+
+
+class SourceError(LammDataError):
+    """An annotation file is missing, truncated or not laid out as its format says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with one record.
+
+    Attributes:
+        message: "Expected X, got Y."
+        path: File the record came from.
+        line: Line (1-based) on which the record starts; 0 when it came from memory.
+        id: The record's id where it has one.
+    """
+
+    message: str
+    path: str = ""
+    line: int = 0
+    id: str | None = None
+
+    def __str__(self) -> str:
+        where = [part for part in (self.path, f"line {self.line}" if self.line else "") if part]
+        if self.id is not None:
+            where.append(f"id {self.id!r}")
+        return f"{self.message} ({', '.join(where)})" if where else self.message
+
+
+class RecordError(LammDataError):
+    """Records break their contract; every fault found is in `faults`.
+
+    Attributes:
+        faults: All faults of the file, in file order.
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = list(faults)
+        lines = [str(fault) for fault in self.faults[:SHOWN_FAULTS]]
+        if len(self.faults) > SHOWN_FAULTS:
+            lines.append(f"... and {len(self.faults) - SHOWN_FAULTS} more faults")
+        super().__init__("; ".join(lines) if len(lines) == 1 else "\n  ".join([f"{len(self.faults)} faults:", *lines]))

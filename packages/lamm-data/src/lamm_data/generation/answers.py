@@ -1,0 +1,198 @@
+"""Reading what a model answered: JSON where it obeyed, `Question:`/`Answer:` lines where it did not, and what is left of
+an answer that was cut off.
+
+Model output is untrusted text: it is decoded, never evaluated, and every way to fail has a reason of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+Rounds = list[tuple[str, str]]
+
+_MARK = re.compile(
+    r"^[\s>*#_\-]*(?:\d+[.)]\s*)?[*_]*(?P<role>question|answer|q|a|user|human|person|assistant|gpt)"
+    r"\s*(?:\d+|#\d+)?\s*[*_]*\s*:[*_]*\s*",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ASKING = {"question", "q", "user", "human", "person"}
+_SENTENCE_END = re.compile(r"[.!?][\"')\]]?(?=\s|$)")
+_FENCE = re.compile(r"^\s*```[a-z]*\s*|\s*```\s*$", re.IGNORECASE)
+_ROUND_OBJECT = re.compile(r"\{[^{}]*\}")
+_MAX_ANSWER = 200_000
+
+
+class UnusableAnswer(Exception):
+    """An answer no record can be made from.
+
+    Attributes:
+        reason: One word for counting: `empty`, `refusal`, `filtered`, `unparsable`, `cut_off`, `repeats_example`.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A usable answer.
+
+    Attributes:
+        rounds: Question and answer pairs (dialogues).
+        description: The text (descriptions).
+        salvaged: True when only part of what the model wrote could be used.
+    """
+
+    rounds: tuple[tuple[str, str], ...] = ()
+    description: str = ""
+    salvaged: bool = False
+
+
+def parse_dialogue(text: str, *, cut_off: bool = False, most: int | None = None) -> Answer:
+    """Read rounds of question and answer.
+
+    Args:
+        text: What the model wrote.
+        cut_off: True when the server stopped at its length limit, so that the last round may be incomplete.
+        most: Rounds asked for; more are dropped.
+
+    Returns:
+        The answer with at least one complete round.
+
+    Raises:
+        UnusableAnswer: When there is none.
+
+    >>> parse_dialogue("Question: What is it?\\nAnswer: A cat.").rounds
+    (('What is it?', 'A cat.'),)
+    """
+    if not text.strip():
+        raise UnusableAnswer("empty", "The answer is empty.")
+    rounds = _rounds_from_json(text)
+    from_json = rounds is not None
+    if rounds is None:
+        rounds = _rounds_from_lines(text)
+        if cut_off and rounds:
+            rounds = _without_unfinished(rounds)
+    clean, dropped = _clean(rounds)
+    if not clean:
+        reason = "cut_off" if cut_off else "unparsable"
+        raise UnusableAnswer(reason, "The answer holds no complete pair of a question and its answer.")
+    kept = clean[:most] if most else clean
+    return Answer(rounds=tuple(kept), salvaged=dropped or (cut_off and not from_json))
+
+
+def parse_description(text: str, *, cut_off: bool = False) -> Answer:
+    """Read one description.
+
+    Args:
+        text: What the model wrote.
+        cut_off: True when the server stopped at its length limit; the unfinished last sentence is dropped.
+
+    Returns:
+        The answer.
+
+    Raises:
+        UnusableAnswer: When nothing usable is left.
+    """
+    if not text.strip():
+        raise UnusableAnswer("empty", "The answer is empty.")
+    values = _json_value(text)
+    if isinstance(values, dict):
+        found = values.get("description")
+        if not isinstance(found, str) or not found.strip():
+            raise UnusableAnswer("unparsable", "The JSON object holds no text under `description`.")
+        return Answer(description=found.strip())
+    if text.lstrip().startswith(("{", "```")) and not cut_off:
+        raise UnusableAnswer("unparsable", "The answer begins like JSON but is none.")
+    plain = re.sub(r'^\s*(?:```(?:json)?)?\s*\{\s*"description"\s*:\s*"', "", text).strip()
+    if not cut_off:
+        return Answer(description=plain)
+    ends = [match.end() for match in _SENTENCE_END.finditer(plain)]
+    if len(ends) < 2:
+        raise UnusableAnswer("cut_off", "The answer was cut off before two sentences were complete.")
+    return Answer(description=plain[: ends[-1]], salvaged=True)
+
+
+def _json_value(text: str) -> Any:
+    """Decode the JSON object or list in the text, or give None."""
+    body = _FENCE.sub("", text[:_MAX_ANSWER])
+    start = min((at for at in (body.find("{"), body.find("[")) if at >= 0), default=-1)
+    if start < 0:
+        return None
+    body = body[start:]
+    for candidate in (body, re.sub(r",\s*([}\]])", r"\1", body)):
+        try:
+            return json.JSONDecoder(strict=False).raw_decode(candidate)[0]
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def _rounds_from_json(text: str) -> list[Any] | None:
+    """Give the list of rounds when the text holds one as JSON, else None."""
+    values = _json_value(text)
+    if isinstance(values, dict):
+        lists = [value for key, value in values.items() if isinstance(value, list)]
+        values = values.get("rounds", lists[0] if lists else [values])
+    if isinstance(values, list):
+        return values
+    if '"question"' in text and '"answer"' in text:
+        return [item for item in map(_json_value, _ROUND_OBJECT.findall(text[:_MAX_ANSWER])) if isinstance(item, dict)]
+    return None
+
+
+def _rounds_from_lines(text: str) -> list[Any]:
+    """Pair question lines with the answer lines that follow them."""
+    marks = list(_MARK.finditer(text))
+    turns = []
+    for mark, following in zip(marks, [*marks[1:], None], strict=True):
+        body = text[mark.end() : following.start() if following else len(text)]
+        turns.append((mark["role"].lower() in _ASKING, body))
+    pairs = zip(turns, turns[1:], strict=False)
+    return [
+        {"question": question, "answer": answer}
+        for (asks, question), (asks_next, answer) in pairs
+        if asks and not asks_next
+    ]
+
+
+def _without_unfinished(rounds: list[Any]) -> list[Any]:
+    """Cut the last answer to its complete sentences, or drop the round when it has none."""
+    last = rounds[-1]
+    ends = [match.end() for match in _SENTENCE_END.finditer(last["answer"])]
+    if not ends:
+        return rounds[:-1]
+    return [*rounds[:-1], {**last, "answer": last["answer"][: ends[-1]]}]
+
+
+def _clean(rounds: list[Any]) -> tuple[Rounds, bool]:
+    """Keep whole rounds with new questions; tell whether any was dropped."""
+    clean: Rounds = []
+    seen: set[str] = set()
+    for item in rounds:
+        question, answer = _pair(item)
+        if not question or not answer or question.lower() in seen:
+            continue
+        seen.add(question.lower())
+        clean.append((question, answer))
+    return clean, len(clean) < len(rounds)
+
+
+def _pair(item: Any) -> tuple[str, str]:
+    if isinstance(item, dict):
+        question, answer = item.get("question"), item.get("answer")
+    elif isinstance(item, list) and len(item) == 2:
+        question, answer = item
+    else:
+        return "", ""
+    if not isinstance(question, str) or not isinstance(answer, str):
+        return "", ""
+    return _tidy(question), _tidy(answer)
+
+
+def _tidy(text: str) -> str:
+    return text.strip().strip("*").strip()

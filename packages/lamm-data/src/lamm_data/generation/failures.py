@@ -1,0 +1,75 @@
+"""What can go wrong with one request, sorted by what to do about it.
+
+`Throttled` waits, `Transient` is tried again, `Unsupported` changes how to ask, `Refused` ends one row, and
+`EndpointError` ends the use of an endpoint at once.
+"""
+
+from __future__ import annotations
+
+from lamm_data.errors import LammDataError
+
+
+class Throttled(Exception):
+    """The server asks for patience (429, or 503 with Retry-After).
+
+    Attributes:
+        retry_after: Seconds the server asks to wait, or None.
+    """
+
+    def __init__(self, retry_after: float | None) -> None:
+        super().__init__("the server asks to slow down")
+        self.retry_after = retry_after
+
+
+class Transient(Exception):
+    """A failure that may pass: no connection, a time-out, a 5xx, half an answer.
+
+    Attributes:
+        reason: Word for counting, for example `http_500`, `timeout`, `connection`, `malformed_reply`.
+        unreachable: True when no connection to the server could be made.
+        retry_after: Seconds the server asks to wait, or None.
+    """
+
+    def __init__(
+        self, reason: str, message: str, *, unreachable: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.unreachable = unreachable
+        self.retry_after = retry_after
+
+
+class Unsupported(Exception):
+    """The server knows no such parameter.
+
+    Attributes:
+        feature: The parameter's name: `response_format` or `seed`.
+    """
+
+    def __init__(self, feature: str, message: str) -> None:
+        super().__init__(message)
+        self.feature = feature
+
+
+class Refused(Exception):
+    """The server refuses this one request for good (400, 413, 422)."""
+
+
+class GaveUp(Exception):
+    """One request failed as often as the policy allows.
+
+    Attributes:
+        reason: The last failure's reason.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class BudgetReached(Exception):
+    """The run may send no more requests."""
+
+
+class EndpointError(LammDataError):
+    """An endpoint cannot be used: it is down, the key or the model is wrong, or the quota is spent."""

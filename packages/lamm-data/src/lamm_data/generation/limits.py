@@ -1,0 +1,174 @@
+"""Admission to an endpoint: how many requests at once, how many a minute, how many tokens a minute.
+
+Rates are kept by virtual scheduling (each request reserves its place in time), with bursts of at most one second's worth,
+so that no minute holds more than 1/60 above the limit. Concurrency follows the server: three quarters after a
+throttled burst, one more after 25 successes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+_DECREASE = 0.75
+_SUCCESSES_PER_STEP = 25
+_MIN_COOLDOWN = 2.0
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(text: str) -> float | None:
+    """Read a rate-limit header's time.
+
+    Args:
+        text: For example `2`, `1.5s`, `6m0s`, `200ms`.
+
+    Returns:
+        Seconds, or None when the text is no duration.
+
+    >>> parse_duration("6m30s"), parse_duration("200ms"), parse_duration("2")
+    (390.0, 0.2, 2.0)
+    """
+    try:
+        return max(float(text), 0.0)
+    except ValueError:
+        parts = _DURATION.findall(text.strip())
+        return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts) if parts else None
+
+
+class Rate:
+    """A limit of so many units a minute.
+
+    Args:
+        per_minute: The limit; None for no limit.
+        clock: Source of seconds.
+    """
+
+    def __init__(self, per_minute: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.per_minute = per_minute
+        self._clock = clock
+        self._level = 0.0
+        self._at = clock()
+
+    def reserve(self, units: float) -> float:
+        """Take a place in time.
+
+        Args:
+            units: What will be used.
+
+        Returns:
+            Seconds to wait before using it.
+        """
+        if not self.per_minute:
+            return 0.0
+        now = self._clock()
+        rate = self.per_minute / 60
+        burst = max(rate, 1.0)
+        self._level = min(self._level + (now - self._at) * rate, burst - 1.0 if burst > 1 else 0.0)
+        self._at = now
+        self._level -= units
+        return max(-self._level / rate - 1 / rate, 0.0) if units == 1 else max(-self._level / rate, 0.0)
+
+    def settle(self, reserved: float, used: float) -> None:
+        """Correct an estimate by what was really used."""
+        self._level += reserved - used
+
+
+class Gate:
+    """Admission to one endpoint.
+
+    Args:
+        concurrency: Requests at once, at most.
+        requests_per_minute: Limit, or None until the server's headers tell one.
+        tokens_per_minute: Limit, or None until the server's headers tell one.
+    """
+
+    def __init__(
+        self, concurrency: int, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
+    ) -> None:
+        self.ceiling = concurrency
+        self.limit = float(concurrency)
+        self.active = 0
+        self.requests = Rate(requests_per_minute)
+        self.tokens = Rate(tokens_per_minute)
+        self.throttled_count = 0
+        self._resume_at = 0.0
+        self._successes = 0
+        self._decreased_at = 0.0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self, tokens: int) -> None:
+        """Wait until a request may be sent.
+
+        Args:
+            tokens: Estimate of the tokens it will use.
+        """
+        while self.active >= max(int(self.limit), 1):
+            place = asyncio.get_running_loop().create_future()
+            self._waiting.append(place)
+            await place
+        self.active += 1
+        try:
+            delay = max(self.requests.reserve(1), self.tokens.reserve(tokens))
+            while delay > 0 or (delay := self._resume_at - time.monotonic()) > 0:
+                await asyncio.sleep(delay)
+                delay = 0.0
+        except asyncio.CancelledError:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self.active -= 1
+        free = max(int(self.limit), 1) - self.active
+        while free > 0 and self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                free -= 1
+
+    def succeeded(self, reserved: int, used: int, headers: Mapping[str, str]) -> None:
+        """Learn from an answer.
+
+        Args:
+            reserved: Tokens that were reserved.
+            used: Tokens the server counted.
+            headers: The answer's headers; `x-ratelimit-*` set limits that the user did not.
+        """
+        if self.tokens.per_minute:
+            self.tokens.settle(reserved, used)
+        self._successes += 1
+        if self._successes >= _SUCCESSES_PER_STEP and self.limit < self.ceiling:
+            self._successes = 0
+            self.limit = min(self.limit + 1, self.ceiling)
+        if "x-ratelimit-limit-requests" in headers or "x-ratelimit-limit-tokens" in headers:
+            self._read_headers(headers)
+
+    def throttled(self, sent_at: float, retry_after: float | None) -> None:
+        """Slow down after a 429 or 503; requests of one burst count once.
+
+        Args:
+            sent_at: When the throttled request was sent, by `time.monotonic()`.
+            retry_after: What the server asked for, in seconds.
+        """
+        now = time.monotonic()
+        self.throttled_count += 1
+        self._successes = 0
+        if sent_at > self._decreased_at:
+            self.limit = max(self.limit * _DECREASE, 1.0)
+            self._decreased_at = now
+        pause = _MIN_COOLDOWN if retry_after is None else retry_after
+        self._resume_at = max(self._resume_at, now + pause)
+
+    def _read_headers(self, headers: Mapping[str, str]) -> None:
+        for rate, name in ((self.requests, "requests"), (self.tokens, "tokens")):
+            if rate.per_minute is None:
+                limit = headers.get(f"x-ratelimit-limit-{name}", "")
+                rate.per_minute = float(limit) if limit.isdigit() and int(limit) > 0 else None
+            if headers.get(f"x-ratelimit-remaining-{name}") == "0":
+                pause = parse_duration(headers.get(f"x-ratelimit-reset-{name}", ""))
+                if pause:
+                    self._resume_at = max(self._resume_at, time.monotonic() + pause)

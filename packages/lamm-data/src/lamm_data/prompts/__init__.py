@@ -1,0 +1,1 @@
+"""Prompts for self-instruct generation, one versioned TOML file for each kind of data."""

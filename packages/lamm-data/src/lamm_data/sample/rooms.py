@@ -1,0 +1,98 @@
+"""The room set: clouds and boxes as VoteNet exports ScanNet, descriptions as ScanRefer, questions as ScanQA."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from lamm_data.sample.plan import NOTE, Batch, deal, options
+from lamm_data.sample.solids import Solid, class_id, furnish, sample_room
+from lamm_data.sample.vocabulary import COLOURS, SOLIDS
+
+
+def describe(solid: Solid, solids: list[Solid], form: int) -> str:
+    """Single one solid out: no other solid of a room shares its colour."""
+    article = "an" if solid.colour[0] in "aeiou" else "a"
+    texts = (
+        f"this is {article} {solid.colour} {solid.kind} standing on the floor.",
+        f"the {solid.kind} that is {solid.colour}. it stands in the room.",
+        f"there is {article} {solid.colour} {solid.kind} in the room.",
+    )
+    largest = solid is solids[0] and len(solids) > 1
+    return texts[form % len(texts)] + (" it is the largest solid." if largest else "")
+
+
+def _questions(scene: str, solids: list[Solid]) -> list[dict[str, Any]]:
+    largest = solids[0]
+    if len(solids) == 1:
+        posed = [("Which solid is in the room?", largest.kind), ("What colour is the solid in the room?", largest.colour)]
+    else:
+        posed = [
+            ("Which solid is the largest one in the room?", largest.kind),
+            ("What colour is the largest solid in the room?", largest.colour),
+            ("How many solids are in the room?", str(len(solids))),
+        ]
+    return [
+        {
+            "question_id": f"sample-{scene}-{number}",
+            "scene_id": scene,
+            "question": text,
+            "answers": [answer],
+            "object_ids": [largest.id],
+            "object_names": [largest.kind],
+        }
+        for number, (text, answer) in enumerate(posed)
+    ]
+
+
+def _references(scene: str, solids: list[Solid], rng: np.random.Generator) -> list[dict[str, Any]]:
+    out = []
+    for solid in solids:
+        text = describe(solid, solids, int(rng.integers(3)))
+        out.append(
+            {
+                "scene_id": scene,
+                "object_id": str(solid.id),
+                "object_name": solid.kind,
+                "ann_id": "0",
+                "description": text,
+                "token": text.replace(".", " .").split(),
+            }
+        )
+    return out
+
+
+def write_rooms(batch: Batch) -> Iterator[int]:
+    """Write rooms: half with one large solid, half with two to five of which one is clearly the largest."""
+    rng, split = batch.rng, "train" if batch.split == "train" else "val"
+    singles = deal((True, False), len(batch), rng)
+    plans = {
+        True: iter(deal([(kind, colour) for kind in SOLIDS for colour in COLOURS], sum(singles), rng)),
+        False: iter(deal([(kind, colour) for kind in SOLIDS for colour in COLOURS], len(batch) - sum(singles), rng)),
+    }
+    crowds = iter(deal((2, 3, 4, 5), len(batch) - sum(singles), rng))
+    folder = batch.root / "scannet_data"
+    folder.mkdir(parents=True, exist_ok=True)
+    scenes, references, questions = [], [], []
+    for number, single in zip(batch.numbers, singles, strict=True):
+        kind, colour = next(plans[single])
+        count = 1 if single else next(crowds)
+        kinds = [kind, *(SOLIDS[int(k)] for k in rng.integers(0, len(SOLIDS), count - 1))]
+        solids = furnish(kinds, options(colour, tuple(COLOURS), 0, count, rng), rng)
+        scene = f"room{number:04d}_00"
+        np.save(folder / f"{scene}_aligned_vert.npy", sample_room(solids, rng))
+        rows = [(*solid.box, class_id(solid.kind), solid.id) for solid in solids]
+        np.save(folder / f"{scene}_aligned_bbox.npy", np.array(sorted(rows, key=lambda row: row[-1])))
+        scenes.append(scene)
+        references.extend(_references(scene, solids, rng))
+        questions.extend(_questions(scene, solids))
+        yield number
+    names = [f"{class_id(kind)}\t{kind}\n" for kind in SOLIDS]
+    (batch.root / "classes.tsv").write_text("".join(names), encoding="utf-8")
+    (batch.root / f"scannetv2_{split}.txt").write_text("".join(scene + "\n" for scene in scenes), encoding="utf-8")
+    (batch.root / f"ScanRefer_filtered_{split}.json").write_text(json.dumps(references), encoding="utf-8")
+    (batch.root / f"ScanQA_v1.0_{split}.json").write_text(json.dumps(questions), encoding="utf-8")
+    (batch.root / "README.txt").write_text(NOTE + "\n", encoding="utf-8")

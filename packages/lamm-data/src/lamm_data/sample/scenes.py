@@ -1,0 +1,176 @@
+"""Image sets with COCO annotations: scenes of one to four shapes (boxes, captions, questions) and stick figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lamm_data.benchmark.records import LSP_JOINTS
+from lamm_data.sample.draw import SIZE, background, draw_shape, finish, jitter
+from lamm_data.sample.people import LIMBS, draw_figure, pose
+from lamm_data.sample.pictures import save
+from lamm_data.sample.plan import NOTE, Batch, deal, options
+from lamm_data.sample.vocabulary import COLOURS, POSITIONS, SHAPES
+
+LICENCES = [{"id": 1, "name": "CC0-1.0 (synthetic)", "url": "https://creativecommons.org/publicdomain/zero/1.0/"}]
+QUESTION_KINDS = ("colour", "shape", "position", "count")
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One drawn shape: its class, colour name, quadrant and box (pixels)."""
+
+    shape: str
+    colour: str
+    position: str
+    box: tuple[float, float, float, float]
+
+    @property
+    def phrase(self) -> str:
+        """The thing with its article, such as "an orange star"."""
+        return f"{'an' if self.colour[0] in 'aeiou' else 'a'} {self.colour} {self.shape}"
+
+
+def _coco(images: list[dict[str, Any]], annotations: list[dict[str, Any]], categories: Any) -> dict[str, Any]:
+    info = {"description": NOTE, "version": "1.0", "contributor": "lamm data sample"}
+    out = {"info": info, "licenses": LICENCES, "images": images, "annotations": annotations}
+    return out | ({"categories": categories} if categories else {})
+
+
+def _image_entry(number: int, name: str) -> dict[str, Any]:
+    return {"id": number + 1, "file_name": name, "width": SIZE, "height": SIZE, "license": 1}
+
+
+def _write(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def _draw_scene(count: int, kinds: list[str], colours: list[str], rng: np.random.Generator) -> tuple[Any, list[Thing]]:
+    canvas = background(rng)
+    quadrants = sorted(int(k) for k in rng.permutation(4)[:count])
+    things = []
+    for quadrant, kind, colour in zip(quadrants, kinds, colours, strict=True):
+        radius = rng.uniform(34, 46)
+        slack = 54 - radius
+        x, y = (
+            56 + 112 * (quadrant % 2) + rng.uniform(-slack, slack),
+            56 + 112 * (quadrant // 2) + rng.uniform(-slack, slack),
+        )
+        box = draw_shape(canvas, kind, (x, y), radius, jitter(COLOURS[colour], rng), rng.uniform(-0.25, 0.25))
+        things.append(Thing(kind, colour, POSITIONS[quadrant], box))
+    return canvas, things
+
+
+def captions(things: list[Thing]) -> list[str]:
+    """Write five captions of a scene, things in reading order."""
+    phrases = [thing.phrase for thing in things]
+    joined = phrases[0] if len(phrases) == 1 else ", ".join(phrases[:-1]) + " and " + phrases[-1]
+    placed = [f"{thing.phrase} in the {thing.position}" for thing in things]
+    where = placed[0] if len(placed) == 1 else ", ".join(placed[:-1]) + " and " + placed[-1]
+    return [
+        f"{joined}",
+        f"{joined} on a light background",
+        f"a drawing of {joined}",
+        f"{where}",
+        f"the picture shows {joined}",
+    ]
+
+
+def _questions(things: list[Thing], asked: int, places: list[int], rng: np.random.Generator) -> dict[str, Any]:
+    """Ask one question of each kind in AI2D's layout; the right option's place is dealt from outside."""
+    thing = things[asked]
+    posed = (
+        (f"What colour is the {thing.shape}?", thing.colour, tuple(COLOURS)),
+        (f"Which shape is {thing.colour}?", thing.shape, SHAPES),
+        (f"Where is the {thing.shape}?", thing.position, POSITIONS),
+        ("How many shapes are in the image?", str(len(things)), ("1", "2", "3", "4")),
+    )
+    out = {}
+    for (text, right, pool), place in zip(posed, places, strict=True):
+        texts = options(right, pool, place, 4, rng)
+        out[text] = {"abcLabel": False, "answerTexts": texts, "correctAnswer": place}
+    return out
+
+
+def write_scenes(batch: Batch) -> Iterator[int]:
+    """Scenes with COCO instances and captions, and AI2D questions, over the same images."""
+    rng, split = batch.rng, "train" if batch.split == "train" else "val"
+    counts = deal((1, 2, 3, 4), len(batch), rng)
+    leads = deal([(shape, colour) for shape in SHAPES for colour in COLOURS], len(batch), rng)
+    places = [deal(range(4), len(batch), rng) for _ in QUESTION_KINDS]
+    images: list[dict[str, Any]] = []
+    instances: list[dict[str, Any]] = []
+    sentences: list[dict[str, Any]] = []
+    for at, (number, count, (shape, colour)) in enumerate(zip(batch.numbers, counts, leads, strict=True)):
+        asked = int(rng.integers(count))
+        kinds = options(shape, SHAPES, asked, count, rng)
+        canvas, things = _draw_scene(count, kinds, options(colour, tuple(COLOURS), asked, count, rng), rng)
+        name = f"{number + 1:012d}.png"
+        save(finish(canvas), batch.root / "images" / name)
+        images.append(_image_entry(number, name))
+        for thing in things:
+            x1, y1, x2, y2 = (round(value, 2) for value in thing.box)
+            instances.append(
+                {
+                    "id": len(instances) + 1,
+                    "image_id": number + 1,
+                    "category_id": SHAPES.index(thing.shape) + 1,
+                    "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
+                    "area": round((x2 - x1) * (y2 - y1), 2),
+                    "iscrowd": 0,
+                    "segmentation": [[x1, y1, x2, y1, x2, y2, x1, y2]],
+                }
+            )
+        for k, text in enumerate(captions(things)):
+            sentences.append({"id": (number + 1) * 10 + k, "image_id": number + 1, "caption": text})
+        asked_now = _questions(things, asked, [column[at] for column in places], rng)
+        for k, entry in enumerate(asked_now.values()):
+            entry["questionId"] = f"{name}-{k}"
+        _write(batch.root / "questions" / f"{name}.json", {"imageName": name, "questions": asked_now})
+        yield number
+    categories = [{"id": k + 1, "name": name, "supercategory": "shape"} for k, name in enumerate(SHAPES)]
+    folder = batch.root / "annotations"
+    _write(folder / f"instances_{split}.json", _coco(images, instances, categories))
+    _write(folder / f"captions_{split}.json", _coco(images, sentences, None))
+    if split == "val":
+        lines = "".join(image["file_name"].removesuffix(".png") + "\n" for image in images)
+        (batch.root / "ai2d_test_ids.csv").write_text(lines, encoding="utf-8")
+
+
+def write_figures(batch: Batch) -> Iterator[int]:
+    """Stick figures with COCO keypoint annotations under the LSP's fourteen joint names."""
+    rng, split = batch.rng, "train" if batch.split == "train" else "val"
+    images, annotations = [], []
+    for number in batch.numbers:
+        joints = pose(rng)
+        name = f"{number + 1:012d}.png"
+        save(finish(draw_figure(joints, rng)), batch.root / "images" / name)
+        images.append(_image_entry(number, name))
+        low, high = joints.min(0) - 4, joints.max(0) + 4
+        annotations.append(
+            {
+                "id": number + 1,
+                "image_id": number + 1,
+                "category_id": 1,
+                "bbox": [round(float(v), 2) for v in (*low, *(high - low))],
+                "area": round(float(np.prod(high - low)), 2),
+                "iscrowd": 0,
+                "num_keypoints": len(joints),
+                "keypoints": [v for x, y in joints for v in (round(float(x), 2), round(float(y), 2), 2)],
+            }
+        )
+        yield number
+    person = {
+        "id": 1,
+        "name": "person",
+        "supercategory": "person",
+        "keypoints": list(LSP_JOINTS),
+        "skeleton": [[a + 1, b + 1] for a, b in LIMBS],
+    }
+    _write(batch.root / "annotations" / f"person_keypoints_{split}.json", _coco(images, annotations, [person]))

@@ -1,0 +1,1 @@
+"""Score free-form answers of multimodal models on image and point-cloud tasks."""

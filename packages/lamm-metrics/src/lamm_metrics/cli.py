@@ -1,0 +1,8 @@
+"""The `lamm metrics` commands."""
+
+import click
+
+
+@click.group()
+def metrics() -> None:
+    """PLACEHOLDER."""

@@ -1,0 +1,143 @@
+"""Bring a free-form answer into the plain form that all extractors read, and find what it declares as final.
+
+Everything here runs in time linear in the length of the text: runs of white space are folded first, and no pattern can start
+a long scan at more than a bounded number of places.
+"""
+
+import re
+import unicodedata
+
+_QUOTES = dict.fromkeys("“”„‟«»＂「」『』〝〞", '"') | dict.fromkeys("‘’‚‛′＇", "'")
+_DASHES = dict.fromkeys("‐‑‒–−－﹣", "-") | {"—": " - ", "―": " - "}
+_MARKS = {"。": ". ", "，": ", ", "、": ", ", "：": ": ", "；": "; ", "！": "! ", "？": "? ", "（": "(", "）": ")"}
+_MARKS |= {"【": "[", "】": "]", "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "", "\u00ad": "", "…": "...", "×": "x"}
+
+
+class _Plain(dict[int, str]):
+    """Translation table that works each character out once, on first sight.
+
+    Characters are normalised one by one, because normalising a whole text sorts runs of combining marks in quadratic time.
+    """
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        digit = unicodedata.digit(char, None)
+        plain = str(digit) if digit is not None else unicodedata.normalize("NFKC", char)
+        self[code] = plain if len(plain) <= 4 else char
+        return self[code]
+
+
+_TABLE = _Plain({ord(char): plain for char, plain in (_QUOTES | _DASHES | _MARKS).items()})
+_TABLE.update({code: chr(code) for code in range(128)})
+
+_SPACE = re.compile(r"[^\S\n]+")
+_BREAKS = re.compile(r" ?\n[ \n]*")
+_THINK_END = re.compile(r"</(?:think|thinking|thought|reasoning|analysis)>|◁/think▷|\[/THINK\]", re.IGNORECASE)
+_THINK_START = re.compile(r"<(?:think|thinking|thought|reasoning|analysis)>|◁think▷|\[THINK\]", re.IGNORECASE)
+_NEXT_TURN = re.compile(r"###\s?(?:human|user|assistant|question|instruction)\b|<\|(?:im_end|endoftext|eot_id|end)\|>|</s>", re.IGNORECASE)
+_SPECIAL = re.compile(r"<\|(?:im_start|begin_of_text|start_header_id|end_header_id)\|>|<s>|<(?:bos|eos|pad|unk)>", re.IGNORECASE)
+_MARKDOWN = re.compile(r"\*{1,3}|`{1,3}(?:json|xml|python|text)?|^#{1,6} ?|^> ?|(?<![^\W_])__|__(?![^\W_])", re.MULTILINE)
+_LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|boldsymbol)\{([^{}]{0,200})\}|\\[()\[\]]|\$")
+
+
+def answer_part(text: str) -> str:
+    """The part of a model's output that answers: without the thinking block, without what follows the end of the turn.
+
+    Args:
+        text: The raw output.
+
+    Returns:
+        The remaining text; empty where the output stops inside its thinking block.
+    """
+    end = None
+    for end in _THINK_END.finditer(text):
+        pass
+    if end is not None:
+        text = text[end.end() :]
+    start = _THINK_START.search(text)
+    if start is not None:
+        text = text[: start.start()]
+    text = _SPECIAL.sub(" ", text)
+    turn = _NEXT_TURN.search(text)
+    if turn is not None and text[: turn.start()].strip():
+        text = text[: turn.start()]
+    return text
+
+
+def fold(text: str) -> str:
+    """Plain characters (ASCII digits, quotes and dashes) and single spaces; line breaks are kept."""
+    text = text.translate(_TABLE).replace("\r\n", "\n").replace("\r", "\n")
+    return _BREAKS.sub("\n", _SPACE.sub(" ", text)).strip()
+
+
+def plain_answer(text: str) -> str:
+    """The answering part of an output, folded and without Markdown and LaTeX marks."""
+    text = fold(answer_part(text))
+    text = _LATEX.sub(lambda found: found.group(1) or "", text)
+    return fold(_MARKDOWN.sub("", text))
+
+
+_TAGGED = re.compile(r"<(?:answer|final_answer|final)>\s?([^<>]{1,400}+)", re.IGNORECASE)
+_BOXED = re.compile(r"\\?boxed\s?\{([^{}]{0,200}+)\}")
+_KEYED = re.compile(
+    r"[\"'](?:final[_ ])?(?:answer|label|class|category|prediction|result|count|choice|option|response|number|total)[\"']"
+    r"\s?:\s?(\"[^\"\n]{0,300}+\"|'[^'\n]{0,300}+'|[^\s\"',}{\[\]]{1,40}+)",
+    re.IGNORECASE,
+)
+_FINAL = re.compile(
+    r"\b(?:(?:so|thus|hence|therefore|in conclusion|overall|in summary|to conclude|conclusion),? ?(?:i (?:conclude|believe|think|would say) "
+    r"(?:that )?)?(?:my |the )?(?:final |correct |best |right )?(?:answer|label|class|category|count|total|result)?"
+    r"|(?:my |the )?(?:final|correct|right|best|most likely|most appropriate) (?:answer|label|class|category|count|number|result|choice|option)"
+    r"|(?:my |the )answer|answer|final count|grand total)"
+    r"(?: to (?:the|this|your) question)?(?: here)?"
+    r"(?: (?:is|would be|should be|must be|will be|has to be)(?: that)?)?(?: ?[:=]| ?->)?",
+    re.IGNORECASE,
+)
+_CONNECTIVE_ONLY = re.compile(r"(?:so|thus|hence|therefore|overall|conclusion|answer|in conclusion|in summary|to conclude),? ?$", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
+
+
+def _strip_quotes(text: str) -> str:
+    return text.strip().strip("\"'").strip()
+
+
+def final_statements(text: str) -> list[str]:
+    """What a plain answer itself declares as its answer, strongest and latest first.
+
+    In order: an `<answer>` element, a `\\boxed{}` value, the `"answer"` field of a JSON object, the sentence after the last
+    "final answer" / "the answer is" / "therefore".
+
+    Args:
+        text: The result of `plain_answer` (Markdown marks gone, `\\boxed` kept).
+    """
+    found: list[str] = []
+    for pattern in (_TAGGED, _BOXED, _KEYED):
+        last = None
+        for last in pattern.finditer(text):
+            pass
+        if last is not None and _strip_quotes(last.group(1)):
+            found.append(_strip_quotes(last.group(1)))
+    found.extend(_after_cues(text))
+    return found
+
+
+def _after_cues(text: str) -> list[str]:
+    """The sentences behind the last explicit cue and, apart from it, the last connective."""
+    explicit, connective = None, None
+    for cue in _FINAL.finditer(text):
+        if _CONNECTIVE_ONLY.search(cue.group()) and not text[cue.end() : cue.end() + 1] in {":", ","} and cue.group().lower().strip() == "answer":
+            continue
+        if "answer" in cue.group().lower() or cue.group().rstrip().endswith((":", "is", "=")):
+            explicit = cue
+        else:
+            connective = cue
+    sentences = []
+    for cue in (explicit, connective):
+        if cue is None:
+            continue
+        rest = text[cue.end() : cue.end() + 400].lstrip(" \n,:")
+        end = _SENTENCE_END.search(rest)
+        sentence = rest[: end.start()] if end else rest
+        if sentence.strip():
+            sentences.append(sentence.strip())
+    return sentences

@@ -1,0 +1,122 @@
+"""Find the option letters of a multiple-choice answer: declared, leading, or asserted somewhere."""
+
+import re
+
+_NEGATED_BEFORE = re.compile(
+    r"(?:\bnot|n't|\bneither|\bnor|\brather than|\binstead of|\bexclud\w{1,4}|\beliminat\w{1,4}|\brul\w{1,4} out|\brather than|\bexcept|\bunlike|\bover)"
+    r"(?: (?:be|the|option|choice|answer|letter|is|likely|consider|choose|select|pick|necessarily))*[ :\"'(\[]*$",
+    re.IGNORECASE,
+)
+_NEGATED_AFTER = re.compile(
+    r"[)\].\"':]{0,3}(?: ?[a-z -]{1,40})?,? (?:(?:is|are|was|were|would be|can be|seems?|looks?|must be) ?(?:\w{1,12} )?(?:not|n't|incorrect|wrong|unlikely|"
+    r"ruled out|eliminated|excluded|false|out\b|implausible)|(?:isn't|aren't|can't be|cannot be|does not|doesn't|do not|don't|makes no)\b)"
+    r"|[)\].\"':]{0,3},? ?(?:but|however),? (?:(?:it|that|this)(?:'s| is) |that )?(?:not|incorrect|wrong)"
+    r"|[)\].\"':]{0,3},? (?:but|however),? (?:it|that|this) (?:is|was|seems?|isn't|doesn't|does not) ?(?:incorrect|wrong|not|unlikely|fit)?",
+    re.IGNORECASE,
+)
+# A letter marked as an option: (B), [B], B), B. at a line's start, option B, or a bare capital that cannot be a word.
+_MARKED = re.compile(
+    r"(?<![^\W_])(?:[(\[{<]\s?(?P<bracket>[A-Za-z])\s?[)\]}>]"
+    r"|\b(?:option|choice|answer|letter|options|choices)s? ?[:#]? ?[\"'(\[]?(?P<option>[A-Z]|(?-i:[b-hj-z]))[\"')\]]?(?![^\W_]|')"
+    r"|(?P<closed>(?-i:[A-Z]))\)(?![^\W_])"
+    r"|(?P<quoted>[\"'](?-i:[A-Z])[\"'])"
+    r"|(?P<bare>(?-i:[B-HJ-Z]))(?![^\W_]|['&]|\.[^\W_]|-\w)"
+    r"|(?P<article>(?-i:[AI]))(?=[.,;:!?)]|\Z|\n| (?:is|or|and|nor|because|since|fits|seems|looks|with|as)\b)(?!\.[^\W_]))",
+    re.IGNORECASE,
+)
+_DECLARED = re.compile(
+    r"\b(?:(?:answer|option|choice|pick|selection|guess|vote|response)(?: (?:is|would be|should be|must be|=)| ?[:=])(?: (?:the |option|choice|letter))*"
+    r"|(?:choose|chose|select|selected|pick|picked|go with|going with|went with|opt for|settle on|vote for|answer with|conclude)(?: (?:the|for|option|choice|answer|letter|is))*)"
+    r" ?[:\"'(\[]* ?(?P<letter>[A-Za-z])(?![^\W_]|['’])"
+    r"|(?<![^\W_])[(\[\"']?(?P<subject>(?-i:[A-Z]))[)\]\"'.]? (?:is|seems|looks|appears|would be|must be)(?: (?:to be|clearly|probably|definitely|most likely|obviously))? "
+    r"(?:the )?(?:correct|right|best|answer|most|proper|true)\b",
+    re.IGNORECASE,
+)
+_LEADING = re.compile(r"[\s\"'(\[{<:*-]{0,4}(?:(?:option|choice|answer|letter)s? ?[:#]? ?)?[\"'(\[{<]?(?P<letter>[A-Za-z])(?P<tail>[)\]}>.:,;\"'!]|\s-|\s|/|$)", re.IGNORECASE)
+_ALSO = re.compile(r"[)\]\"'.]{0,2} ?(?:or|and|/|&|,)(?: (?:also|maybe|possibly|perhaps))? ?(?:option )?[\"'(\[]?(?P<letter>[A-Z])(?![^\W_]|')")
+
+
+def _position(letter: str, count: int) -> int | None:
+    """The index of an option letter, `None` for a letter beyond the options."""
+    number = ord(letter.upper()) - 65
+    return number if 0 <= number < count else None
+
+
+def _denied(text: str, start: int, end: int) -> bool:
+    before = text[max(0, start - 60) : start]
+    return _NEGATED_BEFORE.search(before) is not None or _NEGATED_AFTER.match(text[end : end + 80]) is not None
+
+
+def _article(text: str, letter: str, end: int) -> bool:
+    """Whether a letter is the article "a" or the pronoun "I" rather than an option."""
+    return letter in "aAI" and re.match(r" [a-z]", text[end : end + 2]) is not None
+
+
+def _with_companions(text: str, number: int, end: int, count: int) -> list[int]:
+    """The letter and those joined to it: "A or B"."""
+    numbers = [number]
+    also = _ALSO.match(text, end)
+    while also is not None and len(numbers) < count:
+        other = _position(also["letter"], count)
+        if other is None or _article(text, also["letter"], also.end("letter")):
+            break
+        numbers.append(other)
+        also = _ALSO.match(text, also.end("letter"))
+    return sorted(set(numbers))
+
+
+def leading_letter(text: str, count: int, lower_case: bool = False) -> list[int]:
+    """The option letter (and those joined to it) that a text opens with.
+
+    Args:
+        text: A plain answer or a final statement.
+        count: Number of options.
+        lower_case: Whether a small letter followed by a space counts too.
+    """
+    found = _LEADING.match(text)
+    if found is None:
+        return []
+    letter, tail = found["letter"], found["tail"]
+    number = _position(letter, count)
+    if number is None or _article(text, letter, found.end("letter")):
+        return []
+    if letter.islower() and tail.isspace() and not lower_case and found.end() < len(text):
+        return []
+    if tail == "'" and text[found.end() : found.end() + 1].isalpha():
+        return []
+    if tail == "." and text[found.end() : found.end() + 1].isalnum():
+        return []
+    if _denied(text, found.start("letter"), found.end("letter")):
+        return []
+    return _with_companions(text, number, found.end("letter"), count)
+
+
+def declared_letters(text: str, count: int) -> list[int]:
+    """The letter of the last "the answer is B" / "I choose B" / "B is correct" that is not denied."""
+    last: list[int] = []
+    for found in _DECLARED.finditer(text):
+        group = "letter" if found["letter"] else "subject"
+        letter, end = found[group], found.end(group)
+        number = _position(letter, count)
+        if number is None or _article(text, letter, end) or _denied(text, found.start(group), end):
+            continue
+        if re.search(r"\b(?:not|n't|never)\b", found.group(), re.IGNORECASE):
+            continue
+        last = _with_companions(text, number, end, count)
+    return last
+
+
+def asserted_letters(text: str, count: int) -> list[int]:
+    """All option letters that stand marked as such somewhere in the text and are not denied."""
+    numbers: set[int] = set()
+    for found in _MARKED.finditer(text):
+        group = found.lastgroup
+        if group is None:
+            continue
+        letter = found[group].strip("\"'")
+        number = _position(letter, count)
+        if number is None or (group in {"bare", "option"} and _article(text, letter, found.end(group))):
+            continue
+        if not _denied(text, found.start(), found.end()):
+            numbers.add(number)
+    return sorted(numbers)

@@ -1,0 +1,103 @@
+"""Read a multiple-choice answer."""
+
+import re
+from collections.abc import Sequence
+
+from lamm_metrics.extraction.answer import final_statements, plain_answer
+from lamm_metrics.extraction.assertion import Force, forces
+from lamm_metrics.extraction.choice_letters import asserted_letters, declared_letters, leading_letter
+from lamm_metrics.extraction.names import NameIndex, name_index, words_of
+from lamm_metrics.extraction.refusal import split_refusal
+from lamm_metrics.extraction.result import Extraction, Status
+
+_MARKER = re.compile(r"^[(\[]?([A-Za-z]|\d{1,2})[)\].:]\s+(?=\S)")
+
+
+def extract_choice(text: str, choices: Sequence[str]) -> Extraction[int]:
+    """Find the option that an answer settles on, by letter (A..) or by the option's text.
+
+    What the answer declares as final decides first; then a letter it opens with; then letters it asserts anywhere (a denied
+    letter, "(A) is incorrect", does not count); then the options' texts. Letter and text must not contradict each other.
+
+    Args:
+        text: A free-form answer.
+        choices: The option texts, in the order of their letters (at most 26).
+
+    Returns:
+        The index of the option, from 0.
+
+    Example:
+        >>> extract_choice("It is not A. It is B.", ["red", "blue", "green"]).value
+        1
+    """
+    plain, declined = split_refusal(plain_answer(text))
+    options = [_MARKER.sub("", choice.strip()) for choice in choices]
+    index = name_index([str(number) for number in range(len(options))], _names(options), inflect=False)
+    exact = _exact(plain, options)
+    if exact is not None:
+        return Extraction(exact, Status.OK, "the option's text")
+    for statement in final_statements(plain):
+        found = _read_statement(statement, len(options), index)
+        if found is not None:
+            return found
+    for letters in (
+        declared_letters(plain, len(options)),
+        leading_letter(plain, len(options)),
+        asserted_letters(plain, len(options)),
+    ):
+        if letters:
+            return _decide(letters, plain, index)
+    texts = _asserted_texts(plain, index)
+    if len(texts) == 1:
+        return Extraction(texts[0], Status.OK, "the option's text")
+    if texts:
+        return Extraction(None, Status.AMBIGUOUS, f"{len(texts)} options' texts are asserted")
+    return Extraction(None, Status.REFUSED if declined else Status.NONE)
+
+
+def _names(options: Sequence[str]) -> dict[str, list[str]]:
+    return {str(number): [option] for number, option in enumerate(options) if words_of(option)}
+
+
+def _exact(plain: str, options: Sequence[str]) -> int | None:
+    if len(plain) > 2000:
+        return None
+    words = words_of(plain)
+    matches = [number for number, option in enumerate(options) if words and words_of(option) == words]
+    return matches[0] if len(matches) == 1 else None
+
+
+def _asserted_texts(text: str, index: NameIndex) -> list[int]:
+    """Options whose text is asserted; weakly asserted ones only where no other is."""
+    judged = forces(text, index.find(text))
+    for wanted in (Force.ASSERTED, Force.WEAK):
+        numbers = sorted({int(hit.label) for hit, force in judged if force is wanted})
+        if numbers:
+            return numbers
+    return []
+
+
+def _read_statement(statement: str, count: int, index: NameIndex) -> Extraction[int] | None:
+    """The option a final statement settles on; `None` where it names none."""
+    letters = leading_letter(statement, count, lower_case=True) or asserted_letters(statement, count)
+    if letters:
+        return _decide(letters, statement, index)
+    texts = _asserted_texts(statement, index)
+    if len(texts) == 1:
+        return Extraction(texts[0], Status.OK, "final statement")
+    if texts:
+        return Extraction(None, Status.AMBIGUOUS, f"the final statement names {len(texts)} options")
+    return None
+
+
+def _decide(letters: list[int], text: str, index: NameIndex) -> Extraction[int]:
+    """Settle on a letter, unless there are several or the text beside it belongs to another option."""
+    if len(letters) > 1:
+        names = ", ".join(chr(65 + letter) for letter in letters[:6])
+        return Extraction(None, Status.AMBIGUOUS, f"letters {names}")
+    beside = re.match(rf"\W{{0,3}}{chr(65 + letters[0])}\W{{1,4}}(.{{1,200}})", text, re.IGNORECASE)
+    if beside is not None:
+        texts = _asserted_texts(beside.group(1), index)
+        if texts and letters[0] not in texts and len(texts) == 1:
+            return Extraction(None, Status.AMBIGUOUS, f"letter {chr(65 + letters[0])} with the text of another option")
+    return Extraction(letters[0], Status.OK)

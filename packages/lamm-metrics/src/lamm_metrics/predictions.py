@@ -1,0 +1,159 @@
+"""Predictions: what a model answered, one record an id.
+
+A predictions file is JSON Lines (first line may be a header object with the key `lamm`), or the JSON list that LAMM
+published. `docs/formats.md` lists every field.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from os import PathLike
+from pathlib import Path
+from typing import Any, cast
+
+from lamm_metrics.reading import FileFaultsError, first_ten, read_records
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answer. `text` is free-form; the other fields, where given, are structured answers that skip extraction.
+
+    Attributes:
+        id: Identifier of the reference record it answers, as a string.
+        text: The answer, or for keypoints an answer per joint name.
+        boxes: `{"label", "box", "score"?}` each; 2D `[x1, y1, x2, y2]`, 3D 6, 7 or 9 numbers.
+        points: `{"label"?, "point"}` each.
+        number: A count.
+        choice: Index of the chosen option, or its letter.
+        probabilities: Probability of each option (list) or label (mapping).
+        meta: Whatever the producer wants to keep.
+    """
+
+    id: str
+    text: str | Mapping[str, str] = ""
+    boxes: Sequence[Mapping[str, Any]] | None = None
+    points: Sequence[Mapping[str, Any]] | None = None
+    number: float | None = None
+    choice: int | str | None = None
+    probabilities: Sequence[float] | Mapping[str, float] | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def plain_text(self) -> str:
+        """The answer as one string: the answers per joint are joined by line breaks."""
+        return self.text if isinstance(self.text, str) else "\n".join(f"{k}: {v}" for k, v in self.text.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """The answers of one model.
+
+    Attributes:
+        records: Answers by id, in the order of the file.
+        header: What the first line of the file says about its making; empty without one.
+        source: Where they come from, for messages.
+    """
+
+    records: Mapping[str, Prediction]
+    header: Mapping[str, Any] = field(default_factory=dict)
+    source: str = "predictions"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _is_numbers(value: object, lengths: Sequence[int] | None = None) -> bool:
+    return isinstance(value, list) and all(map(_is_number, value)) and (lengths is None or len(value) in lengths)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, dict) and all(isinstance(item, str) for item in value.values()))
+
+
+def _are_boxes(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, dict)
+        and _is_numbers(item.get("box"), (4, 6, 7, 9))
+        and isinstance(item.get("label", ""), str)
+        and _is_number(item.get("score", 0.0))
+        for item in value
+    )
+
+
+def _are_points(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, dict) and _is_numbers(item.get("point"), (2,)) and isinstance(item.get("label", ""), str)
+        for item in value
+    )
+
+
+def _are_probabilities(value: object) -> bool:
+    numbers = list(value.values()) if isinstance(value, dict) else value
+    return _is_numbers(numbers) and all(0 <= number <= 1 for number in cast("list[float]", numbers))
+
+
+_FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "text": (_is_text, "a string, or an object of strings per joint"),
+    "boxes": (_are_boxes, 'a list of {"label": string, "box": 4, 6, 7 or 9 finite numbers, "score"?: number}'),
+    "points": (_are_points, 'a list of {"label"?: string, "point": [x, y]}'),
+    "number": (_is_number, "a finite number"),
+    "choice": (lambda value: isinstance(value, int | str) and not isinstance(value, bool), "an index or a letter"),
+    "probabilities": (_are_probabilities, "numbers from 0 to 1, in a list or an object"),
+    "meta": (lambda value: isinstance(value, dict), "an object"),
+}
+
+
+def _read_one(record: object, where: str, faults: list[str]) -> Prediction | None:
+    """One prediction; what is wrong with it is added to the faults."""
+    if not isinstance(record, dict):
+        faults.append(f"{where}: expected an object, got {type(record).__name__}")
+        return None
+    if not isinstance(record.get("id"), int | str) or isinstance(record.get("id"), bool):
+        faults.append(f"{where}: expected `id`, a string or a whole number, got {str(record.get('id'))[:40]!r}")
+        return None
+    given = {name: record[name] for name in _FIELDS if record.get(name) is not None}
+    wrong = [name for name, value in given.items() if not _FIELDS[name][0](value)]
+    faults += [f"{where}, id {str(record['id'])[:80]!r}: expected `{name}` to be {_FIELDS[name][1]}" for name in wrong]
+    if not wrong and not any(name != "meta" for name in given):
+        faults.append(f"{where}, id {str(record['id'])[:80]!r}: expected `text` or a structured answer, got neither")
+        return None
+    return None if wrong else Prediction(id=str(record["id"]), **given)
+
+
+def read_predictions(source: str | PathLike[str] | Iterable[Mapping[str, Any] | Prediction]) -> Predictions:
+    """Read and check predictions.
+
+    Args:
+        source: Path of a JSON Lines or JSON list file, or the records themselves.
+
+    Raises:
+        FileFaultsError: Listing every fault with file, line and id: no JSON, wrong types, numbers that are not
+            finite, ids that occur twice.
+        LammMetricsError: The file is not UTF-8.
+    """
+    faults: list[str] = []
+    if isinstance(source, str | PathLike):
+        name = str(source)
+        placed, faults = read_records(Path(source))
+    else:
+        name = "predictions"
+        placed = [(f"record {i}", record) for i, record in enumerate(source, 1)]
+    header: Mapping[str, Any] = {}
+    if placed and isinstance(placed[0][1], dict) and "lamm" in placed[0][1]:
+        header = placed.pop(0)[1]
+    records: dict[str, Prediction] = {}
+    twice: dict[str, None] = {}
+    for where, record in placed:
+        prediction = record if isinstance(record, Prediction) else _read_one(record, where, faults)
+        if prediction is not None:
+            if prediction.id in records:
+                twice[prediction.id] = None
+            records[prediction.id] = prediction
+    if twice:
+        faults.append(f"ids that occur more than once: {first_ten(list(twice))}")
+    if header.get("lamm", "predictions") != "predictions":
+        faults.append(f'line 1: expected the header {{"lamm": "predictions"}}, got {str(header["lamm"])[:40]!r}')
+    if faults:
+        raise FileFaultsError(name, faults, "Mend the file; docs/formats.md describes it.")
+    return Predictions(records, header, name)

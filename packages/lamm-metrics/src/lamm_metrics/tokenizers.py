@@ -1,0 +1,93 @@
+"""Tokenisers for text scores. Scores of different tokenisers are not comparable, so signatures name them."""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from lamm_metrics.errors import UsageError
+
+# What the COCO caption evaluation drops after tokenising. Brackets stay there as -lrb- and the like, since it lower-cases
+# before it compares with upper-case names. Numbers have to equal published ones, so that is kept.
+_DROPPED = frozenset(["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"])
+_BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
+
+# Marks of quotation are all written as '' or `` there, and dropped with the punctuation.
+_QUOTES = frozenset('"“”‘’„«»')
+
+_CLITIC = r"['’](?:s|m|d|ll|re|ve)\b"
+_PTB = re.compile(
+    "|".join(
+        [
+            r"https?://\S+|www\.\S+",
+            r"[\w.+-]{1,64}@[\w-]+\.[\w.-]+",
+            r"\b(?:[a-z]\.){2,}",  # u.s. and a.m.
+            r"\b(?:mr|mrs|ms|dr|st|prof|rev|gen|sen|gov|col|sgt|capt|jr|sr|inc|ltd|corp|vs|etc|ave|blvd)\.(?=\s+\S)",
+            r"\bcan(?=not\b)|\b(?:gon|wan)(?=na\b)|\bgot(?=ta\b)|\b(?:lem|gim)(?=me\b)",
+            r"[^\W_]{1,32}?(?=n['’]t\b)|n['’]t\b",
+            _CLITIC,
+            r"\d+(?:[.,:]\d+)+",
+            rf"[^\W_]+(?:(?:[-_&/]|(?!{_CLITIC})['’])[^\W_]+)*",
+            r"\.{2,}|-{2,}|''|``",
+            r"\S",
+        ]
+    )
+)
+
+
+@lru_cache(maxsize=8192)
+def ptb(text: str) -> tuple[str, ...]:
+    """Words as the COCO caption evaluation counts them: Penn Treebank style, lower case, without punctuation.
+
+    A look-alike of `PTBTokenizer -lowerCase` of Stanford CoreNLP and of the list of punctuation that COCO drops,
+    written as one regular expression; no Java.
+
+    >>> ptb("A man's dog doesn't sit (much), it runs at 3.5 km/h.")
+    ('a', 'man', "'s", 'dog', 'does', "n't", 'sit', '-lrb-', 'much', '-rrb-', 'it', 'runs', 'at', '3.5', 'km/h')
+    """
+    lowered = text.lower().replace("\n", " ")
+    tokens = (_BRACKETS.get(token, token) for token in _PTB.findall(lowered))
+    return tuple(token for token in tokens if token not in _DROPPED and token not in _QUOTES)
+
+
+_MTEVAL_RULES = (
+    (re.compile(r"([\{-\~\[-\` -\&\(-\+\:-\@\/])"), r" \1 "),
+    (re.compile(r"([^0-9])([\.,])"), r"\1 \2 "),
+    (re.compile(r"([\.,])([^0-9])"), r" \1 \2"),
+    (re.compile(r"([0-9])(-)"), r"\1 \2 "),
+)
+
+
+@lru_cache(maxsize=8192)
+def mteval13a(text: str) -> tuple[str, ...]:
+    """Words as mteval-v13a and sacrebleu's default split them; case is kept.
+
+    >>> mteval13a("It's 3.5, no?")
+    ("It's", '3.5', ',', 'no', '?')
+    """
+    line = text.replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
+    for entity, character in (("&quot;", '"'), ("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">")):
+        line = line.replace(entity, character)
+    line = f" {line} "
+    for pattern, replacement in _MTEVAL_RULES:
+        line = pattern.sub(replacement, line)
+    return tuple(line.split())
+
+
+@lru_cache(maxsize=8192)
+def whitespace(text: str) -> tuple[str, ...]:
+    """Words between white space; case is kept."""
+    return tuple(text.split())
+
+
+TOKENIZERS: Mapping[str, Callable[[str], tuple[str, ...]]] = {"ptb": ptb, "13a": mteval13a, "whitespace": whitespace}
+
+
+def tokenizer_named(name: str) -> Callable[[str], tuple[str, ...]]:
+    """The tokeniser of a name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if name not in TOKENIZERS:
+        raise UsageError(f"Expected a tokeniser ({', '.join(TOKENIZERS)}), got {name!r}. Choose one of them.")
+    return TOKENIZERS[name]

@@ -1,0 +1,1 @@
+"""A multimodal language model for images and point clouds: model, training, prediction, kernels."""

@@ -1,0 +1,42 @@
+"""Make transformers' Auto classes know the LAMM model, its towers and its processors."""
+
+from __future__ import annotations
+
+import functools
+
+
+@functools.cache
+def register() -> None:
+    """Register every class once; safe to call again."""
+    from transformers import (
+        AutoConfig,
+        AutoFeatureExtractor,
+        AutoImageProcessor,
+        AutoModel,
+        AutoModelForImageTextToText,
+        AutoProcessor,
+    )
+
+    from lamm_model.configuration_lamm import LammConfig
+    from lamm_model.encoders.configuration_efficientnet_lite import EfficientNetLiteConfig
+    from lamm_model.encoders.configuration_point_cloud import LammPointCloudConfig
+    from lamm_model.encoders.efficientnet_lite import EfficientNetLiteModel
+    from lamm_model.encoders.point_cloud import LammPointCloudModel
+    from lamm_model.image_processing_lamm import LammImageProcessor
+    from lamm_model.modeling_lamm import LammForConditionalGeneration, LammModel
+    from lamm_model.point_cloud_processing import LammPointCloudProcessor
+    from lamm_model.processing_lamm import LammProcessor
+
+    for config, model in (
+        (LammConfig, LammModel),
+        (EfficientNetLiteConfig, EfficientNetLiteModel),
+        (LammPointCloudConfig, LammPointCloudModel),
+    ):
+        AutoConfig.register(config.model_type, config, exist_ok=True)
+        AutoModel.register(config, model, exist_ok=True)
+    AutoModelForImageTextToText.register(LammConfig, LammForConditionalGeneration, exist_ok=True)
+    for config in (LammConfig, EfficientNetLiteConfig):
+        AutoImageProcessor.register(config, slow_image_processor_class=LammImageProcessor, exist_ok=True)
+    for config in (LammConfig, LammPointCloudConfig):
+        AutoFeatureExtractor.register(config, LammPointCloudProcessor, exist_ok=True)
+    AutoProcessor.register(LammConfig, LammProcessor, exist_ok=True)

@@ -1,0 +1,8 @@
+"""The `lamm model` commands."""
+
+import click
+
+
+@click.group()
+def model() -> None:
+    """PLACEHOLDER."""

@@ -1,0 +1,185 @@
+"""Read pictures of any kind safely and turn them into the image tower's input."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from transformers import BatchFeature
+from transformers.image_processing_utils import BaseImageProcessor
+
+from lamm_model.errors import LammModelError, UsageError
+
+MAX_PIXELS = 100_000_000
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+RESIZE_MODES = ("squash", "letterbox")
+
+
+def read_image(source: str | Path | bytes | Image.Image, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Open a picture as upright 8-bit RGB.
+
+    Grey, palette, transparent (composed on white), CMYK and 16-bit pictures are converted; an EXIF orientation is
+    applied. The size is checked before anything is decoded.
+
+    Args:
+        source: Path, file content or an open picture.
+        max_pixels: Largest accepted width times height.
+
+    Returns:
+        The picture.
+
+    Raises:
+        LammModelError: The file is missing, empty, truncated, no picture, or too large.
+    """
+    name = source if isinstance(source, str | Path) else "the given picture"
+    try:
+        image = source if isinstance(source, Image.Image) else _open(source, name)
+        width, height = image.size
+        if width * height > max_pixels:
+            raise LammModelError(
+                f"Expected a picture of at most {max_pixels / 1e6:.0f} megapixels, got {width} x {height} ({name}). "
+                "Scale it down."
+            )
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image))
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as fault:
+        raise LammModelError(f"Expected a readable picture, got {fault} ({name}). Replace the file.") from fault
+
+
+def _open(source: str | Path | bytes, name: object) -> Image.Image:
+    content = source if isinstance(source, bytes) else Path(source).read_bytes()
+    if not content:
+        raise LammModelError(f"Expected a readable picture, got an empty file ({name}). Replace the file.")
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise UsageError("Expected PIL to refuse truncated pictures. Set ImageFile.LOAD_TRUNCATED_IMAGES = False.")
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # our own limit is checked, with our message
+    try:
+        return Image.open(io.BytesIO(content))
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        values = np.asarray(image, dtype=np.float64)
+        top = 65535.0 if values.max(initial=0) > 255 else 255.0
+        return Image.fromarray((values / top * 255).clip(0, 255).round().astype(np.uint8), "L").convert("RGB")
+    if "A" in image.mode or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image.convert("RGB")
+
+
+class LammImageProcessor(BaseImageProcessor):  # type: ignore[misc]
+    """Resizes pictures to a square and normalises them.
+
+    Attributes:
+        size: Side in pixels.
+        resize: `squash` (each axis on its own, as LAMM trains, so normalised boxes keep their numbers) or `letterbox`
+            (aspect kept, padded; map coordinates with `to_input` and `to_picture`).
+        image_mean: Subtracted from values in 0..1.
+        image_std: Divided by.
+        max_pixels: Largest accepted picture.
+    """
+
+    model_input_names = ["pixel_values"]  # noqa: RUF012
+
+    def __init__(
+        self,
+        size: int = 224,
+        resize: str = "squash",
+        image_mean: tuple[float, ...] = CLIP_MEAN,
+        image_std: tuple[float, ...] = CLIP_STD,
+        max_pixels: int = MAX_PIXELS,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if resize not in RESIZE_MODES:
+            raise UsageError(f"Expected resize to be one of {', '.join(RESIZE_MODES)}, got {resize!r}.")
+        self.size = size
+        self.resize = resize
+        self.image_mean = list(image_mean)
+        self.image_std = list(image_std)
+        self.max_pixels = max_pixels
+
+    def __call__(self, images: Any, return_tensors: str | None = "pt", **kwargs: Any) -> BatchFeature:
+        """Prepare pictures.
+
+        Args:
+            images: One or a list of paths, file contents or PIL pictures.
+            return_tensors: `pt` or `np`.
+            **kwargs: Ignored.
+
+        Returns:
+            `pixel_values`: `[n, 3, size, size]` float32.
+        """
+        items = images if isinstance(images, list | tuple) else [images]
+        return self._batch([self.prepare(item) for item in items], return_tensors)
+
+    def _batch(self, prepared: list[Tensor], return_tensors: str | None) -> BatchFeature:
+        stacked = torch.stack(prepared)
+        return BatchFeature({"pixel_values": stacked.numpy() if return_tensors == "np" else stacked})
+
+    def prepare(self, image: Any) -> Tensor:
+        """Turn one picture into `[3, size, size]` float32."""
+        rgb = read_image(image, self.max_pixels)
+        side = (self.size, self.size)
+        if self.resize == "letterbox":
+            square = ImageOps.pad(rgb, side, Image.Resampling.BICUBIC, color=(127, 127, 127))
+        else:
+            square = rgb.resize(side, Image.Resampling.BICUBIC)
+        values = torch.from_numpy(np.asarray(square, dtype=np.float32) / 255.0).permute(2, 0, 1)
+        mean, std = torch.tensor(self.image_mean).view(3, 1, 1), torch.tensor(self.image_std).view(3, 1, 1)
+        return ((values - mean) / std).contiguous()
+
+    def to_input(self, points: np.ndarray[Any, Any], size: tuple[int, int]) -> np.ndarray[Any, Any]:
+        """Map normalised picture coordinates to normalised model-input coordinates.
+
+        Args:
+            points: `[..., 2]` x, y in 0..1 of the picture.
+            size: Picture width and height in pixels.
+
+        Returns:
+            `[..., 2]` in 0..1 of the square; equal to `points` when squashing.
+        """
+        scale, offset = self._frame(size)
+        return points * scale + offset
+
+    def to_picture(self, points: np.ndarray[Any, Any], size: tuple[int, int]) -> np.ndarray[Any, Any]:
+        """Map normalised model-input coordinates `[..., 2]` back to normalised picture coordinates."""
+        scale, offset = self._frame(size)
+        return (points - offset) / scale
+
+    def _frame(self, size: tuple[int, int]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        if self.resize == "squash":
+            return np.ones(2), np.zeros(2)
+        scale = np.asarray(size, dtype=float) / max(size)
+        return scale, (1.0 - scale) / 2.0
+
+    @classmethod
+    def for_tower(cls, tower: str | Path, **changes: Any) -> LammImageProcessor:
+        """Build the processor that goes with a vision tower.
+
+        Args:
+            tower: Folder or hub name with a `preprocessor_config.json`.
+            **changes: Settings to use instead.
+
+        Returns:
+            A processor with that tower's size, mean and standard deviation.
+        """
+        settings, _ = BaseImageProcessor.get_image_processor_dict(tower)
+        size = settings.get("crop_size", settings.get("size", 224))
+        if isinstance(size, dict):
+            size = size.get("height", size.get("shortest_edge"))
+        found = {
+            "size": int(size),
+            "image_mean": settings.get("image_mean", CLIP_MEAN),
+            "image_std": settings.get("image_std", CLIP_STD),
+        }
+        return cls(**{**found, **changes})

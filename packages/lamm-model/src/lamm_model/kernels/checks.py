@@ -1,0 +1,160 @@
+"""What the kernels accept. Shapes are checked where the caller stands, values inside the operations."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lamm_model.errors import LammModelError
+
+
+class KernelInputError(LammModelError):
+    """A tensor that no kernel accepts: wrong rank, dtype, device, length or a value that is not finite."""
+
+
+def check_points(name: str, points: Tensor, like: Tensor | None = None) -> Tensor:
+    """Return positions `[B, N, 3]` as contiguous float32 without gradient.
+
+    Args:
+        name: What to call the tensor in an error.
+        points: Any floating dtype; half precision is widened, double precision rounded.
+        like: Positions whose batch size and device must be the same.
+
+    Raises:
+        KernelInputError: Rank, last dimension, dtype, batch size or device do not fit.
+    """
+    if points.dim() != 3 or points.shape[2] != 3:
+        raise KernelInputError(
+            f"Expected {name} of shape [batch, points, 3], got {list(points.shape)}. "
+            "Add a batch dimension, or keep x, y, z only and pass the rest as features."
+        )
+    if not points.is_floating_point():
+        raise KernelInputError(f"Expected {name} of a floating dtype, got {points.dtype}. Convert with .float().")
+    if like is not None:
+        check_alike(name, points, like)
+    return points.detach().float().contiguous()
+
+
+def check_alike(name: str, tensor: Tensor, like: Tensor) -> None:
+    """Raise unless batch size and device of two tensors agree.
+
+    Raises:
+        KernelInputError: They do not.
+    """
+    if tensor.device != like.device:
+        raise KernelInputError(
+            f"Expected {name} on {like.device} like the first tensor, got {tensor.device}. Move both to one device."
+        )
+    if tensor.shape[0] != like.shape[0]:
+        raise KernelInputError(
+            f"Expected {name} of batch size {like.shape[0]} like the first tensor, got {tensor.shape[0]}. "
+            "Pass as many clouds in both."
+        )
+
+
+def check_size(name: str, points: Tensor) -> None:
+    """Raise when clouds hold no points at all.
+
+    Raises:
+        KernelInputError: There is at least one cloud and no point in it.
+    """
+    if points.shape[0] > 0 and points.shape[1] == 0:
+        raise KernelInputError(f"Expected at least one point in {name}, got empty clouds. Leave such clouds out.")
+
+
+def check_count(name: str, value: int, least: int) -> None:
+    """Raise when a number of samples or neighbours is too small.
+
+    Raises:
+        KernelInputError: It is.
+    """
+    if value < least:
+        raise KernelInputError(f"Expected {name} to be at least {least}, got {value}. Ask for more.")
+
+
+def check_index(index: Tensor, rank: int, features: Tensor) -> Tensor:
+    """Return an index tensor as contiguous int64.
+
+    Raises:
+        KernelInputError: Rank, dtype, batch size or device do not fit, or `features` is not `[B, N, C]`.
+    """
+    if features.dim() != 3:
+        raise KernelInputError(
+            f"Expected features of shape [batch, points, channels], got {list(features.shape)}. Transpose or unsqueeze."
+        )
+    if not features.is_floating_point():
+        raise KernelInputError(f"Expected features of a floating dtype, got {features.dtype}. Convert with .float().")
+    if index.dim() != rank:
+        raise KernelInputError(f"Expected an index of rank {rank}, got shape {list(index.shape)}. Reshape it.")
+    if index.dtype not in (torch.int32, torch.int64):
+        raise KernelInputError(f"Expected an int32 or int64 index, got {index.dtype}. Convert with .long().")
+    check_alike("index", index, features)
+    return index.long().contiguous()
+
+
+def full_lengths(lengths: Tensor | Sequence[int] | None, points: Tensor) -> Tensor:
+    """Return the number of valid points of each cloud as int64 `[B]` on the points' device.
+
+    Raises:
+        KernelInputError: Not one integer a cloud.
+    """
+    batch, size = points.shape[:2]
+    if lengths is None:
+        return torch.full((batch,), size, dtype=torch.int64, device=points.device)
+    return per_cloud("lengths", lengths, points)
+
+
+def per_cloud(name: str, values: int | Tensor | Sequence[int], points: Tensor) -> Tensor:
+    """Return one int64 a cloud, `[B]`, on the points' device.
+
+    Raises:
+        KernelInputError: Not one integer a cloud.
+    """
+    batch = points.shape[0]
+    if isinstance(values, int):
+        return torch.full((batch,), values, dtype=torch.int64, device=points.device)
+    tensor = values if isinstance(values, Tensor) else torch.tensor(list(values), device=points.device)
+    if tensor.shape != (batch,) or tensor.is_floating_point() or tensor.dtype == torch.bool:
+        if not (batch == 0 and tensor.numel() == 0):
+            raise KernelInputError(
+                f"Expected {name} to hold one integer for each of the {batch} clouds, "
+                f"got {tensor.dtype} of shape {list(tensor.shape)}. Pass an int64 tensor [batch]."
+            )
+    return tensor.to(device=points.device, dtype=torch.int64)
+
+
+def check_values(name: str, points: Tensor, lengths: Tensor | None = None) -> None:
+    """Raise on positions that are not finite and on lengths that are no lengths. Waits for the device.
+
+    Raises:
+        KernelInputError: With the first cloud, and the first point in it, that is at fault.
+    """
+    if lengths is not None and points.shape[0]:
+        bad_length = (lengths < 1) | (lengths > points.shape[1])
+        if bool(bad_length.any()):
+            cloud = int(bad_length.int().argmax())
+            raise KernelInputError(
+                f"Expected lengths from 1 to {points.shape[1]}, got {int(lengths[cloud])} for cloud {cloud}. "
+                "Leave empty clouds out of the batch."
+            )
+    bad = ~torch.isfinite(points).all(-1)
+    if lengths is not None:
+        bad &= torch.arange(points.shape[1], device=points.device) < lengths[:, None]
+    if bool(bad.any()):
+        cloud, point = (int(i) for i in bad.nonzero()[0])
+        raise KernelInputError(
+            f"Expected finite {name}, got {points[cloud, point].tolist()} at point {point} of cloud {cloud}. "
+            "Remove such points before sampling."
+        )
+
+
+def check_range(name: str, values: Tensor, limit: int | Tensor) -> None:
+    """Raise when an index lies outside `[0, limit)`. Waits for the device.
+
+    Raises:
+        KernelInputError: One does.
+    """
+    bad = (values < 0) | (values >= limit)
+    if bool(bad.any()):
+        value = int(values[bad][0])
+        raise KernelInputError(f"Expected {name} within the points of its cloud, got {value}. Check where it comes from.")

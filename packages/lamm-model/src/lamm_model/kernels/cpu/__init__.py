@@ -1,0 +1,1 @@
+"""Kernels compiled by numba for the CPU: exact, one thread a cloud, compiled once and cached on disk."""

@@ -1,0 +1,145 @@
+"""Which implementation runs: found by what the machine can do, forced by an argument, a context or the environment."""
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import ModuleType
+
+import torch
+
+from lamm_model.errors import UsageError
+
+ENVIRONMENT_VARIABLE = "LAMM_KERNELS"
+
+_HERE = "lamm_model.kernels"
+#: Operation → implementation → module that holds a function of the operation's name; the best implementation first.
+OPERATIONS: dict[str, dict[str, str]] = {
+    "farthest_point_sample": {
+        "cuda": f"{_HERE}.cuda.sampling",
+        "triton": f"{_HERE}.triton_ops.sampling",
+        "numba": f"{_HERE}.cpu.batched",
+        "reference": f"{_HERE}.reference",
+    },
+    "ball_query": {
+        "triton": f"{_HERE}.triton_ops.ball",
+        "numba": f"{_HERE}.cpu.batched",
+        "reference": f"{_HERE}.reference",
+    },
+    "nearest": {
+        "triton": f"{_HERE}.triton_ops.nearest",
+        "numba": f"{_HERE}.cpu.batched",
+        "reference": f"{_HERE}.reference",
+    },
+    "group": {"triton": f"{_HERE}.triton_ops.grouping", "reference": f"{_HERE}.reference"},
+    "three_interpolate": {"triton": f"{_HERE}.triton_ops.interpolation", "reference": f"{_HERE}.reference"},
+}
+IMPLEMENTATIONS = ("cuda", "triton", "numba", "reference")
+
+_forced: ContextVar[str | None] = ContextVar("lamm_kernels_forced", default=None)
+
+
+def obstacle(implementation: str, device: torch.device) -> str | None:
+    """Why an implementation cannot run on a device; None when it can."""
+    if implementation == "reference":
+        return None
+    if implementation == "numba":
+        if device.type != "cpu":
+            return "numba kernels run on the CPU only"
+        return None if importlib.util.find_spec("numba") else "numba is not installed"
+    if implementation == "triton":
+        return _triton_obstacle(device)
+    return _cuda_obstacle(device)
+
+
+def _triton_obstacle(device: torch.device) -> str | None:
+    if importlib.util.find_spec("triton") is None:
+        return "triton is not installed"
+    if interpreting() or device.type == "cuda":
+        return None
+    return "Triton kernels run on CUDA devices only (TRITON_INTERPRET=1 interprets them on the CPU)"
+
+
+def _cuda_obstacle(device: torch.device) -> str | None:
+    if device.type != "cuda":
+        return "the CUDA C++ kernel runs on CUDA devices only"
+    major, minor = torch.cuda.get_device_capability(device)
+    if major < 9:
+        return f"thread-block clusters need compute capability 9.0, this device has {major}.{minor}"
+    from lamm_model.kernels.cuda.compiler import nvrtc_library
+
+    return None if nvrtc_library() else "the NVRTC library was not found"
+
+
+def interpreting() -> bool:
+    """Whether Triton kernels are interpreted on the CPU (`TRITON_INTERPRET=1`), which is slow and for tests."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def choose(operation: str, device: torch.device, requested: str | None = None) -> str:
+    """The name of the implementation that runs an operation on a device.
+
+    The first that says something wins: `requested`, the innermost `use_implementation`, the environment variable
+    `LAMM_KERNELS`, and then the first entry of the table that can run here. A forced name applies to the operations that
+    have such an implementation; the others choose for themselves.
+
+    Raises:
+        UsageError: The name is unknown, or it was asked for and cannot run on this device.
+    """
+    table = OPERATIONS[operation]
+    for name in (requested, _forced.get(), os.environ.get(ENVIRONMENT_VARIABLE)):
+        if not name or name == "auto":
+            continue
+        if name not in IMPLEMENTATIONS:
+            raise UsageError(
+                f"Expected a kernel implementation out of {', '.join(IMPLEMENTATIONS)}, got {name!r}. "
+                "`lamm model kernels` lists those that can run here."
+            )
+        if name not in table:
+            break
+        reason = obstacle(name, device)
+        if reason:
+            raise UsageError(
+                f"Expected {operation} to run with {name!r} on {device}, but {reason}. "
+                "Name another implementation or none; `lamm model kernels` lists those that can run here."
+            )
+        return name
+    return next(
+        name
+        for name in table
+        if obstacle(name, device) is None and not (name == "triton" and device.type != "cuda")  # never interpret unasked
+    )
+
+
+def load(operation: str, device: torch.device, requested: str | None = None) -> ModuleType:
+    """Import the module of the implementation that `choose` names."""
+    return importlib.import_module(OPERATIONS[operation][choose(operation, device, requested)])
+
+
+@contextmanager
+def use_implementation(name: str | None) -> Iterator[None]:
+    """Force one implementation inside a `with` block (None: choose automatically), in this thread only."""
+    token = _forced.set(name)
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def describe(device: torch.device) -> list[dict[str, str | None]]:
+    """One row for each operation and implementation: `operation`, `implementation`, `obstacle`, `chosen` (yes or None)."""
+    rows: list[dict[str, str | None]] = []
+    for operation, table in OPERATIONS.items():
+        chosen = choose(operation, device)
+        for name in table:
+            rows.append(
+                {
+                    "operation": operation,
+                    "implementation": name,
+                    "obstacle": obstacle(name, device),
+                    "chosen": "yes" if name == chosen else None,
+                }
+            )
+    return rows

@@ -1,0 +1,1 @@
+"""Prompts: formats and system messages, one builder for training and inference."""

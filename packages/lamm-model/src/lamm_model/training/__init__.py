@@ -1,0 +1,1 @@
+"""Fine-tuning: settings, data, shared-prefix packing, and the trainer."""

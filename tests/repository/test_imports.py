@@ -1,0 +1,75 @@
+"""Import direction between the packages, and what importing or asking for help may load."""
+
+import ast
+import json
+import subprocess
+import sys
+
+import click
+import pytest
+
+from lamm_cli.main import lamm
+
+HEAVY = ("torch", "numpy", "transformers", "openai", "nltk", "PIL", "peft", "open3d", "numba")
+MAY_IMPORT = {
+    "lamm_metrics": set(),
+    "lamm_data": set(),
+    "lamm_model": {"lamm_data"},
+    "lamm_cli": {"lamm_data", "lamm_model", "lamm_metrics"},
+}
+LOADED = "import json, sys; print(json.dumps([name for name in {names} if name in sys.modules]))"
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_packages_import_only_what_they_may(sources, root):
+    wrong = []
+    for path in sources:
+        package = path.relative_to(root / "packages").parts[2]
+        others = (_imported(ast.parse(path.read_text())) & MAY_IMPORT.keys()) - {package}
+        if beyond := others - MAY_IMPORT[package]:
+            wrong.append(f"{path.relative_to(root)} imports {sorted(beyond)}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_importing_a_package_loads_nothing_heavy(package):
+    heavy = [name for name in HEAVY if not (package == "lamm_metrics" and name == "numpy")]
+    program = f"import {package}; {LOADED.format(names=heavy)}"
+    loaded = json.loads(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
+    assert loaded == []
+
+
+def _commands(group: click.Group, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    context = click.Context(group)
+    found: list[tuple[str, ...]] = [prefix]
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        found += _commands(command, (*prefix, name)) if isinstance(command, click.Group) else [(*prefix, name)]
+    return found
+
+
+def test_no_help_text_loads_anything_heavy():
+    """Every --help is asked for in one process: a heavy module loaded by any of them would stay in sys.modules."""
+    commands = _commands(lamm)
+    assert len(commands) > 10
+    program = f"""
+import sys
+from click.testing import CliRunner
+from lamm_cli.main import lamm
+for command in {commands!r}:
+    result = CliRunner().invoke(lamm, [*command, "--help"])
+    loaded = [name for name in {HEAVY!r} if name in sys.modules]
+    if result.exit_code or loaded or "Usage:" not in result.output:
+        sys.exit(f"lamm {{' '.join(command)}}: exit {{result.exit_code}}, loads {{loaded}}: {{result.output[-300:]}}")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
