@@ -1,7 +1,8 @@
 """Plain annotation values: what every source reader yields and every converter takes.
 
 Frames: 2D boxes and points are pixels of the stored image, origin at the top-left corner, x right, y down, zero-based
-and continuous (a box covering the whole image is `(0, 0, width, height)`). 3D boxes are metres, z up, centre and full size.
+and continuous (a box covering the whole image is `(0, 0, width, height)`). 3D boxes are metres, z up, centre and full
+size.
 """
 
 from __future__ import annotations

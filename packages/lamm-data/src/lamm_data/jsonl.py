@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lamm_data.errors import SourceError
-
-CHUNK = 1 << 20
-_SPACE = " \t\r\n"
+from lamm_data.json_stream import JsonCursor
 
 
 def iter_values(path: str | Path) -> Iterator[tuple[int, Any]]:
@@ -41,7 +39,7 @@ def iter_values(path: str | Path) -> Iterator[tuple[int, Any]]:
         while first and first in b" \t\r\n":
             first = handle.read(1)
         handle.seek(start)
-        yield from _iter_list(path, handle, start) if first == b"[" else _iter_lines(path, handle)
+        yield from JsonCursor(path, handle, start).elements() if first == b"[" else _iter_lines(path, handle)
 
 
 def _iter_lines(path: Path, handle: IO[bytes]) -> Iterator[tuple[int, Any]]:
@@ -56,82 +54,6 @@ def _iter_lines(path: Path, handle: IO[bytes]) -> Iterator[tuple[int, Any]]:
                     f"({path}, line {number}, byte {offset}). Mend or remove that line."
                 ) from error
         offset += len(raw)
-
-
-class _ListReader:
-    """Cut the elements of one JSON list out of a growing text window."""
-
-    def __init__(self, path: Path, handle: IO[bytes], offset: int) -> None:
-        self.path, self.handle = path, handle
-        self.decoder, self.utf8 = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")()
-        self.text, self.at, self.line, self.read, self.ended = "", 0, 1, offset, False
-
-    def fill(self) -> bool:
-        """Append the next chunk to the window; False at the end of the file."""
-        raw = self.handle.read(max(CHUNK, len(self.text) - self.at))
-        self.read += len(raw)
-        self.text, self.at = self.text[self.at :], 0
-        try:
-            self.text += self.utf8.decode(raw, final=not raw)
-        except UnicodeDecodeError as error:
-            raise self.fault("bytes that are not UTF-8") from error
-        self.ended = not raw
-        return bool(raw)
-
-    def advance(self, to: int) -> None:
-        self.line += self.text.count("\n", self.at, to)
-        self.at = to
-
-    def peek(self) -> str:
-        """Skip white space and return the next character, or an empty string at the end of the file."""
-        while True:
-            at = self.at
-            while at < len(self.text) and self.text[at] in _SPACE:
-                at += 1
-            self.advance(at)
-            if at < len(self.text):
-                return self.text[at]
-            if not self.fill():
-                return ""
-
-    def value(self) -> tuple[int, Any]:
-        while True:
-            try:
-                value, end = self.decoder.raw_decode(self.text, self.at)
-            except json.JSONDecodeError as error:
-                if self.fill():
-                    continue
-                raise self.fault(error.msg) from error
-            # A number at the very end of the window may go on in the next chunk.
-            if end == len(self.text) and not self.ended and self.fill():
-                continue
-            line = self.line
-            self.advance(end)
-            return line, value
-
-    def fault(self, found: str) -> SourceError:
-        offset = self.read - len(self.text[self.at :].encode())
-        return SourceError(
-            f"Expected a complete JSON list, got {found} ({self.path}, line {self.line}, byte {offset}). "
-            "The file looks truncated or damaged: download or write it again."
-        )
-
-
-def _iter_list(path: Path, handle: IO[bytes], offset: int) -> Iterator[tuple[int, Any]]:
-    reader = _ListReader(path, handle, offset)
-    reader.peek()
-    reader.advance(reader.at + 1)
-    if reader.peek() == "]":
-        return
-    while True:
-        reader.peek()
-        yield reader.value()
-        mark = reader.peek()
-        if mark == "]":
-            return
-        if mark != ",":
-            raise reader.fault("the end of the file" if not mark else f"{mark!r} after an element")
-        reader.advance(reader.at + 1)
 
 
 @contextmanager

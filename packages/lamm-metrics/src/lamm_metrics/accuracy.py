@@ -10,6 +10,7 @@ from lamm_metrics.additive import AdditiveMetric
 from lamm_metrics.answers import reader_of
 from lamm_metrics.metric import Reference, record_id
 from lamm_metrics.predictions import Prediction
+from lamm_metrics.statistics import clustered_standard_error
 
 
 class Outcome(NamedTuple):
@@ -74,12 +75,13 @@ class Accuracy(AdditiveMetric[Outcome]):
         return True
 
     def extra(self, name: str) -> Mapping[str, float]:
-        """The score with every unreadable answer wrong, and with every one right."""
+        """The score with every unreadable answer wrong, and with every one right; the clustered standard error CR1."""
         if not self.entries:
             return {}
-        right = sum(entry.state.correct for entry in self.entries.values())
-        n = len(self.entries)
-        return {"failures_wrong": right / n, "failures_right": (right + self.n_failed) / n}
+        values = np.array([entry.state.correct for _, entry in self.ordered()], np.float64)
+        error = clustered_standard_error(values, self.group_codes())
+        bounds = {"failures_wrong": values.mean(), "failures_right": (values.sum() + self.n_failed) / len(values)}
+        return {name: float(value) for name, value in {**bounds, "se_cr1": error}.items() if value is not None}
 
     def sample_value(self, state: Outcome) -> float | None:
         """1 for a right answer, 0 for a wrong one."""

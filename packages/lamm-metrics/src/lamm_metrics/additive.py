@@ -63,6 +63,10 @@ class AdditiveMetric(Metric[StateT]):
         """Whether a score is a share of records, so that Wilson's interval applies to independent records."""
         return False
 
+    def settings_of(self, name: str) -> dict[str, object]:
+        """The choices in the signature of one score."""
+        return self.settings()
+
     def is_better_when_higher(self, name: str) -> bool:
         """The direction of one score."""
         return self.higher_is_better
@@ -92,7 +96,7 @@ class AdditiveMetric(Metric[StateT]):
                     n=self.n_records,
                     n_failed=self.n_failed,
                     higher_is_better=self.is_better_when_higher(name),
-                    signature=signature(name, **self.settings(), ci=kind if interval else "none"),
+                    signature=signature(name, **self.settings_of(name), ci=kind if interval else "none"),
                     extra=self.extra(name),
                 )
             )

@@ -135,5 +135,6 @@ def reader_of(task: str) -> Reader:
 
 
 def labels_of(references: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Every class or attribute that occurs as a truth in the references, sorted: the default closed set."""
-    return sorted({truth_label(record) for record in references if "label" in record or "attr" in record})
+    """Every class, attribute and object name that is true in some reference, sorted: the default closed set."""
+    labels = {truth_label(record) for record in references if "label" in record or "attr" in record}
+    return sorted(labels.union(str(item["label"]) for record in references for item in record.get("object", ())))

@@ -40,8 +40,8 @@ def rotations(angles: ArrayLike) -> Floats:
     Returns:
         Matrices [N, 3, 3] whose columns are the box's own axes.
 
-    >>> rotations([[np.pi / 2, 0, 0]]).round(12)[0, :, 0].tolist()
-    [0.0, 1.0, 0.0]
+    >>> bool(np.allclose(rotations([[np.pi / 2, 0, 0]])[0, :, 0], [0, 1, 0]))
+    True
     """
     angle = np.asarray(angles, np.float64).reshape(-1, 3)
     (cz, cy, cx), (sz, sy, sx) = np.cos(angle).T, np.sin(angle).T
@@ -78,8 +78,8 @@ def from_corners(points: ArrayLike) -> Floats:
     Raises:
         LammMetricsError: The points are not the corners of a box with right angles in that order.
 
-    >>> from_corners(corners([[1, 2, 3, 2, 4, 6, 0.3]])).round(12).tolist()
-    [[1.0, 2.0, 3.0, 2.0, 4.0, 6.0, 0.3, 0.0, 0.0]]
+    >>> bool(np.allclose(from_corners(corners([[1, 2, 3, 2, 4, 6, 0.3]])), [1, 2, 3, 2, 4, 6, 0.3, 0, 0]))
+    True
     """
     point = np.asarray(points, np.float64).reshape(-1, 8, 3)
     centre = point.mean(axis=1)

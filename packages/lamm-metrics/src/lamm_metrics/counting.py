@@ -73,7 +73,7 @@ class CountingError(AdditiveMetric[Count]):
         """Only the failure rate is."""
         return name == "failure_rate"
 
-    def signature_of(self, name: str) -> dict[str, object]:
+    def settings_of(self, name: str) -> dict[str, object]:
         """How failures enter this score."""
         failed = "left_out" if name.endswith("_parsed") else "counted" if name == "failure_rate" else "zero"
         return {"failed": failed, **self.settings()}

@@ -1,9 +1,9 @@
 """Exact overlap of fully rotated 3D boxes.
 
-In the frame of the second box, that box is |x| <= p, |y| <= q, |z| <= r. The volume shared with a convex body is then the
-sum over the body's faces of the integral of clamp(z, -r, r) over the face's shadow on the x-y plane, taken with the sign
-of the shadow's orientation and cut to |x| <= p, |y| <= q. Only the faces of the first box are clipped, by planes, and each
-step is continuous in the corners: touching, equal and parallel faces need no special case.
+In the frame of the second box, that box is |x| <= p, |y| <= q, |z| <= r. The volume shared with a convex body is then
+the sum over the body's faces of the integral of clamp(z, -r, r) over the face's shadow on the x-y plane, taken with the
+sign of the shadow's orientation and cut to |x| <= p, |y| <= q. Only the faces of the first box are clipped, by four
+planes, and each step is continuous in the corners: touching, equal and parallel faces need no special case.
 """
 
 import numpy as np

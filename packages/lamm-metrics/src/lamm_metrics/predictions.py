@@ -6,12 +6,11 @@ published. `docs/formats.md` lists every field.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
 
-from lamm_metrics.reading import FileFaultsError, first_ten, read_records
+from lamm_metrics.reading import ENOUGH, FileFaultsError, are_numbers, first_ten, is_number, read_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +58,6 @@ class Predictions:
     source: str = "predictions"
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-
-
-def _is_numbers(value: object, lengths: Sequence[int] | None = None) -> bool:
-    return isinstance(value, list) and all(map(_is_number, value)) and (lengths is None or len(value) in lengths)
-
-
 def _is_text(value: object) -> bool:
     return isinstance(value, str) or (isinstance(value, dict) and all(isinstance(item, str) for item in value.values()))
 
@@ -74,30 +65,30 @@ def _is_text(value: object) -> bool:
 def _are_boxes(value: object) -> bool:
     return isinstance(value, list) and all(
         isinstance(item, dict)
-        and _is_numbers(item.get("box"), (4, 6, 7, 9))
+        and are_numbers(item.get("box"), (4, 6, 7, 9))
         and isinstance(item.get("label", ""), str)
-        and _is_number(item.get("score", 0.0))
+        and is_number(item.get("score", 0.0))
         for item in value
     )
 
 
 def _are_points(value: object) -> bool:
     return isinstance(value, list) and all(
-        isinstance(item, dict) and _is_numbers(item.get("point"), (2,)) and isinstance(item.get("label", ""), str)
+        isinstance(item, dict) and are_numbers(item.get("point"), (2,)) and isinstance(item.get("label", ""), str)
         for item in value
     )
 
 
 def _are_probabilities(value: object) -> bool:
     numbers = list(value.values()) if isinstance(value, dict) else value
-    return _is_numbers(numbers) and all(0 <= number <= 1 for number in cast("list[float]", numbers))
+    return are_numbers(numbers) and all(0 <= number <= 1 for number in cast("list[float]", numbers))
 
 
 _FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "text": (_is_text, "a string, or an object of strings per joint"),
     "boxes": (_are_boxes, 'a list of {"label": string, "box": 4, 6, 7 or 9 finite numbers, "score"?: number}'),
     "points": (_are_points, 'a list of {"label"?: string, "point": [x, y]}'),
-    "number": (_is_number, "a finite number"),
+    "number": (is_number, "a finite number"),
     "choice": (lambda value: isinstance(value, int | str) and not isinstance(value, bool), "an index or a letter"),
     "probabilities": (_are_probabilities, "numbers from 0 to 1, in a list or an object"),
     "meta": (lambda value: isinstance(value, dict), "an object"),
@@ -121,6 +112,11 @@ def _read_one(record: object, where: str, faults: list[str]) -> Prediction | Non
     return None if wrong else Prediction(id=str(record["id"]), **given)
 
 
+def _is_header(record: object) -> bool:
+    """Whether a record is a header; a file of several shards put together has several."""
+    return isinstance(record, dict) and "lamm" in record and "id" not in record
+
+
 def read_predictions(source: str | PathLike[str] | Iterable[Mapping[str, Any] | Prediction]) -> Predictions:
     """Read and check predictions.
 
@@ -130,7 +126,7 @@ def read_predictions(source: str | PathLike[str] | Iterable[Mapping[str, Any] | 
     Raises:
         FileFaultsError: Listing every fault with file, line and id: no JSON, wrong types, numbers that are not
             finite, ids that occur twice.
-        LammMetricsError: The file is not UTF-8.
+        LammMetricsError: A JSON list is not UTF-8.
     """
     faults: list[str] = []
     if isinstance(source, str | PathLike):
@@ -139,12 +135,14 @@ def read_predictions(source: str | PathLike[str] | Iterable[Mapping[str, Any] | 
     else:
         name = "predictions"
         placed = [(f"record {i}", record) for i, record in enumerate(source, 1)]
-    header: Mapping[str, Any] = {}
-    if placed and isinstance(placed[0][1], dict) and "lamm" in placed[0][1]:
-        header = placed.pop(0)[1]
+    headers = [record for _, record in placed if _is_header(record)]
     records: dict[str, Prediction] = {}
     twice: dict[str, None] = {}
     for where, record in placed:
+        if len(faults) >= ENOUGH:
+            break
+        if _is_header(record):
+            continue
         prediction = record if isinstance(record, Prediction) else _read_one(record, where, faults)
         if prediction is not None:
             if prediction.id in records:
@@ -152,8 +150,10 @@ def read_predictions(source: str | PathLike[str] | Iterable[Mapping[str, Any] | 
             records[prediction.id] = prediction
     if twice:
         faults.append(f"ids that occur more than once: {first_ten(list(twice))}")
-    if header.get("lamm", "predictions") != "predictions":
-        faults.append(f'line 1: expected the header {{"lamm": "predictions"}}, got {str(header["lamm"])[:40]!r}')
+    header: Mapping[str, Any] = headers[0] if headers else {}
+    other = {str(found["lamm"])[:40] for found in headers} - {"predictions"}
+    if other:
+        faults.append(f'expected the header {{"lamm": "predictions"}}, got {sorted(other)}')
     if faults:
         raise FileFaultsError(name, faults, "Mend the file; docs/formats.md describes it.")
     return Predictions(records, header, name)

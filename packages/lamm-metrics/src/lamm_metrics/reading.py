@@ -1,20 +1,25 @@
 """Read JSON files of records: a JSON list, or JSON Lines; every fault of a file is gathered before it is reported."""
 
 import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from lamm_metrics.errors import LammMetricsError
 
 SHOWN = 10
+# Faults after which a file is not looked at any further.
+ENOUGH = 1000
+BOM = b"\xef\xbb\xbf"
+LARGEST = sys.float_info.max
 
 
 class FileFaultsError(LammMetricsError):
     """A file or a pair of files cannot be used.
 
     Attributes:
-        faults: Every fault found, one line each.
+        faults: Every fault found, one line each, up to `ENOUGH`.
     """
 
     def __init__(self, where: str, faults: Sequence[str], remedy: str) -> None:
@@ -22,6 +27,7 @@ class FileFaultsError(LammMetricsError):
         shown = "; ".join(self.faults[:SHOWN])
         more = f"; and {len(self.faults) - SHOWN} more" if len(self.faults) > SHOWN else ""
         count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
+        count += " or more" if len(self.faults) >= ENOUGH else ""
         super().__init__(f"{where}: {count}: {shown}{more}. {remedy}")
 
 
@@ -29,6 +35,21 @@ def first_ten(ids: Sequence[str]) -> str:
     """The first ten ids and how many there are."""
     listed = ", ".join(repr(name[:80]) for name in ids[:SHOWN])
     return f"{listed}, … ({len(ids)} in all)" if len(ids) > SHOWN else f"{listed} ({len(ids)} in all)"
+
+
+def is_number(value: object) -> bool:
+    """Whether a parsed value is a finite number that a float can hold, and no truth value.
+
+    >>> is_number(3), is_number(True), is_number(float("nan")), is_number(10**400)
+    (True, False, False, False)
+    """
+    # Comparisons of whole numbers with floats are exact, so this works for those no float can hold.
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
+
+
+def are_numbers(value: object, lengths: Sequence[int] | None = None) -> bool:
+    """Whether a parsed value is a list of finite numbers, of one of these lengths."""
+    return isinstance(value, list | tuple) and all(map(is_number, value)) and (lengths is None or len(value) in lengths)
 
 
 def _reject_constant(name: str) -> NoReturn:
@@ -58,21 +79,26 @@ def read_text(path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise LammMetricsError(
-            f"Expected UTF-8, got byte 0x{raw[error.start]:02x} ({path}, line {line}). Save the file as UTF-8."
-        ) from error
+        raise LammMetricsError(f"{_no_utf8(raw, error)} ({path}, line {line}). Save the file as UTF-8.") from error
+
+
+def _no_utf8(raw: bytes, error: UnicodeDecodeError) -> str:
+    return f"Expected UTF-8, got byte 0x{raw[error.start]:02x}"
 
 
 def read_records(path: Path) -> tuple[list[tuple[str, Any]], list[str]]:
     """Read a JSON list or JSON Lines.
 
     Returns:
-        The parsed records, each with the place it stands at ("line 3" or "record 3"), and the faults found.
+        The parsed records, each with the place it stands at ("line 3" or "record 3"), and the faults found; reading
+        stops at `ENOUGH` faults, so that a large file of nonsense costs little.
+
+    Raises:
+        LammMetricsError: A JSON list is not UTF-8.
     """
-    text = read_text(path)
-    if text.lstrip()[:1] == "[":
-        return _read_list(text)
-    return _read_lines(text)
+    with path.open("rb") as stream:
+        start = stream.read(4096).removeprefix(BOM).lstrip()[:1]
+    return _read_list(read_text(path)) if start == b"[" else _read_lines(path)
 
 
 def _read_list(text: str) -> tuple[list[tuple[str, Any]], list[str]]:
@@ -85,19 +111,22 @@ def _read_list(text: str) -> tuple[list[tuple[str, Any]], list[str]]:
     return [(f"record {i}", record) for i, record in enumerate(parsed, 1)], []
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    # Not splitlines(): JSON strings may hold U+2028 and its like.
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield number, line
-
-
-def _read_lines(text: str) -> tuple[list[tuple[str, Any]], list[str]]:
-    records, faults = [], []
-    for number, line in _lines(text):
-        try:
-            records.append((f"line {number}", parse_json(line)))
-        except ValueError as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-            faults.append(f"line {number}: no JSON ({reason}), is the file truncated?")
+def _read_lines(path: Path) -> tuple[list[tuple[str, Any]], list[str]]:
+    records: list[tuple[str, Any]] = []
+    faults: list[str] = []
+    # Lines of bytes end at line feeds only; lines of text would also end at characters that JSON strings may hold.
+    with path.open("rb") as stream:
+        for number, raw in enumerate(stream, 1):
+            line = raw.removeprefix(BOM) if number == 1 else raw
+            if not line.strip():
+                continue
+            try:
+                records.append((f"line {number}", parse_json(line.decode("utf-8"))))
+            except UnicodeDecodeError as error:
+                faults.append(f"line {number}: {_no_utf8(line, error)}")
+            except ValueError as error:
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+                faults.append(f"line {number}: no JSON ({reason}), is the file truncated?")
+            if len(faults) >= ENOUGH:
+                break
     return records, faults

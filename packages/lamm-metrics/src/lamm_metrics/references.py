@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from lamm_metrics.answers import YES_NO
 from lamm_metrics.errors import UsageError
 from lamm_metrics.predictions import Prediction, Predictions
-from lamm_metrics.reading import FileFaultsError, first_ten, read_records
+from lamm_metrics.reading import ENOUGH, FileFaultsError, are_numbers, first_ten, is_number, read_records
 from lamm_metrics.tasks import TASKS, Task, task_named
 
 Check = Callable[[Mapping[str, Any]], str]
@@ -29,14 +29,6 @@ class References:
     records: Mapping[str, Mapping[str, Any]]
     source: str = "references"
     dataset: str = ""
-
-
-def _numbers(value: object, lengths: Sequence[int]) -> bool:
-    return (
-        isinstance(value, list | tuple)
-        and len(value) in lengths
-        and all(isinstance(item, int | float) and not isinstance(item, bool) and isfinite(item) for item in value)
-    )
 
 
 def _strings(value: object) -> bool:
@@ -71,7 +63,7 @@ def _check_sentences(record: Mapping[str, Any]) -> str:
 
 
 def _check_number(record: Mapping[str, Any]) -> str:
-    return "" if _numbers([record["num"]], (1,)) and record["num"] >= 0 else "`num` to be a count, at least 0"
+    return "" if is_number(record["num"]) and record["num"] >= 0 else "`num` to be a count, at least 0"
 
 
 def _check_words(record: Mapping[str, Any]) -> str:
@@ -82,7 +74,7 @@ def _check_objects(numbers: Sequence[int]) -> Check:
     def check(record: Mapping[str, Any]) -> str:
         objects = record["object"]
         good = isinstance(objects, list) and all(
-            isinstance(item, Mapping) and isinstance(item.get("label"), str) and _numbers(item.get("bbox"), numbers)
+            isinstance(item, Mapping) and isinstance(item.get("label"), str) and are_numbers(item.get("bbox"), numbers)
             for item in objects
         )
         return (
@@ -94,7 +86,7 @@ def _check_objects(numbers: Sequence[int]) -> Check:
 
 def _check_joints(record: Mapping[str, Any]) -> str:
     joints = record["gt_joints"]
-    good = isinstance(joints, list) and len(joints) > 0 and all(_numbers(joint, (2, 3)) for joint in joints)
+    good = isinstance(joints, list) and len(joints) > 0 and all(are_numbers(joint, (2, 3)) for joint in joints)
     if not good:
         return "`gt_joints` to be a list of [x, y, visible] in pixels"
     return "" if _has_size(record) else "`image_size` [width, height], because `gt_joints` is in pixels"
@@ -102,13 +94,13 @@ def _check_joints(record: Mapping[str, Any]) -> str:
 
 def _has_size(record: Mapping[str, Any]) -> bool:
     size = record.get("image_size")
-    return isinstance(size, list | tuple) and _numbers(size, (2,)) and all(side > 0 for side in size)
+    return isinstance(size, list | tuple) and are_numbers(size, (2,)) and all(side > 0 for side in size)
 
 
 def _check_grounding(record: Mapping[str, Any]) -> str:
     if "gt_bbox" not in record:
         return _check_objects((6, 7, 9))(record)
-    return "" if _numbers(record["gt_bbox"], (6, 7, 9)) else "`gt_bbox` to be 6, 7 or 9 finite numbers"
+    return "" if are_numbers(record["gt_bbox"], (6, 7, 9)) else "`gt_bbox` to be 6, 7 or 9 finite numbers"
 
 
 def _check_locating(record: Mapping[str, Any]) -> str:
@@ -117,7 +109,7 @@ def _check_locating(record: Mapping[str, Any]) -> str:
     if "gt_joints" in record:
         return _check_joints(record)
     points = record["points"]
-    if not (isinstance(points, list) and all(_numbers(point, (2,)) for point in points)):
+    if not (isinstance(points, list) and all(are_numbers(point, (2,)) for point in points)):
         return "`points` to be a list of [x, y] in pixels"
     return "" if _has_size(record) else "`image_size` [width, height], because `points` is in pixels"
 
@@ -181,7 +173,7 @@ def read_references(source: str | PathLike[str] | Iterable[Mapping[str, Any]], t
     Raises:
         FileFaultsError: Listing every fault with file, line and id.
         UsageError: There is no such task.
-        LammMetricsError: The file is not UTF-8.
+        LammMetricsError: A JSON list is not UTF-8.
     """
     row = task_named(task)
     faults: list[str] = []
@@ -193,8 +185,8 @@ def read_references(source: str | PathLike[str] | Iterable[Mapping[str, Any]], t
         placed = [(f"record {i}", record) for i, record in enumerate(source, 1)]
     name = "references" if path is None else str(path)
     other = _other_task(row, placed)
-    found = [other] if other else [_check_record(row, record, where) for where, record in placed]
-    faults += [fault for fault in found if fault]
+    found = iter([other]) if other else (_check_record(row, record, where) for where, record in placed)
+    faults += islice(filter(None, found), max(0, ENOUGH - len(faults)))
     records: dict[str, Mapping[str, Any]] = {}
     twice: dict[str, None] = {}
     for _, record in placed if not faults else []:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from math import sqrt
 from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,3 +64,68 @@ def percentile_interval(values: NDArray[np.float64], confidence: float = 0.95) -
         return None
     low, high = np.quantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2])
     return float(low), float(high)
+
+
+def clustered_standard_error(
+    values: NDArray[np.float64], codes: NDArray[np.int64], formula: Literal["cr0", "cr1"] = "cr1"
+) -> float | None:
+    """Standard error of the mean of values that are dependent within groups.
+
+    "cr0" is sqrt(sum over groups of (sum of deviations)²) / n, as in Miller (arXiv 2411.00640) and lmms-eval; "cr1"
+    multiplies it by sqrt(C / (C - 1)) for C groups, as inspect_ai does.
+
+    Args:
+        values: One value a record, [n].
+        codes: The group of each record, numbered from 0, [n].
+        formula: Which of the two.
+
+    Returns:
+        The standard error, or None with fewer than two groups.
+
+    >>> clustered_standard_error(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0, 0, 1, 1]), "cr0")
+    0.3535533905932738
+    """
+    groups = len(np.unique(codes))
+    if groups < 2:
+        return None
+    deviations = np.bincount(codes, weights=values - values.mean())
+    error = sqrt(float(np.square(deviations).sum())) / len(values)
+    return error * sqrt(groups / (groups - 1)) if formula == "cr1" else error
+
+
+def swap_masks(n_groups: int, draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """Fair coins for a paired permutation test: which groups change sides in each draw, in chunks [rows, n_groups]."""
+    generator = np.random.default_rng(seed)
+    rows = max(1, CHUNK // max(1, n_groups))
+    for start in range(0, draws, rows):
+        yield generator.integers(0, 2, size=(min(rows, draws - start), n_groups)).astype(np.float64)
+
+
+def permutation_p_value(observed: float, permuted: NDArray[np.float64]) -> float:
+    """Two-sided p-value of a difference, counting the observed assignment as one of the draws.
+
+    A difference that equals the observed one up to rounding counts as equal.
+    """
+    permuted = permuted[~np.isnan(permuted)]
+    as_large = np.abs(permuted) >= abs(observed) - 1e-12 * max(1.0, abs(observed))
+    return float((1 + as_large.sum()) / (1 + len(permuted)))
+
+
+def bootstrap_p_value(differences: NDArray[np.float64]) -> float:
+    """Two-sided p-value of no difference: the smallest 1 - confidence at which the percentile interval leaves out 0.
+
+    Args:
+        differences: Bootstrapped differences, [draws].
+    """
+    least = min((differences <= 0).sum(), (differences >= 0).sum())
+    return min(1.0, float(2 * (1 + least) / (1 + len(differences))))
+
+
+def detectable_difference(standard_error: float, confidence: float = 0.95, power: float = 0.8) -> float:
+    """The smallest true difference that a two-sided test at 1 - confidence finds with this power (normal theory).
+
+    >>> round(detectable_difference(1.0), 4)
+    2.8016
+    """
+    normal = NormalDist()
+    return (normal.inv_cdf(0.5 + confidence / 2) + normal.inv_cdf(power)) * standard_error

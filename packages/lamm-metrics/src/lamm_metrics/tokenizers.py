@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from lamm_metrics.errors import UsageError
 
-# What the COCO caption evaluation drops after tokenising. Brackets stay there as -lrb- and the like, since it lower-cases
-# before it compares with upper-case names. Numbers have to equal published ones, so that is kept.
+# What the COCO caption evaluation drops after tokenising. Brackets stay there as -lrb- and the like, since it
+# lower-cases before it compares with upper-case names. Numbers have to equal published ones, so that is kept.
 _DROPPED = frozenset(["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"])
 _BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
 
@@ -34,7 +34,7 @@ _PTB = re.compile(
 )
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=256)
 def ptb(text: str) -> tuple[str, ...]:
     """Words as the COCO caption evaluation counts them: Penn Treebank style, lower case, without punctuation.
 
@@ -57,7 +57,7 @@ _MTEVAL_RULES = (
 )
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=256)
 def mteval13a(text: str) -> tuple[str, ...]:
     """Words as mteval-v13a and sacrebleu's default split them; case is kept.
 
@@ -73,7 +73,7 @@ def mteval13a(text: str) -> tuple[str, ...]:
     return tuple(line.split())
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=256)
 def whitespace(text: str) -> tuple[str, ...]:
     """Words between white space; case is kept."""
     return tuple(text.split())

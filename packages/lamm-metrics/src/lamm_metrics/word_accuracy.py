@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -52,7 +52,7 @@ class WordAccuracy(AdditiveMetric[WordCounts]):
     of the file; 1 - N.E.D. = 1 - mean(edits / longer length). An answer that cannot be read names no word.
 
     >>> metric = WordAccuracy()
-    >>> metric.update({"id": "18_01", "word_list": ["HOTEL", "SALE"]}, Prediction("18_01", 'The words are "Hotel, sale".'))
+    >>> metric.update({"id": "18_01", "word_list": ["HOTEL"]}, Prediction("18_01", 'It says "Hotel."'))
     >>> metric.compute()[0].value
     1.0
     """
@@ -78,9 +78,7 @@ class WordAccuracy(AdditiveMetric[WordCounts]):
         true_text, given_text = " ".join(truth), " ".join(given)
         edits = levenshtein(true_text, given_text)
         longer = max(len(true_text), len(given_text))
-        counts = WordCounts(
-            hits, len(truth), len(given), edits, len(true_text), edits / longer if longer else 0.0
-        )
+        counts = WordCounts(hits, len(truth), len(given), edits, len(true_text), edits / longer if longer else 0.0)
         self.keep(reference, found.status, counts)
 
     def _normalised(self, words: Sequence[str]) -> list[str]:
@@ -108,6 +106,14 @@ class WordAccuracy(AdditiveMetric[WordCounts]):
     def is_better_when_higher(self, name: str) -> bool:
         """All but the error rate."""
         return name != "cer"
+
+    def extra(self, name: str) -> Mapping[str, float]:
+        """The headline with every unreadable answer wrong, and with every one right."""
+        if name != self.name or not self.entries:
+            return {}
+        read = [self.row(entry.state)[0] for _, entry in self.ordered() if entry.status == OK]
+        n = len(self.entries)
+        return {"failures_wrong": sum(read) / n, "failures_right": (sum(read) + n - len(read)) / n}
 
     def sample_value(self, state: WordCounts) -> float | None:
         """The recall of the image."""

@@ -2,18 +2,100 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 from lamm_model.auto import register
 from lamm_model.configuration_lamm import LammConfig
+from lamm_model.embedded import embedded_parts
 from lamm_model.encoders.configuration_point_cloud import LammPointCloudConfig
 from lamm_model.encoders.point_cloud import LammPointCloudModel
-from lamm_model.modeling_lamm import LammForConditionalGeneration, LammProjector
+from lamm_model.image_processing_lamm import LammImageProcessor
+from lamm_model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.point_cloud_processing import LammPointCloudProcessor
+from lamm_model.processing_lamm import LammProcessor
+from lamm_model.projector import LammProjector
+
+BaseNames = Mapping[str, str | None]
+EMBEDDED = "embedded"  # a base of this name is prepared from the package that carries it
+
+
+def resolve_base(names: BaseNames, cache: str | Path | None = None) -> dict[str, str | None]:
+    """Replace the name `embedded` by the folder of the embedded model.
+
+    Args:
+        names: `language_model` and `image_tower`: folder, hub name, `embedded` or None.
+        cache: Where embedded models are prepared.
+
+    Returns:
+        The same with folders.
+    """
+    if EMBEDDED not in names.values():
+        return dict(names)
+    parts = embedded_parts(cache)
+    folders = {"language_model": str(parts.language_model), "image_tower": str(parts.image_tower)}
+    return {name: folders[name] if value == EMBEDDED else value for name, value in names.items()}
+
+
+def base_names(model: LammForConditionalGeneration) -> BaseNames | None:
+    """Return the names of the base models that a model was built from, or None when they are not known."""
+    found = getattr(model, "lamm_base", None)
+    return found if isinstance(found, dict) else None
+
+
+def build_pair(
+    language_model: str | Path,
+    image_tower: str | Path | None = None,
+    point_cloud: LammPointCloudConfig | dict[str, Any] | str | None = None,
+    *,
+    prompt_format: str = "chat",
+    use_system: bool = True,
+    cache: str | Path | None = None,
+    **settings: Any,
+) -> tuple[LammForConditionalGeneration, LammProcessor]:
+    """Build a model and its processor from pretrained parts.
+
+    Args:
+        language_model: Folder, hub name, or `embedded` for SmolLM2-135M-Instruct.
+        image_tower: Folder, hub name, `embedded` for EfficientNet-Lite0, or None.
+        point_cloud: As for `build_model`.
+        prompt_format: As for `build_processor`.
+        use_system: As for `build_processor`.
+        cache: Where embedded models are prepared.
+        **settings: Passed to `build_model` (`seed`, `dtype`, fields of `LammConfig`).
+
+    Returns:
+        Model and processor.
+    """
+    names = {"language_model": str(language_model), "image_tower": str(image_tower) if image_tower else None}
+    resolved = resolve_base(names, cache)
+    if isinstance(point_cloud, str) and Path(point_cloud).is_dir():
+        cloud_config = LammPointCloudConfig.from_pretrained(point_cloud)
+    else:
+        cloud_config = point_cloud = point_cloud_configuration(point_cloud)
+    processor = build_processor(
+        str(resolved["language_model"]),
+        resolved["image_tower"],
+        cloud_config,
+        prompt_format=prompt_format,
+        use_system=use_system,
+        image_feature_select=settings.get("image_feature_select", "patch"),
+    )
+    model = build_model(
+        str(resolved["language_model"]),
+        resolved["image_tower"],
+        point_cloud,
+        image_token_id=processor.image_token_id,
+        point_cloud_token_id=processor.point_cloud_token_id,
+        **settings,
+    )
+    model.lamm_base = names
+    return model, processor
 
 
 def build_model(
@@ -45,9 +127,7 @@ def build_model(
         The model, in evaluation mode, every parameter of frozen parts without gradient.
     """
     register()
-    causal = AutoModelForCausalLM.from_pretrained(
-        language_model, dtype=dtype, attn_implementation=attn_implementation
-    )
+    causal = AutoModelForCausalLM.from_pretrained(language_model, dtype=dtype, attn_implementation=attn_implementation)
     image_config = None if image_tower is None else AutoConfig.from_pretrained(image_tower)
     image_config = getattr(image_config, "vision_config", image_config)
     cloud_tower, cloud_config = _point_cloud_part(point_cloud, seed)
@@ -65,10 +145,12 @@ def build_model(
     body.language_model = getattr(causal, causal.base_model_prefix)
     model.lm_head = causal.get_output_embeddings()
     generator = torch.Generator().manual_seed(seed)
-    rms = body.get_input_embeddings().weight.float().square().mean().sqrt().item()
+    rms = float(next(body.get_input_embeddings().parameters()).float().square().mean().sqrt())
     if image_tower is not None:
         body.image_tower = AutoModel.from_pretrained(image_tower, config=image_config, dtype=dtype)
-        body.image_projector = new_projector(config, config.image_feature_size, config.image_feature_norm, rms, generator)
+        body.image_projector = new_projector(
+            config, config.image_feature_size, config.image_feature_norm, rms, generator
+        )
     if cloud_tower is not None and cloud_config is not None:
         body.point_cloud_tower = cloud_tower
         body.point_cloud_projector = new_projector(
@@ -77,26 +159,42 @@ def build_model(
     model.generation_config = causal.generation_config
     for tower in body.frozen_towers():
         tower.requires_grad_(False)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def _point_cloud_part(
     point_cloud: LammPointCloudConfig | dict[str, Any] | str | None, seed: int
 ) -> tuple[LammPointCloudModel | None, LammPointCloudConfig | None]:
-    if point_cloud is None:
-        return None, None
     if isinstance(point_cloud, str) and Path(point_cloud).is_dir():
         tower = LammPointCloudModel.from_pretrained(point_cloud)
         return tower, tower.config
-    if isinstance(point_cloud, str):
-        point_cloud = LammPointCloudConfig.preset(point_cloud)
-    elif isinstance(point_cloud, dict):
-        settings = dict(point_cloud)
-        preset = settings.pop("preset", None)
-        point_cloud = LammPointCloudConfig.preset(preset, **settings) if preset else LammPointCloudConfig(**settings)
+    config = point_cloud_configuration(point_cloud)
+    if config is None:
+        return None, None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return LammPointCloudModel(point_cloud), point_cloud
+        return LammPointCloudModel(config), config
+
+
+def point_cloud_configuration(
+    point_cloud: LammPointCloudConfig | dict[str, Any] | str | None,
+) -> LammPointCloudConfig | None:
+    """Read a point-cloud setting.
+
+    Args:
+        point_cloud: A configuration, a preset name, or fields with an optional `preset` to start from.
+
+    Returns:
+        The configuration, or None for None.
+    """
+    if point_cloud is None or isinstance(point_cloud, LammPointCloudConfig):
+        return point_cloud
+    if isinstance(point_cloud, str):
+        return LammPointCloudConfig.preset(point_cloud)
+    settings = dict(point_cloud)
+    preset = settings.pop("preset", None)
+    return LammPointCloudConfig.preset(preset, **settings) if preset else LammPointCloudConfig(**settings)
 
 
 def new_projector(
@@ -120,3 +218,51 @@ def new_projector(
             nn.init.normal_(layer.weight, std=rms / layer.in_features**0.5, generator=generator)
             nn.init.zeros_(layer.bias)
     return projector
+
+
+def build_processor(
+    language_model: str | Path,
+    image_tower: str | Path | None = None,
+    point_cloud: LammPointCloudConfig | None = None,
+    *,
+    prompt_format: str = "chat",
+    use_system: bool = True,
+    image_feature_select: str = "patch",
+    image_resize: str = "squash",
+    point_cloud_seed: int = 0,
+) -> LammProcessor:
+    """Build the processor that goes with `build_model`.
+
+    Args:
+        language_model: Folder or hub name; gives the tokenizer.
+        image_tower: Folder or hub name; gives size, normalisation and tokens per image.
+        point_cloud: Gives points, columns and tokens per cloud.
+        prompt_format: `chat` (the tokenizer's template), `lamm` or `llama2`.
+        use_system: Open dialogues with the task type's system message.
+        image_feature_select: As in `LammConfig`.
+        image_resize: `squash` or `letterbox`.
+        point_cloud_seed: Base seed of the clouds' sampling.
+
+    Returns:
+        The processor; its `image_token_id` and `point_cloud_token_id` go to `build_model`.
+    """
+    register()
+    tokenizer = AutoTokenizer.from_pretrained(language_model)
+    image_processor, image_tokens = LammImageProcessor(), 0
+    if image_tower is not None:
+        image_processor = LammImageProcessor.for_tower(image_tower, resize=image_resize)
+        tower_config = AutoConfig.from_pretrained(image_tower)
+        tower_config = getattr(tower_config, "vision_config", tower_config)
+        image_tokens = LammConfig(image_config=tower_config, image_feature_select=image_feature_select).image_tokens
+    clouds = LammPointCloudProcessor(seed=point_cloud_seed)
+    if point_cloud is not None:
+        clouds = LammPointCloudProcessor(point_cloud.num_points, point_cloud.use_color, seed=point_cloud_seed)
+    return LammProcessor(
+        image_processor,
+        clouds,
+        tokenizer,
+        prompt_format=prompt_format,
+        image_tokens=image_tokens,
+        point_cloud_tokens=point_cloud.num_tokens if point_cloud is not None else 0,
+        use_system=use_system,
+    )

@@ -1,8 +1,39 @@
-"""The `lamm model` commands."""
+"""The `lamm model` commands, each loaded when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
 
 import click
 
+_COMMANDS = {
+    "finetune": ("lamm_model.training.command:finetune", "Fine-tune a model on instruction records."),
+    "predict": ("lamm_model.prediction.command:predict", "Answer benchmark records."),
+    "info": ("lamm_model.info:info", "Describe a model: parameters, tokens per medium, memory plan."),
+}
 
-@click.group()
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup)
 def model() -> None:
-    """PLACEHOLDER."""
+    """Fine-tune the multimodal model, ask it, and look inside it."""

@@ -112,7 +112,9 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise UsageError(f"Expected {name} to be one of {', '.join(choices)}, got {value!r}. Correct the configuration.")
+        raise UsageError(
+            f"Expected {name} to be one of {', '.join(choices)}, got {value!r}. Correct the configuration."
+        )
 
 
 def image_patches(config: Any) -> int:

@@ -149,12 +149,12 @@ class LammImageProcessor(BaseImageProcessor):  # type: ignore[misc]
             `[..., 2]` in 0..1 of the square; equal to `points` when squashing.
         """
         scale, offset = self._frame(size)
-        return points * scale + offset
+        return np.asarray(points * scale + offset)
 
     def to_picture(self, points: np.ndarray[Any, Any], size: tuple[int, int]) -> np.ndarray[Any, Any]:
         """Map normalised model-input coordinates `[..., 2]` back to normalised picture coordinates."""
         scale, offset = self._frame(size)
-        return (points - offset) / scale
+        return np.asarray((points - offset) / scale)
 
     def _frame(self, size: tuple[int, int]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         if self.resize == "squash":

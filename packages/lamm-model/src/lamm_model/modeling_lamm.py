@@ -11,11 +11,13 @@ from torch.nn import functional as F
 from transformers import AutoModel, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast, ModelOutput
 
-from lamm_model.configuration_lamm import LammConfig, _as_config
+from lamm_model.configuration_lamm import LammConfig
+from lamm_model.encoders.configuration_efficientnet_lite import EfficientNetLiteConfig
 from lamm_model.encoders.efficientnet_lite import EfficientNetLiteModel
 from lamm_model.encoders.image import encode_images
 from lamm_model.encoders.point_cloud import LammPointCloudModel
 from lamm_model.errors import LammModelError
+from lamm_model.projector import LammProjector
 from lamm_model.routing import ModalityRouting, infer_modality_ids
 
 IGNORE_INDEX = -100
@@ -38,24 +40,6 @@ class LammOutput(ModelOutput):  # type: ignore[misc]
     past_key_values: Any = None
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
-
-
-class LammProjector(nn.Module):
-    """Maps tower features `[n, T, C]` into the language model's embedding space `[n, T, D]`."""
-
-    def __init__(self, in_features: int, out_features: int, kind: str, norm: bool) -> None:
-        super().__init__()
-        self.norm = norm
-        self.linear = nn.Linear(in_features, out_features)
-        self.second = nn.Linear(out_features, out_features) if kind == "mlp" else None
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Project `[n, T, C]` to `[n, T, D]`."""
-        x = features.to(self.linear.weight.dtype)
-        if self.norm:
-            x = F.layer_norm(x, x.shape[-1:])
-        x = self.linear(x)
-        return x if self.second is None else self.second(F.gelu(x))
 
 
 class LammPreTrainedModel(PreTrainedModel):  # type: ignore[misc]
@@ -85,7 +69,8 @@ class LammModel(LammPreTrainedModel):
         self.point_cloud_tower: nn.Module | None = None
         self.point_cloud_projector: LammProjector | None = None
         if config.image_config is not None:
-            self.image_tower = AutoModel.from_config(config.image_config)
+            own = isinstance(config.image_config, EfficientNetLiteConfig)
+            self.image_tower = (EfficientNetLiteModel if own else AutoModel.from_config)(config.image_config)
             self.image_projector = LammProjector(
                 config.image_feature_size, width, config.projector_type, config.image_feature_norm
             )
@@ -100,7 +85,8 @@ class LammModel(LammPreTrainedModel):
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the language model's token embedding."""
-        return self.language_model.get_input_embeddings()
+        embedding: nn.Module = self.language_model.get_input_embeddings()
+        return embedding
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Replace the language model's token embedding."""
@@ -223,9 +209,7 @@ class LammModel(LammPreTrainedModel):
             )
 
 
-def _scatter(
-    embeds: Tensor, mask: Tensor, features: Tensor | None, projector: nn.Module | None, name: str
-) -> Tensor:
+def _scatter(embeds: Tensor, mask: Tensor, features: Tensor | None, projector: nn.Module | None, name: str) -> Tensor:
     """Overwrite the masked rows of `[B, S, D]` with projected features, in order."""
     if features is None and not bool(mask.any()):
         return embeds
@@ -252,7 +236,7 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
     def __init__(self, config: LammConfig) -> None:
         super().__init__(config)
         self.model = LammModel(config)
-        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        self.lm_head: nn.Module = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -399,13 +383,19 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
         return updated
 
     def generate(self, inputs: Tensor | None = None, **kwargs: Any) -> Any:
-        """Generate as any transformers model; modality ids are inferred from the placeholders when missing."""
+        """Generate as any transformers model.
+
+        Modality ids are inferred from the placeholders when missing, and placeholders are never generated.
+        """
         ids = kwargs.get("input_ids", inputs)
         if ids is not None and kwargs.get("modality_ids") is None and self.model.routing.enabled:
             kwargs["modality_ids"] = infer_modality_ids(
                 ids, self.config.image_token_id, self.config.point_cloud_token_id
             )
+        kwargs["suppress_tokens"] = [*(kwargs.get("suppress_tokens") or []), *self.placeholder_ids()]
         return super().generate(inputs, **kwargs)
 
-
-__all__ = ["EfficientNetLiteModel", "LammForConditionalGeneration", "LammModel", "LammProjector", "_as_config"]
+    def placeholder_ids(self) -> list[int]:
+        """List the placeholder ids that the head could choose; an answer must not hold any."""
+        size = self.config.text_config.vocab_size
+        return [i for i in (self.config.image_token_id, self.config.point_cloud_token_id) if i < size]

@@ -97,9 +97,9 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
         count = len(points)
         if count >= self.num_points:
-            return points[rng.choice(count, self.num_points, replace=False)]
+            return np.asarray(points[rng.choice(count, self.num_points, replace=False)])
         extra = rng.choice(count, self.num_points - count, replace=True)
-        return points[np.concatenate([rng.permutation(count), extra])]
+        return np.asarray(points[np.concatenate([rng.permutation(count), extra])])
 
     def _place(self, xyz: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         if self.centre == "centroid":

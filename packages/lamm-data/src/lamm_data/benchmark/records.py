@@ -190,6 +190,9 @@ def _truth_faults(value: dict[str, Any], task: Task) -> Iterator[str]:
         names = (wanted,) if isinstance(wanted, str) else wanted
         if all(value.get(name) is None for name in names):
             yield f"Expected the ground truth `{'` or `'.join(names)}` of a {task.key} record, got none."
+
+
+def _choice_faults(value: dict[str, Any]) -> Iterator[str]:
     if value.get("label") is not None and value.get("labels") and value["label"] not in value["labels"]:
         yield f"Expected `label` to be one of `labels`, got {value['label']!r}."
     choices = value.get("gt_choices")
@@ -216,6 +219,7 @@ def benchmark_faults(value: Any, task: str | None = None) -> list[str]:
         faults.append(f"Expected a task out of {', '.join(TASKS)}, got {name!r}.")
     elif name is not None:
         faults.extend(_truth_faults(value, TASKS[name]))
+    faults.extend(_choice_faults(value))
     return faults
 
 

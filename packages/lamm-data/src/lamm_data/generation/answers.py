@@ -1,6 +1,6 @@
-"""Reading what a model answered: JSON where it obeyed, `Question:`/`Answer:` lines where it did not, and what is left of
-an answer that was cut off.
+"""Reading what a model answered, however loosely it kept to the format.
 
+JSON where it obeyed, `Question:`/`Answer:` lines where it did not, and what is whole of an answer that was cut off.
 Model output is untrusted text: it is decoded, never evaluated, and every way to fail has a reason of its own.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 Rounds = list[tuple[str, str]]
@@ -25,7 +26,7 @@ _ROUND_OBJECT = re.compile(r"\{[^{}]*\}")
 _MAX_ANSWER = 200_000
 
 
-class UnusableAnswer(Exception):
+class UnusableAnswerError(Exception):
     """An answer no record can be made from.
 
     Attributes:
@@ -53,7 +54,7 @@ class Answer:
 
 
 def parse_dialogue(text: str, *, cut_off: bool = False, most: int | None = None) -> Answer:
-    """Read rounds of question and answer.
+    r"""Read rounds of question and answer.
 
     Args:
         text: What the model wrote.
@@ -64,13 +65,13 @@ def parse_dialogue(text: str, *, cut_off: bool = False, most: int | None = None)
         The answer with at least one complete round.
 
     Raises:
-        UnusableAnswer: When there is none.
+        UnusableAnswerError: When there is none.
 
-    >>> parse_dialogue("Question: What is it?\\nAnswer: A cat.").rounds
+    >>> parse_dialogue("Question: What is it?\nAnswer: A cat.").rounds
     (('What is it?', 'A cat.'),)
     """
     if not text.strip():
-        raise UnusableAnswer("empty", "The answer is empty.")
+        raise UnusableAnswerError("empty", "The answer is empty.")
     rounds = _rounds_from_json(text)
     from_json = rounds is not None
     if rounds is None:
@@ -80,7 +81,7 @@ def parse_dialogue(text: str, *, cut_off: bool = False, most: int | None = None)
     clean, dropped = _clean(rounds)
     if not clean:
         reason = "cut_off" if cut_off else "unparsable"
-        raise UnusableAnswer(reason, "The answer holds no complete pair of a question and its answer.")
+        raise UnusableAnswerError(reason, "The answer holds no complete pair of a question and its answer.")
     kept = clean[:most] if most else clean
     return Answer(rounds=tuple(kept), salvaged=dropped or (cut_off and not from_json))
 
@@ -96,24 +97,24 @@ def parse_description(text: str, *, cut_off: bool = False) -> Answer:
         The answer.
 
     Raises:
-        UnusableAnswer: When nothing usable is left.
+        UnusableAnswerError: When nothing usable is left.
     """
     if not text.strip():
-        raise UnusableAnswer("empty", "The answer is empty.")
+        raise UnusableAnswerError("empty", "The answer is empty.")
     values = _json_value(text)
     if isinstance(values, dict):
         found = values.get("description")
         if not isinstance(found, str) or not found.strip():
-            raise UnusableAnswer("unparsable", "The JSON object holds no text under `description`.")
+            raise UnusableAnswerError("unparsable", "The JSON object holds no text under `description`.")
         return Answer(description=found.strip())
     if text.lstrip().startswith(("{", "```")) and not cut_off:
-        raise UnusableAnswer("unparsable", "The answer begins like JSON but is none.")
+        raise UnusableAnswerError("unparsable", "The answer begins like JSON but is none.")
     plain = re.sub(r'^\s*(?:```(?:json)?)?\s*\{\s*"description"\s*:\s*"', "", text).strip()
     if not cut_off:
         return Answer(description=plain)
     ends = [match.end() for match in _SENTENCE_END.finditer(plain)]
     if len(ends) < 2:
-        raise UnusableAnswer("cut_off", "The answer was cut off before two sentences were complete.")
+        raise UnusableAnswerError("cut_off", "The answer was cut off before two sentences were complete.")
     return Answer(description=plain[: ends[-1]], salvaged=True)
 
 
@@ -149,10 +150,11 @@ def _rounds_from_lines(text: str) -> list[Any]:
     """Pair question lines with the answer lines that follow them."""
     marks = list(_MARK.finditer(text))
     turns = []
-    for mark, following in zip(marks, [*marks[1:], None], strict=True):
-        body = text[mark.end() : following.start() if following else len(text)]
+    ends = [*(mark.start() for mark in marks[1:]), len(text)]
+    for mark, end in zip(marks, ends, strict=False):
+        body = text[mark.end() : end]
         turns.append((mark["role"].lower() in _ASKING, body))
-    pairs = zip(turns, turns[1:], strict=False)
+    pairs = pairwise(turns)
     return [
         {"question": question, "answer": answer}
         for (asks, question), (asks_next, answer) in pairs

@@ -1,7 +1,7 @@
 """What can go wrong with one request, sorted by what to do about it.
 
-`Throttled` waits, `Transient` is tried again, `Unsupported` changes how to ask, `Refused` ends one row, and
-`EndpointError` ends the use of an endpoint at once.
+`ThrottledError` waits, `TransientError` is tried again, `UnsupportedError` changes how to ask, `RefusedError` ends one
+row, and `EndpointError` ends the use of an endpoint at once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from lamm_data.errors import LammDataError
 
 
-class Throttled(Exception):
+class ThrottledError(Exception):
     """The server asks for patience (429, or 503 with Retry-After).
 
     Attributes:
@@ -21,7 +21,7 @@ class Throttled(Exception):
         self.retry_after = retry_after
 
 
-class Transient(Exception):
+class TransientError(Exception):
     """A failure that may pass: no connection, a time-out, a 5xx, half an answer.
 
     Attributes:
@@ -39,7 +39,7 @@ class Transient(Exception):
         self.retry_after = retry_after
 
 
-class Unsupported(Exception):
+class UnsupportedError(Exception):
     """The server knows no such parameter.
 
     Attributes:
@@ -51,11 +51,11 @@ class Unsupported(Exception):
         self.feature = feature
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The server refuses this one request for good (400, 413, 422)."""
 
 
-class GaveUp(Exception):
+class GaveUpError(Exception):
     """One request failed as often as the policy allows.
 
     Attributes:
@@ -67,7 +67,7 @@ class GaveUp(Exception):
         self.reason = reason
 
 
-class BudgetReached(Exception):
+class BudgetReachedError(Exception):
     """The run may send no more requests."""
 
 

@@ -50,6 +50,9 @@ class Journal:
         path: The journal file; created when missing.
         identity: What the run is (type, model, prompt hash, sampling); compared with the header of an existing file.
 
+    Attributes:
+        resumed: True when the file held answers when it was opened.
+
     Raises:
         UsageError: When the file belongs to another run or another process holds it.
         LammDataError: When a line before the last is damaged.
@@ -68,6 +71,7 @@ class Journal:
         except BaseException:
             self._file.close()
             raise
+        self.resumed = bool(self._index)
 
     def __len__(self) -> int:
         return len(self._index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from lamm_data.generation.prompts import Prompt
 from lamm_data.generation.rows import Row, SceneObject
@@ -38,7 +39,7 @@ def format_object(item: SceneObject) -> str:
 def row_fields(row: Row, rounds: int) -> dict[str, str]:
     """Give the text of every placeholder for one row.
 
-    Long lists of objects are cut after the first 40, so that a crowded picture does not outgrow a small model's context.
+    Long lists of objects are cut after the first 40: a crowded picture must not outgrow a small model's context.
 
     Args:
         row: The row.
@@ -47,9 +48,11 @@ def row_fields(row: Row, rounds: int) -> dict[str, str]:
     Returns:
         One text for each placeholder; empty where the row holds nothing.
     """
+    counts = Counter(item.label for item in row.objects)
     return {
         "captions": "\n".join(row.captions),
         "objects": "\n".join(format_object(item) for item in row.objects[:MAX_OBJECTS]),
+        "object_counts": ", ".join(f"{count} {label}" for label, count in counts.items()),
         "relations": "\n".join(" ".join(triple) for triple in row.relations),
         "label": row.label,
         "description": row.description,

@@ -1,7 +1,7 @@
 """Admission to an endpoint: how many requests at once, how many a minute, how many tokens a minute.
 
-Rates are kept by virtual scheduling (each request reserves its place in time), with bursts of at most one second's worth,
-so that no minute holds more than 1/60 above the limit. Concurrency follows the server: three quarters after a
+Rates are kept by virtual scheduling (each request reserves its place in time), with bursts of at most one second's
+worth, so that no minute holds more than 1/60 above the limit. Concurrency follows the server: three quarters after a
 throttled burst, one more after 25 successes.
 """
 
@@ -50,8 +50,7 @@ class Rate:
     def __init__(self, per_minute: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.per_minute = per_minute
         self._clock = clock
-        self._level = 0.0
-        self._at = clock()
+        self._next = clock()
 
     def reserve(self, units: float) -> float:
         """Take a place in time.
@@ -66,15 +65,15 @@ class Rate:
             return 0.0
         now = self._clock()
         rate = self.per_minute / 60
-        burst = max(rate, 1.0)
-        self._level = min(self._level + (now - self._at) * rate, burst - 1.0 if burst > 1 else 0.0)
-        self._at = now
-        self._level -= units
-        return max(-self._level / rate - 1 / rate, 0.0) if units == 1 else max(-self._level / rate, 0.0)
+        burst_seconds = max(1.0 - 1.0 / rate, 0.0)
+        place = max(self._next, now)
+        self._next = place + units / rate
+        return max(place - now - burst_seconds, 0.0)
 
     def settle(self, reserved: float, used: float) -> None:
         """Correct an estimate by what was really used."""
-        self._level += reserved - used
+        if self.per_minute:
+            self._next += (used - reserved) * 60 / self.per_minute
 
 
 class Gate:
@@ -138,8 +137,7 @@ class Gate:
             used: Tokens the server counted.
             headers: The answer's headers; `x-ratelimit-*` set limits that the user did not.
         """
-        if self.tokens.per_minute:
-            self.tokens.settle(reserved, used)
+        self.tokens.settle(reserved, used)
         self._successes += 1
         if self._successes >= _SUCCESSES_PER_STEP and self.limit < self.ceiling:
             self._successes = 0

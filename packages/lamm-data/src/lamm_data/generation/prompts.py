@@ -20,11 +20,10 @@ from lamm_data.errors import UsageError
 from lamm_data.generation.rows import Row, RowFault, row_from_json
 
 AnswerKind = Literal["dialogue", "description"]
-FIELDS = ("captions", "objects", "relations", "label", "description", "rounds")
-_KEYS = {
-    "version", "answer", "modality", "task_type", "rounds", "needs", "system", "query", "formats", "examples", "questions",
-}  # fmt: skip
+FIELDS = ("captions", "objects", "object_counts", "relations", "label", "description", "rounds")
+_OPTIONAL = ("rounds", "examples", "questions")
 _REQUIRED = ("version", "answer", "modality", "task_type", "needs", "system", "query", "formats")
+_KEYS = {*_REQUIRED, *_OPTIONAL}
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -87,12 +86,20 @@ def prompt_names() -> list[str]:
     return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
 
 
-def load_prompt(name: str, override: Path | None = None, *, rounds: int | None = None, examples: int | None = None) -> Prompt:
+def load_prompt(
+    name: str,
+    override: Path | None = None,
+    *,
+    style: str = "full",
+    rounds: int | None = None,
+    examples: int | None = None,
+) -> Prompt:
     """Read a packaged prompt and lay the user's changes over it.
 
     Args:
         name: A name of `prompt_names()`.
         override: TOML file whose keys replace the packaged ones.
+        style: `full`, or `brief` for small models: a short system message, counts instead of boxes, one example.
         rounds: Rounds of dialogue to ask for instead of the prompt's own number.
         examples: Keep only so many in-context examples (0 for none).
 
@@ -105,6 +112,8 @@ def load_prompt(name: str, override: Path | None = None, *, rounds: int | None =
     if name not in prompt_names():
         raise UsageError(f"Expected one of {', '.join(prompt_names())}, got type {name!r}.")
     values = tomllib.loads((files("lamm_data.prompts") / f"{name}.toml").read_text(encoding="utf-8"))
+    if style == "brief":
+        values |= _read_brief(name)
     if override is not None:
         values |= _read_override(override)
     where = str(override) if override else f"prompt {name}"
@@ -126,6 +135,13 @@ def load_prompt(name: str, override: Path | None = None, *, rounds: int | None =
         questions=tuple(values.get("questions", ())),
         examples=tuple(kept if examples is None else kept[:examples]),
     )
+
+
+def _read_brief(name: str) -> dict[str, Any]:
+    file = files("lamm_data.prompts") / "brief" / f"{name}.toml"
+    if not file.is_file():
+        raise UsageError(f"Expected a type that has a brief form, got {name!r}. Use --set style=full.")
+    return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 def _read_override(path: Path) -> dict[str, Any]:

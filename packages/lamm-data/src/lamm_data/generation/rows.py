@@ -1,8 +1,8 @@
 """Annotation rows that a prompt can be written from, and the readers that bring them in.
 
-A row is everything known about one image or one point cloud, whatever file it came from. Two inputs are read: JSON Lines
-with one row a line, and a COCO download folder (`captions_*.json` with `instances_*.json`). A faulty row never stops a
-run: it comes out as a `RowFault` that names file, line and id, and the run counts it as a rejection.
+A row is everything known about one image or one point cloud, whatever file it came from. Two inputs are read: JSON
+Lines with one row a line, and a COCO download folder (`captions_*.json` with `instances_*.json`). A faulty row never
+stops a run: it comes out as a `RowFault` that names file, line and id, and the run counts it as a rejection.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lamm_data.errors import LammDataError, UsageError
+from lamm_data.errors import SourceError, UsageError
+from lamm_data.jsonl import load_json
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,8 @@ def _read_json_lines(path: Path) -> Iterator[Row | RowFault]:
 def row_from_json(values: Any, origin: dict[str, Any]) -> Row | RowFault:
     """Turn one decoded JSON row into a `Row`.
 
-    Accepted spellings: `instances` or `objects`; `category`, `label` or `name`; `bbox` or `box`; relations as triples or
-    as objects with `subject`, `predicate` and `object`.
+    Accepted spellings: `instances` or `objects`; `category`, `label` or `name`; `bbox` or `box`; relations as triples
+    or as objects with `subject`, `predicate` and `object`.
 
     Args:
         values: The decoded JSON value.
@@ -253,10 +254,7 @@ def _fractions(box: list[float], image: dict[str, Any]) -> list[float]:
 
 
 def _load(file: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise LammDataError(f"Expected COCO annotations in JSON, got a file that is not: {file}: {error}") from error
+    values = load_json(file)
     if not isinstance(values, dict):
-        raise LammDataError(f"Expected a COCO annotation object, got {type(values).__name__} in {file}")
+        raise SourceError(f"Expected a COCO annotation object, got {type(values).__name__} ({file}).")
     return values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from lamm_data.sample.draw import SCALE, SIZE, Colour, background, jitter
@@ -36,7 +37,9 @@ def draw_face(hair: Colour, smile: bool, rng: np.random.Generator) -> Image.Imag
         x, y = cx + side * rx * 0.42, cy - ry * 0.08
         pen.ellipse((x - 11 * SCALE, y - 8 * SCALE, x + 11 * SCALE, y + 8 * SCALE), fill=(250, 250, 250))
         pen.ellipse((x - 5 * SCALE, y - 6 * SCALE, x + 5 * SCALE, y + 6 * SCALE), fill=(40, 34, 30))
-    pen.line((cx, cy + ry * 0.08, cx - 4 * SCALE, cy + ry * 0.28, cx + 5 * SCALE, cy + ry * 0.28), fill=(96, 60, 46), width=5)
+    pen.line(
+        (cx, cy + ry * 0.08, cx - 4 * SCALE, cy + ry * 0.28, cx + 5 * SCALE, cy + ry * 0.28), fill=(96, 60, 46), width=5
+    )
     _draw_mouth(pen, (cx, cy + ry * 0.56), rx * rng.uniform(0.52, 0.62), smile, rng)
     return canvas
 
@@ -52,7 +55,7 @@ def _draw_mouth(
     pen.line(curve, fill=(168, 44, 52), width=6 * SCALE, joint="curve")
 
 
-def pose(rng: np.random.Generator) -> np.ndarray:
+def pose(rng: np.random.Generator) -> NDArray[np.float64]:
     """Draw a random standing pose.
 
     Returns:
@@ -70,16 +73,19 @@ def pose(rng: np.random.Generator) -> np.ndarray:
         joints[hip], joints[shoulder] = (sign * 13, 4), (sign * 22, -56)
         leg = np.array((sign * math.sin(spread[side]), math.cos(spread[side])))
         joints[knee] = joints[hip] + 42 * leg
-        joints[ankle] = joints[knee] + 42 * np.array((sign * math.sin(spread[side] * 0.7), math.cos(spread[side] * 0.7)))
+        joints[ankle] = joints[knee] + 42 * np.array(
+            (sign * math.sin(spread[side] * 0.7), math.cos(spread[side] * 0.7))
+        )
         joints[elbow] = joints[shoulder] + 32 * np.array((sign * math.cos(arms[side]), math.sin(arms[side])))
         joints[wrist] = joints[elbow] + 30 * np.array((sign * math.cos(elbows[side]), math.sin(elbows[side])))
     joints *= unit
     low, high = joints.min(0) - 12, joints.max(0) + 12
     room = np.maximum(SIZE - (high - low), 0)
-    return joints - low + rng.uniform(0, 1, 2) * room
+    joints += rng.uniform(0, 1, 2) * room - low
+    return joints
 
 
-def draw_figure(joints: np.ndarray, rng: np.random.Generator) -> Image.Image:
+def draw_figure(joints: NDArray[np.float64], rng: np.random.Generator) -> Image.Image:
     """Draw a stick figure on its joints: right limbs warm, left limbs cool, so that the sides can be told apart.
 
     Args:

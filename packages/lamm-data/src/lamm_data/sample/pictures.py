@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from PIL import Image
 
@@ -13,6 +13,7 @@ from lamm_data.sample.draw import SIZE, background, draw_shape, draw_word, finis
 from lamm_data.sample.people import draw_face
 from lamm_data.sample.plan import Batch, deal
 from lamm_data.sample.vocabulary import COLOURS, HAIR, SHAPES, TEXTURES, WORDS
+from lamm_data.templates.wording import plural
 
 HAIR_COLUMNS = {"black": "Black_Hair", "blond": "Blond_Hair", "brown": "Brown_Hair", "gray": "Gray_Hair"}
 
@@ -88,7 +89,7 @@ def write_counts(batch: Batch) -> Iterator[int]:
             "img_path": f"images_384_VarV2/{name}",
             "points": points,
         }
-        classes.append(f"{name}\t{kind}s")
+        classes.append(f"{name}\t{plural(kind)}")
         yield number
     merge_json(batch.root / "annotation_FSC147_384.json", annotations)
     split = "train" if batch.split == "train" else "test"
@@ -97,43 +98,42 @@ def write_counts(batch: Batch) -> Iterator[int]:
         handle.writelines(line + "\n" for line in classes)
 
 
-def merge_json(path: Path, values: dict[str, object]) -> None:
+def merge_json(path: Path, values: Mapping[str, object]) -> None:
     """Add keys to a JSON object file."""
     old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    path.write_text(json.dumps(old | values), encoding="utf-8")
+    path.write_text(json.dumps({**old, **values}), encoding="utf-8")
 
 
 def write_words(batch: Batch) -> Iterator[int]:
     """One or two words an image, with SVT's XML."""
     rng = batch.rng
     firsts, pairs = deal(WORDS, len(batch), rng), deal((False, False, False, True), len(batch), rng)
-    root = ElementTree.Element("tagset")
+    root = ET.Element("tagset")
     for number, first, pair in zip(batch.numbers, firsts, pairs, strict=True):
         words = [first]
         if pair:
             others = [word for word in WORDS if word != first]
             words.append(others[int(rng.integers(len(others)))])
         canvas = background(rng)
-        element = ElementTree.SubElement(root, "image")
+        element = ET.SubElement(root, "image")
         name = f"img/{number // 20:02d}_{number % 20:02d}.png"
-        ElementTree.SubElement(element, "imageName").text = name
-        ElementTree.SubElement(element, "address").text = "synthetic"
-        ElementTree.SubElement(element, "lex").text = ",".join(WORDS)
-        ElementTree.SubElement(element, "Resolution", {"x": str(SIZE), "y": str(SIZE)})
-        rectangles = ElementTree.SubElement(element, "taggedRectangles")
+        ET.SubElement(element, "imageName").text = name
+        ET.SubElement(element, "address").text = "synthetic"
+        ET.SubElement(element, "lex").text = ",".join(WORDS)
+        ET.SubElement(element, "Resolution", {"x": str(SIZE), "y": str(SIZE)})
+        rectangles = ET.SubElement(element, "taggedRectangles")
         for word, y in zip(words, (64, 160) if pair else (112,), strict=True):
             centre = (SIZE / 2 + rng.uniform(-8, 8), y + rng.uniform(-14, 14))
             colour = tuple(int(v) for v in rng.integers(10, 90, 3))
             x1, y1, x2, y2 = draw_word(canvas, word, centre, rng.uniform(150, 190), (colour[0], colour[1], colour[2]))
             place = {"height": y2 - y1, "width": x2 - x1, "x": x1, "y": y1}
-            rectangle = ElementTree.SubElement(
+            rectangle = ET.SubElement(
                 rectangles, "taggedRectangle", {key: str(round(value)) for key, value in place.items()}
             )
-            ElementTree.SubElement(rectangle, "tag").text = word
+            ET.SubElement(rectangle, "tag").text = word
         save(finish(canvas), batch.root / name)
         yield number
-    ElementTree.indent(root)
+    ET.indent(root)
     name = "train.xml" if batch.split == "train" else "test.xml"
     batch.root.mkdir(parents=True, exist_ok=True)
-    ElementTree.ElementTree(root).write(batch.root / name, encoding="unicode", xml_declaration=True)
-
+    ET.ElementTree(root).write(batch.root / name, encoding="unicode", xml_declaration=True)

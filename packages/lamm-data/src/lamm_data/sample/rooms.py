@@ -28,7 +28,10 @@ def describe(solid: Solid, solids: list[Solid], form: int) -> str:
 def _questions(scene: str, solids: list[Solid]) -> list[dict[str, Any]]:
     largest = solids[0]
     if len(solids) == 1:
-        posed = [("Which solid is in the room?", largest.kind), ("What colour is the solid in the room?", largest.colour)]
+        posed = [
+            ("Which solid is in the room?", largest.kind),
+            ("What colour is the solid in the room?", largest.colour),
+        ]
     else:
         posed = [
             ("Which solid is the largest one in the room?", largest.kind),

@@ -113,7 +113,8 @@ def sample_room(solids: list[Solid], rng: np.random.Generator) -> NDArray[np.flo
     parts, shades = [], []
     for solid, count in zip(solids, counts, strict=True):
         points = sample_surface(solid.kind, int(count), rng)
-        parts.append((points + (0, 0, 0.5)) * solid.size + (*solid.foot, 0.0))
+        lifted = points + np.array((0.0, 0.0, 0.5))
+        parts.append(lifted * np.array(solid.size) + np.array((*solid.foot, 0.0)))
         shades.append(np.clip(np.array(COLOURS[solid.colour]) + rng.normal(0, 8, (int(count), 3)), 0, 255))
     floor = POINTS - int(counts.sum())
     flat = rng.uniform(-ROOM / 2, ROOM / 2, (floor, 2))

@@ -1,7 +1,7 @@
 """Bring a free-form answer into the plain form that all extractors read, and find what it declares as final.
 
-Everything here runs in time linear in the length of the text: runs of white space are folded first, and no pattern can start
-a long scan at more than a bounded number of places.
+Everything here runs in time linear in the length of the text: runs of white space are folded first, and no pattern can
+start a long scan at more than a bounded number of places.
 """
 
 import re
@@ -10,13 +10,24 @@ import unicodedata
 _QUOTES = dict.fromkeys("“”„‟«»＂「」『』〝〞", '"') | dict.fromkeys("‘’‚‛′＇", "'")
 _DASHES = dict.fromkeys("‐‑‒–−－﹣", "-") | {"—": " - ", "―": " - "}
 _MARKS = {"。": ". ", "，": ", ", "、": ", ", "：": ": ", "；": "; ", "！": "! ", "？": "? ", "（": "(", "）": ")"}
-_MARKS |= {"【": "[", "】": "]", "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "", "\u00ad": "", "…": "...", "×": "x"}
+_MARKS |= {
+    "【": "[",
+    "】": "]",
+    "\u200b": "",
+    "\u200c": "",
+    "\u200d": "",
+    "\ufeff": "",
+    "\u00ad": "",
+    "…": "...",
+    "×": "x",
+}
 
 
 class _Plain(dict[int, str]):
     """Translation table that works each character out once, on first sight.
 
-    Characters are normalised one by one, because normalising a whole text sorts runs of combining marks in quadratic time.
+    Characters are normalised one by one, because normalising a whole text sorts runs of combining marks in quadratic
+    time.
     """
 
     def __missing__(self, code: int) -> str:
@@ -34,10 +45,29 @@ _SPACE = re.compile(r"[^\S\n]+")
 _BREAKS = re.compile(r" ?\n[ \n]*")
 _THINK_END = re.compile(r"</(?:think|thinking|thought|reasoning|analysis)>|◁/think▷|\[/THINK\]", re.IGNORECASE)
 _THINK_START = re.compile(r"<(?:think|thinking|thought|reasoning|analysis)>|◁think▷|\[THINK\]", re.IGNORECASE)
-_NEXT_TURN = re.compile(r"###\s?(?:human|user|assistant|question|instruction)\b|<\|(?:im_end|endoftext|eot_id|end)\|>|</s>", re.IGNORECASE)
-_SPECIAL = re.compile(r"<\|(?:im_start|begin_of_text|start_header_id|end_header_id)\|>|<s>|<(?:bos|eos|pad|unk)>", re.IGNORECASE)
-_MARKDOWN = re.compile(r"\*{1,3}|`{1,3}(?:json|xml|python|text)?|^#{1,6} ?|^> ?|(?<![^\W_])__|__(?![^\W_])", re.MULTILINE)
+_NEXT_TURN = re.compile(
+    r"###\s?(?:human|user|assistant|question|instruction)\b|<\|(?:im_end|endoftext|eot_id|end)\|>|</s>", re.IGNORECASE
+)
+_SPECIAL = re.compile(
+    r"<\|(?:im_start|begin_of_text|start_header_id|end_header_id)\|>|<s>|<(?:bos|eos|pad|unk)>", re.IGNORECASE
+)
+_MARKDOWN = re.compile(
+    r"\*{1,3}|`{1,3}(?:json|xml|python|text)?|^#{1,6} ?|^> ?|(?<![^\W_])__|__(?![^\W_])", re.MULTILINE
+)
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|boldsymbol)\{([^{}]{0,200})\}|\\[()\[\]]|\$")
+
+
+def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """The last place where a pattern matches.
+
+    Args:
+        pattern: A compiled pattern.
+        text: Where to look.
+    """
+    last = None
+    for found in pattern.finditer(text):
+        last = found
+    return last
 
 
 def answer_part(text: str) -> str:
@@ -49,9 +79,7 @@ def answer_part(text: str) -> str:
     Returns:
         The remaining text; empty where the output stops inside its thinking block.
     """
-    end = None
-    for end in _THINK_END.finditer(text):
-        pass
+    end = last_match(_THINK_END, text)
     if end is not None:
         text = text[end.end() :]
     start = _THINK_START.search(text)
@@ -62,6 +90,25 @@ def answer_part(text: str) -> str:
     if turn is not None and text[: turn.start()].strip():
         text = text[: turn.start()]
     return text
+
+
+MAX_CHARACTERS = 65_536
+
+
+def overlong(text: str) -> str:
+    """Say that an answer is too long to be one; empty for any other.
+
+    Only the answering part counts, so that a long thinking block does no harm.
+
+    Args:
+        text: The raw output.
+    """
+    if len(text) <= MAX_CHARACTERS:
+        return ""
+    length = len(answer_part(text))
+    if length <= MAX_CHARACTERS:
+        return ""
+    return f"an answer of {length} characters; at most {MAX_CHARACTERS} are read"
 
 
 def fold(text: str) -> str:
@@ -80,20 +127,22 @@ def plain_answer(text: str) -> str:
 _TAGGED = re.compile(r"<(?:answer|final_answer|final)>\s?([^<>]{1,400}+)", re.IGNORECASE)
 _BOXED = re.compile(r"\\?boxed\s?\{([^{}]{0,200}+)\}")
 _KEYED = re.compile(
-    r"[\"'](?:final[_ ])?(?:answer|label|class|category|prediction|result|count|choice|option|response|number|total)[\"']"
+    r"[\"'](?:final[_ ])?(?:answer|label|class|category|prediction|result|count|choice|option|response|number|"
+    r"total)[\"']"
     r"\s?:\s?(\"[^\"\n]{0,300}+\"|'[^'\n]{0,300}+'|[^\s\"',}{\[\]]{1,40}+)",
     re.IGNORECASE,
 )
 _FINAL = re.compile(
-    r"\b(?:(?:so|thus|hence|therefore|in conclusion|overall|in summary|to conclude|conclusion),? ?(?:i (?:conclude|believe|think|would say) "
+    r"\b(?:(?:so|thus|hence|therefore|in conclusion|overall|in summary|to conclude|"
+    r"conclusion),? ?(?:i (?:conclude|believe|think|would say) "
     r"(?:that )?)?(?:my |the )?(?:final |correct |best |right )?(?:answer|label|class|category|count|total|result)?"
-    r"|(?:my |the )?(?:final|correct|right|best|most likely|most appropriate) (?:answer|label|class|category|count|number|result|choice|option)"
+    r"|(?:my |the )?(?:final|correct|right|best|most likely|most appropriate) (?:answer|label|class|category|"
+    r"count|number|result|choice|option)"
     r"|(?:my |the )answer|answer|final count|grand total)"
     r"(?: to (?:the|this|your) question)?(?: here)?"
     r"(?: (?:is|would be|should be|must be|will be|has to be)(?: that)?)?(?: ?[:=]| ?->)?",
     re.IGNORECASE,
 )
-_CONNECTIVE_ONLY = re.compile(r"(?:so|thus|hence|therefore|overall|conclusion|answer|in conclusion|in summary|to conclude),? ?$", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 
 
@@ -102,19 +151,17 @@ def _strip_quotes(text: str) -> str:
 
 
 def final_statements(text: str) -> list[str]:
-    """What a plain answer itself declares as its answer, strongest and latest first.
+    r"""What a plain answer itself declares as its answer, strongest and latest first.
 
-    In order: an `<answer>` element, a `\\boxed{}` value, the `"answer"` field of a JSON object, the sentence after the last
-    "final answer" / "the answer is" / "therefore".
+    In order: an `<answer>` element, a `\boxed{}` value, the `"answer"` field of a JSON object, the sentence after the
+    last "final answer" / "the answer is" / "therefore".
 
     Args:
-        text: The result of `plain_answer` (Markdown marks gone, `\\boxed` kept).
+        text: The result of `plain_answer` (Markdown marks gone, `\boxed` kept).
     """
     found: list[str] = []
     for pattern in (_TAGGED, _BOXED, _KEYED):
-        last = None
-        for last in pattern.finditer(text):
-            pass
+        last = last_match(pattern, text)
         if last is not None and _strip_quotes(last.group(1)):
             found.append(_strip_quotes(last.group(1)))
     found.extend(_after_cues(text))
@@ -125,19 +172,18 @@ def _after_cues(text: str) -> list[str]:
     """The sentences behind the last explicit cue and, apart from it, the last connective."""
     explicit, connective = None, None
     for cue in _FINAL.finditer(text):
-        if _CONNECTIVE_ONLY.search(cue.group()) and not text[cue.end() : cue.end() + 1] in {":", ","} and cue.group().lower().strip() == "answer":
+        words = cue.group().lower().strip()
+        if words == "answer" and text[cue.end() : cue.end() + 1] not in {":", ","}:
             continue
-        if "answer" in cue.group().lower() or cue.group().rstrip().endswith((":", "is", "=")):
+        if "answer" in words or words.endswith((":", "is", "=")):
             explicit = cue
         else:
             connective = cue
-    sentences = []
-    for cue in (explicit, connective):
-        if cue is None:
-            continue
-        rest = text[cue.end() : cue.end() + 400].lstrip(" \n,:")
-        end = _SENTENCE_END.search(rest)
-        sentence = rest[: end.start()] if end else rest
-        if sentence.strip():
-            sentences.append(sentence.strip())
-    return sentences
+    sentences = [_sentence_behind(text, cue.end()) for cue in (explicit, connective) if cue is not None]
+    return [sentence for sentence in sentences if sentence]
+
+
+def _sentence_behind(text: str, place: int) -> str:
+    rest = text[place : place + 400].lstrip(" \n,:")
+    end = _SENTENCE_END.search(rest)
+    return (rest[: end.start()] if end else rest).strip()

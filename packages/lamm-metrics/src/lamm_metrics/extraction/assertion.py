@@ -17,41 +17,61 @@ class Force(IntEnum):
 
 # What ends the reach of a negation to the left of a name.
 _BREAK = re.compile(
-    r"[.;:!?\n]|,(?! ?(?:or|nor)\b)|\b(?:but|however|instead (?!of)|although|because|since|while|so|it(?:'s| is)|this is|that is|and (?:is|it|the|i)\b)",
+    r"[.;:!?\n]|,(?! ?(?:or|nor)\b)|\b(?:but|however|instead (?!of)|although|because|since|while|so|it(?:'s|"
+    r" is)|this is|that is|and (?:is|it|the|i)\b)",
     re.IGNORECASE,
 )
 _NEGATOR = re.compile(
-    r"\b(?:not(?! (?:only|just|merely|sure|certain|necessarily|clear))|no(?! (?:doubt|question|longer just|problem))|never|neither|nor|cannot|"
-    r"without(?! (?:a |any )?(?:doubt|question))|isnt|arent|rather than|instead of|other than|as opposed to|different from|distinct from|unlike|"
-    r"except(?: for)?|excluding|rul(?:e|es|ed|ing) out|eliminat(?:e|es|ed|ing)|absence of|lacks?(?: of)?|reject(?:s|ed)?|incorrect(?:ly)?)\b"
+    r"\b(?:not(?! (?:only|just|merely|sure|certain|necessarily|clear))|no(?! (?:doubt|question|longer just|"
+    r"problem))|never|neither|nor|cannot|"
+    r"without(?! (?:a |any )?(?:doubt|question))|isnt|arent|rather than|instead of|other than|as opposed to|"
+    r"different from|distinct from|unlike|"
+    r"except(?: for)?|excluding|rul(?:e|es|ed|ing) out|eliminat(?:e|es|ed|ing)|absence of|lacks?(?: of)?|"
+    r"reject(?:s|ed)?|incorrect(?:ly)?)\b"
     r"|n't\b(?! (?:just|only|necessarily))",
     re.IGNORECASE,
 )
 _DENIED_AFTER = re.compile(
     r"[\"')\]]{0,3},? ?(?:"
-    r"(?:is|are|was|were|does|do|can|could|would|should)(?:n't| not) (?:be )?(?:present|visible|in the|there|shown|correct|it\b|the |right|likely|here|"
-    r"seen|detected|depicted|possible|plausible|a (?:good|possible|likely|match)|fit|match|apply|make sense|supported|an? )"
-    r"|(?:is|are|was|were|seems?|looks?|would be|can be|could be|must be) (?:\w{1,12} )?(?:incorrect|wrong|absent|unlikely|ruled out|excluded|"
+    r"(?:is|are|was|were|does|do|can|could|would|should)(?:n't| not) (?:be )?(?:present|visible|in the|there|"
+    r"shown|correct|it\b|the |right|likely|here|"
+    r"seen|detected|depicted|possible|plausible|a (?:good|possible|likely|match)|fit|match|apply|make sense|"
+    r"supported|an? )"
+    r"|(?:is|are|was|were|seems?|looks?|would be|can be|could be|must be) (?:\w{1,12} )?(?:incorrect|wrong|"
+    r"absent|unlikely|ruled out|excluded|"
     r"eliminated|missing|false|nowhere|implausible|out of the question)\b"
     r"|\? ?no\b|doesn't (?:fit|match|apply|work)|(?:is|are) (?:out|not)[.,;]|(?:isn't|aren't)[.,;])",
     re.IGNORECASE,
 )
 _WEAK_BEFORE = re.compile(
-    r"\b(?:(?:could|might|may|can) (?:also |possibly |perhaps |well )?be|maybe|perhaps|possibly|resembl\w{1,6}|similar to|consider(?:ed|ing)?|at first|"
+    r"\b(?:(?:could|might|may|can) (?:also |possibly |perhaps |well )?be|maybe|perhaps|possibly|resembl\w{1,6}|"
+    r"similar to|consider(?:ed|ing)?|at first|"
     r"initially|thought|such as|compared (?:to|with)|confused (?:with|for)|mistaken for|reminiscent of|like|e\.g\.|"
     r"(?:picture|image|photo|painting|drawing|poster|print|toy|statue|logo|pattern) of (?:this|that|an? )?on|"
-    r"next to|near|beside|behind|in front of|in the background|on top of|under|beneath|alongside|close to)\b\W{0,2}(?:\w{1,15}\W{1,2}){0,3}$",
+    r"next to|near|beside|behind|in front of|in the background|on top of|under|beneath|alongside|"
+    r"close to)\b\W{0,2}(?:\w{1,15}\W{1,2}){0,3}$",
     re.IGNORECASE,
 )
-_HIDDEN_AFTER = re.compile(r"(?:-| )(?:like|shaped|sized|themed|free|patterned|print|resistant|proof|friendly)\b", re.IGNORECASE)
-_GENERIC_AFTER = re.compile(r"s? (?:is|are) (?:an? |the )?(?:type|kind|class|category|species|sort|form|family|mammal|animal|vehicle|word|genus)", re.IGNORECASE)
+_HIDDEN_AFTER = re.compile(
+    r"(?:-| )(?:like|shaped|sized|themed|free|patterned|print|resistant|proof|friendly)\b", re.IGNORECASE
+)
+_GENERIC_AFTER = re.compile(
+    r"s? (?:is|are) (?:an? |the )?(?:type|kind|class|category|species|sort|form|family|mammal|animal|vehicle|"
+    r"word|genus)",
+    re.IGNORECASE,
+)
 _COMPOUND_AFTER = re.compile(
-    r"(?:'s|s')? (?:houses?|food|cage|hangar|drivers?|captain|collar|owners?|lovers?|litter|parks?|seats?|toys?|keys?|doors?|stop|station|lane|"
-    r"wheels?|tires?|bowl|leash|feeder|nest|legs?|cushions?|cover|frame|licen[sc]e|shop|show|rider|farm|stable|trailer|yard|port|terminal|sound|"
-    r"costume|mask|breed|hair|fur|lid|lamp|trailing|club|race|racing|track|wash|dealership|tail|ears?|eyes?|paws?)\b",
+    r"(?:'s|s')? (?:houses?|food|cage|hangar|drivers?|captain|collar|owners?|lovers?|litter|parks?|seats?|toys?|"
+    r"keys?|doors?|stop|station|lane|"
+    r"wheels?|tires?|bowl|leash|feeder|nest|legs?|cushions?|cover|frame|licen[sc]e|shop|show|rider|farm|stable|"
+    r"trailer|yard|port|terminal|sound|"
+    r"costume|mask|breed|fur|lid|lamp|trailing|club|race|racing|track|wash|dealership|tail|ears?|eyes?|paws?)\b",
     re.IGNORECASE,
 )
-_LIST_GAP = re.compile(r"[\"')(\] ]{0,3}(?:,|/|;)? ?(?:or|nor|and|and/or|&)?(?: (?:an?|the|any|even|of|in|on|is it an?))? ?[\"'( ]{0,2}", re.IGNORECASE)
+_LIST_GAP = re.compile(
+    r"[\"')(\] ]{0,3}(?:,|/|;)? ?(?:or|nor|and|and/or|&)?(?: (?:an?|the|any|even|of|in|on|is it an?))? ?[\"'( ]{0,2}",
+    re.IGNORECASE,
+)
 _LIST_WORD = re.compile(r"\b(?:or|nor|and)\b|/", re.IGNORECASE)
 _WINDOW = 70
 
@@ -74,7 +94,9 @@ def _alone(text: str, hit: NameHit) -> Force:
 
 
 def forces(text: str, hits: Iterable[NameHit]) -> list[tuple[NameHit, Force]]:
-    """Judge every hit; a denial reaches over a list ("not a cat, dog or bird"), a comma alone ends it ("not red, blue").
+    """Judge every hit, lists included.
+
+    A denial reaches over a list ("not a cat, dog or bird"); a comma alone ends it ("not red, blue").
 
     Args:
         text: The text the hits were found in.

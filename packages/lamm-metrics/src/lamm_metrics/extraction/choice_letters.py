@@ -3,37 +3,121 @@
 import re
 
 _NEGATED_BEFORE = re.compile(
-    r"(?:\bnot|n't|\bneither|\bnor|\brather than|\binstead of|\bexclud\w{1,4}|\beliminat\w{1,4}|\brul\w{1,4} out|\brather than|\bexcept|\bunlike|\bover)"
+    r"(?:\bnot|n't|\bneither|\bnor|\brather than|\binstead of|\bexclud\w{1,4}|\beliminat\w{1,4}|"
+    r"\brul\w{1,4} out|\brather than|\bexcept|\bunlike|\bover)"
     r"(?: (?:be|the|option|choice|answer|letter|is|likely|consider|choose|select|pick|necessarily))*[ :\"'(\[]*$",
     re.IGNORECASE,
 )
 _NEGATED_AFTER = re.compile(
-    r"[)\].\"':]{0,3}(?: ?[a-z -]{1,40})?,? (?:(?:is|are|was|were|would be|can be|seems?|looks?|must be) ?(?:\w{1,12} )?(?:not|n't|incorrect|wrong|unlikely|"
-    r"ruled out|eliminated|excluded|false|out\b|implausible)|(?:isn't|aren't|can't be|cannot be|does not|doesn't|do not|don't|makes no)\b)"
+    r"[)\].\"':]{0,3}(?: ?[a-z -]{1,40})?,? (?:(?:is|are|was|were|would be|can be|seems?|looks?|"
+    r"must be) ?(?:\w{1,12} )?(?:not|n't|incorrect|wrong|unlikely|"
+    r"ruled out|eliminated|excluded|false|out\b|implausible)|(?:isn't|aren't|can't be|cannot be|does not|"
+    r"doesn't|do not|don't|makes no)\b)"
     r"|[)\].\"':]{0,3},? ?(?:but|however),? (?:(?:it|that|this)(?:'s| is) |that )?(?:not|incorrect|wrong)"
-    r"|[)\].\"':]{0,3},? (?:but|however),? (?:it|that|this) (?:is|was|seems?|isn't|doesn't|does not) ?(?:incorrect|wrong|not|unlikely|fit)?",
+    r"|[)\].\"':]{0,3},? (?:but|however),? (?:it|that|this) (?:is|was|seems?|isn't|doesn't|"
+    r"does not) ?(?:incorrect|wrong|not|unlikely|fit)?",
     re.IGNORECASE,
 )
 # A letter marked as an option: (B), [B], B), B. at a line's start, option B, or a bare capital that cannot be a word.
 _MARKED = re.compile(
     r"(?<![^\W_])(?:[(\[{<]\s?(?P<bracket>[A-Za-z])\s?[)\]}>]"
-    r"|\b(?:option|choice|answer|letter|options|choices)s? ?[:#]? ?[\"'(\[]?(?P<option>[A-Z]|(?-i:[b-hj-z]))[\"')\]]?(?![^\W_]|')"
+    r"|\b(?:option|choice|answer|letter|options|choices)s? ?[:#]? ?[\"'(\[]?(?P<option>[A-Z]|"
+    r"(?-i:[b-hj-z]))[\"')\]]?(?![^\W_]|')"
     r"|(?P<closed>(?-i:[A-Z]))\)(?![^\W_])"
     r"|(?P<quoted>[\"'](?-i:[A-Z])[\"'])"
     r"|(?P<bare>(?-i:[B-HJ-Z]))(?![^\W_]|['&]|\.[^\W_]|-\w)"
-    r"|(?P<article>(?-i:[AI]))(?=[.,;:!?)]|\Z|\n| (?:is|or|and|nor|because|since|fits|seems|looks|with|as)\b)(?!\.[^\W_]))",
+    r"|(?P<article>(?-i:[AI]))(?=[.,;:!?)]|\Z|\n| (?:is|or|and|nor|because|since|fits|seems|looks|with|"
+    r"as)\b)(?!\.[^\W_]))",
     re.IGNORECASE,
 )
 _DECLARED = re.compile(
-    r"\b(?:(?:answer|option|choice|pick|selection|guess|vote|response)(?: (?:is|would be|should be|must be|=)| ?[:=])(?: (?:the |option|choice|letter))*"
-    r"|(?:choose|chose|select|selected|pick|picked|go with|going with|went with|opt for|settle on|vote for|answer with|conclude)(?: (?:the|for|option|choice|answer|letter|is))*)"
+    r"\b(?:(?:answer|option|choice|pick|selection|guess|vote|response)(?: (?:is|would be|should be|must be|=)|"
+    r" ?[:=])(?: (?:the |option|choice|letter))*"
+    r"|(?:choose|chose|select|selected|pick|picked|go with|going with|went with|opt for|settle on|vote for|"
+    r"answer with|conclude)(?: (?:the|for|option|choice|answer|letter|is))*)"
     r" ?[:\"'(\[]* ?(?P<letter>[A-Za-z])(?![^\W_]|['’])"
-    r"|(?<![^\W_])[(\[\"']?(?P<subject>(?-i:[A-Z]))[)\]\"'.]? (?:is|seems|looks|appears|would be|must be)(?: (?:to be|clearly|probably|definitely|most likely|obviously))? "
+    r"|(?<![^\W_])[(\[\"']?(?P<subject>(?-i:[A-Z]))[)\]\"'.]? (?:is|seems|looks|appears|would be|"
+    r"must be)(?: (?:to be|clearly|probably|definitely|most likely|obviously))? "
     r"(?:the )?(?:correct|right|best|answer|most|proper|true)\b",
     re.IGNORECASE,
 )
-_LEADING = re.compile(r"[\s\"'(\[{<:*-]{0,4}(?:(?:option|choice|answer|letter)s? ?[:#]? ?)?[\"'(\[{<]?(?P<letter>[A-Za-z])(?P<tail>[)\]}>.:,;\"'!]|\s-|\s|/|$)", re.IGNORECASE)
-_ALSO = re.compile(r"[)\]\"'.]{0,2} ?(?:or|and|/|&|,)(?: (?:also|maybe|possibly|perhaps))? ?(?:option )?[\"'(\[]?(?P<letter>[A-Z])(?![^\W_]|')")
+_LEADING = re.compile(
+    r"[\s\"'(\[{<:*-]{0,4}(?:(?:option|choice|answer|"
+    r"letter)s? ?[:#]? ?)?[\"'(\[{<]?(?P<letter>[A-Za-z])(?P<tail>[)\]}>.:,;\"'!]|\s-|\s|/|$)",
+    re.IGNORECASE,
+)
+_ALSO = re.compile(
+    r"[)\]\"'.]{0,2} ?(?:or|and|/|&|,)(?: (?:also|maybe|possibly|"
+    r"perhaps))? ?(?:option )?[\"'(\[]?(?P<letter>[A-Z])(?![^\W_]|')"
+)
+
+
+_OPTION_START = re.compile(
+    r"(?<![^\W_])(?:[(\[](?P<bracket>[A-Za-z])[)\]]|(?P<closed>[A-Z])[).:]|option (?P<option>[A-Z])\b)", re.IGNORECASE
+)
+_RIGHT = re.compile(
+    r"(?:[-:=(?,]|\bis|->|\bmaybe) ?(?:this is |that is |it is |the )?(?:correct|yes|true|right|✓|✔|✅|a match|"
+    r"matches)(?![^\W_])|[✓✔✅]",
+    re.IGNORECASE,
+)
+_WRONG = re.compile(
+    r"(?:[-:=(?,]|\bis|->) ?(?:this is |that is |it is )?(?:incorrect|no|not|false|wrong|✗|✘|❌|eliminated|"
+    r"ruled out|unlikely)(?![^\W_])|[✗✘❌]|n't\b",
+    re.IGNORECASE,
+)
+_SECTION_END = re.compile(r"\n|[.;!](?= |$)")
+
+
+def verdict_letters(text: str, count: int) -> list[int]:
+    """The one option that an option-by-option review calls right, where it calls every other reviewed option wrong.
+
+    Args:
+        text: A plain answer.
+        count: Number of options.
+    """
+    right: set[int] = set()
+    wrong: set[int] = set()
+    starts = list(_OPTION_START.finditer(text))
+    for place, found in enumerate(starts):
+        number = _position(found[found.lastgroup or 0], count)
+        if number is None:
+            continue
+        limit = starts[place + 1].start() if place + 1 < len(starts) else len(text)
+        section = text[found.end() : min(limit, found.end() + 160)]
+        border = _SECTION_END.search(section)
+        section = section[: border.start()] if border else section
+        if _WRONG.search(section):
+            wrong.add(number)
+        elif _RIGHT.search(section):
+            right.add(number)
+    return sorted(right) if len(right) == 1 and wrong and not right & wrong else []
+
+
+_ORDINAL = re.compile(
+    r"\b(?:(?P<word>first|second|third|fourth|fifth|sixth|last)|(?P<digit>[1-9])(?:st|nd|rd|th)) (?:option|"
+    r"choice|answer|one)\b|\b(?:option|choice) (?:number |no\.? ?|#)?(?P<plain>[1-9])\b",
+    re.IGNORECASE,
+)
+_WORDS = ("first", "second", "third", "fourth", "fifth", "sixth")
+
+
+def ordinal_options(text: str, count: int) -> list[int]:
+    """Options called by their place: "the second option", "option 3".
+
+    Args:
+        text: A plain answer.
+        count: Number of options.
+    """
+    numbers = set()
+    for found in _ORDINAL.finditer(text):
+        if found["word"]:
+            word = found["word"].lower()
+            number = count - 1 if word == "last" else _WORDS.index(word)
+        else:
+            number = int(found["digit"] or found["plain"]) - 1
+        if number < count and not _denied(text, found.start(), found.end()):
+            numbers.add(number)
+    return sorted(numbers)
 
 
 def _position(letter: str, count: int) -> int | None:

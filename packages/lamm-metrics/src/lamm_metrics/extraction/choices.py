@@ -3,21 +3,29 @@
 import re
 from collections.abc import Sequence
 
-from lamm_metrics.extraction.answer import final_statements, plain_answer
+from lamm_metrics.extraction.answer import final_statements, overlong, plain_answer
 from lamm_metrics.extraction.assertion import Force, forces
-from lamm_metrics.extraction.choice_letters import asserted_letters, declared_letters, leading_letter
+from lamm_metrics.extraction.choice_letters import (
+    asserted_letters,
+    declared_letters,
+    leading_letter,
+    ordinal_options,
+    verdict_letters,
+)
 from lamm_metrics.extraction.names import NameIndex, name_index, words_of
 from lamm_metrics.extraction.refusal import split_refusal
 from lamm_metrics.extraction.result import Extraction, Status
 
+_BASE = 0xE000  # private characters stand for the options in the name index: they are no words, so only the texts match
 _MARKER = re.compile(r"^[(\[]?([A-Za-z]|\d{1,2})[)\].:]\s+(?=\S)")
 
 
 def extract_choice(text: str, choices: Sequence[str]) -> Extraction[int]:
     """Find the option that an answer settles on, by letter (A..) or by the option's text.
 
-    What the answer declares as final decides first; then a letter it opens with; then letters it asserts anywhere (a denied
-    letter, "(A) is incorrect", does not count); then the options' texts. Letter and text must not contradict each other.
+    What the answer declares as final decides first; then a letter it opens with; then letters it asserts anywhere (a
+    denied letter, "(A) is incorrect", does not count); then the options' texts. Letter and text must not contradict
+    each other.
 
     Args:
         text: A free-form answer.
@@ -30,9 +38,12 @@ def extract_choice(text: str, choices: Sequence[str]) -> Extraction[int]:
         >>> extract_choice("It is not A. It is B.", ["red", "blue", "green"]).value
         1
     """
+    fault = overlong(text)
+    if fault:
+        return Extraction(None, Status.MALFORMED, fault)
     plain, declined = split_refusal(plain_answer(text))
     options = [_MARKER.sub("", choice.strip()) for choice in choices]
-    index = name_index([str(number) for number in range(len(options))], _names(options), inflect=False)
+    index = name_index([chr(_BASE + number) for number in range(len(options))], _names(options), inflect=False)
     exact = _exact(plain, options)
     if exact is not None:
         return Extraction(exact, Status.OK, "the option's text")
@@ -41,6 +52,7 @@ def extract_choice(text: str, choices: Sequence[str]) -> Extraction[int]:
         if found is not None:
             return found
     for letters in (
+        verdict_letters(plain, len(options)),
         declared_letters(plain, len(options)),
         leading_letter(plain, len(options)),
         asserted_letters(plain, len(options)),
@@ -52,11 +64,14 @@ def extract_choice(text: str, choices: Sequence[str]) -> Extraction[int]:
         return Extraction(texts[0], Status.OK, "the option's text")
     if texts:
         return Extraction(None, Status.AMBIGUOUS, f"{len(texts)} options' texts are asserted")
+    places = ordinal_options(plain, len(options))
+    if places:
+        return _decide(places, "", index)
     return Extraction(None, Status.REFUSED if declined else Status.NONE)
 
 
 def _names(options: Sequence[str]) -> dict[str, list[str]]:
-    return {str(number): [option] for number, option in enumerate(options) if words_of(option)}
+    return {chr(_BASE + number): [option] for number, option in enumerate(options) if words_of(option)}
 
 
 def _exact(plain: str, options: Sequence[str]) -> int | None:
@@ -71,7 +86,7 @@ def _asserted_texts(text: str, index: NameIndex) -> list[int]:
     """Options whose text is asserted; weakly asserted ones only where no other is."""
     judged = forces(text, index.find(text))
     for wanted in (Force.ASSERTED, Force.WEAK):
-        numbers = sorted({int(hit.label) for hit, force in judged if force is wanted})
+        numbers = sorted({ord(hit.label) - _BASE for hit, force in judged if force is wanted})
         if numbers:
             return numbers
     return []

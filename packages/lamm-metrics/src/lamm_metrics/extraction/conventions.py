@@ -1,7 +1,8 @@
 """Declared coordinate conventions and the conversion into the one frame that everything is scored in.
 
-A convention belongs to a model or a prompt and is declared by whoever runs the scoring. It is never guessed from the size of
-the numbers and never chosen by looking at the ground truth: either would let a wrong answer pick the reading that suits it.
+A convention belongs to a model or a prompt and is declared by whoever runs the scoring. It is never guessed from the
+size of the numbers and never chosen by looking at the ground truth: either would let a wrong answer pick the reading
+that suits it.
 """
 
 from dataclasses import dataclass

@@ -9,8 +9,8 @@ class LabelledBox:
 
     Attributes:
         label: The class it was given, spelled as in the closed set where one was passed; `None` where none was written.
-        box: 2D: (x1, y1, x2, y2) as fractions of the image. 3D: (cx, cy, cz, dx, dy, dz) in metres, z up; 7 numbers add the
-            yaw about z in radians, 9 numbers three Euler angles.
+        box: 2D: (x1, y1, x2, y2) as fractions of the image. 3D: (cx, cy, cz, dx, dy, dz) in metres, z up; 7 numbers
+            add the yaw about z in radians, 9 numbers three Euler angles.
         score: The confidence the answer states, or `None`.
     """
 

@@ -3,19 +3,25 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from lamm_metrics.extraction.answer import final_statements, fold, plain_answer
+from lamm_metrics.extraction.answer import final_statements, fold, overlong, plain_answer
 from lamm_metrics.extraction.assertion import Force, forces
 from lamm_metrics.extraction.names import NameHit, NameIndex, name_index, words_of
 from lamm_metrics.extraction.refusal import split_refusal
 from lamm_metrics.extraction.result import Extraction, Status
 from lamm_metrics.extraction.synonyms import TRAPS, known_synonyms
 
-_HAIR_COLOURS = frozenset({"black", "brown", "blond", "blonde", "gray", "grey", "red", "white", "bald", "auburn", "ginger"})
+_HAIR_COLOURS = frozenset(
+    {"black", "brown", "blond", "blonde", "gray", "grey", "red", "white", "bald", "auburn", "ginger"}
+)
 _HAIR_AFTER = re.compile(r"(?:[ -]?(?:colou?red|or|and)?[ -]?(?:\w{1,12}[ ,-]{1,2}){0,3})hair", re.IGNORECASE)
 _HAIR_BEFORE = re.compile(r"\bhair(?:style)?(?:'s)?(?: colou?r)?\b[^.;!?\n]{0,40}$", re.IGNORECASE)
-_OTHER_PART = re.compile(r"\b(?:eyes?|shirt|jacket|dress|skin|background|hat|suit|glasses|beard|eyebrows|top|lipstick|tie|coat)\b", re.IGNORECASE)
+_OTHER_PART = re.compile(
+    r"\b(?:eyes?|shirt|jacket|dress|skin|background|hat|suit|glasses|beard|eyebrows|top|lipstick|tie|coat)\b",
+    re.IGNORECASE,
+)
 _HEADLINE_EXTRA = re.compile(
-    r"\b(?:an?|the|this|that|is|it|its|it's|image|picture|photo|shows?|of|label|class|category|object|s|in|most likely|likely|probably|answer|subject|to me|sure|"
+    r"\b(?:an?|the|this|that|is|it|its|it's|image|picture|photo|shows?|of|label|class|category|object|s|in|"
+    r"most likely|likely|probably|answer|subject|to me|sure|"
     r"certainly|okay|ok)\b|[\W_]",
     re.IGNORECASE,
 )
@@ -44,7 +50,9 @@ def _about_hair(text: str, hits: list[NameHit]) -> list[NameHit]:
         ahead = _HAIR_AFTER.match(after)
         behind = _HAIR_BEFORE.search(before)
         part_next = _OTHER_PART.match(after.lstrip())
-        if part_next is None and ((ahead and not _OTHER_PART.search(ahead.group())) or (behind and not _OTHER_PART.search(behind.group()))):
+        if part_next is None and (
+            (ahead and not _OTHER_PART.search(ahead.group())) or (behind and not _OTHER_PART.search(behind.group()))
+        ):
             kept.append(hit)
     return kept or [hit for hit in hits if not _OTHER_PART.match(text[hit.end : hit.end + 40].lstrip())]
 
@@ -66,12 +74,12 @@ def _headline(text: str, index: NameIndex) -> str | None:
 def extract_label(
     text: str, labels: Sequence[str], synonyms: Mapping[str, Sequence[str]] | None = None
 ) -> Extraction[str]:
-    """Find the one label of a closed set that an answer asserts.
+    r"""Find the one label of a closed set that an answer asserts.
 
-    A name counts as a whole word or phrase, in singular or plural, also under a synonym. Denied names ("not a dog") do not
-    count; weakly meant ones ("could be a cat", "next to a truck") count only where nothing stronger is said. Of several
-    asserted labels the final answer decides ("the answer is", `<answer>`, `\\boxed`, a first or last line that is nothing
-    but a label); without one the answer is `ambiguous`.
+    A name counts as a whole word or phrase, in singular or plural, also under a synonym. Denied names ("not a dog") do
+    not count; weakly meant ones ("could be a cat", "next to a truck") count only where nothing stronger is said. Of
+    several asserted labels the final answer decides ("the answer is", `<answer>`, `\boxed`, a first or last line that
+    is nothing but a label); without one the answer is `ambiguous`.
 
     Args:
         text: A free-form answer.
@@ -85,6 +93,9 @@ def extract_label(
         >>> extract_label("It is not a dog; I see a kitten.", ["cat", "dog"]).value
         'cat'
     """
+    fault = overlong(text)
+    if fault:
+        return Extraction(None, Status.MALFORMED, fault)
     if synonyms is None:
         synonyms = known_synonyms(tuple(labels))
     index = name_index(labels, synonyms, TRAPS)

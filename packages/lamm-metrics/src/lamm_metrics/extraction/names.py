@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+(?:'(?=[^\W\d_]{2,})[^\W_]+)?")
-_NEXT_WORD = re.compile(r"[ \n_/-]{0,3}([^\W_]{1,40}+)")
+_NEXT_WORD = re.compile(r"[ \n_/'-]{0,3}([^\W_]{1,40}+)")
 _IRREGULAR = {
     "person": ("people", "persons"),
     "man": ("men",),
@@ -117,7 +117,8 @@ class NameIndex:
         if not words:
             return
         entries = self._by_first.setdefault(words[0], [])
-        # The first owner of a name keeps it: labels come before synonyms, so a synonym never takes another label's name.
+        # The first owner of a name keeps it: labels come before synonyms, so a synonym never takes another label's
+        # name.
         if all(words != known for known, _, _ in entries):
             entries.append((words, label, plural))
 

@@ -2,23 +2,36 @@
 
 import re
 
-_CANNOT = r"(?:can ?not|can'?t|could ?n[o']t|couldn'?t|am unable to|'m unable to|am not able to|'m not able to|was unable to|unable to|won'?t be able to)"
+_CANNOT = (
+    r"(?:can ?not|can'?t|could ?n[o']t|couldn'?t|am unable to|'m unable to|am not able to|'m not able to|"
+    r"was unable to|unable to|won'?t be able to)"
+)
 _DO = (
-    r"(?:see|view|determine|identify|process|assist|help|access|provide|tell|answer|analy[sz]e|recogni[sz]e|say|know|detect|find|"
-    r"locate|read|make out|give|count|perceive|confirm|ascertain|discern|distinguish|display|open|fulfil|comply|interpret|be sure|be certain)"
+    r"(?:see|view|determine|identify|process|assist|help|access|provide|tell|answer|analy[sz]e|recogni[sz]e|say|"
+    r"know|detect|find|"
+    r"locate|read|make out|give|count|perceive|confirm|ascertain|discern|distinguish|display|open|fulfil|comply|"
+    r"interpret|be sure|be certain)"
 )
 _REFUSAL = re.compile(
     rf"\bi(?:'m| am)? ?(?:sorry|afraid|apologi[sz]e)\b|\bas an? (?:ai|language model|text-based|artificial)\b"
-    rf"|\b(?:i|we|you)(?:'m| am)? ?(?:\w+ )?{_CANNOT} (?:\w+ )?{_DO}\b|\b(?:is|are|'s) unable to {_DO}\b|(?:^|[.!?,\n] ?){_CANNOT} {_DO}\b"
-    r"|\b(?:it(?:'s| is)|that(?:'s| is)) (?:not possible|impossible|difficult|hard|unclear|not clear|too blurry|unknown)\b"
+    rf"|\b(?:i|we|you)(?:'m| am)? ?(?:\w+ )?{_CANNOT} (?:\w+ )?{_DO}\b|\b(?:is|are|'s) unable to {_DO}\b|(?:^|"
+    rf"[.!?,\n] ?){_CANNOT} {_DO}\b"
+    r"|\b(?:it(?:'s| is)|that(?:'s| is)) (?:not possible|impossible|difficult|hard|unclear|not clear|too blurry|"
+    r"unknown)\b"
     r"|\b(?:can ?not|can'?t) be (?:determined|identified|answered|seen|established|known|counted|recogni[sz]ed)\b"
-    r"|\bno (?:image|picture|photo|point cloud|file)(?: \w+)? (?:was |is |has been |were )?(?:provided|attached|given|included|available|uploaded|visible to me)\b"
-    r"|\bi (?:do not|don'?t) (?:know|see (?:an|any|the) (?:image|picture|photo)|have (?:access|the ability|enough|sufficient|any (?:information|image)|an image))\b"
-    r"|\b(?:i(?:'m| am) not (?:sure|certain)|not enough information|insufficient information|unanswerable|please (?:provide|upload|share|attach))\b"
+    r"|\bno (?:image|picture|photo|point cloud|file)(?: \w+)? (?:was |is |has been |were )?(?:provided|attached|"
+    r"given|included|available|uploaded|visible to me)\b"
+    r"|\bi (?:do not|don'?t) (?:know|see (?:an|any|the) (?:image|picture|photo)|have (?:access|the ability|"
+    r"enough|sufficient|any (?:information|image)|an image))\b"
+    r"|\b(?:i(?:'m| am) not (?:sure|certain)|not enough information|insufficient information|unanswerable|"
+    r"please (?:provide|upload|share|attach))\b"
     r"|\b(?:i )?(?:decline|refuse) to\b|\bagainst my (?:guidelines|policy)\b",
     re.IGNORECASE,
 )
-_CLAUSE = re.compile(r"[.!?](?=\s|$)|\n|;|\b(?:but|however|although|though|nevertheless|still|yet)\b(?! i (?:can|am|'m|could|do))", re.IGNORECASE)
+_CLAUSE = re.compile(
+    r"[.!?](?=\s|$)|\n|;|\b(?:but|however|although|though|nevertheless|still|yet)\b(?! i (?:can|am|'m|could|do))",
+    re.IGNORECASE,
+)
 
 
 def split_refusal(text: str) -> tuple[str, bool]:

@@ -15,7 +15,8 @@ class Status(StrEnum):
         AMBIGUOUS: It states several values that exclude each other and nothing says which one is meant.
         REFUSED: It declines to answer ("I cannot see the image").
         NONE: It states no value of the wanted kind.
-        MALFORMED: It states a value that breaks the form asked for (a box of five numbers, a coordinate that is no number).
+        MALFORMED: It states a value that breaks the form asked for (a box of five numbers, a coordinate that is no
+            number).
     """
 
     OK = "ok"

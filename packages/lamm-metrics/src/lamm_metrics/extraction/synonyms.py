@@ -6,7 +6,12 @@ from functools import lru_cache
 from importlib.resources import files
 
 
-def _table(name: str) -> dict[str, list[str]]:
+def read_table(name: str) -> dict[str, list[str]]:
+    """A JSON table of word lists from the package's data.
+
+    Args:
+        name: File name.
+    """
     text = (files("lamm_metrics.extraction") / "data" / name).read_text(encoding="utf-8")
     table: dict[str, list[str]] = json.loads(text)
     return table
@@ -14,10 +19,10 @@ def _table(name: str) -> dict[str, list[str]]:
 
 @lru_cache(maxsize=1)
 def _names() -> dict[str, list[str]]:
-    return _table("synonyms.json")
+    return read_table("synonyms.json")
 
 
-TRAPS: Sequence[str] = tuple(_table("traps.json")["phrases"])
+TRAPS: Sequence[str] = tuple(read_table("traps.json")["phrases"])
 
 
 @lru_cache(maxsize=64)

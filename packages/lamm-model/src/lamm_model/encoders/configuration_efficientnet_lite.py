@@ -33,8 +33,8 @@ class EfficientNetLiteConfig(PretrainedConfig):  # type: ignore[misc]
         levels: Which maps one token is made of, concatenated in this order: 0 is the normalised picture itself as a
             4 x 4 grid of mean colours per cell, 1 to `len(stages)` are the stages' outputs, `len(stages) + 1` the head.
             Larger maps are average-pooled to the head's grid. Early levels keep colour, which the head forgets.
-        standardise: Bring every channel to about mean 0 and variance 1 with the stored `feature_mean` and `feature_std`,
-            so that one linear projector can learn from all of them at one rate.
+        standardise: Bring every channel to about mean 0 and variance 1 with the stored `feature_mean` and
+            `feature_std`, so that one linear projector can learn from all of them at one rate.
         batch_norm_eps: Epsilon of the batch normalisations.
     """
 

@@ -46,12 +46,14 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `[n, channels, H, W]` to `[n, out_channels, H / stride, W / stride]`."""
-        y = x
+        y: Tensor = x
         if self.expand_conv is not None and self.expand_norm is not None:
             y = F.relu6(self.expand_norm(self.expand_conv(y)))
         y = F.relu6(self.depthwise_norm(self.depthwise_conv(y)))
         y = self.project_norm(self.project_conv(y))
-        return x + y if self.skip else y
+        if self.skip:
+            y = x + y
+        return y
 
 
 class EfficientNetLiteModel(PreTrainedModel):  # type: ignore[misc]
@@ -75,7 +77,7 @@ class EfficientNetLiteModel(PreTrainedModel):  # type: ignore[misc]
         channels = config.stem_channels
         self.stages = nn.ModuleList()
         for expansion, width, repeats, stride, kernel in config.stages:
-            blocks = nn.ModuleList()
+            blocks = nn.Sequential()
             for repeat in range(repeats):
                 blocks.append(InvertedResidual(channels, width, expansion, kernel, stride if repeat == 0 else 1, eps))
                 channels = width
@@ -123,8 +125,7 @@ class EfficientNetLiteModel(PreTrainedModel):  # type: ignore[misc]
         maps = [pixel_values]
         x = F.relu6(self.stem_norm(self.stem_conv(pixel_values)))
         for blocks in self.stages:
-            for block in blocks:  # type: ignore[union-attr]
-                x = block(x)
+            x = blocks(x)
             maps.append(x)
         maps.append(F.relu6(self.head_norm(self.head_conv(x))))
         return maps

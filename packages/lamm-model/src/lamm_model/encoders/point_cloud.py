@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,8 +14,8 @@ from transformers.models.clip.configuration_clip import CLIPVisionConfig
 from transformers.models.clip.modeling_clip import CLIPEncoder
 
 from lamm_model.encoders.configuration_point_cloud import LammPointCloudConfig
-from lamm_model.encoders.point_operations import ball_query, farthest_point_sample
 from lamm_model.errors import LammModelError
+from lamm_model.kernels import ball_query, farthest_point_sample
 
 
 class SharedLayer(nn.Module):
@@ -42,9 +43,7 @@ class SetAbstraction(nn.Module):
         self.scale = 1.0 / self.radius if config.normalise_radius else 1.0
         self.absolute_centre = config.absolute_centre
         widths = [in_channels + 3 + (3 if self.absolute_centre else 0), *stage["mlp"]]
-        self.mlp = nn.Sequential(
-            *(SharedLayer(a, b, config.stage_norm) for a, b in zip(widths[:-1], widths[1:], strict=True))
-        )
+        self.mlp = nn.Sequential(*(SharedLayer(a, b, config.stage_norm) for a, b in pairwise(widths)))
 
     def forward(self, xyz: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor]:
         """Abstract `N` points into `centres` groups.
@@ -65,7 +64,8 @@ class SetAbstraction(nn.Module):
             parts.append(centres.unsqueeze(2).expand_as(offsets))
         if features is not None:
             parts.append(_take(features, neighbour_idx))
-        grouped = torch.cat([part.to(self.mlp[0].linear.weight.dtype) for part in parts], dim=-1)  # type: ignore[union-attr]
+        dtype = next(self.mlp.parameters()).dtype
+        grouped = torch.cat([part.to(dtype) for part in parts], dim=-1)
         return centres, self.mlp(grouped).amax(dim=2)
 
 

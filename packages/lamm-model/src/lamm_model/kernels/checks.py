@@ -114,12 +114,12 @@ def per_cloud(name: str, values: int | Tensor | Sequence[int], points: Tensor) -
     if isinstance(values, int):
         return torch.full((batch,), values, dtype=torch.int64, device=points.device)
     tensor = values if isinstance(values, Tensor) else torch.tensor(list(values), device=points.device)
-    if tensor.shape != (batch,) or tensor.is_floating_point() or tensor.dtype == torch.bool:
-        if not (batch == 0 and tensor.numel() == 0):
-            raise KernelInputError(
-                f"Expected {name} to hold one integer for each of the {batch} clouds, "
-                f"got {tensor.dtype} of shape {list(tensor.shape)}. Pass an int64 tensor [batch]."
-            )
+    integers = not tensor.is_floating_point() and tensor.dtype != torch.bool
+    if (tensor.numel() and (tensor.shape != (batch,) or not integers)) or tensor.numel() != batch:
+        raise KernelInputError(
+            f"Expected {name} to hold one integer for each of the {batch} clouds, "
+            f"got {tensor.dtype} of shape {list(tensor.shape)}. Pass an int64 tensor [batch]."
+        )
     return tensor.to(device=points.device, dtype=torch.int64)
 
 
@@ -157,4 +157,6 @@ def check_range(name: str, values: Tensor, limit: int | Tensor) -> None:
     bad = (values < 0) | (values >= limit)
     if bool(bad.any()):
         value = int(values[bad][0])
-        raise KernelInputError(f"Expected {name} within the points of its cloud, got {value}. Check where it comes from.")
+        raise KernelInputError(
+            f"Expected {name} within the points of its cloud, got {value}. Check where it comes from."
+        )

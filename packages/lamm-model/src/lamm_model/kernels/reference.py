@@ -45,7 +45,7 @@ def farthest_point_sample(points: Tensor, n: int, start: Tensor, lengths: Tensor
                 chosen = torch.where(nearest.max() < 0, 0, chosen)
             out[cloud, step] = chosen
             distance = squared_distances(points[cloud], points[cloud, chosen], pointnet2)
-            nearest = torch.minimum(nearest, distance)
+            nearest = torch.where(distance < nearest, distance, nearest)
     return out
 
 
@@ -80,7 +80,7 @@ def ball_query(
     index = torch.arange(size, device=points.device)
     inside = index < lengths[:, None, None]
     parts = []
-    for part in centres.split(max(1, _CHUNK // max(1, batch * size)), dim=1):
+    for part in torch.split(centres, max(1, _CHUNK // max(1, batch * size)), dim=1):
         hit = squared_distances(points[:, None], part[:, :, None], fused) < limit
         key = torch.where(hit & inside, index, size)
         parts.append(key.topk(min(k, size), largest=False, sorted=True).values)
@@ -96,7 +96,7 @@ def nearest(points: Tensor, queries: Tensor, k: int, lengths: Tensor) -> tuple[T
     batch, size = points.shape[:2]
     outside = torch.arange(size, device=points.device) >= lengths[:, None, None]
     distances, indices = [], []
-    for part in queries.split(max(1, _CHUNK // max(1, batch * size)), dim=1):
+    for part in torch.split(queries, max(1, _CHUNK // max(1, batch * size)), dim=1):
         all_distances = squared_distances(points[:, None], part[:, :, None]).masked_fill(outside, torch.inf)
         value, index = all_distances.sort(dim=-1, stable=True)
         distances.append(value[..., :k])
@@ -120,3 +120,18 @@ def three_interpolate(features: Tensor, index: Tensor, weights: Tensor) -> Tenso
     for slot in range(1, index.shape[2]):
         total = total + neighbours[:, :, slot] * weights[:, :, slot, None]
     return total
+
+
+def pool_groups(lifted: Tensor, offsets: Tensor, index: Tensor, counts: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """`max over k of relu(lifted[index] - offsets) @ weight.T + bias`, `[B, M, O]`, with every intermediate tensor.
+
+    Args:
+        lifted: `[B, N, H]`, the first layer applied to every point.
+        offsets: `[B, M, H]`, the first layer applied to every centre.
+        index: int64 `[B, M, k]`.
+        counts: int64 `[B, M]`; slots from `counts` on repeat the first, which changes no maximum: not needed here.
+        weight: `[O, H]`.
+        bias: `[O]`.
+    """
+    hidden = (group(lifted, index) - offsets[:, :, None]).relu()
+    return torch.nn.functional.linear(hidden.to(weight.dtype), weight, bias).amax(2)

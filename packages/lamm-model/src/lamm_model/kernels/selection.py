@@ -35,6 +35,11 @@ OPERATIONS: dict[str, dict[str, str]] = {
     },
     "group": {"triton": f"{_HERE}.triton_ops.grouping", "reference": f"{_HERE}.reference"},
     "three_interpolate": {"triton": f"{_HERE}.triton_ops.interpolation", "reference": f"{_HERE}.reference"},
+    "pool_groups": {
+        "triton": f"{_HERE}.triton_ops.pooling",
+        "numba": f"{_HERE}.cpu.pooling",
+        "reference": f"{_HERE}.reference",
+    },
 }
 IMPLEMENTATIONS = ("cuda", "triton", "numba", "reference")
 
@@ -66,8 +71,8 @@ def _cuda_obstacle(device: torch.device) -> str | None:
     if device.type != "cuda":
         return "the CUDA C++ kernel runs on CUDA devices only"
     major, minor = torch.cuda.get_device_capability(device)
-    if major < 9:
-        return f"thread-block clusters need compute capability 9.0, this device has {major}.{minor}"
+    if major < 8:
+        return f"the kernel needs compute capability 8.0, this device has {major}.{minor}"
     from lamm_model.kernels.cuda.compiler import nvrtc_library
 
     return None if nvrtc_library() else "the NVRTC library was not found"
@@ -82,8 +87,8 @@ def choose(operation: str, device: torch.device, requested: str | None = None) -
     """The name of the implementation that runs an operation on a device.
 
     The first that says something wins: `requested`, the innermost `use_implementation`, the environment variable
-    `LAMM_KERNELS`, and then the first entry of the table that can run here. A forced name applies to the operations that
-    have such an implementation; the others choose for themselves.
+    `LAMM_KERNELS`, and then the first entry of the table that can run here. A forced name applies to the operations
+    that have such an implementation; the others choose for themselves.
 
     Raises:
         UsageError: The name is unknown, or it was asked for and cannot run on this device.
@@ -109,7 +114,8 @@ def choose(operation: str, device: torch.device, requested: str | None = None) -
     return next(
         name
         for name in table
-        if obstacle(name, device) is None and not (name == "triton" and device.type != "cuda")  # never interpret unasked
+        if obstacle(name, device) is None
+        and not (name == "triton" and device.type != "cuda")  # never interpret unasked
     )
 
 
@@ -129,7 +135,7 @@ def use_implementation(name: str | None) -> Iterator[None]:
 
 
 def describe(device: torch.device) -> list[dict[str, str | None]]:
-    """One row for each operation and implementation: `operation`, `implementation`, `obstacle`, `chosen` (yes or None)."""
+    """One row an operation and implementation: `operation`, `implementation`, `obstacle`, `chosen` ("yes" or None)."""
     rows: list[dict[str, str | None]] = []
     for operation, table in OPERATIONS.items():
         chosen = choose(operation, device)

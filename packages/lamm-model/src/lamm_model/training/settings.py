@@ -18,7 +18,7 @@ from lamm_model.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """Where the model comes from: a LAMM folder, or its parts.
+    """Where the model comes from: a LAMM folder, or its parts (a folder, a hub name, or ``embedded``).
 
     Attributes:
         path: Folder of a LAMM model to start from. Excludes the three parts.
@@ -86,6 +86,7 @@ class TrainingSettings:
         save_every: Steps between checkpoints.
         keep_last: Checkpoints kept.
         log_every: Steps between log lines.
+        keep_untuned: Also save the model as it is before the first step, in ``untuned/``, to compare with.
         seed: Seeds initial weights, order and dropout.
     """
 
@@ -108,6 +109,7 @@ class TrainingSettings:
     keep_last: int = 2
     log_every: int = 10
     workers: int = 0
+    keep_untuned: bool = False
     seed: int = 0
 
 

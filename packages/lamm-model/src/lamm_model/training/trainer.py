@@ -21,6 +21,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from lamm_model.errors import LammModelError
 from lamm_model.training.packing import IGNORED
+from lamm_model.training.sampling import LengthSampler
 from lamm_model.training.settings import TrainingSettings
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
@@ -31,7 +32,9 @@ MODALITIES = {1: "image", 2: "point_cloud"}
 def training_arguments(settings: TrainingSettings, run: Path) -> TrainingArguments:
     """Return the Hugging Face arguments that carry out the settings."""
     schedules = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+    checkpointing = {"gradient_checkpointing": True} if settings.activation_checkpointing else {}
     return TrainingArguments(
+        **checkpointing,
         output_dir=str(run),
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps or -1,
@@ -45,7 +48,7 @@ def training_arguments(settings: TrainingSettings, run: Path) -> TrainingArgumen
         warmup_steps=settings.warmup,
         lr_scheduler_type=schedules[settings.schedule],
         bf16=settings.precision == "bf16",
-        gradient_checkpointing=settings.activation_checkpointing,
+        use_cpu=not torch.cuda.is_available(),
         save_steps=settings.save_every,
         logging_steps=settings.log_every,
         dataloader_num_workers=settings.workers,
@@ -78,6 +81,10 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         self.learnt = 0
         self.model_accepts_loss_kwargs = True
         self.add_callback(_GradientGuard(self))
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        rows = self.train_dataset.rows
+        return LengthSampler([row.tokens for row in rows], self.args.train_batch_size, self.settings.seed)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Give adapters, projectors and a trained tower their own learning rates."""

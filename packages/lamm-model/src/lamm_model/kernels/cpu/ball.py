@@ -1,5 +1,9 @@
 """Ball query on the CPU: a grid of cells finds the candidates, a bit per point returns them in index order."""
 
+# Compiled functions carry no annotations: their types are those of the arguments they are compiled for.
+# ruff: noqa: ANN001, ANN201, ANN202
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+
 import numpy as np
 from numba import njit
 
@@ -8,7 +12,7 @@ _ONE = np.uint64(1)
 
 
 @njit(cache=True, nogil=True)
-def _build_grid(points, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _build_grid(points, size):
     """Sort points into cells at least `size` wide, in index order inside a cell."""
     count = points.shape[0]
     low = np.empty(3, np.float64)
@@ -35,7 +39,9 @@ def _build_grid(points, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
         starts[cell[i] + 1] += 1
     for c in range(starts.shape[0] - 1):
         starts[c + 1] += starts[c]
-    cursor = starts[:-1].copy()
+    cursor = np.empty(starts.shape[0] - 1, np.int64)
+    for c in range(cursor.shape[0]):
+        cursor[c] = starts[c]
     order = np.empty(count, np.int32)
     coordinates = np.empty((3, count), np.float32)
     for i in range(count):
@@ -48,7 +54,7 @@ def _build_grid(points, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
 
 
 @njit(cache=True, nogil=True)
-def _cell_range(position, radius, low, inverse, cells):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _cell_range(position, radius, low, inverse, cells):
     """First and last cell along one axis that the ball can reach (both clamped; a far ball meets the border cells)."""
     top = float(cells - 1)
     first = min(max((position - radius - low) * inverse, 0.0), top)
@@ -57,7 +63,7 @@ def _cell_range(position, radius, low, inverse, cells):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True)
-def squared_distance(dx, dy, dz, fused):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def squared_distance(dx, dy, dz, fused):
     """`(dx² + dy²) + dz²`, each step rounded to float32; fused: `fma(dz, dz, fma(dx, dx, dy²))`."""
     if fused:
         wide_x, wide_z = np.float64(dx), np.float64(dz)
@@ -67,7 +73,7 @@ def squared_distance(dx, dy, dz, fused):  # type: ignore[no-untyped-def]  # noqa
 
 
 @njit(cache=True, nogil=True)
-def _mark(coordinates, order, begin, end, centre, limit, fused, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _mark(coordinates, order, begin, end, centre, limit, fused, bits):
     """Set the bit of every point of one run of cells that lies strictly inside the ball; return their number."""
     hits = 0
     for j in range(begin, end):
@@ -81,7 +87,14 @@ def _mark(coordinates, order, begin, end, centre, limit, fused, bits):  # type: 
 
 
 @njit(cache=True, nogil=True)
-def _collect(bits, hits, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _pad(filled, out):
+    """Repeat the first hit, or index 0 when there is none, in the slots left over."""
+    for slot in range(filled, out.shape[0]):
+        out[slot] = out[0] if filled else 0
+
+
+@njit(cache=True, nogil=True)
+def _collect(bits, hits, out):
     """Write the lowest set bits in ascending order, repeat the first in the slots left over, and clear all bits."""
     filled = 0
     wanted = min(hits, out.shape[0])
@@ -99,13 +112,14 @@ def _collect(bits, hits, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
             filled += 1
             value ^= lowest
         word += 1
-    out[filled:] = out[0] if filled else 0
-    bits[:] = 0
+    _pad(filled, out)
+    for word in range(bits.shape[0]):
+        bits[word] = 0
     return filled
 
 
 @njit(cache=True, nogil=True)
-def _scan_in_order(points, centre, limit, fused, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _scan_in_order(points, centre, limit, fused, out):
     """Test the points in index order until the slots are full: faster than any index where the ball is crowded."""
     filled = 0
     for i in range(points.shape[0]):
@@ -117,12 +131,12 @@ def _scan_in_order(points, centre, limit, fused, out):  # type: ignore[no-untype
             filled += 1
             if filled == out.shape[0]:
                 return filled
-    out[filled:] = out[0] if filled else 0
+    _pad(filled, out)
     return filled
 
 
 @njit(cache=True, nogil=True)
-def query_cloud(points, centres, radius, limit, fused, out, counts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def query_cloud(points, centres, radius, limit, fused, out, counts):
     """Fill `out` `[M, k]` and `counts` `[M]` with the ball query of one cloud.
 
     Args:

@@ -6,6 +6,10 @@ multiplication and addition round monotonically: the distance computed to the bo
 computed, with the same operations, to a point inside it. Skipping therefore never changes a result.
 """
 
+# Compiled functions carry no annotations: their types are those of the arguments they are compiled for.
+# ruff: noqa: ANN001, ANN201, ANN202
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+
 import numpy as np
 from numba import njit
 
@@ -13,7 +17,7 @@ BUCKET = 64  # points; four AVX-512 registers, measured best of 32, 64, 128 on 4
 
 
 @njit(cache=True, nogil=True)
-def _spread_bits(value):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _spread_bits(value):
     """Insert two zero bits after each of the ten lowest bits."""
     value = (value | (value << 16)) & 0x030000FF
     value = (value | (value << 8)) & 0x0300F00F
@@ -22,8 +26,8 @@ def _spread_bits(value):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True)
-def morton_order(points):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Indices that sort points `[N, 3]` along a Morton curve of 1,024 cells a side; stable, so equal cells keep order."""
+def morton_order(points):
+    """Indices that sort points `[N, 3]` along a Morton curve of 1,024 cells a side; equal cells keep order."""
     size = points.shape[0]
     low = np.full(3, np.inf)
     extent = 0.0
@@ -40,7 +44,9 @@ def morton_order(points):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
         y = np.int32((points[i, 1] - low[1]) * scale)
         z = np.int32((points[i, 2] - low[2]) * scale)
         codes[i] = _spread_bits(x) | (_spread_bits(y) << 1) | (_spread_bits(z) << 2)
-    order = np.arange(size).astype(np.int32)
+    order = np.empty(size, np.int32)
+    for i in range(size):
+        order[i] = i
     other = np.empty(size, np.int32)
     for shift in (0, 10, 20):
         starts = np.zeros(1025, np.int64)
@@ -57,7 +63,7 @@ def morton_order(points):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
 
 
 @njit(cache=True, nogil=True)
-def build_buckets(points):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def build_buckets(points):
     """Sort points `[N, 3]` into buckets.
 
     Returns:
@@ -66,8 +72,10 @@ def build_buckets(points):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN2
     """
     size = points.shape[0]
     count = (size + BUCKET - 1) // BUCKET
-    order = np.full(count * BUCKET, -1, np.int32)
-    order[:size] = morton_order(points)
+    order = np.empty(count * BUCKET, np.int32)
+    curve = morton_order(points)
+    for i in range(count * BUCKET):
+        order[i] = curve[i] if i < size else -1
     coordinates = np.zeros((3, count * BUCKET), np.float32)
     boxes = np.empty((6, count), np.float32)
     for bucket in range(count):
@@ -85,7 +93,7 @@ def build_buckets(points):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN2
 
 
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
-def box_distances(boxes, x, y, z, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def box_distances(boxes, x, y, z, out):
     """Write the squared distance from one position to every box: a lower bound for every point inside."""
     zero = np.float32(0)
     for b in range(out.shape[0]):

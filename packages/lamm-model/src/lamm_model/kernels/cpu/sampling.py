@@ -1,5 +1,9 @@
 """Exact farthest point sampling on the CPU: only the buckets that a new sample can change are touched."""
 
+# Compiled functions carry no annotations: their types are those of the arguments they are compiled for.
+# ruff: noqa: ANN001, ANN201, ANN202
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+
 import numpy as np
 from numba import njit
 
@@ -10,7 +14,7 @@ _FUSED_SLACK = np.float32(1.0 - 2.0**-20)
 
 
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
-def _lower(coordinates, nearest, first, x, y, z):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _lower(coordinates, nearest, first, x, y, z):
     """Take one bucket's minimum with the distances to a new sample and return the bucket's new maximum."""
     top = np.float32(-1)
     for i in range(first, first + BUCKET):
@@ -25,7 +29,7 @@ def _lower(coordinates, nearest, first, x, y, z):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
-def _lower_fused(coordinates, nearest, first, x, y, z):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _lower_fused(coordinates, nearest, first, x, y, z):
     """As `_lower` with `fma(dz, dz, fma(dx, dx, dy * dy))`: a product of two floats is exact in double precision."""
     top = np.float32(-1)
     for i in range(first, first + BUCKET):
@@ -41,7 +45,7 @@ def _lower_fused(coordinates, nearest, first, x, y, z):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
-def _largest(values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _largest(values):
     best = np.float32(-1)
     for i in range(values.shape[0]):
         best = values[i] if values[i] > best else best
@@ -49,7 +53,7 @@ def _largest(values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True)
-def _first_of(best, tops, nearest, order, rank):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _first_of(best, tops, nearest, order, rank):
     """Position, in bucket order, of the point at distance `best` with the lowest rank."""
     chosen = -1
     lowest = np.int64(2**62)
@@ -63,7 +67,7 @@ def _first_of(best, tops, nearest, order, rank):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def sample_cloud(points, start, rank, skipped, initial, fused, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def sample_cloud(points, start, rank, skipped, initial, fused, out):
     """Fill `out` `[n]` with the farthest point sampling of one cloud.
 
     Args:
@@ -97,11 +101,10 @@ def sample_cloud(points, start, rank, skipped, initial, fused, out):  # type: ig
                 else:
                     tops[bucket] = _lower(coordinates, nearest, bucket * BUCKET, x, y, z)
         best = _largest(tops)
-        if best < 0:  # every point is skipped
-            out[step:] = 0
-            return
-        current = order[_first_of(best, tops, nearest, order, rank)]
+        # Below zero every point is skipped; at zero every point equals a sample. Then the choice cannot change any more.
+        current = order[_first_of(best, tops, nearest, order, rank)] if best >= 0 else 0
         out[step] = current
-        if best == 0:  # every remaining point equals a sample: the choice cannot change any more
-            out[step:] = current
+        if best <= 0:
+            for rest in range(step + 1, out.shape[0]):
+                out[rest] = current
             return

@@ -1,0 +1,110 @@
+"""Run other commands so that they end with us, and a language model server for as long as it is needed."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+
+
+class CommandFailedError(Exception):
+    """A command that this one started has failed; its own message stands above on stderr."""
+
+    exit_code = 1
+
+
+def _die_with_parent() -> None:
+    # A killed demo must not leave a trainer or server behind that writes into the folder the next run uses.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def start(command: Sequence[str], **options: object) -> "subprocess.Popen[bytes]":
+    """Start a process that is killed when this one ends, however it ends (on Linux; elsewhere on a normal end only)."""
+    guard = {"preexec_fn": _die_with_parent} if sys.platform == "linux" else {}
+    return subprocess.Popen(list(command), **{**guard, **options})  # type: ignore[call-overload, no-any-return]
+
+
+def run_lamm(arguments: Sequence[str], quiet: bool = True) -> None:
+    """Run one ``lamm`` command in a process of its own; its progress and errors go to our stderr.
+
+    Args:
+        arguments: What follows ``lamm`` on the command line.
+        quiet: Drop what it prints on stdout.
+
+    Raises:
+        CommandFailedError: It ended with another status than 0.
+    """
+    command = [sys.executable, "-m", "lamm_cli", *arguments]
+    child = start(command, stdout=subprocess.DEVNULL if quiet else None)
+    try:
+        status = child.wait()
+    except BaseException:
+        child.terminate()
+        child.wait()
+        raise
+    if status:
+        shown = " ".join(["lamm", *arguments])
+        raise CommandFailedError(f"`{shown}` ended with status {status}. Mend what it says above, then run this again.")
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serve_language_model(log: Path, timeout: float = 180.0) -> Iterator[str]:
+    """Serve language models through ``transformers serve`` on loopback.
+
+    Args:
+        log: File that takes what the server prints.
+        timeout: Seconds it may take to answer.
+
+    Yields:
+        The base URL of the OpenAI-compatible API. Requests name the folder of the checkpoint as their model.
+
+    Raises:
+        CommandFailedError: The server ended or did not answer in time.
+    """
+    port = free_port()
+    program = Path(sys.executable).with_name("transformers")
+    command = [str(program), "serve", "--host", "127.0.0.1", "--port", str(port), "--continuous-batching"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    with log.open("ab") as output:
+        server = start(command, stdout=output, stderr=output, env=environment)
+        try:
+            _wait_until_healthy(server, f"http://127.0.0.1:{port}/health", timeout, log)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def _wait_until_healthy(server: "subprocess.Popen[bytes]", url: str, timeout: float, log: Path) -> None:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise CommandFailedError(f"The language model server ended with status {server.returncode}; see {log}.")
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except urllib.error.HTTPError:
+            return  # it answers, if not on this path
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    raise CommandFailedError(f"The language model server did not answer within {timeout:.0f} s; see {log}.")

@@ -1,0 +1,139 @@
+"""The stages of `lamm demo`, each a `lamm` command that resumes by itself and does nothing when it is complete."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lamm_cli.children import run_lamm, serve_language_model
+from lamm_cli.comparison import ComparisonTable, compare_runs
+from lamm_cli.demo_settings import as_toml
+from lamm_cli.folders import sole_use
+from lamm_cli.output import console
+
+Tables = dict[str, dict[str, Any]]
+RUNS = {"tuned": "fine-tuned", "base": "before", "blind": "blind"}
+
+
+def run_demo(output: Path, settings: Tables) -> ComparisonTable:
+    """Run every stage in ``output`` and return the table.
+
+    Raises:
+        lamm_cli.folders.FolderInUseError: Another demo is at work there.
+        lamm_cli.children.CommandFailedError: A stage failed; running the demo again goes on from it.
+    """
+    with sole_use(output):
+        os.environ.setdefault("LAMM_CACHE", str(output / "parts"))
+        demo = _Demo(output, settings)
+        stages: list[tuple[str, Callable[[], None]]] = [
+            ("Draw the sample world (synthetic images and rooms)", demo.draw_world),
+            ("Let a language model write dialogues about it", demo.generate),
+            ("Turn annotations into instructions by template", demo.convert),
+            ("Build the benchmark from held-out images and rooms", demo.build_benchmark),
+            ("Fine-tune with one LoRA set per modality", demo.finetune),
+            ("Answer the benchmark: fine-tuned, before, blind", demo.predict),
+        ]
+        for number, (title, stage) in enumerate(stages, start=1):
+            began = time.monotonic()
+            console().print(f"[bold]{number}/{len(stages) + 1}[/bold] {title}")
+            stage()
+            console().print(f"    {time.monotonic() - began:.0f} s", style="dim")
+        console().print(f"[bold]{len(stages) + 1}/{len(stages) + 1}[/bold] Score and compare")
+        return demo.compare()
+
+
+class _Demo:
+    """Paths and commands of one demo run."""
+
+    def __init__(self, output: Path, settings: Tables) -> None:
+        self.output = output
+        self.settings = settings
+        self.world = output / "world"
+        self.instructions = output / "instructions"
+        self.benchmark = output / "benchmark"
+        self.run = output / "finetune"
+        self.predictions = output / "predictions"
+
+    def draw_world(self) -> None:
+        world = self.settings["world"]
+        counts = [part for key in ("images", "rooms", "seed") for part in (f"--{key}", str(world[key]))]
+        run_lamm(["data", "sample", "--output", str(self.world), *counts])
+
+    def generate(self) -> None:
+        from lamm_model.embedded import embedded_parts
+
+        chosen = self.settings["generation"]
+        wanted = {kind: self.instructions / f"{kind}.jsonl" for kind in chosen["types"]}
+        if all(path.exists() for path in wanted.values()):
+            return
+        model = embedded_parts().language_model
+        self.instructions.mkdir(parents=True, exist_ok=True)
+        with serve_language_model(self.output / "server.log", model) as endpoint:
+            for kind, path in wanted.items():
+                self._generate_one(kind, path, endpoint, model)
+
+    def _generate_one(self, kind: str, path: Path, endpoint: str, model: Path) -> None:
+        chosen = self.settings["generation"]
+        numbers = ["--limit", chosen["rows"], "--max-tokens", chosen["max_tokens"], "--rounds", chosen["rounds"]]
+        annotations = self.world / "scenes" / "annotations"
+        server = ["--endpoint", endpoint, "--model", str(model), "--format", "text", "--style", "brief"]
+        files = ["--annotations", str(annotations), "--output", str(path)]
+        run_lamm(["data", "generate", "--type", kind, *files, *server, *[str(number) for number in numbers]])
+
+    def convert(self) -> None:
+        templates = self.settings["templates"]
+        path = self.instructions / "tasks.jsonl"
+        if not path.exists():
+            self.instructions.mkdir(parents=True, exist_ok=True)
+            run_lamm(
+                ["data", "convert", "--root", str(self.world), "--output", str(path), "--style", templates["style"]]
+            )
+
+    def build_benchmark(self) -> None:
+        if not self.benchmark.exists():
+            count = ["--per-task", str(self.settings["benchmark"]["per_task"])]
+            run_lamm(["data", "benchmark", "--root", str(self.world), "--output", str(self.benchmark), *count])
+
+    def finetune(self) -> None:
+        records = sorted(str(path.resolve()) for path in self.instructions.glob("*.jsonl") if _holds_records(path))
+        tables: Tables = {
+            "model": {
+                "language_model": "embedded",
+                "image_tower": "embedded",
+                "point_cloud_tower": "tiny",
+                "prompt_format": "chat",
+                "system_message": False,
+                "train_point_cloud_tower": True,
+            },
+            "adapters": self.settings["adapters"],
+            "data": {"records": records, "media_root": str(self.world.resolve()), **self.settings["data"]},
+            "training": self.settings["training"],
+        }
+        config = self.output / "finetune.toml"
+        config.write_text(as_toml(tables), encoding="utf-8")
+        run_lamm(["model", "finetune", str(config), "--output", str(self.run)])
+
+    def predict(self) -> None:
+        shared = ["--media-root", str(self.world), "--batch-size", str(self.settings["prediction"]["batch_size"])]
+        for name in RUNS:
+            model = self.run / "untuned" if name == "base" else self.run / "model"
+            blind = ["--blind"] if name == "blind" else []
+            files = ["--benchmark", str(self.benchmark), "--output", str(self.predictions / name)]
+            run_lamm(["model", "predict", "--model", str(model), *files, *shared, *blind])
+
+    def compare(self) -> ComparisonTable:
+        folders = {shown: self.predictions / name for name, shown in RUNS.items()}
+        table = compare_runs(self.benchmark, folders, self.output / "report.html", media_root=self.world)
+        table.write(self.output)
+        return table
+
+
+def _holds_records(path: Path) -> bool:
+    """Return whether a generated file is an instruction file with at least one record."""
+    if path.name.endswith(".rejected.jsonl"):
+        return False
+    with path.open(encoding="utf-8") as lines:
+        first = lines.readline()
+    return bool(first) and "conversations" in json.loads(first)

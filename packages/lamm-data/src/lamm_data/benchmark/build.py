@@ -1,0 +1,234 @@
+"""Build benchmark records from annotated items: one function a task."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from lamm_data.annotations import Annotated
+from lamm_data.benchmark.records import LSP_JOINTS, BenchmarkRecord
+from lamm_data.errors import UsageError
+from lamm_data.templates.convert import item_rng
+from lamm_data.templates.numbers import fill
+from lamm_data.templates.options import AnswerPool, lettered, question_kind
+from lamm_data.templates.pairs import usable_boxes
+from lamm_data.templates.wording import as_sentence, plural, singular
+
+Entry = tuple[str, str, dict[str, Any]]
+"""Suffix of the record id, query and ground truth."""
+
+
+class Build:
+    """Settings of one benchmark file and the account it keeps.
+
+    Args:
+        task: Task key.
+        dataset: Data set name, the second part of the file name.
+        seed: Seed for drawing options.
+        choices: Options per question where options are made.
+        attribute: For faces: `smile` or `hair`.
+        meta: Provenance added to every record.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        dataset: str,
+        *,
+        seed: int = 0,
+        choices: int = 4,
+        attribute: str = "",
+        meta: dict[str, Any] | None = None,
+    ) -> None:
+        if task not in BUILDERS:
+            raise UsageError(f"Expected a task out of {', '.join(BUILDERS)}, got {task!r}.")
+        self.task, self.dataset, self.seed, self.choices, self.attribute = task, dataset, seed, choices, attribute
+        self.meta = meta or {}
+        self.left_out: Counter[str] = Counter()
+        self.options: AnswerPool | None = None
+
+    @property
+    def instruction(self) -> str:
+        """Name of the instruction in `instructions.toml`."""
+        return f"facial_{self.attribute}" if self.task == "facial_classification" else self.task
+
+
+@cache
+def instructions() -> dict[str, dict[str, str]]:
+    """Load the inference instructions."""
+    entry = resources.files("lamm_data.benchmark").joinpath("instructions.toml")
+    return tomllib.loads(entry.read_text(encoding="utf-8"))
+
+
+def _label(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    for label in item.classes:
+        if label.task == build.task:
+            yield "", query, {"label": label.name, "labels": list(label.labels) or None}
+
+
+def _attr(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    for label in item.classes:
+        if label.attribute == build.attribute:
+            value = {"yes": "1", "no": "-1"}.get(label.name, label.name)
+            labels = list(label.labels) if build.attribute == "hair" else None
+            yield "", query, {"attr": value, "labels": labels}
+
+
+def _objects(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    found = [
+        {"label": box.label, "bbox": [round(value, 4) for value in corners]}
+        for box, corners in usable_boxes(item, build.left_out)
+    ]
+    if found:
+        yield "", query, {"object": found}
+
+
+def _joints(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    for number, person in enumerate(item.keypoints):
+        joints = [[x, y, int(v > 0)] for x, y, v in person.points]
+        names = None if person.names == LSP_JOINTS else list(person.names)
+        yield f"-{number}" if number else "", query, {"gt_joints": joints, "joints": names}
+
+
+def _choices(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    for number, question in enumerate(item.questions):
+        rng = item_rng(build.seed, "options", item.id, question.id)
+        asked = build.options.pose(question, build.choices, rng) if build.options else question
+        if asked.answer is None:
+            build.left_out["question without answer"] += 1
+            continue
+        text = f"{asked.text} Context: {asked.context}" if asked.context else asked.text
+        filled = fill(query, {"question": text, "options": lettered(asked.choices)})
+        yield f"-{number}", filled, {"gt_choice": asked.answer, "gt_choices": list(asked.choices)}
+
+
+def _sentences(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    if item.captions:
+        yield "", query, {"sentences": list(item.captions)}
+
+
+def _number(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    for number, count in enumerate(item.counts):
+        truth = {"num": count.number, "points": [list(point) for point in count.points] or None}
+        yield f"-{number}" if number else "", fill(query, {"plural": plural(count.label)}), truth
+
+
+def _words(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    if item.words:
+        yield "", query, {"word_list": list(item.words)}
+
+
+def _objects3d(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    if item.boxes3d:
+        yield "", query, {"object": [{"label": b.label, "bbox": [round(v, 4) for v in b.values]} for b in item.boxes3d]}
+
+
+def _grounded(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    boxes = {box.id: box for box in item.boxes3d}
+    for number, text in enumerate(item.descriptions):
+        box = boxes.get(text.object_id)
+        if box is None:
+            build.left_out["description of an object without box"] += 1
+            continue
+        values = [round(value, 4) for value in box.values]
+        truth = {"gt_bbox": values, "object": [{"label": box.label, "bbox": values}]}
+        yield f"-{number}", fill(query, {"description": as_sentence(text.text)}), truth
+
+
+def _locating(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    """Ask for points: of each class of boxes, of the counted class, or of a person's joints."""
+    by_label: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for box, corners in usable_boxes(item, build.left_out):
+        by_label[box.label].append({"label": box.label, "bbox": [round(value, 4) for value in corners]})
+    for label, found in by_label.items():
+        yield f"-{label}", fill(query, {"label": singular(label)}), {"object": found, "label": label}
+    for count in item.counts:
+        truth = {"points": [list(point) for point in count.points], "num": count.number, "label": singular(count.label)}
+        yield "", fill(query, {"label": singular(count.label)}), truth
+    yield from _joints(item, build, instructions()["locating_joint"]["query"])
+
+
+BUILDERS: dict[str, Callable[[Annotated, Build, str], Iterator[Entry]]] = {
+    "classification": _label,
+    "fine_grained_classification": _label,
+    "facial_classification": _attr,
+    "detection": _objects,
+    "keypoint_detection": _joints,
+    "vqa": _choices,
+    "caption": _sentences,
+    "counting": _number,
+    "ocr": _words,
+    "detection3d": _objects3d,
+    "visual_grounding3d": _grounded,
+    "vqa3d": _choices,
+    "locating": _locating,
+}
+"""Builder by task key."""
+
+
+def build_records(items: Iterable[Annotated], build: Build) -> Iterator[BenchmarkRecord]:
+    """Turn annotated items into benchmark records of one task.
+
+    Questions that come without options get them here, from the answers of the same data set
+    (`lamm_data.templates.options.AnswerPool`); the seed is written into the record's `meta`.
+    """
+    items = list(items)
+    if build.task in ("vqa", "vqa3d") and any(not q.choices for item in items for q in item.questions):
+        build.options = AnswerPool(items)
+        build.meta = build.meta | {"options_seed": build.seed}
+    words = instructions()[build.instruction]
+    for item in items:
+        flat = item.modality == "image"
+        for suffix, query, truth in BUILDERS[build.task](item, build, words["query"]):
+            yield BenchmarkRecord(
+                id=f"{item.id}{suffix}",
+                query=query,
+                image=item.media if flat else None,
+                pcl=None if flat else item.media,
+                task=build.task,
+                dataset=build.dataset,
+                group=item.group or item.id,
+                image_size=[item.width, item.height] if item.width and item.height else None,
+                system=f"{words['definition']} {words['structure']}",
+                src_image=build.dataset if flat else None,
+                meta={"file": item.origin} | build.meta,
+                **truth,
+            )
+
+
+def stratum(record: BenchmarkRecord) -> str:
+    """Name what a subset should hold evenly: the class, the attribute, the number, or the kind of question."""
+    if record.gt_choices is not None:
+        return question_kind(record.query)
+    values = (record.label, record.attr, record.num)
+    return next((str(value) for value in values if value is not None), "")
+
+
+def subset(records: Iterable[BenchmarkRecord], count: int, seed: int) -> list[BenchmarkRecord]:
+    """Draw a seeded subset that holds every stratum as evenly as it can, in the original order.
+
+    Args:
+        records: All records.
+        count: How many to keep; all when there are fewer.
+        seed: Seed of the draw.
+    """
+    everything = list(records)
+    strata: dict[str, list[int]] = defaultdict(list)
+    for index, record in enumerate(everything):
+        strata[stratum(record)].append(index)
+    rng = random.Random(seed)
+    for name in sorted(strata):
+        rng.shuffle(strata[name])
+    turn = [strata[name] for name in sorted(strata)]
+    rng.shuffle(turn)
+    kept: list[int] = []
+    while len(kept) < min(count, len(everything)):
+        for pile in turn:
+            if pile and len(kept) < count:
+                kept.append(pile.pop())
+    return [everything[index] for index in sorted(kept)]

@@ -1,0 +1,52 @@
+"""`lamm data benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+MEDIA = ("check", "skip-missing", "ignore")
+
+
+@click.command()
+@click.option("--source", default="sample", show_default=True, help="Source name; see `lamm data sources`.")
+@click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the source.")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the benchmark files.")
+@click.option("--tasks", default="", help="Task keys separated by commas; all that the source has when empty.")
+@click.option("--split", default="", help="Split to read; the held-out split when empty.")
+@click.option("--media", type=click.Choice(MEDIA), default="check", show_default=True, help="About missing files.")
+@click.option("--per-task", type=click.IntRange(0), default=0, show_default=True, help="Records a file; 0 = all.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of subsets and options.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+def benchmark(
+    source: str, root: Path, output: Path, tasks: str, split: str, media: str, per_task: int, seed: int, as_json: bool
+) -> None:
+    """Build benchmark files `<Task>_<Dataset>.json` from a source's held-out annotations."""
+    import json
+    from dataclasses import asdict
+
+    from lamm_data.benchmark.run import build_benchmark
+    from lamm_data.progress import progress_bar
+
+    chosen = tuple(task.strip() for task in tasks.split(",") if task.strip())
+    with progress_bar("building", None) as advance:
+        written = build_benchmark(
+            source,
+            root,
+            output,
+            split=split,
+            tasks=chosen,
+            per_task=per_task,
+            seed=seed,
+            media=media,
+            progress=advance,
+        )
+    if as_json:
+        click.echo(json.dumps([asdict(file) for file in written]))
+    else:
+        for file in written:
+            known = f" (published: {file.published})" if file.published else ""
+            click.echo(f"{file.records:8d}  {file.name}{known}")
+            for reason, number in file.left_out.items():
+                click.echo(f"{number:8d}    left out: {reason.removeprefix('left out: ')}")

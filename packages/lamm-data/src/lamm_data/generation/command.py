@@ -1,0 +1,94 @@
+"""`lamm data generate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from lamm_data.generation.run import Summary
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--config", type=_PATH, help="TOML file with any of the settings below.")
+@click.option("--type", "type", help="daily_dialogue, detailed_description, factual_knowledge_dialogue, ...")
+@click.option("--annotations", type=_PATH, help="JSON Lines of captions and boxes, or a COCO annotation folder.")
+@click.option("--endpoint", help="Base URL of an OpenAI-compatible server, for example http://localhost:8000/v1.")
+@click.option("--model", help="Model name, as the server knows it.")
+@click.option("--output", type=_PATH, help="File of records to write; run again with the same name to continue.")
+@click.option("--format", "format", help="Answer format: auto, json_schema, json_object or text.")
+@click.option("--style", help="full, or brief for small models on small machines.")
+@click.option("--rounds", type=int, help="Rounds of dialogue to ask for.")
+@click.option("--limit", type=int, help="Use only the first rows.")
+@click.option("--max-tokens", type=int, help="Most tokens of one answer.")
+@click.option("--concurrency", type=int, help="Requests at once.")
+@click.option("--max-cost", type=float, help="Stop before spending more than this, in US dollars.")
+@click.option("--max-requests", type=int, help="Stop after sending so many requests.")
+@click.option("--prices", type=_PATH, help="Price table to use instead of the packaged one.")
+@click.option("--prompt", type=_PATH, help="TOML file that overrides parts of the packaged prompt.")
+@click.option("--api-key-env", help="Environment variable that holds the API key [OPENAI_API_KEY].")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting; may be repeated.")
+@click.option("--dry-run", is_flag=True, help="Send nothing: estimate requests, tokens and cost.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def generate(config: Path | None, assignments: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -> None:
+    """Generate instruction data with a language model, from captions and boxes.
+
+    Nothing is lost and nothing is asked twice: answers are kept in a journal beside the output, and running the same
+    command again continues. Answers that cannot be used are kept with their reason in NAME.rejected.jsonl.
+    """
+    from lamm_data.errors import LammDataError
+    from lamm_data.generation.configuration import make_settings, parse_assignment, read_settings
+    from lamm_data.generation.progress import watching
+
+    values = read_settings(config) if config else {}
+    values |= dict(parse_assignment(text) for text in assignments)
+    values |= {name: value for name, value in options.items() if value is not None}
+    settings = make_settings(values)
+    if dry_run:
+        from lamm_data.generation.estimate import estimate
+
+        _show(estimate(settings).to_dict(), as_json)
+        return
+    from lamm_data.generation.run import generate as run
+
+    with watching(settings) as watch:
+        summary = run(settings, watch)
+    if as_json:
+        _show(summary.to_dict(), True)
+    else:
+        click.echo(_describe(summary, settings.output))
+    left = summary.counts.failed.total() + summary.counts.unsent
+    if summary.stopped or left:
+        why = summary.stopped or ", ".join(f"{count} {reason}" for reason, count in summary.counts.failed.items())
+        raise LammDataError(
+            f"Expected an answer for every row, got none for {left} ({why}). "
+            "Run the same command again to ask for those only."
+        )
+
+
+def _describe(summary: Summary, output: Path) -> str:
+    counts, traffic = summary.counts, summary.traffic
+    reasons = "".join(f", {count} {reason}" for reason, count in sorted(counts.rejected.items()))
+    cost = "unknown" if summary.cost is None else f"{summary.cost:.4f} USD"
+    return "\n".join(
+        [
+            f"{counts.rows} rows: {counts.finished} finished, {counts.rejected.total()} rejected{reasons}, "
+            f"{counts.failed.total()} failed, {counts.unsent} not sent",
+            f"{counts.records} records in {output}; {counts.asked_again} rows asked again, {counts.salvaged} salvaged",
+            f"{traffic.sent} requests sent, {traffic.reused} answers reused, {summary.prompt_tokens} + "
+            f"{summary.answer_tokens} tokens, cost {cost}, {summary.seconds:.1f} s",
+        ]
+    )
+
+
+def _show(values: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(values))
+        return
+    for name, value in values.items():
+        click.echo(f"{name.replace('_', ' ')}: {'unknown' if value is None else value}")

@@ -1,0 +1,215 @@
+"""Where outcomes go: a file of records and a file of rejections, both in row order, both complete or absent."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from lamm_data.generation.prompts import Prompt
+from lamm_data.generation.rows import Row, RowFault
+from lamm_data.generation.solving import Outcome
+
+MAX_ROUNDS_3D = 10
+
+
+@dataclass
+class Counts:
+    """How the rows of a run ended; `rows` is always the sum of the others.
+
+    Attributes:
+        rows: Rows read.
+        finished: Rows that became records.
+        rejected: Rows whose answer is final but unusable, by reason.
+        failed: Rows without an answer, by reason; running again tries them again.
+        unsent: Rows not asked because the run had to stop.
+        records: Records written (a long 3D dialogue makes several).
+        salvaged: Finished rows of which part of the answer was dropped.
+        asked_again: Finished rows that took a second request.
+    """
+
+    rows: int = 0
+    finished: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    unsent: int = 0
+    records: int = 0
+    salvaged: int = 0
+    asked_again: int = 0
+
+    def add_up(self) -> bool:
+        """Tell whether every row is accounted for."""
+        return self.rows == self.finished + self.rejected.total() + self.failed.total() + self.unsent
+
+
+class RecordMaker:
+    """Makes instruction records of answers.
+
+    Args:
+        prompt: The prompt the answers belong to.
+        seed: Seed that draws the human turn of descriptions.
+        media_prefix: Put before every media path.
+        source: Data set name where a row states none.
+    """
+
+    def __init__(self, prompt: Prompt, seed: int, media_prefix: str, source: str) -> None:
+        self.prompt = prompt
+        self.seed = seed
+        self.media_prefix = media_prefix
+        self.source = source
+
+    def records(self, row: Row, outcome: Outcome) -> list[dict[str, Any]]:
+        """Make the records of one row.
+
+        Args:
+            row: The row.
+            outcome: Its outcome, with an answer.
+
+        Returns:
+            One record; several when a 3D dialogue is longer than ten rounds.
+        """
+        if outcome.answer is None:
+            return []
+        rounds = list(outcome.answer.rounds)
+        if outcome.answer.description:
+            question = random.Random(f"{self.seed}:{outcome.request}").choice(self.prompt.questions)
+            rounds = [(question, outcome.answer.description)]
+        size = MAX_ROUNDS_3D if row.modality == "pcl" else max(len(rounds), 1)
+        parts = [rounds[at : at + size] for at in range(0, len(rounds), size)]
+        return [self._record(row, part, outcome) for part in parts]
+
+    def _record(self, row: Row, rounds: list[tuple[str, str]], outcome: Outcome) -> dict[str, Any]:
+        source = self.source or Path(str(row.origin.get("file", ""))).stem
+        turns = [turn for question, answer in rounds for turn in (_turn("human", question), _turn("gpt", answer))]
+        record: dict[str, Any] = {
+            "id": row.id,
+            row.modality: self.media_prefix + row.media,
+            "conversations": turns,
+            "task_type": self.prompt.task_type,
+        }
+        if row.modality == "pcl":
+            record["src_dataset"] = row.source.get("src_dataset", source)
+            record["src_id"] = row.source.get("src_id", row.id)
+        else:
+            record["src_image"] = row.source.get("src_image", source)
+        record["meta"] = self._provenance(row, outcome)
+        return {key: value for key, value in record.items() if value != ""}
+
+    def _provenance(self, row: Row, outcome: Outcome) -> dict[str, Any]:
+        meta = {
+            "source": row.origin,
+            "licence": row.licence,
+            "generator": outcome.reply.model,
+            "fingerprint": outcome.reply.fingerprint,
+            "prompt": {"name": self.prompt.name, "version": self.prompt.version, "sha256": self.prompt.sha256},
+            "request": outcome.request,
+            "seed": outcome.seed,
+            "salvaged": bool(outcome.answer and outcome.answer.salvaged),
+        }
+        return {key: value for key, value in meta.items() if value != ""}
+
+
+def _turn(role: str, text: str) -> dict[str, str]:
+    return {"from": role, "value": text}
+
+
+class Results:
+    """Collects outcomes as they come and writes them in row order at the end.
+
+    Args:
+        output: File of records; `rejected` stands beside it.
+        maker: Makes the records.
+    """
+
+    def __init__(self, output: Path, maker: RecordMaker) -> None:
+        self.output = output
+        self.rejected_path = output.with_name(f"{output.stem}.rejected.jsonl")
+        self.counts = Counts()
+        self._maker = maker
+        self._kept = _Spool(output)
+        self._refused = _Spool(self.rejected_path)
+
+    def add(self, place: int, row: Row, outcome: Outcome) -> None:
+        """Take the outcome of one row.
+
+        Args:
+            place: Position of the row in the input.
+            row: The row.
+            outcome: How it ended.
+        """
+        counts = self.counts
+        if outcome.answer is not None:
+            records = self._maker.records(row, outcome)
+            self._kept.add(place, records)
+            counts.finished += 1
+            counts.records += len(records)
+            counts.salvaged += outcome.answer.salvaged
+            counts.asked_again += outcome.asks > 1
+            return
+        (counts.failed if outcome.failed else counts.rejected)[outcome.reason] += 1
+        rejection = {
+            "id": row.id,
+            "reason": outcome.reason,
+            "detail": outcome.detail,
+            "text": outcome.text,
+            "final": not outcome.failed,
+            "request": outcome.request,
+            "source": row.origin,
+        }
+        self._refused.add(place, [rejection])
+
+    def add_fault(self, place: int, fault: RowFault) -> None:
+        """Take a row that could not be read."""
+        self.counts.rejected["bad_row"] += 1
+        rejection = {"id": fault.id, "reason": "bad_row", "detail": fault.message, "text": "", "final": True}
+        self._refused.add(place, [{**rejection, "source": fault.origin}])
+
+    def finish(self) -> None:
+        """Write both files in row order, beside and then renamed."""
+        self._refused.write(self.rejected_path)
+        self._kept.write(self.output)
+
+    def discard(self) -> None:
+        """Remove what was collected, without touching finished files."""
+        self._refused.close()
+        self._kept.close()
+
+
+class _Spool:
+    """Lines on disk in order of arrival, with an index that puts them in row order."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path.with_name(f".{path.name}.{os.getpid()}.spool")
+        self._file: IO[bytes] = self._path.open("w+b")
+        self._places: dict[int, tuple[int, int]] = {}
+        self._size = 0
+
+    def add(self, place: int, values: list[dict[str, Any]]) -> None:
+        lines = b"".join(json.dumps(value, ensure_ascii=False).encode() + b"\n" for value in values)
+        self._file.write(lines)
+        self._places[place] = (self._size, len(lines))
+        self._size += len(lines)
+
+    def write(self, path: Path) -> None:
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with beside.open("wb") as out:
+                for place in sorted(self._places):
+                    offset, length = self._places[place]
+                    self._file.seek(offset)
+                    out.write(self._file.read(length))
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+            self.close()
+
+    def close(self) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)

@@ -1,0 +1,236 @@
+"""From a row to its outcome: ask, read the answer, ask once more if it is unusable.
+
+Every step is decided by the answers alone, and the answers are in the journal, so the same steps are taken again on
+resume without sending anything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from lamm_data.errors import LammDataError
+from lamm_data.generation.answers import Answer, UnusableAnswerError, parse_description, parse_dialogue
+from lamm_data.generation.endpoint import Endpoint
+from lamm_data.generation.engine import Engine
+from lamm_data.generation.failures import GaveUpError, RefusedError, UnsupportedError
+from lamm_data.generation.journal import Reply
+from lamm_data.generation.prompts import Example, Prompt
+from lamm_data.generation.requests import FORMATS, Request, RequestBuilder
+from lamm_data.generation.rows import Row
+
+_TRIAL = 3
+
+
+class FormatLadder:
+    """Which answer format to ask for: the strictest one that the server turns out to manage.
+
+    Args:
+        wanted: `auto`, or one of `FORMATS` to stay with.
+    """
+
+    def __init__(self, wanted: str = "auto") -> None:
+        self.fixed = wanted != "auto"
+        self.current = FORMATS[0] if wanted == "auto" else wanted
+        self._failures: Counter[str] = Counter()
+        self._successes: Counter[str] = Counter()
+
+    def candidates(self) -> list[str]:
+        """Formats in which an earlier answer may stand in the journal, the current one first."""
+        return [self.current, *(name for name in FORMATS if name != self.current)]
+
+    def refused(self, answer_format: str) -> None:
+        """Step down because the server does not know a format."""
+        if answer_format == self.current != FORMATS[-1]:
+            self.current = FORMATS[FORMATS.index(answer_format) + 1]
+
+    def judged(self, answer_format: str, usable: bool) -> None:
+        """Learn from an answer; three unusable ones and no usable one mean that plain text does better."""
+        (self._successes if usable else self._failures)[answer_format] += 1
+        hopeless = self._failures[answer_format] >= _TRIAL and not self._successes[answer_format]
+        if hopeless and not self.fixed and answer_format == self.current:
+            self.current = FORMATS[-1]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a row ended.
+
+    Attributes:
+        answer: The usable answer, or None.
+        reason: Why there is none.
+        detail: The reason in words.
+        text: Raw text of the last answer.
+        request: Key of the last request, empty when none was made.
+        seed: Seed of the last request.
+        reply: The last reply.
+        asks: Requests it took.
+        failed: True when no answer was received, so that a later run should try again.
+    """
+
+    answer: Answer | None = None
+    reason: str = ""
+    detail: str = ""
+    text: str = ""
+    request: str = ""
+    seed: int = 0
+    reply: Reply = field(default_factory=lambda: Reply(""))
+    asks: int = 0
+    failed: bool = False
+
+
+class Solver:
+    """Solves rows through one engine.
+
+    Args:
+        engine: Sends requests.
+        builder: Builds them.
+        ladder: Chooses the answer format.
+        reask: Ask once more after an unusable answer.
+    """
+
+    def __init__(
+        self, engine: Engine[Any], builder: RequestBuilder, ladder: FormatLadder, *, reask: bool = True
+    ) -> None:
+        self.engine = engine
+        self.builder = builder
+        self.ladder = ladder
+        self.reask = reask
+
+    async def solve(self, row: Row, endpoint: Endpoint) -> Outcome:
+        """Work on one row until it has an answer or a reason.
+
+        Args:
+            row: The row.
+            endpoint: Whom to ask.
+
+        Returns:
+            The outcome.
+
+        Raises:
+            BudgetReachedError, EndpointError: When the run, not the row, has to stop.
+        """
+        missing = [name for name in self.builder.prompt.needs if not getattr(row, name)]
+        if missing:
+            return Outcome(reason="no_" + missing[0], detail=f"Expected {' and '.join(missing)} in the row, got none.")
+        progress = _Progress()
+        try:
+            return await self._ask_twice(row, endpoint, progress)
+        except UnusableAnswerError as unusable:
+            return progress.outcome(unusable.reason, str(unusable))
+        except GaveUpError as failure:
+            return progress.outcome(failure.reason, str(failure), failed=True)
+        except RefusedError as failure:
+            return progress.outcome("refused_by_server", str(failure), failed=True)
+        except UnsupportedError as failure:
+            return progress.outcome("unsupported_by_server", str(failure), failed=True)
+
+    async def _ask_twice(self, row: Row, endpoint: Endpoint, progress: _Progress) -> Outcome:
+        try:
+            await self._first(row, endpoint, progress)
+            return progress.read(self.builder.prompt, self.ladder)
+        except UnusableAnswerError as unusable:
+            if not self.reask or unusable.reason in ("refusal", "filtered"):
+                raise
+            again = self._again(progress, unusable)
+        progress.begin(again)
+        progress.reply = await self.engine.ask(again, endpoint)
+        return progress.read(self.builder.prompt, self.ladder)
+
+    async def _first(self, row: Row, endpoint: Endpoint, progress: _Progress) -> None:
+        while True:
+            request = self._known([self.builder.first(row, name) for name in self._formats()])
+            progress.request = request
+            try:
+                progress.reply = await self.engine.ask(request, endpoint)
+            except UnsupportedError:
+                if request.format == FORMATS[-1] or self.ladder.fixed:
+                    raise
+                self.ladder.refused(request.format)
+                continue
+            progress.asks = 1
+            return
+
+    def _again(self, progress: _Progress, unusable: UnusableAnswerError) -> Request:
+        """Build the second request: more room after a cut, otherwise a correction."""
+        request, text = progress.asked(), progress.reply.text
+        if unusable.reason == "cut_off":
+            return self.builder.longer(request)
+        return self._known([self.builder.again(request, text, str(unusable), name) for name in self._formats()])
+
+    def _formats(self) -> list[str]:
+        """Formats to build a request in: every one when earlier answers may stand in the journal."""
+        return self.ladder.candidates() if self.engine.journal.resumed else [self.ladder.current]
+
+    def _known(self, requests: list[Request]) -> Request:
+        """Choose the request that is answered already, else the one in the current format."""
+        return next((request for request in requests if request.key in self.engine.journal), requests[0])
+
+
+@dataclass
+class _Progress:
+    """How far a row has come."""
+
+    request: Request | None = None
+    reply: Reply = field(default_factory=lambda: Reply(""))
+    asks: int = 0
+
+    def asked(self) -> Request:
+        if self.request is None:
+            raise LammDataError("Expected a request before its answer.")
+        return self.request
+
+    def begin(self, request: Request) -> None:
+        self.request, self.asks = request, self.asks + 1
+
+    def read(self, prompt: Prompt, ladder: FormatLadder) -> Outcome:
+        """Read the last reply and tell the ladder how its format did."""
+        request = self.asked()
+        try:
+            answer = read_answer(prompt, self.reply)
+        except UnusableAnswerError:
+            ladder.judged(request.format, False)
+            raise
+        ladder.judged(request.format, True)
+        return Outcome(answer, "", "", self.reply.text, request.key, request.seed, self.reply, self.asks)
+
+    def outcome(self, reason: str, detail: str, *, failed: bool = False) -> Outcome:
+        key, seed = (self.request.key, self.request.seed) if self.request else ("", 0)
+        return Outcome(None, reason, detail, self.reply.text, key, seed, self.reply, self.asks, failed)
+
+
+def read_answer(prompt: Prompt, reply: Reply) -> Answer:
+    """Read a reply as the prompt's kind of answer.
+
+    Args:
+        prompt: The prompt.
+        reply: The reply.
+
+    Returns:
+        The answer.
+
+    Raises:
+        UnusableAnswerError: With its reason.
+    """
+    if reply.refusal:
+        raise UnusableAnswerError("refusal", f"The model refused: {reply.refusal}")
+    if reply.finish == "content_filter":
+        raise UnusableAnswerError("filtered", "The server's content filter stopped the answer.")
+    cut_off = reply.finish == "length"
+    if prompt.answer == "description":
+        answer = parse_description(reply.text, cut_off=cut_off)
+    else:
+        answer = parse_dialogue(reply.text, cut_off=cut_off, most=prompt.rounds)
+    if any(_repeats(answer, example) for example in prompt.examples):
+        raise UnusableAnswerError(
+            "repeats_example", "The answer repeats an example instead of speaking of this picture."
+        )
+    return answer
+
+
+def _repeats(answer: Answer, example: Example) -> bool:
+    if answer.rounds:
+        shared = {text for _, text in answer.rounds} & {text for _, text in example.rounds}
+        return bool(shared)
+    return bool(example.description) and answer.description == example.description

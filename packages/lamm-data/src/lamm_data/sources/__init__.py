@@ -1,0 +1,1 @@
+"""Readers: one per annotation format, each yielding the plain values of `lamm_data.annotations`."""

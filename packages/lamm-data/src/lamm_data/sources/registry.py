@@ -1,0 +1,133 @@
+"""The table of sources: licences, layouts and readers, kept as TOML beside this module."""
+
+from __future__ import annotations
+
+import importlib
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from lamm_data.annotations import Annotated
+from lamm_data.errors import SourceError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source data set.
+
+    Attributes:
+        name: Name on the command line.
+        title: Full name.
+        url: Where to get it.
+        layout: Files below the root; `{split}` stands for the split, a trailing `?` marks what is optional.
+        splits: Names of its splits.
+        train: Split that instruction data is made from by default.
+        readers: `module:function` by task key; the function takes root and split.
+        licence: SPDX id or terms in words.
+        redistribution: Whether derived records may be passed on with the media.
+        commercial: Whether commercial use is allowed.
+        citation: Whom to cite.
+        note: What else to know.
+        dataset: Name in records and benchmark files.
+        datasets: The same by task, where it differs.
+        benchmark_split: Held-out split; empty when the source is for training only.
+        benchmark_tasks: Tasks of its benchmark files; its readers' tasks when empty.
+        published: Number of records of the published benchmark file, by task.
+        per_item: Pairs an item and task that conversion draws by default.
+        choices: Options per question where options are made.
+        classes: Closed class list of a benchmark; objects of other classes are left out.
+        prepare: `module:function` that makes the media files.
+        synthetic: Whether it is drawn rather than recorded.
+    """
+
+    name: str
+    title: str
+    url: str
+    layout: tuple[str, ...]
+    splits: tuple[str, ...]
+    train: str
+    readers: dict[str, str]
+    licence: str
+    redistribution: bool
+    commercial: bool
+    citation: str
+    note: str = ""
+    dataset: str = ""
+    datasets: dict[str, str] = field(default_factory=dict)
+    benchmark_split: str = ""
+    benchmark_tasks: tuple[str, ...] = ()
+    published: dict[str, int] = field(default_factory=dict)
+    per_item: dict[str, int] = field(default_factory=dict)
+    choices: int = 4
+    classes: tuple[str, ...] = ()
+    prepare: str = ""
+    synthetic: bool = False
+
+    def dataset_of(self, task: str) -> str:
+        """Return the data set name that records of a task carry."""
+        return self.datasets.get(task, self.dataset)
+
+    def open(self, root: str | Path, split: str, task: str) -> Iterator[Annotated]:
+        """Read the items of a split for a task.
+
+        Raises:
+            UsageError: The source has no such split or task.
+            SourceError: The root is no folder; readers raise it for what is wrong inside.
+        """
+        if split not in self.splits:
+            raise UsageError(f"Expected a split of {self.name} out of {', '.join(self.splits)}, got {split!r}.")
+        if task not in self.readers:
+            raise UsageError(f"Expected a task of {self.name} out of {', '.join(self.readers)}, got {task!r}.")
+        if not Path(root).is_dir():
+            raise SourceError(f"Expected a folder, got {root}. Name the folder of the download with --root.")
+        items: Iterator[Annotated] = load_function(self.readers[task])(Path(root), split)
+        return items
+
+
+def load_function(target: str) -> Callable[..., Any]:
+    """Import `module:function` from this package's readers."""
+    module, _, name = target.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(f"lamm_data.sources.{module}"), name)
+    return function
+
+
+@cache
+def load_sources() -> dict[str, Source]:
+    """Load the table, by name."""
+    text = resources.files("lamm_data.sources").joinpath("registry.toml").read_text(encoding="utf-8")
+    lists = ("layout", "splits", "benchmark_tasks", "classes")
+    sources = {}
+    for name, entry in tomllib.loads(text).items():
+        values: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in entry.items()}
+        sources[name] = Source(name=name, **values)
+    return sources
+
+
+def get_source(name: str) -> Source:
+    """Look a source up.
+
+    Raises:
+        UsageError: There is none of this name.
+    """
+    sources = load_sources()
+    if name not in sources:
+        raise UsageError(f"Expected a source out of {', '.join(sources)}, got {name!r}.")
+    return sources[name]
+
+
+def choose_tasks(source: Source, wanted: tuple[str, ...], possible: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the wanted tasks, or all possible ones when none is named.
+
+    Raises:
+        UsageError: The source does not have a wanted task.
+    """
+    unknown = [task for task in wanted if task not in possible]
+    if unknown:
+        raise UsageError(
+            f"Expected tasks of {source.name} out of {', '.join(possible) or 'none'}, got {', '.join(unknown)}."
+        )
+    return wanted or possible

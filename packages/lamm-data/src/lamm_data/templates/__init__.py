@@ -1,0 +1,1 @@
+"""Template conversion: annotations become one-round visual task dialogue through pools of questions and answers."""

@@ -1,0 +1,79 @@
+"""Pools of questions and answers, kept as TOML beside this module."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from lamm_data.errors import UsageError
+
+STYLES = ("full", "short", "plain")
+"""`full` answers are sentences; `short` ones the bare entity ("circle", "(B) red", "3"); `plain` the same, but an
+option without its letter ("red")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Templates of one task.
+
+    Attributes:
+        name: File stem.
+        questions: Question templates.
+        answers: Answer templates by style.
+    """
+
+    name: str
+    questions: tuple[str, ...]
+    answers: dict[str, tuple[str, ...]]
+
+
+def names() -> list[str]:
+    """List the pools that come with the package."""
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in resources.files("lamm_data.templates").joinpath("pools").iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+@cache
+def load_pool(name: str) -> Pool:
+    """Load one of the package's pools.
+
+    Raises:
+        UsageError: There is none of this name.
+    """
+    entry = resources.files("lamm_data.templates").joinpath("pools", f"{name}.toml")
+    if not entry.is_file():
+        raise UsageError(f"Expected a template pool out of {', '.join(names())}, got {name!r}.")
+    return parse_pool(name, entry.read_text(encoding="utf-8"))
+
+
+def read_pool(path: str | Path) -> Pool:
+    """Read a pool of the user's own."""
+    path = Path(path)
+    return parse_pool(path.stem, path.read_text(encoding="utf-8"))
+
+
+def parse_pool(name: str, text: str) -> Pool:
+    """Parse a pool's TOML.
+
+    Raises:
+        UsageError: It is not TOML or lacks questions or answers.
+    """
+    try:
+        value = tomllib.loads(text)
+        return Pool(
+            name,
+            tuple(value["questions"]),
+            {
+                "full": tuple(value["answers"]),
+                "short": tuple(value.get("short", value["answers"])),
+                "plain": tuple(value.get("plain", value.get("short", value["answers"]))),
+            },
+        )
+    except (tomllib.TOMLDecodeError, KeyError) as error:
+        raise UsageError(f"Expected a pool with questions and answers, got {error} (pool {name!r}).") from error

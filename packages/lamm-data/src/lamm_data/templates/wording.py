@@ -1,0 +1,102 @@
+"""English agreement for template filling: articles, plurals, sentences."""
+
+from __future__ import annotations
+
+_IRREGULAR = {
+    "person": "people",
+    "man": "men",
+    "woman": "women",
+    "child": "children",
+    "foot": "feet",
+    "tooth": "teeth",
+    "goose": "geese",
+    "mouse": "mice",
+    "bus": "buses",
+    "gas": "gases",
+    "lens": "lenses",
+    "leaf": "leaves",
+    "knife": "knives",
+    "wolf": "wolves",
+    "shelf": "shelves",
+    "loaf": "loaves",
+    "potato": "potatoes",
+    "tomato": "tomatoes",
+}
+_SINGULAR = {plural: singular for singular, plural in _IRREGULAR.items()}
+_UNCHANGED = frozenset(
+    {"sheep", "fish", "deer", "aircraft", "scissors", "skis", "pants", "series", "glasses", "shorts"}
+)
+# Endings whose "es" is all plural ("boxes"); elsewhere only the "s" is ("horses", "apples").
+_ES = ("sses", "xes", "zzes", "ches", "shes")
+_VOWEL_SOUND = ("hour", "honest", "heir")
+_CONSONANT_SOUND = ("uni", "use", "usu", "euro", "one", "ufo", "ute")
+
+
+def with_article(noun: str) -> str:
+    """Put the indefinite article before a noun; plural-only nouns get none.
+
+    >>> with_article("arrow"), with_article("unicycle"), with_article("scissors")
+    ('an arrow', 'a unicycle', 'scissors')
+    """
+    low = noun.lower()
+    if low.split()[-1] in ("scissors", "skis", "pants", "glasses", "shorts"):
+        return noun
+    vowel = (low[0] in "aeiou" and not low.startswith(_CONSONANT_SOUND)) or low.startswith(_VOWEL_SOUND)
+    return f"{'an' if vowel else 'a'} {noun}"
+
+
+def plural(noun: str) -> str:
+    """Form the plural of a noun phrase by its last word; a plural stays as it is.
+
+    >>> plural("wine glass"), plural("baby"), plural("person"), plural("sea shells")
+    ('wine glasses', 'babies', 'people', 'sea shells')
+    """
+    head, space, last = noun.rpartition(" ")
+    low = last.lower()
+    if low in _UNCHANGED or low in _SINGULAR or is_plural(low):
+        return noun
+    if low in _IRREGULAR:
+        last = _IRREGULAR[low]
+    elif low.endswith(("s", "x", "z", "ch", "sh")):
+        last += "es"
+    elif low.endswith("y") and low[-2:-1] not in "aeiou":
+        last = last[:-1] + "ies"
+    else:
+        last += "s"
+    return f"{head}{space}{last}"
+
+
+def is_plural(word: str) -> bool:
+    """Guess from its ending whether a single word is a plural."""
+    return len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is"))
+
+
+def singular(noun: str) -> str:
+    """Form the singular of a noun phrase by its last word.
+
+    >>> singular("strawberries"), singular("boxes"), singular("people"), singular("glass"), singular("cookies")
+    ('strawberry', 'box', 'person', 'glass', 'cookie')
+    """
+    head, space, last = noun.rpartition(" ")
+    low = last.lower()
+    if low in _SINGULAR:
+        last = _SINGULAR[low]
+    elif low not in _UNCHANGED and is_plural(low):
+        if low.endswith("ies") and low not in ("cookies", "pies", "ties", "movies", "zombies"):
+            last = last[:-3] + "y"
+        elif low.endswith(_ES):
+            last = last[:-2]
+        else:
+            last = last[:-1]
+    return f"{head}{space}{last}"
+
+
+def as_sentence(text: str) -> str:
+    """Start with a capital and end with a mark.
+
+    >>> as_sentence("a red circle")
+    'A red circle.'
+    """
+    text = text.strip()
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else text + "."

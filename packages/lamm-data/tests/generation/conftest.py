@@ -1,0 +1,181 @@
+"""A scripted OpenAI-compatible server on a real loopback socket, for behaviour that no real server shows on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import pytest
+
+from lamm_data.generation.configuration import make_settings
+
+DIALOGUE = json.dumps({"rounds": [{"question": "What is there?", "answer": "A thing."}]})
+
+
+@dataclass
+class Seen:
+    """One request as the server saw it."""
+
+    body: dict
+    headers: dict[str, str]
+    path: str
+    at: float
+
+
+@dataclass
+class Answer:
+    """What to send back; `raw` replaces the whole answer, `drop` closes the connection without one."""
+
+    status: int = 200
+    body: object = None
+    headers: dict[str, str] = field(default_factory=dict)
+    raw: bytes | None = None
+    drop: bool = False
+
+
+def completion(
+    text: str = DIALOGUE, finish: str = "stop", prompt_tokens: int = 100, completion_tokens: int = 10, **message
+):
+    return Answer(
+        body={
+            "id": "x",
+            "model": "served",
+            "system_fingerprint": "fp",
+            "choices": [
+                {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text, **message}}
+            ],
+            "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens},
+        }
+    )
+
+
+Script = Callable[[Seen], "Answer | Awaitable[Answer]"]
+
+
+class Loopback:
+    """Runs in a thread of its own; `requests` holds all chat requests seen."""
+
+    def __init__(self, script: Script, models: list[str] | None = None) -> None:
+        self.script = script
+        self.models = models
+        self.requests: list[Seen] = []
+        self.answered: list[Seen] = []
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_):
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024))
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        self._loop.run_forever()
+        server.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                first, *lines = head.decode().split("\r\n")
+                headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                answer = await self._answer(first.split()[1], headers, body)
+                if answer.drop:
+                    break
+                writer.write(answer.raw if answer.raw is not None else _encode(answer))
+                await writer.drain()
+                if answer.raw is not None:
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        if path.endswith("/models"):
+            if self.models is None:
+                return Answer(404, {"error": {"message": "no such page"}})
+            return Answer(body={"data": [{"id": name} for name in self.models]})
+        seen = Seen(json.loads(body), headers, path, asyncio.get_running_loop().time())
+        self.requests.append(seen)
+        answer = self.script(seen)
+        if isinstance(answer, Awaitable):
+            answer = await answer
+        if answer.status == 200 and answer.raw is None and not answer.drop:
+            self.answered.append(seen)
+        return answer
+
+
+def _encode(answer: Answer) -> bytes:
+    body = json.dumps(answer.body).encode()
+    headers = {"content-type": "application/json", "content-length": str(len(body)), **answer.headers}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {answer.status} X\r\n{lines}\r\n".encode() + body
+
+
+@pytest.fixture
+def loopback():
+    """`loopback(script)` starts a server that lives until the test ends."""
+    with ExitStack() as stack:
+        yield lambda script, **options: stack.enter_context(Loopback(script, **options))
+
+
+@pytest.fixture
+def reply():
+    return completion
+
+
+@pytest.fixture
+def answer():
+    return Answer
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """`settings(url, rows=10, **changes)` writes annotation rows and gives the settings of a run over them."""
+
+    def make(url: str, rows: int = 10, **changes):
+        annotations = tmp_path / "rows.jsonl"
+        if not annotations.exists():
+            annotations.write_text("".join(json.dumps(annotation(number)) + "\n" for number in range(rows)))
+        values = {
+            "type": "daily_dialogue",
+            "annotations": annotations,
+            "endpoint": url,
+            "model": "m",
+            "output": tmp_path / "out.jsonl",
+            "format": "json_schema",
+        }
+        return make_settings(values | changes)
+
+    return make
+
+
+def annotation(number: int) -> dict:
+    box = {"category": "cup", "bbox": [0.1, 0.2, 0.3, 0.4]}
+    return {"id": f"{number:06d}", "image": f"{number:06d}.jpg", "captions": [f"Cup {number}."], "instances": [box]}
+
+
+@pytest.fixture
+def lines():
+    return lambda path: [json.loads(line) for line in path.read_text().splitlines()]

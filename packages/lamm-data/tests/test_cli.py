@@ -1,0 +1,62 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from lamm_data.cli import COMMANDS, data
+from lamm_data.errors import UsageError
+from lamm_data.records import read_records
+
+HEAVY = ("numpy", "PIL", "openai", "pycocotools", "torch", "rich", "open3d")
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["sample", "--help"], ["convert", "--help"], ["benchmark", "--help"]])
+def test_help_imports_nothing_heavy(argv):
+    code = (
+        "import sys\nfrom lamm_data.cli import data\n"
+        f"try:\n    data({argv!r})\nexcept SystemExit as stop:\n    assert not stop.code\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert "Usage" in done.stdout
+
+
+def test_every_listed_command_can_be_loaded():
+    runner = CliRunner()
+    for name in data.list_commands(None):
+        result = runner.invoke(data, [name, "--help"])
+        assert result.exit_code == 0, (name, result.output)
+        assert name in COMMANDS
+
+
+def test_commands_of_missing_modules_are_hidden(monkeypatch):
+    from lamm_data.cli import Entry
+
+    monkeypatch.setitem(COMMANDS, "ghost", Entry("lamm_data.no_such.command:ghost", "Nothing."))
+    assert "ghost" not in data.list_commands(None)
+    assert CliRunner().invoke(data, ["ghost"]).exit_code == 2
+
+
+def test_sample_convert_and_benchmark_run_after_each_other(tmp_path):
+    runner, root = CliRunner(), str(tmp_path / "w")
+    drawn = runner.invoke(data, ["sample", "--output", root, "--images", "36", "--rooms", "8", "--json"])
+    assert json.loads(drawn.stdout)["images"] == 36
+    out = tmp_path / "w" / "i.jsonl"
+    made = runner.invoke(data, ["convert", "--root", root, "--output", str(out), "--tasks", "vqa,ocr", "--json"])
+    counts = json.loads(made.stdout)
+    assert len(read_records(out)) == counts["vqa: records written"] + counts["ocr: records written"]
+    built = runner.invoke(data, ["benchmark", "--root", root, "--output", str(tmp_path / "b"), "--per-task", "2"])
+    assert built.exit_code == 0
+    assert len(list((tmp_path / "b").iterdir())) == 13
+
+
+def test_unknown_task_is_one_of_our_errors(tmp_path, world):
+    result = CliRunner().invoke(
+        data, ["convert", "--root", str(world), "--output", str(tmp_path / "x"), "--tasks", "no"]
+    )
+    assert isinstance(result.exception, UsageError)
+    assert result.exception.exit_code == 2
+    assert not (tmp_path / "x").exists()

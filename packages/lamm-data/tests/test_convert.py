@@ -1,0 +1,207 @@
+import json
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamm_data.annotations import Annotated, Box, Box3D, ClassLabel, Count, Description, Keypoints, Question
+from lamm_data.errors import UsageError
+from lamm_data.records import read_records
+from lamm_data.templates import pools
+from lamm_data.templates.convert import Conversion, convert
+from lamm_data.templates.numbers import fill, fractions, metres, placeholders
+from lamm_data.templates.pairs import PAIR_MAKERS
+from lamm_data.templates.sample import convert_sample
+from lamm_data.templates.wording import plural, singular, with_article
+
+QUESTION_NEEDS = {
+    "counting": {"plural"},
+    "keypoint_detection": {"joint"},
+    "visual_grounding3d": {"description"},
+    "vqa": {"question", "options"},
+    "vqa3d": {"question", "options"},
+    "vqa_open": {"question"},
+    "vqa3d_open": {"question"},
+}
+ANSWER_NEEDS = {
+    "caption": [{"caption"}, {"Caption"}],
+    "counting": [{"number"}],
+    "detection": [{"box", "label"}, {"box", "a_label"}, {"box", "A_label"}],
+    "detection3d": [{"box", "label"}, {"box", "a_label"}, {"box", "A_label"}],
+    "facial_smile": [{"answer"}, {"Answer"}],
+    "keypoint_detection": [{"point"}],
+    "ocr": [{"words"}, {"bare"}],
+    "visual_grounding3d": [{"box"}],
+    "vqa": [{"choice", "letter"}, {"choice"}],
+    "vqa3d": [{"choice", "letter"}, {"choice"}],
+    "vqa_open": [{"answer"}],
+    "vqa3d_open": [{"answer"}],
+}
+
+
+@pytest.mark.parametrize("name", pools.names())
+def test_pools_are_large_distinct_and_name_what_is_asked(name):
+    pool = pools.load_pool(name)
+    assert len(set(pool.questions)) >= 20
+    assert len(set(pool.answers["full"])) >= 15
+    assert all(placeholders(text) == QUESTION_NEEDS.get(name, set()) for text in pool.questions)
+    wanted = ANSWER_NEEDS.get(name, [{"label"}, {"a_label"}])
+    for style in pools.STYLES:
+        for text in pool.answers[style]:
+            assert any(need <= placeholders(text) for need in wanted), text
+
+
+def test_no_template_claims_what_an_annotation_cannot_know():
+    words = re.compile(r"\b(only one|unique|majority|most of|same color|pattern|first time|captions?|annotat)", re.I)
+    for name in pools.names():
+        for text in pools.load_pool(name).answers["full"]:
+            assert name == "caption" or not words.search(text), text
+
+
+def test_unknown_pool_style_and_task_are_refused():
+    with pytest.raises(UsageError):
+        pools.load_pool("nothing")
+    with pytest.raises(UsageError):
+        Conversion("nothing", "x")
+    with pytest.raises(UsageError):
+        Conversion("vqa", "x", style="verbose")
+    with pytest.raises(UsageError):
+        pools.parse_pool("mine", "questions = [")
+
+
+@pytest.mark.parametrize("style", pools.STYLES)
+def test_sample_world_converts_to_valid_records_of_every_task(world, tmp_path, style):
+    path = tmp_path / "out.jsonl"
+    counts = convert_sample(world, path, style=style)
+    records = read_records(path)  # raises on any fault
+    by_task = Counter(record.meta["task"] for record in records)
+    assert set(by_task) == set(PAIR_MAKERS)
+    assert all(by_task[task] == counts[f"{task}: records written"] for task in by_task)
+    assert len({record.id for record in records}) == len(records)
+    assert all((world / path).is_file() for record in records for path in record.media)
+    assert all(record.meta["synthetic"] for record in records)
+
+
+def test_conversion_is_deterministic_and_needs_no_order(world, tmp_path):
+    for name in ("a", "b"):
+        convert_sample(world, tmp_path / name, seed=1)
+    convert_sample(world, tmp_path / "c", seed=2)
+    a, b, c = ((tmp_path / name).read_bytes() for name in "abc")
+    assert a == b != c
+    items = [Annotated(str(k), f"{k}.png", captions=("one", "two", "three")) for k in range(9)]
+    forward = list(convert(items, Conversion("caption", "x", per_item=1)))
+    assert list(convert(items[::-1], Conversion("caption", "x", per_item=1)))[::-1] == forward
+
+
+def one(task, item, **settings):
+    conversion = Conversion(task, "Test", **settings)
+    return [turn.text for record in convert([item], conversion) for turn in record.conversations], conversion.counts
+
+
+def test_short_answers_are_the_entity_alone():
+    image = {"id": "1", "media": "1.png", "width": 100, "height": 200}
+    box = Box("dog", (10, 20, 60, 200))
+    question = Question("What colour?", ("red",), ("blue", "red"), 1)
+    cases = {
+        "classification": (Annotated(**image, classes=(ClassLabel("dog"),)), "dog"),
+        "detection": (Annotated(**image, boxes=(box, box)), "dog [0.1, 0.1, 0.6, 1.0]; dog [0.1, 0.1, 0.6, 1.0]"),
+        "counting": (Annotated(**image, counts=(Count("dog", 3),)), "3"),
+        "vqa": (Annotated(**image, questions=(question,)), "(B) red"),
+        "ocr": (Annotated(**image, words=("STOP", "GO")), "STOP GO"),
+        "keypoint_detection": (Annotated(**image, keypoints=(Keypoints(("neck",), ((50, 50, 2),)),)), "[0.5, 0.25]"),
+    }
+    for task, (item, answer) in cases.items():
+        assert one(task, item, style="short")[0][1] == answer
+    assert one("vqa", cases["vqa"][0], style="plain")[0][1] == "red"
+    scene = Annotated("s", "s.npy", "pcl", boxes3d=(Box3D("chair", (1, 2, 0.5), (1, 1, 1), id="4"),),
+                      descriptions=(Description("the chair", "4"), Description("a ghost", "5")))  # fmt: skip
+    texts, counts = one("visual_grounding3d", scene, style="short")
+    assert texts[1] == "[1.000, 2.000, 0.500, 1.000, 1.000, 1.000]"
+    assert len(texts) == 2
+    assert counts["left out: description of an object without box"] == 1
+
+
+def test_what_is_left_out_is_counted():
+    boxes = (
+        Box("a", (0, 0, 10, 10), crowd=True),
+        Box("b", (0, 0, 10, 10), difficult=True),
+        Box("c", (50, 50, 50, 60)),
+        Box("d", (200, 0, 300, 10)),
+        Box("e", (-5, -5, 50, 50)),
+    )
+    texts, counts = one("detection", Annotated("1", "1.png", width=100, height=100, boxes=boxes), style="short")
+    assert texts[1] == "e [0.0, 0.0, 0.5, 0.5]"
+    assert counts["left out: crowd region"] == 1
+    assert counts["left out: difficult object"] == 1
+    assert counts["left out: box without area"] == 2
+    _, counts = one("detection", Annotated("1", "1.png", boxes=boxes[-1:]))
+    assert counts["left out: image size unknown"] == 1
+    assert counts["items without this task"] == 1
+    unlabelled = Keypoints(("neck", "nose"), ((0, 0, 0), (5, 5, 1)))
+    texts, _ = one("keypoint_detection", Annotated("1", "1.png", width=10, height=10, keypoints=(unlabelled,)))
+    assert len(texts) == 2
+    assert "nose" in texts[0]
+
+
+def test_rounds_merge_pairs_of_one_item_into_one_dialogue():
+    item = Annotated("1", "1.png", captions=("one", "two", "three"))
+    records = list(convert([item], Conversion("caption", "x", style="short", rounds=2)))
+    assert [len(record.conversations) for record in records] == [4, 2]
+
+
+def test_open_questions_become_multiple_choice_with_options_of_their_kind():
+    colours, numbers = ("red", "blue", "green", "pink", "gray"), ("1", "2", "3", "4", "5")
+    items = [
+        Annotated(str(k), f"{k}.npy", "pcl",
+                  questions=(Question("What colour is it?", (colours[k % 5],)), Question("How many are there?", (numbers[k % 5],))))
+        for k in range(400)
+    ]  # fmt: skip
+    places = Counter()
+    for record in convert(items, Conversion("vqa3d", "x", style="short", make_options=True)):
+        question, answer = (turn.text for turn in record.conversations)
+        options = re.findall(r"\(([A-D])\) (\w+)", question)
+        pool = colours if "colour" in question else numbers
+        assert len(options) == 4 == len({o[1] for o in options})
+        assert all(o[1] in pool for o in options)
+        assert answer in [f"({letter}) {text}" for letter, text in options]
+        places[answer[1]] += 1
+    assert all(abs(places[letter] - 200) < 50 for letter in "ABCD"), places
+
+
+def test_unanswered_questions_are_counted():
+    _, counts = one("vqa", Annotated("1", "1.png", questions=(Question("Why?"),)))
+    assert counts["left out: question without answer"] == 1
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=4, max_size=6))
+def test_written_numbers_read_back_rounded(values):
+    assert json.loads(fractions(values)) == [round(v, 2) for v in values]
+    assert json.loads(metres(values)) == pytest.approx([round(v, 3) for v in values])
+    assert "-0.0," not in fractions(values) + ","
+    assert "e" not in fractions(values)
+
+
+def test_braces_in_values_are_left_alone():
+    assert fill("{question} {options}", {"question": "what is {x}?", "options": "{y}"}) == "what is {x}? {y}"
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [("cross", "crosses"), ("apple", "apples"), ("person", "people"), ("sea shell", "sea shells"), ("box", "boxes"),
+     ("bus", "buses"), ("sheep", "sheep"), ("berry", "berries"), ("cookie", "cookies"), ("peach", "peaches"),
+     ("glass", "glasses"), ("nail polish", "nail polishes"), ("house", "houses"), ("nose", "noses"), ("vase", "vases"),
+     ("horse", "horses"), ("mouse", "mice"), ("toy", "toys"), ("knife", "knives"), ("dish", "dishes")],
+)  # fmt: skip
+def test_plurals(one, many):
+    assert plural(one) == many
+    assert plural(many) == many
+    assert singular(one) == one
+    if many != "glasses":  # a pair of glasses
+        assert singular(many) == one
+
+
+@pytest.mark.parametrize("text", ["an arrow", "a unicycle", "an hour", "a European flag", "an orange", "a box", "skis"])
+def test_articles(text):
+    assert with_article(text.split(" ", 1)[1] if " " in text else text) == text

@@ -1,0 +1,218 @@
+"""Find the groups of numbers that boxes and points are made of, in brackets, tags, keys or lines of their own.
+
+Four kinds of group are recognised, in this order of precedence where they overlap:
+
+* location tokens, whose meaning the token itself fixes: Kosmos-2 `<patch_index_0044>` (32 x 32 grid), PaliGemma
+  `<loc0123>` (1024 bins, y first), Florence-2 `<loc_123>` (1000 bins);
+* keyed numbers: `x1=..., y1=...`, JSON or XML with `xmin`, `left`, `cx`, `width` and their like;
+* bracketed numbers: `[..]`, `(..)`, `{..}` and tags such as `<box>`, `<|box_start|>`, `<|det|>`;
+* bare numbers that fill a line of their own, with at most a name before them.
+"""
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+
+from lamm_metrics.extraction.keyed import NUMBER, keyed_groups
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Numbers that stand together in an answer.
+
+    Attributes:
+        start: Index of the group's first character.
+        end: Index behind its last character.
+        numbers: The numbers as written; `nan` where an item is no finite number.
+        name: A word that stands among the numbers (`["dog", 0.1, ...]`).
+        keys: For keyed numbers, the canonical keys in the same order (`x1`, `cx`, `w` ...); empty otherwise.
+        frame: `None` for numbers in the declared convention; `unit` where location tokens fixed the value: fractions
+            of the image, corners x first.
+        score: A confidence that stands among the numbers under a key of its own.
+    """
+
+    start: int
+    end: int
+    numbers: tuple[float, ...]
+    name: str | None = None
+    keys: tuple[str, ...] = ()
+    frame: str | None = None
+    score: float | None = None
+
+
+_OPEN_TAG = re.compile(
+    r"<(?:\|?(?:box|bbox|bndbox|det|point|bounding_box|loc|location|coordinates?)(?:_start)?\|?)>", re.IGNORECASE
+)
+_CLOSE_TAG = re.compile(
+    r"</(?:box|bbox|bndbox|det|point|bounding_box|loc|location|coordinates?)>|<\|(?:/(?:box|det|point)|(?:box|"
+    r"point)_end)\|>",
+    re.IGNORECASE,
+)
+_ANGLE = re.compile(r"[{\[(]? ?((?:< ?\d{1,4}(?:\.\d{1,6})? ?>[ ,]?){2,9}+)[}\])]?")
+_BRACKET = re.compile(r"[\[({]([^\[\](){}]{1,240}+)[\])}]")
+_ITEM = re.compile(
+    r"[ \n]*(?:([\"'])([^\"'\n]{1,80})\1|([^\s,;|:\"']{1,60}(?: [^\s,;|:\"'\d.+-][^\s,;|"
+    r":\"']{0,40}){0,4}))[ \n]*(?:[,;|:]|(?=[ \n])|$)"
+)
+_NUMERIC = re.compile(NUMBER)
+_UNITS = re.compile(r"(?<=\d) ?(?:m|px|pixels?|meters?|metres?|%|rad|cm|deg)\b", re.IGNORECASE)
+_BARE_LINE = re.compile(
+    rf"^(?P<name>[^\d\n\[\](){{}}<>=]{{0,60}}?)(?P<numbers>(?<![\w.])(?:{NUMBER})(?:(?: ?[,;] ?|"
+    rf" )(?:{NUMBER})){{3,8}})[ .]{{0,2}}$",
+    re.MULTILINE,
+)
+_OPEN_END = re.compile(rf"[\[({{] ?(?:[\"'\w]{{0,40}}[,:] ?)?{NUMBER}[^\[\](){{}}\n]{{0,120}}$")
+_PATCH = re.compile(r"<patch_index_(\d{4})>")
+_PALI = re.compile(r"<loc(\d{4})>")
+_PALI_NAME = re.compile(r" ?([^<>;\n]{1,80}+)")
+_FLORENCE = re.compile(r"<loc_(\d{1,4})>")
+_KEY = re.compile(r"^[\"']?[A-Za-z_ ]{1,20}?[\"']? ?[=:] ?(?=[-+.\d])")
+
+
+def mark_brackets(text: str) -> str:
+    """Write tags and angle-bracketed bins that enclose numbers as square brackets, keeping nothing else of them.
+
+    Args:
+        text: A folded answer.
+    """
+    text = _ANGLE.sub(lambda found: "[" + ",".join(re.findall(r"[\d.]+", found.group(1))) + "]", text)
+    return _CLOSE_TAG.sub("]", _OPEN_TAG.sub("[", text))
+
+
+def find_groups(text: str) -> list[Group]:
+    """All groups of numbers of an answer, from left to right, without overlap.
+
+    Args:
+        text: The result of `mark_brackets`.
+    """
+    found = [*_location_tokens(text), *(Group(*keyed) for keyed in keyed_groups(text))]
+    taken = sorted((group.start, group.end) for group in found)
+    for group in (*_bracketed(text), *_bare_lines(text)):
+        if not _overlaps(taken, group.start, group.end):
+            found.append(group)
+    found.sort(key=lambda group: group.start)
+    kept: list[Group] = []
+    for group in found:
+        if not kept or group.start >= kept[-1].end:
+            kept.append(group)
+    return kept
+
+
+def _overlaps(taken: list[tuple[int, int]], start: int, end: int) -> bool:
+    place = bisect_left(taken, (start, start))
+    if place < len(taken) and taken[place][0] < end:
+        return True
+    return place > 0 and taken[place - 1][1] > start
+
+
+def ends_inside(text: str) -> bool:
+    """Whether the answer breaks off within a bracket of numbers."""
+    return _OPEN_END.search(text[-200:]) is not None
+
+
+def _number(item: str) -> float | None:
+    """The number an item is; `nan` for the words that stand for no finite one; `None` for anything else."""
+    bare = _UNITS.sub("", item.strip())
+    bare = _KEY.sub("", bare)
+    if _NUMERIC.fullmatch(bare):
+        value = float(bare)
+        return value if abs(value) < 1e15 else float("nan")
+    if bare.lower().strip("+-") in {"nan", "inf", "infinity", "null", "none", "?", "n/a"}:
+        return float("nan")
+    return None
+
+
+def _bracketed(text: str) -> list[Group]:
+    groups = []
+    for found in _BRACKET.finditer(text):
+        inside = found.group(1)
+        if not any(char.isdigit() for char in inside) and "nan" not in inside.lower():
+            continue
+        pieces = inside.split(";")
+        if len(pieces) > 1 and all(piece.count(",") == pieces[0].count(",") >= 1 for piece in pieces):
+            offset = found.start() + 1
+            for piece in pieces:
+                groups.extend(_items(offset, offset + len(piece), piece))
+                offset += len(piece) + 1
+            continue
+        groups.extend(_items(found.start(), found.end(), inside))
+    return groups
+
+
+def _items(start: int, end: int, inside: str) -> list[Group]:
+    """Read the items between two brackets: numbers and at most one name; anything else makes no group."""
+    numbers: list[float] = []
+    names: list[str] = []
+    parts = re.split(r"[,;|]", inside)
+    if len(parts) == 1 or (len(parts) == 2 and all(" " in part.strip() for part in parts)):
+        parts = re.split(r"[,;| \n]", inside)
+    for part in parts:
+        if not part.strip():
+            continue
+        value = _number(part)
+        if value is None:
+            named = re.fullmatch(rf" ?[\"']?([^\d\"']{{1,60}}?)[\"']? ?[:=]? ?({NUMBER})", part.strip())
+            if named is not None:
+                value = float(named.group(2))
+                names.append(named.group(1).strip())
+        if value is None:
+            names.append(part.strip().strip("\"'"))
+        else:
+            numbers.append(value)
+    words = [name for name in names if name and not re.fullmatch(r"[xyzwhXYZWH]\w?|[xy](?:min|max)", name)]
+    if not numbers or len(words) > 1 or len(numbers) > 12:
+        return []
+    return [Group(start, end, tuple(numbers), words[0] if words else None)]
+
+
+def _bare_lines(text: str) -> list[Group]:
+    return [
+        Group(
+            found.start("numbers"),
+            found.end("numbers"),
+            tuple(float(number) for number in _NUMERIC.findall(found["numbers"])),
+        )
+        for found in _BARE_LINE.finditer(text)
+    ]
+
+
+def _location_tokens(text: str) -> list[Group]:
+    """Boxes written in tokens whose grid is part of the token."""
+    groups: list[Group] = []
+    for pattern, size, decode in ((_PATCH, 2, _kosmos), (_PALI, 4, _paligemma), (_FLORENCE, 4, _florence)):
+        run: list[re.Match[str]] = []
+        for token in pattern.finditer(text):
+            if run and token.start() - run[-1].end() > 1:
+                run = []
+            run.append(token)
+            if len(run) == size:
+                bins = [int(part.group(1)) for part in run]
+                name = _PALI_NAME.match(text, run[-1].end()) if pattern is _PALI else None
+                written = name.group(1).strip() or None if name is not None else None
+                groups.append(Group(run[0].start(), run[-1].end(), decode(bins), written, frame="unit"))
+                run = []
+    return groups
+
+
+def _kosmos(bins: list[int]) -> tuple[float, ...]:
+    """Centres of two cells of the 32 x 32 grid (arXiv 2306.14824, decoded as transformers does)."""
+    nan = float("nan")
+    if max(bins) >= 1024:
+        return (nan, nan, nan, nan)
+    left, right = sorted((bins[0] % 32, bins[1] % 32))
+    top, bottom = sorted((bins[0] // 32, bins[1] // 32))
+    # A box inside one row or column of cells spans the whole cell; its corners would otherwise fall together.
+    x1, x2 = (left / 32, (left + 1) / 32) if left == right else ((left + 0.5) / 32, (right + 0.5) / 32)
+    y1, y2 = (top / 32, (top + 1) / 32) if top == bottom else ((top + 0.5) / 32, (bottom + 0.5) / 32)
+    return (x1, y1, x2, y2)
+
+
+def _paligemma(bins: list[int]) -> tuple[float, ...]:
+    """Four bins of 1024, y first."""
+    top, left, bottom, right = (number / 1024 for number in bins)
+    return (left, top, right, bottom)
+
+
+def _florence(bins: list[int]) -> tuple[float, ...]:
+    """Four bins of 1000, decoded to the bins' centres."""
+    return tuple((number + 0.5) / 1000 for number in bins)

@@ -1,0 +1,136 @@
+"""Which words the published protocol takes for a label (LAMM v1, its entity matching).
+
+The published code splits an answer into words, drops stop words, reduces each word to its WordNet base form and looks
+for a lemma of the *first* WordNet synset of the label. The result depends on WordNet 3.0 alone, so the words that pass
+are worked out once for the benchmark's labels and shipped as a table; nothing has to be downloaded. Consequences that
+look odd are the protocol's own: "machine" passes for automobile, "wheel" for bicycle, nothing at all can pass for
+`diningtable`, and "not a dog" passes for dog.
+"""
+
+import json
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from lamm_metrics.errors import UsageError
+
+
+def _table(name: str) -> Any:
+    return json.loads((files("lamm_metrics.paper") / "data" / name).read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> dict[str, list[str]]:
+    labels: dict[str, list[str]] = _table("accepted_words.json")["labels"]
+    return labels
+
+
+@lru_cache(maxsize=1)
+def _tokenizers() -> tuple[Any, Any]:
+    from nltk.tokenize.destructive import NLTKWordTokenizer
+    from nltk.tokenize.punkt import PunktSentenceTokenizer
+
+    # Untrained: nltk's trained model knows more abbreviations, none of which is a word of any label.
+    return PunktSentenceTokenizer(), NLTKWordTokenizer()
+
+
+@lru_cache(maxsize=4096)
+def tokens(text: str) -> tuple[str, ...]:
+    """The words of a lower-cased answer as nltk's `word_tokenize` splits them, without its trained data.
+
+    Args:
+        text: The answer.
+
+    Example:
+        >>> tokens("A dog. Isn't it?")
+        ('a', 'dog', '.', 'is', "n't", 'it', '?')
+    """
+    sentences, words = _tokenizers()
+    return tuple(word for sentence in sentences.tokenize(text.lower()) for word in words.tokenize(sentence))
+
+
+@lru_cache(maxsize=4096)
+def accepted_words(label: str) -> frozenset[str]:
+    """Every word that the published protocol takes for a label; empty where nothing can pass.
+
+    Args:
+        label: The label as the benchmark file spells it.
+
+    Raises:
+        UsageError: The label is in no shipped table and WordNet is not installed.
+
+    Example:
+        >>> sorted(accepted_words("truck"))[:3]
+        ['motortruck', 'motortrucks', 'truck']
+        >>> accepted_words("diningtable")
+        frozenset()
+    """
+    shipped = _shipped()
+    if label.lower() in shipped:
+        return frozenset(shipped[label.lower()])
+    return derive_accepted_words(label, _installed_wordnet(label))
+
+
+def mentions(label: str, text: str) -> bool:
+    """Whether the published entity matching finds a label in an answer.
+
+    Args:
+        label: The true label.
+        text: The answer.
+
+    Example:
+        >>> mentions("dog", "This is certainly not a dog."), mentions("person", "Two women.")
+        (True, False)
+    """
+    return not accepted_words(label).isdisjoint(tokens(text))
+
+
+def _installed_wordnet(label: str) -> Any:
+    """WordNet as nltk reads it, where its data is on disk."""
+    import nltk
+    from nltk.corpus import wordnet
+
+    try:
+        nltk.data.find("corpora/wordnet")
+    except LookupError:
+        try:
+            nltk.data.find("corpora/wordnet.zip")
+        except LookupError as error:
+            raise UsageError(
+                f"Expected a label of the benchmark's own sets for the paper protocol, got {label!r}, "
+                f"which needs WordNet 3.0. "
+                "Install it with `python -m nltk.downloader wordnet`, or use the standard protocol."
+            ) from error
+    return wordnet
+
+
+def derive_accepted_words(label: str, wordnet: Any) -> frozenset[str]:
+    """Work the accepted words of a label out from WordNet, as the published code would look them up.
+
+    Args:
+        label: The label.
+        wordnet: nltk's WordNet corpus reader.
+
+    Returns:
+        All lower-case words whose base form is a lemma of the label's first synset, without stop words.
+    """
+    synsets = wordnet.synsets(label)
+    lemmas = set(synsets[0].lemma_names()) if synsets else {label}
+    stop_words = set(_table("stop_words.json"))
+    return frozenset(
+        word
+        for lemma in lemmas
+        for word in _inflections(lemma, wordnet)
+        if word == word.lower() and word not in stop_words and wordnet.morphy(word) in lemmas
+    )
+
+
+def _inflections(lemma: str, wordnet: Any) -> set[str]:
+    """Every word that one step of WordNet's detachment rules, or its list of exceptions, can lead to a lemma."""
+    found = {lemma}
+    for rules in wordnet.MORPHOLOGICAL_SUBSTITUTIONS.values():
+        found.update(lemma[: len(lemma) - len(new)] + old for old, new in rules if lemma.endswith(new))
+    # nltk offers no public way to list the exceptions.
+    for exceptions in wordnet._exception_map.values():
+        found.update(word for word, bases in exceptions.items() if lemma in bases)
+    return found

@@ -1,0 +1,78 @@
+"""Metrics by name: the built-in ones and those that other packages bring by the entry point group `lamm.metrics`."""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from inspect import signature as call_signature
+from typing import Any
+
+from lamm_metrics.errors import UsageError
+from lamm_metrics.metric import Metric
+
+ENTRY_POINTS = "lamm.metrics"
+
+# Modules are imported when a metric is first asked for.
+BUILT_IN: Mapping[str, str] = {
+    "accuracy": "accuracy:Accuracy",
+    "circular_accuracy": "accuracy:CircularAccuracy",
+    "bleu": "bleu:Bleu",
+    "rouge_l": "rouge:RougeL",
+    "cider_d": "cider:CiderD",
+    "counting": "counting:CountingError",
+    "word_accuracy": "word_accuracy:WordAccuracy",
+    "ece": "calibration:CalibrationError",
+    "yes_no": "yes_no:YesNo",
+    "detection_ap": "detection:DetectionAP",
+    "detection_ap_3d": "detection3d:DetectionAP3D",
+    "grounding_accuracy": "grounding:GroundingAccuracy",
+    "binary_locating": "locating:BinaryLocating",
+    "pck": "keypoints:KeypointPCK",
+    "paper": "paper.metric:PaperMetric",
+}
+
+
+def _plugins() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def metric_names() -> list[str]:
+    """The names of all metrics, built in or installed."""
+    return sorted({*BUILT_IN, *_plugins()})
+
+
+def metric_class(name: str) -> type[Metric[Any]]:
+    """The class of a metric.
+
+    Raises:
+        UsageError: No metric has this name, or what an installed package offers under it is none.
+    """
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        found = getattr(import_module(f"lamm_metrics.{module}"), attribute)
+    else:
+        plugins = _plugins()
+        if name not in plugins:
+            raise UsageError(f"Expected a metric ({', '.join(metric_names())}), got {name!r}. Choose among them.")
+        found = plugins[name].load()
+    if not (isinstance(found, type) and issubclass(found, Metric)):
+        raise UsageError(
+            f"Expected the metric {name!r} to be a subclass of lamm_metrics.metric.Metric, got {found!r}. "
+            "Tell the authors of the package that brings it."
+        )
+    return found
+
+
+def make_metric(name: str, task: str, labels: Sequence[str] = (), **options: Any) -> Metric[Any]:
+    """Make an empty metric.
+
+    Args:
+        name: Its name.
+        task: Passed on to constructors that have a parameter `task`.
+        labels: Closed label set, passed on to constructors that have a parameter `labels`.
+        options: Further options, passed on to constructors that have a parameter of that name.
+    """
+    found = metric_class(name)
+    accepted = call_signature(found).parameters
+    given = {"task": task, "labels": list(labels), **options}
+    return found(**{key: value for key, value in given.items() if key in accepted})

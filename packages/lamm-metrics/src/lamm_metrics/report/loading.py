@@ -1,0 +1,54 @@
+"""Read back reports that were written as JSON."""
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from lamm_metrics.errors import LammMetricsError
+from lamm_metrics.metric import Score
+from lamm_metrics.reading import parse_json, read_text
+from lamm_metrics.report.result import Report, Sample
+
+
+def _score(given: Mapping[str, Any]) -> Score:
+    interval = given["interval"]
+    return Score(
+        name=given["name"],
+        value=given["value"],
+        interval=None if interval is None else (float(interval[0]), float(interval[1])),
+        n=given["n"],
+        n_failed=given["n_failed"],
+        higher_is_better=given["higher_is_better"],
+        signature=given["signature"],
+        extra=given["extra"],
+    )
+
+
+def _report(given: Mapping[str, Any]) -> Report:
+    return Report(
+        task=given["task"],
+        protocol=given["protocol"],
+        scores=tuple(_score(score) for score in given["scores"]),
+        samples=tuple(Sample(**sample) for sample in given.get("samples", [])),
+        dataset=given["dataset"],
+        model=given["model"],
+        settings=given["settings"],
+        note=given["note"],
+    )
+
+
+def read_reports(path: str | PathLike[str]) -> list[Report]:
+    """Read a file of one report or a list of reports.
+
+    Raises:
+        LammMetricsError: The file holds something else.
+    """
+    try:
+        parsed = parse_json(read_text(Path(path)))
+        return [_report(given) for given in (parsed if isinstance(parsed, list) else [parsed])]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise LammMetricsError(
+            f"Expected a report that `lamm metrics score --json` wrote, got something else ({path}: {error}). "
+            "Score again with --output NAME.json."
+        ) from error

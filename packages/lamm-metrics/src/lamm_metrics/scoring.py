@@ -1,0 +1,157 @@
+"""`score`: references and predictions in, a report out."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+from lamm_metrics.answers import labels_of
+from lamm_metrics.errors import UsageError
+from lamm_metrics.metric import Metric, Score
+from lamm_metrics.predictions import Prediction, Predictions, read_predictions
+from lamm_metrics.references import References, pair, read_references
+from lamm_metrics.registry import make_metric
+from lamm_metrics.report.result import Report, Sample
+from lamm_metrics.tasks import task_named
+from lamm_metrics.truth import truth_text
+
+PROTOCOLS = ("standard", "paper")
+ReferenceSource = str | PathLike[str] | Iterable[Mapping[str, Any]]
+Progress = Callable[[int, int], None]
+PredictionSource = str | PathLike[str] | Iterable[Mapping[str, Any] | Prediction]
+
+
+def metrics_for(
+    task: str, references: References, protocol: str = "standard", names: Sequence[str] = (), **options: Any
+) -> list[Metric[Any]]:
+    """The empty metrics that score a task.
+
+    Args:
+        task: A task key.
+        references: The records; the labels that occur in them are the closed set of those that name none.
+        protocol: "standard" or "paper".
+        names: Metrics to use in place of the task's own.
+        options: Passed on to the metrics that know them, such as `convention` or `tokenizer`.
+
+    Raises:
+        UsageError: Unknown task, protocol or metric.
+    """
+    row = task_named(task)
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"Expected a protocol ({', '.join(PROTOCOLS)}), got {protocol!r}. Choose one of them.")
+    labels = labels_of(list(references.records.values()))
+    chosen = tuple(names) or (row.metrics if protocol == "standard" else ("paper",))
+    return [make_metric(name, task, labels, **options) for name in chosen]
+
+
+def score(
+    task: str,
+    references: ReferenceSource,
+    predictions: PredictionSource,
+    protocol: str = "standard",
+    *,
+    seed: int = 0,
+    draws: int = 1000,
+    confidence: float = 0.95,
+    missing: str = "error",
+    metrics: Sequence[str] = (),
+    samples: bool = True,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Report:
+    """Score free-form answers on one task.
+
+    Args:
+        task: A task key, see `lamm_metrics.tasks.TASKS`.
+        references: Benchmark records, or the path of their file.
+        predictions: Answers, or the path of their file.
+        protocol: "standard", or "paper" for the formulas with which LAMM (arXiv 2306.06687) was published.
+        seed: Seed of the bootstrap.
+        draws: Bootstrap draws.
+        confidence: Coverage of the intervals.
+        missing: "error" refuses records without an answer; "failed" counts them as answers that cannot be read.
+        metrics: Names of metrics to use in place of the task's own.
+        samples: Keep every record and its answer in the report.
+        progress: Called with the records read so far and their number, now and then.
+        options: Options of metrics, such as `convention="thousand-xyxy"` for boxes or `tokenizer="13a"` for BLEU.
+
+    Returns:
+        The scores, headline first.
+
+    Raises:
+        UsageError: Unknown task, protocol, metric or option value.
+        FileFaultsError: Faulty files or ids that do not match; all faults are listed.
+
+    >>> references = [{"id": 1, "label": "cat"}, {"id": 2, "label": "dog"}]
+    >>> answers = [{"id": 1, "text": "A cat."}, {"id": 2, "text": "It is a cat."}]
+    >>> score("classification", references, answers).headline.value
+    0.5
+    """
+    truth = read_references(references, task)
+    answers = read_predictions(predictions)
+    chosen = metrics_for(task, truth, protocol, metrics, **parse_options(options))
+    gather(chosen, truth, pair(truth, answers, missing), progress)
+    scores: list[Score] = []
+    for metric in chosen:
+        scores += metric.compute(seed=seed, draws=draws, confidence=confidence)
+    return Report(
+        task=task,
+        protocol=protocol,
+        scores=tuple(scores),
+        samples=tuple(_samples(chosen[0], truth, answers)) if samples else (),
+        dataset=truth.dataset,
+        model=str(answers.header.get("model", "")),
+        settings={"seed": seed, "draws": draws, "confidence": confidence, "missing": missing},
+        note=_note(task, protocol),
+    )
+
+
+def _note(task: str, protocol: str) -> str:
+    """What one must know to read the headline."""
+    if protocol != "paper":
+        return ""
+    from lamm_metrics.paper.metric import PAPER_FORMULAS
+
+    return PAPER_FORMULAS[task].note
+
+
+def parse_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of metrics with the written ones read: a box convention may be given as text.
+
+    Raises:
+        UsageError: A value cannot be read.
+    """
+    parsed = dict(options)
+    if isinstance(parsed.get("convention"), str):
+        from lamm_metrics.extraction.conventions import BoxConvention
+
+        parsed["convention"] = BoxConvention.parse(parsed["convention"])
+    return parsed
+
+
+def gather(
+    metrics: Sequence[Metric[Any]],
+    references: References,
+    answers: Mapping[str, Prediction],
+    progress: Progress | None = None,
+) -> None:
+    """Let metrics read all pairs."""
+    total = len(references.records)
+    for done, (key, record) in enumerate(references.records.items(), 1):
+        for metric in metrics:
+            metric.update(record, answers[key])
+        if progress is not None and (done % 100 == 0 or done == total):
+            progress(done, total)
+
+
+def _samples(metric: Metric[Any], references: References, predictions: Predictions) -> Iterable[Sample]:
+    for result in metric.per_sample():
+        record = references.records[result.id]
+        prediction = predictions.records.get(result.id, Prediction(result.id))
+        media = record.get("image") or record.get("pcl") or ""
+        yield Sample(
+            *result,
+            query=str(record.get("query", "")),
+            answer=prediction.plain_text,
+            truth=truth_text(record),
+            media=str(media[0] if isinstance(media, list) else media),
+        )

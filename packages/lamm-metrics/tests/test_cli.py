@@ -1,0 +1,96 @@
+"""The commands: results on stdout, JSON for machines, reports as files, faults as our errors."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from lamm_metrics.cli import metrics
+from lamm_metrics.errors import LammMetricsError
+
+
+@pytest.fixture
+def files(tmp_path):
+    references = [{"id": i, "label": ["cat", "dog"][i % 2], "image": f"{i}.png"} for i in range(10)]
+    (tmp_path / "r.json").write_text(json.dumps(references))
+    for name, right in (("good", 9), ("poor", 4)):
+        answers = [{"id": i, "text": references[i]["label"] if i < right else "?"} for i in range(10)]
+        lines = [{"lamm": "predictions", "model": name}, *answers]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return tmp_path
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(metrics, [str(argument) for argument in arguments], catch_exceptions=True)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def scoring(files, *more):
+    return ["score", "--task", "classification", "--references", files / "r.json", "--predictions", *more]
+
+
+def test_score_prints_a_table_and_the_signature(files):
+    output = run(*scoring(files, files / "good.jsonl"))
+    assert "0.9000" in output
+    assert "accuracy|task:classification" in output
+
+
+def test_score_prints_json_for_machines(files):
+    parsed = json.loads(run(*scoring(files, files / "good.jsonl", "--json", "--chance")))
+    assert parsed["good"]["scores"][0]["value"] == 0.9
+    assert parsed["chance"]["scores"][0]["n"] == 10
+    assert json.loads(run(*scoring(files, files / "good.jsonl", "--json")))["model"] == "good"
+
+
+@pytest.mark.parametrize("ending", ["html", "json", "txt"])
+def test_score_writes_a_report(files, ending):
+    run(*scoring(files, files / "good.jsonl", "--output", files / f"out.{ending}"))
+    assert "0.9" in (files / f"out.{ending}").read_text()
+    assert not list(files.glob("*.partial"))
+
+
+def test_reports_are_joined_side_by_side(files):
+    for name in ("good", "poor"):
+        run(*scoring(files, files / f"{name}.jsonl", "--output", files / f"{name}.json"))
+    output = run("report", files / "good.json", files / "poor.json", "--output", files / "both.html")
+    assert "good" in output.splitlines()[0]
+    assert "0.4000" in output
+    assert "poor" in (files / "both.html").read_text()
+
+
+def test_compare_prints_the_test_and_the_power(files):
+    arguments = ["compare", "--task", "classification", "--references", files / "r.json", files / "poor.jsonl"]
+    assert "+0.5000" in run(*arguments, files / "good.jsonl", "--draws", 200)
+    assert json.loads(run(*arguments, files / "good.jsonl", "--json", "--draws", 200))["difference"] == pytest.approx(
+        0.5
+    )
+
+
+def test_list_names_every_task(files):
+    output = run("list")
+    assert "visual_grounding3d" in output
+    assert len(json.loads(run("list", "--json"))) == 14
+
+
+def test_options_of_metrics_are_set(files):
+    output = run(*scoring(files, files / "good.jsonl", "--metric", "ece", "--set", "bins=5", "--json"))
+    assert "5equal_width" in output
+    run(*scoring(files, files / "good.jsonl", "--set", "nonsense"), code=2)
+
+
+def test_faults_are_our_errors(files):
+    (files / "cut.jsonl").write_text('{"id": 0, "te')
+    with pytest.raises(LammMetricsError, match=r"cut\.jsonl.*line 1"):
+        run(*scoring(files, files / "cut.jsonl"))
+    with pytest.raises(LammMetricsError, match="Expected a task"):
+        run("score", "--task", "x", "--references", files / "r.json", "--predictions", files / "good.jsonl")
+    run(*scoring(files, files / "absent.jsonl"), code=2)
+
+
+def test_help_of_every_command():
+    assert "judge" in run("--help")
+    for name in ("score", "compare", "list", "report"):
+        assert "Usage" in run(name, "--help")

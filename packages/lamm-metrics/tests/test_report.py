@@ -1,0 +1,135 @@
+"""Reports: one file, nothing from outside, no script from the data, models side by side."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from lamm_metrics import Report, Sample, Score, chance_predictions, score, write_report
+from lamm_metrics.errors import LammMetricsError, UsageError
+from lamm_metrics.report import comparison_table
+from lamm_metrics.report.loading import read_reports
+
+EVIL = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'
+REFERENCES = [
+    {"id": i, "label": ["cat", "dog"][i % 2], "image": f"images/{i}.png", "query": f"What? {EVIL}"} for i in range(8)
+]
+ANSWERS = [{"id": i, "text": f"a cat {EVIL}" if i else ""} for i in range(8)]
+
+
+class Page(HTMLParser):
+    """Collects the tags of a page and checks that they close."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.open = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "input", "br", "img", "link", "rect"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def report():
+    return score("classification", REFERENCES, ANSWERS, draws=20)
+
+
+def page(path):
+    text = path.read_text("utf-8")
+    parsed = Page()
+    parsed.feed(text)
+    assert parsed.open == []
+    return text, parsed
+
+
+def panels(text):
+    return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL).group(1))
+
+
+def test_page_is_one_file_without_anything_from_outside(report, tmp_path):
+    text, parsed = page(write_report(tmp_path / "r.html", [report], title=f"T {EVIL}"))
+    assert "http" not in re.sub(r"http-equiv", "", text).lower()
+    for tag, attributes in parsed.tags:
+        assert not {"src", "onerror", "onload", "onclick"} & attributes.keys(), tag
+        assert not attributes.get("href", "#").startswith(("http", "//"))
+    assert [tag for tag, _ in parsed.tags].count("script") == 2
+    assert "default-src 'none'" in text
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_samples_are_listed_with_status_and_answer(report, tmp_path):
+    text, _ = page(write_report(tmp_path / "r.html", [report]))
+    (panel,) = panels(text)
+    assert panel["total"] == 8
+    assert panel["samples"][0]["status"] == "none"
+    assert panel["samples"][1]["answer"] == ANSWERS[1]["text"]
+    assert panel["samples"][1]["picture"] == ""
+
+
+def test_models_stand_side_by_side_with_chance(report, tmp_path):
+    chance = score("classification", REFERENCES, chance_predictions("classification", REFERENCES), draws=20)
+    results = {"model": {"classification": report}, "chance": {"classification": chance}}
+    text, parsed = page(write_report(tmp_path / "r.html", results))
+    assert text.count('<th scope="col">model</th>') == 1
+    assert text.count('<th scope="col">chance</th>') == 1
+    assert f"{chance.headline.value:.4f}" in text
+    assert len(panels(text)) == 2
+    assert all("scope" in attributes for tag, attributes in parsed.tags if tag == "th")
+    assert "chance" in comparison_table(results)
+
+
+def test_media_are_linked_from_the_root_or_embedded(report, tmp_path):
+    path = write_report(
+        tmp_path / "out.html", [report], tmp_path / "media", thumbnails={"images/1.png": "data:image/png;base64,AA"}
+    )
+    samples = {sample["id"]: sample for sample in panels(path.read_text("utf-8"))[0]["samples"]}
+    assert samples["0"]["picture"] == "media/images/0.png"
+    assert samples["1"]["picture"].startswith("data:image/png")
+
+
+def test_thumbnail_that_is_no_image_is_not_embedded(report, tmp_path):
+    path = write_report(tmp_path / "out.html", [report], thumbnails={"0": "javascript:alert(1)"})
+    assert "javascript:alert" not in path.read_text("utf-8")
+
+
+def test_long_lists_are_thinned_evenly_and_say_so(tmp_path):
+    samples = tuple(Sample(str(i), "g", "ok", 1.0, "x") for i in range(1001))
+    one = Report("vqa", "standard", (Score("accuracy", 1.0, None, 1001, 0, True, "s"),), samples)
+    text, _ = page(write_report(tmp_path / "r.html", [one], max_samples=100))
+    (panel,) = panels(text)
+    assert panel["total"] == 1001
+    assert len(panel["samples"]) == 91
+    assert panel["samples"][-1]["id"] == "990"
+
+
+def test_nothing_to_report_is_misuse_and_leaves_no_file(tmp_path):
+    with pytest.raises(UsageError, match="at least one report"):
+        write_report(tmp_path / "r.html", [])
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_reads_back(report, tmp_path):
+    (tmp_path / "r.json").write_text(json.dumps([report.to_json(samples=True)]))
+    (back,) = read_reports(tmp_path / "r.json")
+    assert back == report
+    (tmp_path / "other.json").write_text('{"task": "vqa"}')
+    with pytest.raises(LammMetricsError, match="Expected a report"):
+        read_reports(tmp_path / "other.json")
+
+
+def test_score_prints_itself_and_its_html(report):
+    headline = report.headline
+    assert headline.signature in str(headline)
+    assert "<strong>accuracy</strong>" in headline._repr_html_()
+    assert "failed=12.5%" in str(headline)
+    assert report.score("accuracy") is headline
+    with pytest.raises(KeyError):
+        report.score("nonsense")

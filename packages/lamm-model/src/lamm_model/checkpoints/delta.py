@@ -1,0 +1,223 @@
+"""Save and load checkpoints: a folder with what fine-tuning changed and the names of the base models.
+
+lamm.json                   format, base models, their fingerprint, adapter settings
+config.json                 LammConfig
+adapters/, parts.safetensors  the weights (`lamm_model.checkpoints.trained`)
+processor_config.json ...   LammProcessor
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lamm_model.adapters import AdapterSettings, adapter_settings, add_adapters
+from lamm_model.auto import register
+from lamm_model.building import BaseNames, base_names, build_model, resolve_base
+from lamm_model.checkpoints.trained import load_trained, save_trained
+from lamm_model.configuration_lamm import LammConfig
+from lamm_model.errors import LammModelError
+from lamm_model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.processing_lamm import LammProcessor
+
+MANIFEST = "lamm.json"
+FORMAT_VERSION = 1
+_OWN_SETTINGS = (
+    "image_token_id",
+    "point_cloud_token_id",
+    "image_feature_layer",
+    "image_feature_select",
+    "image_feature_norm",
+    "point_cloud_feature_norm",
+    "projector_type",
+    "freeze_image_tower",
+    "freeze_point_cloud_tower",
+)
+
+
+def fingerprint(model: LammForConditionalGeneration) -> str:
+    """Hash the frozen base: names, shapes and sampled values of the language model's and image tower's weights.
+
+    Values enter rounded to bfloat16, so a base loaded in bfloat16 or float32 gives the same hash.
+    """
+    digest = hashlib.sha256()
+    towers = {"language_model": model.model.language_model}
+    if model.model.image_tower is not None and model.config.freeze_image_tower:
+        towers["image_tower"] = model.model.image_tower
+    for part, module in towers.items():
+        for name, value in sorted(_base_state(module).items()):
+            digest.update(f"{part}.{name}{list(value.shape)}".encode())
+            digest.update(value.flatten()[:64].to(torch.bfloat16).float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _base_state(module: torch.nn.Module) -> dict[str, Tensor]:
+    """State without adapters, under the names it has without them."""
+    return {
+        name.replace(".base_layer.", "."): value
+        for name, value in module.state_dict().items()
+        if ".lora_" not in name and not name.endswith("num_batches_tracked")
+    }
+
+
+def save_model(
+    model: LammForConditionalGeneration,
+    processor: LammProcessor,
+    folder: str | Path,
+    base: BaseNames | None = None,
+) -> None:
+    """Write a checkpoint (a model with adapters) or a whole model (one without) beside `folder` and rename it there.
+
+    Args:
+        model: The model.
+        processor: Its processor.
+        folder: Where to; an older checkpoint there is replaced.
+        base: `language_model` and `image_tower` as given to `build_pair`; taken from the model when None.
+
+    Raises:
+        LammModelError: The model's base is unknown.
+    """
+    target = Path(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        if adapter_settings(model) is None:
+            model.save_pretrained(beside)
+        else:
+            _write(model, beside, base)
+        processor.save_pretrained(beside)
+        beside.chmod(0o755)
+        _replace_folder(beside, target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _replace_folder(new: Path, target: Path) -> None:
+    if not target.exists():
+        os.replace(new, target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+    os.replace(target, old / "previous")
+    os.replace(new, target)
+    shutil.rmtree(old)
+
+
+def _write(model: LammForConditionalGeneration, folder: Path, base: BaseNames | None) -> None:
+    names = base or base_names(model)
+    settings = adapter_settings(model)
+    if names is None or settings is None:
+        raise LammModelError("Expected to know the base models, got none. Build with build_pair or pass base.")
+    save_trained(model, folder)
+    model.config.save_pretrained(folder)
+    manifest = {
+        "format": "lamm-delta",
+        "version": FORMAT_VERSION,
+        "base": dict(names),
+        "fingerprint": fingerprint(model),
+        "adapters": settings.as_dict(),
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any] | None:
+    """Read a checkpoint's `lamm.json`; None where the folder has none (a whole model).
+
+    Raises:
+        LammModelError: The file is no manifest of a version this release reads.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as fault:
+        raise LammModelError(f"Expected a checkpoint manifest, got {fault} ({path}). Use an intact folder.") from fault
+    if not isinstance(manifest, dict) or manifest.get("version") != FORMAT_VERSION:
+        raise LammModelError(f"Expected a checkpoint manifest of version {FORMAT_VERSION} ({path}). Update lamm-model.")
+    return manifest
+
+
+def locate(folder: str | Path) -> Path:
+    """Find the model in a folder: itself, or `model/` in the folder of a fine-tuning run.
+
+    Raises:
+        LammModelError: There is none.
+    """
+    for place in (Path(folder), Path(folder) / "model"):
+        if (place / "config.json").is_file():
+            return place
+    raise LammModelError(
+        f"Expected a folder with a LAMM model or checkpoint, got {folder} without config.json. Check the path."
+    )
+
+
+def load_model(
+    folder: str | Path,
+    *,
+    base: BaseNames | None = None,
+    cache: str | Path | None = None,
+    dtype: torch.dtype = torch.float32,
+    attn_implementation: str | None = None,
+) -> tuple[LammForConditionalGeneration, LammProcessor]:
+    """Load a checkpoint or a whole model, strictly.
+
+    Args:
+        folder: Written by `save_model` or `save_pretrained`.
+        base: Base models to use instead of the recorded ones, where those have moved.
+        cache: Where embedded models are prepared.
+        dtype: Of the language model and image tower.
+        attn_implementation: As for `from_pretrained`.
+
+    Returns:
+        The model in evaluation mode, and its processor.
+
+    Raises:
+        LammModelError: No model there, other base weights, or missing or extra keys (all listed).
+    """
+    register()
+    place = locate(folder)
+    manifest = read_manifest(place)
+    processor = LammProcessor.from_pretrained(place)
+    if manifest is None:
+        return _load_whole(place, dtype, attn_implementation), processor
+    config = LammConfig.from_pretrained(place)
+    names = base or manifest["base"]
+    resolved = resolve_base(names, cache)
+    model = build_model(
+        str(resolved["language_model"]),
+        resolved.get("image_tower"),
+        config.point_cloud_config,
+        dtype=dtype,
+        attn_implementation=attn_implementation,
+        **{name: getattr(config, name) for name in _OWN_SETTINGS},
+    )
+    if fingerprint(model) != manifest["fingerprint"]:
+        raise LammModelError(
+            f"Expected the base models that {place} was trained with, got other weights in {resolved}. "
+            "Give the right base."
+        )
+    model.lamm_base = dict(names)
+    add_adapters(model, AdapterSettings(**manifest["adapters"]))
+    load_trained(model, place)
+    return model.eval(), processor
+
+
+def _load_whole(folder: Path, dtype: torch.dtype, attn_implementation: str | None) -> LammForConditionalGeneration:
+    model, report = LammForConditionalGeneration.from_pretrained(
+        folder, dtype=dtype, attn_implementation=attn_implementation, use_safetensors=True, output_loading_info=True
+    )
+    faults = {name: sorted(map(str, keys)) for name, keys in report.items() if keys}
+    if faults:
+        raise LammModelError(
+            f"Expected weights that fit the configuration in {folder}, got {faults}. Use an intact model."
+        )
+    loaded: LammForConditionalGeneration = model.eval()
+    return loaded

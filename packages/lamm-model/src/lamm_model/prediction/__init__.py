@@ -1,0 +1,1 @@
+"""Prediction: benchmark records in, answers out; batched, resumable, in order."""

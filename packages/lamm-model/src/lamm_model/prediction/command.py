@@ -1,0 +1,60 @@
+"""The `lamm model predict` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--model", "folder", required=True, type=click.Path(path_type=Path), help="Checkpoint or model folder.")
+@click.option("--benchmark", "first", required=True, type=click.Path(path_type=Path), help="Benchmark file or folder.")
+@click.argument("more", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path), help="Predictions file, or folder for several."
+)
+@click.option("--blind", is_flag=True, help="Withhold images and point clouds: what the questions alone give away.")
+@click.option(
+    "--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Questions answered together."
+)
+@click.option("--limit", type=click.IntRange(1), help="Only the first records of each file.")
+@click.option("--media-root", type=click.Path(path_type=Path), help="Folder of the media (default: the benchmark's).")
+@click.option("--max-new-tokens", type=click.IntRange(1), help="Longest answer (default: by task).")
+@click.option("--system", type=click.Choice(["task", "record", "none"]), default="task", show_default=True)
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
+@click.option("--device", default="", help="cpu, cuda, ... (default: cuda where there is one).")
+@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
+def predict(
+    folder: Path,
+    first: Path,
+    more: tuple[Path, ...],
+    output: Path,
+    blind: bool,
+    batch_size: int,
+    limit: int | None,
+    media_root: Path | None,
+    max_new_tokens: int | None,
+    system: str,
+    dtype: str,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Answer benchmark records; further benchmark files may follow the options.
+
+    Interrupted runs go on where they stopped when the command is given again; finished files are left as they are.
+    """
+    from lamm_model.prediction.run import PredictionOptions, pair_outputs
+    from lamm_model.prediction.session import predict_files
+
+    options = PredictionOptions(blind, batch_size, limit, media_root, max_new_tokens, system)
+    pairs = pair_outputs([first, *more], output)
+    results = predict_files(folder, pairs, options, dtype=dtype, device=device)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(results))
+        return
+    for result in results:
+        state = f"{result['asked']} answers" if result["asked"] else "finished before, nothing to do"
+        click.echo(f"{result['output']}: {state}")

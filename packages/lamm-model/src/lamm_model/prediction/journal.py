@@ -1,0 +1,132 @@
+"""Answers on disk while a run is under way, and the finished predictions file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from lamm_model.errors import UsageError
+from lamm_model.prediction.queries import Benchmark
+
+
+class Journal:
+    """Append-only answers beside the output: a killed run goes on where it stopped.
+
+    The first line holds the run's settings, each further line one answer. A line that was being written when the
+    process died is dropped and asked again. `finish` writes the ordered predictions beside the output and renames them
+    there, then removes the journal.
+
+    Attributes:
+        output: The predictions file.
+        path: The journal.
+        header: `{"lamm": "predictions", "model": ..., "config": ...}`.
+        answers: Answers so far by query key.
+    """
+
+    def __init__(self, output: Path, header: dict[str, Any]) -> None:
+        self.output = output
+        self.path = output.with_name(output.name + ".journal")
+        self.header = header
+        self.answers: dict[str, dict[str, Any]] = {}
+        self._handle: IO[str] | None = None
+
+    def is_finished(self) -> bool:
+        """Tell whether the output is there already, from a run with these settings.
+
+        Raises:
+            UsageError: The output is there, from another run.
+        """
+        if not self.output.is_file():
+            return False
+        with self.output.open(encoding="utf-8") as handle:
+            self._compare(handle.readline(), self.output)
+        return True
+
+    def _compare(self, line: str, path: Path) -> None:
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = {}
+        config = found.get("config") if isinstance(found, dict) else None
+        if not isinstance(config, dict) or found.get("lamm") != "predictions":
+            raise UsageError(
+                f"Expected predictions of this command in {path}, got another file. Choose another output."
+            )
+        if config != self.header["config"]:
+            wanted = self.header["config"]
+            differing = sorted(key for key in config.keys() | wanted.keys() if config.get(key) != wanted.get(key))
+            raise UsageError(
+                f"Expected {path} to be of a run with these settings, got others for: {', '.join(differing)}. "
+                "Choose another output, or remove that file."
+            )
+
+    def open(self) -> None:
+        """Read what an earlier run left and open the journal for appending."""
+        self.output.parent.mkdir(parents=True, exist_ok=True)
+        kept = self._read()
+        if kept is None:
+            beside = self.path.with_name(self.path.name + ".new")
+            beside.write_text(json.dumps(self.header) + "\n", encoding="utf-8")
+            os.replace(beside, self.path)
+        else:
+            os.truncate(self.path, kept)
+        self._handle = self.path.open("a", encoding="utf-8", newline="\n")
+
+    def _read(self) -> int | None:
+        """Read the answers; return how many bytes of whole lines the journal holds, None when there is none."""
+        if not self.path.is_file():
+            return None
+        content = self.path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        lines = content[:whole].decode("utf-8").splitlines()
+        if not lines:
+            return None
+        self._compare(lines[0], self.path)
+        for line in lines[1:]:
+            answer = json.loads(line)
+            self.answers[answer.pop("key")] = answer
+        return whole
+
+    def add(self, answers: list[tuple[str, dict[str, Any]]]) -> None:
+        """Append answers durably.
+
+        Args:
+            answers: `(query key, {"text": ..., ...})`.
+        """
+        if self._handle is None:
+            raise UsageError("Expected an open journal, got a closed one. Call open first.")
+        for key, answer in answers:
+            self.answers[key] = answer
+            self._handle.write(json.dumps({"key": key, **answer}, ensure_ascii=False) + "\n")
+        self._handle.flush()
+        os.fsync(self._handle.fileno())
+
+    def finish(self, benchmark: Benchmark) -> None:
+        """Write the predictions in the benchmark's order and remove the journal."""
+        grouped: dict[str, list[tuple[str, dict[str, Any]]]] = {name: [] for name in benchmark.record_ids}
+        for query in benchmark.queries:
+            grouped[query.record_id].append((query.part, self.answers[query.key]))
+        beside = self.output.with_name(self.output.name + ".part")
+        with beside.open("w", encoding="utf-8", newline="\n") as handle:
+            handle.write(json.dumps(self.header, ensure_ascii=False) + "\n")
+            for record_id, answers in grouped.items():
+                handle.write(json.dumps(_prediction(record_id, answers), ensure_ascii=False) + "\n")
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(beside, self.output)
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the journal, keeping it."""
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+
+
+def _prediction(record_id: str, answers: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    if answers[0][0]:
+        return {"id": record_id, "text": {part: answer["text"] for part, answer in answers}}
+    return {"id": record_id, **answers[0][1]}

@@ -1,0 +1,173 @@
+"""Benchmark records to queries: one question to the model each, keypoint records one per joint."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from lamm_data.benchmark.records import LSP_JOINTS
+from lamm_data.jsonl import iter_values
+from lamm_data.records import media_paths
+from lamm_data.tasks import TASKS, task_of_file_name
+from lamm_model.errors import LammModelError
+from lamm_model.prompts.segments import IMAGE, POINT_CLOUD
+
+SHOWN_FAULTS = 20
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question.
+
+    Attributes:
+        key: Unique in its file: the record id, and the joint after a tab for keypoints.
+        record_id: Id of the record.
+        part: Joint name, or empty.
+        question: Text of the question.
+        media: `(kind, path)` of each medium, kinds `image` and `point_cloud`.
+        task: Benchmark task key, or empty.
+        task_type: Published task type: chooses the system message.
+        system: The record's own system message, or None.
+        choices: Options of a multiple-choice record.
+        max_new_tokens: Longest answer.
+    """
+
+    key: str
+    record_id: str
+    part: str
+    question: str
+    media: tuple[tuple[str, Path], ...]
+    task: str
+    task_type: str
+    system: str | None = None
+    choices: tuple[str, ...] = ()
+    max_new_tokens: int = 128
+
+    @property
+    def modality(self) -> str:
+        """Adapter set that answers: the first medium's kind, or `text`."""
+        return self.media[0][0] if self.media else "text"
+
+
+@dataclass
+class Benchmark:
+    """A benchmark file's records, as queries.
+
+    Attributes:
+        path: The file.
+        record_ids: Ids in file order.
+        queries: Queries in file order.
+        by_part: Ids of records whose answers are collected by joint.
+    """
+
+    path: Path
+    record_ids: list[str] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)
+    by_part: set[str] = field(default_factory=set)
+
+
+@functools.cache
+def answer_lengths() -> dict[str, int]:
+    """Return the longest answer in tokens by task."""
+    return dict(json.loads(resources.files(__package__).joinpath("answer_lengths.json").read_text("utf-8")))
+
+
+def read_queries(
+    path: Path, media_root: Path | None = None, limit: int | None = None, max_new_tokens: int | None = None
+) -> Benchmark:
+    """Read a benchmark file.
+
+    Ground truth is not needed. Every fault is reported at once.
+
+    Args:
+        path: Benchmark file (JSON list or JSON Lines) named `<Task>_<Dataset>.json` or with a `task` in its records.
+        media_root: Folder that media paths are relative to; the file's folder when None.
+        limit: Only the first records.
+        max_new_tokens: Longest answer for every task instead of the task's own.
+
+    Returns:
+        The queries.
+
+    Raises:
+        LammModelError: Records lack an id, a query or a readable medium, or an id occurs twice.
+    """
+    root = media_root if media_root is not None else path.parent
+    benchmark = Benchmark(path)
+    faults: list[str] = []
+    seen: set[str] = set()
+    for line, record in iter_values(path):
+        if limit is not None and len(benchmark.record_ids) >= limit:
+            break
+        found = list(_faults(record, root, seen))
+        if found:
+            faults += [f"{fault} ({path}, line {line}, id {_shown(record)})" for fault in found]
+            continue
+        seen.add(str(record["id"]))
+        benchmark.record_ids.append(str(record["id"]))
+        queries = list(_queries(record, path.name, root, max_new_tokens))
+        if queries[0].part:
+            benchmark.by_part.add(queries[0].record_id)
+        benchmark.queries += queries
+    if faults:
+        rest = [f"... and {len(faults) - SHOWN_FAULTS} more"] if len(faults) > SHOWN_FAULTS else []
+        raise LammModelError("\n  ".join([f"{len(faults)} faulty records:", *faults[:SHOWN_FAULTS], *rest]))
+    if not benchmark.queries:
+        raise LammModelError(f"Expected at least one record, got none ({path}). Give a benchmark file.")
+    return benchmark
+
+
+def _shown(record: Any) -> str:
+    return repr(record.get("id")) if isinstance(record, dict) else "unknown"
+
+
+def _faults(record: Any, root: Path, seen: set[str]) -> Iterator[str]:
+    if not isinstance(record, dict):
+        yield f"Expected an object, got {type(record).__name__}"
+        return
+    if record.get("id") is None:
+        yield "Expected an id, got none"
+    elif str(record["id"]) in seen:
+        yield "Expected an id of its own, got one that occurred before"
+    if not isinstance(record.get("query"), str) or not record["query"].strip():
+        yield f"Expected a query, got {record.get('query')!r}"
+    joints = record.get("joints")
+    if joints is not None and not (isinstance(joints, list) and all(isinstance(name, str) for name in joints)):
+        yield f"Expected joints to be a list of names, got {joints!r}"
+    for key in ("image", "pcl"):
+        value = record.get(key)
+        if value is not None and not isinstance(value, str | list):
+            yield f"Expected {key} to be a path, got {value!r}"
+            continue
+        for name in media_paths(value):
+            if not (root / name).is_file():
+                yield f"Expected the {key} {name} below {root}, got nothing there"
+
+
+def _queries(record: dict[str, Any], file_name: str, root: Path, max_new_tokens: int | None) -> Iterator[Query]:
+    record_id = str(record["id"])
+    media = tuple((IMAGE, root / name) for name in media_paths(record.get("image")))
+    media += tuple((POINT_CLOUD, root / name) for name in media_paths(record.get("pcl")))
+    named = task_of_file_name(file_name, "pcl" if record.get("pcl") is not None else "image")
+    task = str(record.get("task") or (named.key if named is not None else ""))
+    known = TASKS.get(task)
+    length = max_new_tokens or answer_lengths().get(task, answer_lengths()["other"])
+    question = record["query"]
+    by_part = task == "keypoint_detection" and "{}" in question
+    for part in (record.get("joints") or LSP_JOINTS) if by_part else [""]:
+        yield Query(
+            key=f"{record_id}\t{part}" if part else record_id,
+            record_id=record_id,
+            part=part,
+            question=question.replace("{}", part) if part else question,
+            media=media,
+            task=task,
+            task_type=str(record.get("task_type") or (known.task_type if known is not None else "normal")),
+            system=record.get("system"),
+            choices=tuple(str(choice) for choice in record.get("gt_choices") or ()),
+            max_new_tokens=length,
+        )

@@ -1,0 +1,270 @@
+"""Answer benchmark files with a LAMM model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from lamm_model.adapters import adapter_settings, lora_layers, merged_adapters
+from lamm_model.errors import LammModelError
+from lamm_model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.prediction.decoding import PromptRow, answer_rows
+from lamm_model.prediction.journal import Journal
+from lamm_model.prediction.media import MediaFeatures
+from lamm_model.prediction.queries import Benchmark, Query, read_queries
+from lamm_model.processing_lamm import LammProcessor
+
+MERGE_UP_TO = 3_000_000_000  # parameters; merging keeps a copy of the adapted weights
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """How to predict.
+
+    Attributes:
+        blind: Withhold the media: the same question and adapter set, no media tokens.
+        batch_size: Rows answered together.
+        limit: Only the first records of each file.
+        media_root: Folder that media paths are relative to; each benchmark file's own folder when None.
+        max_new_tokens: Longest answer for every task instead of each task's own.
+        system: `task` uses the system message of the record's task type (as in training), `record` the record's own
+            where it has one, `none` no system message.
+    """
+
+    blind: bool = False
+    batch_size: int = 32
+    limit: int | None = None
+    media_root: Path | None = None
+    max_new_tokens: int | None = None
+    system: str = "task"
+
+
+@dataclass
+class Prepared:
+    """A query with its tokens."""
+
+    query: Query
+    row: dict[str, list[int]]
+    shared: int
+    shared_key: object
+
+
+class Predictor:
+    """Answers queries with one model; features of media are remembered between files.
+
+    Attributes:
+        model: In evaluation mode.
+        processor: Its processor.
+        options: How to predict.
+    """
+
+    def __init__(
+        self, model: LammForConditionalGeneration, processor: LammProcessor, options: PredictionOptions | None = None
+    ) -> None:
+        self.model = model.eval()
+        self.processor = processor
+        self.options = options or PredictionOptions()
+        self.media = MediaFeatures(model, processor)
+        self._merge = _can_merge(model)
+
+    def predict_file(self, path: Path, journal: Journal, report: Report = lambda done, total: None) -> int:
+        """Answer one benchmark file into its journal and write the predictions.
+
+        Args:
+            path: The benchmark.
+            journal: Where answers go; not opened yet.
+            report: Called with the number of answered and of all queries.
+
+        Returns:
+            How many queries were asked now; 0 when the output was finished before.
+
+        Raises:
+            LammModelError: Records are faulty, or a prompt is longer than the model's context.
+        """
+        if journal.is_finished():
+            return 0
+        benchmark = read_queries(path, self.options.media_root, self.options.limit, self.options.max_new_tokens)
+        journal.open()
+        try:
+            return self._answer(benchmark, journal, report)
+        finally:
+            journal.close()
+
+    def _answer(self, benchmark: Benchmark, journal: Journal, report: Report) -> int:
+        waiting = [query for query in benchmark.queries if query.key not in journal.answers]
+        total = len(benchmark.queries)
+        report(total - len(waiting), total)
+        for answers in self.answer(waiting):
+            journal.add([(query.key, {"text": text}) for query, text in answers])
+            report(len(journal.answers), total)
+        journal.finish(benchmark)
+        return len(waiting)
+
+    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, str]]]:
+        """Answer queries in batches of like length.
+
+        Args:
+            queries: In any order.
+
+        Yields:
+            Queries with their answers, a batch at a time.
+        """
+        prepared = [self.prepare(query) for query in queries]
+        for modality, group in groupby(sorted(prepared, key=_by_modality), key=_by_modality):
+            with ExitStack() as stack:
+                if self._merge:
+                    stack.enter_context(merged_adapters(self.model, modality))
+                for batch in batches(list(group), self.options.batch_size):
+                    yield self._answer_batch(batch)
+
+    def _answer_batch(self, batch: list[Prepared]) -> list[tuple[Query, str]]:
+        rows = [self._prompt_row(item) for item in batch]
+        tokens = answer_rows(
+            self.model,
+            rows,
+            pad=self.processor.pad_token_id,
+            end_ids=self.processor.end_token_ids,
+            ended=self._stopped if self.processor.stop_strings else None,
+        )
+        texts = [self.processor.answer_text(ids) for ids in tokens]
+        return [(item.query, text) for item, text in zip(batch, texts, strict=True)]
+
+    def _stopped(self, answer: list[int]) -> bool:
+        tail = self.processor.tokenizer.decode(answer[-8:])
+        return any(stop in tail for stop in self.processor.stop_strings)
+
+    def prepare(self, query: Query) -> Prepared:
+        """Build a query's tokens and find where its shared beginning ends."""
+        kinds = [] if self.options.blind else [kind for kind, _ in query.media]
+        row = self.processor.encode_dialogue(
+            [{"from": "human", "value": query.question}],
+            media=kinds,
+            task_type=query.task_type,
+            system=self._system(query),
+            modality=query.modality if self.options.blind else None,
+            for_generation=True,
+            max_length=self._context() - query.max_new_tokens,
+            name=f"id {query.record_id!r}",
+        )
+        if not kinds:
+            return Prepared(query, row, 0, None)
+        shared = self.processor.media_end(row["input_ids"])
+        return Prepared(query, row, shared, (tuple(row["input_ids"][:shared]), query.media))
+
+    def _system(self, query: Query) -> str | None:
+        if self.options.system == "none":
+            return ""
+        return query.system if self.options.system == "record" else None
+
+    def _context(self) -> int:
+        return int(getattr(self.model.config.text_config, "max_position_embeddings", None) or 1 << 20)
+
+    def _prompt_row(self, item: Prepared) -> PromptRow:
+        media = [] if self.options.blind else list(item.query.media)
+        features = self.media.get(media)
+        return PromptRow(
+            ids=item.row["input_ids"],
+            modality_ids=item.row["modality_ids"],
+            shared=item.shared,
+            shared_key=item.shared_key,
+            media=[(kind, feature) for (kind, _), feature in zip(media, features, strict=True)],
+            max_new_tokens=item.query.max_new_tokens,
+        )
+
+
+def _by_modality(item: Prepared) -> str:
+    kinds = {kind for kind, _ in item.query.media}
+    return item.query.modality if len(kinds) <= 1 else "mixed"
+
+
+def batches(items: list[Prepared], size: int) -> Iterator[list[Prepared]]:
+    """Cut queries into batches: those with a common beginning together, else by length, longest first.
+
+    Args:
+        items: Prepared queries.
+        size: Most queries a batch.
+
+    Yields:
+        Batches.
+    """
+    groups: dict[object, list[Prepared]] = {}
+    for number, item in enumerate(items):
+        groups.setdefault(item.shared_key if item.shared_key is not None else number, []).append(item)
+    ordered = sorted(groups.values(), key=lambda group: max(_cost(item) for item in group), reverse=True)
+    flat = [item for group in ordered for item in sorted(group, key=_cost, reverse=True)]
+    for start in range(0, len(flat), size):
+        yield flat[start : start + size]
+
+
+def _cost(item: Prepared) -> tuple[int, int]:
+    return item.query.max_new_tokens, len(item.row["input_ids"])
+
+
+def _can_merge(model: LammForConditionalGeneration) -> bool:
+    settings = adapter_settings(model)
+    if settings is None or sum(p.numel() for p in model.parameters()) > MERGE_UP_TO:
+        return False
+    bases = [layer.get_base_layer() for layer in lora_layers(model.model.language_model)]
+    return all(type(base) is nn.Linear for base in bases)
+
+
+def model_identity(folder: Path) -> str:
+    """Hash a model folder's file names, sizes and the first MiB of each file."""
+    digest = hashlib.sha256()
+    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
+        digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode())
+        with path.open("rb") as handle:
+            digest.update(handle.read(1 << 20))
+    return digest.hexdigest()
+
+
+def run_header(folder: Path, benchmark: Path, options: PredictionOptions, dtype: str = "float32") -> dict[str, Any]:
+    """Describe a run: the first line of the predictions, and what a resumed run must agree with."""
+    settings = {name: value for name, value in asdict(options).items() if name not in ("batch_size", "media_root")}
+    config = {
+        **settings,
+        "dtype": dtype,
+        "model_sha256": model_identity(folder),
+        "benchmark": benchmark.name,
+        "benchmark_sha256": hashlib.sha256(benchmark.read_bytes()).hexdigest(),
+    }
+    return {"lamm": "predictions", "model": folder.name, "version": version("lamm-model"), "config": config}
+
+
+def pair_outputs(benchmarks: list[Path], output: Path) -> list[tuple[Path, Path]]:
+    """Match benchmark files with output files.
+
+    Args:
+        benchmarks: Files, or folders whose `.json` and `.jsonl` files are meant.
+        output: A file for one benchmark, else a folder.
+
+    Returns:
+        `(benchmark, output)` pairs.
+
+    Raises:
+        LammModelError: There is no benchmark file, or several and `output` names one file.
+    """
+    files: list[Path] = []
+    for path in benchmarks:
+        if path.is_dir():
+            files += sorted(item for item in path.iterdir() if item.suffix in (".json", ".jsonl") and item.is_file())
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise LammModelError(f"Expected a benchmark file or folder, got nothing at {path}. Check the path.")
+    if not files:
+        raise LammModelError(f"Expected benchmark files in {', '.join(map(str, benchmarks))}, got none.")
+    if len(files) == 1 and not output.is_dir() and output.suffix:
+        return [(files[0], output)]
+    if output.suffix and not output.is_dir():
+        raise LammModelError(f"Expected a folder as output for {len(files)} benchmark files, got {output}.")
+    return [(path, output / f"{path.stem}.jsonl") for path in files]

@@ -1,0 +1,79 @@
+"""The command ``lamm model finetune``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("config", required=False)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key, e.g. training.seed=1.")
+@click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; an interrupted one is resumed.")
+@click.option("--list", "list_presets", is_flag=True, help="List the presets and end.")
+@click.option("--show", metavar="NAME", help="Print a preset, to copy and change, and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record of the run as JSON.")
+def finetune(
+    config: str | None, overrides: tuple[str, ...], output: Path | None, list_presets: bool, show: str | None, as_json: bool
+) -> None:
+    """Fine-tune a model on instruction records.
+
+    CONFIG is a TOML file, or the name of a preset (--list). A run that was interrupted goes on from its last checkpoint
+    when the same command is given again; a run that is complete is left alone.
+    """
+    from lamm_model.errors import UsageError
+    from lamm_model.training import presets
+
+    if list_presets:
+        for name, summary in presets.summaries().items():
+            click.echo(f"{name:<28} {summary}")
+        return
+    if show:
+        click.echo(presets.path_of(show).read_text(encoding="utf-8"), nl=False)
+        return
+    if not config or output is None:
+        raise UsageError("Expected `lamm model finetune CONFIG.toml --output DIR` (or --list, --show NAME).")
+    from lamm_model.training.settings import load_settings
+
+    path = presets.path_of(config) if config in presets.summaries() else Path(config)
+    settings = load_settings(path, overrides)
+    record = _run(settings, output)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(record))
+    elif record.get("already_done"):
+        click.echo(f"{output} is complete; nothing was done.")
+    else:
+        click.echo(_summary(record, output))
+
+
+def _run(settings: Any, output: Path) -> dict[str, Any]:
+    import transformers
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from lamm_model.training.finetune import finetune as run_finetune
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("preparing the model", total=None)
+
+        def report(step: int, steps: int, log: dict[str, float]) -> None:
+            speed = f", {log['tokens_per_second']:.0f} tokens/s" if "tokens_per_second" in log else ""
+            shown = f"fine-tuning, loss {log['loss']:.3f}{speed}" if "loss" in log else "fine-tuning"
+            progress.update(task, completed=step, total=steps, description=shown)
+
+        return run_finetune(settings, output, report)
+
+
+def _summary(record: dict[str, Any], output: Path) -> str:
+    share = record["trainable_parameters"] / record["parameters"]
+    rejected = "".join(f"; {count} rejected: {reason}" for reason, count in record["rejected"].items())
+    return (
+        f"{record['steps']} steps over {record['dialogues']} dialogues in {record['rows']} rows{rejected}. "
+        f"Loss {record['loss']:.3f}. Trained {share:.1%} of {record['parameters'] / 1e6:.0f} M parameters.\n"
+        f"The model is in {output / 'model'}."
+    )

@@ -1,0 +1,136 @@
+"""The CUDA C++ source without a GPU: it compiles for every architecture, and its algorithm runs in threads of the CPU."""
+
+import ctypes
+import shutil
+import subprocess
+from importlib import resources
+from pathlib import Path
+
+import pytest
+import torch
+
+from lamm_model import kernels
+from lamm_model.kernels.cuda import compiler
+from lamm_model.kernels.cuda.sampling import MOST_POINTS, THREADS, plan, shared_bytes
+
+SOURCE = resources.files("lamm_model.kernels.cuda").joinpath("farthest_point_sample.cu")
+NVCC = shutil.which("nvcc") or next((str(p) for p in [Path("/usr/local/cuda/bin/nvcc")] if p.exists()), None)
+ARCHITECTURES = [("sm_80", 1, 8), ("sm_90", 8, 5), ("sm_100", 8, 5)]
+
+
+@pytest.mark.skipif(NVCC is None, reason="nvcc is not installed")
+@pytest.mark.parametrize(("architecture", "cluster", "points"), ARCHITECTURES)
+@pytest.mark.parametrize("pointnet2", [0, 1])
+def test_nvcc_compiles_it(tmp_path, architecture, cluster, points, pointnet2):
+    macros = [f"-DCLUSTER={cluster}", f"-DPOINTS={points}", f"-DPOINTNET2={pointnet2}"]
+    command = [NVCC, f"-arch={architecture}", *macros, "-cubin", "-Xptxas", "-v", "-o", str(tmp_path / "x.cubin")]
+    done = subprocess.run([*command, str(SOURCE)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
+    assert (tmp_path / "x.cubin").stat().st_size > 1000
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAMM_KERNEL_CACHE", str(tmp_path / "cache"))
+    if compiler.nvrtc_library() is None:
+        pytest.skip("the NVRTC library is not installed")
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize(("architecture", "cluster", "points"), ARCHITECTURES)
+def test_nvrtc_compiles_it_once(cache, architecture, cluster, points):
+    definitions = {"CLUSTER": cluster, "POINTS": points, "POINTNET2": 0}
+    code = compiler.compile_cubin(architecture, definitions)
+    assert code.startswith(b"\x7fELF")
+    (path,) = cache.iterdir()
+    path.write_bytes(b"the cached file is what is used")
+    assert compiler.compile_cubin(architecture, definitions) == b"the cached file is what is used"
+    compiler.compile_cubin(architecture, {**definitions, "POINTS": points - 1})
+    assert len(list(cache.iterdir())) == 2
+    assert (cache.stat().st_mode & 0o077) == 0
+
+
+def test_a_source_that_nvrtc_rejects_shows_its_log(cache):
+    with pytest.raises(compiler.KernelCompileError, match="cluster_dims"):
+        compiler.compile_cubin("sm_80", {"CLUSTER": 8, "POINTS": 5, "POINTNET2": 0})
+    assert not cache.exists()
+
+
+def test_the_smallest_cluster_that_holds_a_cloud():
+    assert plan(1, (9, 0)) == (1, 1)
+    assert plan(8192, (8, 0)) == (1, 8)
+    assert plan(8193, (8, 0)) is None
+    assert plan(8193, (9, 0)) == (2, 5)
+    assert plan(40_000, (9, 0)) == (8, 5)
+    assert plan(8 * THREADS * MOST_POINTS, (9, 0)) == (8, MOST_POINTS)
+    assert plan(8 * THREADS * MOST_POINTS + 1, (9, 0)) is None
+
+
+@pytest.fixture(scope="module")
+def on_host(tmp_path_factory):
+    """Compile the kernel for the CPU with small blocks; return a function like the implementations'."""
+    if shutil.which("g++") is None:
+        pytest.skip("g++ is not installed")
+    here = Path(__file__).parent
+    built = {}
+
+    def build(cluster, pointnet2, points, threads):
+        folder = tmp_path_factory.mktemp("host")
+        text = f'#include "host_cuda.hpp"\n{SOURCE.read_text()}\n#include "host_cuda_main.hpp"\n'
+        (folder / "kernel.cpp").write_text(text)
+        macros = [f"-DCLUSTER={cluster}", f"-DPOINTS={points}", f"-DPOINTNET2={pointnet2}", f"-DTHREADS={threads}"]
+        flags = ["-std=c++20", "-O1", "-ffp-contract=off", "-shared", "-fPIC", "-pthread", "-w", f"-I{here}"]
+        command = ["g++", *flags, *macros, str(folder / "kernel.cpp"), "-o", str(folder / "kernel.so")]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return ctypes.CDLL(str(folder / "kernel.so"))
+
+    def run(points, n, start, lengths, cluster, pointnet2, per_thread=2, threads=64):
+        key = cluster, int(pointnet2), per_thread, threads
+        if key not in built:
+            built[key] = build(*key)
+        out = torch.full((points.shape[0], n), -1)
+        tensors = [points.contiguous(), start, lengths, out]
+        assert points.shape[1] <= cluster * per_thread * threads
+        pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]
+        built[key].run(*pointers, *points.shape[:2], n)
+        return out
+
+    run.built = built
+    return run
+
+
+@pytest.mark.parametrize(("cluster", "pointnet2"), [(1, False), (2, True), (4, False)])
+def test_the_algorithm_equals_the_reference(on_host, cluster, pointnet2):
+    generator = torch.Generator().manual_seed(cluster)
+    size = cluster * 2 * 64 - 3
+    clouds = [
+        torch.randint(-3, 4, (size, 3), generator=generator).float(),  # ties and duplicates everywhere
+        torch.randn(size, 3, generator=generator),
+        torch.zeros(size, 3),  # compat: every point is skipped
+    ]
+    points, n = torch.stack(clouds), 14
+    lengths = torch.tensor([size, size - 70, size])
+    start = torch.tensor([0, 5, 0])
+    got = on_host(points, n, start, lengths, cluster, pointnet2)
+    compat = "pointnet2" if pointnet2 else None
+    want = kernels.farthest_point_sample(points, n, start, lengths, compat, "reference")
+    assert torch.equal(got, want)
+
+
+def test_more_samples_than_points_and_one_point(on_host):
+    points = torch.tensor([[[1.0, 2.0, 3.0], [4.0, 0.0, 0.0], [1.0, 2.0, 3.0]]])
+    for length in (3, 1):
+        lengths, start = torch.tensor([length]), torch.zeros(1, dtype=torch.int64)
+        for cluster, pointnet2 in ((1, False), (2, True)):
+            compat = "pointnet2" if pointnet2 else None
+            want = kernels.farthest_point_sample(points, 6, 0, [length], compat, "reference")
+            assert torch.equal(on_host(points, 6, start, lengths, cluster, pointnet2), want)
+
+
+def test_the_launch_asks_for_the_memory_the_source_lays_out(on_host):
+    on_host(torch.zeros(1, 1, 3), 0, torch.zeros(1, dtype=torch.int64), torch.ones(1, dtype=torch.int64), 1, False)
+    (library,) = [built for key, built in on_host.built.items() if key == (1, 0, 2, 64)]
+    assert library.shared_size() == 2 * 32 + 2 * 4 * 2 + 3 * 4 * 2 * 64
+    assert shared_bytes(8, 5) == 2 * 32 * 8 + 2 * 4 * 32 + 3 * 4 * 5 * 1024

@@ -1,0 +1,81 @@
+"""The operators as torch sees them: schema, fake tensors, autograd registration, compilation without a graph break."""
+
+import pytest
+import torch
+
+from lamm_model import kernels
+from lamm_model.kernels import ops, pooling
+
+
+def _arguments():
+    generator = torch.Generator().manual_seed(0)
+    points = torch.rand(2, 20, 3, generator=generator)
+    lengths = torch.tensor([20, 13])
+    index = torch.randint(0, 13, (2, 4, 3), generator=generator)
+    weights = torch.rand(2, 4, 3, generator=generator, requires_grad=True)
+    features = torch.rand(2, 20, 5, generator=generator, requires_grad=True)
+
+    def draw(*shape):
+        return torch.randn(*shape, generator=generator, requires_grad=True)
+
+    pooled = (draw(2, 20, 6), draw(2, 4, 6), index, torch.full((2, 4), 3), draw(7, 6), draw(7))
+    return {
+        ops.farthest_point_sample: (points, 5, torch.tensor([0, 2]), lengths, False, "auto", True),
+        ops.ball_query: (0.4, 3, points, points[:, :4].contiguous(), lengths, False, "auto", True),
+        ops.nearest: (points, points[:, :4].contiguous(), 3, lengths, "auto", True),
+        ops.group: (features, index, "auto", True),
+        ops.three_interpolate: (features, index, weights, "auto", True),
+        ops.sum_rows: (features.detach(), torch.randint(0, 9, (2, 20), generator=generator), 9),
+        pooling.pool_groups: (*pooled, "auto", True),
+        pooling.pool_groups_backward: (
+            torch.rand(2, 4, 7, generator=generator),
+            *(pooled[i].detach() for i in (0, 1, 2, 4, 5)),
+        ),
+    }
+
+
+ARGUMENTS = _arguments()
+
+
+@pytest.mark.parametrize("operator", ARGUMENTS, ids=lambda operator: operator._name)
+def test_opcheck(operator):
+    results = torch.library.opcheck(operator, ARGUMENTS[operator])
+    assert set(results.values()) == {"SUCCESS"}
+
+
+def _encode(points, weight1, weight2):
+    """A little point tower: two levels, the second's sampling a slice of the first's."""
+    first = kernels.farthest_point_sample(points, 12)
+    centres = kernels.gather(points, first)
+    index, counts = kernels.ball_query(0.5, 6, points, centres, return_counts=True)
+    encoded = kernels.set_abstraction(points, centres, index, (weight1, None), (weight2, None), None, 0.5, counts)
+    distances, nearest = kernels.three_nn(centres[:, :6], points)
+    weights = kernels.inverse_distance_weights(distances)
+    return kernels.three_interpolate(encoded[:, :6].contiguous(), nearest, weights) + kernels.group(
+        encoded, nearest
+    ).amax(2)
+
+
+def test_compiles_without_a_graph_break_and_with_the_same_gradients():
+    generator = torch.Generator().manual_seed(1)
+    points = torch.rand(2, 40, 3, generator=generator)
+    weights = [torch.randn(*shape, generator=generator, requires_grad=True) for shape in ((8, 3), (5, 8))]
+    compiled = torch.compile(_encode, fullgraph=True, backend="aot_eager", dynamic=False)
+    want, got = _encode(points, *weights), compiled(points, *weights)
+    torch.testing.assert_close(got, want)
+    for a, b in zip(
+        torch.autograd.grad(got.square().sum(), weights), torch.autograd.grad(want.square().sum(), weights), strict=True
+    ):
+        torch.testing.assert_close(a, b)
+
+
+def test_the_tower_is_the_same_whichever_implementation_is_forced():
+    generator = torch.Generator().manual_seed(2)
+    points = torch.rand(1, 30, 3, generator=generator)
+    weights = [torch.randn(*shape, generator=generator) for shape in ((8, 3), (5, 8))]
+    results = {}
+    for name in ("reference", "numba", "triton", None):
+        with kernels.use_implementation(name):
+            results[name] = _encode(points, *weights)
+    for name, result in results.items():
+        torch.testing.assert_close(result, results["reference"], atol=1e-5, rtol=1e-5, msg=str(name))

@@ -1,0 +1,53 @@
+"""The Triton kernels compile to machine code for real devices, without one: the interpreter does not show that."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("triton", reason="triton is not installed")
+
+# In a process of its own: whether a kernel is interpreted was settled when this process imported it.
+SCRIPT = """
+import sys
+import triton
+import triton.language as tl
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from lamm_model.kernels.triton_ops import ball, grouping, interpolation, nearest, pooling, sampling
+
+I, F, N = "*i64", "*fp32", "i32"
+exact = {"enable_fp_fusion": False}
+kernels = [
+    (sampling._sample, [F, F, I, I, I, I, N], dict(n=2048, FUSED=False, BLOCK=4096), {"num_warps": 16, **exact}),
+    (sampling._sample, [F, F, I, I, I, I, N], dict(n=2048, FUSED=True, BLOCK=4096), {"num_warps": 16, **exact}),
+    (ball._ball_query, [F, F, I, I, I, N, N, N, F], dict(FUSED=False, BLOCK=1024, SLOTS=64), exact),
+    (nearest._nearest, [F, F, I, F, I, N, N], dict(k=3, BLOCK=64, QUERIES=64), exact),
+    (grouping._group, ["*bf16", I, "*bf16", N, N, N, N], dict(ROWS=8, CHANNELS=128), {}),
+    (interpolation._interpolate, [F, I, F, F, N, N, N, N], dict(k=3, WIDE=tl.float32, ROWS=8, CHANNELS=128), exact),
+]
+for dtype, width in (("*bf16", 128), ("*fp32", 64)):
+    types = [F, F, I, I, dtype, dtype, dtype, N, N, N, N]
+    kernels.append((pooling._pool_groups, types, dict(hidden=512, SLOTS=64, HIDDEN=64, OUTPUTS=width), {}))
+capability = int(sys.argv[1])
+for kernel, types, constants, options in kernels:
+    free = [name for name in kernel.arg_names if name not in constants]
+    signature = {**dict(zip(free, types, strict=True)), **dict.fromkeys(constants, "constexpr")}
+    source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
+    built = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
+    contracted = [line for line in built.asm["ptx"].splitlines() if "fma.rn.f32" in line]
+    if options is exact:
+        assert not contracted, (kernel, contracted[:3])
+    assert len(built.asm["cubin"]) > 1000
+    assert built.metadata.shared <= 99 * 1024, (kernel, built.metadata.shared)
+    print(kernel.fn.__name__, built.metadata.shared)
+"""
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+def test_every_kernel_compiles_within_the_shared_memory_of_a_small_device(capability, tmp_path, monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", SCRIPT, str(capability)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(done.stdout.splitlines()) == 8
