@@ -1,49 +1,58 @@
 """CPU kernels beside their peers in one run: milliseconds on one thread and bytes of peak memory, as JSON.
 
-    python benchmarks/kernels/cpu.py [--output benchmarks/results/kernels-cpu.json] [--quick]
+    python benchmarks/kernels/cpu.py [--output benchmarks/results/kernels_cpu.json] [--quick]
 
-Each figure is the median and the minimum of several repetitions, the first (which compiles) left out. Peers that are not
-installed are reported as missing, never left out silently.
+Each figure comes from several repetitions, the first (which compiles) left out. Peers that are
+not installed are reported as missing, never left out silently.
 """
 
 import argparse
+import ctypes
 import importlib.metadata
 import json
+import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from clouds import room
 
 from lamm_model import kernels
 
-RESULTS = Path(__file__).parents[1] / "results" / "kernels-cpu.json"
+RESULTS = Path(__file__).parents[1] / "results" / "kernels_cpu.json"
 
 
-def measure(run: Callable[[], object], repetitions: int) -> dict[str, float]:
-    """Milliseconds of a call after one call to warm up."""
-    run()
-    times = []
-    for _ in range(repetitions):
-        begin = time.perf_counter()
+def measure(run: Callable[[], object], repetitions: int, warm_up: bool = True) -> dict[str, float]:
+    """Milliseconds of a call: by the clock, and of the processor alone, which other processes do not stretch."""
+    if warm_up:
         run()
-        times.append((time.perf_counter() - begin) * 1e3)
-    return {"median_ms": round(statistics.median(times), 3), "minimum_ms": round(min(times), 3)}
+    clock, processor = [], []
+    for _ in range(repetitions):
+        begin, begin_processor = time.perf_counter(), time.process_time()
+        run()
+        processor.append((time.process_time() - begin_processor) * 1e3)
+        clock.append((time.perf_counter() - begin) * 1e3)
+    return {
+        "median_ms": round(statistics.median(clock), 3),
+        "minimum_ms": round(min(clock), 3),
+        "median_cpu_ms": round(statistics.median(processor), 3),
+    }
 
 
 def once(run: Callable[[], object]) -> dict[str, float]:
-    """Milliseconds of the only call: for peers that take seconds."""
-    begin = time.perf_counter()
-    run()
-    elapsed = round((time.perf_counter() - begin) * 1e3, 3)
-    return {"median_ms": elapsed, "minimum_ms": elapsed}
+    """The only call: for peers that take seconds."""
+    return measure(run, 1, warm_up=False)
 
 
 def peak_bytes(run: Callable[[], object]) -> int:
     """How far the process's resident memory rises above where it stood (Linux)."""
+    ctypes.CDLL(None).malloc_trim(0)  # memory that earlier calls freed must not be reused unseen
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
     run()
@@ -68,67 +77,66 @@ def torch_loop(points: torch.Tensor, n: int) -> torch.Tensor:
 
 def sampling(quick: bool) -> dict[str, object]:
     """Farthest point sampling 40,000 to 2,048 and to 1,024."""
-    rows: dict[str, object] = {}
+    return {f"40000 -> {n}": _sampling_row(n, quick) for n in (1024, 2048)}
+
+
+def _sampling_row(n: int, quick: bool) -> dict[str, object]:
     cloud = room(40_000)
     points = torch.from_numpy(cloud)[None]
-    for n in (1024, 2048):
-        row: dict[str, object] = {}
-        row["lamm numba"] = measure(lambda: kernels.farthest_point_sample(points, n), 15)
-        row["lamm numba, compat pointnet2"] = measure(
-            lambda: kernels.farthest_point_sample(points, n, compat="pointnet2"), 9
-        )
-        if not quick:
-            row["torch loop"] = once(lambda: torch_loop(points[0], n))
-        row["fpsample kdline h=7"] = _fpsample(cloud, n)
-        row["open3d"] = _open3d(cloud, n)
-        rows[f"40000 -> {n}"] = row
-    return rows
+    row: dict[str, object] = {
+        "lamm numba": measure(partial(kernels.farthest_point_sample, points, n), 15),
+        "lamm numba, compat pointnet2": measure(
+            partial(kernels.farthest_point_sample, points, n, compat="pointnet2"), 9
+        ),
+    }
+    if not quick:
+        row["torch loop"] = once(partial(torch_loop, points[0], n))
+    row["fpsample kdline h=7"] = _fpsample(cloud, n)
+    row["open3d"] = _open3d(cloud, n)
+    return row
 
 
-def _fpsample(cloud, n):
+def _fpsample(cloud: np.ndarray, n: int) -> object:
     try:
         import fpsample
     except ImportError:
         return "not installed"
-    return measure(lambda: fpsample.bucket_fps_kdline_sampling(cloud, n, h=7), 9)
+    return measure(partial(fpsample.bucket_fps_kdline_sampling, cloud, n, h=7), 9)
 
 
-def _open3d(cloud, n):
+def _open3d(cloud: np.ndarray, n: int) -> object:
     try:
         import open3d
     except ImportError:
         return "not installed"
     wrapped = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(cloud.astype(float)))
-    return measure(lambda: wrapped.farthest_point_down_sample(n), 3)
+    return measure(partial(wrapped.farthest_point_down_sample, n), 3)
 
 
 def neighbours(quick: bool) -> dict[str, object]:
-    """Ball query 2,048 x 40,000 at the two radii of the published tower, and three nearest neighbours."""
+    """Ball query at the two levels of the published tower, and three nearest neighbours."""
     points = torch.from_numpy(room(40_000))[None]
     centres = kernels.gather(points, kernels.farthest_point_sample(points, 2048))
     rows: dict[str, object] = {}
-    for name, radius, k, where, middle in (
-        ("ball query 2048 x 40000, r = 0.2 m, k = 64", 0.2, 64, points, centres),
-        ("ball query 256 x 2048, r = 1.6 m, k = 512", 1.6, 512, centres, centres[:, :256]),
-    ):
-        row: dict[str, object] = {}
-        for implementation in ("numba", "reference"):
-
-            def run(implementation=implementation, radius=radius, k=k, where=where, middle=middle):
-                return kernels.ball_query(radius, k, where, middle, implementation=implementation, return_counts=True)
-
-            row[f"lamm {implementation}"] = measure(run, 9) if implementation == "numba" else once(run)
-        row["mean members"] = round(float(run()[1].float().mean()), 1)
-        rows[name] = row
-    row = {"lamm numba": measure(lambda: kernels.three_nn(centres, points), 7)}
+    for name, arguments in {
+        "ball query 2048 x 40000, r = 0.2 m, k = 64": (0.2, 64, points, centres),
+        "ball query 256 x 2048, r = 1.6 m, k = 512": (1.6, 512, centres, centres[:, :256]),
+    }.items():
+        counts = kernels.ball_query(*arguments, return_counts=True)[1]
+        rows[name] = {
+            "lamm numba": measure(partial(kernels.ball_query, *arguments), 9),
+            "torch reference": once(partial(kernels.ball_query, *arguments, implementation="reference")),
+            "mean members": round(float(counts.float().mean()), 1),
+        }
+    row: dict[str, object] = {"lamm numba": measure(partial(kernels.three_nn, centres, points), 7)}
     if not quick:
-        row["lamm reference"] = once(lambda: kernels.three_nn(centres, points, implementation="reference"))
+        row["torch reference"] = once(partial(kernels.three_nn, centres, points, implementation="reference"))
     row["scipy cKDTree (double, other tie rule)"] = _kd_tree(centres, points)
     rows["three nearest of 2048 for 40000"] = row
     return rows
 
 
-def _kd_tree(points, queries):
+def _kd_tree(points: torch.Tensor, queries: torch.Tensor) -> object:
     try:
         from scipy.spatial import cKDTree
     except ImportError:
@@ -136,58 +144,62 @@ def _kd_tree(points, queries):
     return measure(lambda: cKDTree(points[0].numpy()).query(queries[0].numpy(), 3), 3)
 
 
+@dataclass(frozen=True)
+class Level:
+    """One level of set abstraction with its inputs."""
+
+    points: torch.Tensor
+    centres: torch.Tensor
+    radius: float
+    k: int
+    features: torch.Tensor | None
+    first: tuple[torch.Tensor, torch.Tensor]
+    second: tuple[torch.Tensor, torch.Tensor]
+
+    @cached_property
+    def neighbours(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return kernels.ball_query(self.radius, self.k, self.points, self.centres, return_counts=True)
+
+    def fused(self) -> torch.Tensor:
+        index, counts = self.neighbours
+        layers = self.first, self.second
+        return kernels.set_abstraction(self.points, self.centres, index, *layers, self.features, self.radius, counts)
+
+    def unfused(self) -> torch.Tensor:
+        """Group, concatenate, two linear layers, maximum: what every published implementation does."""
+        index = self.neighbours[0]
+        grouped = (kernels.group(self.points, index) - self.centres[:, :, None]) / self.radius
+        if self.features is not None:
+            grouped = torch.cat([grouped, kernels.group(self.features, index)], -1)
+        hidden = torch.nn.functional.linear(grouped, *self.first).relu()
+        return torch.nn.functional.linear(hidden, *self.second).relu().amax(2)
+
+
+def _layer(outputs: int, inputs: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(outputs, inputs) / inputs**0.5, torch.randn(outputs)
+
+
+@torch.inference_mode()
 def set_abstraction() -> dict[str, object]:
-    """Both levels of the published tower: one cloud, float32; unfused is group, two linear layers, maximum."""
+    """Both levels of the published tower: one cloud, float32."""
     torch.manual_seed(0)
     points = torch.from_numpy(room(40_000))[None]
     centres = kernels.gather(points, kernels.farthest_point_sample(points, 2048))
+    few, features = centres[:, :256].contiguous(), torch.rand(1, 2048, 256)
     levels = {
-        "2048 x 64 rows, 3 -> 64 -> 256": (points, centres, 0.2, 64, None, (3, 64, 256)),
-        "256 x 512 rows, 259 -> 512 -> 1024": (
-            centres,
-            centres[:, :256].contiguous(),
-            1.6,
-            512,
-            torch.rand(1, 2048, 256),
-            (259, 512, 1024),
+        "2048 x 64 rows, 3 -> 64 -> 256": Level(points, centres, 0.2, 64, None, _layer(64, 3), _layer(256, 64)),
+        "256 x 512 rows, 259 -> 512 -> 1024": Level(
+            centres, few, 1.6, 512, features, _layer(512, 259), _layer(1024, 512)
         ),
     }
     rows: dict[str, object] = {}
-    with torch.inference_mode():
-        for name, (where, middle, radius, k, features, sizes) in levels.items():
-            index, counts = kernels.ball_query(radius, k, where, middle, return_counts=True)
-            first = (torch.randn(sizes[1], sizes[0]) / sizes[0] ** 0.5, torch.randn(sizes[1]))
-            second = (torch.randn(sizes[2], sizes[1]) / sizes[1] ** 0.5, torch.randn(sizes[2]))
-
-            def unfused(
-                where=where, middle=middle, radius=radius, index=index, first=first, second=second, features=features
-            ):
-                grouped = (kernels.group(where, index) - middle[:, :, None]) / radius
-                if features is not None:
-                    grouped = torch.cat([grouped, kernels.group(features, index)], -1)
-                hidden = torch.nn.functional.linear(grouped, *first).relu()
-                return torch.nn.functional.linear(hidden, *second).relu().amax(2)
-
-            def fused(
-                where=where,
-                middle=middle,
-                radius=radius,
-                index=index,
-                counts=counts,
-                first=first,
-                second=second,
-                features=features,
-            ):
-                return kernels.set_abstraction(where, middle, index, first, second, features, radius, counts)
-
-            fused()
-            difference = float((fused() - unfused()).abs().max())
-            rows[name] = {
-                "share of rows that are no padding": round(float(counts.float().mean()) / k, 3),
-                "largest difference": difference,
-                "lamm fused": {**measure(fused, 5), "peak_bytes": peak_bytes(fused)},
-                "unfused torch": {**measure(unfused, 3), "peak_bytes": peak_bytes(unfused)},
-            }
+    for name, level in levels.items():
+        rows[name] = {
+            "share of rows that are no padding": round(float(level.neighbours[1].float().mean()) / level.k, 3),
+            "largest difference": float((level.fused() - level.unfused()).abs().max()),
+            "lamm fused": {**measure(level.fused, 5), "peak_bytes": peak_bytes(level.fused)},
+            "unfused torch": {**measure(level.unfused, 3), "peak_bytes": peak_bytes(level.unfused)},
+        }
     return rows
 
 
@@ -203,7 +215,15 @@ def machine() -> dict[str, object]:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return {"cpu": model, "threads": torch.get_num_threads(), "python": platform.python_version(), **versions}
+    load = Path("/proc/loadavg").read_text().split()[0]
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "load when started": float(load),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        **versions,
+    }
 
 
 def main() -> None:

@@ -153,11 +153,10 @@ def test_rounds_merge_pairs_of_one_item_into_one_dialogue():
 
 def test_open_questions_become_multiple_choice_with_options_of_their_kind():
     colours, numbers = ("red", "blue", "green", "pink", "gray"), ("1", "2", "3", "4", "5")
-    items = [
-        Annotated(str(k), f"{k}.npy", "pcl",
-                  questions=(Question("What colour is it?", (colours[k % 5],)), Question("How many are there?", (numbers[k % 5],))))
-        for k in range(400)
-    ]  # fmt: skip
+    items = []
+    for k in range(400):
+        asked = Question("What colour is it?", (colours[k % 5],)), Question("How many are there?", (numbers[k % 5],))
+        items.append(Annotated(str(k), f"{k}.npy", "pcl", questions=asked))
     places = Counter()
     for record in convert(items, Conversion("vqa3d", "x", style="short", make_options=True)):
         question, answer = (turn.text for turn in record.conversations)

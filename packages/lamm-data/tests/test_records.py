@@ -21,7 +21,8 @@ PUBLISHED = [
     {"pcl": "a.npy", "conversations": TURNS, "task_type": "VQA3d"},
     {"id": "1", "image": "/absolute/bamboo_images/x.jpeg", "conversations": TURNS, "task_type": "commomsenseqa"},
     {"id": 7, "image": ["a.jpg", "./b.jpg"], "conversations": TURNS, "octavius": {"boxes": [1]}},
-    {"id": "8", "image": "a.jpg", "conversations": [{"from": "human", "value": "<image>\nWhat?", "weight": 0}, TURNS[1]]},
+    {"id": "8", "image": "a.jpg",
+     "conversations": [{"from": "human", "value": "<image>\nWhat?", "weight": 0}, TURNS[1]]},
 ]  # fmt: skip
 
 

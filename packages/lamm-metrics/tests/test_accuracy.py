@@ -110,7 +110,7 @@ def test_order_and_renaming_of_records_change_nothing(order, answers):
 def test_yes_no_equals_scikit_learn_on_random_cases():
     sklearn = pytest.importorskip("sklearn.metrics")
     generator = np.random.default_rng(0)
-    for _ in range(250):
+    for _ in range(500):
         truth, given = (generator.choice(["yes", "no"], 8) for _ in range(2))
         metric = YesNo()
         for i, (label, answer) in enumerate(zip(truth, given, strict=True)):
@@ -119,7 +119,7 @@ def test_yes_no_equals_scikit_learn_on_random_cases():
         precision, recall, f1, _ = sklearn.precision_recall_fscore_support(
             truth, given, pos_label="yes", average="binary", zero_division=0
         )
-        assert found["accuracy"] == pytest.approx(sklearn.accuracy_score(truth, given))
+        assert found["accuracy"] == pytest.approx((truth == given).mean())
         assert found["precision"] == pytest.approx(precision)
         assert (found["recall"] or 0.0) == pytest.approx(recall)
         assert found["f1"] == pytest.approx(f1)

@@ -192,6 +192,20 @@ def repeated(found, truth, drawn_found, drawn_truth):
     )
 
 
+def test_running_sums_and_tables_give_the_same(monkeypatch):
+    generator = np.random.default_rng(1)
+    for seed in range(150):
+        found, truth = random_scene(seed, levels=seed % 4)
+        matched = match(found, truth, paired_iou, 0.4, SCORE_FREE)
+        weights = generator.integers(0, 3, (5, 4))
+        both = []
+        for dense in (0, 10**9):
+            monkeypatch.setattr(Curve, "DENSE", dense)
+            monkeypatch.setattr(Curve, "BLOCK", 40)
+            both.append(Curve(matched, 3, SCORE_FREE.interpolation, grouped=True).per_label(weights))
+        assert np.array_equal(*both, equal_nan=True)
+
+
 def test_bounds_hold_for_every_order_of_tied_detections():
     generator = np.random.default_rng(0)
     one, ordered = np.ones((1, 4), np.int64), Convention("ordered")

@@ -4,12 +4,14 @@ import contextlib
 import copy
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
 
 from lamm_metrics.coco import coco_summary
-from lamm_metrics.errors import LammMetricsError
+from lamm_metrics.errors import LammMetricsError, UsageError
+from lamm_metrics.masks import run_lengths
 from lamm_metrics.object_keypoints import SIGMAS
 
 SIDE = 300
@@ -164,6 +166,21 @@ def test_equals_pycocotools_on_masks():
         if detections:
             ours, peers = our_numbers(truth, detections, "segm"), peer_numbers(truth, detections, "segm")
             assert np.abs(ours - peers).max() < 1e-9, seed
+
+
+def test_masks_without_pycocotools_say_what_to_install(monkeypatch):
+    truth, detections = random_case(1)
+    masks = [{**detection, "segmentation": [[0, 0, 9, 0, 9, 9]]} for detection in detections]
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    with pytest.raises(UsageError, match=r"lamm-metrics\[coco\]"):
+        coco_summary(truth, masks, "segm")
+
+
+def test_masks_that_are_none_are_refused():
+    pytest.importorskip("pycocotools")
+    for wrong in ([], [[1, 2, 3]], "cat", {"size": [3, 3]}):
+        with pytest.raises(LammMetricsError, match="polygons"):
+            run_lengths(wrong, 10, 10)
 
 
 def random_poses(seed):

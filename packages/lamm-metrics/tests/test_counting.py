@@ -12,7 +12,7 @@ def scores(pairs):
     for i, (truth, answer) in enumerate(pairs):
         given = {"number": answer} if isinstance(answer, int | float) else {"text": answer}
         metric.update({"id": i, "num": truth}, Prediction(str(i), **given))
-    return {score.name: score for score in metric.compute(draws=50)}
+    return {score.name: score for score in metric.compute(draws=5)}
 
 
 def test_worked_by_hand_with_one_unreadable_answer():
@@ -45,7 +45,7 @@ def test_absurd_number_is_malformed_and_drowns_nothing(absurd):
 def test_equals_scikit_learn_on_random_cases():
     sklearn = pytest.importorskip("sklearn.metrics")
     generator = np.random.default_rng(0)
-    for _ in range(200):
+    for _ in range(500):
         truth, answers = generator.integers(0, 50, 5), generator.integers(0, 50, 5)
         found = scores(list(zip(truth.tolist(), answers.tolist(), strict=True)))
         assert found["mae"].value == pytest.approx(sklearn.mean_absolute_error(truth, answers))

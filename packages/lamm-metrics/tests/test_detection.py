@@ -130,6 +130,20 @@ def test_intervals_hold_the_value_and_depend_on_the_seed_only():
         assert low <= score.value <= high
 
 
+def test_a_rough_curve_lies_within_its_interval():
+    """Nearly all detections are wrong: resampling lifts the envelope of such a curve, the interval must not follow."""
+    generator = np.random.default_rng(0)
+    metric = DetectionAP()
+    for i in range(200):
+        objects = [{"label": "cat", "bbox": [0.1, 0.1, 0.4, 0.4]}] * int(generator.random() < 0.5)
+        boxes = [{"label": "cat", "box": [0.6, 0.6, 0.9, 0.9], "score": generator.random()} for _ in range(5)]
+        if objects and generator.random() < 0.1:
+            boxes.append({"label": "cat", "box": [0.1, 0.1, 0.4, 0.4], "score": generator.random()})
+        metric.update({"id": i, "object": objects}, Prediction(str(i), boxes=boxes))
+    for score in metric.compute(draws=300):
+        assert score.interval[0] <= score.value <= score.interval[1]
+
+
 def test_groups_are_drawn_whole():
     references, answers = random_records(3, n=8)
     metric = scored([{**reference, "group": "one"} for reference in references], answers)

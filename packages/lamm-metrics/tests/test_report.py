@@ -116,6 +116,11 @@ def test_nothing_to_report_is_misuse_and_leaves_no_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_reports_of_one_name_are_all_kept(report, tmp_path):
+    text, _ = page(write_report(tmp_path / "r.html", [report, report, report]))
+    assert [panel["name"] for panel in panels(text)] == ["classification", "classification (2)", "classification (3)"]
+
+
 def test_json_reads_back(report, tmp_path):
     (tmp_path / "r.json").write_text(json.dumps([report.to_json(samples=True)]))
     (back,) = read_reports(tmp_path / "r.json")

@@ -63,6 +63,20 @@ def test_paper_protocol_scores_under_its_own_names(task):
     assert score(task, references, chance_predictions(task, references), protocol="paper", draws=20).headline.n == 3
 
 
+@pytest.mark.parametrize("task", ["detection", "detection3d", "visual_grounding3d", "locating", "keypoint_detection"])
+def test_a_model_that_never_hits_scores_zero_with_an_interval(task):
+    truth, _ = CASES[task]
+    box = [0.9, 0.9, 0.95, 0.95] if task in ("detection", "locating") else [9, 9, 9, 1, 1, 1]
+    label = truth["object"][0]["label"] if "object" in truth else ""
+    answer = {"boxes": [{"label": label, "box": box}]}
+    if task == "keypoint_detection":
+        answer = {"points": [{"label": name, "point": [0.99, 0.01]} for name in truth["joints"]]}
+    references = [{"id": i, "image": f"{i}.png", **truth} for i in range(4)]
+    headline = score(task, references, [{"id": i, **answer} for i in range(4)], draws=20).headline
+    assert headline.value == 0
+    assert headline.interval[0] == 0
+
+
 def test_paths_and_records_give_the_same_report(tmp_path):
     references = [{"id": i, "label": ["cat", "dog"][i % 2], "image": f"{i}.png"} for i in range(6)]
     answers = [{"id": i, "text": "a cat"} for i in range(6)]

@@ -47,6 +47,11 @@ def test_naming_every_word_there_is_costs_precision():
     assert sprayed["word_f1"] < 0.05 < honest["word_f1"]
 
 
+def test_image_without_words_is_right_when_nothing_is_named():
+    assert scores([([], "")])["word_accuracy"] == 1
+    assert scores([([], '"open"')])["word_accuracy"] == 0
+
+
 def test_unknown_mode_is_refused():
     with pytest.raises(UsageError, match="ignore_case_symbol"):
         WordAccuracy("loose")

@@ -79,7 +79,9 @@ def serve_language_model(log: Path, timeout: float = 180.0) -> Iterator[str]:
     """
     port = free_port()
     program = Path(sys.executable).with_name("transformers")
-    command = [str(program), "serve", "--host", "127.0.0.1", "--port", str(port), "--continuous-batching"]
+    # Without these limits the cache of the batching engine takes most of the machine's memory.
+    limits = ["--cb-block-size", "32", "--cb-num-blocks", "512", "--cb-max-batch-tokens", "512"]
+    command = [str(program), "serve", "--host", "127.0.0.1", "--port", str(port), "--continuous-batching", *limits]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     with log.open("ab") as output:
         server = start(command, stdout=output, stderr=output, env=environment)

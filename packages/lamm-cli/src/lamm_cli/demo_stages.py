@@ -70,7 +70,7 @@ class _Demo:
             return
         model = embedded_parts().language_model
         self.instructions.mkdir(parents=True, exist_ok=True)
-        with serve_language_model(self.output / "server.log", model) as endpoint:
+        with serve_language_model(self.output / "server.log") as endpoint:
             for kind, path in wanted.items():
                 self._generate_one(kind, path, endpoint, model)
 
@@ -79,25 +79,31 @@ class _Demo:
         numbers = ["--limit", chosen["rows"], "--max-tokens", chosen["max_tokens"], "--rounds", chosen["rounds"]]
         annotations = self.world / "scenes" / "annotations"
         server = ["--endpoint", endpoint, "--model", str(model), "--format", "text", "--style", "brief"]
-        files = ["--annotations", str(annotations), "--output", str(path)]
+        files = ["--annotations", str(annotations), "--output", str(path), "--set", "media_prefix=scenes/images"]
         run_lamm(["data", "generate", "--type", kind, *files, *server, *[str(number) for number in numbers]])
 
     def convert(self) -> None:
-        templates = self.settings["templates"]
-        path = self.instructions / "tasks.jsonl"
-        if not path.exists():
-            self.instructions.mkdir(parents=True, exist_ok=True)
-            run_lamm(
-                ["data", "convert", "--root", str(self.world), "--output", str(path), "--style", templates["style"]]
-            )
+        chosen = self.settings["templates"]
+        for part in ("short", "long"):
+            path = self.instructions / f"{part}_tasks.jsonl"
+            if not path.exists():
+                files = ["--root", str(self.world), "--output", str(path), "--style", chosen["style"]]
+                count = ["--per-item", str(chosen[f"{part}_per_item"])]
+                run_lamm(["data", "convert", *files, "--tasks", ",".join(chosen[part]), *count])
 
     def build_benchmark(self) -> None:
-        if not self.benchmark.exists():
-            count = ["--per-task", str(self.settings["benchmark"]["per_task"])]
-            run_lamm(["data", "benchmark", "--root", str(self.world), "--output", str(self.benchmark), *count])
+        chosen = self.settings["benchmark"]
+        for part in ("short", "long"):
+            done = self.benchmark / f".{part}"
+            if not done.exists():
+                files = ["--root", str(self.world), "--output", str(self.benchmark)]
+                count = ["--per-task", str(chosen[f"{part}_per_task"])]
+                run_lamm(["data", "benchmark", *files, "--tasks", ",".join(chosen[part]), *count])
+                done.touch()
 
     def finetune(self) -> None:
-        records = sorted(str(path.resolve()) for path in self.instructions.glob("*.jsonl") if _holds_records(path))
+        files = [path for path in sorted(self.instructions.glob("*.jsonl")) if _holds_records(path)]
+        share = self.settings["templates"]["long_share"]
         tables: Tables = {
             "model": {
                 "language_model": "embedded",
@@ -108,7 +114,12 @@ class _Demo:
                 "train_point_cloud_tower": True,
             },
             "adapters": self.settings["adapters"],
-            "data": {"records": records, "media_root": str(self.world.resolve()), **self.settings["data"]},
+            "data": {
+                "records": [str(path.resolve()) for path in files],
+                "shares": [share if path.name == "long_tasks.jsonl" else 1.0 for path in files],
+                "media_root": str(self.world.resolve()),
+                **self.settings["data"],
+            },
             "training": self.settings["training"],
         }
         config = self.output / "finetune.toml"

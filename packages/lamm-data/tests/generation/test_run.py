@@ -120,7 +120,7 @@ def test_rows_without_captions_are_rejected_without_a_request(loopback, reply, s
     with run.annotations.open("a") as file:
         file.write('{"id": "bare", "image": "bare.jpg"}\n{"id": "x", "image"\n')
         file.write(
-            '{"id": "px", "image": "p.jpg", "captions": ["A."], "instances": [{"category": "c", "bbox": [9,9,99,99]}]}\n'
+            '{"id": "px", "image": "p.jpg", "captions": ["A."], "instances": [{"label": "c", "bbox": [9, 9, 9, 9]}]}\n'
         )
     summary = generate(run)
     assert summary.counts.rejected == {"no_captions": 1, "bad_row": 2}

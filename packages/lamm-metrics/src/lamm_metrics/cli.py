@@ -21,24 +21,30 @@ _LAZY = {
 }
 
 
+def _lazy() -> dict[str, tuple[str, str, str]]:
+    """The commands above whose package is installed."""
+    return {name: row for name, row in _LAZY.items() if find_spec(row[0].rpartition(".")[0]) is not None}
+
+
 class _Commands(click.Group):
     """The group, with commands that are imported only when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *_LAZY])
+        return sorted([*super().list_commands(ctx), *_lazy()])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _LAZY:
+        lazy = _lazy()
+        if cmd_name not in lazy:
             return super().get_command(ctx, cmd_name)
         from importlib import import_module
 
-        module, attribute, _ = _LAZY[cmd_name]
+        module, attribute, _ = lazy[cmd_name]
         command = getattr(import_module(module), attribute)
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, command.get_short_help_str(80)) for name, command in self.commands.items()]
-        rows += [(name, text) for name, (_, _, text) in _LAZY.items()]
+        rows += [(name, text) for name, (_, _, text) in _lazy().items()]
         with formatter.section("Commands"):
             formatter.write_dl(sorted(rows))
 

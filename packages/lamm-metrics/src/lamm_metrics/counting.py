@@ -10,9 +10,7 @@ from lamm_metrics.additive import AdditiveMetric
 from lamm_metrics.extraction import Status, extract_number
 from lamm_metrics.metric import OK, Reference
 from lamm_metrics.predictions import Prediction
-
-# A count beyond this is no count: it would drown every other record and overflow when squared.
-LARGEST = 1e9
+from lamm_metrics.references import LARGEST_COUNT
 
 
 class Count(NamedTuple):
@@ -39,7 +37,7 @@ class CountingError(AdditiveMetric[Count]):
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature."""
-        return {"max": f"{LARGEST:g}"}
+        return {"max": f"{LARGEST_COUNT:g}"}
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one count."""
@@ -47,7 +45,7 @@ class CountingError(AdditiveMetric[Count]):
         if given is None:
             found = extract_number(prediction.plain_text)
             status, given = found.status, found.value
-        if given is not None and not abs(given) <= LARGEST:
+        if given is not None and not abs(given) <= LARGEST_COUNT:
             status, given = Status.MALFORMED, None
         self.keep(reference, status, Count(float(reference["num"]), given if status == OK else None))
 

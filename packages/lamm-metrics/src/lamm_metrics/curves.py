@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,7 @@ class Curve:
             np.add.at(shown, (matched.image[kept], point[kept]), 1)
             right = kept[matched.correct[kept]]
             np.add.at(hits, (matched.image[right], point[right]), 1)
-        for start, stop in zip(self._starts, np.append(self._starts[1:], n_points), strict=True):
+        for start, stop in pairwise([*self._starts, n_points]):
             for table in (hits, shown):
                 np.cumsum(table[:, start:stop], axis=1, out=table[:, start:stop])
         return hits, shown, positives
@@ -181,7 +182,7 @@ def area_under(precision: Floats, recall: Floats, starts: Indices, interpolation
     Returns:
         [draws, classes].
     """
-    for start, stop in zip(starts, np.append(starts[1:], precision.shape[1]), strict=True):
+    for start, stop in pairwise([*starts, precision.shape[1]]):
         span = precision[:, start:stop][:, ::-1]
         np.maximum.accumulate(span, axis=1, out=span)
     grid = RECALLS.get(interpolation)

@@ -77,7 +77,9 @@ class KeypointPCK(AdditiveMetric[Pose]):
     Every joint has one answer: the point answered for it by name, or the first point of the answer to its own question.
     Joints that are not visible (third number 0) are left out; joints without answer are wrong. The scores are PCK@0.2
     of the person's box, PCKh@0.5 of the head, torso PCK@0.2 and, under its own name because it is no PCK, LAMM's
-    threshold of 0.1 in shares of the image. Norms that no record defines are left out.
+    threshold of 0.1 in shares of the image. Norms that no record defines are left out. A record may state the person's
+    `bbox` and `head_bbox`, `[x1, y1, x2, y2]` in pixels; without them the box is that of the visible joints, and the
+    head reaches from neck to head top.
 
     >>> metric = KeypointPCK()
     >>> record = {"id": 1, "gt_joints": [[10, 10, 1], [90, 90, 1]], "joints": ["neck", "head top"],

@@ -13,6 +13,8 @@ from lamm_metrics.predictions import Prediction, Predictions
 from lamm_metrics.reading import ENOUGH, FileFaultsError, are_numbers, first_ten, is_number, read_records
 from lamm_metrics.tasks import TASKS, Task, task_named
 
+# A count beyond this is no count: it would drown every other record and overflow when squared.
+LARGEST_COUNT = 1e9
 Check = Callable[[Mapping[str, Any]], str]
 
 
@@ -63,11 +65,14 @@ def _check_sentences(record: Mapping[str, Any]) -> str:
 
 
 def _check_number(record: Mapping[str, Any]) -> str:
-    return "" if is_number(record["num"]) and record["num"] >= 0 else "`num` to be a count, at least 0"
+    good = is_number(record["num"]) and 0 <= record["num"] <= LARGEST_COUNT
+    return "" if good else f"`num` to be a count from 0 to {LARGEST_COUNT:g}"
 
 
 def _check_words(record: Mapping[str, Any]) -> str:
-    return "" if _strings(record["word_list"]) else "`word_list` to be a list of at least one word"
+    words = record["word_list"]
+    # An image without text has no words.
+    return "" if words == [] or _strings(words) else "`word_list` to be a list of words"
 
 
 def _check_objects(numbers: Sequence[int]) -> Check:
@@ -89,6 +94,9 @@ def _check_joints(record: Mapping[str, Any]) -> str:
     good = isinstance(joints, list) and len(joints) > 0 and all(are_numbers(joint, (2, 3)) for joint in joints)
     if not good:
         return "`gt_joints` to be a list of [x, y, visible] in pixels"
+    names = record.get("joints")
+    if names is not None and not (_strings(names) and len(names) == len(joints)):
+        return f"`joints` to name the {len(joints)} joints of `gt_joints`"
     return "" if _has_size(record) else "`image_size` [width, height], because `gt_joints` is in pixels"
 
 

@@ -50,7 +50,7 @@ def test_labels_outside_the_table_need_wordnet(monkeypatch):
         raise LookupError("no data")
 
     monkeypatch.setattr(nltk.data, "find", missing)
-    with pytest.raises(UsageError, match="needs WordNet"):
+    with pytest.raises(UsageError, match="Expected WordNet on disk"):
         accepted_words("quokka")
 
 

@@ -116,8 +116,8 @@ def _activate(language_model: nn.Module, names: list[str]) -> None:
     for layer in lora_layers(language_model):
         layer._active_adapter = list(names)
         for table in (layer.lora_A, layer.lora_B):
-            for name in names:
-                table[name].requires_grad_(True)
+            for name in names:  # float32 even on a 16-bit base: small updates would be rounded away
+                table[name].float().requires_grad_(True)
 
 
 def _add_routing_hooks(language_model: nn.Module, routing: ModalityRouting) -> None:

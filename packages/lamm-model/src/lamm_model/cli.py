@@ -9,6 +9,9 @@ import click
 _COMMANDS = {
     "finetune": ("lamm_model.training.command:finetune", "Fine-tune a model on instruction records."),
     "predict": ("lamm_model.prediction.command:predict", "Answer benchmark records."),
+    "chat": ("lamm_model.chat:chat", "Talk with the model about images and point clouds."),
+    "export": ("lamm_model.checkpoints.command:export", "Merge an adapter set into a plain transformers model."),
+    "convert": ("lamm_model.checkpoints.command:convert", "Convert a released LAMM delta to a checkpoint."),
     "info": ("lamm_model.info:info", "Describe a model: parameters, tokens per medium, memory plan."),
 }
 

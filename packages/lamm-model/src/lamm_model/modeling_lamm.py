@@ -352,7 +352,8 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
         """
         targets = labels[:, 1:].to(hidden.device)
         keep = targets != IGNORE_INDEX
-        logits = self.lm_head(hidden[:, :-1][keep]).float()
+        logits = self.lm_head(hidden[:, :-1][keep])
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         total = F.cross_entropy(logits, targets[keep], reduction="sum")
         divisor = keep.sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
         return total / divisor

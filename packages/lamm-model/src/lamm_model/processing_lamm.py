@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import BatchFeature, ProcessorMixin
 
 from lamm_model.errors import LammModelError
-from lamm_model.prompts.formats import prompt_format, render
+from lamm_model.prompts.formats import prompt_format, render, render_answer
 from lamm_model.prompts.segments import IMAGE, POINT_CLOUD, Segment, find_markers, read_turns
 from lamm_model.prompts.system import system_message
 from lamm_model.routing import MODALITY_IDS
@@ -236,6 +236,12 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         """Return the number of tokens up to and with the last placeholder; 0 when there is none."""
         placeholders = {self.image_token_id, self.point_cloud_token_id}
         return max((i for i, token in enumerate(input_ids) if token in placeholders), default=-1) + 1
+
+    def answer_ids(self, text: str) -> list[int]:
+        """Return the tokens an answer of this text would have, without its end."""
+        form = prompt_format(self.prompt_format)
+        (segment,) = render_answer(form, text, self.tokenizer)
+        return self._segment_ids(segment)
 
     def answer_text(self, new_ids: Tensor | list[int]) -> str:
         """Decode the tokens of one answer and cut it at the format's stop strings."""

@@ -1,7 +1,7 @@
 """Clouds and implementations that every kernel test runs over.
 
-Without a CUDA device the Triton kernels run in Triton's interpreter; that choice is made when they are imported, so it is
-made here, before any test imports them.
+Without a CUDA device the Triton kernels run in Triton's interpreter; that choice is made when they are imported, so it
+is made here, before any test imports them.
 """
 
 import os
@@ -52,6 +52,13 @@ def implementation(request):
 def device(implementation):
     """Where that implementation runs in this session."""
     return torch.device("cuda" if HAS_GPU and implementation != "numba" else "cpu")
+
+
+@pytest.fixture
+def triton_device():
+    """Where Triton kernels run in this session: a CUDA device, or the CPU in the interpreter."""
+    pytest.importorskip("triton", reason="triton is not installed")
+    return torch.device("cuda" if HAS_GPU else "cpu")
 
 
 @pytest.fixture(params=list(CLOUDS), ids=lambda name: name.replace(" ", "-"))

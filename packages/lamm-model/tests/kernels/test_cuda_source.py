@@ -1,4 +1,4 @@
-"""The CUDA C++ source without a GPU: it compiles for every architecture, and its algorithm runs in threads of the CPU."""
+"""The CUDA C++ source without a GPU: it compiles for each architecture, and its algorithm runs in CPU threads."""
 
 import ctypes
 import shutil

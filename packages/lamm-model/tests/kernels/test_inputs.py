@@ -117,13 +117,13 @@ def test_numbers_out_of_range():
 
 
 @pytest.mark.parametrize("bad", [-1, 5])
-def test_index_out_of_range(bad):
-    features, index = torch.zeros(1, 5, 2), torch.tensor([[[0, bad]]])
-    for name in ("triton", "reference"):
+def test_index_out_of_range(bad, triton_device):
+    for name, device in (("triton", triton_device), ("reference", "cpu")):
+        features, index = torch.zeros(1, 5, 2, device=device), torch.tensor([[[0, bad]]], device=device)
         with pytest.raises(kernels.KernelInputError, match=f"got {bad}"):
             kernels.group(features, index, name)
         with pytest.raises(kernels.KernelInputError, match=f"got {bad}"):
-            kernels.three_interpolate(features, index, torch.ones(1, 1, 2), name)
+            kernels.three_interpolate(features, index, torch.ones(1, 1, 2, device=device), name)
 
 
 def test_features_and_weights_of_the_wrong_kind():

@@ -39,7 +39,9 @@ def test_ball_query_follows_the_definition(rows, centres, radius, k):
         index, counts = kernels.ball_query(radius, k, points, middle, implementation=name, return_counts=True)
         for m, centre in enumerate(centres):
             hits = [
-                i for i, row in enumerate(rows) if sum((a - b) ** 2 for a, b in zip(row, centre, strict=True)) < radius**2
+                i
+                for i, row in enumerate(rows)
+                if sum((a - b) ** 2 for a, b in zip(row, centre, strict=True)) < radius**2
             ][:k]
             assert counts[0, m] == len(hits)
             assert index[0, m].tolist() == hits + [hits[0] if hits else 0] * (k - len(hits))
@@ -61,7 +63,9 @@ def test_ball_query_on_a_large_cloud(radius, k):
     centres = torch.cat([points[:, :60], torch.rand(2, 20, 3, generator=generator) * 3 - 1], 1)
     for compat in (None, "pointnet2"):
         got = kernels.ball_query(radius, k, points, centres, compat=compat, implementation="numba")
-        assert torch.equal(got, kernels.ball_query(radius, k, points, centres, compat=compat, implementation="reference"))
+        assert torch.equal(
+            got, kernels.ball_query(radius, k, points, centres, compat=compat, implementation="reference")
+        )
 
 
 def test_compat_distances_are_fused():
@@ -74,7 +78,9 @@ def test_compat_distances_are_fused():
     for compat, squared in ((None, unfused), ("pointnet2", fused)):
         radius = next(r for r in _radii_near(squared.max()) if torch.tensor(r).square() == squared.max())
         counts = [
-            kernels.ball_query(radius, 2, points, torch.zeros(1, 1, 3), None, compat, name, return_counts=True)[1].item()
+            kernels.ball_query(radius, 2, points, torch.zeros(1, 1, 3), None, compat, name, return_counts=True)[
+                1
+            ].item()
             for name in ("numba", "reference")
         ]
         assert counts == [1, 1]

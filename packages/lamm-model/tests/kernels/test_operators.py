@@ -69,13 +69,14 @@ def test_compiles_without_a_graph_break_and_with_the_same_gradients():
         torch.testing.assert_close(a, b)
 
 
-def test_the_tower_is_the_same_whichever_implementation_is_forced():
+def test_the_tower_is_the_same_whichever_implementation_is_forced(triton_device):
     generator = torch.Generator().manual_seed(2)
     points = torch.rand(1, 30, 3, generator=generator)
     weights = [torch.randn(*shape, generator=generator) for shape in ((8, 3), (5, 8))]
     results = {}
     for name in ("reference", "numba", "triton", None):
+        device = triton_device if name == "triton" else torch.device("cpu")
         with kernels.use_implementation(name):
-            results[name] = _encode(points, *weights)
+            results[name] = _encode(points.to(device), *(weight.to(device) for weight in weights)).cpu()
     for name, result in results.items():
         torch.testing.assert_close(result, results["reference"], atol=1e-5, rtol=1e-5, msg=str(name))

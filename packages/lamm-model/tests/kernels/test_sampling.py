@@ -1,4 +1,4 @@
-"""Farthest point sampling: the contract, the same on every implementation, against the reference and against oracles."""
+"""Farthest point sampling: the contract on every implementation, against the reference and against oracles."""
 
 import pytest
 import torch

@@ -31,6 +31,7 @@ def test_without_numba_the_reference_runs(monkeypatch):
 
 
 def test_argument_wins_over_context_over_environment(monkeypatch):
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
     monkeypatch.setenv(selection.ENVIRONMENT_VARIABLE, "triton")
     assert selection.choose("ball_query", CPU) == "triton"
     with kernels.use_implementation("reference"):

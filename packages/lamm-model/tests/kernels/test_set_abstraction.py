@@ -46,6 +46,17 @@ def test_first_layer_before_grouping_is_exact(implementation, device, k, channel
         assert torch.equal(got.cpu(), want)
 
 
+def test_the_absolute_centre_is_one_more_term_of_the_centre():
+    points, centres, index, first, second, features, counts = _case()
+    absolute = _integers(7, 3, seed=10)
+    grouped = kernels.group(points, index) - centres[:, :, None]
+    wide = torch.cat([grouped, kernels.group(features, index), centres[:, :, None].expand_as(grouped)], -1)
+    hidden = torch.nn.functional.linear(wide, torch.cat([first[0], absolute], 1), first[1]).relu()
+    want = torch.nn.functional.linear(hidden, *second).relu().amax(2)
+    got = kernels.set_abstraction(points, centres, index, first, second, features, counts=counts, absolute=absolute)
+    assert torch.equal(got, want)
+
+
 def test_skipping_the_padding_is_exact(implementation, device):
     """Slots from the count on are never read: filling them with anything changes nothing."""
     points, centres, index, first, second, features, counts = _case(20)
@@ -117,12 +128,14 @@ def test_gradient_of_a_maximum_goes_to_the_first_slot():
 
 
 @pytest.mark.parametrize("name", ["numba", "triton", "reference"])
-def test_not_a_number_is_not_lost(name):
+def test_not_a_number_is_not_lost(name, triton_device):
     points, centres, index, first, second, features, counts = _case()
     features[0, index[0, 0, 0]] = torch.nan
-    got = kernels.set_abstraction(
-        points, centres, index, first, second, features, counts=counts, implementation=name
-    )
+    device = triton_device if name == "triton" else torch.device("cpu")
+    on = [tensor.to(device) for tensor in (points, centres, index)]
+    layers = [tuple(tensor.to(device) for tensor in layer) for layer in (first, second)]
+    moved = features.to(device)
+    got = kernels.set_abstraction(*on, *layers, moved, counts=counts.to(device), implementation=name)
     assert got[0, 0].isnan().all()
     assert not got[1].isnan().any()
 

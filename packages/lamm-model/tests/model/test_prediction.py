@@ -183,3 +183,35 @@ def test_real_photographs_are_answered(folder, real_data, tmp_path):
     (result,) = predict_files(folder, [(path, tmp_path / "p.jsonl")], options)
     assert result["asked"] == len(photos) == 4
     assert [answer["id"] for answer in predictions(tmp_path / "p.jsonl")] == [photo.stem for photo in photos]
+
+
+def test_option_probabilities_equal_the_log_likelihoods_of_whole_sequences(folder, media, tmp_path):
+    from lamm_model import load_model
+
+    choices = ["a red chair", "blue", "no lamp at all"]
+    path = media / "VQA_options.json"
+    record = {"id": "o", "image": "0.png", "query": "Which?", "gt_choices": choices, "gt_choice": 0}
+    path.write_text(json.dumps([record]))
+    predict_files(folder, [(path, tmp_path / "p.jsonl")], PredictionOptions(probabilities=True))
+    (answer,) = predictions(tmp_path / "p.jsonl")
+    model, processor = load_model(folder)
+    expected = []
+    for choice in choices:
+        ids = processor.answer_ids(choice)
+        inputs = processor([{"from": "human", "value": "Which?"}], images=[media / "0.png"], task_type="VQA")
+        whole = torch.cat([inputs["input_ids"], torch.tensor([ids])], dim=1)
+        logits = model(input_ids=whole, pixel_values=inputs["pixel_values"]).logits.log_softmax(-1)
+        start = inputs["input_ids"].shape[1]
+        expected.append(sum(float(logits[0, start + i - 1, token]) for i, token in enumerate(ids)) / len(ids))
+    torch.testing.assert_close(
+        torch.tensor(answer["probabilities"]), torch.tensor(expected).softmax(0), atol=1e-4, rtol=1e-4
+    )
+
+
+def test_two_passes_append_the_option(folder, media, tmp_path):
+    path = media / "VQA_twice.json"
+    path.write_text(json.dumps([{"id": 1, "image": "0.png", "query": "Which?", "gt_choices": ["a", "b"]}]))
+    predict_files(folder, [(path, tmp_path / "1.jsonl")], PredictionOptions(max_new_tokens=4))
+    predict_files(folder, [(path, tmp_path / "2.jsonl")], PredictionOptions(max_new_tokens=4, two_pass=True))
+    once, twice = predictions(tmp_path / "1.jsonl")[0]["text"], predictions(tmp_path / "2.jsonl")[0]["text"]
+    assert twice.startswith(once + "\nThe answer is ")

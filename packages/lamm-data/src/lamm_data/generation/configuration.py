@@ -147,9 +147,9 @@ def make_settings(values: dict[str, Any]) -> GenerationSettings:
     faults += [fault for table in tables for fault in _endpoint_faults(table)]
     if faults:
         raise UsageError(f"Expected a complete generation configuration, got: {'; '.join(faults)}.")
-    paths = {key: Path(values.pop(key)) for key in _PATHS if key in values}
+    values |= {key: Path(values[key]) for key in _PATHS if key in values}
     endpoints = tuple(_endpoint({**shared, **table}) for table in tables)
-    return GenerationSettings(**values, **paths, endpoints=endpoints)
+    return GenerationSettings(**values, endpoints=endpoints)
 
 
 def settings_prompt(settings: GenerationSettings) -> Prompt:

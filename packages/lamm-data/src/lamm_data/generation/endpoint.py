@@ -192,7 +192,7 @@ class Endpoint:
 def _connection_failure(error: BaseException, timeout: float) -> TransientError:
     """Tell a server that is not there, a broken connection and a time-out apart.
 
-    The SDK's aiohttp transport reports refused and dropped connections as time-outs too, so the chain of causes decides.
+    The SDK's aiohttp transport reports refused and dropped connections as time-outs too: the chain of causes decides.
     """
     chain = [error]
     while (cause := chain[-1].__cause__) is not None:

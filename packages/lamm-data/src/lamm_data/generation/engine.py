@@ -49,7 +49,7 @@ class RetryPolicy:
         Returns:
             Seconds.
         """
-        longest = min(self.first_delay * 2 ** (attempt - 1), self.longest_delay)
+        longest = min(self.first_delay * 2.0 ** (attempt - 1), self.longest_delay)
         return longest * (0.5 + chance.random() / 2)
 
 

@@ -222,15 +222,15 @@ def read_answer(prompt: Prompt, reply: Reply) -> Answer:
         answer = parse_description(reply.text, cut_off=cut_off)
     else:
         answer = parse_dialogue(reply.text, cut_off=cut_off, most=prompt.rounds)
-    if any(_repeats(answer, example) for example in prompt.examples):
-        raise UnusableAnswerError(
-            "repeats_example", "The answer repeats an example instead of speaking of this picture."
-        )
-    return answer
+    return _without_examples(answer, prompt.examples)
 
 
-def _repeats(answer: Answer, example: Example) -> bool:
-    if answer.rounds:
-        shared = {text for _, text in answer.rounds} & {text for _, text in example.rounds}
-        return bool(shared)
-    return bool(example.description) and answer.description == example.description
+def _without_examples(answer: Answer, examples: tuple[Example, ...]) -> Answer:
+    """Drop rounds that a small model copied from an example; short answers may be equal by chance."""
+    copied = {pair for example in examples for pair in example.rounds}
+    long_answers = {text for _, text in copied if len(text.split()) > 5}
+    rounds = tuple(pair for pair in answer.rounds if pair not in copied and pair[1] not in long_answers)
+    same = bool(answer.description) and any(answer.description == example.description for example in examples)
+    if same or (answer.rounds and not rounds):
+        raise UnusableAnswerError("repeats_example", "The answer repeats an example; speak of this picture instead.")
+    return Answer(rounds, answer.description, answer.salvaged or len(rounds) < len(answer.rounds))

@@ -47,10 +47,10 @@ def write_textures(batch: Batch) -> Iterator[int]:
 def write_faces(batch: Batch) -> Iterator[int]:
     """Faces with CelebA's attribute table and partition file (0 train, 2 benchmark)."""
     rng = batch.rng
-    pairs = deal([(hair, smile) for hair in HAIR for smile in (True, False)], len(batch), rng)
+    colours, smiles = deal(tuple(HAIR), len(batch), rng), deal((True, False), len(batch), rng)
     columns = [*HAIR_COLUMNS.values(), "Smiling"]
     rows, parts = [], []
-    for number, (hair, smile) in zip(batch.numbers, pairs, strict=True):
+    for number, hair, smile in zip(batch.numbers, colours, smiles, strict=True):
         name = f"{number + 1:06d}.png"
         save(finish(draw_face(HAIR[hair], smile, rng)), batch.root / "img_align_celeba" / name)
         signs = [key == hair for key in HAIR_COLUMNS] + [smile]

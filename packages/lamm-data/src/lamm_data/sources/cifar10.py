@@ -98,7 +98,10 @@ def iter_batches(root: Path, split: str) -> Iterator[tuple[str, NDArray[np.uint8
         raise SourceError(f"Expected a split out of {', '.join(BATCHES)}, got {split!r}.")
     for name in BATCHES[split]:
         batch = load_batch(root / name)
-        pixels = np.asarray(batch.get("data"), np.uint8)
+        try:
+            pixels = np.asarray(batch.get("data"), np.uint8)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise SourceError(f"Expected pixels in {root / name}, got {error}.") from error
         labels = [int(label) for label in batch.get("labels", [])]
         if pixels.shape != (len(labels), 3 * SIDE * SIDE):
             raise SourceError(

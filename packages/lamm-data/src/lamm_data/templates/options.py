@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from lamm_data.annotations import Annotated, Question
 
@@ -17,32 +18,52 @@ def lettered(choices: Sequence[str]) -> str:
     return " ".join(f"({letter}) {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
 
 
-def question_kind(text: str) -> str:
-    """Group questions whose answers are alike: the first three words, in lower case."""
-    return " ".join(text.lower().rstrip("?").split()[:3])
+def question_kind(text: str, words: int = 3) -> str:
+    """Group questions whose answers are alike: their first words, in lower case."""
+    return " ".join(text.lower().rstrip("?").split()[:words])
 
 
 class AnswerPool:
     """Answers seen in a data set, by kind of question; wrong options are drawn from it.
 
-    Wrong options come from the answers of other questions of the same kind, each distinct answer equally likely, so
-    that neither the wording nor the length of an option tells whether it is right.
+    Wrong options are answers of other questions of the same kind (the same first three words; if these do not suffice
+    the same first two, the same first one, then any). They are drawn as often as they are right elsewhere, so that the
+    right option and the wrong ones come from one distribution: neither the wording, nor the length, nor how common an
+    option is tells a blind reader which one is right.
 
     Args:
         items: Every item whose questions may be asked.
     """
 
     def __init__(self, items: Iterable[Annotated]) -> None:
-        by_kind: dict[str, dict[str, None]] = defaultdict(dict)
+        counted: dict[str, Counter[str]] = defaultdict(Counter)
         for item in items:
             for question in item.questions:
                 if question.answers:
-                    by_kind[question_kind(question.text)][question.answers[0]] = None
-        self._by_kind = {kind: sorted(answers) for kind, answers in by_kind.items()}
-        self._all = sorted({answer for answers in by_kind.values() for answer in answers})
+                    for words in (3, 2, 1, 0):
+                        counted[question_kind(question.text, words)][question.answers[0]] += 1
+        self._pools = {kind: (list(answers), list(accumulate(answers.values()))) for kind, answers in counted.items()}
+
+    def _draw(self, kind: str, taken: set[str], count: int, rng: random.Random) -> list[str]:
+        """Draw up to `count` answers that are not taken yet; frequent ones come up more often."""
+        answers, weights = self._pools.get(kind, ([], []))
+        free = sum(answer.casefold() not in taken for answer in answers)
+        drawn: list[str] = []
+        for _ in range(20 * count if answers else 0):
+            if len(drawn) == min(count, free):
+                break
+            (answer,) = rng.choices(answers, cum_weights=weights)
+            if answer.casefold() not in taken:
+                taken.add(answer.casefold())
+                drawn.append(answer)
+        # Rare answers beside very common ones may not come up by chance: what still lacks is taken evenly.
+        rest = [answer for answer in answers if answer.casefold() not in taken]
+        more = rng.sample(rest, min(count - len(drawn), len(rest)))
+        taken.update(answer.casefold() for answer in more)
+        return drawn + more
 
     def pose(self, question: Question, count: int, rng: random.Random) -> Question:
-        """Give an open question `count` options, or fewer when the data set has not as many answers.
+        """Give an open question `count` options, or fewer when the whole data set has not as many answers.
 
         Args:
             question: Question with at least one answer; one that has options already is returned as it is.
@@ -51,11 +72,11 @@ class AnswerPool:
         """
         if question.choices or not question.answers:
             return question
-        right = question.answers[0]
+        right, wrong = question.answers[0], list[str]()
         taken = {answer.casefold() for answer in question.answers}
-        wrong = [a for a in self._by_kind.get(question_kind(question.text), ()) if a.casefold() not in taken]
-        if len(wrong) < min(count - 1, 2):
-            wrong = [answer for answer in self._all if answer.casefold() not in taken]
-        drawn = rng.sample(wrong, min(count - 1, len(wrong)))
-        place = rng.randrange(len(drawn) + 1)
-        return replace(question, choices=(*drawn[:place], right, *drawn[place:]), answer=place)
+        for words in (3, 2, 1, 0):
+            if len(wrong) < count - 1:
+                wrong += self._draw(question_kind(question.text, words), taken, count - 1 - len(wrong), rng)
+        rng.shuffle(wrong)
+        place = rng.randrange(len(wrong) + 1)
+        return replace(question, choices=(*wrong[:place], right, *wrong[place:]), answer=place)

@@ -14,6 +14,8 @@ _IRREGULAR = {
     "bus": "buses",
     "gas": "gases",
     "lens": "lenses",
+    "buffalo": "buffaloes",
+    "kiwi": "kiwis",
     "leaf": "leaves",
     "knife": "knives",
     "wolf": "wolves",
@@ -23,9 +25,8 @@ _IRREGULAR = {
     "tomato": "tomatoes",
 }
 _SINGULAR = {plural: singular for singular, plural in _IRREGULAR.items()}
-_UNCHANGED = frozenset(
-    {"sheep", "fish", "deer", "aircraft", "scissors", "skis", "pants", "series", "glasses", "shorts"}
-)
+_PAIRS = ("scissors", "skis", "pants", "glasses", "sunglasses", "shorts", "jeans")
+_UNCHANGED = frozenset({"sheep", "fish", "deer", "aircraft", "series", *_PAIRS})
 # Endings whose "es" is all plural ("boxes"); elsewhere only the "s" is ("horses", "apples").
 _ES = ("sses", "xes", "zzes", "ches", "shes")
 _VOWEL_SOUND = ("hour", "honest", "heir")
@@ -39,7 +40,7 @@ def with_article(noun: str) -> str:
     ('an arrow', 'a unicycle', 'scissors')
     """
     low = noun.lower()
-    if low.split()[-1] in ("scissors", "skis", "pants", "glasses", "shorts"):
+    if low.split()[-1] in _PAIRS:
         return noun
     vowel = (low[0] in "aeiou" and not low.startswith(_CONSONANT_SOUND)) or low.startswith(_VOWEL_SOUND)
     return f"{'an' if vowel else 'a'} {noun}"

@@ -136,9 +136,10 @@ _FINAL = re.compile(
     r"\b(?:(?:so|thus|hence|therefore|in conclusion|overall|in summary|to conclude|"
     r"conclusion),? ?(?:i (?:conclude|believe|think|would say) "
     r"(?:that )?)?(?:my |the )?(?:final |correct |best |right )?(?:answer|label|class|category|count|total|result)?"
-    r"|(?:my |the )?(?:final|correct|right|best|most likely|most appropriate) (?:answer|label|class|category|"
-    r"count|number|result|choice|option)"
-    r"|(?:my |the )answer|answer|final count|grand total)"
+    r"|(?:my |the )?(?:final|correct|right|best|most (?:likely|appropriate|accurate|suitable|"
+    r"probable)) (?:answer|label|class|category|"
+    r"count|number|result|choice|option|fit|match|guess|description|classification|candidate)"
+    r"|(?:my |the )answer|answer|ans(?=\.? ?:)|final count|grand total)"
     r"(?: to (?:the|this|your) question)?(?: here)?"
     r"(?: (?:is|would be|should be|must be|will be|has to be)(?: that)?)?(?: ?[:=]| ?->)?",
     re.IGNORECASE,

@@ -73,6 +73,7 @@ _LIST_GAP = re.compile(
     re.IGNORECASE,
 )
 _LIST_WORD = re.compile(r"\b(?:or|nor|and)\b|/", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 _WINDOW = 70
 
 
@@ -88,6 +89,9 @@ def _alone(text: str, hit: NameHit) -> Force:
     scope = before[scope_start:]
     if _NEGATOR.search(scope):
         return Force.DENIED
+    asked = _SENTENCE_END.search(after)
+    if asked is not None and asked.group() == "?":
+        return Force.WEAK
     if _WEAK_BEFORE.search(scope) or _COMPOUND_AFTER.match(after) or _GENERIC_AFTER.match(after):
         return Force.WEAK
     return Force.ASSERTED
@@ -111,6 +115,8 @@ def forces(text: str, hits: Iterable[NameHit]) -> list[tuple[NameHit, Force]]:
         if not joined:
             denied_from = None
             continue
+        if judged[index - 1] is Force.WEAK and judged[index] is Force.ASSERTED and _LIST_WORD.search(gap):
+            judged[index] = Force.WEAK
         if judged[index - 1] is Force.DENIED and denied_from is None:
             denied_from = index
         if denied_from is not None and _LIST_WORD.search(gap) and not re.search(r"\band\b", gap, re.IGNORECASE):

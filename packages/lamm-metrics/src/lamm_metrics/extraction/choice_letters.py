@@ -4,12 +4,13 @@ import re
 
 _NEGATED_BEFORE = re.compile(
     r"(?:\bnot|n't|\bneither|\bnor|\brather than|\binstead of|\bexclud\w{1,4}|\beliminat\w{1,4}|"
-    r"\brul\w{1,4} out|\brather than|\bexcept|\bunlike|\bover)"
+    r"\brul\w{1,4} out|\bthan|\bexcept|\bunlike|\bover|\bnor is|\bdiscard\w{0,3}|\breject\w{0,3}|\bdismiss\w{0,3})"
     r"(?: (?:be|the|option|choice|answer|letter|is|likely|consider|choose|select|pick|necessarily))*[ :\"'(\[]*$",
     re.IGNORECASE,
 )
 _NEGATED_AFTER = re.compile(
-    r"[)\].\"':]{0,3}(?: ?[a-z -]{1,40})?,? (?:(?:is|are|was|were|would be|can be|seems?|looks?|"
+    r"[)\].\"':]{0,3}(?! ?(?:because|since|as|and|so|if|but|which|matches|"
+    r"fits)\b)(?: ?[a-z -]{1,40})?,? (?:(?:is|are|was|were|would be|can be|seems?|looks?|"
     r"must be) ?(?:\w{1,12} )?(?:not|n't|incorrect|wrong|unlikely|"
     r"ruled out|eliminated|excluded|false|out\b|implausible)|(?:isn't|aren't|can't be|cannot be|does not|"
     r"doesn't|do not|don't|makes no)\b)"
@@ -20,14 +21,14 @@ _NEGATED_AFTER = re.compile(
 )
 # A letter marked as an option: (B), [B], B), B. at a line's start, option B, or a bare capital that cannot be a word.
 _MARKED = re.compile(
-    r"(?<![^\W_])(?:[(\[{<]\s?(?P<bracket>[A-Za-z])\s?[)\]}>]"
+    r"(?<![A-Za-z0-9_])(?:[(\[{<]\s?(?P<bracket>[A-Za-z])\s?[)\]}>]"
     r"|\b(?:option|choice|answer|letter|options|choices)s? ?[:#]? ?[\"'(\[]?(?P<option>[A-Z]|"
-    r"(?-i:[b-hj-z]))[\"')\]]?(?![^\W_]|')"
-    r"|(?P<closed>(?-i:[A-Z]))\)(?![^\W_])"
+    r"(?-i:[b-hj-z]))[\"')\]]?(?![A-Za-z0-9_]|')"
+    r"|(?P<closed>(?-i:[A-Z]))\)(?![A-Za-z0-9_])"
     r"|(?P<quoted>[\"'](?-i:[A-Z])[\"'])"
-    r"|(?P<bare>(?-i:[B-HJ-Z]))(?![^\W_]|['&]|\.[^\W_]|-\w)"
+    r"|(?P<bare>(?-i:[B-HJ-Z]))(?![A-Za-z0-9_]|['&]|\.[A-Za-z0-9_]|-\w)"
     r"|(?P<article>(?-i:[AI]))(?=[.,;:!?)]|\Z|\n| (?:is|or|and|nor|because|since|fits|seems|looks|with|"
-    r"as)\b)(?!\.[^\W_]))",
+    r"as)\b)(?!\.[A-Za-z0-9_]))",
     re.IGNORECASE,
 )
 _DECLARED = re.compile(
@@ -35,8 +36,8 @@ _DECLARED = re.compile(
     r" ?[:=])(?: (?:the |option|choice|letter))*"
     r"|(?:choose|chose|select|selected|pick|picked|go with|going with|went with|opt for|settle on|vote for|"
     r"answer with|conclude)(?: (?:the|for|option|choice|answer|letter|is))*)"
-    r" ?[:\"'(\[]* ?(?P<letter>[A-Za-z])(?![^\W_]|['’])"
-    r"|(?<![^\W_])[(\[\"']?(?P<subject>(?-i:[A-Z]))[)\]\"'.]? (?:is|seems|looks|appears|would be|"
+    r" ?[:\"'(\[]* ?(?P<letter>[A-Za-z])(?![A-Za-z0-9_]|['’])"
+    r"|(?<![A-Za-z0-9_])[(\[\"']?(?P<subject>(?-i:[A-Z]))[)\]\"'.]? (?:is|seems|looks|appears|would be|"
     r"must be)(?: (?:to be|clearly|probably|definitely|most likely|obviously))? "
     r"(?:the )?(?:correct|right|best|answer|most|proper|true)\b",
     re.IGNORECASE,
@@ -48,21 +49,22 @@ _LEADING = re.compile(
 )
 _ALSO = re.compile(
     r"[)\]\"'.]{0,2} ?(?:or|and|/|&|,)(?: (?:also|maybe|possibly|"
-    r"perhaps))? ?(?:option )?[\"'(\[]?(?P<letter>[A-Z])(?![^\W_]|')"
+    r"perhaps))? ?(?:option )?[\"'(\[]?(?P<letter>[A-Z])(?![A-Za-z0-9_]|')"
 )
 
 
 _OPTION_START = re.compile(
-    r"(?<![^\W_])(?:[(\[](?P<bracket>[A-Za-z])[)\]]|(?P<closed>[A-Z])[).:]|option (?P<option>[A-Z])\b)", re.IGNORECASE
+    r"(?<![A-Za-z0-9_])(?:[(\[](?P<bracket>[A-Za-z])[)\]]|(?P<closed>[A-Z])[).:]|option (?P<option>[A-Z])\b)",
+    re.IGNORECASE,
 )
 _RIGHT = re.compile(
-    r"(?:[-:=(?,]|\bis|->|\bmaybe) ?(?:this is |that is |it is |the )?(?:correct|yes|true|right|✓|✔|✅|a match|"
-    r"matches)(?![^\W_])|[✓✔✅]",
+    r"(?:^\W{0,3}|[-:=(?,]|\bis|->|\bmaybe) ?(?:this is |that is |it is |the )?(?:correct|yes|true|right|✓|✔|✅|"
+    r"a match|matches)(?![A-Za-z0-9_])|[✓✔✅]",
     re.IGNORECASE,
 )
 _WRONG = re.compile(
-    r"(?:[-:=(?,]|\bis|->) ?(?:this is |that is |it is )?(?:incorrect|no|not|false|wrong|✗|✘|❌|eliminated|"
-    r"ruled out|unlikely)(?![^\W_])|[✗✘❌]|n't\b",
+    r"(?:^\W{0,3}|[-:=(?,]|\bis|->) ?(?:this is |that is |it is )?(?:incorrect|no|not|false|wrong|✗|✘|❌|eliminated|"
+    r"ruled out|unlikely)(?![A-Za-z0-9_])|[✗✘❌]|n't\b",
     re.IGNORECASE,
 )
 _SECTION_END = re.compile(r"\n|[.;!](?= |$)")
@@ -120,6 +122,12 @@ def ordinal_options(text: str, count: int) -> list[int]:
     return sorted(numbers)
 
 
+# Words that follow an option "A", but never the article.
+_AFTER_OPTION = re.compile(
+    r" (?:over|because|since|as|is|or|and|but|which|would|matches|seems|fits|due|rather|instead|was|cannot|can)\b"
+)
+
+
 def _position(letter: str, count: int) -> int | None:
     """The index of an option letter, `None` for a letter beyond the options."""
     number = ord(letter.upper()) - 65
@@ -133,7 +141,9 @@ def _denied(text: str, start: int, end: int) -> bool:
 
 def _article(text: str, letter: str, end: int) -> bool:
     """Whether a letter is the article "a" or the pronoun "I" rather than an option."""
-    return letter in "aAI" and re.match(r" [a-z]", text[end : end + 2]) is not None
+    if letter not in {"a", "A", "I"} or re.match(r" [a-z]", text[end : end + 2]) is None:
+        return False
+    return letter != "A" or _AFTER_OPTION.match(text, end) is None
 
 
 def _with_companions(text: str, number: int, end: int, count: int) -> list[int]:
@@ -190,9 +200,37 @@ def declared_letters(text: str, count: int) -> list[int]:
     return last
 
 
+_CLOSING = re.compile(r"(?:^|[.!?:\n] ?)[(\[]?(?P<letter>[A-Z])[)\]]?[.!]?$")
+
+
+def closing_letter(text: str, count: int) -> list[int]:
+    """The option letter that is the whole last sentence or line of a text.
+
+    Args:
+        text: A plain answer.
+        count: Number of options.
+    """
+    found = _CLOSING.search(text[-12:])
+    number = None if found is None else _position(found["letter"], count)
+    return [] if number is None else [number]
+
+
+_DENIED_LIST = re.compile(
+    r"(?:[)\]\"']{0,2}(?:, ?(?:and |or |nor )?| (?:and|or|nor) )(?:option )?[\"'(\[]?[A-Z](?![A-Za-z0-9_]|')){1,25}"
+)
+
+
 def asserted_letters(text: str, count: int) -> list[int]:
-    """All option letters that stand marked as such somewhere in the text and are not denied."""
+    """All option letters that stand marked as such somewhere in the text and are not denied.
+
+    A denial reaches over a list that ends in "or", "nor" or "and" ("after excluding A, C and D").
+
+    Args:
+        text: A plain answer.
+        count: Number of options.
+    """
     numbers: set[int] = set()
+    denied_until = 0
     for found in _MARKED.finditer(text):
         group = found.lastgroup
         if group is None:
@@ -201,6 +239,10 @@ def asserted_letters(text: str, count: int) -> list[int]:
         number = _position(letter, count)
         if number is None or (group in {"bare", "option"} and _article(text, letter, found.end(group))):
             continue
-        if not _denied(text, found.start(), found.end()):
+        if _denied(text, found.start(), found.end()):
+            row = _DENIED_LIST.match(text, found.end())
+            if row is not None and re.search(r"\b(?:and|or|nor)\b", row.group()):
+                denied_until = row.end()
+        elif found.start() >= denied_until:
             numbers.add(number)
     return sorted(numbers)

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from lamm_metrics.extraction.answer import final_statements, overlong, plain_answer
 from lamm_metrics.extraction.assertion import Force, forces
 from lamm_metrics.extraction.choice_letters import (
     asserted_letters,
+    closing_letter,
     declared_letters,
     leading_letter,
     ordinal_options,
@@ -51,23 +53,58 @@ def extract_choice(text: str, choices: Sequence[str]) -> Extraction[int]:
         found = _read_statement(statement, len(options), index)
         if found is not None:
             return found
+    reviewed = verdict_letters(plain, len(options))
+    if reviewed:
+        return _decide(reviewed, plain, index)
+    rest, restated = _without_restatements(plain, tuple(options))
+    found = _read_rest(rest, len(options), index)
+    if found is not None:
+        return found
+    if restated:
+        return Extraction(None, Status.AMBIGUOUS, "the options are restated, none is chosen")
+    return Extraction(None, Status.REFUSED if declined else Status.NONE)
+
+
+def _read_rest(text: str, count: int, index: NameIndex) -> Extraction[int] | None:
+    """The option that a text without final statement settles on: by letter, by text, by place; `None` without any."""
     for letters in (
-        verdict_letters(plain, len(options)),
-        declared_letters(plain, len(options)),
-        leading_letter(plain, len(options)),
-        asserted_letters(plain, len(options)),
+        declared_letters(text, count),
+        leading_letter(text, count),
+        closing_letter(text, count),
+        asserted_letters(text, count),
     ):
         if letters:
-            return _decide(letters, plain, index)
-    texts = _asserted_texts(plain, index)
+            return _decide(letters, text, index)
+    texts = _asserted_texts(text, index)
     if len(texts) == 1:
         return Extraction(texts[0], Status.OK, "the option's text")
     if texts:
         return Extraction(None, Status.AMBIGUOUS, f"{len(texts)} options' texts are asserted")
-    places = ordinal_options(plain, len(options))
-    if places:
-        return _decide(places, "", index)
-    return Extraction(None, Status.REFUSED if declined else Status.NONE)
+    places = ordinal_options(text, count)
+    return _decide(places, "", index) if places else None
+
+
+@lru_cache(maxsize=1024)
+def _restatement(options: tuple[str, ...]) -> re.Pattern[str]:
+    """Matches a letter together with its own option's text: "(A) red", "option A is red"."""
+    pairs = (
+        rf"[(\[]?(?P<o{number}>{chr(65 + number)})[)\].:]{{0,2}} ?(?:is|=|-|:)? ?(?:the |"
+        rf"an? )?{re.escape(' '.join(option.split()))}"
+        for number, option in enumerate(options[:26])
+        if option.strip()
+    )
+    return re.compile(
+        rf"(?<![A-Za-z0-9_])(?:option |choice )?(?:{'|'.join(pairs) or '(?!)'})(?![A-Za-z0-9_])", re.IGNORECASE
+    )
+
+
+def _without_restatements(text: str, options: tuple[str, ...]) -> tuple[str, bool]:
+    """Take out options that an answer only repeats, which it does where it writes two or more with letter and text."""
+    pattern = _restatement(options)
+    repeated = {found.lastgroup for found in pattern.finditer(text)}
+    if len(repeated) < 2:
+        return text, False
+    return pattern.sub(" ", text), True
 
 
 def _names(options: Sequence[str]) -> dict[str, list[str]]:

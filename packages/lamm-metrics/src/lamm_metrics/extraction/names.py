@@ -31,6 +31,10 @@ _IRREGULAR = {
 }
 
 
+# Their plurals are spelled like other, far commoner words.
+_NO_PLURAL = frozenset({"doe"})
+
+
 def plurals(word: str) -> tuple[str, ...]:
     """The plural spellings of a lower-case English noun.
 
@@ -40,6 +44,8 @@ def plurals(word: str) -> tuple[str, ...]:
     """
     if word in _IRREGULAR:
         return _IRREGULAR[word]
+    if word in _NO_PLURAL:
+        return ()
     for ending, forms in _IRREGULAR.items():
         if word.endswith(ending) and ending in {"man", "woman", "person", "child", "shelf"}:
             return tuple(word.removesuffix(ending) + form for form in forms)

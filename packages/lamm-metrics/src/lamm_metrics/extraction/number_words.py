@@ -36,9 +36,8 @@ _GROUP = "|".join(sorted((*GROUPS, *_GROUP_PLURALS), key=len, reverse=True))
 # A number in words: number words joined by spaces, hyphens or "and"; "a dozen", "two pairs", "a hundred", "half a
 # dozen".
 WORDS = (
-    rf"(?:half a dozen|an? (?:{_GROUP}|hundred|thousand|million)(?:(?:[ -]| and )(?:{_NUMBER})){{0,12}}|"
-    rf"(?:{_NUMBER})(?:(?:[ -]| and )(?:{_NUMBER})){{0,12}}"
-    rf"(?: (?:{_GROUP}))?)"
+    rf"(?:half a dozen|an? (?:{_GROUP})\b"
+    rf"|(?:an? (?:hundred|thousand|million)|(?:{_NUMBER}))(?:(?:[ -]| and )(?:{_NUMBER})){{0,12}}(?: (?:{_GROUP})\b)?)"
 )
 _PIECE = re.compile(r"[a-z]+")
 

@@ -14,8 +14,8 @@ _NUMERAL = (
 )
 _VALUE = rf"(?:{_NUMERAL})(?: ?(?:hundred|thousand|million|billion|dozens?|k)\b)?|{WORDS}"
 _FOUND = re.compile(
-    rf"(?<![\w.:/#-])(?P<sign>-)?(?P<first>{_VALUE})(?![^\W_]|[.:]\d|,\d{{3}}(?!\d)|['’][a-z])"
-    rf"(?: ?(?:-|~|to|or|and) ?(?P<second>{_VALUE})(?![^\W_]|[.:]\d|,\d{{3}}(?!\d)))?",
+    rf"(?<![A-Za-z0-9_.:/#-])(?P<sign>-)?(?P<first>{_VALUE})(?![A-Za-z0-9]|[.:]\d|,\d{{3}}(?!\d)|['’][a-z])"
+    rf"(?: ?(?:-|~|to|or|and) ?(?P<second>{_VALUE})(?![A-Za-z0-9]|[.:]\d|,\d{{3}}(?!\d)))?",
     re.IGNORECASE,
 )
 _SUFFIX = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "dozen": 12.0, "dozens": 12.0, "k": 1e3}
@@ -52,12 +52,12 @@ _PRONOUN_ONE = re.compile(
     re.IGNORECASE,
 )
 _PRONOUN_BEFORE = re.compile(
-    r"\b(?:the|this|that|each|every|any|no|which|another|other|first|second|last|only|some|big|small|large|red|"
+    r"\b(?:the|this|that|each|every|any|no|which|another|other|first|second|last|some|big|small|large|red|"
     r"green|blue)\s?$",
     re.IGNORECASE,
 )
 _SECONDARY = re.compile(
-    r"\b(?:on|in|of|at|with|from|by|for|across|over|into|per|about|around|among|between|behind|near|under|"
+    r"\b(?:on|in|of|at|with|from|by|for|across|over|per|about|around|among|between|behind|near|under|"
     r"than)\s(?:the |all |these |those |its |their )?$",
     re.IGNORECASE,
 )
@@ -142,13 +142,17 @@ def _numbers(text: str) -> list[_Number]:
     return kept
 
 
+_SUBSET_AHEAD = re.compile(r"\bof (?:these|those|them|which|whom),? (?:only |about |around )?$", re.IGNORECASE)
+_BREAKDOWN = re.compile(
+    r"[^.\d]{0,60}(?::|\(|\bincluding|\bconsisting of|\bmade up of|\bcomprising|, with\b| - )", re.IGNORECASE
+)
 _SUBSET = re.compile(r" of (?:them|these|those|which|whom)\b", re.IGNORECASE)
 
 
 def _choose(numbers: list[_Number], text: str) -> Extraction[float] | None:
     """Settle on one number of a text: the only value, the one called the total, or the one the main clause counts."""
     if len(numbers) > 1:
-        numbers = [number for number in numbers if not _SUBSET.match(text, number.end)] or numbers
+        numbers = [number for number in numbers if not _is_subset(text, number)] or numbers
     if not numbers:
         return None
     if len({number.value for number in numbers}) == 1:
@@ -164,7 +168,23 @@ def _choose(numbers: list[_Number], text: str) -> Extraction[float] | None:
     return _main_clause(numbers, text)
 
 
+def _is_subset(text: str, number: _Number) -> bool:
+    """Whether a number counts a part of what was counted before ("4 of them", "of these, 3")."""
+    if _SUBSET.match(text, number.end):
+        return True
+    return _SUBSET_AHEAD.search(text[max(0, number.start - 30) : number.start]) is not None
+
+
+def _is_breakdown(numbers: list[_Number], text: str) -> bool:
+    """Whether the first number is announced as the sum of the others ("14 bottles: 9 green and 5 brown")."""
+    first, rest = numbers[0], numbers[1:]
+    adds_up = len(rest) > 1 and first.value == sum(number.value for number in rest)
+    return adds_up and _BREAKDOWN.match(text[first.end : rest[0].start]) is not None
+
+
 def _main_clause(numbers: list[_Number], text: str) -> Extraction[float]:
+    if _is_breakdown(numbers, text):
+        return Extraction(numbers[0].value, Status.OK, "the sum of its parts")
     heads, rest = [], []
     for number in numbers:
         before = text[max(0, number.start - 90) : number.start]

@@ -19,6 +19,7 @@ _TAG = re.compile(
     r"(?:</(?:ref|p|phrase|cls|label|name|class|category|object_name|type)>|<\|object_ref_end\|>|<\|/ref\|>)",
     re.IGNORECASE,
 )
+_ITEM_END = re.compile(r"</(?:item|object|annotation|detection|instance|entry)>", re.IGNORECASE)
 _SCORE = re.compile(
     r"[\"']?\b(?:score|confidence|conf|probability|prob|certainty)[\"']?(?: (?:is|of|"
     r"score))?\s?[:=]?\s?[\"']?(\d{1,3}(?:\.\d{1,10})?|\.\d{1,10})\s?(%)?",
@@ -58,6 +59,7 @@ def _context(text: str, groups: Sequence[Group], place: int) -> tuple[str, str]:
 
 def _explicit(before: str, after: str) -> str | None:
     """A name in a tag before the group, or in a label field of the same object."""
+    before = _ITEM_END.split(before)[-1]
     tags = [*_TAG.finditer(before)]
     if tags:
         return tags[-1].group(1).strip()
@@ -94,7 +96,7 @@ def read_score(group: Group, before: str, after: str) -> float | None:
     """The confidence written beside a group: under a key, or as a bare fraction right behind it."""
     if group.score is not None:
         return group.score if 0 <= group.score <= 1 else None
-    inner = after.split("}", 1)[0].split("\n", 1)[0] if "}" not in before else after.split("\n", 1)[0]
+    inner = after.split("}", 1)[0].split("\n", 1)[0]
     found = _SCORE.search(inner[:80])
     if found is None and "{" in before:
         found = _SCORE.search(before[before.rfind("{") :])

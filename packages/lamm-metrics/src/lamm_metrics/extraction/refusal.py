@@ -7,7 +7,8 @@ _CANNOT = (
     r"was unable to|unable to|won'?t be able to)"
 )
 _DO = (
-    r"(?:see|view|determine|identify|process|assist|help|access|provide|tell|answer|analy[sz]e|recogni[sz]e|say|"
+    r"(?:see(?! any (?!image|picture|photo|attach))|view|determine|identify|process|assist|help|access|provide|"
+    r"tell|answer|analy[sz]e|recogni[sz]e|say|"
     r"know|detect|find|"
     r"locate|read|make out|give|count|perceive|confirm|ascertain|discern|distinguish|display|open|fulfil|comply|"
     r"interpret|be sure|be certain)"
@@ -29,7 +30,10 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(
-    r"[.!?](?=\s|$)|\n|;|\b(?:but|however|although|though|nevertheless|still|yet)\b(?! i (?:can|am|'m|could|do))",
+    r"[.!?](?=\s|$)|\n|;|,(?= ?(?:maybe|perhaps|probably|possibly|likely|i(?:'d| would| think| see| count)|my|"
+    r"around|about|"
+    r"approximately|roughly|it (?:looks|appears|seems|is|could|might)|there (?:are|is|appear|seem)|looks)\b)|"
+    r"\b(?:but|however|although|though|nevertheless|still|yet)\b(?! i (?:can|am|'m|could|do))",
     re.IGNORECASE,
 )
 

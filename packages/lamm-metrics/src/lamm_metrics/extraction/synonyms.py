@@ -4,6 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
+
+from lamm_metrics.errors import UsageError
 
 
 def read_table(name: str) -> dict[str, list[str]]:
@@ -35,3 +38,46 @@ def known_synonyms(labels: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
     by_key = _names()
     found = {label: by_key.get("".join(filter(str.isalnum, label.lower())), []) for label in labels}
     return {label: names for label, names in found.items() if names}
+
+
+def installed_wordnet(purpose: str) -> Any:
+    """WordNet as nltk reads it, where its data is on disk.
+
+    Args:
+        purpose: What it is wanted for, for the message.
+
+    Raises:
+        UsageError: It is not installed.
+    """
+    import nltk
+    from nltk.corpus import wordnet
+
+    for place in ("corpora/wordnet", "corpora/wordnet.zip"):
+        try:
+            nltk.data.find(place)
+        except LookupError:
+            continue
+        return wordnet
+    raise UsageError(
+        f"Expected WordNet on disk for {purpose}, got none. Install it with `python -m nltk.downloader wordnet`."
+    )
+
+
+def wordnet_synonyms(labels: Sequence[str]) -> dict[str, list[str]]:
+    """Further names of any labels from WordNet: the lemmas of each label's first noun sense.
+
+    Never used unless asked for, so that no number depends on what is installed.
+
+    Args:
+        labels: Labels; spaces and underscores are the same.
+
+    Raises:
+        UsageError: WordNet is not installed.
+    """
+    wordnet = installed_wordnet("synonyms of labels")
+    names: dict[str, list[str]] = {}
+    for label in labels:
+        synsets = wordnet.synsets(label.replace(" ", "_"), pos=wordnet.NOUN)
+        if synsets:
+            names[label] = [lemma.replace("_", " ") for lemma in synsets[0].lemma_names()]
+    return names

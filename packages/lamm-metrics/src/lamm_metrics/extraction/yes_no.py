@@ -83,6 +83,9 @@ def extract_yes_no(text: str) -> Extraction[bool]:
             return Extraction(words == {"yes"}, Status.OK, "final statement")
     opening = _LEADING.match(plain)
     if opening is not None:
+        closing = _WORD.fullmatch(plain.rsplit("\n", 1)[-1].strip(" .!"))
+        if closing is not None and closing.lastgroup != opening.lastgroup:
+            return Extraction(None, Status.AMBIGUOUS, "opens and closes with different words")
         return _verdict(opening)
     return _from_whole(plain, declined)
 

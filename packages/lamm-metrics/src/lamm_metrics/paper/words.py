@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from lamm_metrics.errors import UsageError
+from lamm_metrics.extraction.synonyms import installed_wordnet
 
 
 def _table(name: str) -> Any:
@@ -68,7 +68,7 @@ def accepted_words(label: str) -> frozenset[str]:
     shipped = _shipped()
     if label.lower() in shipped:
         return frozenset(shipped[label.lower()])
-    return derive_accepted_words(label, _installed_wordnet(label))
+    return derive_accepted_words(label, installed_wordnet(f"the paper protocol with the label {label!r}"))
 
 
 def mentions(label: str, text: str) -> bool:
@@ -83,25 +83,6 @@ def mentions(label: str, text: str) -> bool:
         (True, False)
     """
     return not accepted_words(label).isdisjoint(tokens(text))
-
-
-def _installed_wordnet(label: str) -> Any:
-    """WordNet as nltk reads it, where its data is on disk."""
-    import nltk
-    from nltk.corpus import wordnet
-
-    try:
-        nltk.data.find("corpora/wordnet")
-    except LookupError:
-        try:
-            nltk.data.find("corpora/wordnet.zip")
-        except LookupError as error:
-            raise UsageError(
-                f"Expected a label of the benchmark's own sets for the paper protocol, got {label!r}, "
-                f"which needs WordNet 3.0. "
-                "Install it with `python -m nltk.downloader wordnet`, or use the standard protocol."
-            ) from error
-    return wordnet
 
 
 def derive_accepted_words(label: str, wordnet: Any) -> frozenset[str]:

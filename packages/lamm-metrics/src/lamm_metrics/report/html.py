@@ -31,10 +31,16 @@ def by_model(results: Results) -> dict[str, dict[str, Report]]:
         arranged = {}
         for report in results:
             parts = (report.task, report.dataset, "paper" if report.protocol == "paper" else "")
-            arranged.setdefault(report.model or "model", {})[" · ".join(part for part in parts if part)] = report
+            _place(arranged.setdefault(report.model or "model", {}), " · ".join(part for part in parts if part), report)
     if not any(arranged.values()):
         raise UsageError("Expected at least one report, got none. Score something first.")
     return arranged
+
+
+def _place(reports: dict[str, Report], name: str, report: Report) -> None:
+    """File a report under its name, numbered where the name is taken, so that none is lost."""
+    taken = sum(1 for other in reports if other == name or other.startswith(f"{name} ("))
+    reports[f"{name} ({taken + 1})" if taken else name] = report
 
 
 def write_report(

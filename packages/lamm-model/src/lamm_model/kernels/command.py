@@ -6,7 +6,9 @@ import click
 
 
 @click.command()
-@click.option("--device", default=None, help="A torch device, for example cpu or cuda:0. Default: cuda if there is one.")
+@click.option(
+    "--device", default=None, help="A torch device, for example cpu or cuda:0. Default: cuda if there is one."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list for machines.")
 def kernels(device: str | None, as_json: bool) -> None:
     """Show the point-cloud kernels, the implementation chosen for each, and what keeps the others from running.

@@ -46,6 +46,7 @@ def set_abstraction(
     features: Tensor | None = None,
     radius: float = 1.0,
     counts: Tensor | None = None,
+    absolute: Tensor | None = None,
     implementation: str | None = None,
     validate: bool = True,
 ) -> Tensor:
@@ -65,6 +66,8 @@ def set_abstraction(
         radius: Divides the offsets from the centre; 1 leaves them as they are.
         counts: `[B, M]`, the slots of each centre that are no padding (`ball_query(..., return_counts=True)`). Slots
             from there on must repeat the first. Default: none is known to be padding.
+        absolute: Weight `[H, 3]` of further columns of the first layer, which see the centre's own position (not
+            divided by the radius), or None.
         implementation: "triton", "numba" or "reference"; default: the best that can run.
         validate: Check the index on a GPU too, which waits for the device; on the CPU it always is.
 
@@ -93,6 +96,8 @@ def set_abstraction(
     wide = torch.promote_types(weight.dtype, torch.float32)
     lifted = torch.nn.functional.linear(inputs.to(wide), weight.to(wide), None if bias is None else bias.to(wide))
     offsets = torch.nn.functional.linear((centres / radius).to(wide), weight[:, :3].to(wide))
+    if absolute is not None:
+        offsets = offsets - torch.nn.functional.linear(centres.to(wide), absolute.to(wide))
     known = torch.full(checked.shape[:2], checked.shape[2], device=index.device) if counts is None else counts.long()
     shift = second[0].new_zeros(second[0].shape[0]) if second[1] is None else second[1]
     name = implementation or "auto"

@@ -22,6 +22,8 @@ import click
 @click.option("--media-root", type=click.Path(path_type=Path), help="Folder of the media (default: the benchmark's).")
 @click.option("--max-new-tokens", type=click.IntRange(1), help="Longest answer (default: by task).")
 @click.option("--system", type=click.Choice(["task", "record", "none"]), default="task", show_default=True)
+@click.option("--probabilities", is_flag=True, help="Also score every option of closed questions.")
+@click.option("--two-pass", is_flag=True, help="Ask for the option again after the model's reasoning (paper's VQA).")
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
 @click.option("--device", default="", help="cpu, cuda, ... (default: cuda where there is one).")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
@@ -36,6 +38,8 @@ def predict(
     media_root: Path | None,
     max_new_tokens: int | None,
     system: str,
+    probabilities: bool,
+    two_pass: bool,
     dtype: str,
     device: str,
     as_json: bool,
@@ -47,7 +51,7 @@ def predict(
     from lamm_model.prediction.run import PredictionOptions, pair_outputs
     from lamm_model.prediction.session import predict_files
 
-    options = PredictionOptions(blind, batch_size, limit, media_root, max_new_tokens, system)
+    options = PredictionOptions(blind, batch_size, limit, media_root, max_new_tokens, system, probabilities, two_pass)
     pairs = pair_outputs([first, *more], output)
     results = predict_files(folder, pairs, options, dtype=dtype, device=device)
     if as_json:

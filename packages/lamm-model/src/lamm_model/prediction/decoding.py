@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -37,7 +37,7 @@ class PromptRow:
 
 
 @dataclass
-class _State:
+class PromptState:
     """What a batch of rows has in the model: cache, mask, next position, adapter set, last logits."""
 
     cache: DynamicCache
@@ -47,13 +47,14 @@ class _State:
     logits: Tensor
 
     def select(self, rows: Tensor) -> None:
+        """Keep (or repeat) the rows at these indices."""
         self.cache.batch_select_indices(rows)
         self.mask, self.position = self.mask[rows], self.position[rows]
         self.modality, self.logits = self.modality[rows], self.logits[rows]
 
 
 @torch.inference_mode()
-def prefill(model: LammForConditionalGeneration, rows: list[PromptRow], pad: int) -> _State:
+def prefill(model: LammForConditionalGeneration, rows: list[PromptRow], pad: int) -> PromptState:
     """Read prompts, each distinct shared beginning once.
 
     Args:
@@ -82,11 +83,11 @@ def _whole(row: PromptRow) -> tuple[list[int], list[int]]:
 
 def _extend(
     model: LammForConditionalGeneration,
-    state: _State | None,
+    state: PromptState | None,
     pieces: list[tuple[list[int], list[int]]],
     pad: int,
     with_media: list[PromptRow],
-) -> _State:
+) -> PromptState:
     """Run left-padded pieces of text after what the state holds.
 
     Holes in the mask and explicit positions keep each row's result independent of its neighbours.
@@ -117,7 +118,7 @@ def _extend(
         image_features=_stack(with_media, IMAGE),
         point_cloud_features=_stack(with_media, POINT_CLOUD),
     )
-    return _State(outputs.past_key_values, mask, positions[:, -1] + 1, modality[:, -1], outputs.logits[:, -1])
+    return PromptState(outputs.past_key_values, mask, positions[:, -1] + 1, modality[:, -1], outputs.logits[:, -1])
 
 
 def _stack(rows: list[PromptRow], kind: str) -> Tensor | None:
@@ -177,7 +178,7 @@ def _take(
     return len(answer) >= row.max_new_tokens or (ended is not None and ended(answer))
 
 
-def _step(model: LammForConditionalGeneration, state: _State, tokens: Tensor) -> _State:
+def _step(model: LammForConditionalGeneration, state: PromptState, tokens: Tensor) -> PromptState:
     mask = torch.cat([state.mask, state.mask.new_ones(len(tokens), 1)], dim=1)
     outputs = model(
         input_ids=tokens.unsqueeze(1),
@@ -187,4 +188,27 @@ def _step(model: LammForConditionalGeneration, state: _State, tokens: Tensor) ->
         past_key_values=state.cache,
         use_cache=True,
     )
-    return _State(outputs.past_key_values, mask, state.position + 1, state.modality, outputs.logits[:, -1])
+    return PromptState(outputs.past_key_values, mask, state.position + 1, state.modality, outputs.logits[:, -1])
+
+
+@torch.inference_mode()
+def stream_row(model: LammForConditionalGeneration, row: PromptRow, *, pad: int, end_ids: set[int]) -> Iterator[int]:
+    """Answer one prompt greedily, token by token.
+
+    Args:
+        model: In evaluation mode.
+        row: The prompt.
+        pad: Filling token id.
+        end_ids: Ids that end the answer.
+
+    Yields:
+        Token ids of the answer.
+    """
+    state = prefill(model, [row], pad)
+    for _ in range(row.max_new_tokens):
+        state.logits[:, model.placeholder_ids()] = -torch.inf
+        token = state.logits.argmax(dim=-1)
+        if int(token) in end_ids:
+            return
+        yield int(token)
+        state = _step(model, state, token)

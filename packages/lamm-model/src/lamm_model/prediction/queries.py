@@ -33,7 +33,8 @@ class Query:
         task: Benchmark task key, or empty.
         task_type: Published task type: chooses the system message.
         system: The record's own system message, or None.
-        choices: Options of a multiple-choice record.
+        choices: Options of a multiple-choice record, or the closed label set of a classification.
+        labelled: Whether the choices are labels: their probabilities are stored by name.
         max_new_tokens: Longest answer.
     """
 
@@ -46,6 +47,7 @@ class Query:
     task_type: str
     system: str | None = None
     choices: tuple[str, ...] = ()
+    labelled: bool = False
     max_new_tokens: int = 128
 
     @property
@@ -168,6 +170,7 @@ def _queries(record: dict[str, Any], file_name: str, root: Path, max_new_tokens:
             task=task,
             task_type=str(record.get("task_type") or (known.task_type if known is not None else "normal")),
             system=record.get("system"),
-            choices=tuple(str(choice) for choice in record.get("gt_choices") or ()),
+            choices=tuple(str(choice) for choice in record.get("gt_choices") or record.get("labels") or ()),
+            labelled=not record.get("gt_choices"),
             max_new_tokens=length,
         )

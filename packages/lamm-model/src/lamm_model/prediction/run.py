@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -19,11 +19,13 @@ from lamm_model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.prediction.decoding import PromptRow, answer_rows
 from lamm_model.prediction.journal import Journal
 from lamm_model.prediction.media import MediaFeatures
+from lamm_model.prediction.option_scores import option_log_likelihoods, probabilities
 from lamm_model.prediction.queries import Benchmark, Query, read_queries
 from lamm_model.processing_lamm import LammProcessor
 
 MERGE_UP_TO = 3_000_000_000  # parameters; merging keeps a copy of the adapted weights
 Report = Callable[[int, int], None]
+Answer = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class PredictionOptions:
         max_new_tokens: Longest answer for every task instead of each task's own.
         system: `task` uses the system message of the record's task type (as in training), `record` the record's own
             where it has one, `none` no system message.
+        probabilities: Also score every option of closed questions.
+        two_pass: Ask questions with options a second time, after the model's own reasoning, for the option alone (the
+            paper's VQA protocol); the text holds both answers.
     """
 
     blind: bool = False
@@ -46,6 +51,8 @@ class PredictionOptions:
     media_root: Path | None = None
     max_new_tokens: int | None = None
     system: str = "task"
+    probabilities: bool = False
+    two_pass: bool = False
 
 
 @dataclass
@@ -104,12 +111,12 @@ class Predictor:
         total = len(benchmark.queries)
         report(total - len(waiting), total)
         for answers in self.answer(waiting):
-            journal.add([(query.key, {"text": text}) for query, text in answers])
+            journal.add([(query.key, answer) for query, answer in answers])
             report(len(journal.answers), total)
         journal.finish(benchmark)
         return len(waiting)
 
-    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, str]]]:
+    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
         """Answer queries in batches of like length.
 
         Args:
@@ -126,8 +133,18 @@ class Predictor:
                 for batch in batches(list(group), self.options.batch_size):
                     yield self._answer_batch(batch)
 
-    def _answer_batch(self, batch: list[Prepared]) -> list[tuple[Query, str]]:
+    def _answer_batch(self, batch: list[Prepared]) -> list[tuple[Query, Answer]]:
         rows = [self._prompt_row(item) for item in batch]
+        answers: list[Answer] = [{"text": text} for text in self._texts(rows)]
+        if self.options.two_pass:
+            self._ask_again(batch, answers)
+        if self.options.probabilities:
+            for item, row, answer in zip(batch, rows, answers, strict=True):
+                if item.query.choices:
+                    answer["probabilities"] = self._probabilities(item.query, row)
+        return [(item.query, answer) for item, answer in zip(batch, answers, strict=True)]
+
+    def _texts(self, rows: list[PromptRow]) -> list[str]:
         tokens = answer_rows(
             self.model,
             rows,
@@ -135,18 +152,35 @@ class Predictor:
             end_ids=self.processor.end_token_ids,
             ended=self._stopped if self.processor.stop_strings else None,
         )
-        texts = [self.processor.answer_text(ids) for ids in tokens]
-        return [(item.query, text) for item, text in zip(batch, texts, strict=True)]
+        return [self.processor.answer_text(ids) for ids in tokens]
+
+    def _ask_again(self, batch: list[Prepared], answers: list[Answer]) -> None:
+        """Ask for the option alone, after the first answer, and append what comes."""
+        chosen = [number for number, item in enumerate(batch) if item.query.choices and not item.query.labelled]
+        if not chosen:
+            return
+        rows = []
+        for number in chosen:
+            turns = [{"from": "gpt", "value": answers[number]["text"]}, {"from": "human", "value": "ANSWER:"}]
+            rows.append(self._prompt_row(self.prepare(batch[number].query, turns)))
+        for number, text in zip(chosen, self._texts(rows), strict=True):
+            answers[number]["text"] += f"\nThe answer is {text}"
+
+    def _probabilities(self, query: Query, row: PromptRow) -> list[float] | dict[str, float]:
+        options = [self.processor.answer_ids(choice) for choice in query.choices]
+        scores = option_log_likelihoods(self.model, row, options, self.processor.pad_token_id)
+        found = probabilities(scores)
+        return dict(zip(query.choices, found, strict=True)) if query.labelled else found
 
     def _stopped(self, answer: list[int]) -> bool:
         tail = self.processor.tokenizer.decode(answer[-8:])
         return any(stop in tail for stop in self.processor.stop_strings)
 
-    def prepare(self, query: Query) -> Prepared:
-        """Build a query's tokens and find where its shared beginning ends."""
+    def prepare(self, query: Query, further: Sequence[dict[str, str]] = ()) -> Prepared:
+        """Build a query's tokens, with further turns after its question, and find where its shared beginning ends."""
         kinds = [] if self.options.blind else [kind for kind, _ in query.media]
         row = self.processor.encode_dialogue(
-            [{"from": "human", "value": query.question}],
+            [{"from": "human", "value": query.question}, *further],
             media=kinds,
             task_type=query.task_type,
             system=self._system(query),

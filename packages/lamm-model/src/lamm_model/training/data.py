@@ -1,5 +1,6 @@
 """Instruction records as rows of tokens with the media they need."""
 
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -78,7 +79,18 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor") -> Tr
 def _records(settings: DataSettings) -> "list[tuple[Path, InstructionRecord]]":
     from lamm_data.records import read_records
 
-    return [(Path(file), record) for file in settings.records for record in read_records(file)]
+    shares = settings.shares or (1.0,) * len(settings.records)
+    return [
+        (Path(file), record)
+        for file, share in zip(settings.records, shares, strict=True)
+        for number, record in enumerate(read_records(file))
+        if _drawn(f"{record.id or number}", share)
+    ]
+
+
+def _drawn(key: str, share: float) -> bool:
+    """Return whether a record belongs to the share of its file that is used, by a hash of its id."""
+    return zlib.crc32(key.encode()) / 2**32 < share
 
 
 def _media(record: "InstructionRecord", root: Path) -> tuple[Medium, ...]:

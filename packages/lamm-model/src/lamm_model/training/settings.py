@@ -56,6 +56,8 @@ class DataSettings:
 
     Attributes:
         records: Instruction record files (JSON Lines or the published JSON list).
+        shares: Share of each file's records that is used, one number a file; empty: all of all. The choice is seeded by
+            record id, so it does not depend on the order of the records.
         media_root: Folder that the records' media paths are relative to; empty: the folder of each record file.
         packing: ``shared_prefix`` computes an image or cloud once for all dialogues about it; ``none`` gives each
             dialogue a row of its own. Both give the same loss.
@@ -63,6 +65,7 @@ class DataSettings:
     """
 
     records: tuple[str, ...] = ()
+    shares: tuple[float, ...] = ()
     media_root: str = ""
     packing: Literal["shared_prefix", "none"] = "shared_prefix"
     row_tokens: int = 1024
@@ -193,19 +196,23 @@ def _convert(value: Any, hint: Any) -> Any:
             return value
         raise ValueError(f"expected one of {', '.join(choices)}, found {value!r}")
     if typing.get_origin(hint) is tuple:
-        if isinstance(value, str):
-            return (value,)
-        if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        raise ValueError(f"expected a list of strings, found {value!r}")
+        return _convert_list(value, typing.get_args(hint)[0])
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value)
     if type(value) is not hint:
         wanted = hint.__name__ if isinstance(hint, type | types.GenericAlias) else str(hint)
         raise ValueError(f"expected {wanted}, found {value!r}")
     if isinstance(value, int | float) and value < 0:
         raise ValueError(f"expected a number of at least 0, found {value!r}")
     return value
+
+
+def _convert_list(value: Any, kind: type) -> tuple[Any, ...]:
+    items = value if isinstance(value, list | tuple) else [value]
+    converted = tuple(float(item) if kind is float and type(item) is int else item for item in items)
+    if all(type(item) is kind for item in converted):
+        return converted
+    raise ValueError(f"expected a list of {kind.__name__}, found {value!r}")
 
 
 def _contradictions(settings: FinetuneSettings) -> list[str]:
@@ -217,6 +224,9 @@ def _contradictions(settings: FinetuneSettings) -> list[str]:
         faults.append("model: language_model needs an image_tower, a point_cloud_tower, or both")
     if not settings.data.records:
         faults.append("data.records: expected at least one file of instruction records")
+    shares = settings.data.shares
+    if shares and (len(shares) != len(settings.data.records) or not all(0 < share <= 1 for share in shares)):
+        faults.append("data.shares: expected one number above 0 and at most 1 for each of data.records")
     if training.batch_rows < 1 or training.accumulation < 1:
         faults.append("training: batch_rows and accumulation must be at least 1")
     if training.save_every < 1 or training.log_every < 1 or training.keep_last < 1:

@@ -101,7 +101,7 @@ def sample_cloud(points, start, rank, skipped, initial, fused, out):
                 else:
                     tops[bucket] = _lower(coordinates, nearest, bucket * BUCKET, x, y, z)
         best = _largest(tops)
-        # Below zero every point is skipped; at zero every point equals a sample. Then the choice cannot change any more.
+        # Below zero every point is skipped, at zero every point equals a sample: the choice cannot change any more.
         current = order[_first_of(best, tops, nearest, order, rank)] if best >= 0 else 0
         out[step] = current
         if best <= 0:

@@ -9,6 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from lamm_model.kernels import reference
 from lamm_model.kernels.selection import interpreting
 
 
@@ -64,7 +65,9 @@ def _pool_groups(
 
 
 def pool_groups(lifted: Tensor, offsets: Tensor, index: Tensor, counts: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """As `lamm_model.kernels.reference.pool_groups`; products are summed in float32."""
+    """As `lamm_model.kernels.reference.pool_groups`; sums in float32, leaves float64 to the reference."""
+    if torch.float64 in (lifted.dtype, weight.dtype):
+        return reference.pool_groups(lifted, offsets, index, counts, weight, bias)
     batch, count, k = index.shape
     outputs, hidden = weight.shape
     out = torch.empty(batch, count, outputs, dtype=weight.dtype, device=weight.device)

@@ -1,9 +1,11 @@
-"""Run the extractors over the labelled answers and count right, wrong-but-ok and other answers per kind."""
+"""Shared by the extraction tests: run the extractors over the labelled answers and count the verdicts per kind."""
 
 import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 from lamm_metrics.extraction import (
     BoxConvention,
@@ -19,7 +21,7 @@ from lamm_metrics.extraction import (
 )
 
 FOLDER = Path(__file__).parent / "answers"
-PARTS = ("held_out", "tuning")
+PARTS = ("first", "tuning", "blind")
 KINDS = ("label", "choice", "number", "boxes_2d", "boxes_3d", "points", "words", "yes_no", "nouns")
 
 
@@ -90,3 +92,41 @@ def tally(parts=PARTS):
             if verdict != "right":
                 result.failures.append((part, verdict, entry, found))
     return result
+
+
+@pytest.fixture(scope="session")
+def tallied():
+    """The counts over all parts of the labelled set."""
+    return tally()
+
+
+@pytest.fixture(scope="session")
+def extractors():
+    """Every extractor as a function of the answer alone, by kind."""
+    frame = BoxConvention.parse("thousand-xywh")
+    return {
+        "label": lambda text: extract_label(text, SETS["cifar10"]),
+        "hair": lambda text: extract_label(text, SETS["hair"]),
+        "choice": lambda text: extract_choice(text, SETS["colours"]),
+        "number": extract_number,
+        "boxes_2d": lambda text: extract_boxes_2d(text, labels=SETS["voc"]),
+        "boxes_2d_open": lambda text: extract_boxes_2d(text, frame),
+        "boxes_3d": lambda text: extract_boxes_3d(text, 7, SETS["scannet"]),
+        "points": lambda text: extract_points(text, labels=SETS["joints"]),
+        "words": extract_words,
+        "yes_no": extract_yes_no,
+        "nouns": lambda text: extract_noun_phrases(text, use_tagger=False),
+    }
+
+
+@pytest.fixture(scope="session")
+def answers():
+    """The labelled set's own reader."""
+    return AnswerSet()
+
+
+class AnswerSet:
+    """Where the parts of the labelled set are and how one is read."""
+
+    PARTS = PARTS
+    load = staticmethod(load)

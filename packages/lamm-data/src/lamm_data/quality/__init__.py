@@ -1,0 +1,1 @@
+"""Quality control of instruction records: checks, near duplicates, contamination, samples for reading."""

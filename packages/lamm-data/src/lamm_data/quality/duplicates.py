@@ -1,0 +1,151 @@
+"""Exact and near duplicates, the near ones by exact ROUGE-L.
+
+ROUGE-L of two token sequences of lengths m and n with a longest common subsequence L is F = 2 L / (m + n), which is the
+normalised Indel similarity. Tokens become characters, so that rapidfuzz's bit-parallel code compares whole blocks;
+texts are sorted by length first, because F can reach t only while the longer is at most (2 - t) / t times the shorter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lamm_data.errors import LammDataError, UsageError
+
+BLOCK = 512
+_WORD = re.compile(r"\w+|[^\w\s]")
+_FIRST, _SURROGATES, _AFTER = 0x100, 0xD800, 0xE000
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A text that says what an earlier kept one says.
+
+    Attributes:
+        place: Its position.
+        of: Position of the earlier text.
+        similarity: ROUGE-L F of the two; 1.0 for exact duplicates.
+    """
+
+    place: int
+    of: int
+    similarity: float
+
+
+def find_exact(texts: Sequence[str]) -> list[Duplicate]:
+    """Find texts that equal an earlier one up to white space and case.
+
+    Args:
+        texts: The texts.
+
+    Returns:
+        The later ones, in order.
+
+    >>> find_exact(["A cat.", "a  cat.", "A dog."])
+    [Duplicate(place=1, of=0, similarity=1.0)]
+    """
+    seen: dict[bytes, int] = {}
+    found = []
+    for place, text in enumerate(texts):
+        key = hashlib.sha256(" ".join(text.lower().split()).encode()).digest()
+        first = seen.setdefault(key, place)
+        if first != place:
+            found.append(Duplicate(place, first, 1.0))
+    return found
+
+
+def find_near(
+    texts: Sequence[str], threshold: float = 0.7, workers: int = 1, advance: Callable[[int], None] | None = None
+) -> list[Duplicate]:
+    """Find texts whose ROUGE-L with an earlier kept text reaches a threshold.
+
+    Args:
+        texts: The texts, in order of preference: the first of a group is kept.
+        threshold: F from which two texts count as the same (0.7 in self-instruct, arXiv 2212.10560).
+        workers: Threads.
+        advance: Called with the number of newly compared texts.
+
+    Returns:
+        The later ones, in order of position.
+
+    Raises:
+        UsageError: For a threshold outside 0..1.
+        LammDataError: When rapidfuzz is not installed.
+    """
+    if not 0 < threshold <= 1:
+        raise UsageError(f"Expected a threshold above 0 and at most 1, got {threshold}.")
+    coded = _encode(texts)
+    order = sorted(range(len(texts)), key=lambda place: len(coded[place]))
+    pairs = _similar_pairs(coded, order, threshold, workers, advance)
+    found = []
+    dropped: set[int] = set()
+    for place in sorted(pairs):
+        kept = [(similarity, -other) for other, similarity in pairs[place] if other not in dropped]
+        if kept:
+            similarity, other = max(kept)
+            dropped.add(place)
+            found.append(Duplicate(place, -other, similarity))
+    return found
+
+
+def _similar_pairs(
+    coded: list[str], order: list[int], threshold: float, workers: int, advance: Callable[[int], None] | None
+) -> dict[int, list[tuple[int, float]]]:
+    """Give for each place the earlier places that are similar enough."""
+    cdist, scorer, nonzero = _rapidfuzz()
+    ratio = (2 - threshold) / threshold
+    pairs: dict[int, list[tuple[int, float]]] = {}
+    for start in range(0, len(order), BLOCK):
+        rows = order[start : start + BLOCK]
+        longest = len(coded[rows[-1]]) * ratio
+        end = start
+        while end < len(order) and len(coded[order[end]]) <= longest:
+            columns = order[end : end + 8 * BLOCK]
+            scores = cdist(
+                [coded[place] for place in rows],
+                [coded[place] for place in columns],
+                scorer=scorer,
+                score_cutoff=threshold - 1e-6,
+                workers=workers,
+            )
+            for row, column in zip(*nonzero(scores), strict=True):
+                if end + column > start + row:
+                    early, late = sorted((rows[row], columns[column]))
+                    pairs.setdefault(late, []).append((early, round(float(scores[row, column]), 4)))
+            end += len(columns)
+        if advance is not None:
+            advance(len(rows))
+    return pairs
+
+
+def _rapidfuzz() -> tuple[Callable[..., Any], Any, Callable[..., Any]]:
+    try:
+        import numpy as np
+        from rapidfuzz.distance import Indel
+        from rapidfuzz.process import cdist
+    except ModuleNotFoundError as error:
+        raise LammDataError(
+            "Expected rapidfuzz for near duplicates, found it missing. Run: pip install 'lamm-data[dedup]'"
+        ) from error
+    return cdist, Indel.normalized_similarity, np.nonzero
+
+
+def _encode(texts: Sequence[str]) -> list[str]:
+    """Write each text as one character a token."""
+    codes: dict[str, str] = {}
+    coded = []
+    for text in texts:
+        tokens = _WORD.findall(text.lower())
+        coded.append("".join(codes.get(token) or codes.setdefault(token, _character(len(codes))) for token in tokens))
+    return coded
+
+
+def _character(number: int) -> str:
+    code = number + _FIRST
+    code = code if code < _SURROGATES else code - _SURROGATES + _AFTER
+    if code > 0x10FFFF:
+        raise LammDataError("Expected at most 1.1 million different tokens, got more. Split the file and run again.")
+    return chr(code)

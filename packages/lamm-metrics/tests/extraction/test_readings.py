@@ -1,0 +1,135 @@
+"""Rules that the labelled set does not spell out one by one."""
+
+import subprocess
+import sys
+
+import pytest
+
+from lamm_metrics.errors import UsageError
+from lamm_metrics.extraction import (
+    Extraction,
+    Status,
+    extract_boxes_3d,
+    extract_choice,
+    extract_label,
+    extract_noun_phrases,
+    extract_number,
+)
+from lamm_metrics.extraction.names import plurals, words_of
+from lamm_metrics.extraction.number_words import parse_number_words
+from lamm_metrics.extraction.refusal import split_refusal
+from lamm_metrics.extraction.synonyms import known_synonyms, wordnet_synonyms
+
+
+def test_value_types_say_whether_to_trust_them():
+    assert Extraction(3, Status.OK).ok
+    assert not Extraction(None, Status.AMBIGUOUS).ok
+    assert Status("refused") is Status.REFUSED
+
+
+def test_own_synonyms_replace_the_built_in_ones():
+    assert extract_label("a kitten", ["cat"]).value == "cat"
+    assert extract_label("a kitten", ["cat"], {}).status == "none"
+    assert extract_label("a moggy", ["cat"], {"cat": ["moggy"]}).value == "cat"
+
+
+def test_a_synonym_never_takes_the_name_of_another_label():
+    assert extract_label("a car", ["automobile", "car"]).value == "car"
+    assert extract_label("sofa", ["couch", "sofa"]).value == "sofa"
+
+
+def test_labels_come_back_as_spelled():
+    assert extract_label("a dining table", ["DiningTable"], None).value == "DiningTable"
+    assert known_synonyms(("dining_table",))["dining_table"][0] == "dining table"
+
+
+def test_labels_without_words_or_none_at_all():
+    assert extract_label("anything", []).status == "none"
+    assert extract_label("+", ["+", "-"]).status == "none"
+    assert extract_choice("A", []).status == "none"
+
+
+def test_longest_name_wins():
+    assert extract_label("a polar bear", ["bear", "polar bear"]).value == "polar bear"
+    assert extract_choice("dark red", ["red", "dark red"]).value == 1
+
+
+def test_the_same_answer_always_reads_the_same():
+    assert len({extract_choice("It could be A or C.", ["a b", "c d", "e f"]) for _ in range(20)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("one hundred", 100),
+        ("two thousand and five", 2005),
+        ("nine hundred ninety-nine thousand nine hundred ninety-nine", 999_999),
+        ("three million", 3_000_000),
+        ("a hundred and one", 101),
+        ("five dozen", 60),
+        ("twenty twenty", None),
+        ("thousand million", None),
+    ],
+)
+def test_number_words(words, value):
+    assert parse_number_words(words) == value
+
+
+@pytest.mark.parametrize(
+    "words", [("bus", "buses"), ("baby", "babies"), ("woman", "women"), ("policeman", "policemen"), ("box", "boxes")]
+)
+def test_plurals(words):
+    assert words[1] in plurals(words[0])
+
+
+def test_words_of_splits_what_labels_join():
+    assert words_of("Dining_table-top") == ["dining", "table", "top"]
+
+
+def test_a_refusal_keeps_what_is_said_besides():
+    assert split_refusal("I cannot see it well, but it is a dog.") == ("it is a dog.", True)
+    assert split_refusal("It is a dog.") == ("It is a dog.", False)
+
+
+def test_a_negative_number_is_read_as_written():
+    assert extract_number("-3").value == -3.0
+    assert extract_number("It is 2.5").value == 2.5
+
+
+def test_numbers_too_long_for_a_count_are_none():
+    assert extract_number("9" * 5000).status == "none"
+
+
+def test_three_dimensional_boxes_of_another_length_are_malformed():
+    assert extract_boxes_3d("[1, 2, 3, 4, 5, 6, 7]", 6).status == "malformed"
+    assert extract_boxes_3d("[1, 2, 3, 4, 5, 6, 0.5]", 7).ok
+
+
+def test_noun_phrases_without_and_with_the_tagger(monkeypatch):
+    import nltk
+
+    text = "A brown dog runs."
+    assert extract_noun_phrases(text, use_tagger=False).value == ["brown dog"]
+    tags = {"a": "DT", "brown": "JJ", "dog": "NN", "runs": "VBZ", ".": "."}
+    monkeypatch.setattr(nltk, "pos_tag", lambda words: [(word, tags[word.lower()]) for word in words])
+    assert extract_noun_phrases(text, use_tagger=True).value == ["brown dog"]
+
+
+def test_wordnet_is_asked_for_by_name_only(monkeypatch):
+    import nltk
+
+    def missing(*args, **kwargs):
+        raise LookupError("no data")
+
+    monkeypatch.setattr(nltk.data, "find", missing)
+    with pytest.raises(UsageError, match="Install it"):
+        wordnet_synonyms(["quokka"])
+
+
+def test_importing_the_extractors_imports_nothing_heavy():
+    code = (
+        "import sys, lamm_metrics.extraction as e; e.extract_label('cat', ['cat']); "
+        "print(*sorted({'nltk', 'torch', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,89 @@
+"""Turn a checkpoint into a whole model with one adapter set merged, or into the language model alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from lamm_model.adapters import SHARED, adapter_settings, lora_layers
+from lamm_model.checkpoints.delta import load_model, save_model
+from lamm_model.errors import LammModelError, UsageError
+from lamm_model.modeling_lamm import LammForConditionalGeneration
+
+
+def merge_adapters(model: LammForConditionalGeneration, name: str) -> LammForConditionalGeneration:
+    """Add one adapter set to the language model's weights for good and remove all sets.
+
+    Args:
+        model: A model with adapters; changed in place.
+        name: The set; the other sets are dropped, since one matrix cannot hold two.
+
+    Returns:
+        The same model, now without adapters.
+
+    Raises:
+        UsageError: The model has no set of that name.
+    """
+    settings = adapter_settings(model)
+    if settings is None or name not in settings.modalities:
+        have = settings.modalities if settings is not None else []
+        raise UsageError(f"Expected one of the model's adapter sets ({', '.join(have) or 'none'}), got {name!r}.")
+    language_model = model.model.language_model
+    wrapped = {id(layer) for layer in lora_layers(language_model)}
+    for path, module in list(language_model.named_modules()):
+        if id(module) not in wrapped:
+            continue
+        base = module.get_base_layer()
+        with torch.no_grad():
+            base.weight += module.get_delta_weight(name).to(base.weight.dtype)
+        parent, _, leaf = path.rpartition(".")
+        setattr(language_model.get_submodule(parent), leaf, base)
+    if hasattr(language_model, "peft_config"):
+        del language_model.peft_config
+    model.lamm_adapters = None
+    model.model.routing.enabled = False
+    return model
+
+
+def export_checkpoint(folder: Path, output: Path, adapter: str | None = None, language_model_only: bool = False) -> str:
+    """Write a merged model that plain transformers loads.
+
+    Args:
+        folder: Checkpoint.
+        output: Folder to write; must not exist.
+        adapter: Set to merge; may be left out where there is only one.
+        language_model_only: Write the merged language model and tokenizer alone, as an ordinary causal model.
+
+    Returns:
+        Name of the merged set, empty for a model without adapters.
+
+    Raises:
+        UsageError: `output` exists, or several sets are there and none is chosen.
+    """
+    if output.exists():
+        raise UsageError(f"Expected a new folder, got {output}, which exists. Choose another --output.")
+    model, processor = load_model(folder)
+    settings = adapter_settings(model)
+    name = adapter or (settings.modalities[0] if settings is not None and len(settings.modalities) == 1 else "")
+    if settings is not None:
+        if not name:
+            raise UsageError(
+                f"Expected --adapter, one of {', '.join(settings.modalities)}: one model can hold one merged set."
+            )
+        merge_adapters(model, name)
+    if language_model_only:
+        from transformers import AutoModelForCausalLM
+
+        config = model.config.text_config
+        with torch.device("meta"):
+            causal = AutoModelForCausalLM.from_config(config)
+        setattr(causal, causal.base_model_prefix, model.model.language_model)
+        causal.set_output_embeddings(model.lm_head)
+        causal.save_pretrained(output)
+        processor.tokenizer.save_pretrained(output)
+    else:
+        save_model(model, processor, output)
+    if not (output / "config.json").is_file():
+        raise LammModelError(f"Expected the model in {output}, found nothing. Free space and run again.")
+    return name if name != SHARED else SHARED

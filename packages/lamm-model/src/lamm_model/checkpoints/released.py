@@ -1,0 +1,127 @@
+"""Read LAMM's released deltas: one `.pt` file with LoRA matrices and the projector of one modality."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lamm_model.adapters import AdapterSettings, add_adapters, check_keys, load_adapter_state
+from lamm_model.building import build_pair
+from lamm_model.checkpoints.delta import save_model
+from lamm_model.errors import LammModelError
+
+RELEASED_ALPHA = 32
+# `llama_model.base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight`, as peft 0.3 names it inside
+# LAMM's module; later versions leave `.default` out, DeepSpeed may put `module.` before it.
+_LORA_KEY = re.compile(r"^.*?\b(layers\.\d+\..+\.lora_[AB])(?:\.default)?\.weight$")
+_PROJECTOR_KEY = re.compile(r"^(?:module\.)?llama_proj\.(weight|bias)$")
+
+
+def read_tensors_safely(path: Path) -> dict[str, Tensor]:
+    """Read a `.pt` file of tensors without unpickling anything else.
+
+    Args:
+        path: File written by `torch.save` of a flat dictionary.
+
+    Returns:
+        Tensors by name.
+
+    Raises:
+        LammModelError: The file is missing or torn, or holds anything but tensors by name.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as fault:
+        reason = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
+        raise LammModelError(
+            f"Expected a .pt file that holds tensors only, got {reason} ({path}). Nothing in it was run. "
+            "Use the released file."
+        ) from fault
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise LammModelError(f"Expected tensors by name, got {type(found).__name__} of other things ({path}).")
+    return {str(key): value for key, value in found.items()}
+
+
+def split_delta(state: dict[str, Tensor], name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Sort a released delta's tensors into adapter and projector.
+
+    Args:
+        state: As read.
+        name: What messages call the file.
+
+    Returns:
+        Adapter tensors under our names, projector tensors (`linear.weight`, `linear.bias`).
+
+    Raises:
+        LammModelError: A key is neither, or one of the two is missing; all are listed.
+    """
+    adapter: dict[str, Tensor] = {}
+    projector: dict[str, Tensor] = {}
+    unknown: list[str] = []
+    for key, value in state.items():
+        if match := _LORA_KEY.match(key):
+            adapter[match.group(1) + ".weight"] = value
+        elif match := _PROJECTOR_KEY.match(key):
+            projector[f"linear.{match.group(1)}"] = value
+        else:
+            unknown.append(key)
+    if unknown or not adapter or len(projector) != 2:
+        raise LammModelError(
+            f"Expected LoRA matrices, llama_proj.weight and llama_proj.bias, got {len(adapter)} LoRA tensors, "
+            f"projector keys {sorted(projector)}, and unknown keys {sorted(unknown)} ({name}). "
+            "Only LAMM's own deltas can be converted."
+        )
+    return adapter, projector
+
+
+def convert_delta(
+    weights: Path,
+    output: Path,
+    language_model: str,
+    image_tower: str,
+    point_cloud_tower: str | None = None,
+    prompt_format: str = "lamm",
+) -> dict[str, int]:
+    """Convert a released delta to a checkpoint of ours; every key is accounted for.
+
+    Args:
+        weights: The `.pt` file.
+        output: Checkpoint folder to write.
+        language_model: The Vicuna or Llama 2 it was trained on.
+        image_tower: CLIP ViT-L/14, unused where a point-cloud tower is given.
+        point_cloud_tower: Folder of a saved `LammPointCloudModel`: the delta is of a 3D model.
+        prompt_format: `lamm` for the Vicuna v0 models, `llama2` for the Llama 2 one.
+
+    Returns:
+        Number of `adapter` and `projector` tensors.
+
+    Raises:
+        LammModelError: The file is no LAMM delta, or does not fit the base models.
+    """
+    adapter, projector = split_delta(read_tensors_safely(weights), str(weights))
+    modality = "point_cloud" if point_cloud_tower else "image"
+    model, processor = build_pair(
+        language_model,
+        None if point_cloud_tower else image_tower,
+        point_cloud_tower,
+        prompt_format=prompt_format,
+        dtype=torch.bfloat16,
+        image_feature_layer=-1,
+    )
+    rank = min(next(iter(adapter.values())).shape)
+    targets = sorted({key.split(".lora_")[0].rsplit(".", 1)[-1] for key in adapter})
+    settings = AdapterSettings(rank=rank, alpha=RELEASED_ALPHA, target_modules=targets, modalities=[modality])
+    add_adapters(model, settings)
+    load_adapter_state(model, modality, adapter)
+    own = model.model.get_submodule(f"{modality}_projector").state_dict()
+    check_keys("the projector", own, projector)
+    with torch.no_grad():
+        for key, value in projector.items():
+            own[key].copy_(value)
+    save_model(model, processor, output)
+    return {"adapter": len(adapter), "projector": len(projector)}

@@ -1,0 +1,76 @@
+"""Configurations: everything wrong is said at once, before anything is loaded."""
+
+import pytest
+
+from lamm_model.errors import UsageError
+from lamm_model.training import presets
+from lamm_model.training.sampling import LengthSampler
+from lamm_model.training.settings import load_settings
+
+GOOD = """
+[model]
+language_model = "embedded"
+image_tower = "embedded"
+[data]
+records = ["a.jsonl"]
+"""
+
+
+def test_all_faults_are_listed_with_the_nearest_key(tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text(
+        "[model]\nlanguage_modle = 'x'\nprompt_format = 'vicuna'\n[training]\nepochs = 'two'\nclip = -1\n[trainin]\nx = 1\n"
+    )
+    with pytest.raises(UsageError) as error:
+        load_settings(path)
+    text = str(error.value)
+    assert "5 faults" in text
+    for part in ("did you mean language_model", "expected one of lamm", "training.epochs", "at least 0", "mean training"):
+        assert part in text
+
+
+def test_contradictions_are_faults(tmp_path):
+    path = tmp_path / "empty.toml"
+    path.write_text("[model]\npath = 'x'\nlanguage_model = 'y'\n")
+    with pytest.raises(UsageError, match="data.records") as error:
+        load_settings(path)
+    assert "either path" in str(error.value)
+
+
+def test_overrides_are_typed(tmp_path):
+    path = tmp_path / "good.toml"
+    path.write_text(GOOD)
+    settings = load_settings(path, ("training.seed=7", "training.learning_rate=1", "model.prompt_format=chat"))
+    assert (settings.training.seed, settings.training.learning_rate, settings.model.prompt_format) == (7, 1.0, "chat")
+    with pytest.raises(UsageError, match="--set section.key=value"):
+        load_settings(path, ("seed=7",))
+
+
+def test_truncated_and_missing_files_are_named(tmp_path):
+    with pytest.raises(UsageError, match="found none"):
+        load_settings(tmp_path / "none.toml")
+    (tmp_path / "cut.toml").write_text("[model\n")
+    with pytest.raises(UsageError, match="expected TOML"):
+        load_settings(tmp_path / "cut.toml")
+
+
+@pytest.mark.parametrize("name", sorted(presets.summaries()))
+def test_every_preset_is_valid(name):
+    settings = load_settings(presets.path_of(name))
+    assert settings.training.learning_rate > 0
+    assert len(presets.summaries()[name]) > 10
+
+
+def test_the_order_is_a_permutation_that_depends_on_seed_and_epoch_alone():
+    lengths = [n % 37 for n in range(203)]
+    sampler = LengthSampler(lengths, batch=8, seed=1)
+    first = list(sampler)
+    assert sorted(first) == list(range(203))
+    assert first == list(sampler)
+    sampler.set_epoch(1)
+    assert list(sampler) != first
+    again = LengthSampler(lengths, batch=8, seed=1)
+    again.set_epoch(1)
+    assert list(again) == list(sampler)
+    spans = [max(lengths[n] for n in first[i : i + 8]) - min(lengths[n] for n in first[i : i + 8]) for i in range(0, 200, 8)]
+    assert sum(spans) / len(spans) < 6
