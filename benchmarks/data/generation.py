@@ -1,6 +1,6 @@
 """Records a second and CPU a record of the whole generation pipeline, beside plain AsyncOpenAI.
 
-A loopback server in a process of its own answers at once. Ours runs everything: prompt, request key, request through the
+A loopback server in a process of its own answers at once. Ours runs everything: prompt, request key, request by the
 openai SDK, parsing, durable append, records in row order. The peer only awaits `chat.completions.create`.
 
     python benchmarks/data/generation.py [--rows 3000] [--concurrency 64] [--processes 1] [--output results.json]

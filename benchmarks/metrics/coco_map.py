@@ -68,6 +68,7 @@ def measure(n: int, peers: tuple[Any, ...]) -> dict[str, Any]:
         took, numbers = peer(content, detections)
         measured[peer.__name__] = {
             **took,
+            "times_ours_wall": round(took["median_s"] / measured["ours"]["median_s"], 1),
             "times_ours_processor": round(took["median_processor_s"] / measured["ours"]["median_processor_s"], 1),
             "largest_difference": float(np.abs(ours - numbers).max()),
         }

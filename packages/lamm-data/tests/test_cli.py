@@ -24,6 +24,17 @@ def test_help_imports_nothing_heavy(argv):
     assert "Usage" in done.stdout
 
 
+def test_public_names_load_on_first_use():
+    code = f"import lamm_data, sys; print([n for n in {HEAVY!r} if n in sys.modules]); lamm_data.read_records"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    import lamm_data
+
+    assert all(getattr(lamm_data, name) for name in lamm_data.__all__)
+    with pytest.raises(AttributeError):
+        lamm_data.nothing  # noqa: B018
+
+
 def test_every_listed_command_can_be_loaded():
     runner = CliRunner()
     for name in data.list_commands(None):
@@ -36,7 +47,8 @@ def test_commands_of_missing_modules_are_hidden(monkeypatch):
     from lamm_data.cli import Entry
 
     monkeypatch.setitem(COMMANDS, "ghost", Entry("lamm_data.no_such.command:ghost", "Nothing."))
-    assert "ghost" not in data.list_commands(None)
+    monkeypatch.setitem(COMMANDS, "spirit", Entry("lamm_data.sources.command:spirit", "Nothing."))
+    assert not {"ghost", "spirit"} & set(data.list_commands(None))
     assert CliRunner().invoke(data, ["ghost"]).exit_code == 2
 
 

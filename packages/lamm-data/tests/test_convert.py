@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamm_data.annotations import Annotated, Box, Box3D, ClassLabel, Count, Description, Keypoints, Question
+from lamm_data.annotations import Annotated, Box, Box3D, ClassLabel, Count, Description, Keypoints, Question, Relation
 from lamm_data.errors import UsageError
 from lamm_data.records import read_records
+from lamm_data.sources.registry import get_source
 from lamm_data.templates import pools
 from lamm_data.templates.convert import Conversion, convert
 from lamm_data.templates.numbers import fill, fractions, metres, placeholders
@@ -17,6 +18,8 @@ from lamm_data.templates.sample import convert_sample
 from lamm_data.templates.wording import plural, singular, with_article
 
 QUESTION_NEEDS = {
+    "scene_graph": {"subject", "object"},
+    "scene_graph3d": {"subject", "object"},
     "counting": {"plural"},
     "keypoint_detection": {"joint"},
     "visual_grounding3d": {"description"},
@@ -26,6 +29,8 @@ QUESTION_NEEDS = {
     "vqa3d_open": {"question"},
 }
 ANSWER_NEEDS = {
+    "scene_graph": [{"predicate"}],
+    "scene_graph3d": [{"predicate"}],
     "caption": [{"caption"}, {"Caption"}],
     "counting": [{"number"}],
     "detection": [{"box", "label"}, {"box", "a_label"}, {"box", "A_label"}],
@@ -77,7 +82,7 @@ def test_sample_world_converts_to_valid_records_of_every_task(world, tmp_path, s
     counts = convert_sample(world, path, style=style)
     records = read_records(path)  # raises on any fault
     by_task = Counter(record.meta["task"] for record in records)
-    assert set(by_task) == set(PAIR_MAKERS)
+    assert set(by_task) == set(get_source("sample").readers) == set(PAIR_MAKERS) - {"scene_graph", "scene_graph3d"}
     assert all(by_task[task] == counts[f"{task}: records written"] for task in by_task)
     assert len({record.id for record in records}) == len(records)
     assert all((world / path).is_file() for record in records for path in record.media)
@@ -167,6 +172,17 @@ def test_open_questions_become_multiple_choice_with_options_of_their_kind():
         assert answer in [f"({letter}) {text}" for letter, text in options]
         places[answer[1]] += 1
     assert all(abs(places[letter] - 200) < 50 for letter in "ABCD"), places
+
+
+def test_relations_are_asked_only_where_names_single_them_out():
+    boxes = tuple(
+        Box(name, (0, 0, 1, 1), key) for name, key in (("man", "1"), ("hat", "2"), ("dog", "3"), ("dog", "4"))
+    )
+    relations = (Relation("man", "wears", "hat", "1", "2"), Relation("dog", "near", "man", "3", "1"))
+    texts, counts = one("scene_graph", Annotated("1", "1.png", boxes=boxes, relations=relations), style="short")
+    assert texts[1:] == ["wears"]
+    assert "man" in texts[0]
+    assert counts["left out: relation that its names do not single out"] == 1
 
 
 def test_unanswered_questions_are_counted():

@@ -155,14 +155,14 @@ def test_groups_are_drawn_whole():
 def test_faulty_boxes_are_listed_and_never_help():
     reference = {"id": "a", "object": [{"label": "cat", "bbox": [0.1, 0.1, 0.5, 0.5]}]}
     good = {"label": "cat", "box": [0.5, 0.5, 0.1, 0.1]}
-    broken = [[np.nan, 0, 1, 1], [0, 0, np.inf, 1], [0.1, 0.1, 0.5], [0.1, 0.1, 0.1, 0.1], "cat"]
+    broken = [[np.nan, 0, 1, 1], [0, 0, np.inf, 1], [0.1, 0.1, 0.5], [0.1, 0.1, 0.1, 0.1], "cat", [10**400, 0, 1, 1]]
     metric = scored([reference], [[good, *({"label": "cat", "box": box} for box in broken)]])
     assert metric.faults() == {
-        "a": ("reversed", "not_finite", "not_finite", "wrong_length", "empty", "wrong_length"),
+        "a": ("reversed", "not_finite", "not_finite", "wrong_length", "empty", "wrong_length", "wrong_length"),
     }
     headline = metric.compute()[0]
-    assert headline.value == pytest.approx(1 / 6)  # the reversed box is found, five false alarms
-    assert headline.extra["faulty_detections"] == 6
+    assert headline.value == pytest.approx(1 / 7)  # the reversed box is found, six false alarms
+    assert headline.extra["faulty_detections"] == 7
     assert "wrong_length" in next(metric.per_sample()).extracted
 
 
@@ -209,7 +209,9 @@ def test_empty_answers_score_zero_and_empty_files_nothing():
     no_text = DetectionAP()
     for reference in references:
         no_text.update(reference, Prediction(str(reference["id"]), text="I do not know."))
-    assert no_text.compute()[0].n_failed == len(references)
+    headline = no_text.compute()[0]
+    assert headline.n_failed == len(references)
+    assert (headline.extra["failures_wrong"], headline.extra["failures_right"]) == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,15 @@ def test_a_box_answers_with_its_centre():
     assert metric.compute()[0].value == 0.5
 
 
+def test_unreadable_answers_bound_the_score():
+    metric = BinaryLocating()
+    metric.update({"id": 1, "object": [CAT]}, Prediction("1", text="I cannot see any image."))
+    metric.update({"id": 2, "object": [CAT, DOG]}, Prediction("2", points=[point(0.2, 0.2, "cat")]))
+    headline = metric.compute()[0]
+    assert headline.value == headline.extra["failures_wrong"] == pytest.approx(1 / 3)
+    assert headline.extra["failures_right"] == pytest.approx(2 / 3)
+
+
 def test_points_are_given_to_objects_as_well_as_can_be():
     left, both = [0, 0, 0.5, 1], [0, 0, 1, 1]
     objects = [{"label": "cat", "bbox": both}, {"label": "cat", "bbox": left}]

@@ -88,9 +88,9 @@ def test_bytes_that_are_no_utf8_say_the_line(tmp_path):
 def test_much_nonsense_is_not_read_to_its_end(tmp_path):
     path = tmp_path / "p.jsonl"
     path.write_bytes(b"nonsense\n" * 2_000_000)
-    start = time.perf_counter()
+    start = time.process_time()
     error = faults(read_predictions, path)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert "1000 faults or more" in str(error)
     path.write_bytes(b"[" + b"1," * 500_000 + b"1]")
     assert len(faults(read_predictions, path).faults) == 1000

@@ -138,8 +138,9 @@ def compare_runs(benchmark: Path, runs: Mapping[str, Path], report: Path, media_
     Raises:
         BenchmarkFilesError: The benchmark is empty, or a run lacks predictions.
     """
-    from lamm_metrics.report.html import write_report
     from rich.progress import track
+
+    from lamm_metrics.report.html import write_report
 
     files = sorted(benchmark.glob("*.json"))
     if not files:
@@ -169,7 +170,9 @@ def _score_file(path: Path, runs: Mapping[str, Path]) -> "dict[str, Report]":
     for run, folder in runs.items():
         answers = folder / f"{path.stem}.jsonl"
         if not answers.exists():
-            raise BenchmarkFilesError(f"Expected predictions of {run} in {answers}, found none. Run `lamm model predict`.")
+            raise BenchmarkFilesError(
+                f"Expected predictions of {run} in {answers}, found none. Run `lamm model predict`."
+            )
         scored[run] = score(task, path, answers)
     scored[CHANCE] = score(task, path, chance_predictions(task, path))
     return scored

@@ -79,7 +79,7 @@ class _Demo:
         numbers = ["--limit", chosen["rows"], "--max-tokens", chosen["max_tokens"], "--rounds", chosen["rounds"]]
         annotations = self.world / "scenes" / "annotations"
         server = ["--endpoint", endpoint, "--model", str(model), "--format", "text", "--style", "brief"]
-        files = ["--annotations", str(annotations), "--output", str(path), "--set", "media_prefix=scenes/images"]
+        files = ["--annotations", str(annotations), "--output", str(path), "--set", "media_prefix=scenes/images/"]
         run_lamm(["data", "generate", "--type", kind, *files, *server, *[str(number) for number in numbers]])
 
     def convert(self) -> None:

@@ -31,29 +31,30 @@ COMMANDS = {
 }
 
 
-def _exists(module: str) -> bool:
-    """Look for the module's file: `find_spec` would import the packages above it."""
-    parts = module.split(".")[1:]
-    return Path(__file__).parent.joinpath(*parts).with_suffix(".py").is_file()
+def _exists(target: str) -> bool:
+    """Tell whether a command's function is part of this installation, from its source: nothing is imported for it."""
+    module, _, function = target.partition(":")
+    path = Path(__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    return path.is_file() and f"\ndef {function}(" in path.read_text(encoding="utf-8")
 
 
 class LazyGroup(click.Group):
     """A click group that imports a command's module only when that command is called.
 
-    Commands whose module is not part of this installation are neither listed nor found.
+    Commands that are not part of this installation are neither listed nor found.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands whose module exists, without importing it."""
-        return [name for name, entry in COMMANDS.items() if _exists(entry.target.partition(":")[0])]
+        """Name the commands that exist, without importing them."""
+        return [name for name, entry in COMMANDS.items() if _exists(entry.target)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
         entry = COMMANDS.get(cmd_name)
-        module, _, attribute = entry.target.partition(":") if entry else ("", "", "")
-        if not module or not _exists(module):
+        if entry is None or not _exists(entry.target):
             return None
-        command = getattr(importlib.import_module(module), attribute, None)
+        module, _, attribute = entry.target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

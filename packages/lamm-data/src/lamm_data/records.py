@@ -30,8 +30,26 @@ class Turn:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
+class HasMedia:
+    """What instruction and benchmark records share: an image or a point cloud, or a list of either."""
+
+    __slots__ = ()
+    image: str | list[str] | None
+    pcl: str | list[str] | None
+
+    @property
+    def modality(self) -> str:
+        """`image` or `pcl`."""
+        return "image" if self.image is not None else "pcl"
+
+    @property
+    def media(self) -> tuple[str, ...]:
+        """Media paths with a leading `./` removed; absolute paths stay absolute."""
+        return media_paths(self.image if self.image is not None else self.pcl)
+
+
 @dataclass(slots=True)
-class InstructionRecord:
+class InstructionRecord(HasMedia):
     """One record of an instruction file.
 
     Every field that a published file leaves out is None here and is left out again on writing, so that reading and
@@ -83,17 +101,6 @@ class InstructionRecord:
         out = {key: getattr(self, key) for key in _KEYS if getattr(self, key) is not None}
         out["conversations"] = [{"from": turn.role, "value": turn.text, **turn.extra} for turn in self.conversations]
         return out | self.extra
-
-    @property
-    def modality(self) -> str:
-        """`image` or `pcl`."""
-        return "image" if self.image is not None else "pcl"
-
-    @property
-    def media(self) -> tuple[str, ...]:
-        """Media paths with a leading `./` removed; absolute paths stay absolute."""
-        value = self.image if self.image is not None else self.pcl
-        return media_paths(value)
 
     @property
     def kind(self) -> str:
@@ -213,4 +220,4 @@ def write_records(path: str | Path, records: Iterable[InstructionRecord]) -> int
     Returns:
         How many were written.
     """
-    return write_values(path, (record.to_dict() for record in records))
+    return write_values(path, map(InstructionRecord.to_dict, records))

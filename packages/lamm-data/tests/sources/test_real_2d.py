@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from lamm_data.records import read_records
 from lamm_data.sources import cifar10, coco, fsc147, scienceqa, svt, textvqa, visual_genome, voc
 from lamm_data.templates.convert import Conversion, convert
+from lamm_data.templates.run import ConvertSettings, convert_source
 from lamm_data.templates.wording import plural, singular
 
 
@@ -77,6 +79,15 @@ def test_visual_genome_objects_without_attributes_have_none(genome):
     boxes = [box for item in visual_genome.read_visual_genome(root) for box in item.boxes]
     expected = {"1.0.0": (224, 117), "1.2.0": (177, 110)}[version]
     assert (len(boxes), sum(bool(box.attributes) for box in boxes)) == expected
+
+
+def test_visual_genome_converts_to_every_task_it_has(genome, tmp_path):
+    _, root = genome
+    out = tmp_path / "i.jsonl"
+    counts = convert_source("visual_genome", root, out, ConvertSettings(media="ignore", style="short"))
+    records = read_records(out)
+    assert {record.meta["task"] for record in records} == {"detection", "vqa", "caption", "scene_graph"}
+    assert counts["scene_graph: records written"] > 0
 
 
 def test_visual_genome_files_may_be_in_another_order(genome):

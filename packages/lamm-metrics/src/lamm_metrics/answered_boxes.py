@@ -177,6 +177,6 @@ def points_2d(
 def _numbers(item: Mapping[str, Any], key: str) -> tuple[float, ...]:
     try:
         return tuple(float(number) for number in cast("Sequence[float]", item.get(key, ())))
-    except (TypeError, ValueError):
-        # Not numbers at all: the empty tuple is reported as a box of the wrong length.
+    except (TypeError, ValueError, OverflowError):
+        # Not numbers at all, or whole numbers beyond any float: reported as a box of the wrong length.
         return ()

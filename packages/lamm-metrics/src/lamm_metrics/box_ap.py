@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -13,7 +14,7 @@ from lamm_metrics.answered_boxes import AnsweredBoxes, class_of, closed_set
 from lamm_metrics.average_precision import SCORE_FREE, Found, PairedIoU, Truth, match
 from lamm_metrics.curves import Curve, Matched, optimistic
 from lamm_metrics.errors import LammMetricsError, UsageError
-from lamm_metrics.metric import Metric, Reference, SampleResult, Score, record_id, signature
+from lamm_metrics.metric import OK, Metric, Reference, SampleResult, Score, record_id, signature
 from lamm_metrics.predictions import Prediction
 from lamm_metrics.statistics import group_weights, percentile_interval
 
@@ -207,7 +208,21 @@ class BoxAP(Metric[Scene]):
             return counts
         best = Curve(optimistic(matched), curves[0].n_labels, SCORE_FREE.interpolation, grouped=False)
         highest = float(best.mean(np.ones((1, len(self.groups())), np.int64))[0])
-        return {"pessimistic": value, "optimistic": highest, **counts}
+        bounds = {"failures_wrong": value, "failures_right": self._if_failures_were_right()}
+        return {"pessimistic": value, "optimistic": highest, **bounds, **counts}
+
+    def _if_failures_were_right(self) -> float:
+        """The headline if every answer that could not be read had named all objects, as surely as any answer did."""
+        other = copy(self)
+        surest = max((float(entry.state.found_score.max(initial=0.0)) for entry in self.entries.values()), default=0.0)
+        other.entries = {
+            key: entry if entry.status == OK else entry._replace(state=_perfect(entry.state, surest))
+            for key, entry in self.entries.items()
+        }
+        other._gathered = (-1, None)
+        matched, names = other.matched(self.thresholds[0])
+        curve = Curve(matched, len(names), SCORE_FREE.interpolation, grouped=True)
+        return float(curve.mean(np.ones((1, len(self.entries)), np.int64))[0])
 
     def per_sample(self) -> Iterator[SampleResult]:
         """How each record was scored, sorted by id: its F1 at the first threshold, all matched at once."""
@@ -238,6 +253,12 @@ def bad_truth(reference: Reference, box: object, expected: str) -> LammMetricsEr
 
 def _named(name: str | None, labels: Sequence[str] | None) -> str:
     return class_of(name, labels) or ""
+
+
+def _perfect(scene: Scene, score: float) -> Scene:
+    """The scene with its objects as the answer."""
+    scores = np.full(len(scene.truth_label), score)
+    return scene._replace(found_label=scene.truth_label, found_box=scene.truth_box, found_score=scores)
 
 
 def _columns(scenes: Sequence[Scene], code: Mapping[str, int], dimensions: int) -> tuple[Found, Truth]:

@@ -13,7 +13,7 @@ from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.extraction import Status
 from lamm_metrics.extraction.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.extraction.entities import LabelledPoint
-from lamm_metrics.metric import Reference, record_id
+from lamm_metrics.metric import OK, Reference, record_id
 from lamm_metrics.predictions import Prediction
 
 Floats = NDArray[np.float64]
@@ -190,12 +190,19 @@ class KeypointPCK(AdditiveMetric[Pose]):
         return [f"{NAMES[norm]}@{self.thresholds[norm]:g}" for norm in self._present]
 
     def extra(self, name: str) -> Mapping[str, float]:
-        """Joints counted, joints hidden and joints without answer."""
+        """The score with all unreadable answers right; joints counted, hidden and without answer."""
         states = [entry.state for entry in self.entries.values()]
         if not states or name != self.score_names[0]:
             return {}
-        image = list(Norm).index(Norm.IMAGE)
-        return {
+        image, first = list(Norm).index(Norm.IMAGE), self._present[0]
+        row = list(Norm).index(first)
+        counted, right, missed = 0, 0, 0
+        for entry in self.entries.values():
+            near = entry.state.distances[row][~np.isnan(entry.state.distances[row])] < self.thresholds[first]
+            counted, right = counted + len(near), right + int(near.sum())
+            missed += int((~near).sum()) * (entry.status != OK)
+        bounds = {"failures_wrong": right / counted, "failures_right": (right + missed) / counted} if counted else {}
+        return bounds | {
             "joints": float(sum(len(state.names) for state in states)),
             "hidden_joints": float(sum(state.hidden for state in states)),
             "unanswered_joints": float(sum(int(np.isinf(state.distances[image]).sum()) for state in states)),

@@ -15,7 +15,7 @@ from lamm_metrics.answered_boxes import AnsweredPoints, class_of, closed_set, ne
 from lamm_metrics.boxes import repaired
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.extraction.conventions import NORMALISED_XYXY, BoxConvention
-from lamm_metrics.metric import Reference, record_id
+from lamm_metrics.metric import OK, Reference, record_id
 from lamm_metrics.predictions import Prediction
 
 Floats = NDArray[np.float64]
@@ -215,12 +215,15 @@ class BinaryLocating(AdditiveMetric[Located]):
         return [self.name, *(f"{self.name}/{name}" for name in self._datasets)]
 
     def extra(self, name: str) -> Mapping[str, float]:
-        """Objects that were asked for and records that ask for none."""
+        """The score with all unreadable answers right, objects asked for, and records that ask for none."""
         states = [entry.state for entry in self.entries.values()]
         if not states or name != self.name:
             return {}
-        return {
-            "objects": float(sum(state.objects for state in states)),
+        objects, hits = sum(state.objects for state in states), sum(state.hits for state in states)
+        missed = sum(entry.state.objects - entry.state.hits for entry in self.entries.values() if entry.status != OK)
+        bounds = {"failures_wrong": hits / objects, "failures_right": (hits + missed) / objects} if objects else {}
+        return bounds | {
+            "objects": float(objects),
             "records_left_out": float(sum(state.objects == 0 for state in states)),
         }
 

@@ -77,6 +77,7 @@ class Tally:
     right: Counter = field(default_factory=Counter)
     wrong: Counter = field(default_factory=Counter)
     total: Counter = field(default_factory=Counter)
+    by_part: Counter = field(default_factory=Counter)
     failures: list = field(default_factory=list)
 
 
@@ -87,6 +88,7 @@ def tally(parts=PARTS):
         for entry in load(part):
             verdict, found = judge(entry)
             result.total[entry["kind"]] += 1
+            result.by_part[part, entry["kind"], verdict] += 1
             result.right[entry["kind"]] += verdict == "right"
             result.wrong[entry["kind"]] += verdict == "wrong"
             if verdict != "right":

@@ -10,16 +10,18 @@ import pytest
 
 DOCS = Path(__file__).parents[4] / "docs" / "extraction.md"
 MARKS = ("<!-- accuracy:begin -->", "<!-- accuracy:end -->")
+VERDICTS = ("right", "wrong", "missed")
 KINDS = ("label", "choice", "number", "boxes_2d", "boxes_3d", "points", "words", "yes_no", "nouns")
 
 
 def table(tallied):
-    rows = ["| kind | answers | right | wrong with status `ok` |", "|---|---|---|---|"]
+    rows = ["| kind | answers | right | wrong with status `ok` | blind part: right |", "|---|---|---|---|---|"]
     for name, kinds in [*((kind, [kind]) for kind in KINDS), ("**all**", KINDS)]:
-        total, right, wrong = (
-            sum(counter[kind] for kind in kinds) for counter in (tallied.total, tallied.right, tallied.wrong)
-        )
-        rows.append(f"| {name} | {total} | {right} ({right / total:.1%}) | {wrong} |")
+        counters = (tallied.total, tallied.right, tallied.wrong)
+        total, right, wrong = (sum(counter[kind] for kind in kinds) for counter in counters)
+        blind = {verdict: sum(tallied.by_part["blind", kind, verdict] for kind in kinds) for verdict in VERDICTS}
+        unseen = f"{blind['right']} of {sum(blind.values())}" if any(blind.values()) else "none"
+        rows.append(f"| {name} | {total} | {right} ({right / total:.1%}) | {wrong} | {unseen} |")
     return "\n".join(rows)
 
 

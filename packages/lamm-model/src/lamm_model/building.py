@@ -145,7 +145,7 @@ def build_model(
     body.language_model = getattr(causal, causal.base_model_prefix)
     model.lm_head = causal.get_output_embeddings()
     generator = torch.Generator().manual_seed(seed)
-    rms = float(next(body.get_input_embeddings().parameters()).float().square().mean().sqrt())
+    rms = float(next(body.get_input_embeddings().parameters()).detach().float().square().mean().sqrt())
     if image_tower is not None:
         body.image_tower = AutoModel.from_pretrained(image_tower, config=image_config, dtype=dtype)
         body.image_projector = new_projector(

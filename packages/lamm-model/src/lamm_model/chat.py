@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,20 +119,19 @@ class ChatSession:
 @click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Longest answer.")
 def chat(folder: Path, images: tuple[Path, ...], clouds: tuple[Path, ...], task_type: str, max_new_tokens: int) -> None:
     """Talk with a model; questions are read line by line from standard input."""
-    import transformers
+    from transformers.utils.logging import disable_progress_bar
 
     from lamm_model.checkpoints.delta import load_model
 
-    transformers.utils.logging.disable_progress_bar()
+    disable_progress_bar()
     model, processor = load_model(folder)
     session = ChatSession(model, processor, task_type, max_new_tokens)
     for kind, paths in (("image", images), ("point_cloud", clouds)):
         for path in paths:
             session.show(kind, path)
     click.echo(HELP, err=True)
-    stream = click.get_text_stream("stdin")
     click.echo("> ", nl=False, err=True)
-    for line in stream:
+    for line in sys.stdin:
         if not run_line(session, line.strip()):
             return
         click.echo("> ", nl=False, err=True)

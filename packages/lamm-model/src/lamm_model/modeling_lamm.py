@@ -17,7 +17,7 @@ from lamm_model.encoders.efficientnet_lite import EfficientNetLiteModel
 from lamm_model.encoders.image import encode_images
 from lamm_model.encoders.point_cloud import LammPointCloudModel
 from lamm_model.errors import LammModelError
-from lamm_model.projector import LammProjector
+from lamm_model.projector import LammProjector, fill_placeholders
 from lamm_model.routing import ModalityRouting, infer_modality_ids
 
 IGNORE_INDEX = -100
@@ -173,8 +173,8 @@ class LammModel(LammPreTrainedModel):
             image_features = self.encode_images(pixel_values)
         if point_cloud_features is None and point_clouds is not None:
             point_cloud_features = self.encode_point_clouds(point_clouds)
-        embeds = _scatter(embeds, image_mask, image_features, self.image_projector, "image")
-        return _scatter(embeds, cloud_mask, point_cloud_features, self.point_cloud_projector, "point-cloud")
+        embeds = fill_placeholders(embeds, image_mask, image_features, self.image_projector, "image")
+        return fill_placeholders(embeds, cloud_mask, point_cloud_features, self.point_cloud_projector, "point-cloud")
 
     def forward(
         self,
@@ -207,21 +207,6 @@ class LammModel(LammPreTrainedModel):
                 inputs_embeds=inputs_embeds,
                 **kwargs,
             )
-
-
-def _scatter(embeds: Tensor, mask: Tensor, features: Tensor | None, projector: nn.Module | None, name: str) -> Tensor:
-    """Overwrite the masked rows of `[B, S, D]` with projected features, in order."""
-    if features is None and not bool(mask.any()):
-        return embeds
-    found = 0 if features is None else features.shape[0] * features.shape[1]
-    expected = int(mask.sum())
-    if found != expected or projector is None or features is None:
-        raise LammModelError(
-            f"Expected {expected} {name} features for the {expected} {name} placeholders in input_ids, got {found}"
-            f"{'' if projector is not None else ' and no projector for them'}. Pass one medium per placeholder span."
-        )
-    projected = projector(features).to(embeds.dtype)
-    return embeds.masked_scatter(mask.unsqueeze(-1), projected)
 
 
 class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # type: ignore[misc]

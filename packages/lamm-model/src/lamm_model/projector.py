@@ -1,9 +1,11 @@
-"""The projector: from a tower's feature space into the language model's embedding space."""
+"""The projector: from a tower's feature space into the language model's embedding space, in the placeholders' place."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from lamm_model.errors import LammModelError
 
 
 class LammProjector(nn.Module):
@@ -27,3 +29,34 @@ class LammProjector(nn.Module):
         if self.second is not None:
             x = self.second(F.gelu(x))
         return x
+
+
+def fill_placeholders(
+    embeds: Tensor, mask: Tensor, features: Tensor | None, projector: nn.Module | None, name: str
+) -> Tensor:
+    """Overwrite the placeholders' rows with projected features, in order.
+
+    Args:
+        embeds: `[B, S, D]`.
+        mask: `[B, S]`, true at placeholders.
+        features: `[n, T, C]`, or None where there are no media.
+        projector: Maps `C` to `D`.
+        name: What messages call the media.
+
+    Returns:
+        `[B, S, D]`.
+
+    Raises:
+        LammModelError: Placeholders and features differ in number.
+    """
+    if features is None and not bool(mask.any()):
+        return embeds
+    found = 0 if features is None else features.shape[0] * features.shape[1]
+    expected = int(mask.sum())
+    if found != expected or projector is None or features is None:
+        raise LammModelError(
+            f"Expected {expected} {name} features for the {expected} {name} placeholders in input_ids, got {found}"
+            f"{'' if projector is not None else ' and no projector for them'}. Pass one medium per placeholder span."
+        )
+    projected = projector(features).to(embeds.dtype)
+    return embeds.masked_scatter(mask.unsqueeze(-1), projected)

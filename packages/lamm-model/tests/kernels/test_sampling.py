@@ -171,6 +171,20 @@ def test_many_clouds_in_threads_equal_one_at_a_time():
     assert torch.equal(together, apart)
 
 
+@pytest.mark.parametrize("scale", [1e25, 1e18, 1e-20, 1e-25])
+def test_distances_that_overflow_or_vanish(scale):
+    """Squares beyond float32 are infinite or zero; the order of the ties that follow is still the contract's."""
+    points = torch.randn(1, 200, 3, generator=torch.Generator().manual_seed(10)) * scale
+    for compat in (None, "pointnet2"):
+        got = kernels.farthest_point_sample(points, 20, compat=compat, implementation="numba")
+        assert torch.equal(got, kernels.farthest_point_sample(points, 20, compat=compat, implementation="reference"))
+    ball = (scale, 5, points, points[:, :10])
+    assert torch.equal(kernels.ball_query(*ball), kernels.ball_query(*ball, implementation="reference"))
+    near, want = kernels.knn(4, points, points[:, :10]), kernels.knn(4, points, points[:, :10], None, "reference")
+    assert torch.equal(near[0], want[0])
+    assert torch.equal(near[1], want[1])
+
+
 def test_large_cloud_equals_the_reference():
     """Enough points for hundreds of buckets, an outlier that spoils their cells, and a plane of duplicates."""
     points = torch.rand(1, 6000, 3, generator=torch.Generator().manual_seed(9))

@@ -14,8 +14,9 @@ from lamm_model import AdapterSettings, add_adapters, save_model
 from lamm_model.adapters import lora_layers
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.prediction.decoding import PromptRow, answer_rows
+from lamm_model.prediction.outputs import pair_outputs
 from lamm_model.prediction.queries import read_queries
-from lamm_model.prediction.run import PredictionOptions, Predictor, pair_outputs
+from lamm_model.prediction.run import PredictionOptions, Predictor
 from lamm_model.prediction.session import predict_files
 
 WORDS = ["red chair", "blue table", "lamps", "box", "picture"]

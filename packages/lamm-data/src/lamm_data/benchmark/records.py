@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from lamm_data.errors import Fault, RecordError
 from lamm_data.jsonl import iter_values, write_values
-from lamm_data.records import media_faults, media_paths
+from lamm_data.records import HasMedia, media_faults
 from lamm_data.tasks import TASKS, Task, task_of_file_name
 
 LSP_JOINTS = (
@@ -33,7 +33,7 @@ LSP_JOINTS = (
 
 
 @dataclass(slots=True)
-class BenchmarkRecord:
+class BenchmarkRecord(HasMedia):
     """One record of a benchmark file `<Task>_<Dataset>.json`.
 
     Boxes in 2D are `[x1, y1, x2, y2]` as fractions of image width and height. Boxes in 3D are
@@ -114,16 +114,6 @@ class BenchmarkRecord:
     def to_dict(self) -> dict[str, Any]:
         """Return the record with its published keys; fields that are None are left out."""
         return {key: getattr(self, key) for key in _KEYS if getattr(self, key) is not None} | self.extra
-
-    @property
-    def modality(self) -> str:
-        """`image` or `pcl`."""
-        return "image" if self.image is not None else "pcl"
-
-    @property
-    def media(self) -> tuple[str, ...]:
-        """Media paths with a leading `./` removed."""
-        return media_paths(self.image if self.image is not None else self.pcl)
 
 
 _KEYS = tuple(item.name for item in fields(BenchmarkRecord) if item.name != "extra")
@@ -258,4 +248,4 @@ def write_benchmark(path: str | Path, records: Iterable[BenchmarkRecord]) -> int
     Returns:
         How many were written.
     """
-    return write_values(path, (record.to_dict() for record in records))
+    return write_values(path, map(BenchmarkRecord.to_dict, records))

@@ -11,16 +11,19 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from lamm_data.errors import UsageError
 from lamm_data.generation.failures import EndpointError, RefusedError, ThrottledError, TransientError, UnsupportedError
+from lamm_data.generation.fast_json import dumps, loads
 from lamm_data.generation.journal import Reply
 from lamm_data.generation.limits import Gate, parse_duration
 from lamm_data.generation.requests import Request
 
 _NO_KEY = "no-key"
+_AS_JSON = {"headers": {"Content-Type": "application/json"}}
 _LOCAL_SERVER = "To start a local one: pip install 'transformers[serving]', then transformers serve MODEL --port 8000."
 
 
@@ -80,6 +83,7 @@ class Endpoint:
         self.gate = Gate(settings.concurrency, settings.requests_per_minute, settings.tokens_per_minute)
         self.reachable = True
         self._client, self._response_type = _make_client(settings)
+        self._takes_bytes = "content" in signature(self._client.post).parameters
         official = (urlsplit(settings.url).hostname or "").endswith("openai.com")
         self._limit_name = "max_completion_tokens" if official else "max_tokens"
         self._send_seed = True
@@ -102,9 +106,8 @@ class Endpoint:
         """
         import openai
 
-        body = self._body(request)
         try:
-            response = await self._client.post("/chat/completions", cast_to=self._response_type, body=body)
+            response = await self._post(self._body(request))
         except openai.APIStatusError as error:
             if self._adapt(error.status_code, error.response.text):
                 return await self.send(request)
@@ -112,6 +115,14 @@ class Endpoint:
         except openai.APIConnectionError as error:
             raise _connection_failure(error, self.settings.timeout) from None
         return _read_reply(response), response.headers
+
+    async def _post(self, body: dict[str, Any]) -> Any:
+        """Hand the SDK finished bytes where it takes them (openai 3), else the mapping (openai 2)."""
+        if not self._takes_bytes:
+            return await self._client.post("/chat/completions", cast_to=self._response_type, body=body)
+        return await self._client.post(
+            "/chat/completions", cast_to=self._response_type, content=dumps(body), options=_AS_JSON
+        )
 
     async def model_names(self) -> list[str]:
         """Ask the server for its models.
@@ -243,7 +254,7 @@ def _make_client(settings: EndpointSettings) -> tuple[Any, Any]:
 def _read_reply(response: Any) -> Reply:
     """Read a chat completion, trusting nothing about its shape."""
     try:
-        values = json.loads(response.content)
+        values = loads(response.content)
         choice = values["choices"][0]
         message = choice["message"]
         usage = values.get("usage") or {}

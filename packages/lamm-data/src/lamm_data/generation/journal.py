@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from lamm_data.errors import LammDataError, UsageError
+from lamm_data.generation.fast_json import dumps
 
 GROUP = 64
 GROUP_SECONDS = 0.2
@@ -104,7 +105,7 @@ class Journal:
             LammDataError: When the disk does not take it; what was stored before stays whole.
         """
         offset = self._size
-        self._write({"key": key, "reply": asdict(reply)})
+        self._write({"key": key, "reply": vars(reply)})
         self._index[bytes.fromhex(key)] = offset
         self._unsynced += 1
         now = asyncio.get_running_loop().time()
@@ -119,7 +120,7 @@ class Journal:
             self._file.close()
 
     def _write(self, value: dict[str, Any]) -> None:
-        line = json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+        line = dumps(value) + b"\n"
         try:
             written = self._file.write(line)
             if written != len(line):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
+import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from lamm_data.generation.fast_json import dumps
 from lamm_data.generation.prompts import Prompt
 from lamm_data.generation.rows import Row, RowFault
 from lamm_data.generation.solving import Outcome
@@ -184,13 +185,13 @@ class _Spool:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path.with_name(f".{path.name}.{os.getpid()}.spool")
-        self._file: IO[bytes] = self._path.open("w+b")
+        # A nameless file: whatever ends the process, nothing stays behind.
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115
         self._places: dict[int, tuple[int, int]] = {}
         self._size = 0
 
     def add(self, place: int, values: list[dict[str, Any]]) -> None:
-        lines = b"".join(json.dumps(value, ensure_ascii=False).encode() + b"\n" for value in values)
+        lines = b"".join(dumps(value) + b"\n" for value in values)
         self._file.write(lines)
         self._places[place] = (self._size, len(lines))
         self._size += len(lines)
@@ -212,4 +213,3 @@ class _Spool:
 
     def close(self) -> None:
         self._file.close()
-        self._path.unlink(missing_ok=True)

@@ -74,7 +74,18 @@ def generate(settings: GenerationSettings, watch: Watcher | None = None) -> Summ
         UsageError: When the settings, the prompt or the journal do not fit.
         EndpointError: When no endpoint can be used; finished answers are in the journal.
     """
-    return asyncio.run(_generate(settings, watch))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_generate(settings, watch))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Take uvloop's event loop where it is installed (`lamm-data[fast]`)."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 def journal_path(output: Path) -> Path:

@@ -77,3 +77,18 @@ def dedup(records: Path, output: Path, rejected: Path | None, threshold: float, 
         write_records(rejected, (found[place] for place in sorted(duplicates)))
     kept = write_records(output, (record for place, record in enumerate(found) if place not in duplicates))
     click.echo(f"{len(found)} records: {kept} kept, {len(duplicates)} near duplicates (ROUGE-L >= {threshold:g})")
+
+
+@click.command()
+@click.argument("records", type=_FILE)
+@click.option("--output", type=_FILE, required=True, help="Write the sample here.")
+@click.option("--share", type=float, default=0.1, show_default=True, help="Share of every task type.")
+@click.option("--seed", type=int, default=0, show_default=True)
+def review(records: Path, output: Path, share: float, seed: int) -> None:
+    """Draw a sample of records for reading by hand; it stays the same when the file grows."""
+    from lamm_data.quality.sampling import draw_sample
+    from lamm_data.records import read_records, write_records
+
+    found = read_records(records)
+    drawn = write_records(output, draw_sample(found, share, seed))
+    click.echo(f"{drawn} of {len(found)} records in {output}")

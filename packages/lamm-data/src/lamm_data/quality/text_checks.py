@@ -16,7 +16,7 @@ PROSE_TYPES = {"conversation", "description", "commomsenseqa", "conversation3d",
 
 MAX_ROUNDS_3D = 10
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_PHONE = re.compile(r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\)[ .-]?)?\d{2,4}(?:[ .-]\d{2,4}){2,4}(?![\w])")
+_PHONE = re.compile(r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\)[ .-]?)?\d{2,4}(?:[ .-]\d{2,4}){1,4}(?![\w])")
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _COORDINATES = re.compile(
     rf"[\[(]\s*{_NUMBER}\s*(?:,\s*{_NUMBER}\s*){{2,8}}[\])]|[\[(]\s*-?\d*\.\d+\s*,\s*-?\d*\.\d+\s*[\])]"

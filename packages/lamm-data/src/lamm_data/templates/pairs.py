@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -176,6 +176,28 @@ def _grounding(item: Annotated, context: Context) -> Iterator[Pair]:
             context.left_out["description of an object without box"] += 1
 
 
+def _relations(pool: str) -> Callable[[Annotated, Context], Iterator[Pair]]:
+    def make(item: Annotated, context: Context) -> Iterator[Pair]:
+        # A question names two things, so each name must belong to one thing only, and one relation must join them.
+        ids: dict[str, set[str]] = defaultdict(set)
+        things = [(box.label, box.id) for box in item.boxes] + [(box.label, box.id) for box in item.boxes3d]
+        for name, key in things:
+            ids[name].add(key)
+        for relation in item.relations:
+            ids[relation.subject].add(relation.subject_id)
+            ids[relation.object].add(relation.object_id)
+        joined = Counter((relation.subject, relation.object) for relation in item.relations)
+        for relation in item.relations:
+            ends = (relation.subject, relation.object)
+            if len(ids[ends[0]]) > 1 or len(ids[ends[1]]) > 1 or joined[ends] > 1 or ends[0] == ends[1]:
+                context.left_out["relation that its names do not single out"] += 1
+                continue
+            values = {"subject": ends[0], "object": ends[1], "predicate": relation.predicate}
+            yield Pair(pool, values, (values,), f"{relation.subject_id}-{relation.object_id}")
+
+    return make
+
+
 PAIR_MAKERS: dict[str, Callable[[Annotated, Context], Iterator[Pair]]] = {
     "classification": _classes("classification"),
     "fine_grained_classification": _classes("fine_grained_classification"),
@@ -190,5 +212,7 @@ PAIR_MAKERS: dict[str, Callable[[Annotated, Context], Iterator[Pair]]] = {
     "detection3d": _detection3d,
     "visual_grounding3d": _grounding,
     "vqa3d": _questions("vqa3d"),
+    "scene_graph": _relations("scene_graph"),
+    "scene_graph3d": _relations("scene_graph3d"),
 }
 """Pair maker by task key."""

@@ -134,7 +134,7 @@ _KEYED = re.compile(
 )
 _FINAL = re.compile(
     r"\b(?:(?:so|thus|hence|therefore|in conclusion|overall|in summary|to conclude|"
-    r"conclusion),? ?(?:i (?:conclude|believe|think|would say) "
+    r"conclusion)\b,? ?(?:i (?:conclude|believe|think|would say) "
     r"(?:that )?)?(?:my |the )?(?:final |correct |best |right )?(?:answer|label|class|category|count|total|result)?"
     r"|(?:my |the )?(?:final|correct|right|best|most (?:likely|appropriate|accurate|suitable|"
     r"probable)) (?:answer|label|class|category|"

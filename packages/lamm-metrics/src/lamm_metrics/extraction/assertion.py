@@ -36,7 +36,7 @@ _DENIED_AFTER = re.compile(
     r"(?:is|are|was|were|does|do|can|could|would|should)(?:n't| not) (?:be )?(?:present|visible|in the|there|"
     r"shown|correct|it\b|the |right|likely|here|"
     r"seen|detected|depicted|possible|plausible|a (?:good|possible|likely|match)|fit|match|apply|make sense|"
-    r"supported|an? )"
+    r"supported)"
     r"|(?:is|are|was|were|seems?|looks?|would be|can be|could be|must be) (?:\w{1,12} )?(?:incorrect|wrong|"
     r"absent|unlikely|ruled out|excluded|"
     r"eliminated|missing|false|nowhere|implausible|out of the question)\b"
@@ -48,7 +48,7 @@ _WEAK_BEFORE = re.compile(
     r"similar to|consider(?:ed|ing)?|at first|"
     r"initially|thought|such as|compared (?:to|with)|confused (?:with|for)|mistaken for|reminiscent of|like|e\.g\.|"
     r"(?:picture|image|photo|painting|drawing|poster|print|toy|statue|logo|pattern) of (?:this|that|an? )?on|"
-    r"next to|near|beside|behind|in front of|in the background|on top of|under|beneath|alongside|"
+    r"next to|near|beside|behind|in front of|on top of|under|beneath|alongside|"
     r"close to)\b\W{0,2}(?:\w{1,15}\W{1,2}){0,3}$",
     re.IGNORECASE,
 )
@@ -73,6 +73,9 @@ _LIST_GAP = re.compile(
     re.IGNORECASE,
 )
 _LIST_WORD = re.compile(r"\b(?:or|nor|and)\b|/", re.IGNORECASE)
+_WEAK_AFTER = re.compile(
+    r",? (?:is |are |visible |seen |standing |parked )?in the (?:back|background|distance)\b", re.IGNORECASE
+)
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 _WINDOW = 70
 
@@ -92,7 +95,12 @@ def _alone(text: str, hit: NameHit) -> Force:
     asked = _SENTENCE_END.search(after)
     if asked is not None and asked.group() == "?":
         return Force.WEAK
-    if _WEAK_BEFORE.search(scope) or _COMPOUND_AFTER.match(after) or _GENERIC_AFTER.match(after):
+    if (
+        _WEAK_BEFORE.search(scope)
+        or _COMPOUND_AFTER.match(after)
+        or _GENERIC_AFTER.match(after)
+        or _WEAK_AFTER.match(after)
+    ):
         return Force.WEAK
     return Force.ASSERTED
 

@@ -19,6 +19,7 @@ from lamm_metrics.extraction.result import Extraction, Status
 _MARKS = re.compile(r"\*\*|`{1,3}(?:json|xml|python|text)?")
 _CORNER_GAP = re.compile(
     r"(?:[\s,;:-]|\bto\b|\band\b|\bthrough\b|->|\b(?:top|bottom|upper|lower)[ -](?:left|right)(?: corner)?\b|"
+    r"\([xX]\w{0,3}, ?[yY]\w{0,3}\)|=|"
     r"\bcorner\b|\bat\b|\bis\b|\bthe\b){0,10}",
     re.IGNORECASE,
 )

@@ -116,6 +116,9 @@ def _exact(plain: str, options: Sequence[str]) -> int | None:
         return None
     words = words_of(plain)
     matches = [number for number, option in enumerate(options) if words and words_of(option) == words]
+    if not matches:
+        # "Yes" for the option "Yes, it does."
+        matches = [number for number, option in enumerate(options) if words and words_of(option.split(",")[0]) == words]
     return matches[0] if len(matches) == 1 else None
 
 

@@ -55,10 +55,10 @@ _ITEM = re.compile(
     r":\"']{0,40}){0,4}))[ \n]*(?:[,;|:]|(?=[ \n])|$)"
 )
 _NUMERIC = re.compile(NUMBER)
-_UNITS = re.compile(r"(?<=\d) ?(?:m|px|pixels?|meters?|metres?|%|rad|cm|deg)\b", re.IGNORECASE)
+_UNITS = re.compile(r"(?<=\d) ?(?:m|px|pixels?|meters?|metres?|rad|cm|deg)\b|(?<=\d) ?%", re.IGNORECASE)
 _BARE_LINE = re.compile(
-    rf"^(?P<name>[^\d\n\[\](){{}}<>=]{{0,60}}?)(?P<numbers>(?<![\w.])(?:{NUMBER})(?:(?: ?[,;] ?|"
-    rf" )(?:{NUMBER})){{3,8}})[ .]{{0,2}}$",
+    rf"^(?P<name>[^\d\n\[\](){{}}<>=]{{0,60}}?)(?P<numbers>(?<![\w.])(?:{NUMBER})(?:(?: ?[,;|] ?|"
+    rf" )(?:{NUMBER})){{3,8}})[ .|]{{0,3}}$",
     re.MULTILINE,
 )
 _OPEN_END = re.compile(rf"[\[({{] ?(?:[\"'\w]{{0,40}}[,:] ?)?{NUMBER}[^\[\](){{}}\n]{{0,120}}$")
@@ -151,7 +151,7 @@ def _items(start: int, end: int, inside: str) -> list[Group]:
             continue
         value = _number(part)
         if value is None:
-            named = re.fullmatch(rf" ?[\"']?([^\d\"']{{1,60}}?)[\"']? ?[:=]? ?({NUMBER})", part.strip())
+            named = re.fullmatch(rf" ?[\"']?([^\d\"']{{1,60}}?)(?:[\"']? ?[:=] ?|[\"']? )({NUMBER})", part.strip())
             if named is not None:
                 value = float(named.group(2))
                 names.append(named.group(1).strip())

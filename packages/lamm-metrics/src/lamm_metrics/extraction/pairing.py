@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from lamm_metrics.extraction.groups import Group
 from lamm_metrics.extraction.names import NameHit, name_index
@@ -33,9 +34,10 @@ _SCORE_AHEAD = re.compile(
     re.IGNORECASE,
 )
 _CARRY = re.compile(
-    r"(?:[\s,;&\[\](){}\"']|\band\b|\bas well as\b|\balso\b|\banother(?: one)?\b|\bat\b|<[^<>]{1,20}>){0,12}",
+    r"(?:[\s,;&\[\](){}\"']|\band\b|\bas well as\b|\balso\b|\banother(?: one)?\b|\bat\b|<[^<>]{1,40}>){0,12}",
     re.IGNORECASE,
 )
+_LISTED = re.compile(r" ?(?:,|and|,? and|&)(?: (?:an?|the|one))? ", re.IGNORECASE)
 _SENTENCE = re.compile(r"\n|[.!?](?= )|;")
 _NOISE = re.compile(
     r"\b(?:there(?:'s| is| are)?|an?|the|is|are|was|at|in|on|of|located|position(?:ed|s)?|found|with|has|have|"
@@ -140,25 +142,54 @@ def pair_names(
     return pairs
 
 
+def _run_length(text: str, groups: Sequence[Group], place: int) -> int:
+    """How many groups follow one another from `place` on with nothing but connectives between them."""
+    end = place + 1
+    while end < len(groups) and _CARRY.fullmatch(
+        text, groups[end - 1].end, min(groups[end].start, groups[end - 1].end + 60)
+    ):
+        end += 1
+    return end - place
+
+
+def _named_in_turn(text: str, groups: Sequence[Group], place: int, hits: list[NameHit], before: str) -> list[str]:
+    """The names of a run of groups that a list of as many names announces: "a dog and a cat are at [..] and [..]"."""
+    if len(hits) < 2:
+        return []
+    length = _run_length(text, groups, place)
+    listed = hits[-length:]
+    joined = len(listed) == length > 1 and all(
+        _LISTED.fullmatch(before, left.end, right.start) for left, right in pairwise(listed)
+    )
+    alone = joined and (len(hits) == length or not _LISTED.fullmatch(before, hits[-length - 1].end, listed[0].start))
+    return [hit.label for hit in listed] if alone else []
+
+
 def _pair_closed(text: str, groups: Sequence[Group], labels: Sequence[str]) -> list[tuple[str | None, float | None]]:
     index = name_index(labels, known_synonyms(tuple(labels)))
     used = -1  # end of the last name that was given away as standing behind its group
+    queue: list[str] = []  # names announced for the groups to come
     pairs: list[tuple[str | None, float | None]] = []
     for place, group in enumerate(groups):
         before, after = _context(text, groups, place)
+        score = read_score(group, before, after)
         written = group.name or _explicit(before, after)
-        hit: NameHit | None = None
         offset = group.start - len(before)
         if written is not None:
             hit = next(iter(index.find(written)), None)
+            pairs.append((hit.label if hit is not None else None, score))
+            continue
+        hits = [found for found in index.find(before) if offset + found.start >= used]
+        queue = queue or _named_in_turn(text, groups, place, hits, before)
+        if queue:
+            name: str | None = queue.pop(0)
+        elif hits:
+            name = hits[-1].label
+        elif pairs and _CARRY.fullmatch(before):
+            name = pairs[-1][0]
         else:
-            hits = [found for found in index.find(before) if offset + found.start >= used]
-            hit = hits[-1] if hits else None
-            if hit is None and pairs and _CARRY.fullmatch(before):
-                pairs.append((pairs[-1][0], read_score(group, before, after)))
-                continue
-            if hit is None:
-                hit = next(iter(index.find(_SENTENCE.split(after, maxsplit=1)[0])), None)
-                used = group.end + hit.end if hit is not None else used
-        pairs.append((hit.label if hit is not None else None, read_score(group, before, after)))
+            behind = next(iter(index.find(_SENTENCE.split(after, maxsplit=1)[0])), None)
+            name = behind.label if behind is not None else None
+            used = group.end + behind.end if behind is not None else used
+        pairs.append((name, score))
     return pairs

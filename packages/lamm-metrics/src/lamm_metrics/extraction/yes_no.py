@@ -11,7 +11,8 @@ _YES = (
     r"that's right|that is right)"
 )
 _NO = (
-    r"(?:no|nope|nah|false|incorrect|negative|not really|not at all|definitely not|certainly not|absolutely not|"
+    r"(?:no(?! (?:problem|worries|doubt))|nope|nah|false|incorrect|negative|not really|not at all|"
+    r"definitely not|certainly not|absolutely not|"
     r"of course not|never)"
 )
 _LEADING = re.compile(
@@ -33,6 +34,9 @@ _OPPOSITE = re.compile(
     r"\b(?:frown\w{0,3}|neutral|serious|stern|sad|straight face|blank expression|grim|pout\w{0,3}|scowl\w{0,3}|"
     r"unsmiling|solemn|angry|closed lips|expressionless|hides?|too (?:small|dark))\b",
     re.IGNORECASE,
+)
+_NOT_OPPOSITE = re.compile(
+    r"(?:\bnot|n't|\bwithout) (?:an? )?(?:frown\w{0,3}|sad|serious|angry|unsmiling|neutral)\b", re.IGNORECASE
 )
 _AFFIRMS = re.compile(
     r"\b(?:there (?:is|are)|there's|(?:is|are|am|'s|'re|appears? to be|"
@@ -100,6 +104,7 @@ def _from_whole(plain: str, declined: bool) -> Extraction[bool]:
         return Extraction(None, Status.AMBIGUOUS, "both yes and no")
     if _HEDGED.search(plain):
         return Extraction(None, Status.NONE, "hedged")
+    plain = _NOT_OPPOSITE.sub(" ", plain)
     if _NEGATED.search(plain) or _OPPOSITE.search(plain):
         return Extraction(False, Status.OK, "denied in a statement")
     if _AFFIRMS.search(plain):

@@ -26,6 +26,7 @@ import click
 @click.option("--two-pass", is_flag=True, help="Ask for the option again after the model's reasoning (paper's VQA).")
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
 @click.option("--device", default="", help="cpu, cuda, ... (default: cuda where there is one).")
+@click.option("--endpoint", default="", help="Ask an OpenAI-compatible endpoint at this address; --model is a name.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 def predict(
     folder: Path,
@@ -42,18 +43,20 @@ def predict(
     two_pass: bool,
     dtype: str,
     device: str,
+    endpoint: str,
     as_json: bool,
 ) -> None:
     """Answer benchmark records; further benchmark files may follow the options.
 
     Interrupted runs go on where they stopped when the command is given again; finished files are left as they are.
     """
-    from lamm_model.prediction.run import PredictionOptions, pair_outputs
+    from lamm_model.prediction.outputs import pair_outputs
+    from lamm_model.prediction.run import PredictionOptions
     from lamm_model.prediction.session import predict_files
 
     options = PredictionOptions(blind, batch_size, limit, media_root, max_new_tokens, system, probabilities, two_pass)
     pairs = pair_outputs([first, *more], output)
-    results = predict_files(folder, pairs, options, dtype=dtype, device=device)
+    results = predict_files(folder, pairs, options, dtype=dtype, device=device, endpoint=endpoint)
     if as_json:
         import json
 

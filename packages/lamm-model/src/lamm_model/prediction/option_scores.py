@@ -57,7 +57,7 @@ def _later_tokens(
         past_key_values=state.cache,
         use_cache=True,
     )
-    scores = outputs.logits.float().log_softmax(dim=-1).gather(-1, ids[:, 1:].unsqueeze(-1)).squeeze(-1)
+    scores: Tensor = outputs.logits.float().log_softmax(dim=-1).gather(-1, ids[:, 1:].unsqueeze(-1)).squeeze(-1)
     return (scores * present[:, 1:]).sum(dim=1)
 
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torch import nn
 
 from lamm_model.adapters import adapter_settings, lora_layers, merged_adapters
-from lamm_model.errors import LammModelError
 from lamm_model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.prediction.decoding import PromptRow, answer_rows
 from lamm_model.prediction.journal import Journal
 from lamm_model.prediction.media import MediaFeatures
 from lamm_model.prediction.option_scores import option_log_likelihoods, probabilities
-from lamm_model.prediction.queries import Benchmark, Query, read_queries
+from lamm_model.prediction.queries import Query, read_queries
 from lamm_model.processing_lamm import LammProcessor
 
 MERGE_UP_TO = 3_000_000_000  # parameters; merging keeps a copy of the adapted weights
@@ -97,24 +94,7 @@ class Predictor:
         Raises:
             LammModelError: Records are faulty, or a prompt is longer than the model's context.
         """
-        if journal.is_finished():
-            return 0
-        benchmark = read_queries(path, self.options.media_root, self.options.limit, self.options.max_new_tokens)
-        journal.open()
-        try:
-            return self._answer(benchmark, journal, report)
-        finally:
-            journal.close()
-
-    def _answer(self, benchmark: Benchmark, journal: Journal, report: Report) -> int:
-        waiting = [query for query in benchmark.queries if query.key not in journal.answers]
-        total = len(benchmark.queries)
-        report(total - len(waiting), total)
-        for answers in self.answer(waiting):
-            journal.add([(query.key, answer) for query, answer in answers])
-            report(len(journal.answers), total)
-        journal.finish(benchmark)
-        return len(waiting)
+        return answer_file(path, journal, self, self.options, report)
 
     def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
         """Answer queries in batches of like length.
@@ -215,6 +195,34 @@ class Predictor:
         )
 
 
+class Answers(Protocol):
+    """Whatever answers queries a batch at a time: `Predictor`, or `EndpointAnswers`."""
+
+    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
+        """Yield queries with their answers, a batch at a time."""
+
+
+def answer_file(
+    path: Path, journal: Journal, source: Answers, options: PredictionOptions, report: Report = lambda done, total: None
+) -> int:
+    """Answer what a journal does not hold yet, and write the predictions; see `Predictor.predict_file`."""
+    if journal.is_finished():
+        return 0
+    benchmark = read_queries(path, options.media_root, options.limit, options.max_new_tokens)
+    journal.open()
+    try:
+        waiting = [query for query in benchmark.queries if query.key not in journal.answers]
+        total = len(benchmark.queries)
+        report(total - len(waiting), total)
+        for answers in source.answer(waiting):
+            journal.add([(query.key, answer) for query, answer in answers])
+            report(len(journal.answers), total)
+        journal.finish(benchmark)
+        return len(waiting)
+    finally:
+        journal.close()
+
+
 def _by_modality(item: Prepared) -> str:
     kinds = {kind for kind, _ in item.query.media}
     return item.query.modality if len(kinds) <= 1 else "mixed"
@@ -249,56 +257,3 @@ def _can_merge(model: LammForConditionalGeneration) -> bool:
         return False
     bases = [layer.get_base_layer() for layer in lora_layers(model.model.language_model)]
     return all(type(base) is nn.Linear for base in bases)
-
-
-def model_identity(folder: Path) -> str:
-    """Hash a model folder's file names, sizes and the first MiB of each file."""
-    digest = hashlib.sha256()
-    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
-        digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode())
-        with path.open("rb") as handle:
-            digest.update(handle.read(1 << 20))
-    return digest.hexdigest()
-
-
-def run_header(folder: Path, benchmark: Path, options: PredictionOptions, dtype: str = "float32") -> dict[str, Any]:
-    """Describe a run: the first line of the predictions, and what a resumed run must agree with."""
-    settings = {name: value for name, value in asdict(options).items() if name not in ("batch_size", "media_root")}
-    config = {
-        **settings,
-        "dtype": dtype,
-        "model_sha256": model_identity(folder),
-        "benchmark": benchmark.name,
-        "benchmark_sha256": hashlib.sha256(benchmark.read_bytes()).hexdigest(),
-    }
-    return {"lamm": "predictions", "model": folder.name, "version": version("lamm-model"), "config": config}
-
-
-def pair_outputs(benchmarks: list[Path], output: Path) -> list[tuple[Path, Path]]:
-    """Match benchmark files with output files.
-
-    Args:
-        benchmarks: Files, or folders whose `.json` and `.jsonl` files are meant.
-        output: A file for one benchmark, else a folder.
-
-    Returns:
-        `(benchmark, output)` pairs.
-
-    Raises:
-        LammModelError: There is no benchmark file, or several and `output` names one file.
-    """
-    files: list[Path] = []
-    for path in benchmarks:
-        if path.is_dir():
-            files += sorted(item for item in path.iterdir() if item.suffix in (".json", ".jsonl") and item.is_file())
-        elif path.is_file():
-            files.append(path)
-        else:
-            raise LammModelError(f"Expected a benchmark file or folder, got nothing at {path}. Check the path.")
-    if not files:
-        raise LammModelError(f"Expected benchmark files in {', '.join(map(str, benchmarks))}, got none.")
-    if len(files) == 1 and not output.is_dir() and output.suffix:
-        return [(files[0], output)]
-    if output.suffix and not output.is_dir():
-        raise LammModelError(f"Expected a folder as output for {len(files)} benchmark files, got {output}.")
-    return [(path, output / f"{path.stem}.jsonl") for path in files]

@@ -14,7 +14,12 @@ import click
 @click.option("--show", metavar="NAME", help="Print a preset, to copy and change, and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record of the run as JSON.")
 def finetune(
-    config: str | None, overrides: tuple[str, ...], output: Path | None, list_presets: bool, show: str | None, as_json: bool
+    config: str | None,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    list_presets: bool,
+    show: str | None,
+    as_json: bool,
 ) -> None:
     """Fine-tune a model on instruction records.
 
@@ -49,6 +54,11 @@ def finetune(
 
 
 def _run(settings: Any, output: Path) -> dict[str, Any]:
+    import os
+
+    os.environ.setdefault(
+        "HF_HUB_DISABLE_PROGRESS_BARS", "1"
+    )  # one bar is enough; read when the hub client is imported
     import transformers
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

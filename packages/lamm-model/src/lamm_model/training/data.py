@@ -13,7 +13,6 @@ from lamm_model.training.settings import DataSettings
 
 if TYPE_CHECKING:
     from lamm_data.records import InstructionRecord
-
     from lamm_model.processing_lamm import LammProcessor
 
 Medium = tuple[str, str]  # kind ("image" or "point_cloud") and path
@@ -68,7 +67,9 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor") -> Tr
             dialogues.append(dialogue)
     if missing:
         shown = "\n".join(f"  {line}" for line in missing[:LISTED])
-        raise LammModelError(f"Expected every medium to exist, found {len(missing)} missing:\n{shown}\nSet data.media_root.")
+        raise LammModelError(
+            f"Expected every medium to exist, found {len(missing)} missing:\n{shown}\nSet data.media_root."
+        )
     if not dialogues:
         reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.items()) or "the files hold no record"
         raise LammModelError(f"Expected dialogues to learn from, found none: {reasons}.")
@@ -98,9 +99,7 @@ def _media(record: "InstructionRecord", root: Path) -> tuple[Medium, ...]:
     return tuple((kind, str(root / path)) for path in record.media)
 
 
-def encode(
-    record: "InstructionRecord", name: str, media: Sequence[Medium], processor: "LammProcessor"
-) -> Dialogue:
+def encode(record: "InstructionRecord", name: str, media: Sequence[Medium], processor: "LammProcessor") -> Dialogue:
     """Turn a record into tokens with the same builder that prediction uses."""
     turns: list[dict[str, Any]] = [{"from": turn.role, "value": turn.text} for turn in record.dialogue()]
     row = processor.encode_dialogue(turns, media=[kind for kind, _ in media], task_type=record.kind, name=name)
@@ -140,7 +139,7 @@ class Collator:
         self.useful = 0
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """Return the inputs of the model for ``rows``: tokens ``[R, S]``, ``pixel_values``, ``point_clouds``, ``ids``."""
+        """Return the model's inputs: tokens ``[R, S]``, ``pixel_values``, ``point_clouds``, and the record ``ids``."""
         batch: dict[str, Any] = lay_out(rows, self.processor.pad_token_id)
         self.useful += sum(row.tokens for row in rows)
         media = [medium for row in rows for medium in row.media]

@@ -15,7 +15,8 @@ def summaries() -> dict[str, str]:
     """Return the presets' names with the first comment line of each file."""
     found = sorted((item for item in _folder().iterdir() if item.name.endswith(".toml")), key=lambda item: item.name)
     return {
-        item.name.removesuffix(".toml"): item.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for item in found
+        item.name.removesuffix(".toml"): item.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        for item in found
     }
 
 

@@ -42,7 +42,7 @@ class ModelSettings:
 
 @dataclass(frozen=True, slots=True)
 class AdapterSettings:
-    """The LoRA adapter set of each modality (paper, Sec. 5.1 and appendix: rank 32, alpha 32, dropout 0.1 on q, k, v, o)."""
+    """The LoRA adapter set of each modality (paper, Sec. 5.1: rank 32, alpha 32, dropout 0.1 on q, k, v, o)."""
 
     rank: int = 32
     alpha: float = 32.0

@@ -1,8 +1,9 @@
 """The trainer: Hugging Face's, with LAMM's parameter groups, guards and checkpoints.
 
-- Checkpoints hold what is trained (adapters, projectors, a trained tower), the optimiser, the schedule, the random state
-  and the position in the data. They are written beside and renamed, so a folder under its final name is whole.
-- The first step proves that every trained part of a modality that was seen receives a gradient and that nothing frozen does.
+- Checkpoints hold what is trained (adapters, projectors, a trained tower), the optimiser, the schedule, the random
+  state and the position in the data. They are written beside and renamed: a folder under its final name is whole.
+- The first step proves that every trained part of a modality that was seen receives a gradient and that nothing
+  frozen does.
 - A loss that is not finite stops the run with the ids of the records in the batch.
 """
 
@@ -12,6 +13,7 @@ import re
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ import torch
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
+from lamm_model.adapters import adapter_settings, only_adapters
 from lamm_model.errors import LammModelError
-from lamm_model.training.packing import IGNORED
 from lamm_model.training.sampling import LengthSampler
 from lamm_model.training.settings import TrainingSettings
 
@@ -76,9 +78,8 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         super().__init__(**kwargs)
         self.settings = settings
         self.saver = saver
-        self.seen: set[int] = set()
+        self.seen: set[str] = set()
         self.proven = False
-        self.learnt = 0
         self.model_accepts_loss_kwargs = True
         self.add_callback(_GradientGuard(self))
 
@@ -102,13 +103,19 @@ class LammTrainer(Trainer):  # type: ignore[misc]
     ) -> Any:
         """Return the loss over response tokens, divided by their number over the whole accumulated batch."""
         ids = inputs.pop("ids")
-        self.seen |= set(inputs["modality_ids"].unique().tolist())
-        self.learnt += int((inputs["labels"] != IGNORED).sum())
-        outputs = model(**inputs, use_cache=False, num_items_in_batch=num_items_in_batch)
+        present = {MODALITIES[number] for number in inputs["modality_ids"].unique().tolist() if number in MODALITIES}
+        self.seen |= present
+        bare = self.accelerator.unwrap_model(model)
+        if bare.model.language_model.config._attn_implementation == "eager":
+            # Eager attention adds its mask to the scores; the others take who sees whom.
+            visible = inputs["attention_mask"]
+            inputs["attention_mask"] = torch.zeros(visible.shape).masked_fill_(~visible, torch.finfo(torch.float32).min)
+        with _needed_adapters(bare, present):
+            outputs = model(**inputs, use_cache=False, num_items_in_batch=num_items_in_batch)
         if not torch.isfinite(outputs.loss):
             raise LammModelError(
-                f"Expected a finite loss, got {outputs.loss.item()} at step {self.state.global_step + 1} for the records "
-                f"{', '.join(ids)}. Lower the learning rate, or look at these records."
+                f"Expected a finite loss, got {outputs.loss.item()} at step {self.state.global_step + 1} "
+                f"for the records {', '.join(ids)}. Lower the learning rate, or look at these records."
             )
         return (outputs.loss, outputs) if return_outputs else outputs.loss
 
@@ -136,6 +143,14 @@ class LammTrainer(Trainer):  # type: ignore[misc]
             kept = sorted(run.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
             for old in kept[: -self.settings.keep_last]:
                 shutil.rmtree(old)
+
+
+def _needed_adapters(model: nn.Module, present: set[str]) -> AbstractContextManager[None]:
+    """Compute only the adapter sets whose modality is in the batch: the others' share is zero."""
+    chosen = adapter_settings(model)
+    if chosen is None or not present or not present < set(chosen.modalities):
+        return nullcontext()
+    return only_adapters(model, sorted(present))
 
 
 def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
@@ -174,10 +189,11 @@ class _GradientGuard(TrainerCallback):  # type: ignore[misc]
             return
         self.trainer.proven = True
         model = self.trainer.accelerator.unwrap_model(self.trainer.model)
-        silent = silent_parts(model, {MODALITIES[number] for number in self.trainer.seen if number in MODALITIES})
+        silent = silent_parts(model, self.trainer.seen)
         if silent:
             raise LammModelError(
-                f"Expected every trained part to receive a gradient in the first step, found none for {', '.join(silent)}."
+                "Expected every trained part to receive a gradient in the first step, "
+                f"found none for {', '.join(silent)}."
             )
 
 
@@ -222,7 +238,8 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
         self.report(state.global_step, state.max_steps, self.last)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Add the speed to the log entry."""
+        """Add the speed to the entry that the run's record keeps."""
         if logs and math.isfinite(logs.get("loss", math.nan)):
-            logs["tokens_per_second"] = (self.tokens() - self.at_start) / max(time.monotonic() - self.began, 1e-9)
-            self.last = {key: value for key, value in logs.items() if isinstance(value, int | float)}
+            speed = (self.tokens() - self.at_start) / max(time.monotonic() - self.began, 1e-9)
+            state.log_history[-1]["tokens_per_second"] = round(speed, 1)
+            self.last = {key: value for key, value in state.log_history[-1].items() if isinstance(value, int | float)}

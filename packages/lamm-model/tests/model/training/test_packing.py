@@ -73,7 +73,8 @@ def test_shared_rows_equal_dialogues_one_by_one(tuned, media):
     assert gradients.keys() == summed.keys()
     for name, gradient in gradients.items():
         # Llama's RMSNorm computes in float32 whatever the dtype: equal up to its rounding.
-        scale = float(gradient.abs().max())
+        # Gradients that are zero in theory (a key bias) are rounding alone.
+        scale = max(float(gradient.abs().max()), 1e-4)
         torch.testing.assert_close(gradient, summed[name], rtol=0, atol=1e-5 * scale, msg=lambda m, n=name: f"{n}: {m}")
 
 

@@ -51,7 +51,7 @@ def ball_query(
     """As `lamm_model.kernels.reference.ball_query`."""
     out = torch.empty(*centres.shape[:2], k, dtype=torch.int64)
     counts = torch.empty(centres.shape[:2], dtype=torch.int64)
-    limit = np.float32(radius) * np.float32(radius)
+    limit = np.float32(torch.tensor(radius, dtype=torch.float32).square().item())
 
     def job(cloud: int) -> tuple[Any, ...]:
         cut = points[cloud, : int(lengths[cloud])].numpy()

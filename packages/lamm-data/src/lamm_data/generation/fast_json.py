@@ -1,0 +1,35 @@
+"""JSON by orjson where it is installed (`lamm-data[fast]`), by the standard library elsewhere.
+
+Only for what goes over the wire and into files. Request keys are always made by the standard library, so that they do
+not depend on what is installed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+try:
+    import orjson
+except ModuleNotFoundError:
+
+    def dumps(value: Any) -> bytes:
+        """Encode as compact UTF-8 JSON."""
+        return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
+
+    def loads(text: bytes) -> Any:
+        """Decode JSON; ValueError when it is none."""
+        return json.loads(text)
+
+else:
+
+    def dumps(value: Any) -> bytes:
+        """Encode as compact UTF-8 JSON."""
+        try:
+            return orjson.dumps(value)
+        except TypeError:  # lone surrogates and integers beyond 64 bits, which the standard library escapes or writes
+            return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
+
+    def loads(text: bytes) -> Any:
+        """Decode JSON; ValueError when it is none."""
+        return orjson.loads(text)

@@ -1,0 +1,86 @@
+"""`lamm data generate` as a user calls it."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from lamm_data.cli import data
+from lamm_data.errors import LammDataError, UsageError
+
+
+def call(*arguments):
+    return CliRunner().invoke(data, ["generate", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_options_set_and_configuration_file_together(loopback, reply, settings, tmp_path):
+    server = loopback(lambda seen: reply())
+    rows = settings(server.url, rows=5).annotations
+    config = tmp_path / "generate.toml"
+    config.write_text(f'type = "daily_dialogue"\nannotations = "{rows.name}"\nmodel = "m"\noutput = "o.jsonl"\n')
+    result = call("--config", config, "--endpoint", server.url, "--set", "max_tokens=77", "--limit", "4", "--json")
+    summary = json.loads(result.output)
+    assert (summary["counts"]["finished"], len(server.requests)) == (4, 4)
+    assert server.requests[0].body["max_tokens"] == 77
+    assert (tmp_path / "o.jsonl").exists()
+
+
+def test_a_dry_run_sends_nothing(loopback, reply, settings, tmp_path):
+    server = loopback(lambda seen: reply())
+    run = settings(server.url, rows=5)
+    arguments = (
+        "--annotations",
+        run.annotations,
+        "--endpoint",
+        server.url,
+        "--type",
+        "daily_dialogue",
+        "--output",
+        run.output,
+    )
+    result = json.loads(call(*arguments, "--model", "gpt-4o-mini", "--dry-run", "--json").output)
+    assert (result["requests"], len(server.requests)) == (5, 0)
+    assert 0 < result["cost"] < result["most_cost"] < 0.01
+    assert "cost: unknown" in call(*arguments, "--model", "own", "--dry-run").output
+    assert not run.output.exists()
+
+
+def test_all_faults_of_a_configuration_are_named_at_once():
+    with pytest.raises(UsageError) as caught:
+        call("--type", "daily_dialogue", "--set", "colour=red", "--set", "rounds=0", "--format", "xml")
+    for part in ("unknown key 'colour'", "missing 'annotations'", "missing 'endpoint'", "'rounds'", "'format'"):
+        assert part in str(caught.value)
+
+
+def test_a_run_that_stops_early_is_not_done(loopback, reply, settings):
+    run = settings(loopback(lambda seen: reply()).url)
+    url = run.endpoints[0].url
+    arguments = (
+        "--annotations",
+        run.annotations,
+        "--endpoint",
+        url,
+        "--type",
+        "daily_dialogue",
+        "--output",
+        run.output,
+    )
+    with pytest.raises(LammDataError, match="--max-requests 3 is reached"):
+        call(*arguments, "--model", "m", "--max-requests", "3")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('query = "About {colour}."', "unknown placeholder {colour}"),
+        ('sistem = "x"', "unknown key 'sistem'"),
+        ("system = ", "TOML"),
+    ],
+)
+def test_prompt_files_are_checked(settings, tmp_path, text, said):
+    from lamm_data.generation import load_prompt
+
+    path = tmp_path / "prompt.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=said.replace("{", r"\{").replace("}", r"\}")):
+        load_prompt("daily_dialogue", path)

@@ -1,0 +1,116 @@
+"""Ask any OpenAI-compatible endpoint that takes images the same benchmark, so that models can be compared."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lamm_model.errors import LammModelError
+from lamm_model.image_processing_lamm import read_image
+from lamm_model.prediction.queries import Query
+from lamm_model.prompts.segments import IMAGE
+from lamm_model.prompts.system import system_message
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+    from lamm_model.prediction.run import PredictionOptions
+
+RETRIES = 4
+
+
+class EndpointAnswers:
+    """Answers queries over HTTP, several at a time, in the shape `Predictor.answer` has.
+
+    Attributes:
+        url: Base address, such as `http://127.0.0.1:8000/v1`.
+        model: Name the endpoint knows the model by.
+        options: As for `Predictor`; `batch_size` is the number of requests under way at once.
+    """
+
+    def __init__(self, url: str, model: str, options: PredictionOptions) -> None:
+        self.url = url
+        self.model = model
+        self.options = options
+
+    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, dict[str, Any]]]]:
+        """Ask the queries, a batch at a time.
+
+        Args:
+            queries: About images or text; endpoints have no way to take point clouds.
+
+        Yields:
+            Queries with their answers.
+
+        Raises:
+            LammModelError: A query shows a point cloud, or the endpoint fails after retries.
+        """
+        for query in queries:
+            if not self.options.blind and any(kind != IMAGE for kind, _ in query.media):
+                raise LammModelError(
+                    f"Expected images only, got a point cloud (id {query.record_id!r}). "
+                    "OpenAI-compatible endpoints take no point clouds; use --blind or a LAMM model."
+                )
+        size = self.options.batch_size
+        for start in range(0, len(queries), size):
+            yield asyncio.run(self._ask_all(queries[start : start + size]))
+
+    async def _ask_all(self, queries: list[Query]) -> list[tuple[Query, dict[str, Any]]]:
+        from openai import AsyncOpenAI
+
+        key = os.environ.get("OPENAI_API_KEY") or "none"
+        async with AsyncOpenAI(base_url=self.url, api_key=key, max_retries=RETRIES) as client:
+            answers = await asyncio.gather(*(self._ask(client, query) for query in queries))
+        return list(zip(queries, answers, strict=True))
+
+    async def _ask(self, client: AsyncOpenAI, query: Query) -> dict[str, Any]:
+        from openai import OpenAIError
+
+        messages: Any = self._messages(query)
+        try:
+            reply = await client.chat.completions.create(
+                model=self.model, messages=messages, max_tokens=query.max_new_tokens, temperature=0
+            )
+        except OpenAIError as fault:
+            raise LammModelError(
+                f"Expected an answer from {self.url}, got {type(fault).__name__}: {fault} (id {query.record_id!r}). "
+                "Check the endpoint and give the command again: answered records are kept."
+            ) from fault
+        if not reply.choices:
+            raise LammModelError(f"Expected an answer from {self.url}, got none (id {query.record_id!r}).")
+        choice = reply.choices[0]
+        return {"text": (choice.message.content or "").strip(), "meta": {"finish_reason": choice.finish_reason}}
+
+    def _messages(self, query: Query) -> list[dict[str, Any]]:
+        content: list[dict[str, Any]] = []
+        if not self.options.blind:
+            content += [{"type": "image_url", "image_url": {"url": data_url(path)}} for _, path in query.media]
+        content.append({"type": "text", "text": query.question})
+        system = {"task": system_message(query.task_type), "record": query.system or "", "none": ""}[
+            self.options.system
+        ]
+        opening = [{"role": "system", "content": system}] if system else []
+        return [*opening, {"role": "user", "content": content}]
+
+
+def data_url(path: Path) -> str:
+    """Encode a picture as a data URL: JPEG and PNG files as they are, others as PNG.
+
+    Raises:
+        LammModelError: The file is no readable picture.
+    """
+    import io
+
+    image = read_image(path)
+    kinds = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
+    kind = kinds.get(path.suffix.lower(), "")
+    content = path.read_bytes() if kind else b""
+    if not kind:
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        kind, content = "png", buffer.getvalue()
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
