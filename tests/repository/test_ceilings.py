@@ -66,11 +66,17 @@ def test_names_say_what_is_inside(python_files, root):
     assert not nameless
 
 
+def _is_overload(node: ast.stmt) -> bool:
+    """Return whether a function only declares a signature for type checkers."""
+    return any(getattr(decorator, "id", "") == "overload" for decorator in getattr(node, "decorator_list", []))
+
+
 def test_public_names_have_docstrings(sources, root):
     bare = [
         f"{path.relative_to(root)}:{node.lineno} {node.name}"
         for path in sources
         for node in ast.parse(path.read_text()).body
-        if isinstance(node, (*FUNCTION, ast.ClassDef)) and not node.name.startswith("_") and not ast.get_docstring(node)
+        if isinstance(node, (*FUNCTION, ast.ClassDef))
+        and not (node.name.startswith("_") or _is_overload(node) or ast.get_docstring(node))
     ]
     assert not bare, f"public names without a docstring: {bare}"

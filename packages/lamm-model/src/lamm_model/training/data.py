@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import LammModelError
-from lamm_model.training.packing import Dialogue, Row, lay_out, pack_rows
+from lamm_model.training.packing import Dialogue, Medium, Row, lay_out, pack_rows
 from lamm_model.training.settings import DataSettings
 
 if TYPE_CHECKING:
     from lamm_data.records import InstructionRecord
     from lamm_model.processing_lamm import LammProcessor
 
-Medium = tuple[str, str]  # kind ("image" or "point_cloud") and path
 LISTED = 10
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 IGNORED = -100
+Medium = tuple[str, str]  # kind ("image" or "point_cloud") and path
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Dialogue:
     """
 
     id: str
-    media: tuple[Hashable, ...]
+    media: tuple[Medium, ...]
     input_ids: Sequence[int]
     labels: Sequence[int]
     modality_ids: Sequence[int]
@@ -66,7 +67,7 @@ class Row:
         return self.prefix + sum(len(dialogue.input_ids) - self.prefix for dialogue in self.dialogues)
 
     @property
-    def media(self) -> tuple[Hashable, ...]:
+    def media(self) -> tuple[Medium, ...]:
         """Return the media of the prefix, in order."""
         return self.dialogues[0].media
 

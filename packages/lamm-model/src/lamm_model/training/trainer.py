@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,9 @@ from lamm_model.adapters import adapter_settings, only_adapters
 from lamm_model.errors import LammModelError
 from lamm_model.training.sampling import LengthSampler
 from lamm_model.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from lamm_model.modeling_lamm import LammForConditionalGeneration
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
 PARTIAL = ".partial"
@@ -89,10 +92,12 @@ class LammTrainer(Trainer):  # type: ignore[misc]
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Give adapters, projectors and a trained tower their own learning rates."""
-        if self.optimizer is None:
+        made: torch.optim.Optimizer | None = getattr(self, "optimizer", None)
+        if made is None:
             kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-            self.optimizer = kind(parameter_groups(self.model, self.settings), **options)
-        return self.optimizer
+            made = kind(parameter_groups(self.model, self.settings), **options)
+            self.optimizer = made
+        return made
 
     def compute_loss(
         self,
@@ -145,7 +150,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
                 shutil.rmtree(old)
 
 
-def _needed_adapters(model: nn.Module, present: set[str]) -> AbstractContextManager[None]:
+def _needed_adapters(model: "LammForConditionalGeneration", present: set[str]) -> AbstractContextManager[None]:
     """Compute only the adapter sets whose modality is in the batch: the others' share is zero."""
     chosen = adapter_settings(model)
     if chosen is None or not present or not present < set(chosen.modalities):

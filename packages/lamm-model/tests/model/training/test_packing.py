@@ -112,7 +112,7 @@ def test_a_broken_mask_is_noticed(tuned, media):
 def test_layout_of_a_row():
     a = Dialogue("a", (), [7, 7, 1, 2], [IGNORED, IGNORED, IGNORED, 2], [1, 1, 1, 1], 2)
     b = Dialogue("b", (), [7, 7, 3, 4, 5], [IGNORED, IGNORED, IGNORED, 4, 5], [1, 1, 1, 1, 1], 2)
-    short = Dialogue("c", ("x",), [9, 8], [IGNORED, 8], [2, 2], 1)
+    short = Dialogue("c", (("image", "x"),), [9, 8], [IGNORED, 8], [2, 2], 1)
     laid = lay_out(pack_rows([a, b, short], 99), pad_id=0)
     assert laid["input_ids"].tolist() == [[7, 7, 1, 2, 3, 4, 5], [9, 8, 0, 0, 0, 0, 0]]
     assert laid["position_ids"].tolist()[0] == [0, 1, 2, 3, 2, 3, 4]
@@ -124,7 +124,7 @@ def test_layout_of_a_row():
 
 
 def test_rows_keep_to_the_ceiling_and_to_their_medium():
-    many = [Dialogue(str(n), (n // 4,), [1] * 10, [IGNORED] * 9 + [1], [1] * 10, 6) for n in range(8)]
+    many = [Dialogue(str(n), (("image", str(n // 4)),), [1] * 10, [IGNORED] * 9 + [1], [1] * 10, 6) for n in range(8)]
     rows = pack_rows(many, row_tokens=15)
     assert [len(row.dialogues) for row in rows] == [2, 2, 2, 2]
     assert all(row.tokens <= 15 for row in rows)
