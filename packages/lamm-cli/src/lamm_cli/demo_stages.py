@@ -127,7 +127,8 @@ class _Demo:
         run_lamm(["model", "finetune", str(config), "--output", str(self.run)])
 
     def predict(self) -> None:
-        shared = ["--media-root", str(self.world), "--batch-size", str(self.settings["prediction"]["batch_size"])]
+        chosen = self.settings["prediction"]
+        shared = ["--media-root", str(self.world), "--batch-size", str(chosen["batch_size"]), "--dtype", chosen["dtype"]]
         for name in RUNS:
             model = self.run / "untuned" if name == "base" else self.run / "model"
             blind = ["--blind"] if name == "blind" else []
