@@ -50,7 +50,7 @@ def _install_all(session: nox.Session, *groups: str) -> None:
 @nox.parametrize("package", PACKAGES)
 def tests(session: nox.Session, package: str) -> None:
     """Test one package with only what it declares installed (-- passes arguments to pytest)."""
-    groups = ["test", "peers-metrics"] if package == "metrics" else ["test"]
+    groups = ["test", *{"metrics": ["peers-metrics"], "model": ["kernels"]}.get(package, [])]
     _install(session, *TESTED[package], *(requirement for group in groups for requirement in GROUPS[group]))
     session.run("pytest", f"packages/lamm-{package}/tests", "-m", "not gpu", "-q", *session.posargs)
 

@@ -32,6 +32,7 @@ def run_demo(output: Path, settings: Tables) -> ComparisonTable:
             ("Let a language model write dialogues about it", demo.generate),
             ("Turn annotations into instructions by template", demo.convert),
             ("Build the benchmark from held-out images and rooms", demo.build_benchmark),
+            ("Pre-train the point-cloud tower on the training rooms", demo.pretrain_tower),
             ("Fine-tune with one LoRA set per modality", demo.finetune),
             ("Answer the benchmark: fine-tuned, before, blind", demo.predict),
         ]
@@ -53,6 +54,7 @@ class _Demo:
         self.world = output / "world"
         self.instructions = output / "instructions"
         self.benchmark = output / "benchmark"
+        self.tower = output / "tower"
         self.run = output / "finetune"
         self.predictions = output / "predictions"
 
@@ -101,6 +103,11 @@ class _Demo:
                 run_lamm(["data", "benchmark", *files, "--tasks", ",".join(chosen[part]), *count])
                 done.touch()
 
+    def pretrain_tower(self) -> None:
+        epochs = str(self.settings["tower"]["epochs"])
+        rooms = str(self.world / "rooms")
+        run_lamm(["model", "pretrain-tower", "--root", rooms, "--output", str(self.tower), "--epochs", epochs])
+
     def finetune(self) -> None:
         files = [path for path in sorted(self.instructions.glob("*.jsonl")) if _holds_records(path)]
         share = self.settings["templates"]["long_share"]
@@ -108,7 +115,7 @@ class _Demo:
             "model": {
                 "language_model": "embedded",
                 "image_tower": "embedded",
-                "point_cloud_tower": "tiny",
+                "point_cloud_tower": str(self.tower.resolve()),
                 "prompt_format": "chat",
                 "system_message": False,
                 "train_point_cloud_tower": True,
@@ -128,7 +135,14 @@ class _Demo:
 
     def predict(self) -> None:
         chosen = self.settings["prediction"]
-        shared = ["--media-root", str(self.world), "--batch-size", str(chosen["batch_size"]), "--dtype", chosen["dtype"]]
+        shared = [
+            "--media-root",
+            str(self.world),
+            "--batch-size",
+            str(chosen["batch_size"]),
+            "--dtype",
+            chosen["dtype"],
+        ]
         for name in RUNS:
             model = self.run / "untuned" if name == "base" else self.run / "model"
             blind = ["--blind"] if name == "blind" else []

@@ -154,7 +154,7 @@ def build_model(
     if cloud_tower is not None and cloud_config is not None:
         body.point_cloud_tower = cloud_tower
         body.point_cloud_projector = new_projector(
-            config, cloud_config.hidden_size, config.point_cloud_feature_norm, rms, generator
+            config, cloud_config.feature_size, config.point_cloud_feature_norm, rms, generator
         )
     model.generation_config = causal.generation_config
     for tower in body.frozen_towers():

@@ -8,10 +8,15 @@ import click
 
 _COMMANDS = {
     "finetune": ("lamm_model.training.command:finetune", "Fine-tune a model on instruction records."),
+    "pretrain-tower": (
+        "lamm_model.training.tower_command:pretrain_tower",
+        "Pre-train a point-cloud tower on closed questions about scenes.",
+    ),
     "predict": ("lamm_model.prediction.command:predict", "Answer benchmark records."),
     "chat": ("lamm_model.chat:chat", "Talk with the model about images and point clouds."),
     "export": ("lamm_model.checkpoints.command:export", "Merge an adapter set into a plain transformers model."),
     "convert": ("lamm_model.checkpoints.command:convert", "Convert a released LAMM delta to a checkpoint."),
+    "kernels": ("lamm_model.kernels.command:kernels", "Show which kernel implementations run on this machine."),
     "info": ("lamm_model.info:info", "Describe a model: parameters, tokens per medium, memory plan."),
 }
 

@@ -77,7 +77,7 @@ class LammModel(LammPreTrainedModel):
         if config.point_cloud_config is not None:
             self.point_cloud_tower = LammPointCloudModel(config.point_cloud_config)
             self.point_cloud_projector = LammProjector(
-                config.point_cloud_config.hidden_size, width, config.projector_type, config.point_cloud_feature_norm
+                config.point_cloud_config.feature_size, width, config.projector_type, config.point_cloud_feature_norm
             )
         self.language_model = AutoModel.from_config(config.text_config)
         self.routing = ModalityRouting()

@@ -31,6 +31,7 @@ def test_without_numba_the_reference_runs(monkeypatch):
 
 
 def test_argument_wins_over_context_over_environment(monkeypatch):
+    pytest.importorskip("triton")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     monkeypatch.setenv(selection.ENVIRONMENT_VARIABLE, "triton")
     assert selection.choose("ball_query", CPU) == "triton"
@@ -53,6 +54,7 @@ def test_forcing_what_cannot_run_names_the_reason(monkeypatch):
         kernels.farthest_point_sample(torch.rand(1, 5, 3), 2, implementation="cuda")
     with pytest.raises(UsageError, match="out of cuda, triton, numba, reference, got 'fast'"):
         kernels.farthest_point_sample(torch.rand(1, 5, 3), 2, implementation="fast")
+    pytest.importorskip("triton")
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     with pytest.raises(UsageError, match="TRITON_INTERPRET"):
         kernels.ball_query(1.0, 1, torch.rand(1, 5, 3), torch.rand(1, 5, 3), implementation="triton")

@@ -28,6 +28,11 @@ class LammPointCloudConfig(PretrainedConfig):  # type: ignore[misc]
         hidden_act: Activation of the blocks.
         position_hidden_size: Hidden width of the MLP that embeds a token's centre.
         num_task_tokens: Learned tokens appended for the transformer and dropped after it (19 in EPCL).
+        token_statistics: Append to each token what the points around its centre are like, as plain numbers: centre,
+            mean and deviation of the offsets, and mean and deviation of the colours. A linear projector reads position,
+            extent and colour from them at once; a tower trained on few clouds needs long to pass them on.
+        global_token: Put one token before the others: the maximum over all of them, as PointNet pools a cloud. What is
+            asked of the whole scene can be read from one place.
         pre_norm: Layer norm between the position embedding and the first block (CLIP's).
         final_norm: Layer norm after the last block.
         dropout: Dropout on the embedded tokens while the tower itself is being trained.
@@ -48,6 +53,8 @@ class LammPointCloudConfig(PretrainedConfig):  # type: ignore[misc]
     hidden_act: str = "quick_gelu"
     position_hidden_size: int = 64
     num_task_tokens: int = 0
+    token_statistics: bool = False
+    global_token: bool = False
     pre_norm: bool = True
     final_norm: bool = False
     dropout: float = 0.0
@@ -84,8 +91,19 @@ class LammPointCloudConfig(PretrainedConfig):  # type: ignore[misc]
 
     @property
     def num_tokens(self) -> int:
-        """Tokens per cloud: the centres of the last stage."""
+        """Tokens per cloud: the centres of the last stage, and one for the whole where asked for."""
+        return self.num_centres + int(self.global_token)
+
+    @property
+    def num_centres(self) -> int:
+        """Centres of the last stage."""
         return int(self.stages[-1]["centres"])
+
+    @property
+    def feature_size(self) -> int:
+        """Channels of one token as the projector sees it."""
+        statistics = 9 + (6 if self.use_color else 0)
+        return self.hidden_size + (statistics if self.token_statistics else 0)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> LammPointCloudConfig:

@@ -134,7 +134,7 @@ class LammPointCloudModel(PreTrainedModel):  # type: ignore[misc]
             **kwargs: Ignored.
 
         Returns:
-            Output whose `last_hidden_state` is `[n, num_tokens, hidden_size]`.
+            Output whose `last_hidden_state` is `[n, num_tokens, feature_size]`.
 
         Raises:
             LammModelError: The clouds have other columns than configured.
@@ -156,4 +156,31 @@ class LammPointCloudModel(PreTrainedModel):  # type: ignore[misc]
             task = self.task_projection(self.task_tokens.weight).expand(tokens.shape[0], -1, -1)
             tokens = torch.cat([tokens, task], dim=1)
         tokens = self.encoder(inputs_embeds=tokens).last_hidden_state
-        return BaseModelOutput(last_hidden_state=self.final_norm(tokens[:, : self.config.num_tokens]))
+        tokens = self.final_norm(tokens[:, : self.config.num_centres])
+        if self.config.token_statistics:
+            statistics = self.token_statistics(point_clouds, xyz)
+            tokens = torch.cat([tokens, statistics.to(tokens.dtype)], dim=-1)
+        if self.config.global_token:
+            tokens = torch.cat([tokens.amax(dim=1, keepdim=True), tokens], dim=1)
+        return BaseModelOutput(last_hidden_state=tokens)
+
+    def token_statistics(self, point_clouds: Tensor, centres: Tensor) -> Tensor:
+        """Describe the points around each token's centre by plain numbers of about unit size.
+
+        Args:
+            point_clouds: `[n, num_points, 3 or 6]`.
+            centres: `[n, num_tokens, 3]` in metres.
+
+        Returns:
+            `[n, num_tokens, 9 or 15]`: centre (metres), mean and deviation of the neighbours' offsets (in units of half
+            a radius), and with colour their mean and deviation (times two).
+        """
+        stage = self.config.stages[-1]
+        xyz = point_clouds[..., :3].float().contiguous()
+        near = ball_query(float(stage["radius"]), int(stage["neighbours"]), xyz, centres)
+        offsets = (_take(xyz, near) - centres.unsqueeze(2)) * (2.0 / float(stage["radius"]))
+        parts = [centres, offsets.mean(dim=2), offsets.std(dim=2)]
+        if self.config.use_color:
+            colours = _take(point_clouds[..., 3:].float(), near) * 2.0
+            parts += [colours.mean(dim=2), colours.std(dim=2)]
+        return torch.cat(parts, dim=-1)
