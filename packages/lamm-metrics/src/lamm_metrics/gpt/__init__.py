@@ -1,0 +1,31 @@
+"""The GPT Metric: a language model compares or grades answers (arXiv 2306.06687, Sec. 4), with its biases measured.
+
+`judge_answers` does the whole; everything that needs the `openai` SDK imports it when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lamm_metrics.gpt.agreement import krippendorff_alpha
+    from lamm_metrics.gpt.judging import judge_answers, plan_judging
+    from lamm_metrics.gpt.result import Judgement
+    from lamm_metrics.gpt.settings import JudgeSettings
+    from lamm_metrics.gpt.strength import bradley_terry
+
+_HOME = {
+    "judge_answers": "judging",
+    "plan_judging": "judging",
+    "Judgement": "result",
+    "JudgeSettings": "settings",
+    "bradley_terry": "strength",
+    "krippendorff_alpha": "agreement",
+}
+
+__all__ = ["JudgeSettings", "Judgement", "bradley_terry", "judge_answers", "krippendorff_alpha", "plan_judging"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'lamm_metrics.gpt' has no attribute {name!r}")
+    return getattr(import_module(f"lamm_metrics.gpt.{_HOME[name]}"), name)

@@ -1,0 +1,169 @@
+"""What is judged: records with a question, the truth in words, and the answer of every model."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lamm_metrics.errors import LammMetricsError, UsageError
+from lamm_metrics.gpt.texts import sendable
+from lamm_metrics.metric import group_of
+from lamm_metrics.predictions import Prediction, Predictions, read_predictions
+from lamm_metrics.reading import FileFaultsError, read_records
+from lamm_metrics.references import References, pair, read_references
+from lamm_metrics.tasks import TASKS
+from lamm_metrics.truth import truth_text
+
+ReferenceSource = str | PathLike[str] | Iterable[Mapping[str, Any]]
+PredictionSource = str | PathLike[str] | Iterable[Mapping[str, Any] | Prediction]
+MOST_MODELS = 26
+# Truth keys that several tasks share are told apart by these.
+_BOX_TASKS = {4: "detection", 6: "detection3d", 7: "detection3d", 9: "detection3d"}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One record.
+
+    Attributes:
+        id: Identifier.
+        group: What makes records dependent, such as the image.
+        task: Task key.
+        question: What the models were asked.
+        truth: The ground truth in words.
+        answers: The answer of each model.
+    """
+
+    id: str
+    group: str
+    task: str
+    question: str
+    truth: str
+    answers: tuple[str, ...]
+
+
+def answer_text(prediction: Prediction) -> str:
+    """An answer as text; structured answers without text are written as JSON."""
+    text = prediction.plain_text
+    if text.strip():
+        return text
+    given = {key: getattr(prediction, key) for key in ("choice", "number", "boxes", "points", "probabilities")}
+    given = {key: value for key, value in given.items() if value is not None}
+    return json.dumps(given, ensure_ascii=False, default=str) if given else ""
+
+
+def _task_of(record: Mapping[str, Any]) -> str:
+    """The task that a record belongs to, by its `task` or by the keys of its truth; empty when neither tells."""
+    if record.get("task") in TASKS:
+        return str(record["task"])
+    objects = record.get("object")
+    if isinstance(objects, list) and objects and isinstance(objects[0], Mapping):
+        box = objects[0].get("bbox")
+        return _BOX_TASKS.get(len(box) if isinstance(box, list) else 0, "detection")
+    return next((task.key for task in TASKS.values() if any(key in record for key in task.truth)), "")
+
+
+def read_truth(source: ReferenceSource, task: str | None = None) -> tuple[References, dict[str, str]]:
+    """Read benchmark records of one task or of several.
+
+    Args:
+        source: Path of a JSON list or JSON Lines, or the records.
+        task: Task key; without it each record's own is used.
+
+    Returns:
+        The records in the order of the source, and the task of each id.
+
+    Raises:
+        FileFaultsError: Records are faulty or belong to no task.
+    """
+    if task is not None:
+        found = read_references(source, task)
+        return found, dict.fromkeys(found.records, task)
+    name = str(source) if isinstance(source, str | PathLike) else "references"
+    placed, faults = (
+        read_records(Path(source))
+        if isinstance(source, str | PathLike)
+        else ([(f"record {number}", dict(record)) for number, record in enumerate(source, 1)], [])
+    )
+    by_task: dict[str, list[Mapping[str, Any]]] = {}
+    for where, record in placed:
+        key = _task_of(record) if isinstance(record, Mapping) else ""
+        if key:
+            by_task.setdefault(key, []).append(record)
+        else:
+            faults.append(f"{where}: expected a benchmark record with its ground truth")
+    if faults:
+        raise FileFaultsError(name, faults, "Mend the file, or name the task.")
+    records: dict[str, Mapping[str, Any]] = {}
+    tasks: dict[str, str] = {}
+    for key, own in by_task.items():
+        for identifier, record in read_references(own, key).records.items():
+            if identifier in records:
+                raise FileFaultsError(name, [f"id {identifier[:80]!r} occurs more than once"], "Mend the file.")
+            records[identifier], tasks[identifier] = record, key
+    return References(records, name), tasks
+
+
+def model_names(found: Sequence[Predictions]) -> tuple[str, ...]:
+    """A name for each model: what the file says, else the name of the file, numbered where they are equal."""
+    names = [str(one.header.get("model") or Path(one.source).stem) for one in found]
+    if len(set(names)) < len(names):
+        names = [Path(one.source).stem for one in found]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({number})" for number, name in enumerate(names, 1)]
+    return tuple(names)
+
+
+def draw(ids: Iterable[str], size: int | None, seed: int) -> list[str]:
+    """Draw ids without replacement; the draw depends on the set of ids and the seed only, not on their order."""
+    listed = sorted(ids)
+    if size is None or size >= len(listed):
+        return listed
+    picked = np.random.default_rng(seed).permutation(len(listed))[:size]
+    return sorted(listed[int(index)] for index in picked)
+
+
+def read_items(
+    references: ReferenceSource,
+    predictions: Sequence[PredictionSource],
+    *,
+    task: str | None = None,
+    missing: str = "error",
+    sample: int | None = None,
+    seed: int = 0,
+) -> tuple[list[Item], tuple[str, ...]]:
+    """Read records and the answers of every model.
+
+    Args:
+        references: Benchmark records, or the path of their file.
+        predictions: One source a model.
+        task: Task key; without it each record's own is used.
+        missing: "error", or "failed" to show missing answers as empty ones.
+        sample: How many records to draw.
+        seed: Seed of the draw.
+
+    Returns:
+        The records sorted by id, and the names of the models.
+
+    Raises:
+        LammMetricsError: Faulty files, or nothing to judge.
+    """
+    if not 1 <= len(predictions) <= MOST_MODELS:
+        raise UsageError(f"Expected 1 to {MOST_MODELS} predictions files, got {len(predictions)}.")
+    truth, tasks = read_truth(references, task)
+    found = [read_predictions(source) for source in predictions]
+    answers = [pair(truth, one, missing) for one in found]
+    if not truth.records:
+        raise LammMetricsError(f"Expected at least one record, got none ({truth.source}). Give a file with records.")
+    items = []
+    for identifier in draw(truth.records, sample, seed):
+        record = truth.records[identifier]
+        given = tuple(sendable(answer_text(of_model[identifier])) for of_model in answers)
+        question = sendable(str(record.get("query") or record.get("question") or ""))
+        truth_said = sendable(truth_text(record))
+        items.append(Item(identifier, group_of(record), tasks[identifier], question, truth_said, given))
+    return items, model_names(found)

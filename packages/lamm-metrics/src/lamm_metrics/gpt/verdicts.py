@@ -1,0 +1,131 @@
+"""The form of verdicts, and reading them from what a judge wrote. A reply that does not fit is never a score."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from lamm_metrics.gpt.prompts import CRITERIA, LETTERS
+from lamm_metrics.reading import parse_json
+
+FORMATS = ("json_schema", "json_object", "text")
+LOWEST, HIGHEST = 1, 10
+# A verdict is short; what is longer is cut before it is searched, so that nonsense costs little.
+LONGEST = 20_000
+MOST_OBJECTS = 50
+
+
+class Reading(NamedTuple):
+    """A read verdict, or why there is none.
+
+    `values` holds one number an answer, in the order shown: the rank (1 is best, ties share a rank) of a comparison;
+    for grades the five grades of the one answer. It is empty where the reply cannot be used.
+    """
+
+    values: tuple[int, ...]
+    reason: str = ""
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def verdict_schema(mode: str, shown: int) -> dict[str, Any]:
+    """The JSON schema of a verdict about so many answers."""
+    explanation = {"explanation": {"type": "string"}}
+    if mode == "pairwise":
+        return _object({**explanation, "verdict": {"type": "string", "enum": ["A", "B", "tie"]}})
+    if mode == "listwise":
+        rank = {"type": "integer", "enum": list(range(1, shown + 1))}
+        return _object({**explanation, "ranks": _object(dict.fromkeys(LETTERS[:shown], rank))})
+    grade = {"type": "integer", "enum": list(range(LOWEST, HIGHEST + 1))}
+    return _object({**explanation, **dict.fromkeys(CRITERIA, grade)})
+
+
+def response_format(form: str, mode: str, shown: int) -> dict[str, Any]:
+    """The parameters of a request that ask for this format; none for text."""
+    if form == "text":
+        return {}
+    if form == "json_object":
+        return {"response_format": {"type": "json_object"}}
+    schema = {"name": f"{mode}_verdict", "strict": True, "schema": verdict_schema(mode, shown)}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+def _whole(value: object, low: int, high: int) -> int | None:
+    """A whole number in a range; 3.0 counts, "3", true and 3.5 do not."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if low <= value <= high and value == int(value) else None
+
+
+def _pairwise(found: Mapping[str, Any], shown: int) -> tuple[int, ...] | None:
+    verdict = found.get("verdict")
+    named = {"a": (1, 2), "b": (2, 1), "tie": (1, 1)}
+    return named.get(verdict.strip().lower()) if isinstance(verdict, str) else None
+
+
+def _numbers(found: object, keys: tuple[str, ...], low: int, high: int) -> tuple[int, ...] | None:
+    """The whole numbers under these keys; None where one is missing or out of range."""
+    values = [_whole(found.get(key), low, high) if isinstance(found, Mapping) else None for key in keys]
+    kept = tuple(value for value in values if value is not None)
+    return kept if len(kept) == len(keys) else None
+
+
+def _verdict(found: Mapping[str, Any], mode: str, shown: int) -> tuple[int, ...] | None:
+    if mode == "pairwise":
+        return _pairwise(found, shown)
+    if mode == "listwise":
+        return _numbers(found.get("ranks"), tuple(LETTERS[:shown]), 1, shown)
+    return _numbers(found, CRITERIA, LOWEST, HIGHEST)
+
+
+def _objects(text: str) -> Iterator[Mapping[str, Any]]:
+    """The outermost JSON objects in a text, the first fifty."""
+    decoder = json.JSONDecoder()
+    place, found = 0, 0
+    for hit in re.finditer(r"\{", text):
+        if hit.start() < place:
+            continue
+        found += 1
+        if found > MOST_OBJECTS:
+            return
+        try:
+            value, place = decoder.raw_decode(text, hit.start())
+            parse_json(text[hit.start() : place])
+        except (ValueError, RecursionError):
+            continue
+        yield value
+
+
+def read_verdict(text: str, mode: str, shown: int) -> Reading:
+    """Read a verdict.
+
+    Args:
+        text: What the judge wrote.
+        mode: One of the modes.
+        shown: Number of answers that were shown.
+
+    Returns:
+        The verdict; or no values and the reason: "empty", "no_json", "wrong_form", or "contradictory" where several
+        objects give different verdicts.
+
+    >>> read_verdict('Sure! {"explanation": "", "verdict": "B"}', "pairwise", 2).values
+    (2, 1)
+    >>> read_verdict("B is better", "pairwise", 2)
+    Reading(values=(), reason='no_json')
+    """
+    if not text.strip():
+        return Reading((), "empty")
+    objects = list(_objects(text[:LONGEST]))
+    if not objects:
+        return Reading((), "no_json")
+    verdicts = {values for found in objects if (values := _verdict(found, mode, shown)) is not None}
+    if not verdicts:
+        return Reading((), "wrong_form")
+    return Reading(verdicts.pop()) if len(verdicts) == 1 else Reading((), "contradictory")

@@ -1,0 +1,138 @@
+"""The cache keeps every reply through SIGKILL, a torn line and a second run; nothing answered is sent again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lamm_metrics.errors import LammMetricsError, UsageError
+from lamm_metrics.gpt import judge_answers
+from lamm_metrics.gpt.cache import Reply, ReplyCache
+
+RECORDS, HELD = 30, 25
+
+
+def write_files(folder, references, answers):
+    (folder / "Caption_x.json").write_text(json.dumps(references))
+    for number, records in enumerate(answers):
+        (folder / f"m{number}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def start(server, folder):
+    files = [f"--predictions={folder / f'm{number}.jsonl'}" for number in range(2)]
+    command = [sys.executable, "-c", "from lamm_metrics.cli import metrics; metrics()", "judge", *files]
+    command += [f"--references={folder / 'Caption_x.json'}", f"--endpoint={server.url}", "--judge=judge-1"]
+    command += [f"--output={folder / 'out'}", "--concurrency=4", "--repeat-share=0", "--draws=100", "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
+
+
+def cached_lines(folder):
+    path = folder / "out" / "requests.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def test_killed_and_resumed_nothing_answered_is_sent_again(server, kit, tmp_path):
+    references, answers = kit.captions(RECORDS, "good {}", "poor {}")
+    write_files(tmp_path, references, answers)
+    # From the 26th on, requests are held without an answer, so that the kill finds requests under way.
+    server.hold_from = HELD + 1
+    process = start(server, tmp_path)
+    wait_until(lambda: len(server.bodies) == HELD + 4 and cached_lines(tmp_path) == HELD)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    with (tmp_path / "out" / "requests.jsonl").open("ab") as stream:
+        stream.write(b'{"key": "torn')
+    server.hold_from = None
+    server.released.set()
+    paths = [tmp_path / f"m{number}.jsonl" for number in range(2)]
+    settings = kit.settings(server, draws=100, concurrency=4)
+    resumed = judge_answers(tmp_path / "Caption_x.json", paths, settings, tmp_path / "out")
+    # Every request was answered exactly once; only the four that never got an answer were received twice.
+    assert set(server.answered.values()) == {1}
+    assert len(server.answered) == 2 * RECORDS
+    assert sorted(server.received.values()) == [1] * (2 * RECORDS - 4) + [2] * 4
+    assert resumed.requests == {"sent": 2 * RECORDS - HELD, "cached": HELD}
+    whole = judge_answers(references, answers, settings, tmp_path / "whole")
+    assert [score.value for score in resumed.scores] == [score.value for score in whole.scores]
+
+
+def test_a_second_run_sends_nothing_and_says_the_same(server, kit, tmp_path):
+    references, answers = kit.captions(5, "good {}", "poor {}")
+    first = judge_answers(references, answers, kit.settings(server), tmp_path)
+    sent = len(server.bodies)
+    second = judge_answers(references[::-1], [records[::-1] for records in answers], kit.settings(server), tmp_path)
+    assert len(server.bodies) == sent
+    assert second.scores == first.scores
+    assert second.requests == {"sent": 0, "cached": sent}
+
+
+def test_equal_requests_of_one_run_are_sent_once(server, kit, tmp_path):
+    references, answers = kit.captions(6, "same {}", "same {}")
+    found = judge_answers(references, answers, kit.settings(server), tmp_path)
+    assert max(server.received.values()) == 1
+    assert found.requests == {"sent": 6, "cached": 6}
+    assert found.scores[0].value == 0.5
+
+
+def test_a_sample_is_seeded_and_a_larger_one_holds_it(server, kit, tmp_path):
+    references, answers = kit.captions(40, "good {}", "poor {}")
+    judge_answers(references, answers, kit.settings(server, sample=5, seed=3), tmp_path)
+    first = len(server.bodies)
+    judge_answers(references[::-1], answers, kit.settings(server, sample=5, seed=3), tmp_path)
+    assert len(server.bodies) == first == 10
+    judge_answers(references, answers, kit.settings(server, sample=8, seed=3), tmp_path)
+    assert len(server.bodies) == 16
+
+
+def test_two_runs_cannot_share_a_cache(tmp_path):
+    cache = ReplyCache(tmp_path / "c.jsonl")
+    with pytest.raises(UsageError, match="another process"):
+        ReplyCache(tmp_path / "c.jsonl")
+    cache.close()
+
+
+def test_threads_append_whole_lines(tmp_path):
+    cache = ReplyCache(tmp_path / "c.jsonl")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: cache.append(str(number), "m", Reply("x\n\ud800" * number)), range(200)))
+    cache.close()
+    again = ReplyCache(tmp_path / "c.jsonl")
+    assert all(again.get(str(number)) == Reply("x\n\ud800" * number) for number in range(200))
+    again.close()
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_any_torn_last_line_is_cut_off(tmp_path, cut):
+    path = tmp_path / "c.jsonl"
+    cache = ReplyCache(path)
+    for name in ("a", "b"):
+        cache.append(name, "m", Reply(name))
+    cache.close()
+    path.write_bytes(path.read_bytes()[:-cut])
+    again = ReplyCache(path)
+    assert again.get("a") == Reply("a")
+    assert again.get("b") is None
+    again.append("b", "m", Reply("c"))
+    again.close()
+    last = ReplyCache(path)
+    assert last.get("b") == Reply("c")
+    last.close()
+
+
+def test_damage_before_the_last_line_is_said(tmp_path):
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"key": "a"}\n{"key": "b", "model": "m", "reply": {}}\n')
+    with pytest.raises(LammMetricsError, match="line 1"):
+        ReplyCache(path)
