@@ -24,7 +24,7 @@ TESTED = {
     "cli": ["-e", "packages/lamm-cli"],
 }
 FORBIDDEN = {  # what a light install must not pull in
-    "metrics": {"torch", "transformers", "openai", "pillow", "click"},
+    "metrics": {"torch", "transformers", "openai", "pillow", "rich"},
     "data": {"torch", "transformers"},
     "model": set(),
     "cli": {"torch", "transformers", "openai", "numpy", "nltk"},

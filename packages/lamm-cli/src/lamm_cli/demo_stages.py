@@ -70,6 +70,7 @@ class _Demo:
         wanted = {kind: self.instructions / f"{kind}.jsonl" for kind in chosen["types"]}
         if all(path.exists() for path in wanted.values()):
             return
+        _silence_bars()
         model = embedded_parts().language_model
         self.instructions.mkdir(parents=True, exist_ok=True)
         with serve_language_model(self.output / "server.log") as endpoint:
@@ -154,6 +155,13 @@ class _Demo:
         table = compare_runs(self.benchmark, folders, self.output / "report.html", media_root=self.world)
         table.write(self.output)
         return table
+
+
+def _silence_bars() -> None:
+    """Keep the bars that transformers draws for each file it reads out of the demo's own progress."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
 
 
 def _holds_records(path: Path) -> bool:

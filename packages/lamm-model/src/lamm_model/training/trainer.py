@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from lamm_model.adapters import adapter_settings, only_adapters
 from lamm_model.errors import LammModelError
@@ -85,6 +85,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         self.proven = False
         self.model_accepts_loss_kwargs = True
         self.add_callback(_GradientGuard(self))
+        self.remove_callback(PrinterCallback)  # stdout is for results
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         rows = self.train_dataset.rows
