@@ -116,7 +116,7 @@ def test_info_describes_without_loading_weights(checkpoint):
     assert facts["parameters"] == sum(p.numel() for p in model.parameters())
     assert facts["trainable parameters"].startswith(f"{sum(p.numel() for p in model.parameters() if p.requires_grad)} ")
     assert facts["tokens per image"] == 4
-    assert facts["tokens per point cloud"] == 6
+    assert facts["tokens per point cloud"] == 7  # six centres and the token of the whole
 
 
 def test_memory_plan_matches_hand_arithmetic():
