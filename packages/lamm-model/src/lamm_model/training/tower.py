@@ -99,10 +99,11 @@ def pretrain_tower(
     done = 0
     for _ in range(settings.epochs):
         right = asked = 0
-        for batch in torch.randperm(len(task.clouds), generator=generator).split(settings.batch):
+        order = torch.randperm(len(task.clouds), generator=generator)
+        for batch in torch.split(order, settings.batch):
             loss, hits, count = task.loss(tower, clouds[batch], batch)
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimiser.step()
             schedule.step()
