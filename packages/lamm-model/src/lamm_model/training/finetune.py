@@ -4,7 +4,6 @@ import json
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,25 +20,6 @@ MODEL_FOLDER = "model"
 UNTUNED_FOLDER = "untuned"
 RECORD = "finetune.json"
 Report = Callable[[int, int, dict[str, float]], None]
-
-
-class FinetuneSaver:
-    """Saves and loads what is trained, for the trainer's checkpoints."""
-
-    def __init__(self, processor: "LammProcessor") -> None:
-        self.processor = processor
-
-    def save(self, model: "LammForConditionalGeneration", folder: Path) -> None:
-        """Write adapters, projectors and a trained tower to a folder."""
-        from lamm_model.checkpoints.trained import save_trained
-
-        save_trained(model, folder)
-
-    def load(self, model: "LammForConditionalGeneration", folder: Path) -> None:
-        """Load them back, strictly."""
-        from lamm_model.checkpoints.trained import load_trained
-
-        load_trained(model, folder)
 
 
 def prepare_model(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneration, LammProcessor]":
@@ -121,20 +101,19 @@ def _train(
     data: TrainingData,
     report: Report,
 ) -> dict[str, Any]:
-    from lamm_model.training.trainer import LammTrainer, ProgressCallback, newest_checkpoint, training_arguments
+    from lamm_model.training.trainer import LammTrainer, ProgressCallback, checkpoints, training_arguments
 
     collator = Collator(processor)
     progress = ProgressCallback(report, lambda: collator.useful)
     trainer = LammTrainer(
         settings=settings.training,
-        saver=FinetuneSaver(processor),
         model=model,
         args=training_arguments(settings.training, output),
         train_dataset=RowDataset(data.rows),
         data_collator=collator,
         callbacks=[progress],
     )
-    resumed = newest_checkpoint(output)
+    resumed = next(reversed(checkpoints(output)), None)
     outcome = trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     return {
         "settings": settings.to_tables(),
@@ -156,7 +135,7 @@ def _train(
 def _claim(settings: FinetuneSettings, output: Path) -> None:
     """Write the settings of a new run, or compare them with those of the run that is there."""
     path = output / "settings.json"
-    mine = json.loads(json.dumps(asdict(settings)))
+    mine = json.loads(json.dumps(settings.to_tables()))
     if path.exists():
         theirs = json.loads(path.read_text(encoding="utf-8"))
         differing = [

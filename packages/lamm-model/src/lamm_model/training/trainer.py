@@ -22,7 +22,9 @@ from torch import Tensor, nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from lamm_model.adapters import adapter_settings, only_adapters
+from lamm_model.checkpoints.trained import load_trained, save_trained
 from lamm_model.errors import LammModelError
+from lamm_model.routing import MODALITY_IDS, TEXT
 from lamm_model.training.sampling import LengthSampler
 from lamm_model.training.settings import TrainingSettings
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
 PARTIAL = ".partial"
-MODALITIES = {1: "image", 2: "point_cloud"}
+MODALITIES = {number: name for name, number in MODALITY_IDS.items() if number != TEXT}
 
 
 def training_arguments(settings: TrainingSettings, run: Path) -> TrainingArguments:
@@ -67,20 +69,19 @@ def training_arguments(settings: TrainingSettings, run: Path) -> TrainingArgumen
     )
 
 
-def newest_checkpoint(run: Path) -> Path | None:
-    """Return the newest whole checkpoint of a run, or None."""
+def checkpoints(run: Path) -> list[Path]:
+    """Return the whole checkpoints of a run, oldest first."""
     found = {int(match[1]): path for path in run.glob("checkpoint-*") if (match := CHECKPOINT.search(path.name))}
-    return found[max(found)] if found else None
+    return [found[step] for step in sorted(found)]
 
 
 class LammTrainer(Trainer):  # type: ignore[misc]
     """Trains what is not frozen of a LAMM model."""
 
-    def __init__(self, *, settings: TrainingSettings, saver: Any, **kwargs: Any) -> None:
-        """Take the settings and ``saver``, an object with ``save(model, folder)`` and ``load(model, folder)``."""
+    def __init__(self, *, settings: TrainingSettings, **kwargs: Any) -> None:
+        """Take our settings beside what the Hugging Face trainer takes."""
         super().__init__(**kwargs)
         self.settings = settings
-        self.saver = saver
         self.seen: set[str] = set()
         self.proven = False
         self.model_accepts_loss_kwargs = True
@@ -126,10 +127,10 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         return (outputs.loss, outputs) if return_outputs else outputs.loss
 
     def _save(self, output_dir: str | None = None, state_dict: Mapping[str, Tensor] | None = None) -> None:
-        self.saver.save(self.accelerator.unwrap_model(self.model), Path(output_dir or self.args.output_dir))
+        save_trained(self.accelerator.unwrap_model(self.model), Path(output_dir or self.args.output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        self.saver.load(model or self.model, Path(resume_from_checkpoint))
+        load_trained(self.accelerator.unwrap_model(model or self.model), Path(resume_from_checkpoint))
 
     def _get_output_dir(self, trial: Any) -> str:
         return str(Path(self.args.output_dir) / PARTIAL)
@@ -146,8 +147,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
             shutil.rmtree(run / name, ignore_errors=True)
             os.replace(partial / name, run / name)
             shutil.rmtree(partial, ignore_errors=True)
-            kept = sorted(run.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-            for old in kept[: -self.settings.keep_last]:
+            for old in checkpoints(run)[: -self.settings.keep_last]:
                 shutil.rmtree(old)
 
 
@@ -221,7 +221,7 @@ def silent_parts(model: nn.Module, modalities: set[str]) -> list[str]:
 
 
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]
-    """Reports step, loss and speed to a function and keeps them as JSON lines.
+    """Reports step, loss and speed to a function, and adds the speed to the trainer's log.
 
     Args:
         report: Called with the step, the number of steps and the last log entry.
