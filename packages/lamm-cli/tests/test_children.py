@@ -8,7 +8,6 @@ import time
 import pytest
 
 from lamm_cli.children import CommandFailedError, free_port, run_lamm, start
-from lamm_cli.demo_settings import DemoSettingsError, as_toml, demo_settings
 from lamm_cli.folders import FolderInUseError, sole_use
 
 HOLD = """
@@ -72,17 +71,3 @@ def test_free_ports_differ_from_taken_ones():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port))
         assert free_port() != port
-
-
-def test_settings_round_trip_and_overrides():
-    import tomllib
-
-    tables = demo_settings(("world.images=10", "templates.style=short"))
-    assert (tables["world"]["images"], tables["templates"]["style"]) == (10, "short")
-    assert tomllib.loads(as_toml(tables)) == tables
-
-
-@pytest.mark.parametrize("bad", ["world.imagse=3", "images=3", "world.images"])
-def test_unknown_settings_are_refused(bad):
-    with pytest.raises(DemoSettingsError, match=r"world\.images"):
-        demo_settings((bad,))

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from lamm_cli.comparison import BenchmarkFilesError, Cell, ComparisonRow, ComparisonTable
+from lamm_cli.comparison import Cell, ComparisonRow, ComparisonTable
+from lamm_cli.scores import BenchmarkFilesError
 
 
 def row(mine, theirs, higher=True):

@@ -2,24 +2,18 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lamm_cli.folders import write_beside
 from lamm_cli.output import console
+from lamm_cli.scores import CHANCE, BenchmarkFile, BenchmarkFilesError, Scorer
 
 if TYPE_CHECKING:
     from lamm_metrics.metric import Score
     from lamm_metrics.report.result import Report
-
-CHANCE = "chance"
-
-
-class BenchmarkFilesError(Exception):
-    """The benchmark folder or a run's predictions are not what the comparison needs."""
-
-    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -120,59 +114,58 @@ class ComparisonTable:
 
     def write(self, folder: Path) -> None:
         """Write ``table.json`` and ``table.md``."""
-        for name, text in (("table.json", json.dumps(self.to_json(), indent=1)), ("table.md", self.markdown())):
-            beside = folder / f".{name}.part"
-            beside.write_text(text, encoding="utf-8")
-            os.replace(beside, folder / name)
+        write_beside(folder / "table.json", json.dumps(self.to_json(), indent=1))
+        write_beside(folder / "table.md", self.markdown())
+
+
+def score_runs(
+    files: Sequence[BenchmarkFile], runs: Mapping[str, Path], scorer: Scorer
+) -> tuple[ComparisonTable, dict[str, dict[str, "Report"]]]:
+    """Score the predictions of several runs on benchmark files, with chance beside them.
+
+    Args:
+        files: The benchmark.
+        runs: Folder of predictions (``<Task>_<Dataset>.jsonl``) by the name of the run.
+        scorer: How to score.
+
+    Returns:
+        The table, and the reports by run and benchmark.
+
+    Raises:
+        BenchmarkFilesError: A run lacks predictions.
+    """
+    from rich.progress import track
+
+    table = ComparisonTable((*runs, CHANCE))
+    reports: dict[str, dict[str, Report]] = {run: {} for run in table.runs}
+    for file in track(files, "scoring", console=console(), transient=True):
+        scored = {run: scorer.of_run(run, file, folder / f"{file.name}.jsonl") for run, folder in runs.items()}
+        scored[CHANCE] = scorer.of_chance(file)
+        for run, report in scored.items():
+            reports[run][file.name] = report
+        first = next(iter(scored.values())).headline
+        cells = {run: Cell.of(report.headline) for run, report in scored.items()}
+        table.rows.append(ComparisonRow(file.name, first.name, first.higher_is_better, first.n, cells))
+    return table, reports
 
 
 def compare_runs(benchmark: Path, runs: Mapping[str, Path], report: Path, media_root: Path) -> ComparisonTable:
-    """Score the predictions of several runs on every file of a benchmark, with chance beside them.
+    """Score several runs on every file of a folder, write the report, and return the table.
 
     Args:
         benchmark: Folder of ``<Task>_<Dataset>.json`` files whose records name their ``task``.
-        runs: Folder of predictions (``<Task>_<Dataset>.jsonl``) by the name of the run.
+        runs: Folder of predictions by the name of the run.
         report: HTML file to write.
         media_root: Folder of the media, for the report.
 
     Raises:
         BenchmarkFilesError: The benchmark is empty, or a run lacks predictions.
     """
-    from rich.progress import track
-
     from lamm_metrics.report.html import write_report
 
-    files = sorted(benchmark.glob("*.json"))
+    files = [BenchmarkFile.read(path, media_root) for path in sorted(benchmark.glob("*.json"))]
     if not files:
         raise BenchmarkFilesError(f"Expected benchmark files in {benchmark}, found none. Run `lamm data benchmark`.")
-    table = ComparisonTable((*runs, CHANCE))
-    reports: dict[str, dict[str, Report]] = {run: {} for run in table.runs}
-    for path in track(files, "scoring", console=console(), transient=True):
-        scored = _score_file(path, runs)
-        for run, result in scored.items():
-            reports[run][path.stem] = result
-        first = next(iter(scored.values())).headline
-        cells = {run: Cell.of(result.headline) for run, result in scored.items()}
-        table.rows.append(ComparisonRow(path.stem, first.name, first.higher_is_better, first.n, cells))
+    table, reports = score_runs(files, runs, Scorer())
     write_report(report, reports, media_root=media_root, title="LAMM: runs beside each other")
     return table
-
-
-def _score_file(path: Path, runs: Mapping[str, Path]) -> "dict[str, Report]":
-    from lamm_metrics.chance import chance_predictions
-    from lamm_metrics.scoring import score
-
-    records = json.loads(path.read_text(encoding="utf-8"))
-    task = records[0].get("task") if records else None
-    if not task:
-        raise BenchmarkFilesError(f"Expected records that name their task in {path}, found none. Build it again.")
-    scored = {}
-    for run, folder in runs.items():
-        answers = folder / f"{path.stem}.jsonl"
-        if not answers.exists():
-            raise BenchmarkFilesError(
-                f"Expected predictions of {run} in {answers}, found none. Run `lamm model predict`."
-            )
-        scored[run] = score(task, path, answers)
-    scored[CHANCE] = score(task, path, chance_predictions(task, path))
-    return scored

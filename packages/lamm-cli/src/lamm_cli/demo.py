@@ -20,9 +20,9 @@ def demo(output: Path, overrides: tuple[str, ...], show: bool, as_json: bool) ->
     scores it on held-out images and point clouds beside the untuned model, the blind model and chance. Takes about 20
     minutes on two cores; when interrupted, run it again and it goes on.
     """
-    from lamm_cli.demo_settings import as_toml, demo_settings
+    from lamm_cli.settings import as_toml, override, packaged_settings
 
-    settings = demo_settings(overrides)
+    settings = override(packaged_settings("demo"), overrides)
     if show:
         click.echo(as_toml(settings), nl=False)
         return

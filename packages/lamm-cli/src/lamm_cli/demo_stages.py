@@ -5,15 +5,13 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from lamm_cli.children import run_lamm, serve_language_model
 from lamm_cli.comparison import ComparisonTable, compare_runs
-from lamm_cli.demo_settings import as_toml
 from lamm_cli.folders import sole_use
 from lamm_cli.output import console
+from lamm_cli.settings import Tables, as_toml
 
-Tables = dict[str, dict[str, Any]]
 RUNS = {"tuned": "fine-tuned", "base": "before", "blind": "blind"}
 
 

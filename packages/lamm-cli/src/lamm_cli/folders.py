@@ -1,5 +1,6 @@
-"""One run at a time in a folder."""
+"""One run at a time in a folder, and files that are whole whenever they are there."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,3 +30,10 @@ def sole_use(folder: Path) -> Iterator[None]:
                 f"Expected {folder} to be free, found another run at work in it. Wait for it, or choose another folder."
             ) from error
         yield
+
+
+def write_beside(path: Path, text: str) -> None:
+    """Write a file under another name first and rename it, so that it is whole whenever it is there."""
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)

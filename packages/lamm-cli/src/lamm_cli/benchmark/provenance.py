@@ -1,0 +1,87 @@
+"""What one must know to repeat a run: settings, versions, and hashes of what went in."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lamm_cli.benchmark.contestants import Contestant
+from lamm_cli.folders import write_beside
+from lamm_cli.plugins import versions
+from lamm_cli.scores import BenchmarkFile
+from lamm_cli.settings import SettingsError, Tables, as_toml, packaged_settings, read_settings
+
+SETTINGS = "run.toml"
+MANIFEST = "manifest.json"
+# A run directory holds one benchmark; models, recipes and scoring may be added or changed later.
+FIXED = ("root", "sources", "tasks", "per_task", "seed")
+
+
+def keep_settings(folder: Path, settings: Tables) -> Tables:
+    """Write the run's settings, with the models of earlier calls added to those of this one.
+
+    Returns:
+        The settings that hold now.
+
+    Raises:
+        SettingsError: The folder holds a run on another benchmark; the differing keys are named.
+    """
+    path = folder / SETTINGS
+    if path.is_file():
+        before = read_settings(path, packaged_settings("benchmark"), free=("models",))
+        differing = [key for key in FIXED if before["benchmark"][key] != settings["benchmark"][key]]
+        if differing:
+            shown = ", ".join(
+                f"{key} was {before['benchmark'][key]!r}, is {settings['benchmark'][key]!r}" for key in differing
+            )
+            raise SettingsError(
+                f"Expected the benchmark that {folder} holds, got other settings ({shown}). Choose another --output."
+            )
+        moved = {
+            name: target for name, target in before["models"].items() if settings["models"].get(name, target) != target
+        }
+        if moved:
+            raise SettingsError(
+                f"Expected the models that {folder} holds, got another one for {', '.join(moved)}. "
+                "Give the new one another name."
+            )
+        settings = {**settings, "models": {**before["models"], **settings["models"]}}
+    write_beside(path, as_toml(settings))
+    return settings
+
+
+def file_hash(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal digits."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def folder_state(folder: Path) -> str:
+    """Return a hash of the names, sizes and times of a folder's files: equal as long as nobody wrote there."""
+    digest = hashlib.sha256()
+    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
+        state = path.stat()
+        digest.update(f"{path.relative_to(folder)} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def write_manifest(folder: Path, files: Sequence[BenchmarkFile], asked: Sequence[Contestant]) -> dict[str, Any]:
+    """Write ``manifest.json`` and return what it holds."""
+    manifest = {
+        "lamm": "benchmark run",
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "benchmark": [
+            {"file": file.path.name, "task": file.task, "records": file.records, "sha256": file_hash(file.path)}
+            for file in files
+        ],
+        "models": [
+            {"name": one.label, "model": one.model, "endpoint": one.endpoint, "blind": one.blind} for one in asked
+        ],
+    }
+    write_beside(folder / MANIFEST, json.dumps(manifest, indent=1))
+    return manifest
