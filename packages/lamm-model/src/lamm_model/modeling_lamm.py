@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import AutoModel, GenerationMixin, PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutputWithPast, ModelOutput
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
+from lamm_model.cache_name import CACHE, cache_of
 from lamm_model.configuration_lamm import LammConfig
+from lamm_model.cross_entropy import summed_cross_entropy
 from lamm_model.encoders.configuration_efficientnet_lite import EfficientNetLiteConfig
 from lamm_model.encoders.efficientnet_lite import EfficientNetLiteModel
 from lamm_model.encoders.image import encode_images
@@ -24,22 +25,16 @@ IGNORE_INDEX = -100
 
 
 @dataclass
-class LammOutput(ModelOutput):  # type: ignore[misc]
+class LammOutput(CausalLMOutputWithPast):  # type: ignore[misc]
     """What `LammForConditionalGeneration` returns.
 
     Attributes:
         loss: Scalar, where labels were given.
         logits: `[B, S or logits_to_keep, V]`; None in a pass with labels, where only answer rows meet the head.
-        past_key_values: Cache of the language model.
+        cache: Cache of the language model; `past_key_values` before transformers 5.24.
         hidden_states: Per layer, where asked for.
         attentions: Per layer, where asked for.
     """
-
-    loss: Tensor | None = None
-    logits: Tensor | None = None
-    past_key_values: Any = None
-    hidden_states: tuple[Tensor, ...] | None = None
-    attentions: tuple[Tensor, ...] | None = None
 
 
 class LammPreTrainedModel(PreTrainedModel):  # type: ignore[misc]
@@ -51,7 +46,7 @@ class LammPreTrainedModel(PreTrainedModel):  # type: ignore[misc]
     main_input_name = "input_ids"
     input_modalities = ("image", "text")
     supports_gradient_checkpointing = True
-    _skip_keys_device_placement = ("past_key_values",)
+    _skip_keys_device_placement = (CACHE,)
     _supports_flash_attn = True
     _supports_sdpa = True
     _supports_flex_attn = True
@@ -182,6 +177,7 @@ class LammModel(LammPreTrainedModel):
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
         past_key_values: Any = None,
+        cache: Any = None,
         inputs_embeds: Tensor | None = None,
         pixel_values: Tensor | None = None,
         point_clouds: Tensor | None = None,
@@ -203,8 +199,8 @@ class LammModel(LammPreTrainedModel):
             return self.language_model(
                 attention_mask=attention_mask,
                 position_ids=position_ids,
-                past_key_values=past_key_values,
                 inputs_embeds=inputs_embeds,
+                **{CACHE: past_key_values if cache is None else cache},
                 **kwargs,
             )
 
@@ -221,6 +217,7 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
     def __init__(self, config: LammConfig) -> None:
         super().__init__(config)
         self.model = LammModel(config)
+        self.loss_rows = 0  # answer rows that meet the head at once; 0 lets the vocabulary's size decide
         self.lm_head: nn.Module = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
         self.post_init()
 
@@ -259,6 +256,7 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
         past_key_values: Any = None,
+        cache: Any = None,
         inputs_embeds: Tensor | None = None,
         pixel_values: Tensor | None = None,
         point_clouds: Tensor | None = None,
@@ -277,6 +275,7 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
             attention_mask: `[B, S]`, 1 for tokens; None for packed rows.
             position_ids: `[B, S]`; restart at 0 for every packed document.
             past_key_values: Cache while generating.
+            cache: The same under its name since transformers 5.24.
             inputs_embeds: `[B, S, D]` instead of `input_ids`.
             pixel_values: `[n_images, 3, H, W]`, in order of appearance over the batch.
             point_clouds: `[n_clouds, N, 3 or 6]`, in order of appearance over the batch.
@@ -298,6 +297,7 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
             attention_mask=attention_mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             pixel_values=pixel_values,
             point_clouds=point_clouds,
@@ -316,7 +316,7 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
         return LammOutput(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            **{CACHE: cache_of(outputs)},
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
@@ -337,9 +337,7 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
         """
         targets = labels[:, 1:].to(hidden.device)
         keep = targets != IGNORE_INDEX
-        logits = self.lm_head(hidden[:, :-1][keep])
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        total = F.cross_entropy(logits, targets[keep], reduction="sum")
+        total = summed_cross_entropy(hidden[:, :-1][keep], self.lm_head, targets[keep], self.loss_rows)
         divisor = keep.sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
         return total / divisor
 
