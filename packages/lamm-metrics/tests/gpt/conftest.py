@@ -67,6 +67,7 @@ class Server(ThreadingHTTPServer):
         self.behaviour = always_first
         self.lock = threading.Lock()
         self.received = Counter()
+        self.by_key = Counter()
         self.answered = Counter()
         self.bodies = []
         self.headers_seen = []
@@ -108,6 +109,7 @@ class Handler(BaseHTTPRequestHandler):
         key = sha256(raw).hexdigest()
         with server.lock:
             server.received[key] += 1
+            server.by_key[self.headers.get("Idempotency-Key")] += 1
             server.bodies.append(body)
             server.headers_seen.append(dict(self.headers))
             times, number = server.received[key], len(server.bodies)

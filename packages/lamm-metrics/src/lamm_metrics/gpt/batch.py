@@ -93,7 +93,7 @@ class BatchRun:
     def _check_money(self, payloads: Payloads) -> None:
         if self.settings.max_cost is None:
             return
-        most = self.sender.budget.spent
+        most = self.sender.budget.gone
         for payload in payloads.values():
             price = price_of(self.sender.budget.prices, payload["model"])
             if price is not None:

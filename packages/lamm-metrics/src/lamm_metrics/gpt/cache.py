@@ -1,7 +1,12 @@
 """The cache: every reply, appended to a file the moment it arrives, under the sha256 of its request.
 
-One JSON line a reply. A line goes to the operating system in one write, so a killed process loses nothing that was
-answered; a torn last line is cut off when the file is opened again. One process at a time may hold a cache.
+One JSON line a reply, and one before every sending, which says what the sending may cost. A line goes to the operating
+system in one write, so a killed process loses nothing that was answered; a torn last line is cut off when the file is
+opened again. One process at a time may hold a cache.
+
+A sending ends with its reply, or with a line that says it failed. A sending without either, because the process was
+killed, the connection broke or time ran out, may or may not have been answered and billed: nobody on this side can
+know. Such sendings are counted, and so is their price.
 """
 
 import json
@@ -12,7 +17,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.reading import parse_json
@@ -44,6 +49,14 @@ class Reply:
     share: float = 1.0
 
 
+class Sending(NamedTuple):
+    """One sending of a request: the asked model and the most tokens that it can be billed for."""
+
+    model: str
+    prompt_tokens: int
+    answer_tokens: int
+
+
 def request_key(endpoint: str, payload: Mapping[str, Any]) -> str:
     """The sha256 of a request written in one canonical way; the order of keys does not matter.
 
@@ -68,6 +81,8 @@ class ReplyCache:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._replies: dict[str, tuple[str, Reply]] = {}
+        # Sendings under way, and those of earlier times whose outcome is not known.
+        self._sendings: dict[str, list[Sending]] = {}
         self._locks: dict[str, Lock] = {}
         self._lock = Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,13 +118,41 @@ class ReplyCache:
         with lock:
             yield
 
+    def begin(self, key: str, sending: Sending) -> None:
+        """Note that a request is about to be sent.
+
+        Raises:
+            LammMetricsError: The disk does not take it; nothing may be sent then.
+        """
+        self._write({"sent": key, **sending._asdict()})
+
+    def fail(self, key: str) -> None:
+        """Note that the last sending of a request was not answered and is not billed, as far as the server says.
+
+        Raises:
+            LammMetricsError: The disk does not take it.
+        """
+        self._write({"failed": key})
+
+    def unknown(self, key: str) -> int:
+        """How many sendings of a request are under way or have an outcome that is not known."""
+        return len(self._sendings.get(key, ()))
+
+    def unknown_sendings(self) -> Iterator[Sending]:
+        """Every sending that is under way or has an outcome that is not known."""
+        for sendings in list(self._sendings.values()):
+            yield from sendings
+
     def append(self, key: str, model: str, reply: Reply) -> None:
-        """Keep a reply.
+        """Keep a reply; it ends the last sending of its request.
 
         Raises:
             LammMetricsError: The disk does not take it; what was kept before stays whole.
         """
-        line = (json.dumps({"key": key, "model": model, "reply": asdict(reply)}) + "\n").encode("ascii")
+        self._write({"key": key, "model": model, "reply": asdict(reply)})
+
+    def _write(self, values: Mapping[str, Any]) -> None:
+        line = (json.dumps(values) + "\n").encode("ascii")
         with self._lock:
             size = self._file.seek(0, os.SEEK_END)
             try:
@@ -122,7 +165,22 @@ class ReplyCache:
                     f"Expected room for the cache {self.path}, got: {error}. {len(self)} replies are kept; make room "
                     "and run the same command again."
                 ) from error
-            self._replies[key] = (model, reply)
+            self._take(values)
+
+    def _take(self, values: Mapping[str, Any]) -> None:
+        """Know what a line says."""
+        if "sent" in values:
+            sending = Sending(str(values["model"]), int(values["prompt_tokens"]), int(values["answer_tokens"]))
+            self._sendings.setdefault(str(values["sent"]), []).append(sending)
+            return
+        key, single = str(values["failed"] if "failed" in values else values["key"]), True
+        if "failed" not in values:
+            reply = Reply(**values["reply"])
+            self._replies[key] = (str(values["model"]), reply)
+            single = reply.share == 1
+        # Only one sending of a request is under way at a time: the last. Replies of batches end none.
+        if single and self._sendings.get(key):
+            self._sendings[key].pop()
 
     def close(self) -> None:
         """Bring everything to the disk and let go of the file."""
@@ -144,8 +202,7 @@ class ReplyCache:
 
     def _load_line(self, line: bytes, number: int) -> None:
         try:
-            values = parse_json(line.decode("utf-8"))
-            self._replies[str(values["key"])] = (str(values["model"]), Reply(**values["reply"]))
+            self._take(parse_json(line.decode("utf-8")))
         except (ValueError, KeyError, TypeError) as error:
             raise LammMetricsError(
                 f"Expected a line of a cache of replies, got damaged text ({self.path}, line {number}: {error}). "

@@ -15,6 +15,8 @@ from lamm_metrics.gpt.settings import JudgeSettings
 from lamm_metrics.gpt.texts import sendable
 
 _NO_KEY = "no-key"
+# What a gateway says when the server behind it did not answer it: that server may have done the work.
+GATEWAY_STATUSES = (408, 502, 504)
 T = TypeVar("T")
 
 
@@ -154,7 +156,9 @@ class Endpoint:
                 f"Expected a chat model at {self._url}, got HTTP 404: {said}. Check --endpoint and --judge."
             )
         if status in (408, 409, 429) or status >= 500:
-            return PassingError(f"http_{status}", f"HTTP {status}: {said}", retry_after(headers))
+            return PassingError(
+                f"http_{status}", f"HTTP {status}: {said}", retry_after(headers), unknown=status in GATEWAY_STATUSES
+            )
         if status in (400, 422) and re.search(r"response_format|json_schema|json_object|guided", said):
             return UnsupportedFormatError(said)
         return RefusedError(f"HTTP {status}: {said}")
@@ -169,8 +173,8 @@ class Endpoint:
         if names & {"ConnectError", "ConnectTimeout"}:
             return PassingError("connection", detail, unreachable=True)
         if "APITimeoutError" in names:
-            return PassingError("timeout", f"no reply within {self.settings.timeout:g} s")
-        return PassingError("connection", detail)
+            return PassingError("timeout", f"no reply within {self.settings.timeout:g} s", unknown=True)
+        return PassingError("connection", detail, unknown=True)
 
 
 def read_reply(content: bytes) -> Reply:
@@ -195,7 +199,7 @@ def read_reply(content: bytes) -> Reply:
             model=str(values.get("model") or ""),
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise PassingError("malformed_reply", f"not a chat completion: {error!r}") from None
+        raise PassingError("malformed_reply", f"not a chat completion: {error!r}", unknown=True) from None
 
 
 def _server_words(text: str) -> str:

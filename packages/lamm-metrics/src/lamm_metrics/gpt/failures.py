@@ -18,13 +18,23 @@ class PassingError(Exception):
         reason: Word to count it by, for example `http_500`.
         wait: Seconds the server asks to wait, or None.
         unreachable: Whether no connection could be made.
+        unknown: Whether the server may have done the work, and bill it, although its answer did not arrive.
     """
 
-    def __init__(self, reason: str, detail: str, wait: float | None = None, unreachable: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        detail: str,
+        wait: float | None = None,
+        *,
+        unreachable: bool = False,
+        unknown: bool = False,
+    ) -> None:
         super().__init__(detail)
         self.reason = reason
         self.wait = wait
         self.unreachable = unreachable
+        self.unknown = unknown
 
     @property
     def throttled(self) -> bool:

@@ -242,7 +242,7 @@ def judge_answers(
         _check_money(settings, judges, prices)
         jobs = plan_jobs(items, judges, len(models), settings)
         with closing(ReplyCache(folder / CACHE)) as cache:
-            budget = Budget(prices, settings.max_cost, cache.items())
+            budget = Budget(prices, settings.max_cost, cache.items(), cache.unknown_sendings())
             sender = Sender(endpoint, cache, budget, settings)
             batch = BatchRun(sender, settings, folder) if settings.batch else None
             outcomes = run_jobs(jobs, sender, settings, progress, batch)
@@ -254,7 +254,7 @@ def judge_answers(
         records=len(items),
         reports=tuple(reports),
         agreement=agreement,
-        requests={"sent": sender.sent, "cached": sender.cached, **dict(sorted(sender.failures.items()))},
+        requests=_traffic(sender),
         cost=budget.spent if priced else None,
         unsent=sum(bool(outcome.reason) and outcome.reason not in JUDGES_FAULT for outcome in outcomes),
         settings=_said(settings, judges),
@@ -262,6 +262,12 @@ def judge_answers(
     _write(folder / TRANSCRIPTS, _transcripts(outcomes, models))
     _write(folder / RESULT, [json.dumps(found.to_json(), indent=1, ensure_ascii=False), "\n"])
     return found
+
+
+def _traffic(sender: Sender) -> dict[str, int]:
+    """Requests by what became of them; those that may be paid twice only where there are any."""
+    repeated = {"possibly_paid_twice": sender.repeated} if sender.repeated else {}
+    return {"sent": sender.sent, "cached": sender.cached, **repeated, **dict(sorted(sender.failures.items()))}
 
 
 def _said(settings: JudgeSettings, judges: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from threading import Condition
 from typing import Any, NamedTuple
 
 from lamm_metrics.errors import UsageError
-from lamm_metrics.gpt.cache import Reply
+from lamm_metrics.gpt.cache import Reply, Sending
 from lamm_metrics.gpt.failures import NotSentError
 from lamm_metrics.reading import is_number
 
@@ -72,9 +72,16 @@ class Budget:
         prices: Price table.
         most: Most US dollars, None for no limit.
         paid: The asked model and the reply of every request answered before.
+        unknown: Earlier sendings that may have been billed although their answer never arrived.
     """
 
-    def __init__(self, prices: Mapping[str, Price], most: float | None, paid: Iterable[tuple[str, Reply]] = ()) -> None:
+    def __init__(
+        self,
+        prices: Mapping[str, Price],
+        most: float | None,
+        paid: Iterable[tuple[str, Reply]] = (),
+        unknown: Iterable[Sending] = (),
+    ) -> None:
         self.prices = prices
         self.most = most
         self._changed = Condition()
@@ -82,11 +89,32 @@ class Budget:
         self._under_way = 0
         self.earlier = sum(self.cost(model, reply) or 0.0 for model, reply in paid)
         self.spent = self.earlier
+        # What sendings of unknown outcome may have cost: it counts against the limit, but is no known cost.
+        self.suspected = 0.0
+        for sending in unknown:
+            self.suspect(sending)
+
+    @property
+    def gone(self) -> float:
+        """US dollars that are or may be spent."""
+        return self.spent + self.suspected
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything that is, may be or is promised to be spent is within the limit."""
+        return self.most is None or self.gone + self._promised <= self.most
 
     def cost(self, model: str, reply: Reply) -> float | None:
         """US dollars of a reply; None where the price is unknown."""
         price = price_of(self.prices, model)
         return None if price is None else reply.share * price.of(reply.prompt_tokens, reply.answer_tokens)
+
+    def suspect(self, sending: Sending) -> None:
+        """Count what a sending may have cost whose answer never arrived."""
+        price = price_of(self.prices, sending.model)
+        if price is not None:
+            with self._changed:
+                self.suspected += price.of(sending.prompt_tokens, sending.answer_tokens)
 
     def charge(self, model: str, reply: Reply) -> None:
         """Count a reply for which nothing was set aside."""
@@ -105,8 +133,8 @@ class Budget:
         price = price_of(self.prices, model)
         most = 0.0 if price is None else price.of(estimate_tokens(payload), payload["max_tokens"])
         with self._changed:
-            while self.most is not None and self.spent + self._promised + most > self.most:
-                if self.spent + most > self.most or not self._under_way:
+            while self.most is not None and self.gone + self._promised + most > self.most:
+                if self.gone + most > self.most or not self._under_way:
                     raise NotSentError("max_cost")
                 self._changed.wait()
             self._promised += most

@@ -51,7 +51,8 @@ class Judgement:
         records: Number of records judged.
         reports: One a judge; the first is all judges together where there are several.
         agreement: Krippendorff's alpha across judges; None with one judge.
-        requests: Requests sent and answered from the cache, and failures by kind.
+        requests: Requests sent and answered from the cache, failures by kind, and as `possibly_paid_twice` the sendings
+            of requests of which an earlier sending may have been billed although its answer never arrived.
         cost: US dollars of all replies in the cache; None where a price is unknown.
         unsent: Verdicts that are missing because the money was spent or requests failed; asked for by another run.
         settings: What was chosen.

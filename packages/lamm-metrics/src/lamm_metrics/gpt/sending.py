@@ -8,7 +8,7 @@ from dataclasses import replace
 from threading import Event, Lock
 from typing import Any
 
-from lamm_metrics.gpt.cache import Reply, ReplyCache, request_key
+from lamm_metrics.gpt.cache import Reply, ReplyCache, Sending, request_key
 from lamm_metrics.gpt.endpoint import Endpoint
 from lamm_metrics.gpt.failures import (
     EndpointError,
@@ -40,6 +40,8 @@ class Sender:
 
     Attributes:
         sent: Requests that went out, with every further attempt.
+        repeated: Those of them that went out although an earlier sending of the same request may have been billed:
+            its answer never arrived. All of them carry the same `Idempotency-Key`.
         cached: Requests that the cache answered.
         failures: How often each failure happened.
         stopped: Set once nothing may be sent any more.
@@ -49,6 +51,7 @@ class Sender:
     def __init__(self, endpoint: Endpoint, cache: ReplyCache, budget: Budget, settings: JudgeSettings) -> None:
         self.endpoint, self.cache, self.budget, self.settings = endpoint, cache, budget, settings
         self.sent = 0
+        self.repeated = 0
         self.cached = 0
         self.failures: Counter[str] = Counter()
         self.stopped = Event()
@@ -123,14 +126,34 @@ class Sender:
 
     def _send(self, payload: Mapping[str, Any], key: str) -> Reply:
         """Send once; what the server refuses for good is an answer too, so that it is not asked again."""
+        sending = Sending(str(payload["model"]), estimate_tokens(payload), int(payload["max_tokens"]))
         with self._lock:
             self.sent += 1
+            self.repeated += self.cache.unknown(key) > 0
+        self.cache.begin(key, sending)
         try:
             return self.endpoint.send(payload, key)
         except UnsupportedFormatError as error:
             return Reply(rejected="format", text=str(error))
         except RefusedError as error:
             return Reply(rejected="request", text=str(error))
+        except PassingError as error:
+            if error.unknown:
+                self.budget.suspect(sending)
+                self._check_money(error)
+            else:
+                self.cache.fail(key)
+            raise
+        except EndpointError:
+            self.cache.fail(key)
+            raise
+
+    def _check_money(self, error: PassingError) -> None:
+        """Let nothing be sent again that the limit on money has no room for beside what may be billed already."""
+        if not self.budget.holds:
+            with self._lock:
+                self.failures[error.reason] += 1
+            raise NotSentError("max_cost") from None
 
     def _pause(self, error: PassingError, attempts: int) -> float:
         """How long to wait: what the server asks for, else ever longer up to a limit, with chance in it."""
