@@ -21,7 +21,7 @@ from lamm_metrics.extraction import (
 )
 
 FOLDER = Path(__file__).parent / "answers"
-PARTS = ("first", "tuning", "blind")
+PARTS = ("first", "tuning", "blind", "hostile")
 KINDS = ("label", "choice", "number", "boxes_2d", "boxes_3d", "points", "words", "yes_no", "nouns")
 
 

@@ -31,8 +31,18 @@ _NEGATOR = re.compile(
     r"|n't\b(?! (?:just|only|necessarily))",
     re.IGNORECASE,
 )
+# A doubted clause denies what it says, whatever stands between: "I don't think it's a dog", "hardly a dog".
+_SAME_CLAUSE = r"(?:(?!\b(?:but|however|instead|although|because|since|while|so|and (?:it|the|i))\b)[^.;:!?\n,]){0,40}$"
+_DISBELIEF = re.compile(
+    r"(?:(?:\b(?:not|never|cannot)|n't)(?: \w{1,10}){0,2} (?:think|believe|say|suppose|suspect|imagine|call|"
+    r"convinced|persuaded)"
+    r"|\bi (?:\w{1,10} )?doubt|\bhardly(?= (?:an?|the|any)\b)|\banything but|\bfar from being|\ba far cry from|"
+    r"\bnothing like|\b(?:unlikely|improbable|impossible|not possible) that)\b" + _SAME_CLAUSE,
+    re.IGNORECASE,
+)
 _DENIED_AFTER = re.compile(
     r"[\"')\]]{0,3},? ?(?:"
+    r"(?:is|are)(?:n't| not) what\b|"
     r"(?:is|are|was|were|does|do|can|could|would|should)(?:n't| not) (?:be )?(?:present|visible|in the|there|"
     r"shown|correct|it\b|the |right|likely|here|"
     r"seen|detected|depicted|possible|plausible|a (?:good|possible|likely|match)|fit|match|apply|make sense|"
@@ -90,7 +100,7 @@ def _alone(text: str, hit: NameHit) -> Force:
     for border in _BREAK.finditer(before):
         scope_start = border.end()
     scope = before[scope_start:]
-    if _NEGATOR.search(scope):
+    if _NEGATOR.search(scope) or _DISBELIEF.search(before):
         return Force.DENIED
     asked = _SENTENCE_END.search(after)
     if asked is not None and asked.group() == "?":

@@ -97,10 +97,12 @@ def verdict_letters(text: str, count: int) -> list[int]:
 
 _ORDINAL = re.compile(
     r"\b(?:(?P<word>first|second|third|fourth|fifth|sixth|last)|(?P<digit>[1-9])(?:st|nd|rd|th)) (?:option|"
-    r"choice|answer|one)\b|\b(?:option|choice) (?:number |no\.? ?|#)?(?P<plain>[1-9])\b",
+    r"choice|answer|one)\b|\b(?:option|choice) (?:number |no\.? ?|#)?(?:\(?(?P<plain>[1-9])\b|"
+    r"(?P<named>one|two|three|four|five|six)\b)",
     re.IGNORECASE,
 )
 _WORDS = ("first", "second", "third", "fourth", "fifth", "sixth")
+_NAMED = ("one", "two", "three", "four", "five", "six")
 
 
 def ordinal_options(text: str, count: int) -> list[int]:
@@ -115,6 +117,8 @@ def ordinal_options(text: str, count: int) -> list[int]:
         if found["word"]:
             word = found["word"].lower()
             number = count - 1 if word == "last" else _WORDS.index(word)
+        elif found["named"]:
+            number = _NAMED.index(found["named"].lower())
         else:
             number = int(found["digit"] or found["plain"]) - 1
         if number < count and not _denied(text, found.start(), found.end()):
@@ -159,6 +163,10 @@ def _with_companions(text: str, number: int, end: int, count: int) -> list[int]:
     return sorted(set(numbers))
 
 
+# An answer that is nothing but several option letters chooses none of them.
+_ONLY_LETTERS = re.compile(r"[\s(\[\"']{0,4}(?:[A-Z](?![A-Za-z0-9_])[\s()\[\]\"'.,;:/]{0,6}){2,26}")
+
+
 def leading_letter(text: str, count: int, lower_case: bool = False) -> list[int]:
     """The option letter (and those joined to it) that a text opens with.
 
@@ -167,6 +175,9 @@ def leading_letter(text: str, count: int, lower_case: bool = False) -> list[int]
         count: Number of options.
         lower_case: Whether a small letter followed by a space counts too.
     """
+    if _ONLY_LETTERS.fullmatch(text):
+        places = (_position(letter, count) for letter in re.findall("[A-Z]", text))
+        return sorted({place for place in places if place is not None})
     found = _LEADING.match(text)
     if found is None:
         return []

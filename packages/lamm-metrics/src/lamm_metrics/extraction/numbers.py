@@ -1,7 +1,7 @@
 """Read a count or measure."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lamm_metrics.extraction.answer import final_statements, overlong, plain_answer
 from lamm_metrics.extraction.number_words import WORDS, parse_number_words
@@ -14,7 +14,7 @@ _NUMERAL = (
 )
 _VALUE = rf"(?:{_NUMERAL})(?: ?(?:hundred|thousand|million|billion|dozens?|k)\b)?|{WORDS}"
 _FOUND = re.compile(
-    rf"(?<![A-Za-z0-9_.:/#-])(?P<sign>-)?(?P<first>{_VALUE})(?![A-Za-z0-9]|[.:]\d|,\d{{3}}(?!\d)|['’][a-z])"
+    rf"(?<![A-Za-z0-9_.:/#-])(?P<sign>-)?(?P<first>{_VALUE})(?![A-Za-z0-9]|[.:/]\d|,\d{{3}}(?!\d)|['’][a-z])"
     rf"(?: ?(?:-|~|to|or|and) ?(?P<second>{_VALUE})(?![A-Za-z0-9]|[.:]\d|,\d{{3}}(?!\d)))?",
     re.IGNORECASE,
 )
@@ -36,6 +36,7 @@ _TOTAL_BEFORE = re.compile(
     r"(?:[^.\d\n]{0,30})|= ?)$",
     re.IGNORECASE,
 )
+_TERM = re.compile(r" ?[+*x] ?\d")  # a sum goes on: "12 = 5 + 7"
 _TOTAL_AFTER = re.compile(r"[^.,;\d\n]{0,40}\b(?:in total|altogether|in all|total|overall|combined)\b", re.IGNORECASE)
 _NOT_A_COUNT = re.compile(
     r"\b(?:figure|fig\.?|image|picture|photo|step|row|column|option|page|question|part|section|no\.|version|"
@@ -46,6 +47,7 @@ _NOT_A_COUNT = re.compile(
 _UNIT_AFTER = re.compile(
     r" ?(?:%|percent\b|°|degrees?\b|o'clock|a\.?m\b|p\.?m\b|years? old\b|st\b|nd\b|rd\b|th\b)", re.IGNORECASE
 )
+_HALF_MORE = re.compile(r" and (?:a|one)[ -]half\b", re.IGNORECASE)
 _PRONOUN_ONE = re.compile(
     r"(?: of\b| another\b| can\b| could\b| might\b| may\b| is\b(?! \w+ing)| on (?:the|top)\b| in the (?:middle|"
     r"cent|back|front)| which\b| that\b)",
@@ -136,7 +138,10 @@ def _numbers(text: str) -> list[_Number]:
         word = found["first"].lower()
         if word == "one" and (_PRONOUN_ONE.match(after) or _PRONOUN_BEFORE.search(before)):
             continue
-        kept.extend(_read(found))
+        read = _read(found)
+        if read and _HALF_MORE.match(text, found.end()):
+            read[-1] = replace(read[-1], value=read[-1].value + 0.5)
+        kept.extend(read)
         if len(kept) > _MOST:
             break
     return kept
@@ -160,7 +165,7 @@ def _choose(numbers: list[_Number], text: str) -> Extraction[float] | None:
     totals = [
         number
         for number in numbers
-        if _TOTAL_BEFORE.search(text[max(0, number.start - 60) : number.start])
+        if (_TOTAL_BEFORE.search(text[max(0, number.start - 60) : number.start]) and not _TERM.match(text, number.end))
         or _TOTAL_AFTER.match(text[number.end : number.end + 60])
     ]
     if totals:

@@ -19,6 +19,7 @@ _REFUSAL = re.compile(
     rf"[.!?,\n] ?){_CANNOT} {_DO}\b"
     r"|\b(?:it(?:'s| is)|that(?:'s| is)) (?:not possible|impossible|difficult|hard|unclear|not clear|too blurry|"
     r"unknown)\b"
+    r"|\b(?:isn't|is not|wasn't|was not) possible to\b|\bimpossible to (?:say|tell|know|determine|see)\b"
     r"|\b(?:can ?not|can'?t) be (?:determined|identified|answered|seen|established|known|counted|recogni[sz]ed)\b"
     r"|\bno (?:image|picture|photo|point cloud|file)(?: \w+)? (?:was |is |has been |were )?(?:provided|attached|"
     r"given|included|available|uploaded|visible to me)\b"

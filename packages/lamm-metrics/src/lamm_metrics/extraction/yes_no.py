@@ -17,7 +17,8 @@ _NO = (
 )
 _LEADING = re.compile(
     rf"\W{{0,4}}(?:(?:well|ok|okay|sure|hmm|so|answer|the answer is|it is|it's|that is|that's|i think|i believe|"
-    rf"i would say|i'd say)[,:.]? ?){{0,2}}\W{{0,3}}(?:(?P<no>{_NO})|(?P<yes>{_YES}))(?![^\W_]|-)",
+    rf"i would say|i'd say|certainly, (?=no|yes))[,:.]? ?){{0,2}}\W{{0,3}}(?:(?P<no>{_NO})|(?P<yes>{_YES}))"
+    r"(?![^\W_]|-)",
     re.IGNORECASE,
 )
 _WORD = re.compile(
@@ -51,7 +52,15 @@ _HEDGED = re.compile(
     r"uncertain|cannot tell|can't tell|either)\b",
     re.IGNORECASE,
 )
-_THINK_SO = re.compile(r"\b(?:i (?:do not|don't) (?:think|believe) so|not that i can see)\b", re.IGNORECASE)
+_THINK_SO = re.compile(
+    r"\b(?:i (?:do not|don't) (?:think|believe) so|not that i can see|i (?:\w{1,10} )?doubt (?:it|that|there|if))\b",
+    re.IGNORECASE,
+)
+# Two negations that affirm.
+_CERTAINLY = re.compile(
+    r"\b(?:there(?:'s| is) )?(?:no|without(?: a| any)?|beyond(?: a| any)?) (?:doubt|question)\b(?: that\b)?",
+    re.IGNORECASE,
+)
 
 
 def _verdict(found: re.Match[str]) -> Extraction[bool]:
@@ -75,7 +84,7 @@ def extract_yes_no(text: str) -> Extraction[bool]:
     fault = overlong(text)
     if fault:
         return Extraction(None, Status.MALFORMED, fault)
-    plain, declined = split_refusal(plain_answer(text))
+    plain, declined = split_refusal(_CERTAINLY.sub("certainly", plain_answer(text)))
     if _BOTH.search(plain):
         return Extraction(None, Status.AMBIGUOUS, "yes and no")
     for statement in final_statements(plain):
