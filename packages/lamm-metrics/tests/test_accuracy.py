@@ -80,6 +80,25 @@ def test_circular_counts_a_question_only_if_every_rotation_is_right():
     assert score.extra["accuracy_per_rotation"] == 0.75
 
 
+def test_circular_with_unreadable_answers_is_bounded():
+    metric = CircularAccuracy("vqa")
+    # The first question fails by an answer that cannot be read, the second by a wrong one, the third by both.
+    right, wrong, none = "The answer is B", "The answer is A", "Hm."
+    answers = {7: right, 1_000_007: none, 8: right, 1_000_008: wrong, 9: wrong, 1_000_009: none}
+    for i, text in answers.items():
+        metric.update({"id": i, **CHOICES}, Prediction(str(i), text))
+    score = metric.compute()[0]
+    assert (score.value, score.extra["failures_wrong"], score.extra["failures_right"]) == (0, 0, pytest.approx(1 / 3))
+
+
+def test_yes_no_with_unreadable_answers_is_bounded():
+    metric = YesNo()
+    for i, text in enumerate(["Yes.", "No.", "A table."]):
+        metric.update({"id": i, "label": "yes"}, Prediction(str(i), text))
+    extra = metric.compute()[0].extra
+    assert extra == {"failures_wrong": pytest.approx(1 / 3), "failures_right": pytest.approx(2 / 3)}
+
+
 def test_wilson_for_independent_and_bootstrap_for_dependent_records():
     answers = [(CHOICES, {"choice": i % 2}) for i in range(10)]
     assert "ci:wilson95" in accuracy("vqa", answers).signature
@@ -110,7 +129,7 @@ def test_order_and_renaming_of_records_change_nothing(order, answers):
 def test_yes_no_equals_scikit_learn_on_random_cases():
     sklearn = pytest.importorskip("sklearn.metrics")
     generator = np.random.default_rng(0)
-    for _ in range(500):
+    for _ in range(1000):
         truth, given = (generator.choice(["yes", "no"], 8) for _ in range(2))
         metric = YesNo()
         for i, (label, answer) in enumerate(zip(truth, given, strict=True)):

@@ -1,5 +1,6 @@
 """Average precision against slow implementations of each convention, and under resampling."""
 
+import itertools
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ from lamm_metrics.average_precision import COCO, SCORE_FREE, VOC07, VOC12, Conve
 from lamm_metrics.boxes import iou_matrix, paired_iou, to_corners
 from lamm_metrics.coco import coco_summary
 from lamm_metrics.curves import Curve, Interpolation, optimistic
+from lamm_metrics.tie_bounds import order_bounds
 
 
 def random_scene(seed, images=4, labels=3, levels=4, ignored=0.1):
@@ -223,6 +225,54 @@ def test_bounds_hold_for_every_order_of_tied_detections():
             )
             value = Curve(shuffled, 3, ordered.interpolation, grouped=False).mean(one)[0]
             assert np.isnan(value) or low - 1e-12 <= value <= high + 1e-12
+
+
+def crowded_scene(generator):
+    """One image in which most detections overlap several objects, without scores."""
+    n = int(generator.integers(2, 4))
+    corner = generator.uniform(0, 30, (n, 2))
+    box = np.concatenate([corner, corner + generator.uniform(30, 50, (n, 2))], axis=1)
+    found = box[generator.integers(0, n, int(generator.integers(2, 6)))]
+    found = found + generator.normal(0, 6, found.shape)
+    zeros = np.zeros(len(found), np.intp)
+    truth = Truth(np.zeros(n, np.intp), np.zeros(n, np.intp), box, np.zeros(n, np.bool_))
+    return Found(zeros, zeros, np.ones(len(found)), found), truth
+
+
+def test_bounds_hold_where_the_order_decides_which_object_is_taken():
+    """Every order of a few detections, evaluated as COCO does: the most is reached, nothing lies outside."""
+    generator, ordered, reached, one = np.random.default_rng(0), Convention("ordered"), 0, np.ones((1, 1), np.int64)
+    for _ in range(120):
+        found, truth = crowded_scene(generator)
+        values = []
+        for order in itertools.permutations(range(len(found.score))):
+            matched = match(found.take(np.array(order)), truth, paired_iou, 0.5, ordered)
+            values.append(Curve(matched, 1, ordered.interpolation, grouped=False).mean(one)[0])
+        low, high = order_bounds(found, truth, paired_iou, 0.5, SCORE_FREE, 1)
+        assert low - 1e-12 <= min(values)
+        assert max(values) == pytest.approx(high, abs=1e-12)
+        assert low - 1e-12 <= average(found, truth, SCORE_FREE, labels=1, images=1)[0] <= high + 1e-12
+        reached += min(values) == pytest.approx(low, abs=1e-12)
+    assert reached > 30
+
+
+def test_with_distinct_scores_the_bounds_are_the_value():
+    for seed in range(60):
+        found, truth = random_scene(seed, levels=0)
+        value = average(found, truth, SCORE_FREE, 0.4)[0]
+        for bound in order_bounds(found, truth, paired_iou, 0.4, SCORE_FREE, 3):
+            assert bound == pytest.approx(value, abs=1e-12, nan_ok=True)
+
+
+def test_many_rivals_are_bounded_by_half():
+    """Nine equal detections of two objects: one order finds both, none finds less than one."""
+    box = np.array([[0.0, 0, 10, 10], [0.0, 0, 10, 9.9]])
+    detections = np.array([[0.0, 0, 10, 9.9 + i / 1000] for i in range(9)])
+    zeros = np.zeros(9, np.intp)
+    truth = Truth(np.zeros(2, np.intp), np.zeros(2, np.intp), box, np.zeros(2, np.bool_))
+    low, high = order_bounds(Found(zeros, zeros, np.ones(9), detections), truth, paired_iou, 0.5, SCORE_FREE, 1)
+    assert high == 1
+    assert low == pytest.approx(51 / 101 / 9)
 
 
 def test_order_of_ties_moves_cocos_number_but_not_ours(test_data):

@@ -44,6 +44,30 @@ def test_documented_values_of_nltk():
     assert bleu(both, **plain, average="sentence")["bleu_4"] == pytest.approx(0.6223247442490669, abs=1e-12)
 
 
+def test_documented_value_of_sacrebleu():
+    """The example of sacrebleu's README: BLEU = 48.53 82.4/50.0/45.5/37.5 (BP = 0.943 ratio = 0.944)."""
+    answers = ["The dog bit the man.", "It wasn't surprising.", "The man had just bitten him."]
+    first = ["The dog bit the man.", "It was not unexpected.", "The man bit him first."]
+    second = ["The dog had bit the man.", "No one was surprised.", "The man had bitten the dog."]
+    pairs = [(answer, list(references)) for answer, *references in zip(answers, first, second, strict=True)]
+    found = bleu(pairs, tokenizer="13a", lowercase=False, smoothing="exp")
+    assert 100 * found["bleu_4"] == pytest.approx(48.530827009929865, abs=1e-9)
+
+
+def test_failures_bound_the_score():
+    def scored(second):
+        metric = Bleu(tokenizer="whitespace")
+        for i, answer in enumerate(["a cat sits on the mat", second, "a dog runs on the field"]):
+            metric.update({"id": i, "sentences": ["a cat sits on the mat", "one more"]}, Prediction(str(i), answer))
+        return metric.compute(draws=2)[0]
+
+    # The empty answer is as right as can be where it repeats "one more", the shortest reference.
+    failed, right = scored(""), scored("one more")
+    assert failed.extra["failures_wrong"] == pytest.approx(failed.value)
+    assert failed.extra["failures_right"] == pytest.approx(right.value)
+    assert right.value > failed.value
+
+
 def test_equals_nltk_on_random_corpora():
     reference = pytest.importorskip("nltk.translate.bleu_score")
     generator = np.random.default_rng(0)

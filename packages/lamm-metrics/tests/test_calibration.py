@@ -36,7 +36,7 @@ def test_edges_fall_into_bins():
 
 def test_equal_width_equals_a_plain_loop_on_random_cases():
     generator = np.random.default_rng(0)
-    for _ in range(100):
+    for _ in range(1000):
         confidence, correct = generator.random(20) * 0.999 + 0.001, generator.random(20) < 0.6
         found = calibration(list(zip(confidence.tolist(), correct.tolist(), strict=True)))
         assert found["ece_width"].value == pytest.approx(plain_ece(confidence, correct, np.linspace(0, 1, 16)))

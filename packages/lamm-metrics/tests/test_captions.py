@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lamm_metrics.bleu import Bleu
 from lamm_metrics.cider import CiderD
 from lamm_metrics.edit_distance import common_subsequence
 from lamm_metrics.predictions import Prediction
@@ -66,6 +67,34 @@ def test_cider_d_equals_the_plain_definition_on_random_corpora():
         compared += n
 
 
+def test_equals_coco_captions_scorers_on_random_corpora():
+    """The scorers of pycocoevalcap on tokenised texts (its tokeniser needs Java); it is large, so in no test group."""
+    bleu = pytest.importorskip("pycocoevalcap.bleu.bleu_scorer").BleuScorer
+    rouge = pytest.importorskip("pycocoevalcap.rouge.rouge").Rouge()
+    peer = pytest.importorskip("pycocoevalcap.cider.cider").Cider()
+    generator = np.random.default_rng(1)
+    compared = 0
+    while compared < 1000:
+        n = int(generator.integers(2, 12))
+        draw = lambda: list(generator.choice(WORDS, generator.integers(1, 12)))  # noqa: E731
+        answers, references = [draw() for _ in range(n)], [[draw() for _ in range(3)] for _ in range(n)]
+        truth = {f"{i:04}": [" ".join(r) for r in refs] for i, refs in enumerate(references)}
+        said = {f"{i:04}": [" ".join(answer)] for i, answer in enumerate(answers)}
+        metric = cider(answers, references)
+        assert metric.rows()[:, 0] == pytest.approx(peer.compute_score(truth, said)[1], abs=1e-9)
+        ours = [rouge_l(answer, refs) for answer, refs in zip(answers, references, strict=True)]
+        assert ours == pytest.approx(rouge.compute_score(truth, said)[1], abs=1e-9)
+        theirs, counted = bleu(n=4), Bleu()
+        for key, texts in truth.items():
+            theirs += (said[key][0], texts)
+            counted.update({"id": key, "sentences": texts}, Prediction(key, said[key][0]))
+        expected = theirs.compute_score(option="closest", verbose=0)[0]
+        found = {score.name: score.value for score in counted.compute(draws=2)}
+        # Its smoothing adds 1e-15 to matches and 1e-9 to n-grams.
+        assert [found[f"bleu_{k}"] for k in (1, 2, 3, 4)] == pytest.approx(expected, abs=2e-4)
+        compared += n
+
+
 def test_one_record_alone_scores_zero():
     assert cider([["a", "cat"]], [[["a", "cat"]]]).compute()[0].value == 0
 
@@ -95,6 +124,16 @@ def test_rouge_l_worked_by_hand():
     # LCS "police the gunman" = 3; precision 3/4, recall 3/5; (1 + 1.44) p r / (r + 1.44 p).
     value = rouge_l(["police", "killed", "the", "gunman"], [["police", "kill", "the", "last", "gunman"]])
     assert value == pytest.approx(2.44 * 0.75 * 0.6 / (0.6 + 1.44 * 0.75))
+
+
+def test_failures_bound_the_scores():
+    records = [(["a cat sits"], "a cat sits"), (["two dogs run"], ""), (["birds fly"], "birds fly")]
+    for metric, most in ((RougeL(), 1.0), (CiderD(), 10.0)):
+        for i, (sentences, answer) in enumerate(records):
+            metric.update({"id": i, "sentences": sentences}, Prediction(str(i), answer))
+        score = metric.compute(draws=2)[0]
+        assert score.extra["failures_wrong"] == pytest.approx(score.value)
+        assert score.extra["failures_right"] == pytest.approx(score.value + most / 3)
 
 
 def test_rouge_l_of_an_empty_answer_is_zero_and_failed():

@@ -69,6 +69,32 @@ def test_compare_prints_the_test_and_the_power(files):
     )
 
 
+def test_compare_counts_missing_answers_as_failed_where_asked(files):
+    lines = (files / "good.jsonl").read_text().splitlines()
+    (files / "half.jsonl").write_text("\n".join(lines[:6]))
+    arguments = ["compare", "--task", "classification", "--references", files / "r.json", files / "half.jsonl"]
+    with pytest.raises(LammMetricsError, match=r"without an answer.*--missing failed"):
+        run(*arguments, files / "good.jsonl", "--draws", 200)
+    output = run(*arguments, files / "good.jsonl", "--draws", 200, "--missing", "failed")
+    assert "+0.4000" in output
+    assert "paper/acc" in run(
+        *arguments, files / "good.jsonl", "--draws", 200, "--missing", "failed", "--protocol", "paper"
+    )
+
+
+def test_faulty_boxes_are_listed_by_id(files):
+    box = {"label": "cat", "bbox": [0.5, 0.5, 0.1, 0.1]}
+    (files / "d.json").write_text(json.dumps([{"id": i, "object": [box]} for i in range(12)]))
+    turned, wrong = [0.5, 0.5, 0.1, 0.1], [0.1, 0.1, 0.5, 0.5, 1, 1]
+    answers = [{"id": i, "boxes": [{"label": "cat", "box": wrong if i == 3 else turned}]} for i in range(12)]
+    (files / "d.jsonl").write_text("\n".join(map(json.dumps, answers)))
+    output = run("score", "--task", "detection", "--references", files / "d.json", "--predictions", files / "d.jsonl")
+    assert "'3' (wrong_length)" in output
+    assert "'1' (reversed)" in output
+    assert "(12 in all)" in output
+    assert "true boxes put in order" in output
+
+
 def test_list_names_every_task(files):
     output = run("list")
     assert "visual_grounding3d" in output

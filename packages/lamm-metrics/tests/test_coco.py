@@ -9,10 +9,14 @@ import sys
 import numpy as np
 import pytest
 
-from lamm_metrics.coco import coco_summary
+import lamm_metrics
+from lamm_metrics.coco import coco_summary, overlap_maker
+from lamm_metrics.coco_records import read_found, read_truth
+from lamm_metrics.coco_scores import _drawn, coco_scores
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.masks import run_lengths
 from lamm_metrics.object_keypoints import SIGMAS
+from lamm_metrics.statistics import group_weights
 
 SIDE = 300
 
@@ -102,6 +106,53 @@ def test_known_numbers(coco100):
         "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
         "AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large",
     ]  # fmt: skip
+
+
+def test_scores_are_the_numbers_with_intervals_and_signatures(coco100):
+    scores = coco_scores(*coco100, draws=60)
+    assert [score.value for score in scores] == pytest.approx(COCO100, abs=5e-7)
+    for score in scores:
+        assert score.interval[0] < score.value < score.interval[1]
+        assert (score.n, score.n_failed) == (100, 0)
+        assert "|iou:0.5:0.95|" in score.signature
+    assert scores == coco_scores(*coco100, draws=60)
+
+
+def test_intervals_draw_whole_images():
+    """A draw equals scoring the drawn images again, as copies of their own."""
+    truth, detections = random_case(1, images=4)
+    found, objects = read_found(detections, read_truth(truth), "bbox"), read_truth(truth)
+    drawn = _drawn(found, objects, *overlap_maker("bbox"), 7, 12)
+    for row, weights in enumerate(np.concatenate(list(group_weights(4, 12, 7)))):
+        copies = [(image, copy) for image in range(4) for copy in range(weights[image])]
+        names = {pair: i for i, pair in enumerate(copies)}
+
+        def again_of(records, names=names):
+            return [
+                {**one, "image_id": i} for one in records for pair, i in names.items() if pair[0] == one["image_id"]
+            ]
+
+        again, moved = with_images(again_of(truth["annotations"]), len(copies), 3), again_of(detections)
+        expected = coco_summary(again, moved).numbers
+        assert {name: values[row] for name, values in drawn.items()} == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+def test_protocol_coco_reads_cocos_files(test_data, tmp_path):
+    folder = test_data / "coco100"
+    files = folder / "instances_val2014_100.json", folder / "instances_val2014_fakebbox100_results.json"
+    report = lamm_metrics.score("detection", *files, protocol="coco", draws=10)
+    assert report.headline.name == "coco/bbox/AP"
+    assert report.headline.value == pytest.approx(0.504581, abs=5e-7)
+    assert "coco/bbox/AR_large" in str(report)
+    with pytest.raises(UsageError, match="detection, keypoint_detection"):
+        lamm_metrics.score("vqa", *files, protocol="coco")
+    with pytest.raises(UsageError, match="bbox, segm, keypoints"):
+        lamm_metrics.score("detection", *files, protocol="coco", iou_type="boxes")
+    with pytest.raises(UsageError, match="annotation file"):
+        lamm_metrics.score("detection", files[1], files[0], protocol="coco")
+    (tmp_path / "cut.json").write_text('{"images": [')
+    with pytest.raises(LammMetricsError, match=r"cut\.json.*no JSON"):
+        lamm_metrics.score("detection", tmp_path / "cut.json", files[1], protocol="coco")
 
 
 def test_equals_pycocotools_on_real_boxes(coco100):

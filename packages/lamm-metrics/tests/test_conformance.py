@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lamm_metrics import make_metric
 from lamm_metrics.accuracy import Accuracy
@@ -83,8 +85,8 @@ MAKERS = {
 }
 
 
-def pairs(name, n=24):
-    generator = np.random.default_rng(5)
+def pairs(name, n=24, seed=5):
+    generator = np.random.default_rng(seed)
     _, make = MAKERS[name]
     references, predictions = [], []
     for i in range(n):
@@ -102,6 +104,13 @@ def test_every_built_in_metric_is_checked():
 def test_built_in_metric_conforms(name):
     references, predictions = pairs(name)
     check_metric(lambda: make_metric(name, MAKERS[name][0], ["cat", "dog", "bird"]), references, predictions)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(sorted(MAKERS)), st.integers(0, 2**32 - 1), st.integers(2, 9))
+def test_any_split_of_any_metric_merges_to_the_same_bits(name, seed, n):
+    references, predictions = pairs(name, n, seed)
+    check_metric(lambda: make_metric(name, MAKERS[name][0], ["cat", "dog", "bird"]), references, predictions, seed)
 
 
 class OrderMatters(Accuracy):

@@ -23,6 +23,8 @@ def test_worked_by_hand_with_one_unreadable_answer():
     assert found["rmse_parsed"].value == pytest.approx(6.5**0.5)
     assert found["failure_rate"].value == pytest.approx(1 / 3)
     assert found["mae"].n_failed == 1
+    assert found["mae"].extra == {"failures_wrong": pytest.approx(10 / 3), "failures_right": pytest.approx(5 / 3)}
+    assert found["rmse"].extra["failures_right"] == pytest.approx((13 / 3) ** 0.5)
     assert not found["mae"].higher_is_better
     assert "failed:zero" in found["mae"].signature
     assert "failed:left_out" in found["mae_parsed"].signature
@@ -45,7 +47,7 @@ def test_absurd_number_is_malformed_and_drowns_nothing(absurd):
 def test_equals_scikit_learn_on_random_cases():
     sklearn = pytest.importorskip("sklearn.metrics")
     generator = np.random.default_rng(0)
-    for _ in range(500):
+    for _ in range(1000):
         truth, answers = generator.integers(0, 50, 5), generator.integers(0, 50, 5)
         found = scores(list(zip(truth.tolist(), answers.tolist(), strict=True)))
         assert found["mae"].value == pytest.approx(sklearn.mean_absolute_error(truth, answers))

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.locating import BinaryLocating, matching_size
+from lamm_metrics.locating import BinaryLocating
+from lamm_metrics.matching import matching_size
 from lamm_metrics.predictions import Prediction
 
 CAT = {"label": "cat", "bbox": [0.1, 0.1, 0.5, 0.5]}

@@ -64,7 +64,7 @@ def test_all_faults_are_said_at_once(tmp_path):
     error = faults(read_predictions, write(tmp_path / "p.jsonl", "\n".join(lines)))
     assert len(error.faults) == 8
     text = str(error)
-    for part in ("'1'", "line 2", "'3'", "line 4", "NaN", "'5'", "'6'", "more than once: '7'", "line 9"):
+    for part in ("'1'", "line 2", "'3'", "line 4", "got NaN", "'5'", "'6'", "more than once: '7'", "line 9"):
         assert part in text
 
 

@@ -75,6 +75,8 @@ def test_a_model_that_never_hits_scores_zero_with_an_interval(task):
     headline = score(task, references, [{"id": i, **answer} for i in range(4)], draws=20).headline
     assert headline.value == 0
     assert headline.interval[0] == 0
+    assert 0.1 < headline.interval[1] < 0.7
+    assert "ci:wilson95" in headline.signature
 
 
 def test_paths_and_records_give_the_same_report(tmp_path):

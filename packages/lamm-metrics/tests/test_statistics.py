@@ -18,7 +18,7 @@ from lamm_metrics.statistics import (
 def test_wilson_equals_scipy_on_random_cases():
     scipy = pytest.importorskip("scipy.stats")
     generator = np.random.default_rng(0)
-    for _ in range(200):
+    for _ in range(1000):
         n = int(generator.integers(1, 200))
         k = int(generator.integers(0, n + 1))
         confidence = float(generator.choice([0.8, 0.95, 0.99]))

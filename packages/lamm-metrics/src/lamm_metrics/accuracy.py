@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lamm_metrics.additive import AdditiveMetric
 from lamm_metrics.answers import reader_of
-from lamm_metrics.metric import Reference, record_id
+from lamm_metrics.metric import OK, Reference, record_id
 from lamm_metrics.predictions import Prediction
 from lamm_metrics.statistics import clustered_standard_error
 
@@ -96,7 +96,14 @@ class CircularAccuracy(Accuracy):
     """CircularEval (MMBench, arXiv 2307.06281): a question counts only if it is right under every order of its options.
 
     Records of one question share `question_id`. Without it, ids that are whole numbers are taken modulo 1,000,000, as
-    MMBench numbers its rotations.
+    MMBench numbers its rotations. The score is the share of questions, from 0 to 1; `n` counts questions.
+
+    >>> metric = CircularAccuracy("vqa")
+    >>> for number, options in ((7, ["red", "blue"]), (1_000_007, ["blue", "red"])):
+    ...     record = {"id": number, "gt_choice": options.index("blue"), "gt_choices": options}
+    ...     metric.update(record, Prediction(str(number), choice="B"))
+    >>> metric.compute()[0].value, metric.compute()[0].extra["accuracy_per_rotation"]
+    (0.0, 0.5)
     """
 
     name = "circular_accuracy"
@@ -123,9 +130,20 @@ class CircularAccuracy(Accuracy):
         return table
 
     def extra(self, name: str) -> Mapping[str, float]:
-        """The plain accuracy over all rotations."""
+        """The score with every unreadable answer wrong, and right; the plain accuracy over all rotations."""
+        if not self.entries:
+            return {}
         right = sum(entry.state.correct for entry in self.entries.values())
-        return {"accuracy_per_rotation": right / len(self.entries)} if self.entries else {}
+        questions = self._questions()
+        # An unreadable answer is wrong: it keeps its question from counting unless it is taken for right.
+        lenient: dict[str, bool] = dict.fromkeys(questions, True)
+        for entry in self.entries.values():
+            lenient[entry.state.question] &= entry.state.correct or entry.status != OK
+        return {
+            "failures_wrong": sum(map(all, questions.values())) / len(questions),
+            "failures_right": sum(lenient.values()) / len(questions),
+            "accuracy_per_rotation": right / len(self.entries),
+        }
 
     @property
     def n_records(self) -> int:

@@ -63,6 +63,14 @@ class AdditiveMetric(Metric[StateT]):
         """Whether a score is a share of records, so that Wilson's interval applies to independent records."""
         return False
 
+    def is_share(self, name: str) -> bool:
+        """Whether a score runs from 0 to 1 and is 0 or 1 only where all groups are.
+
+        Draws of groups that all agree have no width, so such a score then has Wilson's interval with the groups as
+        trials, which is cautious.
+        """
+        return False
+
     def settings_of(self, name: str) -> dict[str, object]:
         """The choices in the signature of one score."""
         return self.settings()
@@ -84,9 +92,8 @@ class AdditiveMetric(Metric[StateT]):
         scores = []
         for name, value, interval in zip(self.score_names, values, intervals, strict=True):
             kind = f"bootstrap{confidence * 100:g}"
-            if value is not None and self.is_proportion(name) and (not clustered or value in (0.0, 1.0)):
-                # Where all records agree a bootstrap has no width; whole groups are then the trials, which is cautious.
-                trials = min(len(self.groups()), self.n_records) if clustered else self.n_records
+            trials = self._trials(name, value, clustered)
+            if value is not None and trials:
                 interval, kind = wilson(value * trials, trials, confidence), f"wilson{confidence * 100:g}"
             scores.append(
                 Score(
@@ -101,6 +108,20 @@ class AdditiveMetric(Metric[StateT]):
                 )
             )
         return scores
+
+    def _trials(self, name: str, value: float | None, clustered: bool) -> int:
+        """The trials of Wilson's interval; 0 where a bootstrap is right."""
+        if self.is_proportion(name) and not clustered:
+            return self.n_records
+        if value not in (0.0, 1.0):
+            return 0
+        if self.is_proportion(name):
+            return min(len(self.groups()), self.n_records)
+        if not self.is_share(name) or len(self.groups()) < 2:
+            return 0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            alone = self.values(self.group_sums())[:, list(self.score_names).index(name)]
+        return int((~np.isnan(alone)).sum())
 
     @property
     def n_records(self) -> int:

@@ -19,6 +19,7 @@ from lamm_metrics.extraction.names import words_of
 from lamm_metrics.extraction.synonyms import known_synonyms
 from lamm_metrics.metric import Reference, record_id
 from lamm_metrics.predictions import Prediction
+from lamm_metrics.reading import SHOWN
 
 NumberCount = Literal[6, 7, 9]
 
@@ -172,6 +173,17 @@ def points_2d(
             x1, y1, x2, y2 = box.box
             points.append(LabelledPoint(box.label, ((x1 + x2) / 2, (y1 + y2) / 2)))
     return AnsweredPoints(Status.OK, points)
+
+
+def faults_in_words(faults: Mapping[str, Sequence[str]]) -> list[str]:
+    """The first ten records with faulty boxes and how many there are, in one sentence; empty where there are none.
+
+    Args:
+        faults: What was wrong with the boxes of an answer, by record id.
+    """
+    listed = [f"{key[:80]!r} ({', '.join(dict.fromkeys(map(str, found)))})" for key, found in faults.items() if found]
+    more = f", … ({len(listed)} in all)" if len(listed) > SHOWN else ""
+    return [f"faulty boxes in the answers to {', '.join(listed[:SHOWN])}{more}"] if listed else []
 
 
 def _numbers(item: Mapping[str, Any], key: str) -> tuple[float, ...]:

@@ -28,6 +28,7 @@ class Convention:
         best_only: Whether a detection whose best object is taken is a false alarm (VOC) or tries the next (COCO).
         plus: Added to widths and heights: 1 where corners are inclusive pixels (VOC).
         max_detections: Detections kept an image and class, None for all.
+        repeats: Whether a detection that repeats another one exactly may find an object.
     """
 
     name: str
@@ -37,9 +38,10 @@ class Convention:
     best_only: bool = False
     plus: float = 0.0
     max_detections: int | None = None
+    repeats: bool = True
 
 
-SCORE_FREE = Convention("score-free", grouped=True)
+SCORE_FREE = Convention("score-free", grouped=True, repeats=False)
 COCO = Convention("coco", max_detections=100)
 VOC07 = Convention("voc07", Interpolation.POINTS_11, strict=True, best_only=True, plus=1.0)
 VOC12 = Convention("voc12", Interpolation.ALL, strict=True, best_only=True, plus=1.0)
@@ -86,6 +88,18 @@ def match(found: Found, truth: Truth, iou: PairedIoU, threshold: float, conventi
         threshold: Overlap at which a detection finds an object.
         convention: How ties, taken objects and the threshold are treated.
     """
+    found, truth, pairs = candidates(found, truth, iou, threshold, convention)
+    hits = greedy(pairs, found, truth, convention)
+    correct, dropped = np.zeros(len(found.image), np.bool_), np.zeros(len(found.image), np.bool_)
+    correct[hits.detection] = ~truth.ignored[hits.truth]
+    dropped[hits.detection] = truth.ignored[hits.truth]
+    return decided(found, truth, correct, dropped)
+
+
+def candidates(
+    found: Found, truth: Truth, iou: PairedIoU, threshold: float, convention: Convention
+) -> tuple[Found, Truth, Pairs]:
+    """Detections and objects in the order of a convention, and the pairs that overlap enough, as for `match`."""
     found, truth = _sorted_found(found, convention), _sorted_truth(truth, convention)
     images = int(max(found.image.max(initial=0), truth.image.max(initial=0))) + 1
     key = found.label * images + found.image
@@ -98,12 +112,20 @@ def match(found: Found, truth: Truth, iou: PairedIoU, threshold: float, conventi
     )
     if convention.strict:
         pairs = pairs.where(pairs.overlap > threshold)
-    if convention.grouped:
+    if not convention.repeats:
         pairs = pairs.where(~_repeats(found)[pairs.detection])
-    hits = _greedy(pairs, found, truth, convention)
-    correct, dropped = np.zeros(len(key), np.bool_), np.zeros(len(key), np.bool_)
-    correct[hits.detection] = ~truth.ignored[hits.truth]
-    dropped[hits.detection] = truth.ignored[hits.truth]
+    return found, truth, pairs
+
+
+def decided(found: Found, truth: Truth, correct: Flags, dropped: Flags) -> Matched:
+    """What curves need, without the detections that found an ignored object.
+
+    Args:
+        found: Detections by class and falling score.
+        truth: Objects.
+        correct: Whether each detection found an object that counts, [D].
+        dropped: Whether it found an ignored one, [D].
+    """
     remaining, counted = ~dropped, ~truth.ignored
     rest = found.take(np.flatnonzero(remaining))
     return Matched(rest.image, rest.label, rest.score, correct[remaining], truth.image[counted], truth.label[counted])
@@ -130,10 +152,14 @@ def _repeats(found: Found) -> Flags:
     return same
 
 
-def _greedy(pairs: Pairs, found: Found, truth: Truth, convention: Convention) -> Pairs:
-    tie = np.arange(len(found.image))
-    if convention.grouped:
-        tie = np.cumsum(changes(found.label, found.score))
+def ties(found: Found) -> Indices:
+    """The number of the group of equal class and score that each detection belongs to, [D], rising."""
+    return np.cumsum(changes(found.label, found.score))
+
+
+def greedy(pairs: Pairs, found: Found, truth: Truth, convention: Convention) -> Pairs:
+    """The pairs that become matches: by score, then (grouped) by overlap or (ordered) by the order of the input."""
+    tie = ties(found) if convention.grouped else np.arange(len(found.image))
     if convention.best_only:
         preferred = np.lexsort([pairs.truth, -pairs.overlap, pairs.detection])
         pairs = pairs.where(preferred)

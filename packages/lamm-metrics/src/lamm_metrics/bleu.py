@@ -60,6 +60,12 @@ def bleu_counts(answer: Sequence[str], references: Sequence[Sequence[str]]) -> t
     return (float(len(answer)), float(closest_length(len(answer), [len(r) for r in references])), *matches, *totals)
 
 
+def _perfect(length: float) -> list[float]:
+    """The counts of an answer that repeats a reference of this length."""
+    grams = [max(0.0, length - order) for order in range(ORDERS)]
+    return [length, length, *grams, *grams]
+
+
 def _precisions(
     matches: NDArray[np.float64], totals: NDArray[np.float64], smoothing: Smoothing, amount: float
 ) -> NDArray[np.float64]:
@@ -202,9 +208,19 @@ class Bleu(AdditiveMetric[tuple[float, ...]]):
         return ["bleu_4", "bleu_1", "bleu_2", "bleu_3"]
 
     def extra(self, name: str) -> Mapping[str, float]:
-        """How long the answers are, relative to the closest references."""
-        length, reference = (sum(entry.state[i] for entry in self.entries.values()) for i in (0, 1))
-        return {"length_ratio": length / reference} if name == "bleu_4" and reference else {}
+        """The score with every empty answer wrong, and right; the answers' length over the references'."""
+        table = AdditiveMetric.rows(self).reshape(-1, 2 + 2 * ORDERS)
+        if name != self.score_names[0] or not table[:, 1].sum():
+            return {}
+        failed = np.array([entry.status != Status.OK for _, entry in self.ordered()])
+        # A right answer repeats the shortest reference, the one closest to an empty answer.
+        right = np.where(failed[:, None], [_perfect(length) for length in table[:, 1]], table)
+        bounds = []
+        for counts in (table, right):
+            summed = counts if self.average == "sentence" else counts.sum(axis=0, keepdims=True)
+            bounds.append(float(self._one(summed)[:, ORDERS - 1].mean()))
+        ratio = float(table[:, 0].sum() / table[:, 1].sum())
+        return {"failures_wrong": bounds[0], "failures_right": bounds[1], "length_ratio": ratio}
 
     def sample_value(self, state: tuple[float, ...]) -> float | None:
         """The answer's own BLEU-4 with exponential smoothing over the orders it is long enough for."""

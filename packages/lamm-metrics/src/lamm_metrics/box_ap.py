@@ -10,19 +10,24 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.answered_boxes import AnsweredBoxes, class_of, closed_set
+from lamm_metrics.answered_boxes import AnsweredBoxes, class_of, closed_set, faults_in_words
 from lamm_metrics.average_precision import SCORE_FREE, Found, PairedIoU, Truth, match
-from lamm_metrics.curves import Curve, Matched, optimistic
+from lamm_metrics.curves import Curve, Matched
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.metric import OK, Metric, Reference, SampleResult, Score, record_id, signature
 from lamm_metrics.predictions import Prediction
-from lamm_metrics.statistics import group_weights, percentile_interval
+from lamm_metrics.reading import first_ten
+from lamm_metrics.statistics import centred_interval, group_weights, wilson
+from lamm_metrics.tie_bounds import order_bounds
 
 Floats = NDArray[np.float64]
 
 
 class Scene(NamedTuple):
-    """What is kept of one record: its boxes and those of the answer, as columns."""
+    """What is kept of one record: its boxes and those of the answer, as columns.
+
+    `faults` says what was wrong with the answer's boxes, `mended` how many true boxes had their corners put in order.
+    """
 
     truth_label: tuple[str, ...]
     truth_box: Floats
@@ -32,6 +37,7 @@ class Scene(NamedTuple):
     found_score: Floats
     scored: bool
     faults: tuple[str, ...]
+    mended: int
 
 
 class BoxAP(Metric[Scene]):
@@ -63,6 +69,10 @@ class BoxAP(Metric[Scene]):
     def truth(self, reference: Reference, boxes: Sequence[Sequence[float]]) -> Floats:
         """The true boxes of a record, checked, [objects, dimensions]."""
 
+    def is_reversed(self, box: Sequence[float]) -> bool:
+        """Whether a true box has its corners in the wrong order; boxes in space have none."""
+        return False
+
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one image or scene and its answer.
 
@@ -82,6 +92,7 @@ class BoxAP(Metric[Scene]):
             found_score=np.array([1.0 if box.score is None else box.score for box in answer.boxes], np.float64),
             scored=any(box.score is not None for box in answer.boxes),
             faults=tuple(str(fault) for fault in answer.faults),
+            mended=sum(self.is_reversed(item["bbox"]) for item in objects),
         )
         self.keep(reference, answer.status, scene)
 
@@ -104,6 +115,12 @@ class BoxAP(Metric[Scene]):
         size; the corners of a reversed 2D box are put in order.
         """
         return {key: entry.state.faults for key, entry in self.ordered() if entry.state.faults}
+
+    def remarks(self) -> list[str]:
+        """The first ten records with faulty boxes, and how many there are; the same of the truth."""
+        mended = [key for key, entry in self.ordered() if entry.state.mended]
+        truth = [f"reversed corners of true boxes put in order in {first_ten(mended)}"] if mended else []
+        return faults_in_words(self.faults()) + truth
 
     def matched(self, threshold: float) -> tuple[Matched, list[str]]:
         """Which detections are correct, with records in the order of `ordered()` as images, and the class names."""
@@ -159,12 +176,7 @@ class BoxAP(Metric[Scene]):
             return [None] * len(self.score_names)
         point = self.resampled(np.ones((1, n_groups), np.int64))[0]
         values = np.concatenate([self.resampled(weights) for weights in group_weights(n_groups, draws, seed)])
-        intervals: list[tuple[float, float] | None] = []
-        for value, column in zip(point, values.T, strict=True):
-            middle = percentile_interval(column, 0.0)
-            moved = column if middle is None or np.isnan(value) else np.clip(column + (value - middle[0]), 0.0, 1.0)
-            intervals.append(percentile_interval(moved, confidence))
-        return intervals
+        return [centred_interval(value, column, confidence) for value, column in zip(point, values.T, strict=True)]
 
     def compute(self, seed: int = 0, draws: int = 1000, confidence: float = 0.95) -> list[Score]:
         """The scores, see `Metric.compute`. `extra` of the headline bounds it over all orders of tied detections."""
@@ -176,7 +188,12 @@ class BoxAP(Metric[Scene]):
             values = [None if np.isnan(value) else float(value) for value in point]
             intervals = self.bootstrap(seed, draws, confidence)
         choices = {**self.settings(), "scores": self._score_kind()}
-        kind = f"centred-bootstrap{confidence * 100:g}"
+        kinds = [f"centred-bootstrap{confidence * 100:g}"] * len(names)
+        for i, trials in enumerate(self._trials()):
+            if values[i] in (0.0, 1.0) and intervals[i] is not None:
+                # Draws of groups that all agree have no width; Wilson's interval with the groups as trials does.
+                intervals[i] = wilson((values[i] or 0.0) * trials, trials, confidence)
+                kinds[i] = f"wilson{confidence * 100:g}"
         return [
             Score(
                 name=name,
@@ -188,8 +205,17 @@ class BoxAP(Metric[Scene]):
                 signature=signature(name, **choices, ci=kind if interval else "none"),
                 extra=self._extra(value) if name == names[0] else {},
             )
-            for name, value, interval in zip(names, values, intervals, strict=True)
+            for name, value, interval, kind in zip(names, values, intervals, kinds, strict=True)
         ]
+
+    def _trials(self) -> list[int]:
+        """The number of groups that each score rests on: with objects, for precision with detections."""
+        objects, detections = (
+            {entry.group for entry in self.entries.values() if shows(entry.state)}
+            for shows in (lambda scene: (~scene.ignored).any(), lambda scene: bool(scene.found_label))
+        )
+        rates = [len(detections), len(objects), len(objects | detections)]
+        return [len(objects)] * (len(self.score_names) - len(rates)) + rates
 
     def _score_kind(self) -> str:
         scored = {entry.state.scored for entry in self.entries.values() if entry.state.found_label}
@@ -203,13 +229,13 @@ class BoxAP(Metric[Scene]):
             "unnamed_detections": float(sum(scene.found_label.count("") for scene in scenes)),
             "faulty_detections": float(sum(len(scene.faults) for scene in scenes)),
         }
-        curves, matched = self._curves()
-        if value is None or matched is None:
+        if value is None:
             return counts
-        best = Curve(optimistic(matched), curves[0].n_labels, SCORE_FREE.interpolation, grouped=False)
-        highest = float(best.mean(np.ones((1, len(self.groups())), np.int64))[0])
+        found, truth, names = self.columns()
+        low, high = order_bounds(found, truth, self.iou, self.thresholds[0], SCORE_FREE, len(names))
         bounds = {"failures_wrong": value, "failures_right": self._if_failures_were_right()}
-        return {"pessimistic": value, "optimistic": highest, **bounds, **counts}
+        # Rounding must not put the value outside.
+        return {"pessimistic": min(low, value), "optimistic": max(high, value), **bounds, **counts}
 
     def _if_failures_were_right(self) -> float:
         """The headline if every answer that could not be read had named all objects, as surely as any answer did."""

@@ -1,6 +1,6 @@
 """CIDEr-D of captions (arXiv 1411.5726), with the conventions of the COCO caption evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -172,6 +172,13 @@ class CiderD(AdditiveMetric[Words]):
     def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         """The mean of the records' scores."""
         return sums[..., 0:1] / sums[..., 1:2]
+
+    def extra(self, name: str) -> Mapping[str, float]:
+        """The score with every empty answer wrong, and with every one as right as can be (10)."""
+        if not self.entries:
+            return {}
+        value, n = float(self.rows()[:, 0].mean()), len(self.entries)
+        return {"failures_wrong": value, "failures_right": value + SCALE * self.n_failed / n}
 
     @property
     def score_names(self) -> Sequence[str]:

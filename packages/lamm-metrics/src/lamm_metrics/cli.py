@@ -110,7 +110,10 @@ def _save(path: str, reports: Mapping[str, Mapping[str, "Report"]], media_root: 
 @click.option("--references", required=True, type=FILE, help="Benchmark records with the ground truth.")
 @click.option("--predictions", required=True, type=FILE, help="Answers, JSON Lines or a JSON list.")
 @click.option(
-    "--protocol", default="standard", show_default=True, help="standard, or paper for the published formulas."
+    "--protocol",
+    default="standard",
+    show_default=True,
+    help="standard, paper for the published formulas, or coco for COCO's files and numbers.",
 )
 @click.option("--metric", "names", multiple=True, help="Use this metric in place of the task's own; repeatable.")
 @click.option(
@@ -193,6 +196,8 @@ def list_tasks(as_json: bool) -> None:
 @click.argument("second", type=FILE)
 @click.option("--metric", "names", multiple=True, help="Use this metric in place of the task's first one.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Option of a metric.")
+@click.option("--protocol", default="standard", show_default=True, help="standard or paper.")
+@click.option("--missing", default="error", show_default=True, help="error, or failed for missing answers.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the resampling.")
 @click.option("--draws", default=10000, show_default=True, type=click.IntRange(100), help="Draws of each test.")
 @click.option("--confidence", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.9999), help="Coverage.")
@@ -204,6 +209,8 @@ def compare(
     second: str,
     names: tuple[str, ...],
     pairs: tuple[str, ...],
+    protocol: str,
+    missing: str,
     seed: int,
     draws: int,
     confidence: float,
@@ -217,6 +224,8 @@ def compare(
         references,
         first,
         second,
+        protocol,
+        missing=missing,
         metrics=names,
         seed=seed,
         draws=draws,

@@ -5,9 +5,9 @@ differ only in which of the few overlapping pairs they admit. Equal scores keep 
 file, as in pycocotools: use `lamm_metrics.detection` where a model gives no scores.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -77,11 +77,12 @@ def coco_summary(
     """
     truth = read_truth(ground_truth, iou_type)
     found = read_found(detections, truth, iou_type)
-    maker, protocol = _overlap_maker(iou_type)
+    maker, protocol = overlap_maker(iou_type)
     return summarise(found, truth, maker, protocol)
 
 
-def _overlap_maker(iou_type: IouType) -> tuple[OverlapMaker, Protocol]:
+def overlap_maker(iou_type: IouType) -> tuple[OverlapMaker, Protocol]:
+    """How detections and objects overlap, and the area ranges and limits that go with it."""
     if iou_type == "keypoints":
         from lamm_metrics.object_keypoints import keypoint_overlap
 
@@ -112,7 +113,7 @@ def box_overlap(found: CocoFound, truth: CocoTruth) -> Overlap:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ranked:
+class Ranked:
     """Detections that are kept, by class, then falling score; `rank` counts them within image and class."""
 
     rows: Indices
@@ -122,7 +123,28 @@ class _Ranked:
     bounds: Indices
 
 
-def _ranked(found: CocoFound, n_labels: int, limit: int) -> _Ranked:
+class Judged(NamedTuple):
+    """What came of matching in one area range at one threshold.
+
+    Attributes:
+        area: Index of the area range.
+        threshold: Index of the threshold.
+        ranked: The detections that are kept, D in number.
+        counted: Whether a detection counts, rightly or wrongly: it neither found an ignored object nor lies outside the
+            area range without finding one, [D].
+        correct: Indices into `ranked` of those that found an object that counts, rising.
+        ignored: Objects that do not count, [G].
+    """
+
+    area: int
+    threshold: int
+    ranked: Ranked
+    counted: Flags
+    correct: Indices
+    ignored: Flags
+
+
+def _ranked(found: CocoFound, n_labels: int, limit: int) -> Ranked:
     key = found.image * n_labels + found.label
     order = np.argsort(-found.score, kind="stable")
     order = order[np.argsort(key[order], kind="stable")]
@@ -134,7 +156,7 @@ def _ranked(found: CocoFound, n_labels: int, limit: int) -> _Ranked:
     by_label = by_score[np.argsort(label, kind="stable")]  # radix sort for 16 bits
     rows = order[by_label]
     label = found.label[rows]
-    return _Ranked(rows, key[rows], label, rank[by_label], np.searchsorted(label, np.arange(n_labels + 1)))
+    return Ranked(rows, key[rows], label, rank[by_label], np.searchsorted(label, np.arange(n_labels + 1)))
 
 
 def summarise(
@@ -149,16 +171,30 @@ def summarise(
         protocol: Area ranges and limits.
     """
     n_labels = len(truth.names)
+    shape = (len(protocol.areas), len(THRESHOLDS), n_labels)
+    precision, recall = np.full(shape, np.nan), np.full((len(protocol.max_detections), *shape), np.nan)
+    for judged in judge(found, truth, maker, protocol):
+        at = judged.area, judged.threshold
+        positives = np.bincount(truth.label[~judged.ignored], minlength=n_labels)
+        precision[at] = _average_precision(judged.correct, judged.counted, judged.ranked, positives)
+        for place, limit in enumerate(protocol.max_detections):
+            recall[place, *at] = _recall(judged.correct, limit, judged.ranked, positives)
+    numbers = summary_numbers(precision[..., None], recall[..., None], protocol)
+    with_objects = [i for i in range(n_labels) if not np.isnan(precision[0, 0, i])]
+    per_class = {truth.names[i]: float(precision[0, :, i].mean()) for i in with_objects}
+    return CocoSummary({name: float(value[0]) for name, value in numbers.items()}, per_class)
+
+
+def judge(found: CocoFound, truth: CocoTruth, maker: OverlapMaker, protocol: Protocol) -> Iterator[Judged]:
+    """Match in every area range at every threshold; overlaps are taken once."""
+    n_labels = len(truth.names)
     ranked = _ranked(found, n_labels, protocol.max_detections[-1])
     kept = found.take(ranked.rows)
     pairs = overlapping_pairs(ranked.key, truth.image * n_labels + truth.label, maker(kept, truth), THRESHOLDS[0])
-    shape = (len(protocol.areas), len(THRESHOLDS), n_labels)
-    precision, recall = np.full(shape, np.nan), np.full((len(protocol.max_detections), *shape), np.nan)
     for row, name in enumerate(protocol.areas):
         low, high = AREAS[name]
         ignored = truth.ignored | (truth.area < low) | (truth.area > high)
         outside = (kept.area < low) | (kept.area > high)
-        positives = np.bincount(truth.label[~ignored], minlength=n_labels)
         ordered = _preferred(pairs, ignored)
         for column, threshold in enumerate(THRESHOLDS):
             near = ordered.where(ordered.overlap >= min(threshold, ALMOST_ONE))
@@ -166,10 +202,7 @@ def summarise(
             counted = ~outside
             counted[hits.detection] = ~ignored[hits.truth]
             correct = np.sort(hits.detection[~ignored[hits.truth]])
-            precision[row, column] = _average_precision(correct, counted, ranked, positives)
-            for at, limit in enumerate(protocol.max_detections):
-                recall[at, row, column] = _recall(correct, limit, ranked, positives)
-    return _summary(precision, recall, truth.names, protocol)
+            yield Judged(row, column, ranked, counted, correct, ignored)
 
 
 def _preferred(pairs: Pairs, ignored: Flags) -> Pairs:
@@ -187,7 +220,7 @@ def _preferred(pairs: Pairs, ignored: Flags) -> Pairs:
     return pairs.where(order)
 
 
-def _average_precision(correct: Indices, counted: Flags, ranked: _Ranked, positives: Indices) -> Floats:
+def _average_precision(correct: Indices, counted: Flags, ranked: Ranked, positives: Indices) -> Floats:
     """Average precision of each class, [labels]; NaN without objects that count."""
     result = np.where(positives > 0, 0.0, np.nan)
     if len(correct):
@@ -202,24 +235,34 @@ def _average_precision(correct: Indices, counted: Flags, ranked: _Ranked, positi
     return result
 
 
-def _recall(correct: Indices, limit: int, ranked: _Ranked, positives: Indices) -> Floats:
+def _recall(correct: Indices, limit: int, ranked: Ranked, positives: Indices) -> Floats:
     """Recall of each class when an image and class keep `limit` detections, [labels]; NaN without objects."""
     hits = np.bincount(ranked.label[correct[ranked.rank[correct] < limit]], minlength=len(positives))
     return np.where(positives > 0, hits / np.maximum(positives, 1), np.nan)
 
 
-def _mean(values: Floats) -> float:
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if len(defined) else float("nan")
+def _mean(values: Floats) -> Floats:
+    """Mean of what is defined over all axes but the last; NaN where nothing is."""
+    flat = values.reshape(-1, values.shape[-1])
+    defined = ~np.isnan(flat)
+    count = defined.sum(axis=0)
+    total = np.where(defined, flat, 0.0).sum(axis=0)
+    means: Floats = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+    return means
 
 
-def _summary(precision: Floats, recall: Floats, names: Sequence[str], protocol: Protocol) -> CocoSummary:
+def summary_numbers(precision: Floats, recall: Floats, protocol: Protocol) -> dict[str, Floats]:
+    """COCO's numbers by name, in its order, [draws] each.
+
+    Args:
+        precision: Average precision, [areas, thresholds, labels, draws], NaN where there is no object.
+        recall: Recall, [limits, areas, thresholds, labels, draws].
+        protocol: Area ranges and limits.
+    """
     numbers = {"AP": _mean(precision[0]), "AP50": _mean(precision[0, 0]), "AP75": _mean(precision[0, 5])}
     numbers |= {f"AP_{name}": _mean(precision[row]) for row, name in enumerate(protocol.areas) if row}
     if len(protocol.max_detections) > 1:
         numbers |= {f"AR_{limit}": _mean(recall[at, 0]) for at, limit in enumerate(protocol.max_detections)}
     else:
         numbers |= {"AR": _mean(recall[0, 0]), "AR50": _mean(recall[0, 0, 0]), "AR75": _mean(recall[0, 0, 5])}
-    numbers |= {f"AR_{name}": _mean(recall[-1, row]) for row, name in enumerate(protocol.areas) if row}
-    with_objects = [i for i in range(len(names)) if not np.isnan(precision[0, 0, i])]
-    return CocoSummary(numbers, {names[i]: _mean(precision[0, :, i]) for i in with_objects})
+    return numbers | {f"AR_{name}": _mean(recall[-1, row]) for row, name in enumerate(protocol.areas) if row}

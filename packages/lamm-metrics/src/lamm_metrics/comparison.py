@@ -170,6 +170,7 @@ def compare(
     seed: int = 0,
     draws: int = 10_000,
     confidence: float = 0.95,
+    missing: str = "error",
     metrics: tuple[str, ...] = (),
     **options: Any,
 ) -> Comparison:
@@ -184,6 +185,7 @@ def compare(
         seed: Seed of the resampling.
         draws: Draws of the bootstrap and of the test.
         confidence: Coverage of the interval of the difference.
+        missing: "error" refuses records without an answer; "failed" counts them as answers that cannot be read.
         metrics: The metric to compare by, in place of the task's first.
         options: Options of the metric, as for `score`.
 
@@ -194,6 +196,6 @@ def compare(
     found = []
     for source in (first, second):
         metric = metrics_for(task, truth, protocol, metrics, **parse_options(options))[0]
-        gather([metric], truth, pair(truth, read_predictions(source)))
+        gather([metric], truth, pair(truth, read_predictions(source), missing))
         found.append(metric)
     return compare_metrics(task, *found, seed=seed, draws=draws, confidence=confidence)

@@ -10,7 +10,7 @@ from lamm_metrics.answered_boxes import class_key, size_of
 from lamm_metrics.average_precision import COCO, SCORE_FREE, VOC07, VOC12, Convention, Found, PairedIoU, Truth, match
 from lamm_metrics.box_ap import BoxAP, Scene
 from lamm_metrics.boxes import paired_iou
-from lamm_metrics.curves import Curve, optimistic
+from lamm_metrics.curves import Curve
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction.names import name_index
 from lamm_metrics.extraction.synonyms import known_synonyms
@@ -20,6 +20,7 @@ from lamm_metrics.predictions import Prediction, read_predictions
 from lamm_metrics.references import pair, read_references
 from lamm_metrics.report.text import table
 from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for, parse_options
+from lamm_metrics.tie_bounds import order_bounds
 
 TASKS = ("detection", "detection3d")
 
@@ -136,11 +137,11 @@ def _row(
     matched = match(found, objects, iou, threshold, convention)
     one = np.ones((1, max(1, len(metric.entries))), np.int64)
 
-    def area(of: Any, grouped: bool) -> float | None:
-        value = float(Curve(of, n_labels, convention.interpolation, grouped).mean(one)[0])
-        return None if np.isnan(value) else value
-
-    value, low, high = area(matched, convention.grouped), area(matched, True), area(optimistic(matched), False)
+    curve = Curve(matched, n_labels, convention.interpolation, convention.grouped)
+    numbers = float(curve.mean(one)[0]), *order_bounds(found, objects, iou, threshold, convention, n_labels)
+    value, low, high = (None if np.isnan(number) else number for number in numbers)
+    if value is not None and low is not None and high is not None:
+        low, high = min(low, value), max(high, value)
     if not convention.grouped and low != high:
         notes.append("tied scores: depends on the order of the records")
     choices = {

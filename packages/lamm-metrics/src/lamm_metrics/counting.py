@@ -1,6 +1,6 @@
 """Counting: mean absolute and root mean squared error, with unreadable answers kept apart."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +75,16 @@ class CountingError(AdditiveMetric[Count]):
         """How failures enter this score."""
         failed = "left_out" if name.endswith("_parsed") else "counted" if name == "failure_rate" else "zero"
         return {"failed": failed, **self.settings()}
+
+    def extra(self, name: str) -> Mapping[str, float]:
+        """The error with unreadable answers as 0 (no count is as wrong as can be), and with every one right."""
+        if name not in ("mae", "rmse") or not self.entries:
+            return {}
+        rows = np.array([self.row(entry.state) for entry in self.entries.values()])
+        column = 0 if name == "mae" else 1
+        wrong, right = rows[:, column].mean(), rows[:, column + 3].mean()
+        bounds = (wrong, right) if name == "mae" else (np.sqrt(wrong), np.sqrt(right))
+        return {"failures_wrong": float(bounds[0]), "failures_right": float(bounds[1])}
 
     def sample_value(self, state: Count) -> float | None:
         """The absolute error, with an unreadable answer as 0."""

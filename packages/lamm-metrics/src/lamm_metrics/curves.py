@@ -214,9 +214,9 @@ def _reached(grid: Floats, recall: Floats) -> NDArray[np.intp]:
 def optimistic(matched: Matched) -> Matched:
     """The same with the correct detections first among those of equal class and score.
 
-    With it, ungrouped, no order of the tied detections gives a higher AP. The lowest, wrong ones first, is the
-    grouped AP itself: behind the wrong ones precision rises up to the group's end, and the envelope lifts the rest
-    to there.
+    With it, ungrouped, no order of the tied detections gives a higher AP while the same ones are correct. The lowest,
+    wrong ones first, is the grouped AP itself: behind the wrong ones precision rises up to the group's end, and the
+    envelope lifts the rest to there. `lamm_metrics.tie_bounds` also regards that the order decides which are correct.
     """
     order = np.lexsort([~matched.correct, -matched.score, matched.label])
     return Matched(

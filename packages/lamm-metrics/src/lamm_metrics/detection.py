@@ -8,7 +8,7 @@ import numpy as np
 from lamm_metrics.answered_boxes import AnsweredBoxes, boxes_2d
 from lamm_metrics.average_precision import SCORE_FREE
 from lamm_metrics.box_ap import BoxAP, bad_truth
-from lamm_metrics.boxes import Floats, paired_iou
+from lamm_metrics.boxes import BoxFault, Floats, find_fault, paired_iou
 from lamm_metrics.extraction.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.metric import Reference
 from lamm_metrics.predictions import Prediction
@@ -66,6 +66,10 @@ class DetectionAP(BoxAP):
     def read(self, reference: Reference, prediction: Prediction, labels: Sequence[str] | None) -> AnsweredBoxes:
         """The boxes of the answer, as shares of the image."""
         return boxes_2d(reference, prediction, labels, self.convention)
+
+    def is_reversed(self, box: Sequence[float]) -> bool:
+        """Whether a true box has its corners in the wrong order."""
+        return find_fault(box) is BoxFault.REVERSED
 
     def truth(self, reference: Reference, boxes: Sequence[Sequence[float]]) -> Floats:
         """The true boxes; reversed corners are put in order."""

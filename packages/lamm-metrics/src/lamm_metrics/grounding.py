@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamm_metrics.additive import AdditiveMetric
-from lamm_metrics.answered_boxes import boxes_3d
+from lamm_metrics.answered_boxes import boxes_3d, faults_in_words
 from lamm_metrics.detection3d import Rotation, padded, rotation_of, true_box_3d
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.metric import Reference, record_id
@@ -17,11 +17,12 @@ SPLITS = ("unique", "multiple")
 
 
 class Grounded(NamedTuple):
-    """The overlap of one answer, the split of its record (empty where unknown) and the box that was read."""
+    """The overlap of one answer, the split of its record (empty where unknown), the box that was read, its faults."""
 
     iou: float
     split: str
     box: tuple[float, ...]
+    faults: tuple[str, ...] = ()
 
 
 class GroundingAccuracy(AdditiveMetric[Grounded]):
@@ -65,7 +66,8 @@ class GroundingAccuracy(AdditiveMetric[Grounded]):
         chosen = max(answer.boxes, key=lambda box: -np.inf if box.score is None else box.score, default=None)
         box = padded(chosen.box) if chosen else ()
         iou = float(self._iou(np.tile(box, (len(truth), 1)), truth).max()) if box else 0.0
-        self.keep(reference, answer.status, Grounded(iou, _split(reference), box))
+        faults = tuple(str(fault) for fault in answer.faults)
+        self.keep(reference, answer.status, Grounded(iou, _split(reference), box, faults))
 
     def row(self, state: Grounded) -> Sequence[float]:
         """Hits per threshold and one for the record, thrice: all, unique, multiple."""
@@ -94,6 +96,10 @@ class GroundingAccuracy(AdditiveMetric[Grounded]):
         """Wilson's interval applies to the whole; the parts have fewer records than it would assume."""
         return "/" not in name
 
+    def is_share(self, name: str) -> bool:
+        """All of them are."""
+        return True
+
     def extra(self, name: str) -> Mapping[str, float]:
         """The mean overlap, and the score with every unreadable answer right."""
         if not self.entries or name != self.score_names[0]:
@@ -105,6 +111,10 @@ class GroundingAccuracy(AdditiveMetric[Grounded]):
             "failures_wrong": hits / len(states),
             "failures_right": min(1.0, (hits + self.n_failed) / len(states)),
         }
+
+    def remarks(self) -> list[str]:
+        """The first ten records with faulty boxes, and how many there are."""
+        return faults_in_words({key: entry.state.faults for key, entry in self.ordered()})
 
     def sample_value(self, state: Grounded) -> float | None:
         """The overlap."""

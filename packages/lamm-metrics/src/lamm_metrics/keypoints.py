@@ -189,6 +189,10 @@ class KeypointPCK(AdditiveMetric[Pose]):
         """One score a norm."""
         return [f"{NAMES[norm]}@{self.thresholds[norm]:g}" for norm in self._present]
 
+    def is_share(self, name: str) -> bool:
+        """All of them are."""
+        return True
+
     def extra(self, name: str) -> Mapping[str, float]:
         """The score with all unreadable answers right; joints counted, hidden and without answer."""
         states = [entry.state for entry in self.entries.values()]

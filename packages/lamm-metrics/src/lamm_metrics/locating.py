@@ -15,6 +15,7 @@ from lamm_metrics.answered_boxes import AnsweredPoints, class_of, closed_set, ne
 from lamm_metrics.boxes import repaired
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.extraction.conventions import NORMALISED_XYXY, BoxConvention
+from lamm_metrics.matching import matching_size
 from lamm_metrics.metric import OK, Reference, record_id
 from lamm_metrics.predictions import Prediction
 
@@ -29,43 +30,6 @@ class Located(NamedTuple):
     objects: int
     dataset: str
     points: tuple[tuple[float, float], ...]
-
-
-def matching_size(possible: Flags) -> int:
-    """The most rows that can be paired with columns of their own.
-
-    Args:
-        possible: Whether row and column may be paired, [rows, columns].
-
-    >>> matching_size(np.array([[True, True], [True, False]]))
-    2
-    """
-    owner: dict[int, int] = {}
-    for row in range(len(possible)):
-        # Breadth-first search for a chain of exchanges that frees a column for this row (Berge 1957).
-        reached: dict[int, int] = {}
-        frontier = [row]
-        while frontier:
-            current = frontier.pop(0)
-            fresh = [int(column) for column in np.flatnonzero(possible[current]) if int(column) not in reached]
-            reached.update(dict.fromkeys(fresh, current))
-            free = next((column for column in fresh if column not in owner), None)
-            if free is not None:
-                _exchange(owner, reached, free, row)
-                break
-            frontier.extend(owner[column] for column in fresh)
-    return len(owner)
-
-
-def _exchange(owner: dict[int, int], reached: Mapping[int, int], column: int, start: int) -> None:
-    """Hand columns on along the chain that ends in a free column."""
-    held = {row: taken for taken, row in owner.items()}
-    while True:
-        row = reached[column]
-        owner[column] = row
-        if row == start:
-            return
-        column = held[row]
 
 
 def points_in_boxes(points: Floats, boxes: Floats) -> Flags:
@@ -213,6 +177,10 @@ class BinaryLocating(AdditiveMetric[Located]):
     def score_names(self) -> Sequence[str]:
         """The pooled score, then each data set's."""
         return [self.name, *(f"{self.name}/{name}" for name in self._datasets)]
+
+    def is_share(self, name: str) -> bool:
+        """All of them are."""
+        return True
 
     def extra(self, name: str) -> Mapping[str, float]:
         """The score with all unreadable answers right, objects asked for, and records that ask for none."""

@@ -4,7 +4,7 @@ An image and a class make one integer key. Detections and objects of the same ke
 one vectorised overlap is taken over all these pairs, and only the few pairs that overlap enough are matched.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -113,6 +113,43 @@ def assign(pairs: Pairs, priority: Indices, n_truths: int, reusable: Flags | Non
         if stays.all():
             return alive[first]
         alive = alive[stays]
+
+
+def matching_size(possible: Flags) -> int:
+    """The most rows that can be paired with columns of their own.
+
+    Args:
+        possible: Whether row and column may be paired, [rows, columns].
+
+    >>> matching_size(np.array([[True, True], [True, False]]))
+    2
+    """
+    owner: dict[int, int] = {}
+    for row in range(len(possible)):
+        # Breadth-first search for a chain of exchanges that frees a column for this row (Berge 1957).
+        reached: dict[int, int] = {}
+        frontier = [row]
+        while frontier:
+            current = frontier.pop(0)
+            fresh = [int(column) for column in np.flatnonzero(possible[current]) if int(column) not in reached]
+            reached.update(dict.fromkeys(fresh, current))
+            free = next((column for column in fresh if column not in owner), None)
+            if free is not None:
+                _exchange(owner, reached, free, row)
+                break
+            frontier.extend(owner[column] for column in fresh)
+    return len(owner)
+
+
+def _exchange(owner: dict[int, int], reached: Mapping[int, int], column: int, start: int) -> None:
+    """Hand columns on along the chain that ends in a free column."""
+    held = {row: taken for taken, row in owner.items()}
+    while True:
+        row = reached[column]
+        owner[column] = row
+        if row == start:
+            return
+        column = held[row]
 
 
 def rank_within(sorted_key: Indices) -> Indices:

@@ -238,6 +238,10 @@ class Metric(ABC, Generic[StateT]):
         values = np.concatenate([self.resampled(weights) for weights in group_weights(n_groups, draws, seed)])
         return [percentile_interval(column, confidence) for column in values.T]
 
+    def remarks(self) -> list[str]:
+        """What a reader of the scores should know about single records, such as faulty boxes by id."""
+        return []
+
     def per_sample(self) -> Iterator[SampleResult]:
         """How each record was scored, sorted by id."""
         for key, entry in self.ordered():

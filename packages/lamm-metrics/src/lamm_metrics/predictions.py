@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, cast
 
-from lamm_metrics.reading import ENOUGH, FileFaultsError, are_numbers, first_ten, is_number, read_records
+from lamm_metrics.reading import ENOUGH, FileFaultsError, are_numbers, first_ten, is_number, read_records, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,21 @@ def _read_one(record: object, where: str, faults: list[str]) -> Prediction | Non
         return None
     given = {name: record[name] for name in _FIELDS if record.get(name) is not None}
     wrong = [name for name, value in given.items() if not _FIELDS[name][0](value)]
-    faults += [f"{where}, id {str(record['id'])[:80]!r}: expected `{name}` to be {_FIELDS[name][1]}" for name in wrong]
+    faults += [
+        f"{where}, id {str(record['id'])[:80]!r}: expected `{name}` to be {_FIELDS[name][1]}, got {_wrong(given[name])}"
+        for name in wrong
+    ]
     if not wrong and not any(name != "meta" for name in given):
         faults.append(f"{where}, id {str(record['id'])[:80]!r}: expected `text` or a structured answer, got neither")
         return None
     return None if wrong else Prediction(id=str(record["id"]), **given)
+
+
+def _wrong(value: object) -> str:
+    """The part of a value that a message should show: of a list the first box or point that cannot be used."""
+    if isinstance(value, list):
+        value = next((item for item in value if not (_are_boxes([item]) or _are_points([item]))), value)
+    return shown(value)
 
 
 def _is_header(record: object) -> bool:

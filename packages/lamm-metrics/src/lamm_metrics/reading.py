@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from lamm_metrics.errors import LammMetricsError
 
 SHOWN = 10
+SHOWN_CHARACTERS = 80
 # Faults after which a file is not looked at any further.
 ENOUGH = 1000
 BOM = b"\xef\xbb\xbf"
@@ -68,6 +69,23 @@ def parse_json(text: str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
+def _parse_leniently(text: str) -> Any:
+    """Parse JSON in which NaN and infinities may stand, as Python writes it: the check of the record names its id."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def shown(value: object) -> str:
+    """A value as an error message shows it: as JSON, cut off where it is long."""
+    try:
+        text = json.dumps(value, default=str)
+    except RecursionError:
+        text = "something nested too deeply"
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file, with or without a byte order mark.
 
@@ -103,9 +121,9 @@ def read_records(path: Path) -> tuple[list[tuple[str, Any]], list[str]]:
 
 def _read_list(text: str) -> tuple[list[tuple[str, Any]], list[str]]:
     try:
-        parsed = parse_json(text)
+        parsed = _parse_leniently(text)
     except json.JSONDecodeError as error:
-        return [], [f"line {error.lineno}: no JSON list ({error.msg})"]
+        return [], [f"line {error.lineno}: no JSON list ({error.msg}; is the file truncated?)"]
     except ValueError as error:
         return [], [f"no JSON list ({error})"]
     return [(f"record {i}", record) for i, record in enumerate(parsed, 1)], []
@@ -121,12 +139,14 @@ def _read_lines(path: Path) -> tuple[list[tuple[str, Any]], list[str]]:
             if not line.strip():
                 continue
             try:
-                records.append((f"line {number}", parse_json(line.decode("utf-8"))))
+                records.append((f"line {number}", _parse_leniently(line.decode("utf-8"))))
             except UnicodeDecodeError as error:
                 faults.append(f"line {number}: {_no_utf8(line, error)}")
             except ValueError as error:
                 reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-                faults.append(f"line {number}: no JSON ({reason}), is the file truncated?")
+                # A file that was cut off ends without a line feed.
+                hint = "" if raw.endswith(b"\n") else "; is the file truncated?"
+                faults.append(f"line {number}: no JSON ({reason}{hint})")
             if len(faults) >= ENOUGH:
                 break
     return records, faults

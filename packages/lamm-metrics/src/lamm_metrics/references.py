@@ -10,7 +10,7 @@ from typing import Any
 from lamm_metrics.answers import YES_NO
 from lamm_metrics.errors import UsageError
 from lamm_metrics.predictions import Prediction, Predictions
-from lamm_metrics.reading import ENOUGH, FileFaultsError, are_numbers, first_ten, is_number, read_records
+from lamm_metrics.reading import ENOUGH, FileFaultsError, are_numbers, first_ten, is_number, read_records, shown
 from lamm_metrics.tasks import TASKS, Task, task_named
 
 # A count beyond this is no count: it would drown every other record and overflow when squared.
@@ -75,13 +75,14 @@ def _check_words(record: Mapping[str, Any]) -> str:
     return "" if words == [] or _strings(words) else "`word_list` to be a list of words"
 
 
+def _is_object(item: object, numbers: Sequence[int] = (4, 6, 7, 9)) -> bool:
+    return isinstance(item, Mapping) and isinstance(item.get("label"), str) and are_numbers(item.get("bbox"), numbers)
+
+
 def _check_objects(numbers: Sequence[int]) -> Check:
     def check(record: Mapping[str, Any]) -> str:
         objects = record["object"]
-        good = isinstance(objects, list) and all(
-            isinstance(item, Mapping) and isinstance(item.get("label"), str) and are_numbers(item.get("bbox"), numbers)
-            for item in objects
-        )
+        good = isinstance(objects, list) and all(_is_object(item, numbers) for item in objects)
         return (
             "" if good else f'`object` to be a list of {{"label", "bbox"}} with boxes of {list(numbers)} finite numbers'
         )
@@ -97,6 +98,9 @@ def _check_joints(record: Mapping[str, Any]) -> str:
     names = record.get("joints")
     if names is not None and not (_strings(names) and len(names) == len(joints)):
         return f"`joints` to name the {len(joints)} joints of `gt_joints`"
+    wrong = [key for key in ("bbox", "head_bbox") if key in record and not are_numbers(record[key], (4,))]
+    if wrong:
+        return f"`{wrong[0]}` to be four finite numbers"
     return "" if _has_size(record) else "`image_size` [width, height], because `gt_joints` is in pixels"
 
 
@@ -154,13 +158,27 @@ def _check_record(task: Task, record: object, where: str) -> str:
     """What is wrong with a record; empty when nothing is."""
     if not isinstance(record, Mapping):
         return f"{where}: expected an object, got {type(record).__name__}"
-    if not isinstance(record.get("id"), int | str):
-        return f"{where}: expected `id`, a string or a whole number"
+    if not isinstance(record.get("id"), int | str) or isinstance(record["id"], bool):
+        return f"{where}: expected `id`, a string or a whole number, got {shown(record.get('id'))}"
     place = f"{where}, id {str(record['id'])[:80]!r}"
     if not any(key in record for key in task.truth):
         return f"{place}: expected the key `{'` or `'.join(task.truth)}`"
     fault = _CHECKS[task.key](record)
-    return f"{place}: expected {fault}" if fault else ""
+    if not fault and record.get("image_size") is not None and not _has_size(record):
+        fault = "`image_size` to be [width, height], both above 0"
+    return f"{place}: expected {fault}, got {_found(record, fault)}" if fault else ""
+
+
+def _found(record: Mapping[str, Any], fault: str) -> str:
+    """What stands under the key that a fault names first; of a list of things the first that cannot be used."""
+    key = fault.partition("`")[2].partition("`")[0]
+    if key not in record:
+        return "none"
+    value = record[key]
+    if isinstance(value, list) and key in ("object", "gt_joints", "points"):
+        usable = _is_object if key == "object" else lambda item: are_numbers(item, (2, 3))
+        value = next((item for item in value if not usable(item)), value)
+    return shown(value)
 
 
 def _dataset(placed: Sequence[tuple[str, Any]], path: Path | None, task: Task) -> str:
@@ -233,6 +251,7 @@ def pair(references: References, predictions: Predictions, missing: str = "error
         faults.append(f"answers to unknown ids: {first_ten(unknown)}")
     if faults:
         remedy = "Give the references these predictions were made for"
-        remedy += ", or count missing answers as failed (missing='failed')." if absent and not unknown else "."
+        failed = ", or count missing answers as failed (--missing failed, in Python missing='failed')."
+        remedy += failed if absent and not unknown else "."
         raise FileFaultsError(f"{predictions.source} against {references.source}", faults, remedy)
     return {key: predictions.records.get(key, Prediction(key)) for key in references.records}

@@ -1,6 +1,6 @@
 """ROUGE-L of captions (Lin 2004), with the conventions of the COCO caption evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,17 @@ class RougeL(AdditiveMetric[float]):
     def score_names(self) -> Sequence[str]:
         """One score."""
         return [self.name]
+
+    def is_share(self, name: str) -> bool:
+        """It is."""
+        return True
+
+    def extra(self, name: str) -> Mapping[str, float]:
+        """The score with every empty answer wrong, and with every one right."""
+        if not self.entries:
+            return {}
+        total, n = sum(entry.state for _, entry in self.ordered()), len(self.entries)
+        return {"failures_wrong": total / n, "failures_right": (total + self.n_failed) / n}
 
     def sample_value(self, state: float) -> float | None:
         """The caption's own score."""

@@ -14,7 +14,9 @@ from lamm_metrics.report.result import Report, Sample
 from lamm_metrics.tasks import task_named
 from lamm_metrics.truth import truth_text
 
-PROTOCOLS = ("standard", "paper")
+PROTOCOLS = ("standard", "paper", "coco")
+# What COCO's protocol compares for the tasks that it knows; `iou_type="segm"` compares masks.
+COCO_TASKS = {"detection": "bbox", "keypoint_detection": "keypoints"}
 ReferenceSource = str | PathLike[str] | Iterable[Mapping[str, Any]]
 Progress = Callable[[int, int], None]
 PredictionSource = str | PathLike[str] | Iterable[Mapping[str, Any] | Prediction]
@@ -36,8 +38,8 @@ def metrics_for(
         UsageError: Unknown task, protocol or metric.
     """
     row = task_named(task)
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"Expected a protocol ({', '.join(PROTOCOLS)}), got {protocol!r}. Choose one of them.")
+    if protocol not in PROTOCOLS[:2]:
+        raise UsageError(f"Expected a protocol ({', '.join(PROTOCOLS[:2])}), got {protocol!r}. Choose one of them.")
     labels = labels_of(list(references.records.values()))
     chosen = tuple(names) or (row.metrics if protocol == "standard" else ("paper",))
     return [make_metric(name, task, labels, **options) for name in chosen]
@@ -64,7 +66,9 @@ def score(
         task: A task key, see `lamm_metrics.tasks.TASKS`.
         references: Benchmark records, or the path of their file.
         predictions: Answers, or the path of their file.
-        protocol: "standard", or "paper" for the formulas with which LAMM (arXiv 2306.06687) was published.
+        protocol: "standard", "paper" for the formulas with which LAMM (arXiv 2306.06687) was published, or "coco" for
+            the numbers of COCO's evaluation; then references and predictions are a COCO annotation file and a COCO
+            results file, and `iou_type` may be "bbox", "segm" or "keypoints".
         seed: Seed of the bootstrap.
         draws: Bootstrap draws.
         confidence: Coverage of the intervals.
@@ -86,6 +90,8 @@ def score(
     >>> score("classification", references, answers).headline.value
     0.5
     """
+    if protocol == "coco":
+        return _coco(task, references, predictions, seed=seed, draws=draws, confidence=confidence, **options)
     truth = read_references(references, task)
     answers = read_predictions(predictions)
     chosen = metrics_for(task, truth, protocol, metrics, **parse_options(options))
@@ -101,8 +107,22 @@ def score(
         dataset=truth.dataset,
         model=str(answers.header.get("model", "")),
         settings={"seed": seed, "draws": draws, "confidence": confidence, "missing": missing},
-        note=_note(task, protocol),
+        note="; ".join([*filter(None, [_note(task, protocol)]), *chosen[0].remarks()]),
     )
+
+
+def _coco(task: str, references: Any, predictions: Any, iou_type: str | None = None, **options: Any) -> Report:
+    """Score a COCO results file."""
+    from lamm_metrics.coco_scores import coco_report
+
+    if task_named(task).key not in COCO_TASKS:
+        raise UsageError(
+            f"Expected a task of COCO's protocol ({', '.join(COCO_TASKS)}), got {task!r}. Choose one of them."
+        )
+    unknown = options.keys() - {"seed", "draws", "confidence"}
+    if unknown:
+        raise UsageError(f"Expected no option but iou_type for COCO's protocol, got {sorted(unknown)}. Leave them out.")
+    return coco_report(references, predictions, iou_type=iou_type or COCO_TASKS[task], **options)
 
 
 def _note(task: str, protocol: str) -> str:

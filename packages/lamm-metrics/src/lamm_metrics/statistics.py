@@ -66,6 +66,17 @@ def percentile_interval(values: NDArray[np.float64], confidence: float = 0.95) -
     return float(low), float(high)
 
 
+def centred_interval(value: float, values: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float] | None:
+    """The percentile interval of draws [draws] of a share, moved so that their median is the value itself.
+
+    For areas under envelopes of maxima, such as AP: drawing groups twice makes the curve rougher and lifts its maxima,
+    so that plain percentiles can lie above the value.
+    """
+    middle = percentile_interval(values, 0.0)
+    moved = values if middle is None or np.isnan(value) else np.clip(values + (value - middle[0]), 0.0, 1.0)
+    return percentile_interval(moved, confidence)
+
+
 def clustered_standard_error(
     values: NDArray[np.float64], codes: NDArray[np.int64], formula: Literal["cr0", "cr1"] = "cr1"
 ) -> float | None:

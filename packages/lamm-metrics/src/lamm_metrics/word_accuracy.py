@@ -107,6 +107,10 @@ class WordAccuracy(AdditiveMetric[WordCounts]):
         """All but the error rate."""
         return name != "cer"
 
+    def is_share(self, name: str) -> bool:
+        """All but the error rate, which can exceed 1."""
+        return name != "cer"
+
     def extra(self, name: str) -> Mapping[str, float]:
         """The headline with every unreadable answer wrong, and with every one right."""
         if name != self.name or not self.entries:

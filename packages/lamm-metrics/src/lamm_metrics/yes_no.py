@@ -1,6 +1,6 @@
 """POPE's set of numbers for yes/no questions about objects (arXiv 2305.10355)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -63,6 +63,17 @@ class YesNo(AdditiveMetric[Verdict]):
     def is_proportion(self, name: str) -> bool:
         """Those that are shares of all records."""
         return name in ("accuracy", "yes_rate")
+
+    def is_share(self, name: str) -> bool:
+        """All of them are."""
+        return True
+
+    def extra(self, name: str) -> Mapping[str, float]:
+        """Accuracy with every unreadable answer wrong, and with every one right."""
+        if name != "accuracy" or not self.entries:
+            return {}
+        right, n = sum(entry.state.truth == entry.state.given for entry in self.entries.values()), len(self.entries)
+        return {"failures_wrong": right / n, "failures_right": (right + self.n_failed) / n}
 
     def sample_value(self, state: Verdict) -> float | None:
         """1 for a right answer, 0 for a wrong one."""
