@@ -35,7 +35,7 @@ def measure(found: Found, truth: Truth) -> dict[str, Any]:
             drawn = Truth(truth.image[things], truth.label[things], truth.box[things], truth.ignored[things])
             match(found.take(rows), drawn, paired_iou, 0.5, SCORE_FREE)
 
-    took, again = seconds(draw, 5), seconds(match_again, 1)
+    took, again = seconds(draw), seconds(match_again)
     interval = percentile_interval(np.concatenate(values))
     return {
         "ap50": float(curve.mean(np.ones((1, IMAGES), np.int64))[0]),
