@@ -35,6 +35,7 @@ ANSWERS = {
 
 def main(folder: Path) -> None:
     """Write the files, score both models and chance, compare, report."""
+    folder.mkdir(parents=True, exist_ok=True)
     references = folder / "Detection_Example.json"
     references.write_text(json.dumps(REFERENCES))
     reports = {}
