@@ -66,8 +66,16 @@ class Box3D:
 
     @property
     def values(self) -> list[float]:
-        """`[cx, cy, cz, dx, dy, dz]`, with yaw appended when the box is turned."""
-        return [*self.centre, *self.size] + ([self.yaw] if self.yaw else [])
+        """`[cx, cy, cz, dx, dy, dz]`, with yaw appended when the box is turned about z.
+
+        An arbitrarily oriented box gives the smallest axis-aligned box around it.
+        """
+        if not self.axes:
+            return [*self.centre, *self.size] + ([self.yaw] if self.yaw else [])
+        spans = (
+            sum(abs(axis[k]) * length for axis, length in zip(self.axes, self.size, strict=True)) for k in range(3)
+        )
+        return [*self.centre, *spans]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +177,7 @@ class Annotated:
         height: Image height in pixels.
         group: Scene or image that makes several items dependent; the id when empty.
         link: Ids of the same image elsewhere, such as Visual Genome's `coco`.
+        licence: Licence of this image, where the source states one an image.
     """
 
     id: str
@@ -189,3 +198,4 @@ class Annotated:
     descriptions: tuple[Description, ...] = ()
     relations: tuple[Relation, ...] = ()
     link: Mapping[str, str] = field(default_factory=dict)
+    licence: str = ""

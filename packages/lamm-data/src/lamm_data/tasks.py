@@ -86,6 +86,7 @@ TASKS: dict[str, Task] = {
 
 CONVERSION_TASKS: dict[str, str] = {key: task.task_type for key, task in TASKS.items() if key != "locating"}
 CONVERSION_TASKS |= {"classification3d": "classification3d", "scene_graph": "VQA", "scene_graph3d": "VQA3d"}
+CONVERSION_TASKS |= {"presence": "VQA", "presence3d": "VQA3d"}
 """Tasks that template conversion can write, with the `task_type` of their records."""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from lamm_data.annotations import Annotated
 from lamm_data.errors import SourceError
+from lamm_data.sources.media import decode_fault
 from lamm_data.sources.registry import Source
 
 SHOWN = 10
@@ -59,14 +60,18 @@ def check_download(
     """
     root, split, finding = Path(root), split or source.train, Finding()
     for pattern in source.layout:
-        wanted = pattern.format(split=split)
-        if not wanted.endswith("?") and not any(root.glob(wanted)):
+        wanted = pattern.format(split=split, Split=split.capitalize())
+        if not wanted.endswith("?") and not any(any(root.glob(one.strip())) for one in wanted.split("|")):
             finding.add(f"missing: {wanted}")
     seen: set[str] = set()
     for reader in dict.fromkeys(source.readers.values()):
         task = next(key for key, value in source.readers.items() if value == reader)
+        ids: set[str] = set()
         try:
             for item in source.open(root, split, task):
+                if item.id in ids:
+                    finding.add(f"duplicate id: {item.id} ({item.origin})")
+                ids.add(item.id)
                 if item.media not in seen:
                     seen.add(item.media)
                     _check_item(root, item, finding, decode)
@@ -86,28 +91,6 @@ def _check_item(root: Path, item: Annotated, finding: Finding, decode: bool) -> 
         finding.add(f"missing: {item.media}")
     else:
         finding.media += 1
-        fault = _decode_fault(path, item) if decode else ""
+        fault = decode_fault(path, item) if decode else ""
         if fault:
             finding.add(fault)
-
-
-def _decode_fault(path: Path, item: Annotated) -> str:
-    if item.modality == "pcl":
-        from lamm_data.clouds import load_cloud
-
-        try:
-            load_cloud(path)
-        except SourceError as error:
-            return str(error)
-        return ""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            image.load()
-            size = image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return f"damaged: {item.media}: {error}"
-    if item.width and size != (item.width, item.height):
-        return f"size: {item.media} is {size[0]}x{size[1]}, the annotations say {item.width}x{item.height}"
-    return ""

@@ -1,11 +1,11 @@
-"""Whether the media that records name are there."""
+"""Whether the media that records name are there and can be opened."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lamm_data.annotations import Annotated
 from lamm_data.errors import SourceError, UsageError
@@ -22,16 +22,21 @@ class MediaCheck:
         root: Media root.
         mode: `check` fails at the end when any is missing, `skip-missing` leaves such items out and counts them,
             `ignore` does not look.
-        missing: Missing files, in order.
+        decode: Also decode every image and load every cloud; a damaged one counts as a missing one does.
+        missing: Missing and damaged files, in order.
     """
 
     root: Path
     mode: str = "check"
+    decode: bool = False
     missing: list[str] = field(default_factory=list)
+    _inside: dict[str, bool] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UsageError(f"Expected one of {', '.join(MODES)}, got {self.mode!r}.")
+        if self.decode and self.mode == "ignore":
+            raise UsageError("Expected media to be looked for when they are decoded, got the mode 'ignore'.")
 
     def __call__(self, items: Iterable[Annotated], counts: Counter[str]) -> Iterator[Annotated]:
         """Pass items on whose file is there.
@@ -39,15 +44,78 @@ class MediaCheck:
         Raises:
             SourceError: In the mode `check`, after the last item, when files are missing: how many and which first.
         """
+        yield from self.present(items, counts)
+        self.finish()
+
+    def present(self, items: Iterable[Annotated], counts: Counter[str]) -> Iterator[Annotated]:
+        """Pass items on whose file is there, and count and remember the others."""
         for item in items:
-            if self.mode == "ignore" or (self.root / item.media).is_file():
-                yield item
+            reason = "" if self.mode == "ignore" else self._fault(item)
+            if reason:
+                self.missing.append(item.media if reason == "media missing" else f"{item.media} ({reason})")
+                counts[f"left out: {reason}"] += 1
             else:
-                self.missing.append(item.media)
-                counts["left out: media missing"] += 1
+                yield item
+
+    def finish(self) -> None:
+        """Fail in the mode `check` when files are missing.
+
+        Raises:
+            SourceError: How many, and which first.
+        """
         if self.missing and self.mode == "check":
             shown = ", ".join(self.missing[:SHOWN]) + (", ..." if len(self.missing) > SHOWN else "")
             raise SourceError(
                 f"Expected every image or cloud below {self.root}, got {len(self.missing)} missing: {shown}. "
                 "Complete the download, or go on without them with --media skip-missing."
             )
+
+    def _fault(self, item: Annotated) -> str:
+        """Say in two words why an item's file cannot be used; an empty string when it can."""
+        below = PurePosixPath(item.media)
+        if below.is_absolute() or ".." in below.parts:
+            return "media outside the root"
+        path = self.root / item.media
+        if not path.is_file():
+            return "media missing"
+        if not self._stays_inside(path):
+            return "media outside the root"
+        # A reader that has to measure the image itself gives no size where it could not.
+        doubtful = self.decode or (item.modality == "image" and not item.width)
+        fault = decode_fault(path, item) if doubtful else ""
+        return "media of another size" if fault.startswith("size:") else "media damaged" if fault else ""
+
+    def _stays_inside(self, path: Path) -> bool:
+        """Tell whether a file that is there lies below the root once links are followed; folders are looked up once."""
+        folder = str(path.parent)
+        if folder not in self._inside:
+            self._inside[folder] = path.parent.resolve().is_relative_to(self.root.resolve())
+        linked = path.is_symlink()
+        return self._inside[folder] and not (linked and not path.resolve().is_relative_to(self.root.resolve()))
+
+
+def decode_fault(path: Path, item: Annotated) -> str:
+    """Decode an item's image or load its cloud.
+
+    Returns:
+        What is wrong with it: damaged, or of another size than the annotations say; an empty string when all is well.
+    """
+    if item.modality == "pcl":
+        from lamm_data.clouds import load_cloud
+
+        try:
+            load_cloud(path)
+        except SourceError as error:
+            return str(error)
+        return ""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            image.load()
+            size = image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return f"damaged: {item.media}: {error}"
+    if item.width and size != (item.width, item.height):
+        return f"size: {item.media} is {size[0]}x{size[1]}, the annotations say {item.width}x{item.height}"
+    return ""

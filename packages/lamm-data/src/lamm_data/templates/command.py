@@ -3,39 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from lamm_data.templates.numbers import NUMBER_STYLES
+
+if TYPE_CHECKING:
+    from collections import Counter
 
 STYLES = ("full", "short", "plain")
 MEDIA = ("check", "skip-missing", "ignore")
 
 
 @click.command()
-@click.option("--source", default="sample", show_default=True, help="Source name; see `lamm data sources`.")
+@click.option("--source", default="sample", show_default=True, help="Source name; several with commas.")
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the source.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Instruction file: .jsonl, or .json.")
 @click.option("--tasks", default="", help="Task keys separated by commas; all that the source has when empty.")
 @click.option("--style", type=click.Choice(STYLES), default="full", show_default=True, help="Form of the answers.")
+@click.option("--numbers", type=click.Choice(tuple(NUMBER_STYLES)), default="paper", help="How boxes are written.")
 @click.option("--split", default="", help="Split to read; the training split when empty.")
 @click.option("--media", type=click.Choice(MEDIA), default="check", show_default=True, help="About missing files.")
+@click.option("--skip-missing", is_flag=True, help="The same as --media skip-missing.")
+@click.option("--decode", is_flag=True, help="Also open every image and cloud; damaged ones count as missing.")
 @click.option("--pools", type=click.Path(path_type=Path), default=None, help="Folder of your own template pools.")
 @click.option("--per-item", type=click.IntRange(0), default=None, help="Pairs an image or cloud and task; 0 = all.")
+@click.option("--negatives", type=float, default=0.0, help="Add yes-or-no questions of which this share is no.")
 @click.option("--rounds", type=click.IntRange(1), default=1, show_default=True, help="Pairs that share a record.")
+@click.option("--merge", type=click.IntRange(2), default=None, help="Merge tasks on one image into so many rounds.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything drawn.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that convert.")
+@click.option("--ray", default="", metavar="ADDRESS", help="Convert on Ray Data: local, auto or a cluster's address.")
+@click.option("--shard-size", type=click.IntRange(0), default=0, help="Records a file; one file when 0.")
+@click.option("--part", default="", metavar="K/N", help="Convert the K-th of N parts of the items.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 def convert(
     source: str,
     root: Path,
     output: Path,
     tasks: str,
-    style: str,
-    split: str,
-    media: str,
-    pools: Path | None,
-    per_item: int | None,
-    rounds: int,
-    seed: int,
+    skip_missing: bool,
+    merge: int | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Turn a source's annotations into instruction records by templates."""
     import json
@@ -43,12 +54,24 @@ def convert(
     from lamm_data.progress import progress_bar
     from lamm_data.templates.run import ConvertSettings, convert_source
 
+    if skip_missing:
+        options["media"] = "skip-missing"
     chosen = tuple(task.strip() for task in tasks.split(",") if task.strip())
+    settings = ConvertSettings(tasks=chosen, merge=merge or 0, **options)
     with progress_bar("converting", None) as advance:
-        settings = ConvertSettings(split, chosen, style, seed, per_item, rounds, media, pools)
         counts = convert_source(source, root, output, settings, progress=advance)
-    if as_json:
-        click.echo(json.dumps(counts))
-    else:
-        for reason, number in counts.items():
-            click.echo(f"{number:8d}  {reason}")
+    click.echo(json.dumps(counts) if as_json else describe(counts))
+
+
+def describe(counts: Counter[str]) -> str:
+    """Lay out the account of a run: for each task what was read, written and left out, by reason."""
+    tasks: dict[str, list[tuple[str, int]]] = {}
+    for key, number in counts.items():
+        task, _, reason = key.partition(": ")
+        tasks.setdefault(task, []).append((reason, number))
+    rows = []
+    for task, entries in tasks.items():
+        # What was read and written comes first, reasons after it.
+        entries.sort(key=lambda entry: entry[0] not in ("items read", "records written"))
+        rows += [f"{task if k == 0 else '':28s}{number:10d}  {reason}" for k, (reason, number) in enumerate(entries)]
+    return "\n".join(rows)

@@ -13,10 +13,13 @@ from lamm_data.annotations import Annotated
 from lamm_data.errors import UsageError
 from lamm_data.records import InstructionRecord, Turn
 from lamm_data.tasks import CONVERSION_TASKS
-from lamm_data.templates.numbers import fill
+from lamm_data.templates.numbers import fill, number_style
 from lamm_data.templates.options import AnswerPool
 from lamm_data.templates.pairs import PAIR_MAKERS, Context, Pair
 from lamm_data.templates.pools import STYLES, Pool, load_pool
+
+MAX_ROUNDS_3D = 10
+"""Rounds that a dialogue about a point cloud may have in the LAMM-Dataset."""
 
 SEPARATORS = {"full": " ", "short": "; ", "plain": "; "}
 
@@ -34,6 +37,10 @@ class Conversion:
         rounds: Pairs of one item that share a record as rounds of one dialogue.
         choices: Options per question where options are made.
         make_options: Turn open questions into multiple choice.
+        options: Answers to draw the options from; those of the converted items when None.
+        numbers: Number style of 2D boxes and points (`lamm_data.templates.numbers.NUMBER_STYLES`).
+        closed: Classes that the source's annotators looked for in every image (`presence` tasks).
+        negatives: Share of `presence` questions whose answer is no.
         meta: Provenance added to every record.
         pools: Pools of the user's own that replace the package's, by name.
         counts: What was read, written and left out, by reason.
@@ -47,6 +54,10 @@ class Conversion:
     rounds: int = 1
     choices: int = 4
     make_options: bool = False
+    options: AnswerPool | None = None
+    numbers: str = "paper"
+    closed: tuple[str, ...] = ()
+    negatives: float = 0.0
     meta: dict[str, Any] = field(default_factory=dict)
     pools: dict[str, Pool] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -58,6 +69,16 @@ class Conversion:
             raise UsageError(f"Expected a style out of {', '.join(STYLES)}, got {self.style!r}.")
         if self.rounds < 1 or self.per_item < 0:
             raise UsageError(f"Expected rounds from 1 and per_item from 0, got {self.rounds} and {self.per_item}.")
+        if not 0 <= self.negatives < 1:
+            raise UsageError(f"Expected a share of negatives from 0 to below 1, got {self.negatives}.")
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        numbers = number_style(self.numbers)
+        if self.task == "keypoint_detection" and not numbers.point_pattern:
+            raise UsageError(f"Expected a number style with points for {self.task}, got {self.numbers!r}: boxes only.")
+        if self.task == "detection" and self.style == "full" and not numbers.sentences:
+            raise UsageError(f"Expected short answers with the number style {self.numbers!r}, got the style 'full'.")
 
 
 def item_rng(seed: int, *names: str) -> random.Random:
@@ -89,25 +110,30 @@ def convert(items: Iterable[Annotated], conversion: Conversion) -> Iterator[Inst
     Yields:
         Records; an item without an annotation for the task yields none and is counted.
     """
-    options = None
-    if conversion.make_options:
+    options = conversion.options
+    if conversion.make_options and options is None:
         items = list(items)
         options = AnswerPool(items)
+    counts, numbers = conversion.counts, number_style(conversion.numbers)
     for item in items:
-        conversion.counts["items read"] += 1
+        counts["items read"] += 1
         rng = item_rng(conversion.seed, conversion.task, item.id)
-        context = Context(rng, options, conversion.choices)
+        context = Context(rng, options, conversion.choices, numbers, conversion.closed, conversion.negatives)
         pairs = list(PAIR_MAKERS[conversion.task](item, context))
         for reason, number in context.left_out.items():
-            conversion.counts[f"left out: {reason}"] += number
+            counts[f"left out: {reason}"] += number
+        for change, number in context.noted.items():
+            counts[f"noted: {change}"] += number
         if not pairs:
-            conversion.counts["items without this task"] += 1
+            counts["items without this task"] += 1
             continue
         if conversion.per_item and len(pairs) > conversion.per_item:
+            counts["pairs not drawn"] += len(pairs) - conversion.per_item
             pairs = [pairs[k] for k in sorted(rng.sample(range(len(pairs)), conversion.per_item))]
-        for start in range(0, len(pairs), conversion.rounds):
-            yield _record(item, pairs[start : start + conversion.rounds], start, conversion, rng)
-            conversion.counts["records written"] += 1
+        rounds = conversion.rounds if item.modality == "image" else min(conversion.rounds, MAX_ROUNDS_3D)
+        for start in range(0, len(pairs), rounds):
+            yield _record(item, pairs[start : start + rounds], start, conversion, rng)
+            counts["records written"] += 1
 
 
 def _record(
@@ -122,6 +148,7 @@ def _record(
         "file": item.origin,
         "annotations": [pair.source_id for pair in pairs if pair.source_id],
         "style": conversion.style,
+        "numbers": "" if conversion.numbers == "paper" else conversion.numbers,
         "seed": conversion.seed,
     }
     flat = item.modality == "image"
@@ -134,5 +161,7 @@ def _record(
         src_image=conversion.dataset if flat else None,
         src_dataset=None if flat else conversion.dataset,
         src_id=item.id,
-        meta={key: value for key, value in meta.items() if value != []} | conversion.meta,
+        meta={key: value for key, value in meta.items() if value not in ([], "")}
+        | conversion.meta
+        | ({"licence": item.licence} if item.licence else {}),
     )

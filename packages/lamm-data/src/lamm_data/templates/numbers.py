@@ -1,11 +1,22 @@
-"""How coordinates are written: 2D in fractions with two decimals, 3D in metres with three."""
+"""How coordinates are written: the paper's numbers by default, or what other models are taught."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+
+from lamm_data.errors import UsageError
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+Size = tuple[int, int]
+
+
+@lru_cache(maxsize=8192)
+def _decimal(value: float) -> str:
+    return repr(value + 0.0)
 
 
 def fractions(values: Iterable[float], decimals: int = 2) -> str:
@@ -14,7 +25,7 @@ def fractions(values: Iterable[float], decimals: int = 2) -> str:
     >>> fractions([0.1234, 0.5, 1.0])
     '[0.12, 0.5, 1.0]'
     """
-    return "[" + ", ".join(repr(round(float(value), decimals) + 0.0) for value in values) + "]"
+    return "[" + ", ".join([_decimal(round(float(value), decimals)) for value in values]) + "]"
 
 
 def metres(values: Iterable[float], decimals: int = 3) -> str:
@@ -23,7 +34,159 @@ def metres(values: Iterable[float], decimals: int = 3) -> str:
     >>> metres([0.07, -3.6321])
     '[0.070, -3.632]'
     """
-    return "[" + ", ".join(f"{round(float(value), decimals) + 0.0:.{decimals}f}" for value in values) + "]"
+    return "[" + ", ".join([f"{round(float(value), decimals) + 0.0:.{decimals}f}" for value in values]) + "]"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberStyle:
+    """How 2D boxes and points are written. 3D ones are metres with three decimals in every style.
+
+    Attributes:
+        name: Name on the command line.
+        convention: What lamm-metrics has to be told to read it (`--convention`); location tokens need no telling.
+        used_by: Models that are taught to write like this.
+        span: Numbers run from 0 to this; 0 for pixels of the image.
+        decimals: Decimals kept.
+        y_first: Top, left, bottom, right instead of left, top, right, bottom.
+        box_pattern: Text of a box, with four `%s`.
+        point_pattern: Text of a point, with two `%s`; empty when the style has no points.
+        sentences: Whether boxes may stand inside sentences: readers of PaliGemma's take what follows for the name.
+    """
+
+    name: str
+    convention: str
+    used_by: str
+    span: int = 1
+    decimals: int = 0
+    y_first: bool = False
+    box_pattern: str = "[%s, %s, %s, %s]"
+    point_pattern: str = "[%s, %s]"
+    sentences: bool = True
+
+    def _numbers(self, fractions_: Sequence[float], size: Size) -> list[float]:
+        if self.span == 1:
+            return [round(value, self.decimals) for value in fractions_]
+        scales = (self.span, self.span) if self.span else size
+        return [round(value * scales[k % 2], self.decimals) for k, value in enumerate(fractions_)]
+
+    def box(self, corners: Sequence[float], size: Size) -> str:
+        """Write a box.
+
+        Args:
+            corners: `(x1, y1, x2, y2)` as fractions of the image.
+            size: Width and height of the image in pixels.
+
+        Returns:
+            The text; empty when the box has no area left once its numbers are rounded.
+        """
+        x1, y1, x2, y2 = numbers = self._numbers(corners, size)
+        if not (x1 < x2 and y1 < y2):
+            return ""
+        if self.y_first:
+            numbers = [y1, x1, y2, x2]
+        show = _decimal if self.decimals else int
+        return self.box_pattern % tuple([show(number) for number in numbers])
+
+    def point(self, place: Sequence[float], size: Size) -> str:
+        """Write a point given as fractions `(x, y)` of the image.
+
+        Raises:
+            UsageError: The style has no points.
+        """
+        if not self.point_pattern:
+            raise UsageError(f"Expected a number style with points, got {self.name!r}, which has boxes only.")
+        x, y = self._numbers(place, size)
+        show = _decimal if self.decimals else int
+        return self.point_pattern % ((show(y), show(x)) if self.y_first else (show(x), show(y)))
+
+
+@dataclass(frozen=True, slots=True)
+class BinStyle(NumberStyle):
+    """Location tokens: each number is a bin of the image's width or height, one token each."""
+
+    def _numbers(self, fractions_: Sequence[float], size: Size) -> list[float]:
+        return [min(int(value * self.span), self.span - 1) for value in fractions_]
+
+
+@dataclass(frozen=True, slots=True)
+class PatchStyle(NumberStyle):
+    """Kosmos-2's tokens: the image is a grid of `span` x `span` patches, a box is its first and last patch."""
+
+    def _patch(self, column: float, row: float) -> int:
+        last = self.span - 1
+        return int(min(max(row, 0), last) * self.span + min(max(column, 0), last))
+
+    def box(self, corners: Sequence[float], size: Size) -> str:
+        """Write the first and the last patch that the box covers; see `NumberStyle.box`."""
+        x1, y1, x2, y2 = (value * self.span for value in corners)
+        if not (x1 < x2 and y1 < y2):
+            return ""
+        return self.box_pattern % (self._patch(int(x1), int(y1)), self._patch(ceil(x2) - 1, ceil(y2) - 1))
+
+    def point(self, place: Sequence[float], size: Size) -> str:
+        """Write the patch that the point lies in, as a box of one patch."""
+        patch = self._patch(int(place[0] * self.span), int(place[1] * self.span))
+        return self.box_pattern % (patch, patch)
+
+
+NUMBER_STYLES: dict[str, NumberStyle] = {
+    style.name: style
+    for style in (
+        NumberStyle("paper", "normalised-xyxy", "LAMM", decimals=2),
+        NumberStyle("fraction3", "normalised-xyxy", "Shikra", decimals=3),
+        NumberStyle("thousand", "thousand-xyxy", "Qwen3-VL, InternVL, CogVLM", 1000),
+        NumberStyle("thousand_yx", "thousand-yxyx", "Gemini", 1000, y_first=True),
+        NumberStyle("pixels", "pixels-xyxy", "Qwen2.5-VL", 0),
+        NumberStyle(
+            "percent",
+            "percent-xyxy",
+            "MiniGPT-v2",
+            100,
+            box_pattern="{<%s><%s><%s><%s>}",
+            point_pattern="{<%s><%s>}",
+        ),
+        NumberStyle(
+            "qwen",
+            "thousand-xyxy",
+            "Qwen-VL, Qwen2-VL",
+            1000,
+            box_pattern="<|box_start|>(%s,%s),(%s,%s)<|box_end|>",
+            point_pattern="<|box_start|>(%s,%s)<|box_end|>",
+        ),
+        PatchStyle("kosmos", "", "Kosmos-2", 32, box_pattern="<patch_index_%04d><patch_index_%04d>"),
+        BinStyle(
+            "paligemma",
+            "",
+            "PaliGemma",
+            1024,
+            y_first=True,
+            box_pattern="<loc%04d><loc%04d><loc%04d><loc%04d>",
+            point_pattern="",
+            sentences=False,
+        ),
+        BinStyle("florence", "", "Florence-2", 1000, box_pattern="<loc_%s><loc_%s><loc_%s><loc_%s>", point_pattern=""),
+    )
+}
+"""Number styles by name."""
+
+PAPER = NUMBER_STYLES["paper"]
+
+
+def number_style(name: str) -> NumberStyle:
+    """Look a number style up.
+
+    Raises:
+        UsageError: There is none of this name.
+    """
+    if name not in NUMBER_STYLES:
+        raise UsageError(f"Expected a number style out of {', '.join(NUMBER_STYLES)}, got {name!r}.")
+    return NUMBER_STYLES[name]
+
+
+@lru_cache(maxsize=8192)
+def _pieces(template: str) -> tuple[str, ...]:
+    """Cut a template into literal text (even places) and names of placeholders (odd places)."""
+    return tuple(_PLACEHOLDER.split(template))
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
@@ -32,7 +195,10 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     Raises:
         KeyError: A placeholder has no value.
     """
-    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+    pieces = list(_pieces(template))
+    for place in range(1, len(pieces), 2):
+        pieces[place] = values[pieces[place]]
+    return "".join(pieces)
 
 
 def placeholders(template: str) -> frozenset[str]:

@@ -6,11 +6,13 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from lamm_data.annotations import Annotated, Box
-from lamm_data.templates.numbers import fractions, metres
+from lamm_data.annotations import Annotated, Box, ClassLabel
+from lamm_data.templates.boxes import inside_boxes, labels_there, solid_boxes
+from lamm_data.templates.numbers import PAPER, NumberStyle, metres
 from lamm_data.templates.options import LETTERS, AnswerPool, lettered
-from lamm_data.templates.wording import as_sentence, plural, singular, with_article
+from lamm_data.templates.wording import as_sentence, plural, singular, takes_are, with_article
 
 Values = Mapping[str, str]
 
@@ -40,18 +42,34 @@ class Context:
         rng: The item's own random stream.
         options: Answer pool for open questions that become multiple choice; None leaves them open.
         choices: Options per question, the right one included.
+        numbers: How 2D boxes and points are written.
+        closed: Classes that the source's annotators looked for in every image; for `presence` questions.
+        negatives: Share of `presence` questions whose answer is no, between 0 and 1.
         left_out: Counts of annotations that were not used, by reason.
+        noted: Counts of annotations that were changed before use, by change.
     """
 
     rng: random.Random
     options: AnswerPool | None = None
     choices: int = 4
+    numbers: NumberStyle = PAPER
+    closed: tuple[str, ...] = ()
+    negatives: float = 0.0
     left_out: Counter[str] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
 
 
+@lru_cache(maxsize=65536)
 def _label_values(name: str) -> dict[str, str]:
-    phrase = with_article(name)
-    return {"label": name, "a_label": phrase, "A_label": phrase[:1].upper() + phrase[1:]}
+    """Give a class name the forms that templates ask for. The mapping is shared: copy it before adding to it."""
+    phrase, many = with_article(name), takes_are(name)
+    return {
+        "label": name,
+        "a_label": phrase,
+        "A_label": phrase[:1].upper() + phrase[1:],
+        "is": "are" if many else "is",
+        "Is": "Are" if many else "Is",
+    }
 
 
 def _classes(task: str) -> Callable[[Annotated, Context], Iterator[Pair]]:
@@ -73,46 +91,56 @@ def _faces(item: Annotated, context: Context) -> Iterator[Pair]:
             }
             yield Pair("facial_smile", {}, (smiling,), "smile")
         elif label.attribute == "hair":
-            yield Pair("facial_hair", {}, (_label_values(label.name),), "hair")
+            yield Pair("facial_hair", {}, (_hair_values(label),), "hair")
+
+
+def _hair_values(label: ClassLabel) -> dict[str, str]:
+    # CelebA's fifth "hair colour" is bald, and nobody has bald hair.
+    bald = label.name == "bald"
+    return {
+        "label": label.name,
+        "hair": "a bald head" if bald else f"{label.name} hair",
+        "has_hair": "is bald" if bald else f"has {label.name} hair",
+    }
 
 
 def usable_boxes(item: Annotated, left_out: Counter[str]) -> Iterator[tuple[Box, tuple[float, float, float, float]]]:
-    """Yield boxes with their normalised corners; unusable ones are counted by reason.
+    """Yield boxes with their corners as fractions of the image; unusable ones are counted by reason.
 
-    Crowd regions stand for many objects, difficult ones are excluded by VOC's protocol, and a box that is empty inside
-    the image or after rounding to two decimals cannot be answered with.
+    What `inside_boxes` refuses is left out, and so is a box that is empty after rounding to the paper's two decimals.
     """
-    for box in item.boxes:
-        reason = "crowd region" if box.crowd else "difficult object" if box.difficult else ""
-        if not reason and not (item.width and item.height):
-            reason = "image size unknown"
-        if reason:
-            left_out[reason] += 1
-            continue
-        x1, y1, x2, y2 = corners = box.normalised(item.width, item.height)
-        if round(x1, 2) < round(x2, 2) and round(y1, 2) < round(y2, 2):
+    for box, corners in inside_boxes(item, left_out, Counter()):
+        if PAPER.box(corners, (item.width, item.height)):
             yield box, corners
         else:
-            left_out["box without area"] += 1
+            left_out["box empty after rounding"] += 1
 
 
 def _detection(item: Annotated, context: Context) -> Iterator[Pair]:
-    sentences = tuple(
-        {**_label_values(box.label), "box": fractions(corners)} for box, corners in usable_boxes(item, context.left_out)
-    )
+    write, size = context.numbers.box, (item.width, item.height)
+    sentences = []
+    for box, corners in inside_boxes(item, context.left_out, context.noted):
+        text = write(corners, size)
+        if text:
+            sentences.append({**_label_values(box.label), "box": text})
+        else:
+            context.left_out["box empty after rounding"] += 1
     if sentences:
-        yield Pair("detection", {}, sentences)
+        yield Pair("detection", {}, tuple(sentences))
 
 
 def _keypoints(item: Annotated, context: Context) -> Iterator[Pair]:
     if len(item.keypoints) != 1:
         context.left_out["image with several people"] += len(item.keypoints)
         return
-    person = item.keypoints[0]
+    person, width, height = item.keypoints[0], item.width, item.height
+    if not (width and height):
+        context.left_out["image size unknown"] += 1
+        return
     for name, (x, y) in person.labelled().items():
-        if 0 <= x <= item.width and 0 <= y <= item.height:
+        if 0 <= x <= width and 0 <= y <= height:
             joint = name.replace("_", " ")
-            point = fractions((x / item.width, y / item.height))
+            point = context.numbers.point((x / width, y / height), (width, height))
             yield Pair(
                 "keypoint_detection", {"joint": joint}, ({"joint": joint, "point": point},), f"{person.id}:{joint}"
             )
@@ -161,19 +189,58 @@ def _questions(pool: str) -> Callable[[Annotated, Context], Iterator[Pair]]:
 
 
 def _detection3d(item: Annotated, context: Context) -> Iterator[Pair]:
-    sentences = tuple({**_label_values(box.label), "box": metres(box.values)} for box in item.boxes3d)
+    sentences = tuple(
+        {**_label_values(box.label), "box": metres(box.values)} for box in solid_boxes(item, context.left_out)
+    )
     if sentences:
         yield Pair("detection3d", {}, sentences)
 
 
 def _grounding(item: Annotated, context: Context) -> Iterator[Pair]:
-    boxes = {box.id: box for box in item.boxes3d}
+    boxes = {box.id: box for box in solid_boxes(item, context.left_out)}
     for text in item.descriptions:
         if text.object_id in boxes:
             box = metres(boxes[text.object_id].values)
             yield Pair("visual_grounding3d", {"description": as_sentence(text.text)}, ({"box": box},), text.id)
         else:
             context.left_out["description of an object without box"] += 1
+
+
+def _presence(pool: str) -> Callable[[Annotated, Context], Iterator[Pair]]:
+    """Ask whether classes of a closed list are there, as many of them absent as the declared share wants."""
+
+    def make(item: Annotated, context: Context) -> Iterator[Pair]:
+        there = labels_there(item)
+        present = [name for name in context.closed if name in there]
+        if not present:
+            context.left_out["image without a class of the closed list"] += 1
+            return
+        # Of a class whose every box is doubtful neither answer would be safe.
+        named = {box.label for box in item.boxes} | {box.label for box in item.boxes3d}
+        absent = [name for name in context.closed if name not in named]
+        wanted = len(present) * context.negatives / (1 - context.negatives)
+        number = int(wanted) + (context.rng.random() < wanted % 1)
+        if number > len(absent):
+            context.left_out["no for want of an absent class"] += number - len(absent)
+        answers = [(name, True) for name in present]
+        answers += [(name, False) for name in context.rng.sample(absent, min(number, len(absent)))]
+        context.rng.shuffle(answers)
+        for name, yes in answers:
+            values = _presence_values(name, yes)
+            yield Pair(pool, values, (values,), f"{'has' if yes else 'lacks'}:{name}")
+
+    return make
+
+
+def _presence_values(name: str, yes: bool) -> dict[str, str]:
+    values = _label_values(name)
+    return values | {
+        "answer": "yes" if yes else "no",
+        "Answer": "Yes" if yes else "No",
+        "some_label": values["a_label"] if yes else f"no {name}",
+        "shows": "shows" if yes else "does not show",
+        "contains": "contains" if yes else "does not contain",
+    }
 
 
 def _relations(pool: str) -> Callable[[Annotated, Context], Iterator[Pair]]:
@@ -214,5 +281,7 @@ PAIR_MAKERS: dict[str, Callable[[Annotated, Context], Iterator[Pair]]] = {
     "vqa3d": _questions("vqa3d"),
     "scene_graph": _relations("scene_graph"),
     "scene_graph3d": _relations("scene_graph3d"),
+    "presence": _presence("presence"),
+    "presence3d": _presence("presence3d"),
 }
 """Pair maker by task key."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from lamm_data.errors import UsageError
 
@@ -55,7 +56,22 @@ def load_pool(name: str) -> Pool:
 def read_pool(path: str | Path) -> Pool:
     """Read a pool of the user's own."""
     path = Path(path)
-    return parse_pool(path.stem, path.read_text(encoding="utf-8"))
+    try:
+        return parse_pool(path.stem, path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"Expected a template pool at {path}, got: {error}.") from error
+
+
+def read_pools(folder: str | Path) -> dict[str, Pool]:
+    """Read all pools of a folder, by name.
+
+    Raises:
+        UsageError: There is no pool, or one of them is none.
+    """
+    pools = {path.stem: read_pool(path) for path in sorted(Path(folder).glob("*.toml"))}
+    if not pools:
+        raise UsageError(f"Expected template pools (NAME.toml) in {folder}, got none.")
+    return pools
 
 
 def parse_pool(name: str, text: str) -> Pool:
@@ -66,14 +82,15 @@ def parse_pool(name: str, text: str) -> Pool:
     """
     try:
         value = tomllib.loads(text)
-        return Pool(
-            name,
-            tuple(value["questions"]),
-            {
-                "full": tuple(value["answers"]),
-                "short": tuple(value.get("short", value["answers"])),
-                "plain": tuple(value.get("plain", value.get("short", value["answers"]))),
-            },
-        )
-    except (tomllib.TOMLDecodeError, KeyError) as error:
+        answers = value["answers"]
+        short = value.get("short", answers)
+        styles = {"full": answers, "short": short, "plain": value.get("plain", short)}
+        return Pool(name, _texts(value["questions"]), {style: _texts(templates) for style, templates in styles.items()})
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise UsageError(f"Expected a pool with questions and answers, got {error} (pool {name!r}).") from error
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not values or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{str(values)[:60]!r} instead of a list of texts")
+    return tuple(values)

@@ -1,18 +1,28 @@
-"""Conversion of a source into one instruction file."""
+"""Conversion of a source into instruction files: blocks of items, any number of workers, one file or shards."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from lamm_data.records import InstructionRecord, write_records
+from lamm_data.annotations import Annotated
+from lamm_data.errors import UsageError
 from lamm_data.sources.media import MediaCheck
 from lamm_data.sources.registry import Source, choose_tasks, get_source
 from lamm_data.tasks import CONVERSION_TASKS
-from lamm_data.templates.convert import Conversion, convert
-from lamm_data.templates.pools import Pool, read_pool
+from lamm_data.templates.blocks import Batch, Block, BlockMaker, Engine, batched, in_this_process
+from lamm_data.templates.convert import Conversion
+from lamm_data.templates.definitions import check_pools
+from lamm_data.templates.exhaustive import PRESENCE, presence_tasks
+from lamm_data.templates.merging import Merger
+from lamm_data.templates.options import AnswerPool
+from lamm_data.templates.pools import Pool, read_pools
+from lamm_data.templates.shards import open_shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,14 @@ class ConvertSettings:
         rounds: Pairs of one item that share a record.
         media: `check`, `skip-missing` or `ignore`: what to do about missing images and clouds.
         pools: Folder of TOML pools that replace the package's of the same names.
+        numbers: Number style of 2D boxes and points.
+        negatives: Above 0, adds yes-or-no questions about classes, of which this share is answered "no".
+        merge: Records of one image or cloud, of any task, become a dialogue of at most so many rounds; 0 leaves them.
+        decode: Decode every image and load every cloud; a damaged one counts as a missing one does.
+        workers: Processes that convert.
+        ray: Convert on Ray Data instead: `local`, `auto` or a cluster's address.
+        shard_size: Records a file; 0 for one file.
+        part: `K/N` converts the K-th of N parts of the items, so that N machines may share a source.
     """
 
     split: str = ""
@@ -38,6 +56,37 @@ class ConvertSettings:
     rounds: int = 1
     media: str = "check"
     pools: str | Path | None = None
+    numbers: str = "paper"
+    negatives: float = 0.0
+    merge: int = 0
+    decode: bool = False
+    workers: int = 1
+    ray: str = ""
+    shard_size: int = 0
+    part: str = ""
+
+    def engine(self) -> Engine:
+        """Choose who makes the blocks."""
+        if self.workers < 1:
+            raise UsageError(f"Expected at least 1 worker, got {self.workers}.")
+        if self.ray:
+            from lamm_data.templates.ray_workers import ray_cluster
+
+            return ray_cluster(self.ray)
+        if self.workers > 1:
+            from lamm_data.templates.workers import worker_processes
+
+            return worker_processes(self.workers)
+        return in_this_process
+
+    def share(self) -> tuple[int, int]:
+        """Read `part`: the place of the part, from 0, and the number of parts."""
+        if not self.part:
+            return 0, 1
+        place, slash, count = self.part.partition("/")
+        if not (slash and place.isdigit() and count.isdigit() and 1 <= int(place) <= int(count)):
+            raise UsageError(f"Expected a part such as 2/8, got {self.part!r}.")
+        return int(place) - 1, int(count)
 
 
 def convert_source(
@@ -50,53 +99,128 @@ def convert_source(
 ) -> Counter[str]:
     """Turn a source's annotations into instruction records.
 
+    The same source, settings and seed give the same bytes at any number of workers and on Ray.
+
     Args:
-        name: Source name (`lamm data sources`).
+        name: Source name (`lamm data sources`), or several that share a root, separated by commas.
         root: Folder of the source; media paths of the records are relative to it.
         output: JSON Lines file, or a JSON list when the name ends in `.json`; it appears when it is complete.
         settings: Everything else.
-        progress: Called with the number of newly written records.
+        progress: Called with the number of newly converted records.
 
     Returns:
         Counts of items read, records written and annotations left out, each as "task: reason".
 
     Raises:
-        UsageError: Unknown source, split, task or style.
+        UsageError: Unknown source, split, task or style, or negatives from a source that cannot give them.
         SourceError: The download is incomplete or damaged.
     """
-    source, settings, counts = get_source(name), settings or ConvertSettings(), Counter[str]()
-    possible = tuple(task for task in source.readers if task in CONVERSION_TASKS)
-    tasks = choose_tasks(source, settings.tasks, possible)
-    pools = (
-        {path.stem: read_pool(path) for path in sorted(Path(settings.pools).glob("*.toml"))} if settings.pools else {}
-    )
-
-    def records() -> Iterator[InstructionRecord]:
-        for task in tasks:
-            conversion = _conversion(source, task, settings, pools)
-            items = source.open(root, settings.split or source.train, task)
-            checked = MediaCheck(Path(root), settings.media)(items, conversion.counts)
-            for record in convert(checked, conversion):
-                if progress is not None:
-                    progress(1)
-                yield record
-            counts.update({f"{task}: {reason}": number for reason, number in conversion.counts.items()})
-
-    write_records(output, records())
+    settings, counts = settings or ConvertSettings(), Counter[str]()
+    sources = [get_source(part.strip()) for part in name.split(",")]
+    engine, plans = settings.engine(), list(_plans(sources, Path(root), settings))
+    with ExitStack() as stack:
+        writer = stack.enter_context(open_shards(output, settings.shard_size))
+        merger = Merger(Path(output).parent, settings.merge, settings.seed) if settings.merge else None
+        add = writer.add if merger is None else stack.enter_context(merger).add
+        makers = [plan.maker() for plan in plans]
+        for place, block in engine(makers, _batches(plans)):
+            add(block.lines)
+            plans[place].take(block)
+            if progress is not None:
+                progress(len(block.lines))
+        for plan in plans:
+            plan.media.finish()
+            counts.update({f"{plan.conversion.task}: {reason}": number for reason, number in plan.counts.items()})
+        if merger is not None:
+            writer.add(merger.merged())
+            counts["merged: records written"] = writer.written
     return counts
 
 
-def _conversion(source: Source, task: str, settings: ConvertSettings, pools: dict[str, Pool]) -> Conversion:
+@dataclass(slots=True)
+class _Plan:
+    """One task of a run: what to read, how to convert it, and what became of it."""
+
+    source: Source
+    root: Path
+    split: str
+    read: str
+    conversion: Conversion
+    media: MediaCheck
+    share: tuple[int, int]
+    counts: Counter[str]
+
+    def maker(self) -> BlockMaker:
+        """Make the block maker; where options are drawn from all answers, a first reading collects these."""
+        if self.conversion.make_options:
+            self.conversion.options = AnswerPool(self.source.open(self.root, self.split, self.read))
+        return BlockMaker(self.conversion, self.media)
+
+    def batches(self) -> Iterator[list[Annotated]]:
+        """Read this run's part of the items."""
+        place, parts = self.share
+        items = new_items(self.source.open(self.root, self.split, self.read), self.counts)
+        return batched(islice(items, place, None, parts))
+
+    def take(self, block: Block) -> None:
+        """Enter a block into the account."""
+        self.counts.update(block.counts)
+        self.media.missing += block.missing
+
+
+def _batches(plans: list[_Plan]) -> Iterator[Batch]:
+    for place, plan in enumerate(plans):
+        for items in plan.batches():
+            yield place, items
+
+
+def new_items(items: Iterable[Annotated], counts: Counter[str]) -> Iterator[Annotated]:
+    """Pass each item on once; a second one with the same id, medium and first question is counted."""
+    seen: set[bytes] = set()
+    for item in items:
+        asked = item.questions[0].id if item.questions else ""
+        key = hashlib.blake2b("\x1f".join((item.id, item.media, asked)).encode(), digest_size=12).digest()
+        if key in seen:
+            counts["items read"] += 1
+            counts["left out: duplicate id"] += 1
+        else:
+            seen.add(key)
+            yield item
+
+
+def _plans(sources: list[Source], root: Path, settings: ConvertSettings) -> Iterator[_Plan]:
+    pools = check_pools(read_pools(settings.pools)) if settings.pools else {}
+    able = {source.name: tuple(task for task in source.readers if task in CONVERSION_TASKS) for source in sources}
+    for source in sources:
+        elsewhere = {task for name, tasks in able.items() if name != source.name for task in tasks}
+        wanted = tuple(task for task in settings.tasks if task in able[source.name] or task not in elsewhere)
+        if not settings.tasks or wanted:
+            yield from _source_plans(source, choose_tasks(source, wanted, able[source.name]), root, settings, pools)
+
+
+def _source_plans(
+    source: Source, tasks: tuple[str, ...], root: Path, settings: ConvertSettings, pools: dict[str, Pool]
+) -> Iterator[_Plan]:
+    closed = presence_tasks(source, tasks) if settings.negatives else {}
     meta = {"source": source.name, "licence": source.licence} | ({"synthetic": True} if source.synthetic else {})
-    return Conversion(
-        task,
-        source.dataset_of(task),
-        settings.style,
-        settings.seed,
-        source.per_item.get(task, 0) if settings.per_item is None else settings.per_item,
-        settings.rounds,
-        source.choices,
-        make_options=task == "vqa3d",
-        meta=meta,
-        pools=pools,
-    )
+    for read in tasks:
+        for task in (read, PRESENCE[read]) if read in closed else (read,):
+            per_item = closed[read].per_item if task != read else source.per_item.get(task, 0)
+            conversion = Conversion(
+                task,
+                source.dataset_of(read),
+                settings.style,
+                settings.seed,
+                per_item if settings.per_item is None else settings.per_item,
+                settings.rounds,
+                source.choices,
+                make_options=task == "vqa3d",
+                numbers=settings.numbers,
+                closed=closed[read].classes if task != read else (),
+                negatives=settings.negatives,
+                meta=meta,
+                pools=pools,
+            )
+            media = MediaCheck(root, settings.media, settings.decode)
+            split = settings.split or source.train
+            yield _Plan(source, root, split, read, conversion, media, settings.share(), Counter())

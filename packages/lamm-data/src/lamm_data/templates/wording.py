@@ -1,32 +1,19 @@
-"""English agreement for template filling: articles, plurals, sentences."""
+"""English agreement for template filling: articles, plurals, verbs, sentences."""
 
 from __future__ import annotations
 
-_IRREGULAR = {
-    "person": "people",
-    "man": "men",
-    "woman": "women",
-    "child": "children",
-    "foot": "feet",
-    "tooth": "teeth",
-    "goose": "geese",
-    "mouse": "mice",
-    "bus": "buses",
-    "gas": "gases",
-    "lens": "lenses",
-    "buffalo": "buffaloes",
-    "kiwi": "kiwis",
-    "leaf": "leaves",
-    "knife": "knives",
-    "wolf": "wolves",
-    "shelf": "shelves",
-    "loaf": "loaves",
-    "potato": "potatoes",
-    "tomato": "tomatoes",
-}
+import tomllib
+from importlib import resources
+
+_WORDS = tomllib.loads(resources.files("lamm_data.templates").joinpath("wording.toml").read_text(encoding="utf-8"))
+_IRREGULAR: dict[str, str] = _WORDS["irregular"]
 _SINGULAR = {plural: singular for singular, plural in _IRREGULAR.items()}
-_PAIRS = ("scissors", "skis", "pants", "glasses", "sunglasses", "shorts", "jeans")
-_UNCHANGED = frozenset({"sheep", "fish", "deer", "aircraft", "series", *_PAIRS})
+_PAIRS = frozenset(_WORDS["pairs"])
+_UNCHANGED = frozenset(_WORDS["unchanged"]) | _PAIRS
+_SINGULAR_IN_S = frozenset(_WORDS["singular_in_s"])
+_MASS = frozenset(_WORDS["mass"])
+_MANY = frozenset(_WORDS["many"])
+_DETERMINERS = frozenset(_WORDS["determiners"]) | _MANY
 # Endings whose "es" is all plural ("boxes"); elsewhere only the "s" is ("horses", "apples").
 _ES = ("sses", "xes", "zzes", "ches", "shes")
 _VOWEL_SOUND = ("hour", "honest", "heir")
@@ -34,13 +21,13 @@ _CONSONANT_SOUND = ("uni", "use", "usu", "euro", "one", "ufo", "ute")
 
 
 def with_article(noun: str) -> str:
-    """Put the indefinite article before a noun; plural-only nouns get none.
+    """Put the indefinite article before a noun phrase; plurals, mass nouns and phrases with a determiner get none.
 
-    >>> with_article("arrow"), with_article("unicycle"), with_article("scissors")
-    ('an arrow', 'a unicycle', 'scissors')
+    >>> with_article("arrow"), with_article("unicycle"), with_article("scissors"), with_article("two men")
+    ('an arrow', 'a unicycle', 'scissors', 'two men')
     """
     low = noun.lower()
-    if low.split()[-1] in _PAIRS:
+    if not low.strip() or low.split()[0] in _DETERMINERS or low.split()[-1] in _MASS or takes_are(noun):
         return noun
     vowel = (low[0] in "aeiou" and not low.startswith(_CONSONANT_SOUND)) or low.startswith(_VOWEL_SOUND)
     return f"{'an' if vowel else 'a'} {noun}"
@@ -69,7 +56,21 @@ def plural(noun: str) -> str:
 
 def is_plural(word: str) -> bool:
     """Guess from its ending whether a single word is a plural."""
+    if word in _IRREGULAR or word in _SINGULAR_IN_S:
+        return False
     return len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is"))
+
+
+def takes_are(noun: str) -> bool:
+    """Tell whether a noun phrase takes a plural verb.
+
+    >>> takes_are("skis"), takes_are("trees"), takes_are("people"), takes_are("bus"), takes_are("two men")
+    (True, True, True, False, True)
+    """
+    words = noun.lower().split()
+    if not words or words[0] in ("a", "an", "one", "each", "every"):
+        return False
+    return words[0] in _MANY or words[-1] in _PAIRS or words[-1] in _SINGULAR or is_plural(words[-1])
 
 
 def singular(noun: str) -> str:

@@ -1,0 +1,72 @@
+"""Which sources' annotations are exhaustive for which classes: where a question may be answered "no"."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from lamm_data.errors import UsageError
+from lamm_data.sources.registry import Source
+
+PRESENCE = {"detection": "presence", "detection3d": "presence3d"}
+"""The task of yes-or-no questions that belongs to a task with labelled boxes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exhaustive:
+    """A closed list of classes that were looked for in every image or scene of a source.
+
+    Attributes:
+        classes: Their names, as the annotations spell them.
+        why: How it is known that they were looked for.
+        per_item: Questions drawn from each item by default.
+    """
+
+    classes: tuple[str, ...]
+    why: str
+    per_item: int
+
+
+@cache
+def load_exhaustive() -> tuple[dict[tuple[str, str], Exhaustive], dict[str, str]]:
+    """Load the table.
+
+    Returns:
+        Closed lists by source and task, and the reasons why other sources are refused.
+    """
+    text = resources.files("lamm_data.templates").joinpath("exhaustive.toml").read_text(encoding="utf-8")
+    table = tomllib.loads(text)
+    refused = table.pop("refused")
+    known = {
+        (source, task): Exhaustive(tuple(entry["classes"]), entry["why"], entry["per_item"])
+        for source, tasks in table.items()
+        for task, entry in tasks.items()
+    }
+    return known, refused
+
+
+def presence_tasks(source: Source, tasks: tuple[str, ...]) -> dict[str, Exhaustive]:
+    """Choose the tasks of a conversion that yes-or-no questions can be made beside.
+
+    Args:
+        source: The source.
+        tasks: Tasks of the conversion.
+
+    Returns:
+        The closed list by task (`detection`, `detection3d`).
+
+    Raises:
+        UsageError: The annotations of none of the tasks say that anything is absent.
+    """
+    known, refused = load_exhaustive()
+    found = {task: known[source.name, task] for task in tasks if (source.name, task) in known}
+    if not found:
+        able = ", ".join(f"{name} ({task})" for name, task in known)
+        why = refused.get(source.name, "none of its chosen tasks has boxes of a closed list of classes")
+        raise UsageError(
+            f"Expected exhaustive annotations for --negatives, got {source.name}, where a missing label does not mean "
+            f"that nothing is there: {why}. Sources that allow it: {able}."
+        )
+    return found
