@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -99,6 +99,31 @@ def add_adapters(
     for part in trainable_parts(model).values():
         part.requires_grad_(True)
     return model
+
+
+def keep_adapter(model: LammForConditionalGeneration, name: str) -> None:
+    """Remove every set but one, for good.
+
+    Args:
+        model: A model with adapters; changed in place.
+        name: The set that stays.
+
+    Raises:
+        UsageError: The model has no set of that name.
+    """
+    settings = adapter_settings(model)
+    if settings is None or name not in settings.modalities:
+        have = settings.modalities if settings is not None else []
+        raise UsageError(f"Expected one of the model's adapter sets ({', '.join(have) or 'none'}), got {name!r}.")
+    for layer in lora_layers(model.model.language_model):
+        layer._active_adapter = [name]
+        for other in settings.modalities:
+            if other != name:
+                layer.delete_adapter(other)
+    known = getattr(model.model.language_model, "peft_config", {})
+    for other in [other for other in known if other != name]:
+        del known[other]
+    model.lamm_adapters = replace(settings, modalities=[name])
 
 
 def adapter_settings(model: LammForConditionalGeneration) -> AdapterSettings | None:

@@ -14,6 +14,7 @@ def register() -> None:
         AutoImageProcessor,
         AutoModel,
         AutoModelForImageTextToText,
+        AutoModelForMultimodalLM,
         AutoProcessor,
     )
 
@@ -34,7 +35,8 @@ def register() -> None:
     ):
         AutoConfig.register(config.model_type, config, exist_ok=True)
         AutoModel.register(config, model, exist_ok=True)
-    AutoModelForImageTextToText.register(LammConfig, LammForConditionalGeneration, exist_ok=True)
+    for auto in (AutoModelForImageTextToText, AutoModelForMultimodalLM):
+        auto.register(LammConfig, LammForConditionalGeneration, exist_ok=True)
     for config in (LammConfig, EfficientNetLiteConfig):
         AutoImageProcessor.register(config, slow_image_processor_class=LammImageProcessor, exist_ok=True)
     for config in (LammConfig, LammPointCloudConfig):

@@ -20,6 +20,7 @@ from lamm_model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.point_cloud_processing import LammPointCloudProcessor
 from lamm_model.processing_lamm import LammProcessor
 from lamm_model.projector import LammProjector
+from lamm_model.quantization import loading_arguments, tell_adapters, torch_dtype
 
 BaseNames = Mapping[str, str | None]
 EMBEDDED = "embedded"  # a base of this name is prepared from the package that carries it
@@ -55,6 +56,8 @@ def build_pair(
     *,
     prompt_format: str = "chat",
     use_system: bool = True,
+    image_resize: str = "squash",
+    point_cloud_unit: str = "m",
     cache: str | Path | None = None,
     **settings: Any,
 ) -> tuple[LammForConditionalGeneration, LammProcessor]:
@@ -66,6 +69,8 @@ def build_pair(
         point_cloud: As for `build_model`.
         prompt_format: As for `build_processor`.
         use_system: As for `build_processor`.
+        image_resize: As for `build_processor`.
+        point_cloud_unit: As for `build_processor`.
         cache: Where embedded models are prepared.
         **settings: Passed to `build_model` (`seed`, `dtype`, fields of `LammConfig`).
 
@@ -85,6 +90,8 @@ def build_pair(
         prompt_format=prompt_format,
         use_system=use_system,
         image_feature_select=settings.get("image_feature_select", "patch"),
+        image_resize=image_resize,
+        point_cloud_unit=point_cloud_unit,
     )
     model = build_model(
         str(resolved["language_model"]),
@@ -108,6 +115,8 @@ def build_model(
     seed: int = 0,
     dtype: torch.dtype | str = torch.float32,
     attn_implementation: str | None = None,
+    quantize: str = "none",
+    device: str = "",
     **settings: Any,
 ) -> LammForConditionalGeneration:
     """Build a model from pretrained parts; projectors and an untrained point-cloud tower start from `seed`.
@@ -121,13 +130,20 @@ def build_model(
         seed: Of the new weights.
         dtype: Of the language model and image tower. New parts stay float32 so that they can be trained.
         attn_implementation: As for `from_pretrained`.
+        quantize: `8bit` or `4bit` for the language model (extra `quantize`), else `none`.
+        device: Where a quantised language model is put; a GPU where there is one when empty.
         **settings: Further fields of `LammConfig`.
 
     Returns:
         The model, in evaluation mode, every parameter of frozen parts without gradient.
     """
     register()
-    causal = AutoModelForCausalLM.from_pretrained(language_model, dtype=dtype, attn_implementation=attn_implementation)
+    causal = AutoModelForCausalLM.from_pretrained(
+        language_model,
+        dtype=dtype,
+        attn_implementation=attn_implementation,
+        **loading_arguments(quantize, torch_dtype(dtype), device),
+    )
     image_config = None if image_tower is None else AutoConfig.from_pretrained(image_tower)
     image_config = getattr(image_config, "vision_config", image_config)
     cloud_tower, cloud_config = _point_cloud_part(point_cloud, seed)
@@ -143,6 +159,7 @@ def build_model(
         model = LammForConditionalGeneration(config)
     body = model.model
     body.language_model = getattr(causal, causal.base_model_prefix)
+    tell_adapters(causal, body.language_model)
     model.lm_head = causal.get_output_embeddings()
     generator = torch.Generator().manual_seed(seed)
     rms = float(next(body.get_input_embeddings().parameters()).detach().float().square().mean().sqrt())
@@ -230,6 +247,7 @@ def build_processor(
     image_feature_select: str = "patch",
     image_resize: str = "squash",
     point_cloud_seed: int = 0,
+    point_cloud_unit: str = "m",
 ) -> LammProcessor:
     """Build the processor that goes with `build_model`.
 
@@ -242,6 +260,7 @@ def build_processor(
         image_feature_select: As in `LammConfig`.
         image_resize: `squash` or `letterbox`.
         point_cloud_seed: Base seed of the clouds' sampling.
+        point_cloud_unit: What the cloud files' coordinates are in (`m`, `cm`, `mm`, `ft`, `in`).
 
     Returns:
         The processor; its `image_token_id` and `point_cloud_token_id` go to `build_model`.
@@ -254,9 +273,15 @@ def build_processor(
         tower_config = AutoConfig.from_pretrained(image_tower)
         tower_config = getattr(tower_config, "vision_config", tower_config)
         image_tokens = LammConfig(image_config=tower_config, image_feature_select=image_feature_select).image_tokens
-    clouds = LammPointCloudProcessor(seed=point_cloud_seed)
+    clouds = LammPointCloudProcessor(seed=point_cloud_seed, unit=point_cloud_unit)
     if point_cloud is not None:
-        clouds = LammPointCloudProcessor(point_cloud.num_points, point_cloud.use_color, seed=point_cloud_seed)
+        clouds = LammPointCloudProcessor(
+            point_cloud.num_points,
+            point_cloud.use_color,
+            point_cloud.use_height,
+            unit=point_cloud_unit,
+            seed=point_cloud_seed,
+        )
     return LammProcessor(
         image_processor,
         clouds,

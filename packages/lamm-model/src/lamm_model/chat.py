@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lamm_model.errors import LammModelError
+from lamm_model.prompts.segments import MARKERS, strip_markers
 
 if TYPE_CHECKING:
     from lamm_model.modeling_lamm import LammForConditionalGeneration
     from lamm_model.processing_lamm import LammProcessor
 
-MARKERS = {"image": "<image>", "point_cloud": "<pcl>"}
 HELP = "/image FILE  show a picture    /cloud FILE  show a .npy, .ply or .pcd cloud    /reset  forget    /quit  leave"
 
 
@@ -76,35 +76,34 @@ class ChatSession:
         Raises:
             LammModelError: The dialogue has outgrown the model's context.
         """
-        from lamm_model.prediction.decoding import PromptRow, stream_row
+        from lamm_model.coordinates import answer_mapping, dialogue_to_input
+        from lamm_model.prediction.decoding import decode_rows
+        from lamm_model.prediction.text_stream import TextStream
 
-        plain = question.replace("<image>", "").replace("<pcl>", "").replace("<point_cloud>", "")
+        plain = strip_markers(question)
         marks = "".join(MARKERS[kind] for kind, _ in self._media[self._shown :])
         turns = [*self._turns, {"from": "human", "value": marks + plain}]
+        pictures = [path for kind, path in self._media if kind == "image"]
         row = self.processor.encode_dialogue(
-            turns,
+            dialogue_to_input(self.processor.image_processor, turns, pictures, "this chat"),
             media=[kind for kind, _ in self._media],
             task_type=self.task_type,
             for_generation=True,
             max_length=self._context() - self.max_new_tokens,
             name="this chat; /reset starts anew",
         )
-        features = self._features.get(self._media)
-        media = [(kind, feature) for (kind, _), feature in zip(self._media, features, strict=True)]
-        prompt = PromptRow(row["input_ids"], row["modality_ids"], media=media, max_new_tokens=self.max_new_tokens)
-        tokens: list[int] = []
-        text = ""
-        stream = stream_row(self.model, prompt, pad=self.processor.pad_token_id, end_ids=self.processor.end_token_ids)
-        for token in stream:
-            tokens.append(token)
-            decoded = self.processor.tokenizer.decode(tokens, skip_special_tokens=True)
-            if any(stop in decoded for stop in self.processor.stop_strings):
-                break
-            if not decoded.endswith("\ufffd"):  # a character may be spread over several tokens
-                yield decoded[len(text) :]
-                text = decoded
-        answer = self.processor.answer_text(tokens)
-        self._turns = [*turns, {"from": "gpt", "value": answer}]
+        prompt = self._features.prompt_row(row, self._media, self.max_new_tokens)
+        finish = answer_mapping(self.processor.image_processor, pictures)
+        stream = TextStream(self.processor.decode_answer, self.processor.stop_strings, finish)
+        for (new,) in decode_rows(
+            self.model,
+            [prompt],
+            pad=self.processor.pad_token_id,
+            end_ids=self.processor.end_token_ids,
+            ended=lambda row, ids: self.processor.answer_stopped(ids),
+        ):
+            yield stream.add(new.token, last=bool(new.finish))
+        self._turns = [*turns, {"from": "gpt", "value": stream.text}]
         self._shown = len(self._media)
 
     def _context(self) -> int:

@@ -14,8 +14,9 @@ _COMMANDS = {
     ),
     "predict": ("lamm_model.prediction.command:predict", "Answer benchmark records."),
     "chat": ("lamm_model.chat:chat", "Talk with the model about images and point clouds."),
+    "serve": ("lamm_model.serving.command:serve", "Serve the model as an OpenAI-compatible endpoint."),
     "export": ("lamm_model.checkpoints.command:export", "Merge an adapter set into a plain transformers model."),
-    "convert": ("lamm_model.checkpoints.command:convert", "Convert a released LAMM delta to a checkpoint."),
+    "convert": ("lamm_model.checkpoints.command:convert", "Convert released weights: LAMM deltas, EPCL, CLIP."),
     "kernels": ("lamm_model.kernels.command:kernels", "Show which kernel implementations run on this machine."),
     "info": ("lamm_model.info:info", "Describe a model: parameters, tokens per medium, memory plan."),
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
@@ -50,6 +50,21 @@ def read_image(source: str | Path | bytes | Image.Image, max_pixels: int = MAX_P
         return _to_rgb(ImageOps.exif_transpose(image))
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as fault:
         raise LammModelError(f"Expected a readable picture, got {fault} ({name}). Replace the file.") from fault
+
+
+def picture_size(path: str | Path | bytes) -> tuple[int, int]:
+    """Return a picture's upright width and height in pixels, from its header.
+
+    Raises:
+        LammModelError: The file is missing, empty or no picture.
+    """
+    try:
+        image = _open(path, path if isinstance(path, str | Path) else "the given picture")
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as fault:
+        raise LammModelError(f"Expected a readable picture, got {fault} ({path!r}). Replace the file.") from fault
+    width, height = image.size
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    return (height, width) if turned else (width, height)
 
 
 def _open(source: str | Path | bytes, name: object) -> Image.Image:

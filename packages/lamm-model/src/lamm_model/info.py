@@ -10,7 +10,9 @@ import click
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--tokens", default=4096, show_default=True, type=click.IntRange(1), help="Tokens of a micro-batch.")
+@click.option(
+    "--tokens", default=4096, show_default=True, type=click.IntRange(1), help="Tokens of a batch: rows times length."
+)
 @click.option(
     "--gpu-memory", default=24.0, show_default=True, type=click.FloatRange(min=0.1), help="Device memory, GiB."
 )
@@ -49,7 +51,7 @@ def describe(folder: Path, tokens: int, gpu_memory: float) -> dict[str, Any]:
     from lamm_model.auto import register
     from lamm_model.checkpoints.delta import locate, read_manifest
     from lamm_model.configuration_lamm import LammConfig
-    from lamm_model.memory_plan import GIB, largest_micro_batch, plan_training
+    from lamm_model.memory_plan import GIB, largest_micro_batch, plan_inference, plan_training
     from lamm_model.modeling_lamm import LammForConditionalGeneration
 
     register()
@@ -83,4 +85,6 @@ def describe(folder: Path, tokens: int, gpu_memory: float) -> dict[str, Any]:
         "tokens per point cloud": config.point_cloud_tokens,
         "adapters": dict(manifest["adapters"]) if manifest is not None else {},
         "training memory": plans,
+        "answering memory": f"{plan_inference(text, total, tokens) / GIB:.2f} GiB in bfloat16 for {tokens} tokens "
+        "in all rows together (calculated)",
     }

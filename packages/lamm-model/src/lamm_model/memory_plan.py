@@ -80,6 +80,25 @@ def plan_training(
     )
 
 
+def plan_inference(text_config: Any, parameters: int, tokens: int, bytes_per_value: int = 2) -> int:
+    """Estimate the bytes that answering needs on one device: weights and the cache of keys and values.
+
+    Args:
+        text_config: The language model's configuration.
+        parameters: All parameters.
+        tokens: Tokens of all rows together, media and answers included.
+        bytes_per_value: 2 for bfloat16, 4 for float32.
+
+    Returns:
+        Bytes, calculated.
+    """
+    heads = int(text_config.num_attention_heads)
+    groups = int(getattr(text_config, "num_key_value_heads", None) or heads)
+    head = int(getattr(text_config, "head_dim", None) or int(text_config.hidden_size) // heads)
+    per_token = 2 * int(text_config.num_hidden_layers) * groups * head
+    return bytes_per_value * (parameters + tokens * per_token)
+
+
 def largest_micro_batch(
     text_config: Any, parameters: int, trainable: int, budget: int, *, bytes_per_value: int = 2, checkpointing: bool
 ) -> int:

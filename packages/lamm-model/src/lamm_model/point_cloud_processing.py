@@ -15,18 +15,22 @@ from lamm_model.point_cloud_files import read_point_cloud
 
 CENTRE_MODES = ("none", "floor", "centroid")
 SCALE_MODES = ("none", "unit_sphere")
+UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "ft": 0.3048, "in": 0.0254}
+FLOOR_PERCENTILE = 0.99  # of the heights, in percent: nearly the lowest point, but for stray ones (VoteNet's floor)
 
 
 class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
-    """Turns clouds of any size into `[num_points, 3 or 6]` float32.
+    """Turns clouds of any size into `[num_points, columns]` float32: x, y, z, then colour and height where asked for.
 
-    Coordinates are metres, z up. Colours come as 0..255 and leave as -1..1; a cloud without colour gets grey (0).
+    Coordinates leave in metres, z up. Colours come as 0..255 and leave as -1..1; a cloud without colour gets grey (0).
     Sampling is without replacement where there are enough points; a smaller cloud keeps every point once and repeats
     some. The draw depends on the seed and the cloud's name only, so it is the same in training, prediction and resume.
 
     Attributes:
         num_points: Points per cloud.
         use_color: Append red, green, blue.
+        use_height: Append the height above the floor, in metres.
+        unit: What the files' coordinates are in: `m`, `cm`, `mm`, `ft` or `in`.
         centre: `none` keeps the file's frame (needed where answers hold coordinates), `floor` subtracts the centroid of
             x and y and the lowest z, `centroid` subtracts the centroid.
         scale: `none` keeps metres, `unit_sphere` divides by the largest distance from the origin.
@@ -39,17 +43,25 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         self,
         num_points: int = 1024,
         use_color: bool = True,
+        use_height: bool = False,
+        unit: str = "m",
         centre: str = "none",
         scale: str = "none",
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        for name, value, choices in (("centre", centre, CENTRE_MODES), ("scale", scale, SCALE_MODES)):
+        for name, value, choices in (
+            ("centre", centre, CENTRE_MODES),
+            ("scale", scale, SCALE_MODES),
+            ("unit", unit, tuple(UNITS)),
+        ):
             if value not in choices:
                 raise UsageError(f"Expected {name} to be one of {', '.join(choices)}, got {value!r}.")
         self.num_points = num_points
         self.use_color = use_color
+        self.use_height = use_height
+        self.unit = unit
         self.centre = centre
         self.scale = scale
         self.seed = seed
@@ -72,7 +84,7 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
             **kwargs: Ignored.
 
         Returns:
-            `point_clouds`: `[n, num_points, 3 or 6]` float32.
+            `point_clouds`: `[n, num_points, columns]` float32.
         """
         items = point_clouds if isinstance(point_clouds, list | tuple) else [point_clouds]
         labels: list[str | None] = list(names) if names is not None else [None] * len(items)
@@ -81,16 +93,19 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         return BatchFeature({"point_clouds": stacked if return_tensors == "np" else torch.from_numpy(stacked)})
 
     def prepare(self, cloud: Any, name: str | None = None, variant: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Turn one path or `[N, 3 or 6]` array into `[num_points, 3 or 6]` float32."""
+        """Turn one path or `[N, 3 or 6]` array into `[num_points, columns]` float32."""
         is_file = isinstance(cloud, str | Path)
         label = name or (Path(cloud).name if is_file else "")
         points = read_point_cloud(cloud) if is_file else check_points(np.asarray(cloud), label or "the given cloud")
         picked = self._sample(points, label, variant)
-        xyz = self._place(picked[:, :3].astype(np.float64))
-        if not self.use_color:
-            return xyz.astype(np.float32)
-        colour = picked[:, 3:6] / 127.5 - 1.0 if picked.shape[1] >= 6 else np.zeros_like(xyz)
-        return np.concatenate([xyz, colour], axis=1).astype(np.float32)
+        metres = picked[:, :3].astype(np.float64) * UNITS[self.unit]
+        columns = [self._place(metres)]
+        if self.use_color:
+            grey = np.zeros_like(metres)
+            columns.append(picked[:, 3:6] / 127.5 - 1.0 if picked.shape[1] >= 6 else grey)
+        if self.use_height:
+            columns.append(metres[:, 2:] - np.percentile(metres[:, 2], FLOOR_PERCENTILE))
+        return np.concatenate(columns, axis=1).astype(np.float32)
 
     def _sample(self, points: np.ndarray[Any, Any], label: str, variant: int) -> np.ndarray[Any, Any]:
         digest = hashlib.sha256(f"{self.seed}/{variant}/{label}".encode()).digest()

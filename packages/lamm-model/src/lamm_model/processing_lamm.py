@@ -10,6 +10,7 @@ from transformers import BatchFeature, ProcessorMixin
 
 from lamm_model.errors import LammModelError
 from lamm_model.prompts.formats import prompt_format, render, render_answer
+from lamm_model.prompts.messages import read_messages
 from lamm_model.prompts.segments import IMAGE, POINT_CLOUD, Segment, find_markers, read_turns
 from lamm_model.prompts.system import system_message
 from lamm_model.routing import MODALITY_IDS
@@ -219,6 +220,54 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
             if len(dialogues) == 1 and not media:
                 media = [IMAGE] * len(images) + [POINT_CLOUD] * len(point_clouds)
             rows.append(self.encode_dialogue(dialogue, media=media, for_generation=True, **kwargs))
+        return self._with_media(rows, images, point_clouds)
+
+    def apply_chat_template(
+        self,
+        conversation: list[dict[str, Any]] | list[list[dict[str, Any]]],
+        tokenize: bool = False,
+        add_generation_prompt: bool = True,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Render chat messages as any transformers processor does, in this model's prompt format.
+
+        Args:
+            conversation: One conversation or a list of them, as `read_messages` takes them, ending with a question.
+            tokenize: Return ids instead of text.
+            add_generation_prompt: Must stay True where the model is to answer.
+            return_dict: With `tokenize`, return all model inputs, media included.
+            **kwargs: `task_type`; others are ignored.
+
+        Returns:
+            Text (placeholders and all), ids `[B, S]`, or the inputs of `generate`.
+
+        Raises:
+            LammModelError: A block is no text, image or point cloud.
+        """
+        batched = isinstance(conversation[0], list)
+        rows, media = [], []
+        for messages in conversation if batched else [conversation]:
+            turns, shown, system = read_messages(messages)  # type: ignore[arg-type]
+            media += shown
+            rows.append(
+                self.encode_dialogue(
+                    turns,
+                    media=[kind for kind, _ in shown],
+                    system=system,
+                    task_type=str(kwargs.get("task_type", "normal")),
+                    for_generation=add_generation_prompt,
+                )
+            )
+        if not tokenize:
+            texts = [self.tokenizer.decode(row["input_ids"]) for row in rows]
+            return texts if batched else texts[0]
+        batch = self._with_media(
+            rows, [m for kind, m in media if kind == IMAGE], [m for kind, m in media if kind == POINT_CLOUD]
+        )
+        return batch if return_dict else batch["input_ids"]
+
+    def _with_media(self, rows: list[dict[str, list[int]]], images: list[Any], point_clouds: list[Any]) -> BatchFeature:
         batch: dict[str, Any] = self.collate(rows, padding_side="left")
         del batch["labels"]
         if images:
@@ -243,9 +292,18 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         (segment,) = render_answer(form, text, self.tokenizer)
         return self._segment_ids(segment)
 
+    def decode_answer(self, new_ids: Tensor | list[int]) -> str:
+        """Decode the tokens of an answer as they are, stop strings and spaces included."""
+        return str(self.tokenizer.decode(new_ids, skip_special_tokens=True))
+
+    def answer_stopped(self, new_ids: list[int]) -> bool:
+        """Tell whether the last tokens of an answer hold a stop string."""
+        tail = self.tokenizer.decode(new_ids[-8:]) if self.stop_strings else ""
+        return any(stop in tail for stop in self.stop_strings)
+
     def answer_text(self, new_ids: Tensor | list[int]) -> str:
         """Decode the tokens of one answer and cut it at the format's stop strings."""
-        text = str(self.tokenizer.decode(new_ids, skip_special_tokens=True))
+        text = self.decode_answer(new_ids)
         for stop in self.stop_strings:
             text = text.split(stop)[0]
         return text.strip()

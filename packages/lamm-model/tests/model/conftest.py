@@ -45,6 +45,11 @@ def tiny_tokenizer(folder: Path) -> int:
 
 
 @pytest.fixture(scope="session")
+def write_tokenizer():
+    return tiny_tokenizer
+
+
+@pytest.fixture(scope="session")
 def parts(tmp_path_factory):
     """Folders of a tiny Llama (2 layers of 48), a tiny CLIP tower (4 patches) and a tiny EfficientNet-Lite."""
     from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM

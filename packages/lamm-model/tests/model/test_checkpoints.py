@@ -1,18 +1,16 @@
-"""Export, released weights, description: whole models out of checkpoints, nothing run from a pickle."""
+"""Export, description, chat: whole models out of checkpoints, and what the commands say."""
 
 import json
-import pickle
 
 import pytest
 import torch
 from click.testing import CliRunner
 
-from lamm_model import AdapterSettings, add_adapters, build_pair, load_model, save_model
-from lamm_model.adapters import adapter_state, lora_layers
-from lamm_model.checkpoints.export import export_checkpoint
-from lamm_model.checkpoints.released import convert_delta, read_tensors_safely
+from lamm_model import AdapterSettings, add_adapters, load_model, save_model
+from lamm_model.adapters import lora_layers
+from lamm_model.checkpoints.export import export_checkpoint, split_checkpoint
 from lamm_model.cli import model as commands
-from lamm_model.errors import LammModelError, UsageError
+from lamm_model.errors import UsageError
 
 
 @pytest.fixture
@@ -54,57 +52,6 @@ def test_export_refuses_a_missing_choice_and_an_existing_folder(checkpoint, tmp_
         export_checkpoint(checkpoint[2], tmp_path / "out", "sound")
     with pytest.raises(UsageError, match="exists"):
         export_checkpoint(checkpoint[2], tmp_path, "image")
-
-
-def released(model, name="image"):
-    """The model's weights under the names of LAMM's released files, in half precision."""
-    prefix = "llama_model.base_model.model.model."
-    state = {
-        prefix + key.replace(".weight", ".default.weight"): value.half()
-        for key, value in adapter_state(model, name).items()
-    }
-    projector = model.model.image_projector.linear
-    state |= {"llama_proj.weight": projector.weight.half(), "llama_proj.bias": projector.bias.half()}
-    return {key: value.detach().clone() for key, value in state.items()}
-
-
-def test_released_delta_is_converted_with_every_key(checkpoint, parts, tmp_path):
-    state = released(checkpoint[0])
-    torch.save(state, tmp_path / "pytorch_model.pt")
-    counts = convert_delta(tmp_path / "pytorch_model.pt", tmp_path / "c", str(parts.language), str(parts.clip))
-    assert counts == {"adapter": 16, "projector": 2}
-    model, processor = load_model(tmp_path / "c")
-    assert processor.prompt_format == "lamm"
-    mine = adapter_state(model, "image")
-    for key, value in adapter_state(checkpoint[0], "image").items():
-        assert torch.equal(mine[key], value.half().float())
-    assert torch.equal(model.model.image_projector.linear.bias, state["llama_proj.bias"].float())
-
-
-def test_delta_with_strange_or_missing_keys_is_refused(checkpoint, parts, tmp_path):
-    state = released(checkpoint[0])
-    bad = {**state, "opt_proj.weight": torch.zeros(1)}
-    torch.save(bad, tmp_path / "bad.pt")
-    with pytest.raises(LammModelError, match=r"unknown keys \['opt_proj.weight'\]"):
-        convert_delta(tmp_path / "bad.pt", tmp_path / "c", str(parts.language), str(parts.clip))
-    gone = next(key for key in state if "layers.1" in key)
-    torch.save({key: value for key, value in state.items() if key != gone}, tmp_path / "gone.pt")
-    with pytest.raises(LammModelError, match=r"missing keys \['layers.1"):
-        convert_delta(tmp_path / "gone.pt", tmp_path / "c", str(parts.language), str(parts.clip))
-
-
-def test_hostile_pickle_is_never_run(tmp_path):
-    class Hostile:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "ran"), "w"))
-
-    torch.save({"llama_proj.weight": Hostile()}, tmp_path / "hostile.pt")
-    (tmp_path / "raw.pt").write_bytes(pickle.dumps(Hostile()))
-    (tmp_path / "torn.pt").write_bytes(b"PK\x03\x04torn")
-    for name in ("hostile", "raw", "torn", "missing"):
-        with pytest.raises(LammModelError, match=f"{name}.pt"):
-            read_tensors_safely(tmp_path / f"{name}.pt")
-    assert not (tmp_path / "ran").exists()
 
 
 def test_info_describes_without_loading_weights(checkpoint):
@@ -178,31 +125,27 @@ def test_help_of_every_command_is_listed_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_overfits_mixed_dialogues_and_reproduces_them(parts, cloud_config, media):
-    from lamm_model.prediction.decoding import PromptRow, answer_rows
+def test_split_checkpoints_answer_as_the_whole_one(checkpoint, batch_of, tmp_path):
+    model, processor, folder = checkpoint
+    result = CliRunner().invoke(commands, ["export", str(folder), "--split", "--output", str(tmp_path / "parts")])
+    assert result.exit_code == 0, result.output
+    for name in ("image", "point_cloud"):
+        alone, own = load_model(tmp_path / "parts" / name)
+        assert list(lora_layers(alone)[0].lora_A) == [name]
+        batch = batch_of(processor, [(name,)])
+        assert torch.equal(alone(**batch).loss, model(**batch).loss)
+        other = "point_cloud" if name == "image" else "image"
+        assert alone.model.get_submodule("language_model") is not None
+        assert getattr(alone.model, f"{other}_tower") is None
+        assert getattr(own, f"{other}_tokens") == 0
+    with pytest.raises(UsageError, match="several adapter sets"):
+        split_checkpoint(tmp_path / "parts" / "image", tmp_path / "again")
 
-    model, processor = build_pair(parts.language, parts.clip, cloud_config, freeze_point_cloud_tower=False)
-    add_adapters(model, AdapterSettings(rank=16, dropout=0.0, target_modules=["q_proj", "v_proj", "up_proj"]))
-    answers = ["red chair", "3", "no", "blue table", "lamps", "yes"]
-    kinds = ["image"] * 3 + ["point_cloud"] * 3
-    dialogues = [[{"from": "human", "value": "What is it?"}, {"from": "gpt", "value": answer}] for answer in answers]
-    batch = processor.collate([processor.encode_dialogue(d, media=[k]) for d, k in zip(dialogues, kinds, strict=True)])
-    images = model.encode_images(processor.image_processor([media / f"{i}.png" for i in range(3)])["pixel_values"])
-    clouds = processor.feature_extractor([media / f"{i}.npy" for i in range(3)])["point_clouds"]
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=5e-3)
-    model.train()
-    for _ in range(80):
-        loss = model(**batch, image_features=images, point_clouds=clouds).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-    model.eval()
-    features = [*images, *model.encode_point_clouds(clouds).detach()]
-    rows = []
-    for kind, feature in zip(kinds, features, strict=True):
-        row = processor.encode_dialogue([dialogues[0][0]], media=[kind], for_generation=True)
-        rows.append(PromptRow(row["input_ids"], row["modality_ids"], media=[(kind, feature)], max_new_tokens=12))
-    found = answer_rows(model, rows, pad=processor.pad_token_id, end_ids=processor.end_token_ids)
-    assert [processor.answer_text(ids) for ids in found] == answers
+
+def test_answering_plan_matches_hand_arithmetic():
+    from types import SimpleNamespace
+
+    from lamm_model.memory_plan import plan_inference
+
+    text = SimpleNamespace(hidden_size=4096, num_hidden_layers=32, num_attention_heads=32, num_key_value_heads=8)
+    assert plan_inference(text, 1000, 10) == 2 * (1000 + 10 * 2 * 32 * 8 * 128)

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import io
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -93,6 +94,60 @@ def test_wrong_point_tower_settings_are_named(changes, words):
         LammPointCloudConfig.preset("epcl", **{**SMALL_EPCL, **changes})
     with pytest.raises(UsageError, match="tiny, epcl"):
         LammPointCloudConfig.preset("huge")
+
+
+def test_height_and_colour_reach_the_tower():
+    from lamm_model import LammPointCloudProcessor
+
+    config = LammPointCloudConfig.preset("tiny", num_points=64, use_height=True)
+    assert config.in_channels == 7
+    tower = LammPointCloudModel(config).eval()
+    cloud = np.concatenate([np.random.default_rng(0).normal(size=(90, 3)) * 1000, np.full((90, 3), 255.0)], axis=1)
+    processor = LammPointCloudProcessor(64, use_height=True, unit="mm")
+    prepared = processor(cloud)["point_clouds"]
+    assert prepared.shape == (1, 64, 7)
+    assert prepared[..., :3].abs().max() < 10.0  # metres
+    torch.testing.assert_close(
+        prepared[0, :, 6] - prepared[0, :, 2], (prepared[0, 0, 6] - prepared[0, 0, 2]).expand(64)
+    )
+    assert -0.1 < float(prepared[..., 6].min()) <= 0.0
+    raised = prepared.clone()
+    raised[..., 6] += 1.0
+    assert not torch.allclose(tower(prepared).last_hidden_state, tower(raised).last_hidden_state)
+    with pytest.raises(UsageError, match="m, cm, mm, ft, in"):
+        LammPointCloudProcessor(unit="yard")
+
+
+def vision_towers():
+    from transformers import Dinov2WithRegistersConfig, SiglipVisionConfig, ViTConfig
+
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32, "patch_size": 16}
+    return {
+        "siglip": (SiglipVisionConfig(intermediate_size=64, **small), 4),
+        "vit": (ViTConfig(intermediate_size=64, **small), 5),
+        "dinov2_with_registers": (Dinov2WithRegistersConfig(num_register_tokens=2, **small), 7),
+    }
+
+
+@pytest.mark.parametrize("name", ["siglip", "vit", "dinov2_with_registers"])
+@pytest.mark.parametrize("select", ["patch", "full"])
+def test_other_vision_towers_give_their_patches(parts, tmp_path, name, select):
+    from transformers import AutoModel
+
+    from lamm_model import LammImageProcessor, build_pair
+
+    config, tokens = vision_towers()[name]
+    torch.manual_seed(0)
+    plain = AutoModel.from_config(config).eval()
+    plain.save_pretrained(tmp_path)
+    LammImageProcessor(size=32).save_pretrained(tmp_path)
+    model, processor = build_pair(parts.language, tmp_path, image_feature_layer=-2, image_feature_select=select)
+    pixels = torch.randn(2, 3, 32, 32)
+    states = plain(pixels, output_hidden_states=True).hidden_states[-2]
+    assert states.shape[1] == tokens
+    expected = states[:, tokens - 4 :] if select == "patch" else states
+    torch.testing.assert_close(model.encode_images(pixels), expected)
+    assert processor.image_tokens == model.config.image_tokens == expected.shape[1]
 
 
 def test_wrong_columns_are_refused():

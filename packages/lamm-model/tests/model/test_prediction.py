@@ -216,3 +216,48 @@ def test_two_passes_append_the_option(folder, media, tmp_path):
     predict_files(folder, [(path, tmp_path / "2.jsonl")], PredictionOptions(max_new_tokens=4, two_pass=True))
     once, twice = predictions(tmp_path / "1.jsonl")[0]["text"], predictions(tmp_path / "2.jsonl")[0]["text"]
     assert twice.startswith(once + "\nThe answer is ")
+
+
+def test_one_beginning_is_read_once_for_all_its_batches(folder, media, tmp_path):
+    from lamm_model import load_model
+
+    path = media / "VQA_scene.json"
+    records = [{"id": i, "pcl": "0.npy", "query": f"Which {WORDS[i % 5]}?", "gt_choices": ["a", "b"]} for i in range(7)]
+    path.write_text(json.dumps(records))
+    model, processor = load_model(folder)
+    projected = []
+    model.model.point_cloud_projector.register_forward_hook(lambda module, args, out: projected.append(len(out)))
+    options = PredictionOptions(batch_size=3, probabilities=True, max_new_tokens=4)
+    queries = read_queries(path).queries
+    together = [pair for batch in Predictor(model, processor, options).answer(queries) for pair in batch]
+    assert projected == [1]
+    found = {query.key: answer for query, answer in together}
+    single = PredictionOptions(batch_size=1, probabilities=True, max_new_tokens=4)
+    for query in queries:
+        ((_, alone),) = next(iter(Predictor(model, processor, single).answer([query])))
+        assert alone["text"] == found[query.key]["text"]
+        torch.testing.assert_close(
+            torch.tensor(alone["probabilities"]), torch.tensor(found[query.key]["probabilities"]), atol=1e-5, rtol=1e-4
+        )
+
+
+@pytest.mark.parametrize("name", ["lamm", "llama2", "chat"])
+def test_streamed_pieces_are_the_answer(name, pair):
+    from lamm_model.prediction.text_stream import TextStream
+
+    processor = pair[1]
+    processor.prompt_format = name
+    for text in (" There are 3.\n###", "no\n## yes ###", "  é – ü  ", "###", ""):
+        ids = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+        stream = TextStream(processor.decode_answer, processor.stop_strings)
+        pieces = [stream.add(token, last=number == len(ids) - 1) for number, token in enumerate(ids)]
+        assert "".join(pieces) == stream.text == processor.answer_text(ids)
+
+
+def test_system_messages_by_choice():
+    from lamm_model.prompts.system import system_message, system_text
+
+    assert system_text("task", "VQA", "Mine.") == system_message("VQA")
+    assert system_text("record", "VQA", "Mine.") == "Mine."
+    assert system_text("record", "VQA", None) == system_message("VQA")
+    assert system_text("none", "VQA", "Mine.") == ""

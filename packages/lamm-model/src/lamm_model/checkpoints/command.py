@@ -12,31 +12,39 @@ import click
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write; must not exist.")
 @click.option("--adapter", help="Adapter set to merge: image, point_cloud, text or shared.")
 @click.option("--language-model-only", is_flag=True, help="Write the merged language model alone.")
-def export(folder: Path, output: Path, adapter: str | None, language_model_only: bool) -> None:
+@click.option("--split", is_flag=True, help="Merge nothing: write one checkpoint for each adapter set.")
+def export(folder: Path, output: Path, adapter: str | None, language_model_only: bool, split: bool) -> None:
     """Merge an adapter set of the checkpoint FOLDER and write a plain transformers model."""
-    from lamm_model.checkpoints.export import export_checkpoint
+    from lamm_model.checkpoints.export import export_checkpoint, split_checkpoint
 
+    if split:
+        click.echo("\n".join(f"{output / name}: adapter set {name} alone" for name in split_checkpoint(folder, output)))
+        return
     name = export_checkpoint(folder, output, adapter, language_model_only)
     click.echo(f"{output}: {f'adapter set {name} merged' if name else 'a model without adapters'}")
 
 
 @click.command()
 @click.argument("weights", type=click.Path(path_type=Path))
-@click.option("--language-model", required=True, help="Folder or hub name of the Vicuna or Llama 2 the delta is for.")
-@click.option("--image-tower", default="openai/clip-vit-large-patch14", show_default=True, help="Folder or hub name.")
-@click.option("--point-cloud-tower", help="Folder of a converted point-cloud tower: the delta is of a 3D model.")
+@click.option("--language-model", help="For a delta: folder or hub name of the Vicuna or Llama 2 that it is for.")
+@click.option("--image-tower", default="openai/clip-vit-large-patch14", show_default=True, help="For a delta.")
+@click.option("--point-cloud-tower", help="For the delta of a 3D model: folder of a converted EPCL checkpoint.")
 @click.option("--prompt-format", type=click.Choice(["lamm", "llama2"]), default="lamm", show_default=True)
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Checkpoint folder to write.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 def convert(
     weights: Path,
-    language_model: str,
+    language_model: str | None,
     image_tower: str,
     point_cloud_tower: str | None,
     prompt_format: str,
     output: Path,
 ) -> None:
-    """Convert a released LAMM delta (LoRA and projector, a .pt file) to a checkpoint. Nothing is unpickled."""
-    from lamm_model.checkpoints.released import convert_delta
+    """Convert a released file; nothing in it is run, and every key is accounted for.
 
-    counts = convert_delta(weights, output, language_model, image_tower, point_cloud_tower, prompt_format)
-    click.echo(f"{output}: {counts['adapter']} adapter tensors and {counts['projector']} projector tensors")
+    A LAMM delta (LoRA and projector, .pt) becomes a checkpoint; the EPCL checkpoint (.pth) a point-cloud tower;
+    OpenAI's own CLIP (ViT-L-14.pt) an image tower.
+    """
+    from lamm_model.checkpoints.released import convert_file
+
+    counts = convert_file(weights, output, language_model, image_tower, point_cloud_tower, prompt_format)
+    click.echo(f"{output}: " + ", ".join(f"{count} tensors {what.replace('_', ' ')}" for what, count in counts.items()))

@@ -27,6 +27,7 @@ from lamm_model.configuration_lamm import LammConfig
 from lamm_model.errors import LammModelError
 from lamm_model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.processing_lamm import LammProcessor
+from lamm_model.quantization import is_quantised, loading_arguments
 
 MANIFEST = "lamm.json"
 FORMAT_VERSION = 1
@@ -43,29 +44,49 @@ _OWN_SETTINGS = (
 )
 
 
-def fingerprint(model: LammForConditionalGeneration) -> str:
+def fingerprint(model: LammForConditionalGeneration, plain: bool = False) -> str:
     """Hash the frozen base: names, shapes and sampled values of the language model's and image tower's weights.
 
     Values enter rounded to bfloat16, so a base loaded in bfloat16 or float32 gives the same hash.
+
+    Args:
+        model: The model.
+        plain: Leave linear layers out: embeddings and norms are the same in a quantised base.
     """
     digest = hashlib.sha256()
     towers = {"language_model": model.model.language_model}
     if model.model.image_tower is not None and model.config.freeze_image_tower:
         towers["image_tower"] = model.model.image_tower
     for part, module in towers.items():
-        for name, value in sorted(_base_state(module).items()):
+        for name, value in sorted(_base_state(module, plain).items()):
             digest.update(f"{part}.{name}{list(value.shape)}".encode())
             digest.update(value.flatten()[:64].to(torch.bfloat16).float().cpu().numpy().tobytes())
     return digest.hexdigest()
 
 
-def _base_state(module: torch.nn.Module) -> dict[str, Tensor]:
+def _base_state(module: torch.nn.Module, plain: bool) -> dict[str, Tensor]:
     """State without adapters, under the names it has without them."""
+    linear = {name for name, layer in module.named_modules() if plain and isinstance(layer, torch.nn.Linear)}
     return {
         name.replace(".base_layer.", "."): value
         for name, value in module.state_dict().items()
-        if ".lora_" not in name and not name.endswith("num_batches_tracked")
+        if ".lora_" not in name and not name.endswith("num_batches_tracked") and not _within(name, linear)
     }
+
+
+def _within(name: str, layers: set[str]) -> bool:
+    parts = name.split(".")
+    return bool(layers) and any(".".join(parts[:end]) in layers for end in range(1, len(parts)))
+
+
+def _check_base(model: LammForConditionalGeneration, manifest: dict[str, Any], place: Path, base: object) -> None:
+    """Refuse a base with other weights than the checkpoint was trained with."""
+    whole = manifest.get("fingerprint") and not is_quantised(model)
+    key = "fingerprint" if whole else "fingerprint_plain"
+    if fingerprint(model, plain=not whole) != manifest.get(key):
+        raise LammModelError(
+            f"Expected the base models that {place} was trained with, got other weights in {base}. Give the right base."
+        )
 
 
 def save_model(
@@ -121,7 +142,8 @@ def _write(model: LammForConditionalGeneration, folder: Path, base: BaseNames | 
         "format": "lamm-delta",
         "version": FORMAT_VERSION,
         "base": dict(names),
-        "fingerprint": fingerprint(model),
+        "fingerprint": "" if is_quantised(model) else fingerprint(model),
+        "fingerprint_plain": fingerprint(model, plain=True),
         "adapters": settings.as_dict(),
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
@@ -166,6 +188,8 @@ def load_model(
     cache: str | Path | None = None,
     dtype: torch.dtype = torch.float32,
     attn_implementation: str | None = None,
+    quantize: str = "none",
+    device: str = "",
 ) -> tuple[LammForConditionalGeneration, LammProcessor]:
     """Load a checkpoint or a whole model, strictly.
 
@@ -175,6 +199,8 @@ def load_model(
         cache: Where embedded models are prepared.
         dtype: Of the language model and image tower.
         attn_implementation: As for `from_pretrained`.
+        quantize: `8bit` or `4bit` for the language model (extra `quantize`), else `none`.
+        device: Where a quantised language model is put; a GPU where there is one when empty.
 
     Returns:
         The model in evaluation mode, and its processor.
@@ -187,7 +213,7 @@ def load_model(
     manifest = read_manifest(place)
     processor = LammProcessor.from_pretrained(place)
     if manifest is None:
-        return _load_whole(place, dtype, attn_implementation), processor
+        return _load_whole(place, dtype, attn_implementation, loading_arguments(quantize, dtype, device)), processor
     config = LammConfig.from_pretrained(place)
     names = base or manifest["base"]
     resolved = resolve_base(names, cache)
@@ -197,22 +223,27 @@ def load_model(
         config.point_cloud_config,
         dtype=dtype,
         attn_implementation=attn_implementation,
+        quantize=quantize,
+        device=device,
         **{name: getattr(config, name) for name in _OWN_SETTINGS},
     )
-    if fingerprint(model) != manifest["fingerprint"]:
-        raise LammModelError(
-            f"Expected the base models that {place} was trained with, got other weights in {resolved}. "
-            "Give the right base."
-        )
+    _check_base(model, manifest, place, resolved)
     model.lamm_base = dict(names)
     add_adapters(model, AdapterSettings(**manifest["adapters"]))
     load_trained(model, place)
     return model.eval(), processor
 
 
-def _load_whole(folder: Path, dtype: torch.dtype, attn_implementation: str | None) -> LammForConditionalGeneration:
+def _load_whole(
+    folder: Path, dtype: torch.dtype, attn_implementation: str | None, quantised: dict[str, Any]
+) -> LammForConditionalGeneration:
     model, report = LammForConditionalGeneration.from_pretrained(
-        folder, dtype=dtype, attn_implementation=attn_implementation, use_safetensors=True, output_loading_info=True
+        folder,
+        dtype=dtype,
+        attn_implementation=attn_implementation,
+        use_safetensors=True,
+        output_loading_info=True,
+        **quantised,
     )
     faults = {name: sorted(map(str, keys)) for name, keys in report.items() if keys}
     if faults:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import torch
 
-from lamm_model.adapters import SHARED, adapter_settings, lora_layers
-from lamm_model.checkpoints.delta import load_model, save_model
+from lamm_model.adapters import SHARED, adapter_settings, keep_adapter, lora_layers
+from lamm_model.building import base_names
+from lamm_model.checkpoints.delta import load_model, locate, read_manifest, save_model
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.processing_lamm import LammProcessor
 
 
 def merge_adapters(model: LammForConditionalGeneration, name: str) -> LammForConditionalGeneration:
@@ -25,10 +27,7 @@ def merge_adapters(model: LammForConditionalGeneration, name: str) -> LammForCon
     Raises:
         UsageError: The model has no set of that name.
     """
-    settings = adapter_settings(model)
-    if settings is None or name not in settings.modalities:
-        have = settings.modalities if settings is not None else []
-        raise UsageError(f"Expected one of the model's adapter sets ({', '.join(have) or 'none'}), got {name!r}.")
+    keep_adapter(model, name)
     language_model = model.model.language_model
     wrapped = {id(layer) for layer in lora_layers(language_model)}
     for path, module in list(language_model.named_modules()):
@@ -44,6 +43,45 @@ def merge_adapters(model: LammForConditionalGeneration, name: str) -> LammForCon
     model.lamm_adapters = None
     model.model.routing.enabled = False
     return model
+
+
+def split_checkpoint(folder: Path, output: Path) -> list[str]:
+    """Write one checkpoint for each adapter set, each with the tower and projector of its modality alone.
+
+    Args:
+        folder: Checkpoint.
+        output: Folder to write `image/`, `point_cloud/` and the like into; must not exist.
+
+    Returns:
+        The sets' names.
+
+    Raises:
+        UsageError: `output` exists, or the checkpoint has no two sets.
+    """
+    if output.exists():
+        raise UsageError(f"Expected a new folder, got {output}, which exists. Choose another --output.")
+    manifest = read_manifest(locate(folder))
+    names = list(manifest["adapters"]["modalities"]) if manifest is not None else []
+    if len(names) < 2:
+        raise UsageError(f"Expected a checkpoint with several adapter sets to split, got {', '.join(names) or 'none'}.")
+    for name in names:
+        model, processor = load_model(folder)
+        keep_adapter(model, name)
+        _keep_modality(model, processor, name)
+        save_model(model, processor, output / name)
+    return names
+
+
+def _keep_modality(model: LammForConditionalGeneration, processor: LammProcessor, name: str) -> None:
+    """Take out the tower and projector of the other modality; a set for neither keeps both."""
+    body, config = model.model, model.config
+    if name == "point_cloud":
+        body.image_tower = body.image_projector = config.image_config = None
+        processor.image_tokens = 0
+        model.lamm_base = {**(base_names(model) or {}), "image_tower": None}
+    elif name == "image":
+        body.point_cloud_tower = body.point_cloud_projector = config.point_cloud_config = None
+        processor.point_cloud_tokens = 0
 
 
 def export_checkpoint(folder: Path, output: Path, adapter: str | None = None, language_model_only: bool = False) -> str:

@@ -1,11 +1,10 @@
-"""Read LAMM's released deltas: one `.pt` file with LoRA matrices and the projector of one modality."""
+"""Convert released files: LAMM's deltas (LoRA and projector of one modality), EPCL's checkpoint, OpenAI's CLIP."""
 
 from __future__ import annotations
 
-import pickle
 import re
-import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +12,10 @@ from torch import Tensor
 from lamm_model.adapters import AdapterSettings, add_adapters, check_keys, load_adapter_state
 from lamm_model.building import build_pair
 from lamm_model.checkpoints.delta import save_model
-from lamm_model.errors import LammModelError
+from lamm_model.checkpoints.epcl import convert_epcl, is_epcl
+from lamm_model.checkpoints.openai_clip import convert_clip, is_openai_clip
+from lamm_model.checkpoints.torch_archive import read_archive
+from lamm_model.errors import LammModelError, UsageError
 
 RELEASED_ALPHA = 32
 # `llama_model.base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight`, as peft 0.3 names it inside
@@ -22,29 +24,45 @@ _LORA_KEY = re.compile(r"^.*?\b(layers\.\d+\..+\.lora_[AB])(?:\.default)?\.weigh
 _PROJECTOR_KEY = re.compile(r"^(?:module\.)?llama_proj\.(weight|bias)$")
 
 
-def read_tensors_safely(path: Path) -> dict[str, Tensor]:
-    """Read a `.pt` file of tensors without unpickling anything else.
-
-    Args:
-        path: File written by `torch.save` of a flat dictionary.
+def convert_file(
+    weights: Path,
+    output: Path,
+    language_model: str | None,
+    image_tower: str,
+    point_cloud_tower: str | None = None,
+    prompt_format: str = "lamm",
+) -> dict[str, int]:
+    """Convert a released file of any of the three kinds; arguments as for `convert_delta`.
 
     Returns:
-        Tensors by name.
+        Numbers of tensors by what became of them.
 
     Raises:
-        LammModelError: The file is missing or torn, or holds anything but tensors by name.
+        UsageError: `output` exists, or the file is a delta and no language model is named.
+        LammModelError: The file is of no known kind, or does not fit.
     """
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as fault:
-        reason = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
-        raise LammModelError(
-            f"Expected a .pt file that holds tensors only, got {reason} ({path}). Nothing in it was run. "
-            "Use the released file."
-        ) from fault
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise LammModelError(f"Expected tensors by name, got {type(found).__name__} of other things ({path}).")
-    return {str(key): value for key, value in found.items()}
+    if output.exists():
+        raise UsageError(f"Expected a new folder, got {output}, which exists. Choose another --output.")
+    content = read_archive(weights)
+    if is_epcl(content):
+        return convert_epcl(content, output)
+    if is_openai_clip(content):
+        return convert_clip(content, output)
+    if language_model is None:
+        raise UsageError("Expected --language-model: the delta is for one, and needs its name.")
+    state = named_tensors(content, weights)
+    return convert_delta(state, str(weights), output, language_model, image_tower, point_cloud_tower, prompt_format)
+
+
+def named_tensors(content: Any, path: Path) -> dict[str, Tensor]:
+    """Check that an archive holds a flat dictionary of tensors.
+
+    Raises:
+        LammModelError: It holds anything else.
+    """
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise LammModelError(f"Expected tensors by name, got {type(content).__name__} of other things ({path}).")
+    return {str(key): value for key, value in content.items()}
 
 
 def split_delta(state: dict[str, Tensor], name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -80,7 +98,8 @@ def split_delta(state: dict[str, Tensor], name: str) -> tuple[dict[str, Tensor],
 
 
 def convert_delta(
-    weights: Path,
+    state: dict[str, Tensor],
+    name: str,
     output: Path,
     language_model: str,
     image_tower: str,
@@ -90,7 +109,8 @@ def convert_delta(
     """Convert a released delta to a checkpoint of ours; every key is accounted for.
 
     Args:
-        weights: The `.pt` file.
+        state: The delta's tensors.
+        name: What messages call the file.
         output: Checkpoint folder to write.
         language_model: The Vicuna or Llama 2 it was trained on.
         image_tower: CLIP ViT-L/14, unused where a point-cloud tower is given.
@@ -103,7 +123,7 @@ def convert_delta(
     Raises:
         LammModelError: The file is no LAMM delta, or does not fit the base models.
     """
-    adapter, projector = split_delta(read_tensors_safely(weights), str(weights))
+    adapter, projector = split_delta(state, name)
     modality = "point_cloud" if point_cloud_tower else "image"
     model, processor = build_pair(
         language_model,

@@ -17,6 +17,7 @@ class LammPointCloudConfig(PretrainedConfig):  # type: ignore[misc]
     Attributes:
         num_points: Points per cloud that the processor samples.
         use_color: Points carry red, green, blue after x, y, z.
+        use_height: Points carry the height above the floor last.
         stages: Set abstraction stages, each `{"centres", "radius" (metres), "neighbours", "mlp" [channels]}`.
         normalise_radius: Divide the offsets from a group's centre by the radius.
         absolute_centre: Append the centre's coordinates to each point of a group.
@@ -42,6 +43,7 @@ class LammPointCloudConfig(PretrainedConfig):  # type: ignore[misc]
 
     num_points: int = 1024
     use_color: bool = True
+    use_height: bool = False
     stages: Any = None
     normalise_radius: bool = True
     absolute_centre: bool = True
@@ -86,8 +88,8 @@ class LammPointCloudConfig(PretrainedConfig):  # type: ignore[misc]
 
     @property
     def in_channels(self) -> int:
-        """Columns of one point: 3, or 6 with colour."""
-        return 6 if self.use_color else 3
+        """Columns of one point: 3, three more with colour, one more with height."""
+        return 3 + 3 * int(self.use_color) + int(self.use_height)
 
     @property
     def num_tokens(self) -> int:

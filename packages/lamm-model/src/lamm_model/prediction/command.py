@@ -8,7 +8,7 @@ import click
 
 
 @click.command()
-@click.option("--model", "folder", required=True, type=click.Path(path_type=Path), help="Checkpoint or model folder.")
+@click.option("--model", "folder", required=True, type=click.Path(path_type=Path), help="Checkpoint or model.")
 @click.option("--benchmark", "first", required=True, type=click.Path(path_type=Path), help="Benchmark file or folder.")
 @click.argument("more", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
@@ -25,6 +25,7 @@ import click
 @click.option("--probabilities", is_flag=True, help="Also score every option of closed questions.")
 @click.option("--two-pass", is_flag=True, help="Ask for the option again after the model's reasoning (paper's VQA).")
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
+@click.option("--quantize", type=click.Choice(["none", "8bit", "4bit"]), default="none", show_default=True)
 @click.option("--device", default="", help="cpu, cuda, ... (default: cuda where there is one).")
 @click.option("--endpoint", default="", help="Ask an OpenAI-compatible endpoint at this address; --model is a name.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
@@ -42,26 +43,39 @@ def predict(
     probabilities: bool,
     two_pass: bool,
     dtype: str,
+    quantize: str,
     device: str,
     endpoint: str,
     as_json: bool,
 ) -> None:
     """Answer benchmark records; further benchmark files may follow the options.
 
+    --model is a LAMM checkpoint, or any image-text-to-text model of transformers: its folder or its name on the hub.
     Interrupted runs go on where they stopped when the command is given again; finished files are left as they are.
+    Under torchrun or accelerate launch each process answers its share.
     """
     from lamm_model.prediction.outputs import pair_outputs
     from lamm_model.prediction.run import PredictionOptions
-    from lamm_model.prediction.session import predict_files
+    from lamm_model.prediction.session import launcher_shard, predict_files
 
     options = PredictionOptions(blind, batch_size, limit, media_root, max_new_tokens, system, probabilities, two_pass)
     pairs = pair_outputs([first, *more], output)
-    results = predict_files(folder, pairs, options, dtype=dtype, device=device, endpoint=endpoint)
+    results = predict_files(
+        folder,
+        pairs,
+        options,
+        dtype=dtype,
+        device=device,
+        endpoint=endpoint,
+        quantize=quantize,
+        shard=launcher_shard(),
+    )
     if as_json:
         import json
 
         click.echo(json.dumps(results))
         return
     for result in results:
-        state = f"{result['asked']} answers" if result["asked"] else "finished before, nothing to do"
+        state = f"{result['asked']} answers" if result["asked"] else "nothing left to ask"
+        state += "" if result["finished"] else "; other processes are still answering"
         click.echo(f"{result['output']}: {state}")

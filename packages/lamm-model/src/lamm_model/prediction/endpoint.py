@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import LammModelError
 from lamm_model.image_processing_lamm import read_image
-from lamm_model.prediction.queries import Query
-from lamm_model.prompts.segments import IMAGE
-from lamm_model.prompts.system import system_message
+from lamm_model.prediction.queries import Query, refuse_point_clouds
+from lamm_model.prompts.system import system_text
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -49,12 +48,7 @@ class EndpointAnswers:
         Raises:
             LammModelError: A query shows a point cloud, or the endpoint fails after retries.
         """
-        for query in queries:
-            if not self.options.blind and any(kind != IMAGE for kind, _ in query.media):
-                raise LammModelError(
-                    f"Expected images only, got a point cloud (id {query.record_id!r}). "
-                    "OpenAI-compatible endpoints take no point clouds; use --blind or a LAMM model."
-                )
+        refuse_point_clouds(queries, self.options.blind, "OpenAI-compatible endpoints take no point clouds")
         size = self.options.batch_size
         for start in range(0, len(queries), size):
             yield asyncio.run(self._ask_all(queries[start : start + size]))
@@ -83,16 +77,15 @@ class EndpointAnswers:
         if not reply.choices:
             raise LammModelError(f"Expected an answer from {self.url}, got none (id {query.record_id!r}).")
         choice = reply.choices[0]
-        return {"text": (choice.message.content or "").strip(), "meta": {"finish_reason": choice.finish_reason}}
+        text = (choice.message.content or "").strip().encode("utf-8", "replace").decode("utf-8")  # no lone surrogates
+        return {"text": text, "meta": {"finish_reason": choice.finish_reason}}
 
     def _messages(self, query: Query) -> list[dict[str, Any]]:
         content: list[dict[str, Any]] = []
         if not self.options.blind:
             content += [{"type": "image_url", "image_url": {"url": data_url(path)}} for _, path in query.media]
         content.append({"type": "text", "text": query.question})
-        system = {"task": system_message(query.task_type), "record": query.system or "", "none": ""}[
-            self.options.system
-        ]
+        system = system_text(self.options.system, query.task_type, query.system)
         opening = [{"role": "system", "content": system}] if system else []
         return [*opening, {"role": "user", "content": content}]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,18 +17,24 @@ class Journal:
 
     The first line holds the run's settings, each further line one answer. A line that was being written when the
     process died is dropped and asked again. `finish` writes the ordered predictions beside the output and renames them
-    there, then removes the journal.
+    there, then removes the journals.
+
+    Several processes of one run (`shard`) each keep a journal of their own and read the others'. Whichever finds all
+    answers there writes the output; two that find them at once write the same bytes.
 
     Attributes:
         output: The predictions file.
-        path: The journal.
+        path: The journal of this process.
         header: `{"lamm": "predictions", "model": ..., "config": ...}`.
-        answers: Answers so far by query key.
+        shard: Rank of this process and number of processes.
+        answers: Answers so far by query key, those of other processes included.
     """
 
-    def __init__(self, output: Path, header: dict[str, Any]) -> None:
+    def __init__(self, output: Path, header: dict[str, Any], shard: tuple[int, int] = (0, 1)) -> None:
         self.output = output
-        self.path = output.with_name(output.name + ".journal")
+        self.shard = shard
+        suffix = f".journal.{shard[0]}" if shard[1] > 1 else ".journal"
+        self.path = output.with_name(output.name + suffix)
         self.header = header
         self.answers: dict[str, dict[str, Any]] = {}
         self._handle: IO[str] | None = None
@@ -63,9 +70,9 @@ class Journal:
             )
 
     def open(self) -> None:
-        """Read what an earlier run left and open the journal for appending."""
+        """Read what earlier runs and other processes left, and open the journal of this process for appending."""
         self.output.parent.mkdir(parents=True, exist_ok=True)
-        kept = self._read()
+        kept = self._read(self.path)
         if kept is None:
             beside = self.path.with_name(self.path.name + ".new")
             beside.write_text(json.dumps(self.header) + "\n", encoding="utf-8")
@@ -73,17 +80,28 @@ class Journal:
         else:
             os.truncate(self.path, kept)
         self._handle = self.path.open("a", encoding="utf-8", newline="\n")
+        self._read_others()
 
-    def _read(self) -> int | None:
-        """Read the answers; return how many bytes of whole lines the journal holds, None when there is none."""
-        if not self.path.is_file():
+    def _journals(self) -> list[Path]:
+        pattern = re.compile(re.escape(f"{self.output.name}.journal") + r"(\.\d+)?")
+        return sorted(path for path in self.output.parent.iterdir() if pattern.fullmatch(path.name))
+
+    def _read_others(self) -> None:
+        for path in self._journals():
+            if path != self.path:
+                self._read(path)
+
+    def _read(self, path: Path) -> int | None:
+        """Read a journal's answers; return how many bytes of whole lines it holds, None when there is none."""
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:  # never there, or another process has just finished the output and removed it
             return None
-        content = self.path.read_bytes()
         whole = content.rfind(b"\n") + 1
-        lines = content[:whole].decode("utf-8").splitlines()
+        lines = content[:whole].decode("utf-8").split("\n")[:-1]  # splitlines would cut inside answers, at U+2028
         if not lines:
             return None
-        self._compare(lines[0], self.path)
+        self._compare(lines[0], path)
         for line in lines[1:]:
             answer = json.loads(line)
             self.answers[answer.pop("key")] = answer
@@ -103,12 +121,20 @@ class Journal:
         self._handle.flush()
         os.fsync(self._handle.fileno())
 
-    def finish(self, benchmark: Benchmark) -> None:
-        """Write the predictions in the benchmark's order and remove the journal."""
+    def finish(self, benchmark: Benchmark) -> bool:
+        """Write the predictions in the benchmark's order and remove the journals, once every answer is there.
+
+        Returns:
+            Whether the output is written; False while other processes are still answering.
+        """
+        self._read_others()
+        if any(query.key not in self.answers for query in benchmark.queries):
+            self.close()
+            return self.output.is_file()
         grouped: dict[str, list[tuple[str, dict[str, Any]]]] = {name: [] for name in benchmark.record_ids}
         for query in benchmark.queries:
             grouped[query.record_id].append((query.part, self.answers[query.key]))
-        beside = self.output.with_name(self.output.name + ".part")
+        beside = self.output.with_name(f"{self.output.name}.part.{self.shard[0]}")
         with beside.open("w", encoding="utf-8", newline="\n") as handle:
             handle.write(json.dumps(self.header, ensure_ascii=False) + "\n")
             for record_id, answers in grouped.items():
@@ -117,7 +143,9 @@ class Journal:
             os.fsync(handle.fileno())
         os.replace(beside, self.output)
         self.close()
-        self.path.unlink(missing_ok=True)
+        for path in self._journals():
+            path.unlink(missing_ok=True)
+        return True
 
     def close(self) -> None:
         """Close the journal, keeping it."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lamm_model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.prediction.prompt_state import PromptRow
 from lamm_model.processing_lamm import LammProcessor
 from lamm_model.prompts.segments import IMAGE
 
@@ -46,6 +47,11 @@ class MediaFeatures:
             _, dropped = self._kept.popitem(last=False)
             self._bytes -= dropped.nbytes
         return found
+
+    def prompt_row(self, row: dict[str, list[int]], media: Sequence[Medium], max_new_tokens: int) -> PromptRow:
+        """Join a prompt's tokens (`LammProcessor.encode_dialogue`) with the features of its media."""
+        features = [(kind, feature) for (kind, _), feature in zip(media, self.get(media), strict=True)]
+        return PromptRow(row["input_ids"], row["modality_ids"], media=features, max_new_tokens=max_new_tokens)
 
     def _encode(self, kind: str, media: list[Medium]) -> None:
         paths = [path for _, path in media]

@@ -8,12 +8,16 @@ import torch
 from torch import Tensor
 
 from lamm_model.modeling_lamm import LammForConditionalGeneration
-from lamm_model.prediction.decoding import PromptRow, PromptState, prefill
+from lamm_model.prediction.prompt_state import PrefixMemory, PromptRow, PromptState, prefill
 
 
 @torch.inference_mode()
 def option_log_likelihoods(
-    model: LammForConditionalGeneration, row: PromptRow, options: list[list[int]], pad: int
+    model: LammForConditionalGeneration,
+    row: PromptRow,
+    options: list[list[int]],
+    pad: int,
+    memory: PrefixMemory | None = None,
 ) -> list[float]:
     """Score the options of one prompt, which is read once.
 
@@ -22,12 +26,13 @@ def option_log_likelihoods(
         row: The prompt.
         options: Token ids of each option, written as the answer would be; none empty.
         pad: Filling token id; always masked.
+        memory: As for `prefill`.
 
     Returns:
         Mean log-likelihood per token of each option, natural logarithm. The mean, not the sum, so that long options
         are not at a disadvantage (ChEF's PPL protocol, arXiv 2311.02692).
     """
-    state = prefill(model, [row], pad)
+    state = prefill(model, [row], pad, memory)
     first = state.logits.float().log_softmax(dim=-1)[0]
     width = max(len(option) for option in options)
     totals = torch.stack([first[option[0]] for option in options])

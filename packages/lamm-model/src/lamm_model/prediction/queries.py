@@ -123,6 +123,41 @@ def read_queries(
     return benchmark
 
 
+def refuse_point_clouds(queries: list[Query], blind: bool, why: str) -> None:
+    """Raise where a query shows a point cloud to a model that takes none.
+
+    Raises:
+        LammModelError: It does; its record is named.
+    """
+    for query in queries:
+        if not blind and any(kind != IMAGE for kind, _ in query.media):
+            raise LammModelError(
+                f"Expected images only, got a point cloud (id {query.record_id!r}). {why}; use --blind or a LAMM model."
+            )
+
+
+def shard_queries(queries: list[Query], rank: int, world_size: int) -> list[Query]:
+    """Pick one process's share; questions about the same media stay together, and the shares are about equal.
+
+    Args:
+        queries: All of a file, in file order; every process passes the same.
+        rank: This process, from 0.
+        world_size: Number of processes.
+
+    Returns:
+        The queries of this process, in file order.
+    """
+    if world_size == 1:
+        return queries
+    homes: dict[object, int] = {}
+    load = [0] * world_size
+    for number, query in enumerate(queries):
+        key = query.media or number
+        home = homes.setdefault(key, load.index(min(load)))
+        load[home] += query.max_new_tokens
+    return [query for number, query in enumerate(queries) if homes[query.media or number] == rank]
+
+
 def _shown(record: Any) -> str:
     return repr(record.get("id")) if isinstance(record, dict) else "unknown"
 

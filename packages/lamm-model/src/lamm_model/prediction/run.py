@@ -12,13 +12,16 @@ from typing import Any, Protocol
 from torch import nn
 
 from lamm_model.adapters import adapter_settings, lora_layers, merged_adapters
+from lamm_model.coordinates import answer_to_picture, dialogue_to_input
 from lamm_model.modeling_lamm import LammForConditionalGeneration
-from lamm_model.prediction.decoding import PromptRow, answer_rows
+from lamm_model.prediction.decoding import answer_rows
 from lamm_model.prediction.journal import Journal
 from lamm_model.prediction.media import MediaFeatures
 from lamm_model.prediction.option_scores import option_log_likelihoods, probabilities
-from lamm_model.prediction.queries import Query, read_queries
+from lamm_model.prediction.prompt_state import PrefixMemory, PromptRow
+from lamm_model.prediction.queries import Query, read_queries, shard_queries
 from lamm_model.processing_lamm import LammProcessor
+from lamm_model.prompts.segments import IMAGE
 
 MERGE_UP_TO = 3_000_000_000  # parameters; merging keeps a copy of the adapted weights
 Report = Callable[[int, int], None]
@@ -78,6 +81,7 @@ class Predictor:
         self.processor = processor
         self.options = options or PredictionOptions()
         self.media = MediaFeatures(model, processor)
+        self._memory = PrefixMemory()
         self._merge = _can_merge(model)
 
     def predict_file(self, path: Path, journal: Journal, report: Report = lambda done, total: None) -> int:
@@ -110,6 +114,7 @@ class Predictor:
             with ExitStack() as stack:
                 if self._merge:
                     stack.enter_context(merged_adapters(self.model, modality))
+                self._memory = PrefixMemory()  # what was read with other weights is no use
                 for batch in batches(list(group), self.options.batch_size):
                     yield self._answer_batch(batch)
 
@@ -122,6 +127,9 @@ class Predictor:
             for item, row, answer in zip(batch, rows, answers, strict=True):
                 if item.query.choices:
                     answer["probabilities"] = self._probabilities(item.query, row)
+        for item, answer in zip(batch, answers, strict=True):
+            pictures, name = self._pictures(item.query), item.query.key
+            answer["text"] = answer_to_picture(self.processor.image_processor, answer["text"], pictures, name)
         return [(item.query, answer) for item, answer in zip(batch, answers, strict=True)]
 
     def _texts(self, rows: list[PromptRow]) -> list[str]:
@@ -130,7 +138,8 @@ class Predictor:
             rows,
             pad=self.processor.pad_token_id,
             end_ids=self.processor.end_token_ids,
-            ended=self._stopped if self.processor.stop_strings else None,
+            ended=lambda row, ids: self.processor.answer_stopped(ids),
+            memory=self._memory,
         )
         return [self.processor.answer_text(ids) for ids in tokens]
 
@@ -148,31 +157,33 @@ class Predictor:
 
     def _probabilities(self, query: Query, row: PromptRow) -> list[float] | dict[str, float]:
         options = [self.processor.answer_ids(choice) for choice in query.choices]
-        scores = option_log_likelihoods(self.model, row, options, self.processor.pad_token_id)
+        scores = option_log_likelihoods(self.model, row, options, self.processor.pad_token_id, self._memory)
         found = probabilities(scores)
         return dict(zip(query.choices, found, strict=True)) if query.labelled else found
-
-    def _stopped(self, answer: list[int]) -> bool:
-        tail = self.processor.tokenizer.decode(answer[-8:])
-        return any(stop in tail for stop in self.processor.stop_strings)
 
     def prepare(self, query: Query, further: Sequence[dict[str, str]] = ()) -> Prepared:
         """Build a query's tokens, with further turns after its question, and find where its shared beginning ends."""
         kinds = [] if self.options.blind else [kind for kind, _ in query.media]
+        name = f"id {query.record_id!r}"
+        asked = [{"from": "human", "value": query.question}]
+        question = dialogue_to_input(self.processor.image_processor, asked, self._pictures(query), name)
         row = self.processor.encode_dialogue(
-            [{"from": "human", "value": query.question}, *further],
+            [*question, *further],
             media=kinds,
             task_type=query.task_type,
             system=self._system(query),
             modality=query.modality if self.options.blind else None,
             for_generation=True,
             max_length=self._context() - query.max_new_tokens,
-            name=f"id {query.record_id!r}",
+            name=name,
         )
         if not kinds:
             return Prepared(query, row, 0, None)
         shared = self.processor.media_end(row["input_ids"])
         return Prepared(query, row, shared, (tuple(row["input_ids"][:shared]), query.media))
+
+    def _pictures(self, query: Query) -> list[Path]:
+        return [] if self.options.blind else [path for kind, path in query.media if kind == IMAGE]
 
     def _system(self, query: Query) -> str | None:
         if self.options.system == "none":
@@ -205,18 +216,23 @@ class Answers(Protocol):
 def answer_file(
     path: Path, journal: Journal, source: Answers, options: PredictionOptions, report: Report = lambda done, total: None
 ) -> int:
-    """Answer what a journal does not hold yet, and write the predictions; see `Predictor.predict_file`."""
+    """Answer what the journals do not hold yet of this process's share, and write the predictions when all are there.
+
+    See `Predictor.predict_file`.
+    """
     if journal.is_finished():
         return 0
     benchmark = read_queries(path, options.media_root, options.limit, options.max_new_tokens)
     journal.open()
     try:
-        waiting = [query for query in benchmark.queries if query.key not in journal.answers]
-        total = len(benchmark.queries)
-        report(total - len(waiting), total)
+        share = shard_queries(benchmark.queries, *journal.shard)
+        waiting = [query for query in share if query.key not in journal.answers]
+        done = len(share) - len(waiting)
+        report(done, len(share))
         for answers in source.answer(waiting):
             journal.add([(query.key, answer) for query, answer in answers])
-            report(len(journal.answers), total)
+            done += len(answers)
+            report(done, len(share))
         journal.finish(benchmark)
         return len(waiting)
     finally:
@@ -231,6 +247,8 @@ def _by_modality(item: Prepared) -> str:
 def batches(items: list[Prepared], size: int) -> Iterator[list[Prepared]]:
     """Cut queries into batches: those with a common beginning together, else by length, longest first.
 
+    A beginning that more than `size` queries share gets batches of its own, so that it is read once for all of them.
+
     Args:
         items: Prepared queries.
         size: Most queries a batch.
@@ -242,9 +260,19 @@ def batches(items: list[Prepared], size: int) -> Iterator[list[Prepared]]:
     for number, item in enumerate(items):
         groups.setdefault(item.shared_key if item.shared_key is not None else number, []).append(item)
     ordered = sorted(groups.values(), key=lambda group: max(_cost(item) for item in group), reverse=True)
-    flat = [item for group in ordered for item in sorted(group, key=_cost, reverse=True)]
-    for start in range(0, len(flat), size):
-        yield flat[start : start + size]
+    flat: list[Prepared] = []
+    for group in ordered:
+        longest_first = sorted(group, key=_cost, reverse=True)
+        if len(group) > size:
+            yield from _cut(longest_first, size)
+        else:
+            flat += longest_first
+    yield from _cut(flat, size)
+
+
+def _cut(items: list[Prepared], size: int) -> Iterator[list[Prepared]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _cost(item: Prepared) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from typing import Any
 from lamm_model.errors import LammModelError
 
 IMAGE, POINT_CLOUD = "image", "point_cloud"
+MARKERS = {IMAGE: "<image>", POINT_CLOUD: "<pcl>"}
 _MARKER = re.compile(r"\n?(<image>|<pcl>|<point_cloud>)\n?")
 _MARKER_KIND = {"<image>": IMAGE, "<pcl>": POINT_CLOUD, "<point_cloud>": POINT_CLOUD}
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
@@ -97,6 +98,13 @@ def read_turns(conversations: list[dict[str, Any]], media: list[str], name: str)
 def find_markers(value: str) -> list[str]:
     """List the kinds of media that a question's markers ask for, in order."""
     return [_MARKER_KIND[match.group(1)] for match in _MARKER.finditer(value)]
+
+
+def strip_markers(text: str) -> str:
+    """Take media markers out of a user's text, where media come beside it."""
+    for marker in _MARKER_KIND:
+        text = text.replace(marker, "")
+    return text
 
 
 def _place_marked(value: str, waiting: list[str], name: str) -> list[Segment]:

@@ -49,3 +49,19 @@ def system_message(task_type: str) -> str:
     if key not in messages:
         raise UsageError(f"Expected a task_type ({', '.join(messages)}), got {task_type!r}. Correct the record.")
     return messages[key]
+
+
+def system_text(choice: str, task_type: str, own: str | None) -> str:
+    """Return the system message that a run's choice gives a record.
+
+    Args:
+        choice: `task` (the task type's message), `record` (the record's own where it has one) or `none`.
+        task_type: Of the record.
+        own: The record's own message, or None.
+
+    Returns:
+        The message; empty for none.
+    """
+    if choice == "none":
+        return ""
+    return own if choice == "record" and own else system_message(task_type)

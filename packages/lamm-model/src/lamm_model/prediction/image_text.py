@@ -1,0 +1,186 @@
+"""Ask any image-text-to-text model of transformers (LLaVA and its kin) the same benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jinja2 import TemplateError
+from torch import Tensor
+
+from lamm_model.errors import LammModelError
+from lamm_model.image_processing_lamm import read_image
+from lamm_model.prediction.option_scores import probabilities
+from lamm_model.prediction.queries import Query, refuse_point_clouds
+from lamm_model.prompts.system import system_text
+
+if TYPE_CHECKING:
+    from lamm_model.prediction.run import Answer, PredictionOptions
+
+Messages = list[dict[str, Any]]
+
+
+class ImageTextAnswers:
+    """Answers queries with a model of another family, greedily, in the shape `Predictor.answer` has.
+
+    Attributes:
+        model: Any `AutoModelForImageTextToText`, in evaluation mode.
+        processor: Its processor; its own chat template writes the prompts.
+        options: As for `Predictor`.
+    """
+
+    def __init__(self, model: Any, processor: Any, options: PredictionOptions) -> None:
+        self.model = model.eval()
+        self.processor = processor
+        self.options = options
+        self.tokenizer = getattr(processor, "tokenizer", processor)
+        self.tokenizer.padding_side = "left"
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+
+    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
+        """Ask the queries in batches of one answer length, with as many pictures each.
+
+        Args:
+            queries: About images or text.
+
+        Yields:
+            Queries with their answers, a batch at a time.
+
+        Raises:
+            LammModelError: A query shows a point cloud.
+        """
+        refuse_point_clouds(queries, self.options.blind, "This model takes none")
+        size = self.options.batch_size
+        ordered = sorted(queries, key=_kind)
+        start = 0
+        while start < len(ordered):
+            batch = [query for query in ordered[start : start + size] if _kind(query)[:2] == _kind(ordered[start])[:2]]
+            start += len(batch)
+            yield list(zip(batch, self._answer_batch(batch), strict=True))
+
+    def _answer_batch(self, batch: list[Query]) -> list[Answer]:
+        dialogues = [self._messages(query) for query in batch]
+        answers: list[Answer] = [{"text": text} for text in self._texts(dialogues, batch[0].max_new_tokens)]
+        for query, dialogue, answer in zip(batch, dialogues, answers, strict=True):
+            if self.options.two_pass and query.choices and not query.labelled:
+                again = [*dialogue, _message("assistant", answer["text"]), _message("user", "ANSWER:")]
+                answer["text"] += f"\nThe answer is {self._texts([again], query.max_new_tokens)[0]}"
+            if self.options.probabilities and query.choices:
+                found = probabilities([self._log_likelihood(dialogue, choice) for choice in query.choices])
+                answer["probabilities"] = dict(zip(query.choices, found, strict=True)) if query.labelled else found
+        return answers
+
+    def _messages(self, query: Query) -> Messages:
+        system = system_text(self.options.system, query.task_type, query.system)
+        pictures = [] if self.options.blind else [read_image(path) for _, path in query.media]
+        question: Messages = [{"type": "image", "image": picture} for picture in pictures]
+        question.append({"type": "text", "text": query.question})
+        opening = [_message("system", system)] if system else []
+        return [*opening, {"role": "user", "content": question}]
+
+    @torch.inference_mode()
+    def _texts(self, dialogues: list[Messages], max_new_tokens: int) -> list[str]:
+        inputs = self._inputs(dialogues)
+        plain = {"do_sample": False, "num_beams": 1, "temperature": None, "top_p": None, "top_k": None}
+        ids = self.model.generate(**inputs, max_new_tokens=max_new_tokens, **plain)
+        new = ids[:, inputs["input_ids"].shape[1] :]
+        return [text.strip() for text in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
+
+    def _inputs(self, dialogues: list[Messages]) -> Any:
+        try:
+            inputs = self._rendered(dialogues)
+        except TemplateError:  # some templates know no system role
+            inputs = self._rendered([_fold_system(dialogue) for dialogue in dialogues])
+        inputs = inputs.to(self.model.device)
+        for name, value in inputs.items():
+            if isinstance(value, Tensor) and value.is_floating_point():
+                inputs[name] = value.to(self.model.dtype)
+        return inputs
+
+    def _rendered(self, dialogues: list[Messages]) -> Any:
+        try:
+            return self.processor.apply_chat_template(
+                dialogues,
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                processor_kwargs={"padding": True},
+            )
+        except TemplateError:
+            raise
+        except (ValueError, TypeError, KeyError) as fault:
+            raise LammModelError(
+                f"Expected a processor that renders a chat with pictures, got {type(fault).__name__}: {fault}. "
+                "Use a checkpoint whose processor has a chat template."
+            ) from fault
+
+    @torch.inference_mode()
+    def _log_likelihood(self, dialogue: Messages, choice: str) -> float:
+        """Mean log-likelihood per token of an answer, as in `option_log_likelihoods`."""
+        inputs = dict(self._inputs([dialogue]))
+        prompt: Tensor = inputs["input_ids"]
+        ids = self.tokenizer(choice, add_special_tokens=False, return_tensors="pt")["input_ids"].to(prompt.device)
+        for name, value in inputs.items():  # masks and token types go on over the option as over text
+            if isinstance(value, Tensor) and value.shape == prompt.shape and name != "input_ids":
+                tail = torch.full_like(ids, 1 if name == "attention_mask" else 0).to(value.dtype)
+                inputs[name] = torch.cat([value, tail], dim=1)
+        inputs["input_ids"] = torch.cat([prompt, ids], dim=1)
+        logits: Tensor = self.model(**inputs).logits[0, prompt.shape[1] - 1 : -1]
+        scores = logits.float().log_softmax(dim=-1).gather(-1, ids[0].unsqueeze(-1))
+        return float(scores.mean())
+
+
+def load_image_text(folder: Path, options: PredictionOptions, dtype: str, device: str) -> ImageTextAnswers:
+    """Load a model of another family from its folder, safetensors only, running no code of the folder.
+
+    Args:
+        folder: Written by `save_pretrained`, processor included.
+        options: How to predict.
+        dtype: `float32` or `bfloat16`.
+        device: Where to run.
+
+    Returns:
+        What answers with it.
+
+    Raises:
+        LammModelError: The folder holds no such model, or its weights do not fit (keys are listed).
+    """
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    try:
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True
+        )
+        processor = AutoProcessor.from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as fault:
+        raise LammModelError(
+            f"Expected a LAMM model or an image-text-to-text model of transformers, got {fault} ({folder}). "
+            "Give the folder of such a model, with its processor."
+        ) from fault
+    # Left-over keys are common in published checkpoints and harmless; missing ones would be drawn at random.
+    faults = {name: sorted(map(str, keys)) for name, keys in report.items() if keys and name != "unexpected_keys"}
+    if faults:
+        raise LammModelError(f"Expected weights that fit the configuration in {folder}, got {faults}.")
+    return ImageTextAnswers(model.to(device), processor, options)
+
+
+def _kind(query: Query) -> tuple[int, int, int]:
+    """What a batch has in common (number of pictures, longest answer), and the length to sort by."""
+    return len(query.media), query.max_new_tokens, -len(query.question)
+
+
+def _message(role: str, text: str) -> dict[str, Any]:
+    return {"role": role, "content": [{"type": "text", "text": text}]}
+
+
+def _fold_system(dialogue: Messages) -> Messages:
+    """Put the system message before the first question's text."""
+    if dialogue[0]["role"] != "system":
+        return dialogue
+    text = dialogue[0]["content"][0]["text"]
+    first = dialogue[1]
+    return [{**first, "content": [{"type": "text", "text": text + "\n\n"}, *first["content"]]}, *dialogue[2:]]

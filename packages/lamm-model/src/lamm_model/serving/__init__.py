@@ -1,0 +1,1 @@
+"""An OpenAI-compatible server for the model: chat completions over text, images and point clouds."""
