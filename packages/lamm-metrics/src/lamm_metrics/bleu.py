@@ -48,8 +48,10 @@ def bleu_counts(answer: Sequence[str], references: Sequence[Sequence[str]]) -> t
         given = _ngrams(answer, order)
         most: dict[tuple[str, ...], int] = {}
         for reference in references:
-            for ngram, count in _ngrams(reference, order).items():
-                if ngram in given and count > most.get(ngram, 0):
+            # Only the answer's own n-grams can match.
+            shared = Counter(filter(given.__contains__, zip(*(reference[i:] for i in range(order)), strict=False)))
+            for ngram, count in shared.items():
+                if count > most.get(ngram, 0):
                     most[ngram] = count
         matches[order - 1] = float(sum(min(given[ngram], count) for ngram, count in most.items()))
         totals[order - 1] = float(len(answer) - order + 1)

@@ -34,18 +34,18 @@ class _Grams(NamedTuple):
     occurrences: NDArray[np.int64]
 
 
-_hashes: dict[str, int] = {}
+class _Hashes(dict[str, int]):
+    """The same 64 bits a word in every process, unlike `hash`, so that shards of several processes can be merged."""
 
-
-def _hash(word: str) -> int:
-    """The same 64 bits in every process, unlike `hash`, so that shards of several processes can be merged."""
-    value = _hashes.get(word)
-    if value is None:
-        if len(_hashes) > 1 << 18:
-            _hashes.clear()
+    def __missing__(self, word: str) -> int:
+        if len(self) > 1 << 18:
+            self.clear()
         value = int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
-        _hashes[word] = value
-    return value
+        self[word] = value
+        return value
+
+
+_HASHES = _Hashes()
 
 
 def _order_hashes(words: NDArray[np.uint64], order: int) -> NDArray[np.uint64]:
@@ -156,7 +156,7 @@ class CiderD(AdditiveMetric[Words]):
         """Read one caption."""
         answer = ptb(prediction.plain_text.lower())
         texts = [answer, *(ptb(sentence.lower()) for sentence in reference["sentences"])]
-        hashes = np.array([_hash(word) for text in texts for word in text], np.uint64)
+        hashes = np.array([_HASHES[word] for text in texts for word in text], np.uint64)
         state = Words(hashes, tuple(len(text) for text in texts))
         self.keep(reference, Status.OK if answer else Status.NONE, state)
 

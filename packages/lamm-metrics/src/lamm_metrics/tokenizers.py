@@ -12,7 +12,7 @@ _DROPPED = frozenset(["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", 
 _BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
 
 # Marks of quotation are all written as '' or `` there, and dropped with the punctuation.
-_QUOTES = frozenset('"“”‘’„«»')
+_LEFT_OUT = _DROPPED | frozenset('"“”‘’„«»')
 
 _CLITIC = r"['’](?:s|m|d|ll|re|ve)\b"
 _PTB = re.compile(
@@ -45,8 +45,10 @@ def ptb(text: str) -> tuple[str, ...]:
     ('a', 'man', "'s", 'dog', 'does', "n't", 'sit', '-lrb-', 'much', '-rrb-', 'it', 'runs', 'at', '3.5', 'km/h')
     """
     lowered = text.lower().replace("\n", " ")
-    tokens = (_BRACKETS.get(token, token) for token in _PTB.findall(lowered))
-    return tuple(token for token in tokens if token not in _DROPPED and token not in _QUOTES)
+    tokens = [token for token in _PTB.findall(lowered) if token not in _LEFT_OUT]
+    if not _BRACKETS.keys().isdisjoint(tokens):
+        tokens = [_BRACKETS.get(token, token) for token in tokens]
+    return tuple(tokens)
 
 
 _MTEVAL_RULES = (
