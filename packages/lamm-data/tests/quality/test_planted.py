@@ -9,22 +9,25 @@ import pytest
 
 from lamm_data.generation.rows import Row, SceneObject, read_rows
 from lamm_data.quality.checking import CheckSettings, check_file
-from lamm_data.quality.contamination import media_key
+from lamm_data.quality.contamination import ContaminationSettings
 
 DATA = Path(os.environ.get("LAMM_TEST_DATA", Path(__file__).parents[5] / "shared/data"))
 REAL = DATA / "coco/caps_boxes_coco2014_val_80.jsonl"
-PLANTED = 40
+TEXTS = json.loads(Path(__file__).with_name("planted.json").read_text())
+CLEAN = TEXTS.pop("clean")
+PLANTED = 60
 LABELS = ["cat", "dog", "chair", "umbrella", "pizza", "truck", "zebra", "kite", "laptop", "vase"]
 
 
 def rows():
     chance = random.Random(3)
     made = []
-    for number in range(500):
+    for number in range(1500):
         labels = chance.sample(LABELS, 3)
         objects = []
         for label in labels:
-            for _ in range(chance.randint(1, 4)):
+            # Relations are judged between objects of which there is one.
+            for _ in range(chance.randint(1, 4) if label == labels[0] else 1):
                 x, y = chance.uniform(0, 0.5), chance.uniform(0, 0.5)
                 objects.append(SceneObject(label, (round(x, 3), round(y, 3), round(x + 0.3, 3), round(y + 0.3, 3))))
         made.append(
@@ -33,6 +36,9 @@ def rows():
                 f"img{number}.jpg",
                 captions=(f"A {labels[0]} near a {labels[1]}.",),
                 objects=tuple(objects),
+                relations=((labels[1], "on", labels[2]),)
+                if number % 2
+                else ((labels[1], "to the left of", labels[2]),),
             )
         )
     return made
@@ -48,7 +54,7 @@ def clean(row, chance):
         ("human", f"What is in this picture of scene {row.id}?"),
         ("gpt", f"There is a {labels[1]} and a {labels[2]}, in a {place} at {hour}."),
         ("human", f"How many {labels[0]}s can you see?"),
-        ("gpt", f"I can see {number} {labels[0]}{'s' if count > 1 else ''}."),
+        ("gpt", f"I can see {number} {labels[0]}{'s' if count > 1 else ''}. {chance.choice(CLEAN)}"),
     ]
     return record(row, turns)
 
@@ -101,13 +107,25 @@ def plant_repetition(item, row, chance):
     item["conversations"][3]["value"] = item["conversations"][1]["value"]
 
 
+def plant_relation(item, row, chance):
+    subject, _, thing = row.relations[0]
+    wrong = [f"The {thing} is on the {subject}.", f"A {subject} lies beneath the small {thing}."]
+    if "left" in row.relations[0][1]:
+        wrong = [
+            f"The {subject} stands to the right of the {thing}.",
+            f"The {thing} is on the left side of the {subject}.",
+        ]
+    item["conversations"][1]["value"] = chance.choice(wrong)
+
+
 PLANTS = {
     "format": plant_format,
     "repetition": plant_repetition,
     "ungrounded_object": plant_object,
     "wrong_count": plant_count,
+    "wrong_relation": plant_relation,
     "unknown_box": plant_box,
-    **{kind: say(texts) for kind, texts in json.loads(Path(__file__).with_name("planted.json").read_text()).items()},
+    **{kind: say(texts) for kind, texts in TEXTS.items()},
 }
 
 
@@ -117,7 +135,7 @@ def world(tmp_path):
     path = tmp_path / "rows.jsonl"
     lines = [
         {"id": row.id, "image": row.media, "captions": row.captions,
-         "instances": [{"category": item.label, "bbox": item.box} for item in row.objects]}
+         "instances": [{"category": item.label, "bbox": item.box} for item in row.objects], "relations": row.relations}
         for row in found
     ]  # fmt: skip
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -130,7 +148,7 @@ def check(tmp_path, records, **settings):
     return check_file(path, CheckSettings(**settings), tmp_path / "kept.jsonl", tmp_path / "rejected.jsonl")
 
 
-def test_planted_faults_are_found_and_clean_records_are_not_accused(world, tmp_path):
+def test_planted_faults_are_found_and_clean_records_are_not_accused(world, tmp_path, record_property):
     found, annotations = world
     chance = random.Random(11)
     records = [clean(row, chance) for row in found]
@@ -147,9 +165,15 @@ def test_planted_faults_are_found_and_clean_records_are_not_accused(world, tmp_p
         kinds.setdefault(place, set()).add(finding.kind)
     for kind in PLANTS:
         caught = sum(kind in kinds.get(place, ()) for place, want in planted.items() if want == kind)
-        assert caught >= 0.95 * PLANTED, (kind, caught)
+        missed = [
+            records[place] for place, want in planted.items() if want == kind and kind not in kinds.get(place, ())
+        ]
+        record_property(kind, f"{caught} of {PLANTED}")
+        assert caught >= 0.95 * PLANTED, (kind, caught, missed[:3])
     accused = [place for place in kinds if place not in planted]
-    assert len(accused) <= 0.02 * (len(records) - len(planted)), [report.findings[at] for at in range(5)]
+    record_property("false alarms", f"{len(accused)} of {len(records) - len(planted)}")
+    wrongly = [finding for place, finding in report.findings if place not in planted]
+    assert len(accused) <= 0.02 * (len(records) - len(planted)), wrongly[:5]
     lines = [
         json.loads(line)
         for name in ("kept", "rejected")
@@ -194,6 +218,5 @@ def test_contamination_by_image_room_and_words(world, tmp_path):
     records[0]["image"] = "coco_images/000000000042.jpg"
     records[1]["conversations"][0]["value"] = f"Tell me {query}, please."
     records[2]["pcl"] = records[2].pop("image").replace("img2.jpg", "scene0011_02.npy")
-    report = check(tmp_path, records, benchmarks=(benchmark,))
+    report = check(tmp_path, records, contamination=ContaminationSettings((benchmark,)))
     assert [(place, finding.kind) for place, finding in report.findings] == [(n, "contamination") for n in range(3)]
-    assert media_key("a/b/000000000042.jpg") == "000000000042"

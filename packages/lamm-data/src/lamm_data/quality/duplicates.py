@@ -1,4 +1,4 @@
-"""Exact and near duplicates, the near ones by exact ROUGE-L.
+"""Near duplicates by exact ROUGE-L.
 
 ROUGE-L of two token sequences of lengths m and n with a longest common subsequence L is F = 2 L / (m + n), which is the
 normalised Indel similarity. Tokens become characters, so that rapidfuzz's bit-parallel code compares whole blocks;
@@ -7,10 +7,10 @@ texts are sorted by length first, because F can reach t only while the longer is
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lamm_data.errors import LammDataError, UsageError
@@ -35,28 +35,6 @@ class Duplicate:
     similarity: float
 
 
-def find_exact(texts: Sequence[str]) -> list[Duplicate]:
-    """Find texts that equal an earlier one up to white space and case.
-
-    Args:
-        texts: The texts.
-
-    Returns:
-        The later ones, in order.
-
-    >>> find_exact(["A cat.", "a  cat.", "A dog."])
-    [Duplicate(place=1, of=0, similarity=1.0)]
-    """
-    seen: dict[bytes, int] = {}
-    found = []
-    for place, text in enumerate(texts):
-        key = hashlib.sha256(" ".join(text.lower().split()).encode()).digest()
-        first = seen.setdefault(key, place)
-        if first != place:
-            found.append(Duplicate(place, first, 1.0))
-    return found
-
-
 def find_near(
     texts: Sequence[str], threshold: float = 0.7, workers: int = 1, advance: Callable[[int], None] | None = None
 ) -> list[Duplicate]:
@@ -75,9 +53,8 @@ def find_near(
         UsageError: For a threshold outside 0..1.
         LammDataError: When rapidfuzz is not installed.
     """
-    if not 0 < threshold <= 1:
-        raise UsageError(f"Expected a threshold above 0 and at most 1, got {threshold}.")
-    coded = _encode(texts)
+    check_threshold(threshold)
+    coded = encode_texts(texts)
     order = sorted(range(len(texts)), key=lambda place: len(coded[place]))
     pairs = _similar_pairs(coded, order, threshold, workers, advance)
     found = []
@@ -133,8 +110,30 @@ def _rapidfuzz() -> tuple[Callable[..., Any], Any, Callable[..., Any]]:
     return cdist, Indel.normalized_similarity, np.nonzero
 
 
-def _encode(texts: Sequence[str]) -> list[str]:
-    """Write each text as one character a token."""
+def check_threshold(threshold: float) -> None:
+    """Refuse a ROUGE-L that is out of range.
+
+    Raises:
+        UsageError: It is not above 0 and at most 1.
+    """
+    if not 0 < threshold <= 1:
+        raise UsageError(f"Expected a threshold above 0 and at most 1, got {threshold}.")
+
+
+def similarity_function(threshold: float) -> Callable[[str, str], float]:
+    """Give the function that compares two coded texts by ROUGE-L; below the threshold it may give 0.
+
+    Raises:
+        UsageError: For a threshold outside 0..1.
+        LammDataError: When rapidfuzz is not installed.
+    """
+    check_threshold(threshold)
+    scorer = _rapidfuzz()[1]
+    return partial(scorer, score_cutoff=threshold - 1e-6)
+
+
+def encode_texts(texts: Sequence[str]) -> list[str]:
+    """Write each text as one character a token, words and punctuation marks being the tokens."""
     codes: dict[str, str] = {}
     coded = []
     for text in texts:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 KINDS = (
-    "format", "markup", "repetition", "leakage", "coordinates", "refusal", "personal_data",
-    "ungrounded_object", "wrong_count", "unknown_box", "duplicate", "near_duplicate", "contamination",
+    "format", "markup", "repetition", "leakage", "coordinates", "refusal", "personal_data", "profanity", "toxicity",
+    "ungrounded_object", "wrong_count", "wrong_relation", "unknown_box", "duplicate", "near_duplicate", "contamination",
 )  # fmt: skip
 """Every kind of finding, in the order of the funnel."""
 

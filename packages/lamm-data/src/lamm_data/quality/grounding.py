@@ -1,27 +1,25 @@
 """Does the text speak only of what the annotations hold?
 
 After CHAIR (Rohrbach et al., arXiv 1809.02156): a class of the vocabulary that a text names must be annotated in the
-image or named by its captions. Counts are compared with boxes, and written boxes with annotated ones.
+image or named by its captions. Counts are compared with boxes, written boxes with annotated ones, and relations with
+triples.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from importlib.resources import files
 
 from lamm_data.generation.layout import format_number
 from lamm_data.generation.rows import Row
 from lamm_data.quality.findings import Finding
+from lamm_data.quality.prepared import PreparedRecord, words_of
+from lamm_data.quality.relations import check_relations
 from lamm_data.quality.text_checks import PROSE_TYPES
-from lamm_data.records import InstructionRecord
+from lamm_data.quality.vocabulary import NUMBERS, label_words, plural_forms
 
 _BOX = re.compile(r"\[\s*(-?\d*\.?\d+(?:\s*,\s*-?\d*\.?\d+){3,8})\s*\]")
-_WORDS = tomllib.loads((files("lamm_data.quality") / "words.toml").read_text(encoding="utf-8"))
-_NUMBERS: dict[str, int] = _WORDS["numbers"]
-_SYNONYMS: dict[str, list[str]] = _WORDS["synonyms"]
 _BOX_TOLERANCE = 0.0101
 
 
@@ -35,34 +33,58 @@ class Grounding:
     def __init__(self, rows: Iterable[Row]) -> None:
         self._rows = {row.id: row for row in rows}
         labels = sorted({item.label for row in self._rows.values() for item in row.objects})
-        self._label_of = {form: label for label in labels for word in _words_of(label) for form in _forms(word)}
+        self._label_of = {form: label for label in labels for word in label_words(label) for form in plural_forms(word)}
+        self._labels_from: dict[str, set[str]] = {}
+        for form, label in self._label_of.items():
+            self._labels_from.setdefault((words_of(form) or [form])[0], set()).add(label)
+        self._first_words = frozenset(self._labels_from)
         forms = sorted(self._label_of, key=len, reverse=True)
-        numbers = "|".join(_NUMBERS)
+        numbers = "|".join(NUMBERS)
         words = "|".join(map(re.escape, forms)) or "(?!)"
         self._mention = re.compile(
             rf"\b(?:(?P<number>{numbers}|\d{{1,3}})\s+(?:\w+\s+)?)?(?P<word>{words})\b", re.IGNORECASE
         )
 
-    def check(self, record: InstructionRecord) -> Iterator[Finding]:
+    def check(self, prepared: PreparedRecord) -> Iterator[Finding]:
         """Check one record.
 
         Args:
-            record: The record; its `id` finds the annotations.
+            prepared: The record; its `id` finds the annotations.
 
         Yields:
-            Findings of the kinds ungrounded_object, wrong_count and unknown_box; none without annotations of that id.
+            Findings of the kinds ungrounded_object, wrong_count, wrong_relation and unknown_box; none without
+            annotations of that id.
         """
+        record = prepared.record
         row = self._rows.get(str(record.id))
         if row is None:
             return
         counts = Counter(item.label for item in row.objects)
-        captions = " ".join(row.captions).lower()
-        named = {self._label_of[found["word"].lower()] for found in self._mention.finditer(captions)}
+        boxed = "[" in prepared.text
+        counted = record.kind in PROSE_TYPES and self._suspicious(prepared, counts)
+        if counted:
+            captions = " ".join(row.captions).lower()
+            named = {self._label_of[found["word"].lower()] for found in self._mention.finditer(captions)}
         for number, turn in enumerate(record.conversations, start=1):
             if turn.role == "gpt":
-                yield from _unknown_boxes(turn.text, row, number)
-                if record.kind in PROSE_TYPES:
+                if boxed:
+                    yield from _unknown_boxes(turn.text, row, number)
+                if counted:
                     yield from self._mentions(turn.text, counts, named, captions, number)
+                if row.relations:
+                    yield from check_relations(turn.text, row, number)
+
+    def _suspicious(self, prepared: PreparedRecord, counts: Counter[str]) -> bool:
+        """Tell whether a record can have a finding at all: it names a class without a box, or a number near a class."""
+        hits = self._first_words & prepared.vocabulary
+        if any(not self._labels_from[word] <= counts.keys() for word in hits):
+            return True
+        words = prepared.words
+        return bool(hits) and any(
+            word in NUMBERS or word.isdecimal()
+            for at, word in enumerate(words)
+            if not hits.isdisjoint(words[at + 1 : at + 3])
+        )
 
     def _mentions(
         self, text: str, counts: Counter[str], named: set[str], captions: str, turn: int
@@ -73,8 +95,8 @@ class Grounding:
                 if not _denied(text, found.start()):
                     yield Finding("ungrounded_object", found["word"], turn)
             elif number and counts[label] and label not in _crowded(counts):
-                value = _NUMBERS.get(number.lower()) or int(number)
-                written = {number.lower(), *(word for word, count in _NUMBERS.items() if count == value), str(value)}
+                value = NUMBERS.get(number.lower()) or int(number)
+                written = {number.lower(), *(word for word, count in NUMBERS.items() if count == value), str(value)}
                 said = any(re.search(rf"\b{word}\b", captions) for word in written)
                 if value > 1 and value != counts[label] and not said:
                     yield Finding("wrong_count", f"{found[0]}, annotated {counts[label]}", turn)
@@ -89,21 +111,6 @@ def _denied(text: str, at: int) -> bool:
     """Tell whether the words before a mention deny it: "there is no dog"."""
     before = text[max(at - 30, 0) : at].lower()
     return re.search(r"\b(no|not|without|any|nor|never)\b(?:\s+\w+){0,3}\s*$", before) is not None
-
-
-def _words_of(label: str) -> list[str]:
-    return _SYNONYMS.get(label.lower(), [label.lower()])
-
-
-def _forms(word: str) -> set[str]:
-    """A word and its regular plural."""
-    if word.endswith(("s", "x", "ch", "sh")):
-        return {word, word + "es"}
-    if word.endswith("y") and word[-2:-1] not in "aeiou":
-        return {word, word[:-1] + "ies"}
-    if word.endswith("fe"):
-        return {word, word[:-2] + "ves"}
-    return {word, word + "s"}
 
 
 def _unknown_boxes(text: str, row: Row, turn: int) -> Iterator[Finding]:

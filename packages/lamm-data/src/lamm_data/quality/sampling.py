@@ -14,9 +14,9 @@ from lamm_data.records import InstructionRecord
 def draw_sample(
     records: Iterable[InstructionRecord], share: float, seed: int = 0, at_least: int = 1
 ) -> Iterator[InstructionRecord]:
-    """Choose records by a hash of their content, so that a record's fate never depends on the others.
+    """Choose records by a hash of what they are about, so that a record's fate never depends on the others.
 
-    A file that grows keeps its sample: records are added to it, none leaves. Strata are task types.
+    A file that grows keeps its sample, and so does one whose texts are written anew: the same images are read again.
 
     Args:
         records: The records.
@@ -34,11 +34,31 @@ def draw_sample(
         raise UsageError(f"Expected a share above 0 and at most 1, got {share}.")
     taken: Counter[str] = Counter()
     for record in records:
-        if taken[record.kind] < at_least or _fraction(record, seed) < share:
-            taken[record.kind] += 1
+        layer = stratum(record)
+        if taken[layer] < at_least or _fraction(record, seed) < share:
+            taken[layer] += 1
             yield record
 
 
+def stratum(record: InstructionRecord) -> str:
+    """Name the layer a record belongs to: its task type and where its image or cloud comes from.
+
+    >>> from lamm_data.records import Turn
+    >>> turns = [Turn("human", "What?"), Turn("gpt", "That.")]
+    >>> stratum(InstructionRecord(turns, image="1.jpg", task_type="description", src_image="coco2017"))
+    'description / coco2017'
+    """
+    source = record.src_image or record.src_dataset
+    return f"{record.kind} / {source}" if source else record.kind
+
+
+def content_key(record: InstructionRecord) -> str:
+    """Give a key of everything a record says; a verdict holds for this content and no other."""
+    text = json.dumps(record.to_dict(), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
 def _fraction(record: InstructionRecord, seed: int) -> float:
-    content = json.dumps([seed, record.to_dict()], sort_keys=True).encode()
-    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") / 2**64
+    identity = [seed, record.id, record.src_id, record.media, record.kind]
+    digest = hashlib.sha256(json.dumps(identity).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64

