@@ -54,14 +54,16 @@ def completion(
 
 
 Script = Callable[[Seen], "Answer | Awaitable[Answer]"]
+Desk = Callable[[str, str, dict[str, str], bytes], "Answer | None"]
 
 
 class Loopback:
-    """Runs in a thread of its own; `requests` holds all chat requests seen."""
+    """Runs in a thread of its own; `requests` holds all chat requests seen. A desk answers for files and batches."""
 
-    def __init__(self, script: Script, models: list[str] | None = None) -> None:
+    def __init__(self, script: Script, models: list[str] | None = None, desk: Desk | None = None) -> None:
         self.script = script
         self.models = models
+        self.desk = desk
         self.requests: list[Seen] = []
         self.answered: list[Seen] = []
         self._loop = asyncio.new_event_loop()
@@ -99,7 +101,9 @@ class Loopback:
                 first, *lines = head.decode().split("\r\n")
                 headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                answer = await self._answer(first.split()[1], headers, body)
+                method, path, _ = first.split()
+                answer = self.desk(method, path, headers, body) if self.desk else None
+                answer = answer or await self._answer(path, headers, body)
                 if answer.drop:
                     break
                 writer.write(answer.raw if answer.raw is not None else _encode(answer))
@@ -127,7 +131,7 @@ class Loopback:
 
 
 def _encode(answer: Answer) -> bytes:
-    body = json.dumps(answer.body).encode()
+    body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
     headers = {"content-type": "application/json", "content-length": str(len(body)), **answer.headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {answer.status} X\r\n{lines}\r\n".encode() + body

@@ -67,20 +67,3 @@ def test_a_run_that_stops_early_is_not_done(loopback, reply, settings):
     )
     with pytest.raises(LammDataError, match="--max-requests 3 is reached"):
         call(*arguments, "--model", "m", "--max-requests", "3")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('query = "About {colour}."', "unknown placeholder {colour}"),
-        ('sistem = "x"', "unknown key 'sistem'"),
-        ("system = ", "TOML"),
-    ],
-)
-def test_prompt_files_are_checked(settings, tmp_path, text, said):
-    from lamm_data.generation import load_prompt
-
-    path = tmp_path / "prompt.toml"
-    path.write_text(text)
-    with pytest.raises(UsageError, match=said.replace("{", r"\{").replace("}", r"\}")):
-        load_prompt("daily_dialogue", path)

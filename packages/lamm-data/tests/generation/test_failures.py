@@ -1,6 +1,7 @@
 """Servers that misbehave, over real sockets."""
 
 import asyncio
+import json
 import random
 import time
 
@@ -9,6 +10,7 @@ import pytest
 from lamm_data.errors import LammDataError
 from lamm_data.generation import generate
 from lamm_data.generation.failures import EndpointError
+from lamm_data.records import read_records
 
 
 def test_an_endpoint_that_is_down_says_what_was_tried_and_how_to_start_one(settings):
@@ -128,39 +130,60 @@ def test_a_cost_limit_without_a_price_is_refused(settings):
         generate(settings("http://127.0.0.1:9/v1", max_cost=1.0))
 
 
+FAULTS = [
+    (0.030, lambda answer: answer(429, {"error": {"message": "slow"}}, {"retry-after-ms": "20"})),
+    (0.032, lambda answer: answer(429, {"error": {"message": "slow"}})),
+    (0.060, lambda answer: answer(503, {"error": {"message": "busy"}}, {"retry-after-ms": "10"})),
+    (0.070, lambda answer: answer(503, {"error": {"message": "busy"}})),
+    (0.120, lambda answer: answer(500, {"error": {"message": "boom"}})),
+    (0.160, lambda answer: answer(drop=True)),
+    (0.200, lambda answer: answer(raw=b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{")),
+    (0.220, lambda answer: answer(raw=b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nnonsense!")),
+    (0.240, lambda answer: answer(body={"choices": []})),
+]
+LIMIT = 15_000
+"""Requests a minute that the server's headers allow."""
+
+
 @pytest.mark.slow
-def test_a_thousand_requests_through_every_kind_of_fault(loopback, reply, answer, settings):
+def test_a_thousand_rows_through_every_kind_of_fault(loopback, reply, answer, settings, lines):
     chance = random.Random(7)
-    successes = {}
+    answered, times, spent = {}, [], []
 
     async def script(seen):
+        times.append(seen.at)
         draw = chance.random()
-        if draw < 0.04:
-            return answer(429, {"error": {"message": "slow"}}, {"retry-after-ms": "20"})
-        if draw < 0.08:
-            return answer(503, {"error": {"message": "busy"}}, {"retry-after-ms": "10"})
-        if draw < 0.14:
-            return answer(500, {"error": {"message": "boom"}})
-        if draw < 0.18:
-            return answer(drop=True)
-        if draw < 0.22:
-            return answer(raw=b'HTTP/1.1 200 OK\r\ncontent-length: 500\r\ncontent-type: application/json\r\n\r\n{"id"')
-        if draw < 0.26:
-            return answer(body={"choices": []})
-        if draw < 0.265:
+        fault = next((make for below, make in FAULTS if draw < below), None)
+        if fault:
+            return fault(answer)
+        if draw < 0.245:
             await asyncio.sleep(60)
-        query = seen.body["messages"][-1]["content"]
-        successes[query] = successes.get(query, 0) + 1
-        return reply()
+        if len(answered) >= 700 and not spent:
+            spent.append(seen)
+            return answer(429, {"error": {"message": "no quota left", "code": "insufficient_quota"}})
+        key = json.dumps(seen.body["messages"])
+        answered[key] = answered.get(key, 0) + 1
+        found = reply("no dialogue") if "7." in seen.body["messages"][5]["content"] else reply()
+        found.headers = {"x-ratelimit-limit-requests": str(LIMIT)}
+        return found
 
     run = settings(loopback(script).url, rows=1000, concurrency=64, attempts=12, timeout=1.0, retry_delay=0.01)
     started = time.monotonic()
-    summary = generate(run)
-    counts = summary.counts
-    assert counts.add_up()
-    assert counts.rows == 1000
-    assert counts.finished == 1000
-    assert set(successes.values()) == {1}
-    assert summary.traffic.throttled > 0
-    assert {"http_500", "connection", "malformed_reply", "timeout"} <= set(summary.traffic.retried)
-    assert time.monotonic() - started < 60
+    first = generate(run)
+    assert "quota" in first.stopped
+    second = generate(run)
+    assert time.monotonic() - started < 90
+    assert first.counts.add_up()
+    assert (second.counts.finished, second.counts.rejected) == (900, {"unparsable": 100})
+    assert second.counts.add_up()
+    assert len(read_records(run.output)) == 900
+    assert len(lines(run.output.with_name("out.rejected.jsonl"))) == 100
+    assert len(answered) == 1100  # a hundred corrections
+    assert set(answered.values()) == {1}
+    traffic = first.traffic.retried + second.traffic.retried
+    assert {"http_500", "http_503", "connection", "malformed_reply", "timeout"} <= set(traffic)
+    assert first.traffic.throttled > 10
+    most = max(sum(at <= other < at + 2 for other in times) for at in times[::10])
+    assert (
+        most <= 64 + 1.02 * (2 + 1) * LIMIT / 60
+    )  # what flew before the limit was known, a second's burst, two seconds

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
@@ -23,14 +27,19 @@ _ASKING = {"question", "q", "user", "human", "person"}
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]?(?=\s|$)")
 _FENCE = re.compile(r"^\s*```[a-z]*\s*|\s*```\s*$", re.IGNORECASE)
 _ROUND_OBJECT = re.compile(r"\{[^{}]*\}")
+_BULLET = re.compile(r"^\s*(?:[-*•]|\(?[0-9A-Za-z]{1,3}[.)])\s+")
+_YES_OR_NO = re.compile(r"(?:yes|no)\b", re.IGNORECASE)
 _MAX_ANSWER = 200_000
+_MAX_OPTION = 200
+_LONGEST_REFUSAL = 400
 
 
 class UnusableAnswerError(Exception):
     """An answer no record can be made from.
 
     Attributes:
-        reason: One word for counting: `empty`, `refusal`, `filtered`, `unparsable`, `cut_off`, `repeats_example`.
+        reason: One word for counting: `empty`, `refusal`, `filtered`, `unparsable`, `cut_off`, `too_few`,
+            `repeats_example`.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -45,11 +54,13 @@ class Answer:
     Attributes:
         rounds: Question and answer pairs (dialogues).
         description: The text (descriptions).
+        items: Statements, or wrong options.
         salvaged: True when only part of what the model wrote could be used.
     """
 
     rounds: tuple[tuple[str, str], ...] = ()
     description: str = ""
+    items: tuple[str, ...] = ()
     salvaged: bool = False
 
 
@@ -73,7 +84,6 @@ def parse_dialogue(text: str, *, cut_off: bool = False, most: int | None = None)
     if not text.strip():
         raise UnusableAnswerError("empty", "The answer is empty.")
     rounds = _rounds_from_json(text)
-    from_json = rounds is not None
     if rounds is None:
         rounds = _rounds_from_lines(text)
         if cut_off and rounds:
@@ -83,7 +93,7 @@ def parse_dialogue(text: str, *, cut_off: bool = False, most: int | None = None)
         reason = "cut_off" if cut_off else "unparsable"
         raise UnusableAnswerError(reason, "The answer holds no complete pair of a question and its answer.")
     kept = clean[:most] if most else clean
-    return Answer(rounds=tuple(kept), salvaged=dropped or (cut_off and not from_json))
+    return Answer(rounds=tuple(kept), salvaged=dropped or cut_off or len(kept) < len(clean))
 
 
 def parse_description(text: str, *, cut_off: bool = False) -> Answer:
@@ -116,6 +126,111 @@ def parse_description(text: str, *, cut_off: bool = False) -> Answer:
     if len(ends) < 2:
         raise UnusableAnswerError("cut_off", "The answer was cut off before two sentences were complete.")
     return Answer(description=plain[: ends[-1]], salvaged=True)
+
+
+def parse_statements(text: str, *, cut_off: bool = False, most: int | None = None) -> Answer:
+    r"""Read statements that questions and answers were turned into.
+
+    Lines that still ask, or that begin with yes or no, state nothing and are dropped.
+
+    Args:
+        text: What the model wrote.
+        cut_off: True when the server stopped at its length limit: the last line may be incomplete.
+        most: Statements asked for; fewer are salvaged, more are dropped.
+
+    Returns:
+        The answer with at least one statement.
+
+    Raises:
+        UnusableAnswerError: When there is none.
+
+    >>> parse_statements("1. The chair is red.\nYes, it is.").items
+    ('The chair is red.',)
+    """
+    found = _items(text, "statements", cut_off=cut_off)
+    stated = [item for item in found if not item.endswith("?") and not _YES_OR_NO.match(item)]
+    if not stated:
+        reason = "cut_off" if cut_off else "unparsable"
+        raise UnusableAnswerError(reason, "The answer holds no statement that stands by itself.")
+    kept = stated[:most]
+    return Answer(items=tuple(kept), salvaged=len(kept) < (most or len(found)) or cut_off)
+
+
+def parse_options(text: str, taken: Iterable[str], wanted: int, *, cut_off: bool = False) -> Answer:
+    """Read wrong options for a question.
+
+    Args:
+        text: What the model wrote.
+        taken: The right answers, which no wrong option may repeat.
+        wanted: How many are needed.
+        cut_off: True when the server stopped at its length limit.
+
+    Returns:
+        The answer with exactly that many options.
+
+    Raises:
+        UnusableAnswerError: When there are too few that differ from the right answers and from each other.
+    """
+    seen = {_folded(answer) for answer in taken}
+    kept: list[str] = []
+    found = _items(text, "options", cut_off=cut_off)
+    for item in found:
+        if _folded(item) not in seen and len(item) <= _MAX_OPTION:
+            seen.add(_folded(item))
+            kept.append(item.rstrip("."))
+    if len(kept) < wanted:
+        reason = "cut_off" if cut_off else "too_few"
+        raise UnusableAnswerError(
+            reason, f"Expected {wanted} wrong options that differ from the right answers, got {len(kept)}."
+        )
+    return Answer(items=tuple(kept[:wanted]), salvaged=len(found) > wanted)
+
+
+def _folded(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+def _items(text: str, key: str, *, cut_off: bool) -> list[str]:
+    """Give the strings of a JSON list, or the lines of a text, without marks and numbers in front."""
+    if not text.strip():
+        raise UnusableAnswerError("empty", "The answer is empty.")
+    values = _json_value(text)
+    if isinstance(values, dict):
+        values = values.get(key)
+    if isinstance(values, list):
+        return [tidy for item in values if isinstance(item, str) and (tidy := _tidy(item))]
+    if text.lstrip().startswith(("{", "[", "`")):
+        return [tidy for item in _strings_of_cut_list(text) if (tidy := _tidy(item))] if cut_off else []
+    lines = text[:_MAX_ANSWER].splitlines()
+    lines = lines[:-1] if cut_off else lines
+    return [tidy for line in lines if (tidy := _tidy(_BULLET.sub("", line)))]
+
+
+def _strings_of_cut_list(text: str) -> list[str]:
+    """Give the whole strings of a JSON list that ends in the middle."""
+    decoder, found, at = json.JSONDecoder(strict=False), list[str](), text.find("[") + 1
+    while (at := text.find('"', at)) >= 0:
+        try:
+            item, at = decoder.raw_decode(text, at)
+        except ValueError:
+            break
+        found.append(str(item))
+    return found
+
+
+def looks_refused(text: str) -> bool:
+    """Tell whether a short answer declines, or speaks of the model, instead of answering.
+
+    >>> looks_refused("I'm sorry, but I can't assist with that."), looks_refused("A dog sits there.")
+    (True, False)
+    """
+    return len(text) <= _LONGEST_REFUSAL and bool(_refusal().search(text))
+
+
+@cache
+def _refusal() -> re.Pattern[str]:
+    phrases = (files("lamm_data.quality") / "phrases.toml").read_text(encoding="utf-8")
+    return re.compile("|".join(tomllib.loads(phrases)["refusal"]), re.IGNORECASE)
 
 
 def _json_value(text: str) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from lamm_data.generation.configuration import GenerationSettings
     from lamm_data.generation.run import Summary
 
 _PATH = click.Path(path_type=Path)
@@ -33,17 +34,22 @@ _PATH = click.Path(path_type=Path)
 @click.option("--prompt", type=_PATH, help="TOML file that overrides parts of the packaged prompt.")
 @click.option("--api-key-env", help="Environment variable that holds the API key [OPENAI_API_KEY].")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting; may be repeated.")
+@click.option(
+    "--batch",
+    type=click.Choice(["submit", "status", "collect", "cancel"]),
+    help="Use the endpoint's Batch API (half the price, within a day) instead of asking now.",
+)
 @click.option("--dry-run", is_flag=True, help="Send nothing: estimate requests, tokens and cost.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def generate(config: Path | None, assignments: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -> None:
+def generate(
+    config: Path | None, assignments: tuple[str, ...], batch: str | None, dry_run: bool, as_json: bool, **options: Any
+) -> None:
     """Generate instruction data with a language model, from captions and boxes.
 
     Nothing is lost and nothing is asked twice: answers are kept in a journal beside the output, and running the same
     command again continues. Answers that cannot be used are kept with their reason in NAME.rejected.jsonl.
     """
-    from lamm_data.errors import LammDataError
     from lamm_data.generation.configuration import make_settings, parse_assignment, read_settings
-    from lamm_data.generation.progress import watching
 
     values = read_settings(config) if config else {}
     values |= dict(parse_assignment(text) for text in assignments)
@@ -54,6 +60,15 @@ def generate(config: Path | None, assignments: tuple[str, ...], dry_run: bool, a
 
         _show(estimate(settings).to_dict(), as_json)
         return
+    if batch:
+        _batch(batch, settings, as_json)
+    else:
+        _ask(settings, as_json)
+
+
+def _ask(settings: GenerationSettings, as_json: bool) -> None:
+    from lamm_data.errors import LammDataError
+    from lamm_data.generation.progress import watching
     from lamm_data.generation.run import generate as run
 
     with watching(settings) as watch:
@@ -71,6 +86,26 @@ def generate(config: Path | None, assignments: tuple[str, ...], dry_run: bool, a
         )
 
 
+def _batch(action: str, settings: GenerationSettings, as_json: bool) -> None:
+    from lamm_data.errors import LammDataError
+    from lamm_data.generation.batch import run_batch
+    from lamm_data.generation.batch_summary import describe_batches
+
+    summary = run_batch(action, settings)
+    if as_json:
+        _show(summary.to_dict(), True)
+    else:
+        click.echo(describe_batches(summary, settings.output))
+    counts = summary.counts
+    left = counts.failed.total() + counts.unsent if action == "collect" else 0
+    if left or summary.stopped:
+        raise LammDataError(
+            f"Expected all rows to be {action}ed, got {left or counts.unsent} that are not"
+            f"{f' ({summary.stopped})' if summary.stopped else ''}. "
+            "Collect again when the batches have ended; submit again for corrections and for what failed."
+        )
+
+
 def _describe(summary: Summary, output: Path) -> str:
     counts, traffic = summary.counts, summary.traffic
     reasons = "".join(f", {count} {reason}" for reason, count in sorted(counts.rejected.items()))
@@ -82,6 +117,7 @@ def _describe(summary: Summary, output: Path) -> str:
             f"{counts.records} records in {output}; {counts.asked_again} rows asked again, {counts.salvaged} salvaged",
             f"{traffic.sent} requests sent, {traffic.reused} answers reused, {summary.prompt_tokens} + "
             f"{summary.answer_tokens} tokens, cost {cost}, {summary.seconds:.1f} s",
+            *(f"Went on without an endpoint: {why}" for why in traffic.given_up),
         ]
     )
 

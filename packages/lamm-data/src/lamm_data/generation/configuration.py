@@ -37,6 +37,9 @@ class GenerationSettings:
         max_tokens: Most tokens of one answer.
         seed: Seed of the requests, of drawn questions and of retry jitter.
         limit: Use only so many rows.
+        shard: Which part of the rows this process takes, for example `1/2`.
+        split: Split of a source's download to read, where the source has several.
+        descriptions: TOML or JSON table of encyclopedia texts by class name, for factual knowledge.
         media_prefix: Put before every media path, for example `coco_images/`.
         source: Written as `src_image` (or `src_dataset`) where a row states none.
         attempts: Tries of one request.
@@ -62,6 +65,9 @@ class GenerationSettings:
     max_tokens: int = 1024
     seed: int = 0
     limit: int | None = None
+    shard: str = ""
+    split: str = ""
+    descriptions: Path | None = None
     media_prefix: str = ""
     source: str = ""
     attempts: int = 6
@@ -73,9 +79,10 @@ class GenerationSettings:
     reask: bool = True
 
 
-_PATHS = {"annotations", "output", "prompt", "prices"}
+_PATHS = {"annotations", "output", "prompt", "prices", "descriptions"}
 _KINDS: dict[str, type | tuple[type, ...]] = {
-    "type": str, "style": str, "model": str, "format": str, "media_prefix": str, "source": str, "rounds": int,
+    "type": str, "style": str, "model": str, "format": str, "media_prefix": str, "source": str,
+    "shard": str, "split": str, "rounds": int,
     "examples": int, "max_tokens": int, "seed": int, "limit": int, "attempts": int, "max_requests": int,
     "temperature": (int, float), "retry_delay": (int, float),
     "patience": (int, float), "max_cost": (int, float), "reask": bool,

@@ -21,6 +21,7 @@ from lamm_data.generation.fast_json import dumps, loads
 from lamm_data.generation.journal import Reply
 from lamm_data.generation.limits import Gate, parse_duration
 from lamm_data.generation.requests import Request
+from lamm_data.generation.transport import make_http_client
 
 _NO_KEY = "no-key"
 _AS_JSON = {"headers": {"Content-Type": "application/json"}}
@@ -67,6 +68,11 @@ class Endpoint:
     Args:
         settings: How to reach it.
 
+    Attributes:
+        client: The SDK's client.
+        gate: Admission to the endpoint.
+        reachable: False once it has failed for good.
+
     Raises:
         UsageError: When the URL is none, or carries credentials.
     """
@@ -82,15 +88,15 @@ class Endpoint:
         self.settings = settings
         self.gate = Gate(settings.concurrency, settings.requests_per_minute, settings.tokens_per_minute)
         self.reachable = True
-        self._client, self._response_type = _make_client(settings)
-        self._takes_bytes = "content" in signature(self._client.post).parameters
+        self.client, self._response_type = _make_client(settings)
+        self._takes_bytes = "content" in signature(self.client.post).parameters
         official = (urlsplit(settings.url).hostname or "").endswith("openai.com")
         self._limit_name = "max_completion_tokens" if official else "max_tokens"
         self._send_seed = True
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self.client.close()
 
     async def send(self, request: Request) -> tuple[Reply, Mapping[str, str]]:
         """Send one request once.
@@ -107,20 +113,18 @@ class Endpoint:
         import openai
 
         try:
-            response = await self._post(self._body(request))
-        except openai.APIStatusError as error:
-            if self._adapt(error.status_code, error.response.text):
+            response = await self._post(self.body(request))
+        except openai.APIError as error:
+            if isinstance(error, openai.APIStatusError) and self._adapt(error.status_code, error.response.text):
                 return await self.send(request)
-            raise self._status_failure(error) from None
-        except openai.APIConnectionError as error:
-            raise _connection_failure(error, self.settings.timeout) from None
-        return _read_reply(response), response.headers
+            raise self.failure(error) from None
+        return read_reply(response.content), response.headers
 
     async def _post(self, body: dict[str, Any]) -> Any:
         """Hand the SDK finished bytes where it takes them (openai 3), else the mapping (openai 2)."""
         if not self._takes_bytes:
-            return await self._client.post("/chat/completions", cast_to=self._response_type, body=body)
-        return await self._client.post(
+            return await self.client.post("/chat/completions", cast_to=self._response_type, body=body)
+        return await self.client.post(
             "/chat/completions", cast_to=self._response_type, content=dumps(body), options=_AS_JSON
         )
 
@@ -133,7 +137,7 @@ class Endpoint:
         import openai
 
         try:
-            response = await self._client.get("/models", cast_to=self._response_type)
+            response = await self.client.get("/models", cast_to=self._response_type)
             listed = json.loads(response.content)["data"]
             return [str(item["id"]) for item in listed]
         except (openai.APIError, ValueError, KeyError, TypeError):
@@ -144,14 +148,37 @@ class Endpoint:
         text = text.replace(self.settings.key, "***") if self.settings.key else text
         return re.sub(r"\b(sk|key)-[\w\-*]{8,}", r"\1-***", text)
 
-    def unreachable_error(self, detail: str) -> EndpointError:
+    def unreachable_error(self, detail: str, tried: str = "") -> EndpointError:
         """Build the error for an endpoint that is down."""
+        tried = tried or f"POST {self.settings.shown_url}/chat/completions"
         return EndpointError(
             f"Expected a server at {self.settings.shown_url}, got none "
-            f"(tried POST {self.settings.shown_url}/chat/completions: {self.hide_key(detail)}). {_LOCAL_SERVER}"
+            f"(tried {tried}: {self.hide_key(detail)}). {_LOCAL_SERVER}"
         )
 
-    def _body(self, request: Request) -> dict[str, Any]:
+    def failure(self, error: Any) -> Exception:
+        """Sort a failure of the SDK's by what to do about it.
+
+        Args:
+            error: An `openai.APIError`.
+
+        Returns:
+            One of the errors that `send` raises.
+        """
+        status = getattr(error, "status_code", None)
+        if status is None:
+            return _connection_failure(error, self.settings.timeout)
+        return self.status_failure(int(status), error.response.text, error.response.headers)
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """Write a request as this endpoint takes it: its name of the model, its name of the length limit, the seed.
+
+        Args:
+            request: The request.
+
+        Returns:
+            The body of a chat completion.
+        """
         body = dict(request.payload)
         body[self._limit_name] = body.pop("max_tokens")
         if self._send_seed:
@@ -174,12 +201,19 @@ class Endpoint:
             return True
         return False
 
-    def _status_failure(self, error: Any) -> Exception:
-        """Sort an HTTP error by what to do about it."""
-        status, headers = int(error.status_code), error.response.headers
-        said = self.hide_key(_server_words(error.response.text))
-        code = str(getattr(error, "code", None) or "")
-        if "insufficient_quota" in code or "insufficient_quota" in said:
+    def status_failure(self, status: int, text: str, headers: Mapping[str, str]) -> Exception:
+        """Sort an HTTP error by what to do about it.
+
+        Args:
+            status: HTTP status.
+            text: What the server wrote.
+            headers: Headers of the answer.
+
+        Returns:
+            One of the errors that `send` raises.
+        """
+        said = self.hide_key(_server_words(text))
+        if "insufficient_quota" in text:
             return EndpointError(
                 f"Expected quota left at {self.settings.shown_url}, got: {said}. Add credit and resume."
             )
@@ -237,24 +271,30 @@ def _make_client(settings: EndpointSettings) -> tuple[Any, Any]:
         max_connections=settings.concurrency + 4, max_keepalive_connections=settings.concurrency + 4
     )
     timeout = transport.Timeout(settings.timeout, connect=10.0, pool=None)
-    try:
-        http_client = openai.DefaultAioHttpClient(limits=limits, timeout=timeout)
-    except RuntimeError:
-        http_client = openai.DefaultAsyncHttpxClient(limits=limits, timeout=timeout)
     client = openai.AsyncOpenAI(
         base_url=settings.url,
         api_key=settings.key or _NO_KEY,
         max_retries=0,
         timeout=timeout,
-        http_client=http_client,
+        http_client=make_http_client(transport, limits, timeout),
     )
     return client, transport.Response
 
 
-def _read_reply(response: Any) -> Reply:
-    """Read a chat completion, trusting nothing about its shape."""
+def read_reply(body: bytes) -> Reply:
+    """Read a chat completion, trusting nothing about its shape.
+
+    Args:
+        body: The JSON text.
+
+    Returns:
+        The reply.
+
+    Raises:
+        TransientError: It is none.
+    """
     try:
-        values = loads(response.content)
+        values = loads(body)
         choice = values["choices"][0]
         message = choice["message"]
         usage = values.get("usage") or {}

@@ -63,6 +63,7 @@ class Traffic:
         reused: Answers taken from the journal instead.
         throttled: Answers 429 or 503 that asked to slow down.
         retried: Failures tried again, by reason.
+        given_up: Endpoints that could not be used any more, and why, while others went on.
     """
 
     sent: int = 0
@@ -70,6 +71,7 @@ class Traffic:
     reused: int = 0
     throttled: int = 0
     retried: Counter[str] = field(default_factory=Counter)
+    given_up: list[str] = field(default_factory=list)
 
 
 class Engine(Generic[Item]):
@@ -109,43 +111,46 @@ class Engine(Generic[Item]):
         """
         self._last_success = time.monotonic()
         await self._run_workers(items, work)
-        while self._returned:  # handed back by an endpoint that failed after the others had finished
+        while self._returned and any(endpoint.reachable for endpoint in self.endpoints):
+            # An endpoint went down when the workers of the others had gone home already.
             await self._run_workers(iter(()), work)
 
     async def ask(self, request: Request, endpoint: Endpoint) -> Reply:
-        """Get the answer to a request, from the journal or from the endpoint.
+        """Get the reply to a request: from the journal, from one in flight, or from the endpoint.
 
         Args:
             request: What to ask.
             endpoint: Whom to ask.
 
         Returns:
-            The reply, already in the journal.
+            The reply; it is in the journal.
 
         Raises:
-            GaveUpError, RefusedError, UnsupportedError, BudgetReachedError, EndpointError: When there is no answer.
+            BudgetReachedError, GaveUpError, RefusedError, UnsupportedError, EndpointError: When there is none.
         """
         known = self.journal.get(request.key)
         if known is not None:
             self.traffic.reused += 1
             return known
-        flying = self._flying.get(request.key)
-        if flying is not None:
-            return await asyncio.shield(flying)
+        while (flying := self._flying.get(request.key)) is not None:
+            try:
+                return await asyncio.shield(flying)
+            except EndpointError:  # the other one's endpoint, which need not be ours
+                continue
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._flying[request.key] = future
         try:
             reply = await self._deliver(request, endpoint)
             await self.journal.append(request.key, reply)
-            future.set_result(reply)
         except BaseException as error:
+            del self._flying[request.key]
             future.set_exception(
                 error if isinstance(error, Exception) else GaveUpError("cancelled", "the run was stopped")
             )
             future.exception()  # others may wait for it or not: either way it counts as seen
             raise
-        finally:
-            del self._flying[request.key]
+        del self._flying[request.key]
+        future.set_result(reply)
         return reply
 
     async def _run_workers(self, items: Iterator[Item], work: Callable[[Item, Endpoint], Awaitable[None]]) -> None:
@@ -166,15 +171,25 @@ class Engine(Generic[Item]):
                 return
             try:
                 await work(item, endpoint)
-            except EndpointError:
-                endpoint.reachable = False
+            except EndpointError as error:
                 self._returned.append(item)
-                if not any(other.reachable for other in self.endpoints):
-                    raise
+                self._lose(endpoint, error)
+
+    def _lose(self, endpoint: Endpoint, error: EndpointError) -> None:
+        """Go on without an endpoint; without any, go through the remaining rows for what the journal holds of them."""
+        others = [other for other in self.endpoints if other is not endpoint and other.reachable]
+        if not others and not self.traffic.answered:
+            raise error
+        if not others:
+            self.budget.stop(str(error))
+        elif endpoint.reachable:
+            endpoint.reachable = False
+            self.traffic.given_up.append(str(error))
 
     async def _deliver(self, request: Request, endpoint: Endpoint) -> Reply:
         attempt = 0
         while True:
+            self.budget.check()  # a stopped run must not wait for its turn with every row that is left
             await endpoint.gate.enter(request.tokens)
             sent_at = time.monotonic()
             try:
@@ -188,6 +203,8 @@ class Engine(Generic[Item]):
                 continue
             except TransientError as failure:
                 attempt += 1
+                if failure.reason == "http_503":  # overloaded, but it does not say for how long
+                    endpoint.gate.throttled(sent_at, 0.0)
                 delay = self._plan_retry(attempt, failure, endpoint)
             except RefusedError as refusal:
                 self._count_refusal(endpoint, str(refusal))
@@ -195,17 +212,20 @@ class Engine(Generic[Item]):
             else:
                 used = reply.prompt_tokens + reply.completion_tokens
                 endpoint.gate.succeeded(request.tokens, used or request.tokens, headers)
-                self._succeed(reply)
+                self._succeed(request, reply)
                 return reply
             finally:
                 endpoint.gate.leave()
             await asyncio.sleep(delay)
 
-    def _succeed(self, reply: Reply) -> None:
+    def _succeed(self, request: Request, reply: Reply) -> None:
         self.traffic.answered += 1
         self._last_success = time.monotonic()
         self._refused_in_a_row = 0
-        self.budget.spend(reply.prompt_tokens, reply.completion_tokens)
+        if reply.prompt_tokens or reply.completion_tokens:
+            self.budget.spend(reply.prompt_tokens, reply.completion_tokens)
+        else:  # a server that counts no tokens must not make a cost limit blind
+            self.budget.spend(request.prompt_tokens, len(reply.text.encode()) // 4 + 1)
 
     def _plan_retry(self, attempt: int, failure: TransientError, endpoint: Endpoint) -> float:
         """Decide whether to try again; give the seconds to wait."""

@@ -71,5 +71,9 @@ class BudgetReachedError(Exception):
     """The run may send no more requests."""
 
 
+class WaitingError(Exception):
+    """A batch is to answer this request, and has not yet."""
+
+
 class EndpointError(LammDataError):
     """An endpoint cannot be used: it is down, the key or the model is wrong, or the quota is spent."""

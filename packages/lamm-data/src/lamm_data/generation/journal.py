@@ -8,14 +8,13 @@ line may be torn; it is cut off when the journal is opened again. One process at
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from lamm_data.errors import LammDataError, UsageError
-from lamm_data.generation.fast_json import dumps
+from lamm_data.generation.fast_json import dumps, loads
 
 GROUP = 64
 GROUP_SECONDS = 0.2
@@ -51,9 +50,6 @@ class Journal:
         path: The journal file; created when missing.
         identity: What the run is (type, model, prompt hash, sampling); compared with the header of an existing file.
 
-    Attributes:
-        resumed: True when the file held answers when it was opened.
-
     Raises:
         UsageError: When the file belongs to another run or another process holds it.
         LammDataError: When a line before the last is damaged.
@@ -72,7 +68,6 @@ class Journal:
         except BaseException:
             self._file.close()
             raise
-        self.resumed = bool(self._index)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -92,7 +87,7 @@ class Journal:
         offset = self._index.get(bytes.fromhex(key))
         if offset is None:
             return None
-        return Reply(**json.loads(self._line_at(offset))["reply"])
+        return Reply(**loads(self._line_at(offset))["reply"])
 
     async def append(self, key: str, reply: Reply) -> None:
         """Store an answer.
@@ -111,13 +106,27 @@ class Journal:
         now = asyncio.get_running_loop().time()
         if self._unsynced >= GROUP or now - self._synced_at > GROUP_SECONDS:
             self._unsynced, self._synced_at = 0, now
-            await asyncio.to_thread(os.fsync, self._file.fileno())
+            await asyncio.to_thread(self._sync)
 
     def close(self) -> None:
         """Bring everything to the disk and let go of the file."""
         if not self._file.closed:
+            try:
+                self._sync()
+            finally:
+                self._file.close()
+
+    def _sync(self) -> None:
+        try:
             os.fsync(self._file.fileno())
-            self._file.close()
+        except OSError as error:
+            raise self._no_room(error) from error
+
+    def _no_room(self, error: OSError) -> LammDataError:
+        return LammDataError(
+            f"Expected room for the journal {self.path}, got: {error}. {len(self._index)} answers are stored; "
+            "make room and run the same command again."
+        )
 
     def _write(self, value: dict[str, Any]) -> None:
         line = dumps(value) + b"\n"
@@ -127,10 +136,7 @@ class Journal:
                 raise OSError(f"only {written} of {len(line)} bytes were taken")
         except OSError as error:
             self._file.truncate(self._size)
-            raise LammDataError(
-                f"Expected room for the journal {self.path}, got: {error}. {len(self._index)} answers are stored; "
-                "make room and run the same command again."
-            ) from error
+            raise self._no_room(error) from error
         self._size += len(line)
 
     def _line_at(self, offset: int) -> bytes:
@@ -161,7 +167,7 @@ class Journal:
 
     def _read_line(self, line: bytes, number: int, identity: dict[str, Any]) -> None:
         try:
-            values = json.loads(line)
+            values = loads(line)
             if number == 1:
                 header = values["run"]
             else:
@@ -173,6 +179,29 @@ class Journal:
                 "Remove that line, or move the journal away to begin anew."
             ) from error
         _compare(header, identity, self.path)
+
+
+def read_replies(path: Path) -> dict[str, Reply]:
+    """Read what a journal holds without opening it for writing, for example while a run goes on.
+
+    Args:
+        path: The journal; it need not exist.
+
+    Returns:
+        Replies by request key; a line that is not whole yet is left out.
+
+    Raises:
+        LammDataError: When a line is damaged.
+    """
+    if not path.exists():
+        return {}
+    with path.open("rb") as lines:
+        next(lines, None)
+        try:
+            values = [loads(line) for line in lines if line.endswith(b"}\n")]
+            return {value["key"]: Reply(**value["reply"]) for value in values}
+        except (ValueError, KeyError, TypeError) as error:
+            raise LammDataError(f"Expected a journal in {path}, got damaged text: {error}. Move it away.") from error
 
 
 def _compare(header: dict[str, Any], identity: dict[str, Any], path: Path) -> None:

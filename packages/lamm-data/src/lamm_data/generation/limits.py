@@ -45,10 +45,14 @@ class Rate:
     Args:
         per_minute: The limit; None for no limit.
         clock: Source of seconds.
+
+    Attributes:
+        chosen: Whether the user set the limit, so that no header changes it.
     """
 
     def __init__(self, per_minute: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.per_minute = per_minute
+        self.chosen = bool(per_minute)
         self._clock = clock
         self._next = clock()
 
@@ -111,13 +115,22 @@ class Gate:
             await place
         self.active += 1
         try:
-            delay = max(self.requests.reserve(1), self.tokens.reserve(tokens))
-            while delay > 0 or (delay := self._resume_at - time.monotonic()) > 0:
-                await asyncio.sleep(delay)
-                delay = 0.0
+            await self._wait(tokens)
         except asyncio.CancelledError:
             self.leave()
             raise
+
+    async def _wait(self, tokens: int) -> None:
+        """Wait for a pause to end, then for a place in time; a place that a pause has swallowed is taken anew."""
+        while True:
+            while (pause := self._resume_at - time.monotonic()) > 0:
+                await asyncio.sleep(pause)
+            delay = max(self.requests.reserve(1), self.tokens.reserve(tokens))
+            if delay <= 0:
+                return
+            await asyncio.sleep(delay)
+            if self._resume_at <= time.monotonic():
+                return
 
     def leave(self) -> None:
         """Give the place back."""
@@ -163,9 +176,9 @@ class Gate:
 
     def _read_headers(self, headers: Mapping[str, str]) -> None:
         for rate, name in ((self.requests, "requests"), (self.tokens, "tokens")):
-            if rate.per_minute is None:
-                limit = headers.get(f"x-ratelimit-limit-{name}", "")
-                rate.per_minute = float(limit) if limit.isdigit() and int(limit) > 0 else None
+            limit = headers.get(f"x-ratelimit-limit-{name}", "")
+            if not rate.chosen and limit.isdigit() and int(limit) > 0:
+                rate.per_minute = float(limit)
             if headers.get(f"x-ratelimit-remaining-{name}") == "0":
                 pause = parse_duration(headers.get(f"x-ratelimit-reset-{name}", ""))
                 if pause:

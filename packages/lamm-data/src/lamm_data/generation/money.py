@@ -32,6 +32,10 @@ class Price:
         """
         return (prompt_tokens * self.prompt + answer_tokens * self.answer) / 1e6
 
+    def scaled(self, share: float) -> Price:
+        """Give the same price at a share of it."""
+        return Price(self.prompt * share, self.answer * share)
+
 
 def find_price(model: str, table: Path | None = None) -> Price | None:
     """Look a model's price up.
@@ -46,11 +50,30 @@ def find_price(model: str, table: Path | None = None) -> Price | None:
     Raises:
         UsageError: When the table cannot be read.
     """
+    models: dict[str, Price] = _read_table(table)["models"]
+    return models.get(model)
+
+
+def batch_share(table: Path | None = None) -> float:
+    """Give what a request costs in a batch, as a share of its price.
+
+    Args:
+        table: A price table of the user's; the packaged one by default.
+
+    Returns:
+        The table's `batch`, or 1.0 where it names none.
+    """
+    return float(_read_table(table)["batch"])
+
+
+def _read_table(table: Path | None) -> dict[str, Any]:
+    """Read and check a price table."""
     try:
         source = table if table is not None else files("lamm_data.generation") / "prices.toml"
-        models = tomllib.loads(source.read_text(encoding="utf-8"))["models"]
-        return _read_price(models[model]) if model in models else None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        values = tomllib.loads(source.read_text(encoding="utf-8"))
+        models = {name: _read_price(price) for name, price in values["models"].items()}
+        return {"models": models, "batch": float(values.get("batch", 1.0))}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f'Expected a price table with [models] "name" = {{ prompt = 0.1, answer = 0.4 }}, got {table}: {error!r}.'
         ) from error
@@ -86,11 +109,29 @@ class Budget:
         self.requests = 0
         self.prompt_tokens = 0
         self.answer_tokens = 0
+        self._stopped = ""
 
     @property
     def cost(self) -> float | None:
         """US dollars spent by this process, or None when the price is unknown."""
         return self.price.cost(self.prompt_tokens, self.answer_tokens) if self.price else None
+
+    def stop(self, why: str) -> None:
+        """Let no request pass any more."""
+        self._stopped = self._stopped or why
+
+    def check(self) -> None:
+        """Tell whether a request may be sent at all.
+
+        Raises:
+            BudgetReachedError: When it may not.
+        """
+        if self._stopped:
+            raise BudgetReachedError(self._stopped)
+        if self.max_requests is not None and self.requests >= self.max_requests:
+            raise BudgetReachedError(f"--max-requests {self.max_requests} is reached")
+        if self.max_cost is not None and (self.cost or 0.0) >= self.max_cost:
+            raise BudgetReachedError(f"--max-cost {self.max_cost:g} is reached")
 
     def admit(self) -> None:
         """Count one request that is about to be sent.
@@ -98,11 +139,20 @@ class Budget:
         Raises:
             BudgetReachedError: When it may not be sent.
         """
-        if self.max_requests is not None and self.requests >= self.max_requests:
-            raise BudgetReachedError(f"--max-requests {self.max_requests} is reached")
-        if self.max_cost is not None and (self.cost or 0.0) >= self.max_cost:
-            raise BudgetReachedError(f"--max-cost {self.max_cost:g} is reached")
+        self.check()
         self.requests += 1
+
+    def admit_whole(self, prompt_tokens: int, answer_tokens: int) -> None:
+        """Count one request that cannot be stopped later, as a batch's: it must fit at its longest.
+
+        Raises:
+            BudgetReachedError: When it may not be sent.
+        """
+        most = self.price.cost(prompt_tokens, answer_tokens) if self.price else 0.0
+        if self.max_cost is not None and (self.cost or 0.0) + most > self.max_cost:
+            raise BudgetReachedError(f"--max-cost {self.max_cost:g} is reached")
+        self.admit()
+        self.spend(prompt_tokens, answer_tokens)
 
     def spend(self, prompt_tokens: int, answer_tokens: int) -> None:
         """Add what one answer used."""

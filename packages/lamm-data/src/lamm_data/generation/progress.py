@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lamm_data.generation.configuration import GenerationSettings
-from lamm_data.generation.rows import read_rows
+from lamm_data.generation.configuration import GenerationSettings, settings_prompt
+from lamm_data.generation.input_rows import input_rows
 from lamm_data.generation.run import Summary
 
 
@@ -45,8 +45,7 @@ def watching(settings: GenerationSettings) -> Iterator[Callable[[Summary], None]
 
 def count_rows(settings: GenerationSettings) -> int:
     """Count the rows a run will read."""
-    count = sum(1 for _ in read_rows(settings.annotations))
-    return count if settings.limit is None else min(count, settings.limit)
+    return sum(1 for _ in input_rows(settings, settings_prompt(settings)))
 
 
 def done_rows(summary: Summary) -> int:

@@ -12,8 +12,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from lamm_data.generation.layout import render_query
-from lamm_data.generation.prompts import Prompt
+from lamm_data.generation.layout import focus_row, render_query
+from lamm_data.generation.prompts import Example, Prompt
 from lamm_data.generation.rows import Row
 
 FORMATS = ("json_schema", "json_object", "text")
@@ -57,6 +57,11 @@ class Request:
     seed: int
     tokens: int
 
+    @property
+    def prompt_tokens(self) -> int:
+        """The prompt's part of the estimate."""
+        return self.tokens - int(self.payload["max_tokens"])
+
 
 def make_request(payload: dict[str, Any], answer_format: str, seed: int) -> Request:
     """Key a payload.
@@ -69,9 +74,36 @@ def make_request(payload: dict[str, Any], answer_format: str, seed: int) -> Requ
     Returns:
         The request.
     """
-    canonical = json.dumps([seed, payload], ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode()
+    canonical = _canonical(payload, seed)
     key = hashlib.sha256(canonical).hexdigest()
-    return Request(key, payload, answer_format, int(key[:8], 16) >> 1, len(canonical) // 4 + payload["max_tokens"])
+    return Request(key, payload, answer_format, _seed(key), len(canonical) // 4 + payload["max_tokens"])
+
+
+def _canonical(payload: dict[str, Any], seed: int) -> bytes:
+    return json.dumps([seed, payload], ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _seed(key: str) -> int:
+    return int(key[:8], 16) >> 1
+
+
+class _Mould:
+    """The canonical text of requests that differ in their last message only, hashed as far as they are alike."""
+
+    def __init__(self, payload: dict[str, Any], seed: int) -> None:
+        mark = "\x00"  # no message holds it: it marks the place of the query
+        payload = {**payload, "messages": [*payload["messages"], {"role": "user", "content": mark}]}
+        head, _, self._tail = _canonical(payload, seed).rpartition(json.dumps(mark).encode())
+        self._hash = hashlib.sha256(head)
+        self._size = len(head) + len(self._tail)
+
+    def key(self, query: str) -> tuple[str, int]:
+        """Give the key and the length in bytes that `make_request` would find for the whole payload."""
+        text = json.dumps(query).encode()
+        state = self._hash.copy()
+        state.update(text)
+        state.update(self._tail)
+        return state.hexdigest(), self._size + len(text)
 
 
 class RequestBuilder:
@@ -91,6 +123,10 @@ class RequestBuilder:
             "json_object": {"type": "json_object"},
             "text": None,
         }
+        self._moulds = {
+            name: _Mould(self._payload(self._prefix[name], name, sampling.max_tokens), sampling.seed)
+            for name in FORMATS
+        }
 
     def first(self, row: Row, answer_format: str, rounds: int | None = None) -> Request:
         """Build the request that asks for a row.
@@ -103,8 +139,11 @@ class RequestBuilder:
         Returns:
             The request.
         """
-        query = {"role": "user", "content": render_query(self.prompt, row, rounds)}
-        return self._request([*self._prefix[answer_format], query], answer_format, self.sampling.max_tokens)
+        query = render_query(self.prompt, focus_row(self.prompt, row, self.sampling.seed), rounds)
+        messages = [*self._prefix[answer_format], {"role": "user", "content": query}]
+        payload = self._payload(messages, answer_format, self.sampling.max_tokens)
+        key, size = self._moulds[answer_format].key(query)
+        return Request(key, payload, answer_format, _seed(key), size // 4 + self.sampling.max_tokens)
 
     def again(self, request: Request, text: str, complaint: str, answer_format: str) -> Request:
         """Build the one corrective request: the bad answer, what was wrong with it, and how to answer.
@@ -134,13 +173,16 @@ class RequestBuilder:
         return self._request(messages, request.format, 2 * int(request.payload["max_tokens"]))
 
     def _request(self, messages: list[dict[str, str]], answer_format: str, max_tokens: int) -> Request:
+        return make_request(self._payload(messages, answer_format, max_tokens), answer_format, self.sampling.seed)
+
+    def _payload(self, messages: list[dict[str, str]], answer_format: str, max_tokens: int) -> dict[str, Any]:
         payload: dict[str, Any] = {"model": self.sampling.model, "messages": messages, "max_tokens": max_tokens}
         if self.sampling.temperature is not None:
             payload["temperature"] = self.sampling.temperature
         response_format = self._response_format[answer_format]
         if response_format is not None:
             payload["response_format"] = response_format
-        return make_request(payload, answer_format, self.sampling.seed)
+        return payload
 
     def _instruction(self, answer_format: str) -> str:
         return self.prompt.formats["text" if answer_format == "text" else "json"]
@@ -152,31 +194,39 @@ class RequestBuilder:
         for example in self.prompt.examples:
             rounds = len(example.rounds) or None
             messages.append({"role": "user", "content": render_query(self.prompt, example.row, rounds)})
-            answer = _write_answer(self.prompt, example.rounds, example.description, answer_format)
-            messages.append({"role": "assistant", "content": answer})
+            messages.append({"role": "assistant", "content": _write_answer(self.prompt, example, answer_format)})
         return messages
 
 
-def _write_answer(prompt: Prompt, rounds: tuple[tuple[str, str], ...], description: str, answer_format: str) -> str:
+def _write_answer(prompt: Prompt, example: Example, answer_format: str) -> str:
     """Write an example's answer the way the format asks for it."""
-    if answer_format == "text":
-        lines = [f"Question: {question}\nAnswer: {answer}" for question, answer in rounds]
-        return "\n".join(lines) if prompt.answer == "dialogue" else description
+    if answer_format != "text":
+        return json.dumps(_answer_values(prompt, example), ensure_ascii=False)
     if prompt.answer == "dialogue":
-        pairs = [{"question": question, "answer": answer} for question, answer in rounds]
-        return json.dumps({"rounds": pairs}, ensure_ascii=False)
-    return json.dumps({"description": description}, ensure_ascii=False)
+        return "\n".join(f"Question: {question}\nAnswer: {answer}" for question, answer in example.rounds)
+    return example.description if prompt.answer == "description" else "\n".join(example.items)
+
+
+def _answer_values(prompt: Prompt, example: Example) -> dict[str, Any]:
+    if prompt.answer == "dialogue":
+        return {"rounds": [{"question": question, "answer": answer} for question, answer in example.rounds]}
+    if prompt.answer == "description":
+        return {"description": example.description}
+    return {prompt.answer: list(example.items)}
 
 
 def _response_schema(answer: str) -> dict[str, Any]:
     """Give the strict JSON schema of an answer, as `response_format`."""
     text = {"type": "string"}
     if answer == "dialogue":
-        pair = _closed_object({"question": text, "answer": text})
-        schema = _closed_object({"rounds": {"type": "array", "items": pair}})
+        schema = _closed_object({"rounds": _list_of(_closed_object({"question": text, "answer": text}))})
     else:
-        schema = _closed_object({"description": text})
+        schema = _closed_object({answer: text if answer == "description" else _list_of(text)})
     return {"type": "json_schema", "json_schema": {"name": answer, "strict": True, "schema": schema}}
+
+
+def _list_of(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
 
 
 def _closed_object(properties: dict[str, Any]) -> dict[str, Any]:

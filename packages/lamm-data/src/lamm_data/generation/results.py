@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import random
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from lamm_data.errors import LammDataError
 from lamm_data.generation.fast_json import dumps
-from lamm_data.generation.prompts import Prompt
+from lamm_data.generation.record_maker import RecordMaker
 from lamm_data.generation.rows import Row, RowFault
 from lamm_data.generation.solving import Outcome
-
-MAX_ROUNDS_3D = 10
 
 
 @dataclass
@@ -45,77 +45,6 @@ class Counts:
     def add_up(self) -> bool:
         """Tell whether every row is accounted for."""
         return self.rows == self.finished + self.rejected.total() + self.failed.total() + self.unsent
-
-
-class RecordMaker:
-    """Makes instruction records of answers.
-
-    Args:
-        prompt: The prompt the answers belong to.
-        seed: Seed that draws the human turn of descriptions.
-        media_prefix: Put before every media path.
-        source: Data set name where a row states none.
-    """
-
-    def __init__(self, prompt: Prompt, seed: int, media_prefix: str, source: str) -> None:
-        self.prompt = prompt
-        self.seed = seed
-        self.media_prefix = media_prefix
-        self.source = source
-
-    def records(self, row: Row, outcome: Outcome) -> list[dict[str, Any]]:
-        """Make the records of one row.
-
-        Args:
-            row: The row.
-            outcome: Its outcome, with an answer.
-
-        Returns:
-            One record; several when a 3D dialogue is longer than ten rounds.
-        """
-        if outcome.answer is None:
-            return []
-        rounds = list(outcome.answer.rounds)
-        if outcome.answer.description:
-            question = random.Random(f"{self.seed}:{outcome.request}").choice(self.prompt.questions)
-            rounds = [(question, outcome.answer.description)]
-        size = MAX_ROUNDS_3D if row.modality == "pcl" else max(len(rounds), 1)
-        parts = [rounds[at : at + size] for at in range(0, len(rounds), size)]
-        return [self._record(row, part, outcome) for part in parts]
-
-    def _record(self, row: Row, rounds: list[tuple[str, str]], outcome: Outcome) -> dict[str, Any]:
-        source = self.source or Path(str(row.origin.get("file", ""))).stem
-        turns = [turn for question, answer in rounds for turn in (_turn("human", question), _turn("gpt", answer))]
-        record: dict[str, Any] = {
-            "id": row.id,
-            row.modality: self.media_prefix + row.media,
-            "conversations": turns,
-            "task_type": self.prompt.task_type,
-        }
-        if row.modality == "pcl":
-            record["src_dataset"] = row.source.get("src_dataset", source)
-            record["src_id"] = row.source.get("src_id", row.id)
-        else:
-            record["src_image"] = row.source.get("src_image", source)
-        record["meta"] = self._provenance(row, outcome)
-        return {key: value for key, value in record.items() if value != ""}
-
-    def _provenance(self, row: Row, outcome: Outcome) -> dict[str, Any]:
-        meta = {
-            "source": row.origin,
-            "licence": row.licence,
-            "generator": outcome.reply.model,
-            "fingerprint": outcome.reply.fingerprint,
-            "prompt": {"name": self.prompt.name, "version": self.prompt.version, "sha256": self.prompt.sha256},
-            "request": outcome.request,
-            "seed": outcome.seed,
-            "salvaged": bool(outcome.answer and outcome.answer.salvaged),
-        }
-        return {key: value for key, value in meta.items() if value != ""}
-
-
-def _turn(role: str, text: str) -> dict[str, str]:
-    return {"from": role, "value": text}
 
 
 class Results:
@@ -184,22 +113,25 @@ class _Spool:
     """Lines on disk in order of arrival, with an index that puts them in row order."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A nameless file: whatever ends the process, nothing stays behind.
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115
+        self._path = path
+        with _room_for(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # A nameless file: whatever ends the process, nothing stays behind.
+            self._file: IO[bytes] = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115
         self._places: dict[int, tuple[int, int]] = {}
         self._size = 0
 
     def add(self, place: int, values: list[dict[str, Any]]) -> None:
         lines = b"".join(dumps(value) + b"\n" for value in values)
-        self._file.write(lines)
+        with _room_for(self._path):
+            self._file.write(lines)
         self._places[place] = (self._size, len(lines))
         self._size += len(lines)
 
     def write(self, path: Path) -> None:
         beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            with beside.open("wb") as out:
+            with _room_for(path), beside.open("wb") as out:
                 for place in sorted(self._places):
                     offset, length = self._places[place]
                     self._file.seek(offset)
@@ -212,4 +144,20 @@ class _Spool:
             self.close()
 
     def close(self) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError:
+            # What it could not take on a full disk has been reported by `add` or `write`; the file has no name.
+            return
+
+
+@contextmanager
+def _room_for(path: Path) -> Iterator[None]:
+    """Say in one line that a disk does not take what has to be written; every answer is in the journal."""
+    try:
+        yield
+    except OSError as error:
+        raise LammDataError(
+            f"Expected room and the right to write for {path}, got: {error}. Answers are kept in the journal; "
+            "mend that and run the same command again."
+        ) from error

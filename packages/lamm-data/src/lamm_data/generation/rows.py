@@ -1,21 +1,20 @@
-"""Annotation rows that a prompt can be written from, and the readers that bring them in.
+"""Annotation rows that a prompt can be written from.
 
-A row is everything known about one image or one point cloud, whatever file it came from. Two inputs are read: JSON
-Lines with one row a line, and a COCO download folder (`captions_*.json` with `instances_*.json`). A faulty row never
-stops a run: it comes out as a `RowFault` that names file, line and id, and the run counts it as a rejection.
+A row is everything known about one image or one point cloud, whatever file it came from: a line of JSON Lines, or an
+item of a source's own download folder (`lamm_data.generation.folders`). A faulty line never stops a run: it comes out
+as a `RowFault` that names file, line and id, and the run counts it as a rejection.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lamm_data.errors import SourceError, UsageError
-from lamm_data.jsonl import load_json
+from lamm_data.annotations import Question
+from lamm_data.errors import UsageError
+from lamm_data.generation.fast_json import loads
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ class Row:
         relations: `(subject, predicate, object)` triples.
         label: Class name, for factual knowledge.
         description: Encyclopedia text about the class, for factual knowledge.
+        questions: Questions that people asked about it, with their answers.
         source: Keys copied into the record (`src_image`, `src_dataset`, `src_id`).
         origin: Where the row was read: `file` (name only), and `line` or `annotation`.
         licence: Licence of the source, when it is stated.
@@ -60,6 +60,7 @@ class Row:
     relations: tuple[tuple[str, str, str], ...] = ()
     label: str = ""
     description: str = ""
+    questions: tuple[Question, ...] = ()
     source: dict[str, str] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
     licence: str = ""
@@ -80,26 +81,30 @@ class RowFault:
     origin: dict[str, Any]
 
 
-def read_rows(path: Path) -> Iterator[Row | RowFault]:
+def read_rows(path: Path, split: str = "") -> Iterator[Row | RowFault]:
     """Read annotation rows, lazily for JSON Lines.
 
     Args:
-        path: A `.jsonl` file of rows, or a folder that holds COCO captions and instances.
+        path: A `.jsonl` file of rows, or the folder of a source's download.
+        split: Which split of a download to read; by default the one that instruction data is made from.
 
     Yields:
-        Rows in file order (COCO: in order of image id), and faults where a row cannot be used.
+        Rows in file order, and faults where a row cannot be used.
 
     Raises:
         UsageError: When the path does not exist or is neither kind.
+        SourceError: When a file of a download is damaged.
     """
     if path.is_dir():
-        yield from _read_coco_folder(path)
+        from lamm_data.generation.folders import read_folder
+
+        yield from read_folder(path, split)
     elif path.is_file():
         yield from _read_json_lines(path)
     else:
         raise UsageError(
             f"Expected annotations at {path}, found nothing there. "
-            "Give a JSON Lines file of captions and boxes, or a folder with captions_*.json and instances_*.json."
+            "Give a JSON Lines file of captions and boxes, or the folder of a download such as COCO's."
         )
 
 
@@ -110,7 +115,7 @@ def _read_json_lines(path: Path) -> Iterator[Row | RowFault]:
                 continue
             origin = {"file": path.name, "line": number}
             try:
-                values = json.loads(line)
+                values = loads(line)
             except ValueError as error:
                 yield RowFault("", f"Expected a JSON object, got text that is not JSON: {error}", origin)
                 continue
@@ -121,7 +126,8 @@ def row_from_json(values: Any, origin: dict[str, Any]) -> Row | RowFault:
     """Turn one decoded JSON row into a `Row`.
 
     Accepted spellings: `instances` or `objects`; `category`, `label` or `name`; `bbox` or `box`; relations as triples
-    or as objects with `subject`, `predicate` and `object`.
+    or as objects with `subject`, `predicate` and `object`; questions as pairs or as objects with `question` and
+    `answers`.
 
     Args:
         values: The decoded JSON value.
@@ -147,6 +153,7 @@ def row_from_json(values: Any, origin: dict[str, Any]) -> Row | RowFault:
             relations=tuple(_relation(item) for item in _list(values.get("relations"), "relations")),
             label=str(values.get("label") or values.get("category") or ""),
             description=" ".join(str(values.get("description") or "").split()),
+            questions=tuple(_question(item, n) for n, item in enumerate(_list(values.get("questions"), "questions"))),
             source={key: str(values[key]) for key in ("src_image", "src_dataset", "src_id") if values.get(key)},
             origin=origin,
             licence=str(values.get("licence") or values.get("license") or ""),
@@ -204,57 +211,10 @@ def _relation(item: Any) -> tuple[str, str, str]:
     return (item[0], item[1].lower(), item[2])
 
 
-def _read_coco_folder(folder: Path) -> Iterator[Row | RowFault]:
-    caption_files = sorted(folder.rglob("captions_*.json"))
-    if not caption_files:
-        raise UsageError(
-            f"Expected captions_*.json (and instances_*.json) below {folder}, found none. "
-            "Give the folder the COCO annotations were unpacked into, or a JSON Lines file of captions and boxes."
-        )
-    for file in caption_files:
-        instances = file.with_name(file.name.replace("captions_", "instances_", 1))
-        yield from _read_coco_pair(file, instances if instances.is_file() else None)
-
-
-def _read_coco_pair(captions_file: Path, instances_file: Path | None) -> Iterator[Row | RowFault]:
-    captions = _load(captions_file)
-    instances = _load(instances_file) if instances_file else {}
-    images = {image["id"]: image for image in chain(captions.get("images", []), instances.get("images", []))}
-    licences = {item["id"]: str(item.get("name", "")) for item in captions.get("licenses", []) if "id" in item}
-    sentences: dict[Any, list[str]] = {}
-    for item in captions.get("annotations", []):
-        sentences.setdefault(item["image_id"], []).append(str(item["caption"]))
-    names = {item["id"]: item["name"] for item in instances.get("categories", [])}
-    boxes: dict[Any, list[dict[str, Any]]] = {}
-    for item in instances.get("annotations", []):
-        if not item.get("iscrowd"):
-            boxes.setdefault(item["image_id"], []).append(item)
-    source = captions_file.stem.removeprefix("captions_")
-    for image_id in sorted(images, key=str):
-        image = images[image_id]
-        values = {
-            "id": Path(image["file_name"]).stem,
-            "image": image["file_name"],
-            "captions": sentences.get(image_id, []),
-            "instances": [
-                {"category": names.get(item["category_id"]), "bbox": _fractions(item["bbox"], image)}
-                for item in boxes.get(image_id, [])
-            ],
-            "src_image": f"coco_{source}",
-            "licence": licences.get(image.get("license"), ""),
-        }
-        yield row_from_json(values, {"file": captions_file.name, "annotation": image_id})
-
-
-def _fractions(box: list[float], image: dict[str, Any]) -> list[float]:
-    """Turn COCO's `[x, y, w, h]` pixels into `[x1, y1, x2, y2]` fractions, clipped to the image."""
-    x, y, width, height = box
-    corners = (x / image["width"], y / image["height"], (x + width) / image["width"], (y + height) / image["height"])
-    return [min(max(value, 0.0), 1.0) for value in corners]
-
-
-def _load(file: Path) -> dict[str, Any]:
-    values = load_json(file)
-    if not isinstance(values, dict):
-        raise SourceError(f"Expected a COCO annotation object, got {type(values).__name__} ({file}).")
-    return values
+def _question(item: Any, number: int) -> Question:
+    if isinstance(item, list) and len(item) == 2:
+        item = {"question": item[0], "answers": [item[1]]}
+    if not isinstance(item, dict) or not isinstance(item.get("question"), str) or not item["question"].strip():
+        raise ValueError(f"Expected a question with its answers in `questions`, got {item!r}")
+    answers = _words(item.get("answers", [item["answer"]] if "answer" in item else []), "answers")
+    return Question(" ".join(item["question"].split()), answers, id=str(item.get("id") or number))

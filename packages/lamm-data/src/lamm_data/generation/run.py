@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import LammDataError, UsageError
+from lamm_data.generation.batch_state import refuse_open_batches
 from lamm_data.generation.configuration import GenerationSettings, settings_prompt
 from lamm_data.generation.endpoint import Endpoint
 from lamm_data.generation.engine import Engine, RetryPolicy, Traffic
 from lamm_data.generation.failures import BudgetReachedError, EndpointError
+from lamm_data.generation.input_rows import input_rows
 from lamm_data.generation.journal import Journal
 from lamm_data.generation.money import Budget, find_price
 from lamm_data.generation.prompts import Prompt
+from lamm_data.generation.record_maker import RecordMaker
 from lamm_data.generation.requests import RequestBuilder, Sampling
-from lamm_data.generation.results import Counts, RecordMaker, Results
-from lamm_data.generation.rows import Row, RowFault, read_rows
-from lamm_data.generation.solving import FormatLadder, Solver
+from lamm_data.generation.results import Counts, Results
+from lamm_data.generation.rows import Row, RowFault
+from lamm_data.generation.solving import FormatLadder, Known, Solver
 
 Placed = tuple[int, Row]
 
@@ -98,25 +101,89 @@ def run_identity(prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
     return {"type": prompt.name, "prompt": prompt.sha256, **asdict(sampling)}
 
 
-async def _generate(settings: GenerationSettings, watch: Watcher | None) -> Summary:
+@dataclass
+class OpenRun:
+    """The files of a run, open: its journal, and where its records and rejections will be written.
+
+    Attributes:
+        settings: What to do.
+        prompt: The prompt.
+        builder: Builds requests.
+        journal: Answers so far.
+        results: Outcomes so far.
+    """
+
+    settings: GenerationSettings
+    prompt: Prompt
+    builder: RequestBuilder
+    journal: Journal
+    results: Results
+
+    def rows(self) -> Iterator[Placed]:
+        """Read the rows; those that cannot be used are rejected here."""
+        for place, row in enumerate(input_rows(self.settings, self.prompt)):
+            self.results.counts.rows += 1
+            if isinstance(row, RowFault):
+                self.results.add_fault(place, row)
+            else:
+                yield place, row
+
+    def solver(self, known: Known, ladder: FormatLadder) -> Solver:
+        """Make what solves rows."""
+        return Solver(known, self.builder, ladder, reask=self.settings.reask)
+
+    def finish(self) -> None:
+        """Write records and rejections.
+
+        Raises:
+            LammDataError: When the prompt could not use a single row.
+        """
+        counts = self.results.counts
+        useless = ("bad_row", "other_modality", *(f"no_{name}" for name in self.prompt.needs))
+        if counts.rows == sum(counts.rejected[reason] for reason in useless):
+            raise _no_usable_rows(self.settings, self.results)
+        self.results.finish()
+
+
+@contextmanager
+def open_run(settings: GenerationSettings) -> Iterator[OpenRun]:
+    """Open the files of a run, and close them again.
+
+    Args:
+        settings: What to do.
+
+    Yields:
+        The open run.
+
+    Raises:
+        UsageError: When the prompt or the journal does not fit.
+    """
     prompt = settings_prompt(settings)
     sampling = Sampling(settings.model, settings.temperature, settings.max_tokens, settings.seed)
+    builder = RequestBuilder(prompt, sampling)
+    journal = Journal(journal_path(settings.output), run_identity(prompt, sampling))
+    try:
+        results = Results(settings.output, RecordMaker(prompt, settings.seed, settings.media_prefix, settings.source))
+        try:
+            yield OpenRun(settings, prompt, builder, journal, results)
+        finally:
+            results.discard()
+    finally:
+        journal.close()
+
+
+async def _generate(settings: GenerationSettings, watch: Watcher | None) -> Summary:
     budget = Budget(find_price(settings.model, settings.prices), settings.max_cost, settings.max_requests)
     endpoints = [Endpoint(item) for item in settings.endpoints]
-    journal = Journal(journal_path(settings.output), run_identity(prompt, sampling))
-    results = Results(settings.output, RecordMaker(prompt, settings.seed, settings.media_prefix, settings.source))
     policy = RetryPolicy(settings.attempts, settings.retry_delay, patience=settings.patience)
-    engine: Engine[Placed] = Engine(endpoints, journal, budget, policy, settings.seed)
-    solver = Solver(engine, RequestBuilder(prompt, sampling), FormatLadder(settings.format), reask=settings.reask)
-    run = _Run(settings, engine, solver, results, watch)
     try:
-        await run.go()
-        if results.counts.rows == results.counts.rejected["no_" + prompt.needs[0]] + results.counts.rejected["bad_row"]:
-            raise _no_usable_rows(settings, results)
-        results.finish()
+        with open_run(settings) as opened:
+            refuse_open_batches(settings.output)
+            engine: Engine[Placed] = Engine(endpoints, opened.journal, budget, policy, settings.seed)
+            run = _Run(opened, engine, watch)
+            await run.go()
+            opened.finish()
     finally:
-        results.discard()
-        journal.close()
         for endpoint in endpoints:
             await endpoint.close()
     return run.summary()
@@ -125,25 +192,20 @@ async def _generate(settings: GenerationSettings, watch: Watcher | None) -> Summ
 class _Run:
     """One call's moving parts."""
 
-    def __init__(
-        self,
-        settings: GenerationSettings,
-        engine: Engine[Placed],
-        solver: Solver,
-        results: Results,
-        watch: Watcher | None,
-    ) -> None:
-        self.settings = settings
+    def __init__(self, opened: OpenRun, engine: Engine[Placed], watch: Watcher | None) -> None:
+        self.settings = opened.settings
+        self.opened = opened
+        self.results = opened.results
         self.engine = engine
-        self.solver = solver
-        self.results = results
+        self.ladder = FormatLadder(opened.settings.format)
+        self.solver = opened.solver(opened.journal, self.ladder)
         self.watch = watch
         self.stopped = ""
         self.started = time.monotonic()
 
     async def go(self) -> None:
         try:
-            await self.engine.run(self._rows(), self._work)
+            await self.engine.run(self.opened.rows(), self._work)
         except EndpointError as error:
             raise await self._explain(error) from error
 
@@ -157,21 +219,13 @@ class _Run:
             cost=budget.cost,
             seconds=time.monotonic() - self.started,
             stopped=self.stopped,
-            format=self.solver.ladder.current,
+            format=self.ladder.current,
         )
-
-    def _rows(self) -> Iterator[Placed]:
-        for place, row in enumerate(islice(read_rows(self.settings.annotations), self.settings.limit)):
-            self.results.counts.rows += 1
-            if isinstance(row, RowFault):
-                self.results.add_fault(place, row)
-            else:
-                yield place, row
 
     async def _work(self, placed: Placed, endpoint: Endpoint) -> None:
         place, row = placed
         try:
-            outcome = await self.solver.solve(row, endpoint)
+            outcome = await self.solver.solve(row, lambda request: self.engine.ask(request, endpoint))
         except BudgetReachedError as reached:
             self.stopped = str(reached)
             self.results.counts.unsent += 1

@@ -7,13 +7,20 @@ resume without sending anything.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from lamm_data.errors import LammDataError
-from lamm_data.generation.answers import Answer, UnusableAnswerError, parse_description, parse_dialogue
-from lamm_data.generation.endpoint import Endpoint
-from lamm_data.generation.engine import Engine
+from lamm_data.generation.answers import (
+    Answer,
+    UnusableAnswerError,
+    looks_refused,
+    parse_description,
+    parse_dialogue,
+    parse_options,
+    parse_statements,
+)
 from lamm_data.generation.failures import GaveUpError, RefusedError, UnsupportedError
 from lamm_data.generation.journal import Reply
 from lamm_data.generation.prompts import Example, Prompt
@@ -21,6 +28,17 @@ from lamm_data.generation.requests import FORMATS, Request, RequestBuilder
 from lamm_data.generation.rows import Row
 
 _TRIAL = 3
+
+Ask = Callable[[Request], Awaitable[Reply]]
+"""How a request gets its reply: by an engine's endpoint, or by looking it up."""
+
+
+class Known(Protocol):
+    """What has been asked before: a journal, or a journal and the batches under way."""
+
+    def __len__(self) -> int: ...
+
+    def __contains__(self, key: str, /) -> bool: ...
 
 
 class FormatLadder:
@@ -81,29 +99,28 @@ class Outcome:
 
 
 class Solver:
-    """Solves rows through one engine.
+    """Solves rows, whoever asks for it.
 
     Args:
-        engine: Sends requests.
-        builder: Builds them.
+        known: Which requests have been asked before.
+        builder: Builds requests.
         ladder: Chooses the answer format.
         reask: Ask once more after an unusable answer.
     """
 
-    def __init__(
-        self, engine: Engine[Any], builder: RequestBuilder, ladder: FormatLadder, *, reask: bool = True
-    ) -> None:
-        self.engine = engine
+    def __init__(self, known: Known, builder: RequestBuilder, ladder: FormatLadder, *, reask: bool = True) -> None:
         self.builder = builder
         self.ladder = ladder
         self.reask = reask
+        self._known_keys = known
+        self._resumed = len(known) > 0
 
-    async def solve(self, row: Row, endpoint: Endpoint) -> Outcome:
+    async def solve(self, row: Row, ask: Ask) -> Outcome:
         """Work on one row until it has an answer or a reason.
 
         Args:
             row: The row.
-            endpoint: Whom to ask.
+            ask: Gives the reply to a request.
 
         Returns:
             The outcome.
@@ -111,12 +128,16 @@ class Solver:
         Raises:
             BudgetReachedError, EndpointError: When the run, not the row, has to stop.
         """
-        missing = [name for name in self.builder.prompt.needs if not getattr(row, name)]
+        prompt = self.builder.prompt
+        missing = [name for name in prompt.needs if not getattr(row, name)]
         if missing:
             return Outcome(reason="no_" + missing[0], detail=f"Expected {' and '.join(missing)} in the row, got none.")
-        progress = _Progress()
+        if prompt.modality not in ("any", row.modality):
+            detail = f"Expected a row about `{prompt.modality}`, got one about `{row.modality}`: choose another --type."
+            return Outcome(reason="other_modality", detail=detail)
+        progress = _Progress(row)
         try:
-            return await self._ask_twice(row, endpoint, progress)
+            return await self._ask_twice(row, ask, progress)
         except UnusableAnswerError as unusable:
             return progress.outcome(unusable.reason, str(unusable))
         except GaveUpError as failure:
@@ -126,24 +147,24 @@ class Solver:
         except UnsupportedError as failure:
             return progress.outcome("unsupported_by_server", str(failure), failed=True)
 
-    async def _ask_twice(self, row: Row, endpoint: Endpoint, progress: _Progress) -> Outcome:
+    async def _ask_twice(self, row: Row, ask: Ask, progress: _Progress) -> Outcome:
         try:
-            await self._first(row, endpoint, progress)
+            await self._first(row, ask, progress)
             return progress.read(self.builder.prompt, self.ladder)
         except UnusableAnswerError as unusable:
             if not self.reask or unusable.reason in ("refusal", "filtered"):
                 raise
             again = self._again(progress, unusable)
         progress.begin(again)
-        progress.reply = await self.engine.ask(again, endpoint)
+        progress.reply = await ask(again)
         return progress.read(self.builder.prompt, self.ladder)
 
-    async def _first(self, row: Row, endpoint: Endpoint, progress: _Progress) -> None:
+    async def _first(self, row: Row, ask: Ask, progress: _Progress) -> None:
         while True:
             request = self._known([self.builder.first(row, name) for name in self._formats()])
             progress.request = request
             try:
-                progress.reply = await self.engine.ask(request, endpoint)
+                progress.reply = await ask(request)
             except UnsupportedError:
                 if request.format == FORMATS[-1] or self.ladder.fixed:
                     raise
@@ -161,17 +182,18 @@ class Solver:
 
     def _formats(self) -> list[str]:
         """Formats to build a request in: every one when earlier answers may stand in the journal."""
-        return self.ladder.candidates() if self.engine.journal.resumed else [self.ladder.current]
+        return self.ladder.candidates() if self._resumed else [self.ladder.current]
 
     def _known(self, requests: list[Request]) -> Request:
         """Choose the request that is answered already, else the one in the current format."""
-        return next((request for request in requests if request.key in self.engine.journal), requests[0])
+        return next((request for request in requests if request.key in self._known_keys), requests[0])
 
 
 @dataclass
 class _Progress:
     """How far a row has come."""
 
+    row: Row
     request: Request | None = None
     reply: Reply = field(default_factory=lambda: Reply(""))
     asks: int = 0
@@ -188,7 +210,7 @@ class _Progress:
         """Read the last reply and tell the ladder how its format did."""
         request = self.asked()
         try:
-            answer = read_answer(prompt, self.reply)
+            answer = read_answer(prompt, self.row, self.reply)
         except UnusableAnswerError:
             ladder.judged(request.format, False)
             raise
@@ -200,11 +222,12 @@ class _Progress:
         return Outcome(None, reason, detail, self.reply.text, key, seed, self.reply, self.asks, failed)
 
 
-def read_answer(prompt: Prompt, reply: Reply) -> Answer:
+def read_answer(prompt: Prompt, row: Row, reply: Reply) -> Answer:
     """Read a reply as the prompt's kind of answer.
 
     Args:
         prompt: The prompt.
+        row: The row that was asked about.
         reply: The reply.
 
     Returns:
@@ -217,12 +240,30 @@ def read_answer(prompt: Prompt, reply: Reply) -> Answer:
         raise UnusableAnswerError("refusal", f"The model refused: {reply.refusal}")
     if reply.finish == "content_filter":
         raise UnusableAnswerError("filtered", "The server's content filter stopped the answer.")
-    cut_off = reply.finish == "length"
-    if prompt.answer == "description":
-        answer = parse_description(reply.text, cut_off=cut_off)
-    else:
-        answer = parse_dialogue(reply.text, cut_off=cut_off, most=prompt.rounds)
+    try:
+        answer = _parse(prompt, row, reply.text, reply.finish == "length")
+    except UnusableAnswerError as unusable:
+        if unusable.reason != "cut_off" and looks_refused(reply.text):
+            raise _refused(reply.text) from None
+        raise
+    if not answer.rounds and looks_refused(" ".join([answer.description, *answer.items])):
+        raise _refused(reply.text)
     return _without_examples(answer, prompt.examples)
+
+
+def _parse(prompt: Prompt, row: Row, text: str, cut_off: bool) -> Answer:
+    if prompt.answer == "description":
+        return parse_description(text, cut_off=cut_off)
+    if prompt.answer == "dialogue":
+        return parse_dialogue(text, cut_off=cut_off, most=prompt.rounds)
+    if prompt.answer == "options":
+        return parse_options(text, row.questions[0].answers, prompt.options, cut_off=cut_off)
+    used = min(len(row.questions), prompt.questions_used or len(row.questions))
+    return parse_statements(text, cut_off=cut_off, most=used)
+
+
+def _refused(text: str) -> UnusableAnswerError:
+    return UnusableAnswerError("refusal", f"The model refused: {' '.join(text.split())[:200]}")
 
 
 def _without_examples(answer: Answer, examples: tuple[Example, ...]) -> Answer:
@@ -231,6 +272,7 @@ def _without_examples(answer: Answer, examples: tuple[Example, ...]) -> Answer:
     long_answers = {text for _, text in copied if len(text.split()) > 5}
     rounds = tuple(pair for pair in answer.rounds if pair not in copied and pair[1] not in long_answers)
     same = bool(answer.description) and any(answer.description == example.description for example in examples)
+    same = same or (bool(answer.items) and any(answer.items == example.items for example in examples))
     if same or (answer.rounds and not rounds):
         raise UnusableAnswerError("repeats_example", "The answer repeats an example; speak of this picture instead.")
-    return Answer(rounds, answer.description, answer.salvaged or len(rounds) < len(answer.rounds))
+    return replace(answer, rounds=rounds, salvaged=answer.salvaged or len(rounds) < len(answer.rounds))

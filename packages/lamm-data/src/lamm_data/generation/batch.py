@@ -1,0 +1,261 @@
+"""The Batch API, at half the price: the same requests under the same keys, answered into the same journal.
+
+`submit` hands over what the journal does not answer yet, `status` asks how the batches are doing, `collect` takes the
+answers of those that have ended and writes records and rejections as a run does, `cancel` stops them. A correction
+is a request like any other: it goes into the next `submit`. Each may be killed at any moment and called again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from lamm_data.errors import UsageError
+from lamm_data.generation.batch_server import ENDED, BatchServer, BatchView
+from lamm_data.generation.batch_state import Batch, BatchState, Outbox, read_result_line, request_line
+from lamm_data.generation.batch_summary import BatchSummary
+from lamm_data.generation.configuration import GenerationSettings
+from lamm_data.generation.endpoint import Endpoint, read_reply
+from lamm_data.generation.engine import RetryPolicy
+from lamm_data.generation.failures import (
+    BudgetReachedError,
+    EndpointError,
+    GaveUpError,
+    ThrottledError,
+    TransientError,
+    UnsupportedError,
+    WaitingError,
+)
+from lamm_data.generation.fast_json import dumps
+from lamm_data.generation.journal import Journal, Reply
+from lamm_data.generation.money import Budget, batch_share, find_price
+from lamm_data.generation.requests import Request
+from lamm_data.generation.run import OpenRun, open_run
+from lamm_data.generation.solving import Ask, FormatLadder
+
+
+def run_batch(action: str, settings: GenerationSettings) -> BatchSummary:
+    """Work with the batches of a run.
+
+    Args:
+        action: `submit`, `status`, `collect` or `cancel`.
+        settings: The run's settings, the same for every action; batches go to its first endpoint.
+
+    Returns:
+        The summary.
+
+    Raises:
+        UsageError: When the settings or the journal do not fit, or the batches are at another endpoint.
+        EndpointError: When the endpoint has no Batch API or cannot be used.
+    """
+    return asyncio.run(_run(action, settings))
+
+
+async def _run(action: str, settings: GenerationSettings) -> BatchSummary:
+    with open_run(settings) as opened:
+        async with _open_desk(opened) as desk:
+            if action == "submit":
+                return await desk.submit()
+            if action == "collect":
+                return await desk.collect()
+            return await desk.cancel() if action == "cancel" else await desk.status()
+
+
+@asynccontextmanager
+async def _open_desk(opened: OpenRun) -> AsyncIterator[_Desk]:
+    endpoint = Endpoint(opened.settings.endpoints[0])
+    try:
+        yield _Desk(opened, endpoint)
+    finally:
+        await endpoint.close()
+
+
+class _Keys:
+    """Requests that need not be handed over: answered ones and those under way."""
+
+    def __init__(self, journal: Journal, waiting: set[str]) -> None:
+        self.journal, self.waiting = journal, waiting
+
+    def __len__(self) -> int:
+        return len(self.journal) + len(self.waiting)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.journal or key in self.waiting
+
+
+class _Desk:
+    """Everything one call needs, open."""
+
+    def __init__(self, opened: OpenRun, endpoint: Endpoint) -> None:
+        settings = opened.settings
+        self.opened, self.endpoint = opened, endpoint
+        policy = RetryPolicy(settings.attempts, settings.retry_delay, patience=settings.patience)
+        self.server = BatchServer(endpoint, policy, settings.seed)
+        self.state = BatchState(settings.output)
+        self.state.forget_files()
+        price = find_price(settings.model, settings.prices)
+        share = batch_share(settings.prices)
+        self.budget = Budget(price.scaled(share) if price else None, settings.max_cost, settings.max_requests)
+        self.failures: dict[str, Exception] = {}
+        for batch in self.state.open():
+            if batch.endpoint != endpoint.settings.shown_url:
+                raise UsageError(
+                    f"Expected the endpoint of the batches under way, {batch.endpoint}, got "
+                    f"{endpoint.settings.shown_url}. Give that one first, or cancel and collect there."
+                )
+
+    async def submit(self) -> BatchSummary:
+        waiting = {key for batch in self.state.open() for key in self.state.keys(batch)}
+        outbox = Outbox(self.state, self.endpoint.settings.shown_url)
+        summary = BatchSummary("submit", counts=self.opened.results.counts)
+
+        async def ask(request: Request) -> Reply:
+            reply = self.opened.journal.get(request.key)
+            if reply is None and request.key not in waiting:
+                self.budget.admit_whole(request.prompt_tokens, int(request.payload["max_tokens"]))
+                waiting.add(request.key)
+                outbox.add(request.key, request.format, request_line(request.key, dumps(self.endpoint.body(request))))
+                summary.requests += 1
+            if reply is None:
+                raise WaitingError
+            return reply
+
+        try:
+            summary.stopped = await self._solve(ask, waiting)
+            outbox.plan()
+        finally:
+            outbox.close()
+        await self._hand_over()
+        summary.batches, summary.cost = self.state.open(), self.budget.cost
+        return summary
+
+    async def status(self) -> BatchSummary:
+        await self._look_for_lost()
+        for batch in self.state.open():
+            if batch.id:
+                self._note(batch, await self.server.retrieve(batch.id))
+        self.state.save()
+        return BatchSummary("status", self.state.open())
+
+    async def cancel(self) -> BatchSummary:
+        await self._look_for_lost()
+        summary = BatchSummary("cancel", self.state.open())
+        for batch in summary.batches:
+            if not batch.id:  # never made, and not to be made any more
+                batch.status, batch.collected = "cancelled", True
+            elif (await self._ended(batch)) is None:
+                self._note(batch, await self.server.cancel(batch.id))
+            summary.requests += batch.requests
+        self.state.save()
+        return summary
+
+    async def collect(self) -> BatchSummary:
+        await self._look_for_lost()
+        summary = BatchSummary("collect", self.state.open(), counts=self.opened.results.counts)
+        ended = [batch for batch in summary.batches if batch.id and await self._take(batch, summary)]
+        waiting = {key for batch in self.state.open() if batch not in ended for key in self.state.keys(batch)}
+
+        async def ask(request: Request) -> Reply:
+            reply = self.opened.journal.get(request.key)
+            if reply is not None:
+                return reply
+            raise self.failures.get(request.key) or WaitingError()
+
+        await self._solve(ask, waiting)
+        self.opened.finish()
+        for batch in ended:  # only now: until the files are written, the next call would take everything again
+            batch.collected = True
+        self.state.save()
+        self.state.forget_files()
+        budget = self.budget
+        summary.requests = sum(batch.requests for batch in ended)
+        summary.prompt_tokens, summary.answer_tokens = budget.prompt_tokens, budget.answer_tokens
+        summary.cost = budget.cost
+        return summary
+
+    async def _solve(self, ask: Ask, waiting: set[str]) -> str:
+        """Take every row as far as it goes without sending; tell why requests were held back."""
+        ladder = FormatLadder(self.opened.settings.format)
+        for name in self.state.refused_formats:
+            ladder.refused(name)
+        solver = self.opened.solver(_Keys(self.opened.journal, waiting), ladder)
+        stopped, results = "", self.opened.results
+        for place, row in self.opened.rows():
+            try:
+                results.add(place, row, await solver.solve(row, ask))
+            except WaitingError:
+                results.counts.unsent += 1
+            except BudgetReachedError as reached:
+                stopped = str(reached)
+                results.counts.unsent += 1
+        return stopped
+
+    async def _hand_over(self) -> None:
+        """Upload and make every batch that is only planned, noting each id before the next step."""
+        await self._look_for_lost()
+        for batch in self.state.open():
+            if not batch.file:
+                batch.file = await self.server.upload(self.state.request_file(batch))
+                self.state.save()
+            if not batch.id:
+                batch.id = await self.server.create(batch.file, batch.token)
+                batch.status = "submitted"
+                self.state.save()
+
+    async def _look_for_lost(self) -> None:
+        """Find the batch that a killed run made but could not note."""
+        for batch in self.state.open():
+            if batch.file and not batch.id:
+                batch.id = await self.server.find(batch.token)
+                self.state.save()
+
+    async def _ended(self, batch: Batch) -> BatchView | None:
+        view = await self.server.retrieve(batch.id)
+        self._note(batch, view)
+        return view if view.status in ENDED else None
+
+    async def _take(self, batch: Batch, summary: BatchSummary) -> bool:
+        """Bring the answers of a batch that has ended into the journal; tell whether it has ended."""
+        view = await self._ended(batch)
+        if view is None:
+            return False
+        keys, found = self.state.keys(batch), 0
+        for number, file in enumerate(view.files):
+            path = self.state.path.with_name(f"{self.state.request_file(batch).name}.{number}.part")
+            await self.server.download(file, path)
+            with path.open("rb") as lines:
+                for line in lines:
+                    for key, status, body, words in read_result_line(line, keys):
+                        found += await self._keep(batch, key, status, body, words)
+            path.unlink()
+        batch.answered, batch.failed = found, batch.requests - found
+        if view.errors:
+            summary.stopped = f"batch {batch.id} {view.status}: {self.endpoint.hide_key(view.errors)}"
+        return True
+
+    async def _keep(self, batch: Batch, key: str, status: int, body: Any, words: str) -> bool:
+        """Journal one answer, or remember why there is none; tell whether there is one."""
+        text = json.dumps(body)
+        if status == 200:
+            try:
+                reply = read_reply(text.encode())
+            except TransientError as error:
+                self.failures[key] = GaveUpError(error.reason, str(error))
+                return False
+            if key not in self.opened.journal:
+                await self.opened.journal.append(key, reply)
+                self.budget.spend(reply.prompt_tokens, reply.completion_tokens)
+            return True
+        failure = self.endpoint.status_failure(status, text if body else words, {}) if status else None
+        if isinstance(failure, UnsupportedError) and batch.format not in self.state.refused_formats:
+            self.state.refused_formats.append(batch.format)
+        if failure is None or isinstance(failure, TransientError | ThrottledError | EndpointError):
+            failure = GaveUpError(f"batch_http_{status}" if status else "batch_expired", words or str(failure))
+        self.failures[key] = failure
+        return False
+
+    def _note(self, batch: Batch, view: BatchView) -> None:
+        batch.status, batch.answered, batch.failed = view.status, view.done, view.failed

@@ -1,0 +1,67 @@
+"""The rows of one run: read, described, split into what one request each is made for, and shared among processes."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from lamm_data.errors import UsageError
+from lamm_data.generation.configuration import GenerationSettings
+from lamm_data.generation.layout import split_row
+from lamm_data.generation.prompts import Prompt
+from lamm_data.generation.rows import Row, RowFault, read_rows
+from lamm_data.jsonl import load_json
+
+
+def input_rows(settings: GenerationSettings, prompt: Prompt) -> Iterator[Row | RowFault]:
+    """Read the rows a run works on.
+
+    Args:
+        settings: Where the rows are, and which of them to use.
+        prompt: The prompt: one that asks for wrong options makes a row of every question.
+
+    Yields:
+        Rows and faults in input order; the same ones for the same settings.
+
+    Raises:
+        UsageError: When the input, the shard or the table of descriptions is unusable.
+        SourceError: When a source file is damaged.
+    """
+    number, shards = _read_shard(settings.shard)
+    texts = _read_descriptions(settings.descriptions) if settings.descriptions else {}
+    rows = islice(_parts(settings, prompt, texts), settings.limit)
+    yield from (row for place, row in enumerate(rows) if place % shards == number)
+
+
+def _parts(settings: GenerationSettings, prompt: Prompt, texts: Mapping[str, str]) -> Iterator[Row | RowFault]:
+    for row in read_rows(settings.annotations, settings.split):
+        if isinstance(row, RowFault):
+            yield row
+            continue
+        text = texts.get(row.label)
+        yield from split_row(prompt, replace(row, description=text) if text else row)
+
+
+def _read_shard(text: str) -> tuple[int, int]:
+    """Read `2/4` as the second of four processes."""
+    if not text:
+        return 0, 1
+    number, _, shards = text.partition("/")
+    if not (number.isdigit() and shards.isdigit() and 1 <= int(number) <= int(shards)):
+        raise UsageError(f"Expected a shard such as 1/2 or 2/2, got {text!r}.")
+    return int(number) - 1, int(shards)
+
+
+def _read_descriptions(path: Path) -> dict[str, str]:
+    """Read encyclopedia texts by class name, from TOML or JSON."""
+    try:
+        values: Any = tomllib.loads(path.read_text(encoding="utf-8")) if path.suffix == ".toml" else load_json(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"Expected a TOML or JSON table of class names and texts in {path}, got: {error}") from error
+    if not isinstance(values, dict) or not all(isinstance(text, str) for text in values.values()):
+        raise UsageError(f"Expected a table of class names and texts in {path}, got something else.")
+    return {name: " ".join(text.split()) for name, text in values.items()}
