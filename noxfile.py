@@ -19,7 +19,7 @@ PACKAGES = ["metrics", "data", "model", "cli"]
 # What each package's own tests may use: its declared dependencies, its extras, and the siblings it declares.
 TESTED = {
     "metrics": ["-e", "packages/lamm-cli", "-e", "packages/lamm-metrics[gpt,coco,cli]"],
-    "data": ["-e", "packages/lamm-cli", "-e", "packages/lamm-data[3d,cli,dedup,fast]"],
+    "data": ["-e", "packages/lamm-cli", "-e", "packages/lamm-data[3d,cli,dedup,fast,parquet]"],
     "model": ["-e", "packages/lamm-cli", "-e", "packages/lamm-data", "-e", "packages/lamm-model[cli,demo]"],
     "cli": ["-e", "packages/lamm-cli"],
 }
@@ -50,7 +50,7 @@ def _install_all(session: nox.Session, *groups: str) -> None:
 @nox.parametrize("package", PACKAGES)
 def tests(session: nox.Session, package: str) -> None:
     """Test one package with only what it declares installed (-- passes arguments to pytest)."""
-    groups = ["test", *{"metrics": ["peers-metrics"], "model": ["kernels"]}.get(package, [])]
+    groups = ["test", *{"metrics": ["peers-metrics"], "data": ["loaders"], "model": ["kernels"]}.get(package, [])]
     _install(session, *TESTED[package], *(requirement for group in groups for requirement in GROUPS[group]))
     session.run("pytest", f"packages/lamm-{package}/tests", "-m", "not gpu", "-q", *session.posargs)
 

@@ -36,7 +36,7 @@ def test_commercial_export_refuses_and_names_the_sources(tmp_path):
     fine = record("coco_detection")
     assert export_records([fine], tmp_path / "fine.jsonl", "messages", commercial=True) == 1
     unknown = InstructionRecord(record().conversations, image="a.jpg")
-    with pytest.raises(LammDataError, match="1 of voc2012, 1 of not stated"):
+    with pytest.raises(LammDataError, match=r"1 of voc2012 \(x\), 1 of not stated"):
         export_records([fine, record(), unknown], tmp_path / "bad.jsonl", "messages", commercial=True)
     assert not (tmp_path / "bad.jsonl").exists()
     with pytest.raises(UsageError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lamm_data.cloud_headers import check_complete
 from lamm_data.errors import LammDataError, SourceError
 
 Cloud = NDArray[np.float32]
@@ -45,10 +47,7 @@ def load_cloud(path: str | Path) -> Cloud:
         except (ValueError, EOFError) as error:
             raise SourceError(f"Expected a plain .npy array, got something else ({path}): {error}") from error
     else:
-        cloud = _open3d().io.read_point_cloud(str(path))
-        values = np.asarray(cloud.points)
-        if cloud.has_colors():
-            values = np.concatenate([values, np.asarray(cloud.colors) * 255], 1)
+        values = read_points(path)
     return check_cloud(values, path)
 
 
@@ -63,6 +62,16 @@ def check_cloud(values: NDArray[Any], path: str | Path) -> Cloud:
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
+def read_points(path: Path) -> NDArray[Any]:
+    """Read a cloud file through open3d, without its many warnings: `check_cloud` says what is wrong in one line."""
+    open3d = _open3d()
+    check_complete(path)
+    with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
+        cloud = open3d.io.read_point_cloud(str(path))
+    values: NDArray[Any] = np.asarray(cloud.points)
+    return np.concatenate([values, np.asarray(cloud.colors) * 255], 1) if cloud.has_colors() else values
+
+
 def sample_mesh(path: str | Path, count: int, seed: int) -> Cloud:
     """Sample points evenly on a mesh's surface.
 
@@ -75,7 +84,11 @@ def sample_mesh(path: str | Path, count: int, seed: int) -> Cloud:
         `[count, 3]` float32.
     """
     open3d = _open3d()
-    mesh = open3d.io.read_triangle_mesh(str(path))
+    if not Path(path).is_file():
+        raise SourceError(f"Expected a file, got nothing at {path}. Check the root folder.")
+    check_complete(Path(path))
+    with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
+        mesh = open3d.io.read_triangle_mesh(str(path))
     triangles = np.asarray(mesh.vertices)[np.asarray(mesh.triangles)]
     if not len(triangles):
         raise SourceError(f"Expected a mesh with triangles, got none ({path}).")
@@ -103,6 +116,12 @@ def resample(cloud: Cloud, count: int, seed: int) -> Cloud:
     if count > len(kept):
         kept = np.concatenate([kept, rng.integers(0, len(cloud), count - len(kept))])
     return cloud[kept]
+
+
+def seed_of(name: str, seed: int = 0) -> int:
+    """Derive a seed from a cloud's id, so that it is always drawn the same way, whatever was drawn before it."""
+    digest = hashlib.blake2b(f"{seed}\x1f{name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
 
 
 def save_cloud(path: str | Path, cloud: NDArray[Any]) -> None:

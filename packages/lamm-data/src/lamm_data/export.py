@@ -1,4 +1,4 @@
-"""Instruction records in the formats of other tools, and back."""
+"""Instruction records in the formats of other tools, and back: one file, or a folder of shards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lamm_data.errors import LammDataError, UsageError
+from lamm_data.errors import UsageError
+from lamm_data.export_card import CardFacts, refuse_existing, write_card
+from lamm_data.export_licences import check_commercial
+from lamm_data.export_parquet import read_parquet, write_parquet
+from lamm_data.export_rows import new_folder
+from lamm_data.export_webdataset import read_webdataset, write_webdataset
 from lamm_data.jsonl import iter_values, write_values
 from lamm_data.records import InstructionRecord, Turn
 
@@ -73,58 +78,73 @@ class Format:
     read: Callable[[dict[str, Any]], InstructionRecord]
 
 
-FORMATS = {"llava": Format(to_llava, from_llava), "messages": Format(to_messages, from_messages)}
+FORMATS: dict[str, Format] = {"llava": Format(to_llava, from_llava), "messages": Format(to_messages, from_messages)}
 
 
-def check_licences(records: Iterable[InstructionRecord]) -> Iterator[InstructionRecord]:
-    """Pass records on whose source allows commercial use.
-
-    Raises:
-        LammDataError: After the last record, when some are from sources that do not allow it or do not say: which.
-    """
-    from lamm_data.sources.registry import load_sources
-
-    allowed = {name for name, source in load_sources().items() if source.commercial}
-    refused: dict[str, int] = {}
-    for record in records:
-        source = str((record.meta or {}).get("source", "not stated"))
-        if source in allowed:
-            yield record
-        else:
-            refused[source] = refused.get(source, 0) + 1
-    if refused:
-        listed = ", ".join(f"{number} of {source}" for source, number in refused.items())
-        raise LammDataError(
-            f"Expected only sources that allow commercial use, got {listed}. "
-            "Leave these records out, or drop --license."
-        )
+SHARDED = ("parquet", "webdataset")
+"""Formats that are a folder of shards instead of one JSON file."""
 
 
 def export_records(
-    records: Iterable[InstructionRecord], output: str | Path, name: str, *, commercial: bool = False
+    records: Iterable[InstructionRecord],
+    output: str | Path,
+    name: str,
+    *,
+    commercial: bool = False,
+    media_root: str | Path | None = None,
+    card: str = "",
 ) -> int:
-    """Write records in a format; nothing appears under the name when a licence forbids it.
+    """Write records in a format; nothing appears under the name when a licence forbids it or media are missing.
 
     Args:
         records: Instruction records.
-        output: JSON Lines file, or a JSON list when the name ends in `.json`.
+        output: For `llava` and `messages` a JSON Lines file, or a JSON list when the name ends in `.json`; for
+            `parquet` and `webdataset` a new folder for the shards.
         name: Format.
-        commercial: Refuse records whose source does not allow commercial use.
+        commercial: Refuse records whose licence does not allow commercial use.
+        media_root: Folder of the media, which WebDataset shards carry with them.
+        card: Title of a data set card (`README.md` and `croissant.json`) to write beside the data; none when empty.
 
     Returns:
         How many were written.
 
     Raises:
-        UsageError: No such format.
-        LammDataError: A licence forbids it.
+        UsageError: No such format, a folder that is not empty, a card in the way, or WebDataset shards without a
+            media root.
+        LammDataError: A licence forbids it, or the format needs a package that is not installed.
     """
-    if name not in FORMATS:
-        raise UsageError(f"Expected a format out of {', '.join(FORMATS)}, got {name!r}.")
-    chosen = check_licences(records) if commercial else records
-    return write_values(output, (FORMATS[name].write(record) for record in chosen))
+    facts, output = CardFacts(), Path(output)
+    chosen = facts.watch(check_commercial(records) if commercial else records)
+    if name in FORMATS:
+        if card:
+            refuse_existing(output.parent)
+        count = write_values(output, (FORMATS[name].write(record) for record in chosen))
+        if card:
+            write_card(output.parent, card, facts, [output], name)
+        return count
+    if name not in SHARDED:
+        raise UsageError(f"Expected a format out of {', '.join((*FORMATS, *SHARDED))}, got {name!r}.")
+    with new_folder(output) as folder:
+        if name == "parquet":
+            count = write_parquet(chosen, folder)
+        elif media_root is not None:
+            count = write_webdataset(chosen, folder, Path(media_root))
+        else:
+            raise UsageError("Expected the folder of the media, which WebDataset shards hold, got none: --media-root.")
+        if card:
+            write_card(folder, card, facts, sorted(folder.iterdir()), name)
+    return count
 
 
 def read_export(path: str | Path, name: str) -> Iterator[InstructionRecord]:
-    """Read a file that `export_records` wrote."""
-    for _, value in iter_values(path):
-        yield FORMATS[name].read(value)
+    """Read a file or folder that `export_records` wrote.
+
+    Raises:
+        UsageError: No such format.
+        SourceError: It is missing, damaged or of another version.
+    """
+    if name in FORMATS:
+        return (FORMATS[name].read(value) for _, value in iter_values(path))
+    if name not in SHARDED:
+        raise UsageError(f"Expected a format out of {', '.join((*FORMATS, *SHARDED))}, got {name!r}.")
+    return read_parquet(path) if name == "parquet" else read_webdataset(path)

@@ -101,14 +101,20 @@ def load_json(path: str | Path, *, object_hook: Callable[[dict[str, Any]], Any] 
     """Load one whole JSON file.
 
     Raises:
-        SourceError: It is missing, truncated or not JSON; the message names line and offset.
+        SourceError: It is missing, truncated or not JSON; the message names line and byte.
     """
-    path = Path(path)
+    path, text = Path(path), ""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"), object_hook=object_hook)
+        text = path.read_text(encoding="utf-8-sig")
+        return json.loads(text, object_hook=object_hook)
     except FileNotFoundError as error:
         raise SourceError(f"Expected a file, got nothing at {path}. Check the path.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SourceError(f"Expected UTF-8 text, got other bytes ({path}, byte {error.start}).") from error
+    except json.JSONDecodeError as error:
+        mark = len(codecs.BOM_UTF8) if path.read_bytes()[:3] == codecs.BOM_UTF8 else 0
+        offset = mark + len(text[: error.pos].encode())
         raise SourceError(
-            f"Expected JSON, got {error} ({path}). The file looks truncated or damaged: download it again."
+            f"Expected JSON, got {error.msg} ({path}, line {error.lineno}, byte {offset}). "
+            "The file looks truncated or damaged: download it again."
         ) from error

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
-from lamm_data.errors import Fault, RecordError
+from lamm_data.errors import Fault, RecordError, SourceError
 from lamm_data.jsonl import iter_values, write_values
 from lamm_data.tasks import TASK_TYPES, canonical_task_type
 
 ROLES = ("human", "gpt")
+VERSION = 1
+"""Version of the record files that a header may state."""
 PLACEHOLDERS = ("<image>", "<pcl>")
 
 
@@ -182,13 +184,32 @@ def instruction_faults(value: Any) -> list[str]:
     return faults
 
 
+def is_header(value: Any, kind: str, path: str | Path) -> bool:
+    """Tell whether a file's first value is a header, `{"lamm": kind, "version": 1}`, which files may begin with.
+
+    Raises:
+        SourceError: It is the header of another kind of file, or of a version that this package does not know.
+    """
+    if not isinstance(value, dict) or "lamm" not in value or "conversations" in value or "query" in value:
+        return False
+    found, version = value["lamm"], value.get("version", VERSION)
+    if found != kind or version != VERSION:
+        raise SourceError(
+            f"Expected a file of {kind}, version {VERSION}, got {found}, version {version} ({path}). "
+            "Name another file, or install the version of lamm-data that wrote it."
+        )
+    return True
+
+
 def scan_records(path: str | Path) -> Iterator[InstructionRecord | Fault]:
     """Stream a file, giving a record or its faults for every entry; nothing is skipped silently.
 
     Raises:
         SourceError: The file itself cannot be read as JSON Lines or a JSON list.
     """
-    for line, value in iter_values(path):
+    for number, (line, value) in enumerate(iter_values(path)):
+        if number == 0 and is_header(value, "instructions", path):
+            continue
         try:
             yield InstructionRecord.from_dict(value)
         except RecordError as error:

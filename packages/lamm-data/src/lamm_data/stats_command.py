@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from lamm_data.stats import Statistics
+
+
+def _scan(path: Path) -> Statistics:
+    from lamm_data.benchmark.records import scan_benchmark
+    from lamm_data.jsonl import iter_values
+    from lamm_data.records import scan_records
+    from lamm_data.stats import count_records
+
+    first: Any = next((value for _, value in iter_values(path)), None)
+    benchmark = isinstance(first, dict) and "query" in first and "conversations" not in first
+    return count_records(scan_benchmark(path) if benchmark else scan_records(path))
 
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
+@click.option("--plot", type=click.Path(path_type=Path), default=None, help="Also draw charts: a .svg or .png file.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def stats(path: Path, as_json: bool) -> None:
-    """Count what an instruction file holds: tasks, sources, licences, lengths, common short answers."""
+def stats(path: Path, plot: Path | None, as_json: bool) -> None:
+    """Count what an instruction or benchmark file holds: tasks, sources, licences, lengths, classes, positions."""
     import json
 
-    from lamm_data.records import scan_records
-    from lamm_data.stats import count_records
+    statistics = _scan(path)
+    summary = statistics.summary()
+    if plot is not None:
+        from lamm_data.stats_plots import save_plot
 
-    summary = count_records(scan_records(path)).summary()
+        save_plot(statistics, path.name, plot)
     if as_json:
         click.echo(json.dumps(summary))
         return
     click.echo(f"{summary['records']} records about {summary['media']} images or clouds, {summary['faults']} faults")
     for name in ("rounds", "question_words", "answer_words"):
-        click.echo(f"{name:16s}" + "  ".join(f"{key} {value}" for key, value in summary[name].items()))
+        if summary[name]:
+            click.echo(f"{name:16s}" + "  ".join(f"{key} {value}" for key, value in summary[name].items()))
+    geometry = summary["geometry"]
+    click.echo(f"{'positions':16s}" + "  ".join(f"{key} {geometry[key]}" for key in ("boxes", "points", "boxes3d")))
     for name, counter in summary["counts"].items():
-        click.echo(f"{name}:")
+        more = summary["distinct"][name] - len(counter)
+        click.echo(f"{name}:" + (f" (the commonest of {summary['distinct'][name]})" if more else ""))
         for value, number in counter.items():
             click.echo(f"{number:10d}  {value}")
+    if plot is not None:
+        click.echo(f"Charts: {plot}")

@@ -22,6 +22,7 @@ NAMED_BY_THE_PAPER = [
     "coco_keypoints",
     "visual_genome",
     "bamboo",
+    "bamboo_detection",
     "cifar10",
     "voc2012",
     "flickr30k",

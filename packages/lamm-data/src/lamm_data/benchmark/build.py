@@ -13,6 +13,7 @@ from typing import Any
 from lamm_data.annotations import Annotated
 from lamm_data.benchmark.records import LSP_JOINTS, BenchmarkRecord
 from lamm_data.errors import UsageError
+from lamm_data.templates.boxes import solid_boxes
 from lamm_data.templates.convert import item_rng
 from lamm_data.templates.numbers import fill
 from lamm_data.templates.options import AnswerPool, lettered, question_kind
@@ -100,7 +101,7 @@ def _choices(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
         rng = item_rng(build.seed, "options", item.id, question.id)
         asked = build.options.pose(question, build.choices, rng) if build.options else question
         if asked.answer is None:
-            build.left_out["question without answer"] += 1
+            build.left_out["question without options" if asked.answers else "question without answer"] += 1
             continue
         text = f"{asked.text} Context: {asked.context}" if asked.context else asked.text
         filled = fill(query, {"question": text, "options": lettered(asked.choices)})
@@ -124,12 +125,16 @@ def _words(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
 
 
 def _objects3d(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
-    if item.boxes3d:
-        yield "", query, {"object": [{"label": b.label, "bbox": [round(v, 4) for v in b.values]} for b in item.boxes3d]}
+    found = [
+        {"label": box.label, "bbox": [round(value, 4) for value in box.values]}
+        for box in solid_boxes(item, build.left_out)
+    ]
+    if found:
+        yield "", query, {"object": found}
 
 
 def _grounded(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
-    boxes = {box.id: box for box in item.boxes3d}
+    boxes = {box.id: box for box in solid_boxes(item, build.left_out)}
     for number, text in enumerate(item.descriptions):
         box = boxes.get(text.object_id)
         if box is None:
@@ -196,7 +201,7 @@ def build_records(items: Iterable[Annotated], build: Build) -> Iterator[Benchmar
                 image_size=[item.width, item.height] if item.width and item.height else None,
                 system=f"{words['definition']} {words['structure']}",
                 src_image=build.dataset if flat else None,
-                meta={"file": item.origin} | build.meta,
+                meta={"file": item.origin} | build.meta | ({"licence": item.licence} if item.licence else {}),
                 **truth,
             )
 

@@ -14,13 +14,24 @@ MEDIA = ("check", "skip-missing", "ignore")
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the source.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the benchmark files.")
 @click.option("--tasks", default="", help="Task keys separated by commas; all that the source has when empty.")
-@click.option("--split", default="", help="Split to read; the held-out split when empty.")
+@click.option("--split", default="", help="Split to read; the held-out (or training) split when empty.")
 @click.option("--media", type=click.Choice(MEDIA), default="check", show_default=True, help="About missing files.")
 @click.option("--per-task", type=click.IntRange(0), default=0, show_default=True, help="Records a file; 0 = all.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of subsets and options.")
+@click.option("--setting", type=click.Choice(("zero-shot", "fine-tune")), default="zero-shot", show_default=True,
+              help="fine-tune: the training split as instruction records.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 def benchmark(
-    source: str, root: Path, output: Path, tasks: str, split: str, media: str, per_task: int, seed: int, as_json: bool
+    source: str,
+    root: Path,
+    output: Path,
+    tasks: str,
+    split: str,
+    media: str,
+    per_task: int,
+    seed: int,
+    setting: str,
+    as_json: bool,
 ) -> None:
     """Build benchmark files `<Task>_<Dataset>.json` from a source's held-out annotations."""
     import json
@@ -40,6 +51,7 @@ def benchmark(
             per_task=per_task,
             seed=seed,
             media=media,
+            fine_tune=setting == "fine-tune",
             progress=advance,
         )
     if as_json:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from lamm_data.errors import Fault, RecordError
 from lamm_data.jsonl import iter_values, write_values
-from lamm_data.records import HasMedia, media_faults
+from lamm_data.records import HasMedia, is_header, media_faults
 from lamm_data.tasks import TASKS, Task, task_of_file_name
 
 LSP_JOINTS = (
@@ -218,7 +218,9 @@ def scan_benchmark(path: str | Path, task: str | None = None) -> Iterator[Benchm
 
     The task is taken from the record, else from the argument, else from the published file name.
     """
-    for line, value in iter_values(path):
+    for number, (line, value) in enumerate(iter_values(path)):
+        if number == 0 and is_header(value, "benchmark", path):
+            continue
         modality = "image" if isinstance(value, dict) and value.get("image") is not None else "pcl"
         named = task_of_file_name(Path(path).name, modality)
         try:

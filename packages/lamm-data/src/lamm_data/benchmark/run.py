@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lamm_data.annotations import Annotated
 from lamm_data.benchmark.build import BUILDERS, Build, build_records, subset
-from lamm_data.benchmark.records import write_benchmark
-from lamm_data.errors import UsageError
+from lamm_data.benchmark.fine_tune import as_instruction
+from lamm_data.benchmark.records import BenchmarkRecord, write_benchmark
+from lamm_data.errors import SourceError, UsageError
+from lamm_data.records import write_records
 from lamm_data.sources.media import MediaCheck
 from lamm_data.sources.registry import Source, choose_tasks, get_source
 from lamm_data.tasks import benchmark_file_name
@@ -44,27 +47,34 @@ def build_benchmark(
     per_task: int = 0,
     seed: int = 0,
     media: str = "check",
+    fine_tune: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> list[BenchmarkFile]:
     """Write a source's benchmark files `<Task>_<Dataset>.json`.
+
+    The held-out split makes the zero-shot set. Another split puts its name into the file's (`Detection_VOC2012_train`),
+    and `fine_tune` writes the training split as instruction records, `<Task>_<Dataset>_finetune.json`.
 
     Args:
         name: Source name (`lamm data sources`).
         root: Folder of the source; media paths of the records are relative to it.
         output: Folder for the files.
-        split: Split to read; the source's held-out split when empty. Name the training split for a fine-tune set.
+        split: Split to read; the source's held-out split when empty (its training split for a fine-tune set).
         tasks: Task keys; all that the source is a benchmark for when empty.
         per_task: Keep this many records a file, balanced over classes; 0 keeps all.
         seed: Seed of the subset and of drawn options.
         media: `check`, `skip-missing` or `ignore`: what to do about missing images and clouds.
+        fine_tune: Write the queries with their answers as instruction records, to train on.
         progress: Called with the number of newly finished files.
 
     Raises:
         UsageError: Unknown source, split or task, or a source without a held-out split.
+        SourceError: The download is damaged or incomplete, or names two records alike.
     """
     source = get_source(name)
     possible = source.benchmark_tasks or tuple(task for task in source.readers if task in BUILDERS)
-    split = split or source.benchmark_split
+    possible = tuple(task for task in possible if not (fine_tune and task == "locating"))
+    split = split or (source.train if fine_tune else source.benchmark_split)
     if not split:
         raise UsageError(f"Expected a source with a held-out split, got {name}. Name one with --split.")
     written = []
@@ -77,18 +87,47 @@ def build_benchmark(
                 seed=seed,
                 choices=source.choices,
                 attribute=attribute,
-                meta={"source": name, "split": split} | ({"synthetic": True} if source.synthetic else {}),
+                meta={"source": name, "split": split, "licence": source.licence}
+                | ({"synthetic": True} if source.synthetic else {}),
             )
             items = _wanted(source, source.open(root, split, task), build)
             checked = MediaCheck(Path(root), media)(items, build.left_out)
             records = list(build_records(checked, build))
             kept = subset(records, per_task or len(records), seed)
-            file = benchmark_file_name(task, dataset)
-            count = write_benchmark(Path(output) / file, kept)
-            written.append(BenchmarkFile(file, count, source.published.get(task, 0), dict(build.left_out)))
+            file = _file_name(source, task, dataset, split, fine_tune)
+            _check_ids(kept, file)
+            count = _write(Path(output) / file, kept, fine_tune)
+            published = (
+                source.published.get(f"{task}.{attribute}" if attribute else task, 0)
+                if split == source.benchmark_split and not fine_tune
+                else 0
+            )
+            written.append(BenchmarkFile(file, count, published, dict(build.left_out)))
             if progress is not None:
                 progress(1)
     return written
+
+
+def _file_name(source: Source, task: str, dataset: str, split: str, fine_tune: bool) -> str:
+    name = benchmark_file_name(task, dataset)
+    suffix = "_finetune" if fine_tune else "" if split == source.benchmark_split else f"_{split}"
+    return name.removesuffix(".json") + suffix + ".json"
+
+
+def _check_ids(records: list[BenchmarkRecord], file: str) -> None:
+    """Refuse a file in which an answer could not be told whose it is."""
+    twice = [key for key, number in Counter(record.id for record in records).items() if number > 1]
+    if twice:
+        raise SourceError(
+            f"Expected every record of {file} to have an id of its own, got {len(twice)} repeated, {twice[0]!r} "
+            "first. Two annotations of the source have one id: mend its files."
+        )
+
+
+def _write(path: Path, records: list[BenchmarkRecord], fine_tune: bool) -> int:
+    if fine_tune:
+        return write_records(path, map(as_instruction, records))
+    return write_benchmark(path, records)
 
 
 def _wanted(source: Source, items: Iterable[Annotated], build: Build) -> Iterator[Annotated]:

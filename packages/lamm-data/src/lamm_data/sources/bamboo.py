@@ -1,14 +1,15 @@
-"""Bamboo: its label system (names, descriptions, parents) and images named after their class."""
+"""Bamboo: its label system (names, descriptions, parents), images named after their class, and boxes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lamm_data.annotations import Annotated, ClassLabel
 from lamm_data.errors import SourceError
 from lamm_data.jsonl import load_json
+from lamm_data.sources.coco import read_instances
 from lamm_data.sources.fields import image_size, need
 
 LABEL_SYSTEM = "sensexo_visual_add_academic_add_state_V4.visual.json"
@@ -28,6 +29,10 @@ class LabelSystem:
     names: dict[str, tuple[str, ...]]
     descriptions: dict[str, str]
     parents: dict[str, tuple[str, ...]]
+
+    def name(self, key: str) -> str:
+        """Return the preferred name of an id; what is no id is a name already, with underscores for spaces."""
+        return (self.names.get(key) or (key.replace("_", " "),))[0]
 
     def ancestors(self, key: str) -> list[str]:
         """List all ancestors once, nearest first; cycles, which the published tree may hold, end the walk."""
@@ -73,7 +78,6 @@ def open_bamboo(root: Path, split: str) -> Iterator[Annotated]:
         raise SourceError(f"Expected <hash>.<class>.jpeg files in {root / IMAGES}, got none. Check the root folder.")
     for path in paths:
         key = path.stem.partition(".")[2]
-        name = (system.names.get(key) or (key.replace("_", " "),))[0]
         width, height = image_size(path)
         text = system.descriptions.get(key)
         yield Annotated(
@@ -82,7 +86,21 @@ def open_bamboo(root: Path, split: str) -> Iterator[Annotated]:
             origin=IMAGES,
             width=width,
             height=height,
-            classes=(ClassLabel(name, "classification"),),
+            classes=(ClassLabel(system.name(key), "classification"),),
             captions=(text,) if text else (),
             link={"bamboo": key},
         )
+
+
+def open_bamboo_detection(root: Path, split: str) -> Iterator[Annotated]:
+    """Read boxes in COCO's layout, their classes by the label system's names where the root has it.
+
+    Args:
+        root: Folder with `annotations/instances_<split>.json`, `bamboo_images` and, when categories are ids, the label
+            system.
+        split: `train` or `val`.
+    """
+    path = root / LABEL_SYSTEM
+    system = read_label_system(path) if path.is_file() else LabelSystem({}, {}, {})
+    for item in read_instances(root / "annotations" / f"instances_{split}.json", IMAGES):
+        yield replace(item, boxes=tuple(replace(box, label=system.name(box.label)) for box in item.boxes))

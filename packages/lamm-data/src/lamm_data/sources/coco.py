@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,17 +31,20 @@ class CocoFile:
         self.path = Path(path)
         self.images: list[tuple[Any, ...]] = []
         self.categories: dict[int, dict[str, Any]] = {}
+        self.licences: dict[Any, str] = {}
         self._by_image: dict[Any, list[tuple[Any, ...]]] = defaultdict(list)
         seen = set()
         for section, entry in iter_sections(self.path):
             seen.add(section)
             try:
                 if section == "images":
-                    self.images.append(tuple(entry[key] for key in IMAGE_KEYS))
+                    self.images.append((*(entry[key] for key in IMAGE_KEYS), entry.get("license")))
                 elif section == "annotations":
                     self._by_image[entry["image_id"]].append(tuple(entry[key] for key in keys))
                 elif section == "categories":
                     self.categories[entry["id"]] = entry
+                elif section == "licenses":
+                    self.licences[entry["id"]] = str(entry["name"])
             except (KeyError, TypeError) as error:
                 raise SourceError(
                     f"Expected {section} to have {error}, got {str(entry)[:80]} ({self.path}). Is this the right file?"
@@ -55,10 +58,14 @@ class CocoFile:
                 f"Expected a COCO file with {', '.join(sorted(missing))}, got none ({self.path}). "
                 "Is this the right file?"
             )
-        unknown = self._by_image.keys() - {image[0] for image in self.images}
+        listed = {image[0] for image in self.images}
+        if len(listed) < len(self.images):
+            twice = next(key for key, number in Counter(image[0] for image in self.images).items() if number > 1)
+            raise SourceError(f"Expected every image once, got image id {twice!r} more than once ({self.path}).")
+        unknown = self._by_image.keys() - listed
         if unknown:
             raise SourceError(
-                f"Expected every annotation to belong to a listed image, got image_id {min(unknown)} and "
+                f"Expected every annotation to belong to a listed image, got image_id {min(unknown, key=str)!r} and "
                 f"{len(unknown) - 1} more that are not listed ({self.path})."
             )
 
@@ -69,8 +76,16 @@ class CocoFile:
 
     def item(self, image: tuple[Any, ...], media: str, **values: Any) -> Annotated:
         """Make the item of one image."""
-        key, name, width, height = image
-        return Annotated(str(key), join(media, name), origin=self.path.name, width=width, height=height, **values)
+        key, name, width, height, licence = image
+        return Annotated(
+            str(key),
+            join(media, name),
+            origin=self.path.name,
+            width=width,
+            height=height,
+            licence=self.licences.get(licence, ""),
+            **values,
+        )
 
     def box(self, key: int, category_id: int, bbox: list[float], crowd: int) -> Box:
         """Turn COCO's `[x, y, width, height]` (pixels, zero-based) into corners.

@@ -1,4 +1,4 @@
-"""`lamm data sources` and `lamm data prepare`."""
+"""`lamm data sources`, `unpack`, `prepare` and `clouds`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import click
 
 if TYPE_CHECKING:
     from lamm_data.sources.registry import Source
+
+
+SHOWN = 10
 
 
 def _yes(value: bool) -> str:
@@ -24,12 +27,29 @@ def _describe(source: Source) -> str:
         f"  splits     {', '.join(source.splits)}"
         + (f" (benchmark: {source.benchmark_split})" if source.benchmark_split else ""),
         f"  tasks      {', '.join(source.readers) or 'none: joined with other sources'}",
-        "  layout     " + "\n             ".join(source.layout),
+        "  layout     "
+        + "\n             ".join(
+            pattern.removesuffix("?") + (" (optional)" if pattern.endswith("?") else "") for pattern in source.layout
+        ),
         f"  cite       {source.citation}",
     ]
     if source.prepare:
         rows.append(f"  prepare    lamm data prepare {source.name} --root DIR makes the media files")
     return "\n".join([*rows, f"  note       {source.note}"] if source.note else rows)
+
+
+def _list(chosen: list[Source]) -> str:
+    """Write the table of all sources: what each is good for, what may be done with it, where it is."""
+    rows = []
+    for source in chosen:
+        rows += [
+            f"{source.name:20s}{', '.join(source.readers)}",
+            f"{'':20s}{source.licence}; redistribution {_yes(source.redistribution)}, "
+            f"commercial {_yes(source.commercial)}",
+            f"{'':20s}{source.url}",
+        ]
+    rows += ["", f"{len(chosen)} sources. `lamm data sources NAME` shows layout, splits and citation,"]
+    return "\n".join([*rows, "`lamm data sources NAME --root DIR` checks a download, --json prints everything."])
 
 
 @click.command()
@@ -55,8 +75,7 @@ def sources(name: str | None, root: Path | None, split: str, decode: bool, as_js
         elif name:
             click.echo(_describe(chosen[0]))
         else:
-            for source in chosen:
-                click.echo(f"{source.name:20s}{', '.join(source.readers) or '-'}\n{'':20s}{source.licence}")
+            click.echo(_list(chosen))
         return
     if name is None:
         raise UsageError("Expected the name of the source in --root, got none. Name one of `lamm data sources`.")
@@ -79,7 +98,8 @@ def sources(name: str | None, root: Path | None, split: str, decode: bool, as_js
 @click.argument("name")
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the download.")
 @click.option("--split", default="", help="Split to prepare; the training split when empty.")
-def prepare(name: str, root: Path, split: str) -> None:
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes that read meshes.")
+def prepare(name: str, root: Path, split: str, workers: int) -> None:
     """Make the media files that a download does not hold: pictures out of batches, clouds out of meshes."""
     from lamm_data.errors import UsageError
     from lamm_data.progress import progress_bar
@@ -89,9 +109,63 @@ def prepare(name: str, root: Path, split: str) -> None:
     if not source.prepare:
         able = ", ".join(key for key, entry in load_sources().items() if entry.prepare)
         raise UsageError(f"Expected a source that needs preparing ({able}), got {name}. Use its files as they are.")
-    count = 0
+    count, faults = 0, list[str]()
     with progress_bar("preparing", None) as advance:
-        for _ in load_function(source.prepare)(root, split or source.train):
-            count += 1
+        for _, fault in load_function(source.prepare)(root, split or source.train, workers):
+            count += not fault
+            faults += [fault] if fault else []
             advance(1)
-    click.echo(f"{count} files of {name} are ready in {root}.")
+    click.echo(f"{count} files of {name} are ready in {root}, {len(faults)} could not be made.")
+    _finish(faults, f"Expected every file of {name} to be made, got {len(faults)} faults: see the list above.")
+
+
+def _finish(faults: list[str], message: str) -> None:
+    """List faults and fail when there are any.
+
+    Raises:
+        SourceError: There are.
+    """
+    from lamm_data.errors import SourceError
+
+    for fault in faults[:SHOWN]:
+        click.echo(f"  {fault}")
+    if len(faults) > SHOWN:
+        click.echo(f"  ... and {len(faults) - SHOWN} more")
+    if faults:
+        raise SourceError(message)
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the .npy clouds.")
+@click.option("--points", type=click.IntRange(0), default=0, show_default=True, help="Points a cloud; 0 keeps all.")
+@click.option("--units", type=click.Choice(("m", "dm", "cm", "mm", "none")), default="m", show_default=True)
+@click.option("--up", type=click.Choice(("z", "y")), default="z", show_default=True, help="Axis that points upwards.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of resampling, with each cloud's name.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes that read.")
+def clouds(source: Path, output: Path, points: int, units: str, up: str, seed: int, workers: int) -> None:
+    """Make .npy clouds (metres, z up) of PLY, PCD, XYZ, NPY, OBJ, OFF or STL files, and clouds.json beside them."""
+    from lamm_data.cloud_folder import CloudSettings, convert_folder
+    from lamm_data.progress import progress_bar
+
+    settings = CloudSettings(points, units, up, seed)
+    with progress_bar("reading clouds", None) as advance:
+        report = convert_folder(source, output, settings, workers=workers, progress=advance)
+    click.echo(f"{report.written} clouds written, {report.kept} kept, {len(report.faults)} could not be read.")
+    _finish(
+        report.faults, f"Expected every file of {source} to be a cloud, got {len(report.faults)} faults: see above."
+    )
+
+
+@click.command()
+@click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder to unpack in.")
+def unpack(archives: tuple[Path, ...], root: Path) -> None:
+    """Unpack downloaded archives safely: nothing leaves the folder, and bombs, links and devices are refused."""
+    from lamm_data.progress import progress_bar
+    from lamm_data.sources.archives import unpack as unpack_archive
+
+    for path in archives:
+        with progress_bar(path.name, None) as advance:
+            count = unpack_archive(path, root, progress=advance)
+        click.echo(f"{count} files of {path.name} are in {root}.")

@@ -44,17 +44,16 @@ def join(prefix: str, name: str) -> str:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Read width and height from an image file's header; `(0, 0)` when there is no such file.
+    """Read width and height from an image file's header.
 
-    Raises:
-        SourceError: The file is there but is no readable image.
+    Returns:
+        `(0, 0)` when there is no such file or it is damaged: `lamm_data.sources.media.MediaCheck` looks at those files
+        again and leaves them out with the reason, so that one bad photograph does not end a run over thousands.
     """
     from PIL import Image
 
     try:
         with Image.open(path) as image:
             return image.size
-    except FileNotFoundError:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return 0, 0
-    except OSError as error:
-        raise SourceError(f"Expected an image, got a file that Pillow cannot read ({path}): {error}") from error

@@ -1,44 +1,85 @@
-"""Make the media files that a download does not hold in a usable form: clouds out of meshes."""
+"""Make the media files that a download does not hold in a usable form: pictures out of batches, clouds out of meshes.
+
+Each function takes the root, a split and a number of worker processes, and yields `(file, fault)` for every file it is
+done with: an empty fault for one that is there now. What is there already is kept, so a run can be interrupted.
+"""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from lamm_data.clouds import load_cloud, sample_mesh, save_cloud
+from lamm_data.cloud_folder import in_parallel, write_manifest
+from lamm_data.clouds import load_cloud, sample_mesh, save_cloud, seed_of
 from lamm_data.errors import SourceError
-from lamm_data.jsonl import load_json
+from lamm_data.jsonl import atomic_text, load_json
 from lamm_data.sources import scannet, shapenet, three_rscan
+from lamm_data.sources.cifar10 import extract_images
 from lamm_data.sources.fields import read_lines
 from lamm_data.sources.scannet_export import FOLDER
+
+Outcome = tuple[str, str]
+"""File relative to the root, and what is wrong with it."""
 
 RENAMED = {"refridgerator": "refrigerator", "otherfurniture": "other furniture", "night stand": "nightstand"}
 """NYU40 class names that are misspelt or run together in the label table."""
 
 
-def prepare_scannet(root: Path, split: str) -> Iterator[Path]:
+def prepare_cifar10(root: Path, split: str, workers: int = 1) -> Iterator[Outcome]:
+    """Write the pictures of the batches; reading a batch takes longer than writing it, so one process does it."""
+    for path in extract_images(root, split):
+        yield path.relative_to(root).as_posix(), ""
+
+
+def prepare_scannet(root: Path, split: str, workers: int = 1) -> Iterator[Outcome]:
     """Write `scannet_data/<scene>_aligned_vert.npy` and `_aligned_bbox.npy` of every scene, and `classes.tsv`.
 
     Points are the vertices of `<scene>_vh_clean_2.ply`, moved by the scene's axis alignment: metres, z up. Boxes are
-    the extent of each object's vertices, axis-aligned, with the object id as ScanRefer and ScanQA use it. Scenes that
-    are there already are kept.
+    the extent of each object's vertices, axis-aligned, with the object id as ScanRefer and ScanQA use it.
     """
     labels = scannet.read_label_map(root / "scannetv2-labels.combined.tsv")
     names = sorted({RENAMED.get(name, name) for name in labels.values()})
     numbers = {name: number for number, name in enumerate(names, 1)}
-    (root / "classes.tsv").write_text("".join(f"{k}\t{name}\n" for name, k in numbers.items()), encoding="utf-8")
-    for line in read_lines(root / f"scannetv2_{split}.txt"):
-        scene = line.strip()
-        path = root / FOLDER / f"{scene}_aligned_bbox.npy"
-        if not path.is_file():
-            _prepare_scene(root / "scans" / scene, path, labels, numbers)
-        yield path
+    with atomic_text(root / "classes.tsv") as handle:
+        handle.write("".join(f"{k}\t{name}\n" for name, k in numbers.items()))
+    write_manifest(root / FOLDER, {"units": "metres", "aligned": "to the scene's walls by its axisAlignment"})
+    scenes = [line.strip() for line in read_lines(root / f"scannetv2_{split}.txt")]
+    yield from in_parallel(partial(_prepare_scene, root, labels, numbers), scenes, workers)
 
 
-def _prepare_scene(folder: Path, path: Path, labels: dict[str, str], numbers: dict[str, int]) -> None:
+def _prepare_scene(root: Path, labels: dict[str, str], numbers: dict[str, int], scene: str) -> Outcome:
+    path = root / FOLDER / f"{scene}_aligned_bbox.npy"
+    name = path.relative_to(root).as_posix()
+    if path.is_file():
+        return name, ""
+    try:
+        points, boxes = read_scene(root / "scans" / scene, labels, numbers)
+    except SourceError as error:
+        return name, str(error)
+    save_cloud(path.with_name(f"{scene}_aligned_vert.npy"), points)
+    # The boxes come last: their file says that the scene is done.
+    save_cloud(path, boxes)
+    return name, ""
+
+
+def read_scene(folder: Path, labels: dict[str, str], numbers: dict[str, int]) -> tuple[Any, Any]:
+    """Read one ScanNet scene as downloaded.
+
+    Args:
+        folder: `scans/<scene>`.
+        labels: NYU40 class by raw category.
+        numbers: Number by class name.
+
+    Returns:
+        `[N, 6]` float32 points with colours, and `[K, 8]` boxes: centre, size, class number, object id.
+
+    Raises:
+        SourceError: A file is missing or damaged, or names a category that the label table does not have.
+    """
     cloud = load_cloud(folder / f"{folder.name}_vh_clean_2.ply")
     matrix = scannet.read_alignment(folder / f"{folder.name}.txt")
     points = scannet.align(cloud[:, :3].astype(np.float64), matrix)
@@ -48,39 +89,54 @@ def _prepare_scene(folder: Path, path: Path, labels: dict[str, str], numbers: di
             raise SourceError(f"Expected {label!r} in the label table, got no such raw category ({folder.name}).")
         name = labels[label]
         rows.append((*box, numbers[RENAMED.get(name, name)], int(key)))
-    save_cloud(
-        path.with_name(f"{folder.name}_aligned_vert.npy"),
-        np.concatenate([points, cloud[:, 3:]], 1).astype(np.float32),
-    )
-    # The boxes come last: their file says that the scene is done.
-    save_cloud(path, np.array(rows, dtype=np.float64).reshape(-1, 8))
+    aligned = np.concatenate([points, cloud[:, 3:]], 1).astype(np.float32)
+    return aligned, np.array(rows, dtype=np.float64).reshape(-1, 8)
 
 
-def prepare_3rscan(root: Path, split: str) -> Iterator[Path]:
+def prepare_3rscan(root: Path, split: str, workers: int = 1) -> Iterator[Outcome]:
     """Write `3rscan_pcls/<scan>.npy` from each scan's labelled mesh: metres, z up, no colours.
 
     The mesh's vertex colours paint instances and would give the answers away, so they are dropped.
     """
-    for scene in load_json(root / "3RScan.json"):
-        if scene["type"] != three_rscan.SPLITS.get(split):
-            continue
-        for scan in (scene["reference"], *(rescan["reference"] for rescan in scene.get("scans", ()))):
-            path = root / three_rscan.CLOUDS / f"{scan}.npy"
-            mesh = root / scan / "labels.instances.annotated.v2.ply"
-            if not path.is_file() and mesh.is_file():
-                save_cloud(path, load_cloud(mesh)[:, :3])
-            yield path
+    write_manifest(root / three_rscan.CLOUDS, {"units": "metres", "columns": ["x", "y", "z"]})
+    scans = [
+        scan
+        for scene in load_json(root / "3RScan.json")
+        if scene["type"] == three_rscan.SPLITS.get(split)
+        for scan in (scene["reference"], *(rescan["reference"] for rescan in scene.get("scans", ())))
+    ]
+    yield from in_parallel(partial(_prepare_scan, root), scans, workers)
 
 
-def prepare_shapenet(root: Path, split: str) -> Iterator[Path]:
+def _prepare_scan(root: Path, scan: str) -> Outcome:
+    name = f"{three_rscan.CLOUDS}/{scan}.npy"
+    mesh = root / scan / "labels.instances.annotated.v2.ply"
+    try:
+        if not (root / name).is_file():
+            save_cloud(root / name, load_cloud(mesh)[:, :3])
+    except SourceError as error:
+        return name, str(error)
+    return name, ""
+
+
+def prepare_shapenet(root: Path, split: str, workers: int = 1) -> Iterator[Outcome]:
     """Write `shapenet_pcls/<synset>_<model>_4096.npy`: points sampled on the surface, seeded by the model's id.
 
     Coordinates are turned from ShapeNet's y-up frame to z up; models are normalised to a unit diagonal, not metres.
     """
-    for synset, model in shapenet.iter_models(root):
-        path = root / shapenet.cloud_name(synset, model)
-        if not path.is_file():
-            seed = int.from_bytes(hashlib.blake2b(model.encode(), digest_size=4).digest(), "big")
-            points = sample_mesh(root / synset / model / "models" / "model_normalized.obj", shapenet.POINTS, seed)
-            save_cloud(path, np.stack([points[:, 0], -points[:, 2], points[:, 1]], 1))
-        yield path
+    write_manifest(root / shapenet.CLOUDS, {"units": "diagonal of the model's box", "columns": ["x", "y", "z"]})
+    models = [f"{synset}/{model}" for synset, model in shapenet.iter_models(root)]
+    yield from in_parallel(partial(_prepare_model, root), models, workers)
+
+
+def _prepare_model(root: Path, name: str) -> Outcome:
+    synset, _, model = name.partition("/")
+    path = shapenet.cloud_name(synset, model)
+    try:
+        if not (root / path).is_file():
+            mesh = root / synset / model / "models" / "model_normalized.obj"
+            points = sample_mesh(mesh, shapenet.POINTS, seed_of(model))
+            save_cloud(root / path, np.stack([points[:, 0], -points[:, 2], points[:, 1]], 1))
+    except SourceError as error:
+        return path, str(error)
+    return path, ""

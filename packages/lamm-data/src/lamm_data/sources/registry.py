@@ -23,7 +23,8 @@ class Source:
         name: Name on the command line.
         title: Full name.
         url: Where to get it.
-        layout: Files below the root; `{split}` stands for the split, a trailing `?` marks what is optional.
+        layout: Files below the root; `{split}` stands for the split, ` | ` separates alternatives, a trailing `?` marks
+            what is optional.
         splits: Names of its splits.
         train: Split that instruction data is made from by default.
         readers: `module:function` by task key; the function takes root and split.
@@ -36,10 +37,12 @@ class Source:
         datasets: The same by task, where it differs.
         benchmark_split: Held-out split; empty when the source is for training only.
         benchmark_tasks: Tasks of its benchmark files; its readers' tasks when empty.
-        published: Number of records of the published benchmark file, by task.
+        published: Number of records of the published benchmark file, by task (faces: `task.attribute`).
         per_item: Pairs an item and task that conversion draws by default.
         choices: Options per question where options are made.
         classes: Closed class list of a benchmark; objects of other classes are left out.
+        licence_per_image: Whether each image has a licence of its own, which records state in `meta.licence`.
+        fine_tune: Whether LAMM also reports this benchmark after fine-tuning on the training split.
         prepare: `module:function` that makes the media files.
         synthetic: Whether it is drawn rather than recorded.
     """
@@ -64,6 +67,8 @@ class Source:
     per_item: dict[str, int] = field(default_factory=dict)
     choices: int = 4
     classes: tuple[str, ...] = ()
+    licence_per_image: bool = False
+    fine_tune: bool = False
     prepare: str = ""
     synthetic: bool = False
 

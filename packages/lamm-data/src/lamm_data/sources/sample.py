@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from lamm_data.annotations import Annotated, Box3D, ClassLabel
 from lamm_data.errors import SourceError
+from lamm_data.jsonl import load_json
 from lamm_data.sources.ai2d import read_ai2d
 from lamm_data.sources.celeba import read_celeba
 from lamm_data.sources.coco import read_captions, read_instances, read_keypoints
@@ -95,10 +95,17 @@ def check_root(root: str | Path) -> Path:
     """Return the root after checking that it holds a sample world.
 
     Raises:
-        SourceError: It does not.
+        SourceError: It does not, or one of another version.
     """
+    from lamm_data.sample.world import MANIFEST, VERSION
+
     root = Path(root)
-    manifest = root / "sample.json"
-    if not manifest.is_file() or json.loads(manifest.read_text(encoding="utf-8")).get("synthetic") is not True:
-        raise SourceError(f"Expected a sample world in {root}, got no sample.json. Write one with `lamm data sample`.")
+    manifest = root / MANIFEST
+    values = load_json(manifest) if manifest.is_file() else {}
+    if not isinstance(values, dict) or values.get("synthetic") is not True:
+        raise SourceError(f"Expected a sample world in {root}, got no {MANIFEST}. Write one with `lamm data sample`.")
+    if values.get("version") != VERSION:
+        raise SourceError(
+            f"Expected a sample world of version {VERSION}, got {values.get('version')!r} ({manifest}). Draw it again."
+        )
     return root

@@ -34,16 +34,28 @@ def _question(entry: dict[str, Any]) -> Question:
     return Question(sentence, ranked_answers(entry.get("answers") or []), id=str(entry["question_id"]))
 
 
+def _data(path: Path) -> Iterator[Any]:
+    """Stream the questions; a file that says it is of a version which nobody has described is refused."""
+    for section, entry in iter_sections(path):
+        if section == "dataset_version" and str(entry) not in VERSIONS:
+            raise SourceError(f"Expected TextVQA {' or '.join(VERSIONS)}, got dataset_version {entry!r} ({path}).")
+        if section == "data":
+            yield entry
+
+
 def read_textvqa(path: str | Path, media: str) -> Iterator[Annotated]:
     """Read one file; neighbouring questions about one image share an item. Test files come without answers.
 
     Args:
         path: `TextVQA_<version>_<split>.json`.
         media: Folder of the images, `<image_id>.jpg` each.
+
+    Raises:
+        SourceError: The file is truncated, of another version, or a question lacks a key.
     """
     path = Path(path)
     keys = ("question_id", "question", "image_id", "image_width", "image_height")
-    rows = (need(entry, keys, path, "a question") for section, entry in iter_sections(path) if section == "data")
+    rows = (need(entry, keys, path, "a question") for entry in _data(path))
     for (image, width, height), entries in groupby(
         rows, key=lambda row: (str(row["image_id"]), int(row["image_width"]), int(row["image_height"]))
     ):

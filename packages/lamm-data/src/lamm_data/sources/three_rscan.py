@@ -17,14 +17,6 @@ CLOUDS = "3rscan_pcls"
 SPLITS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 
 
-def axis_aligned(box: Box3D) -> Box3D:
-    """Return the smallest axis-aligned box around an oriented one; one without axes is returned as it is."""
-    if not box.axes:
-        return box
-    size = tuple(sum(abs(axis[k]) * length for axis, length in zip(box.axes, box.size, strict=True)) for k in range(3))
-    return Box3D(box.label, box.centre, (size[0], size[1], size[2]), id=box.id, attributes=box.attributes)
-
-
 def _box(group: Mapping[str, Any], path: Path) -> Box3D:
     """Read one object: centroid, full extents along its own axes, and the axes one after the other."""
     obb = need(group.get("obb"), ("centroid", "axesLengths", "normalizedAxes"), path, "an object's obb")
@@ -87,6 +79,9 @@ def _optional(path: Path, read: Any) -> Mapping[str, Any]:
 def open_3rscan(root: Path, split: str) -> Iterator[Annotated]:
     """Read every scan of a split; a reference scan and its rescans share a `group`.
 
+    Boxes keep their orientation (`Box3D.axes`); `Box3D.values`, which dialogues and benchmarks are written from, is the
+    smallest axis-aligned box around them.
+
     3DSSG (`objects.json`, `relationships.json`) and CLEVR3D (`CLEVR3D-REAL.json`) are joined where the root has them.
     Relations that depend on where one stands (left, right, front, behind) are kept; they hold in the scan's own frame.
 
@@ -115,7 +110,7 @@ def open_3rscan(root: Path, split: str) -> Iterator[Annotated]:
                 "pcl",
                 origin=f"{scan}/semseg.v2.json",
                 group=scene["reference"],
-                boxes3d=tuple(axis_aligned(box) for box in boxes),
+                boxes3d=boxes,
                 relations=tuple(
                     Relation(names[a], verb, names[b], a, b)
                     for a, verb, b in relations.get(scan, ())

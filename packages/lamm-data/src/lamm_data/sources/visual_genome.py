@@ -56,9 +56,23 @@ def _words(values: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(" ".join(value.split()).lower() for value in values if value and value.strip()))
 
 
-def _boxes(objects: list[dict[str, Any]], attributes: list[dict[str, Any]]) -> tuple[Box, ...]:
+def _merged(objects: list[dict[str, Any]]) -> dict[str, str]:
+    """Map the ids that 1.4 merged into an object to that object's id; older versions merged none."""
+    return {str(old): object_id(entry) for entry in objects for old in entry.get("merged_object_ids") or ()}
+
+
+def _boxes(objects: list[dict[str, Any]], attributes: list[dict[str, Any]], where: str) -> tuple[Box, ...]:
+    merged, ids = _merged(objects), {object_id(entry) for entry in objects}
     # The key `attributes` is simply missing for objects without any.
-    adjectives = {object_id(entry): _words(entry.get("attributes") or []) for entry in attributes}
+    adjectives: dict[str, tuple[str, ...]] = {}
+    for entry in attributes:
+        key = merged.get(object_id(entry), object_id(entry))
+        adjectives[key] = tuple(dict.fromkeys((*adjectives.get(key, ()), *_words(entry.get("attributes") or []))))
+    if adjectives and ids and not ids & adjectives.keys():
+        raise SourceError(
+            "Expected objects and attributes of one version of Visual Genome, got object ids with nothing in common "
+            f"({where}). Take all files from one version."
+        )
     out = []
     for entry in objects:
         x, y, width, height = (float(entry[key]) for key in ("x", "y", "w", "h"))
@@ -67,15 +81,15 @@ def _boxes(objects: list[dict[str, Any]], attributes: list[dict[str, Any]]) -> t
     return tuple(out)
 
 
-def _relations(entries: list[dict[str, Any]]) -> tuple[Relation, ...]:
+def _relations(entries: list[dict[str, Any]], merged: dict[str, str]) -> tuple[Relation, ...]:
     # Predicates come as "ON", "on", "wears": letter case is folded, the words are left as people wrote them.
     triples = (
         Relation(
             object_name(entry["subject"]),
             " ".join(entry["predicate"].split()).lower(),
             object_name(entry["object"]),
-            object_id(entry["subject"]),
-            object_id(entry["object"]),
+            merged.get(object_id(entry["subject"]), object_id(entry["subject"])),
+            merged.get(object_id(entry["object"]), object_id(entry["object"])),
         )
         for entry in entries
     )
@@ -121,10 +135,10 @@ def read_visual_genome(root: str | Path, split: str = "all") -> Iterator[Annotat
             origin="objects.json",
             width=int(image["width"]),
             height=int(image["height"]),
-            boxes=_boxes(entry["objects"], found["attributes"].get("attributes", [])),
+            boxes=_boxes(entry["objects"], found["attributes"].get("attributes", []), f"{root}, image {key}"),
             captions=_words_kept([region["phrase"] for region in regions]),
             questions=_questions(found["question_answers"].get("qas", [])),
-            relations=_relations(found["relationships"].get("relationships", [])),
+            relations=_relations(found["relationships"].get("relationships", []), _merged(entry["objects"])),
             link={name: str(value) for name, value in links.items() if value is not None},
         )
 

@@ -1,0 +1,83 @@
+"""Fine-tune sets: the queries of a benchmark on the training split, with their true answers, as instruction records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from lamm_data.benchmark.records import LSP_JOINTS, BenchmarkRecord
+from lamm_data.errors import UsageError
+from lamm_data.records import InstructionRecord, Turn
+from lamm_data.tasks import get_task
+from lamm_data.templates.numbers import fractions, metres
+from lamm_data.templates.options import LETTERS
+
+
+def _size(record: BenchmarkRecord) -> tuple[float, float]:
+    if record.image_size is None:
+        raise UsageError(
+            f"Expected the image size of {record.id}, got none: pixels cannot be made fractions without it."
+        )
+    return record.image_size[0], record.image_size[1]
+
+
+def _objects(record: BenchmarkRecord) -> str:
+    write = fractions if record.modality == "image" else metres
+    return "; ".join(f"{item['label']} {write(item['bbox'])}" for item in record.object or [])
+
+
+def _option(record: BenchmarkRecord) -> str:
+    assert record.gt_choice is not None
+    return f"The answer is ({LETTERS[record.gt_choice]}) {(record.gt_choices or [])[record.gt_choice]}."
+
+
+_ANSWERS: dict[str, Callable[[BenchmarkRecord], str]] = {
+    "classification": lambda record: str(record.label),
+    "fine_grained_classification": lambda record: str(record.label),
+    "facial_classification": lambda record: {"1": "yes", "-1": "no"}.get(str(record.attr), str(record.attr)),
+    "detection": _objects,
+    "detection3d": _objects,
+    "vqa": _option,
+    "vqa3d": _option,
+    "caption": lambda record: (record.sentences or [""])[0],
+    "counting": lambda record: str(record.num),
+    "ocr": lambda record: ", ".join(f'"{word}"' for word in record.word_list or []),
+    "visual_grounding3d": lambda record: metres(record.gt_bbox or []),
+}
+
+
+def _joint_turns(record: BenchmarkRecord) -> Iterator[Turn]:
+    width, height = _size(record)
+    for name, joint in zip(record.joints or LSP_JOINTS, record.gt_joints or [], strict=True):
+        yield Turn("human", record.query.replace("{}", name))
+        yield Turn("gpt", fractions((joint[0] / width, joint[1] / height)))
+
+
+def as_instruction(record: BenchmarkRecord) -> InstructionRecord:
+    """Turn a benchmark record into an instruction record: the query, and the truth in the structure that is asked for.
+
+    A keypoint record becomes one round a joint. The inference instruction goes to `meta.system`.
+
+    Raises:
+        UsageError: The record's task has no fine-tune form (locating), or joints come without an image size.
+    """
+    task = str(record.task)
+    if task == "keypoint_detection":
+        turns = list(_joint_turns(record))
+    elif task in _ANSWERS:
+        turns = [Turn("human", record.query), Turn("gpt", _ANSWERS[task](record))]
+    else:
+        raise UsageError(f"Expected a task out of {', '.join(_ANSWERS)}, got {task!r}: it has no fine-tune form.")
+    meta: dict[str, Any] = dict(record.meta or {}) | {"task": task, "system": record.system}
+    flat = record.modality == "image"
+    return InstructionRecord(
+        turns,
+        id=record.id,
+        image=record.image,
+        pcl=record.pcl,
+        task_type=get_task(task).task_type,
+        src_image=record.dataset if flat else None,
+        src_dataset=None if flat else record.dataset,
+        src_id=None if flat else record.group,
+        meta=meta,
+    )
