@@ -99,7 +99,15 @@ def match(found: Found, truth: Truth, iou: PairedIoU, threshold: float, conventi
 def candidates(
     found: Found, truth: Truth, iou: PairedIoU, threshold: float, convention: Convention
 ) -> tuple[Found, Truth, Pairs]:
-    """Detections and objects in the order of a convention, and the pairs that overlap enough, as for `match`."""
+    """Detections and objects in the order of a convention, and the pairs that overlap enough.
+
+    Args:
+        found: Detections.
+        truth: Objects.
+        iou: Overlap [P] of corresponding boxes [P, K] and [P, K].
+        threshold: Overlap at which a detection finds an object.
+        convention: Which order, which limit, and whether the threshold itself is enough.
+    """
     found, truth = _sorted_found(found, convention), _sorted_truth(truth, convention)
     images = int(max(found.image.max(initial=0), truth.image.max(initial=0))) + 1
     key = found.label * images + found.image
@@ -158,7 +166,14 @@ def ties(found: Found) -> Indices:
 
 
 def greedy(pairs: Pairs, found: Found, truth: Truth, convention: Convention) -> Pairs:
-    """The pairs that become matches: by score, then (grouped) by overlap or (ordered) by the order of the input."""
+    """The pairs that become matches: by score, then (grouped) by overlap or (ordered) by the order of the input.
+
+    Args:
+        pairs: Candidates, as `candidates` gives them.
+        found: Detections in the same order.
+        truth: Objects in the same order.
+        convention: Which order, and whether a detection tries its second best object.
+    """
     tie = ties(found) if convention.grouped else np.arange(len(found.image))
     if convention.best_only:
         preferred = np.lexsort([pairs.truth, -pairs.overlap, pairs.detection])

@@ -55,7 +55,11 @@ def to_corners(boxes: ArrayLike, layout: Layout | str) -> Floats:
 
 
 def from_corners(boxes: ArrayLike, layout: Layout | str) -> Floats:
-    """Rewrite `[x1, y1, x2, y2]` boxes [N, 4] in another layout; the inverse of `to_corners`.
+    """Rewrite corners in another layout; the inverse of `to_corners`.
+
+    Args:
+        boxes: Boxes `[x1, y1, x2, y2]`, [N, 4].
+        layout: How they are to be written.
 
     Raises:
         UsageError: `layout` is unknown.
@@ -84,12 +88,23 @@ def _layout(name: Layout | str) -> Layout:
 
 
 def rescale(boxes: ArrayLike, width: float, height: float) -> Floats:
-    """Multiply boxes [N, 4] by the size of the image: shares of the image become pixels (divide by passing 1/size)."""
+    """Multiply boxes by the size of the image: shares of the image become pixels.
+
+    Args:
+        boxes: Boxes `[x1, y1, x2, y2]`, [N, 4].
+        width: Width of the image in pixels; 1/width turns pixels into shares.
+        height: Height of the image in pixels.
+    """
     return np.asarray(boxes, np.float64).reshape(-1, 4) * np.array([width, height, width, height], np.float64)
 
 
 def box_area(boxes: ArrayLike, plus: float = 0.0) -> Floats:
-    """Area of boxes [N, 4], [N]; 0 for reversed boxes. `plus` is 1 where corners are inclusive pixels (VOC)."""
+    """Area of boxes, [N], in the square of their unit; 0 for reversed boxes.
+
+    Args:
+        boxes: Boxes `[x1, y1, x2, y2]`, [N, 4].
+        plus: 1 where corners are inclusive pixels (VOC), else 0.
+    """
     box = np.asarray(boxes, np.float64).reshape(-1, 4)
     size = np.maximum(box[:, 2:] - box[:, :2] + plus, 0.0)
     return np.asarray(size[:, 0] * size[:, 1])
@@ -133,7 +148,12 @@ def over_union(intersection: Floats, union: Floats) -> Floats:
 
 
 def iou_matrix(first: ArrayLike, second: ArrayLike, plus: float = 0.0) -> Floats:
-    """Intersection over union of every pair, [N, M], of boxes [N, 4] and [M, 4].
+    """Intersection over union of every pair, [N, M].
+
+    Args:
+        first: Boxes `[x1, y1, x2, y2]`, [N, 4].
+        second: Boxes, [M, 4].
+        plus: 1 for VOC's inclusive pixel corners, else 0.
 
     >>> iou_matrix([[0, 0, 1, 1]], [[0, 0, 1, 1], [2, 2, 3, 3], [0, 0, 0, 0]])
     array([[1., 0., 0.]])

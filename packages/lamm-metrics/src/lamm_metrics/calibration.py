@@ -24,7 +24,18 @@ class Belief(NamedTuple):
 
 
 def equal_width_bins(confidence: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
-    """The bin of each confidence among equally wide, right-closed ones; 0 falls into the first (arXiv 1706.04599)."""
+    """The bin of each confidence among equally wide, right-closed ones; 0 falls into the first (arXiv 1706.04599).
+
+    Args:
+        confidence: From 0 to 1, [N].
+        bins: Number of bins.
+
+    Returns:
+        Indices of bins, [N].
+
+    >>> equal_width_bins(np.array([0.0, 0.1, 0.11, 1.0]), 10).tolist()
+    [0, 0, 1, 9]
+    """
     edges = np.linspace(0, 1, bins + 1)[1:-1]
     return np.searchsorted(edges, confidence, side="left")
 

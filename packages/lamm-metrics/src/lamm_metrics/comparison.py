@@ -120,6 +120,14 @@ def compare_metrics(
 ) -> Comparison:
     """Compare two metrics of one kind that have read the same records.
 
+    Args:
+        task: Task key, for the report.
+        first: The first model's metric, with all its records.
+        second: The second model's.
+        seed: Seed of the resampling.
+        draws: Draws of the bootstrap and of the test.
+        confidence: Coverage of the interval.
+
     Raises:
         LammMetricsError: The records differ, there are fewer than two groups, or a score is undefined.
     """

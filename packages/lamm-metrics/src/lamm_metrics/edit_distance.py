@@ -14,6 +14,10 @@ def _positions(sequence: Sequence[Hashable]) -> dict[Hashable, int]:
 def levenshtein(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
     """The least number of insertions, deletions and substitutions that turn one sequence into the other.
 
+    Args:
+        first: Characters, words or anything hashable.
+        second: The same.
+
     Myers 1999 in Hyyrö's form (2003): time O(len(second) * len(first) / word size).
 
     >>> levenshtein("kitten", "sitting")
@@ -40,6 +44,10 @@ def levenshtein(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
 
 def common_subsequence(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
     """Length of the longest common subsequence (Hyyrö 2004).
+
+    Args:
+        first: Characters, words or anything hashable.
+        second: The same.
 
     >>> common_subsequence("the cat sat".split(), "the sat cat sat".split())
     3

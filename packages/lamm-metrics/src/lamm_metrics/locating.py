@@ -33,7 +33,12 @@ class Located(NamedTuple):
 
 
 def points_in_boxes(points: Floats, boxes: Floats) -> Flags:
-    """Whether points [P, 2] lie in closed boxes `[x1, y1, x2, y2]` [B, 4], [P, B]; NaN lies nowhere."""
+    """Whether points lie in closed boxes, [P, B]; NaN lies nowhere.
+
+    Args:
+        points: Points `[x, y]`, [P, 2].
+        boxes: Boxes `[x1, y1, x2, y2]` in the same unit, [B, 4].
+    """
     x, y = points[:, :1], points[:, 1:]
     return np.asarray((x >= boxes[:, 0]) & (x <= boxes[:, 2]) & (y >= boxes[:, 1]) & (y <= boxes[:, 3]))
 

@@ -17,7 +17,11 @@ BETA = 1.2
 
 
 def rouge_l(answer: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """F-measure of the longest common subsequence; best precision and best recall over the references are combined.
+    """F-measure of the longest common subsequence, 0 to 1, of the best precision and the best recall over the references.
+
+    Args:
+        answer: Tokens.
+        references: Tokens of each reference, at least one.
 
     >>> rouge_l("police killed the gunman".split(), ["police kill the gunman".split()])
     0.75

@@ -154,7 +154,14 @@ def gather(
     answers: Mapping[str, Prediction],
     progress: Progress | None = None,
 ) -> None:
-    """Let metrics read all pairs."""
+    """Let metrics read all pairs.
+
+    Args:
+        metrics: What reads; each gets every pair.
+        references: The records.
+        answers: The answer to each record, by id.
+        progress: Called with the records read so far and their number, now and then.
+    """
     total = len(references.records)
     for done, (key, record) in enumerate(references.records.items(), 1):
         for metric in metrics:

@@ -58,7 +58,18 @@ def group_weights(n_groups: int, draws: int, seed: int) -> Iterator[NDArray[np.i
 
 
 def percentile_interval(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float] | None:
-    """The central interval of bootstrapped values [draws]; undefined draws (NaN) are left out."""
+    """The central interval of bootstrapped values; undefined draws (NaN) are left out.
+
+    Args:
+        values: One value a draw, [draws].
+        confidence: Coverage.
+
+    Returns:
+        The interval, or None where every draw is undefined.
+
+    >>> percentile_interval(np.arange(101.0), 0.5)
+    (25.0, 75.0)
+    """
     values = values[~np.isnan(values)]
     if not len(values):
         return None
@@ -67,10 +78,21 @@ def percentile_interval(values: NDArray[np.float64], confidence: float = 0.95) -
 
 
 def centred_interval(value: float, values: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float] | None:
-    """The percentile interval of draws [draws] of a share, moved so that their median is the value itself.
+    """The percentile interval of draws of a share, moved so that their median is the value itself.
 
     For areas under envelopes of maxima, such as AP: drawing groups twice makes the curve rougher and lifts its maxima,
     so that plain percentiles can lie above the value.
+
+    Args:
+        value: The share of the records themselves, 0 to 1.
+        values: The share in each draw, [draws].
+        confidence: Coverage.
+
+    Returns:
+        The interval, within 0 to 1; None where every draw is undefined.
+
+    >>> centred_interval(0.5, np.array([0.5, 0.6, 0.7]), 1.0)
+    (0.4, 0.6)
     """
     middle = percentile_interval(values, 0.0)
     moved = values if middle is None or np.isnan(value) else np.clip(values + (value - middle[0]), 0.0, 1.0)
@@ -105,7 +127,16 @@ def clustered_standard_error(
 
 
 def swap_masks(n_groups: int, draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Fair coins for a paired permutation test: which groups change sides in each draw, in chunks [rows, n_groups]."""
+    """Fair coins for a paired permutation test: which groups change sides in each draw.
+
+    Args:
+        n_groups: Number of groups.
+        draws: Number of draws in all.
+        seed: Seed; the coins depend on nothing else.
+
+    Yields:
+        Zeros and ones, [rows, n_groups], in chunks of bounded memory.
+    """
     generator = np.random.default_rng(seed)
     rows = max(1, CHUNK // max(1, n_groups))
     for start in range(0, draws, rows):
@@ -116,6 +147,13 @@ def permutation_p_value(observed: float, permuted: NDArray[np.float64]) -> float
     """Two-sided p-value of a difference, counting the observed assignment as one of the draws.
 
     A difference that equals the observed one up to rounding counts as equal.
+
+    Args:
+        observed: The difference of the two models.
+        permuted: The differences after random swaps, [draws]; NaN where undefined.
+
+    >>> permutation_p_value(1.0, np.array([0.2, -1.0, 0.4]))
+    0.5
     """
     permuted = permuted[~np.isnan(permuted)]
     as_large = np.abs(permuted) >= abs(observed) - 1e-12 * max(1.0, abs(observed))
@@ -134,6 +172,11 @@ def bootstrap_p_value(differences: NDArray[np.float64]) -> float:
 
 def detectable_difference(standard_error: float, confidence: float = 0.95, power: float = 0.8) -> float:
     """The smallest true difference that a two-sided test at 1 - confidence finds with this power (normal theory).
+
+    Args:
+        standard_error: Of the difference, in its own unit.
+        confidence: One minus the level of the test.
+        power: Share of cases in which the difference is found.
 
     >>> round(detectable_difference(1.0), 4)
     2.8016

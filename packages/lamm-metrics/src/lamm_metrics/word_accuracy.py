@@ -23,6 +23,10 @@ _SYMBOL = re.compile(r"[\W_]+")
 def normalise_word(word: str, mode: Mode) -> str:
     """Bring a word into the form in which words are compared.
 
+    Args:
+        word: A word as written.
+        mode: "exact", "ignore_case", or "ignore_case_symbol": also without what is neither letter nor digit.
+
     >>> normalise_word("SALE,", "ignore_case_symbol")
     'sale'
     """
