@@ -229,7 +229,9 @@ def test_masks_without_pycocotools_say_what_to_install(monkeypatch):
 
 def test_masks_that_are_none_are_refused():
     pytest.importorskip("pycocotools")
-    for wrong in ([], [[1, 2, 3]], "cat", {"size": [3, 3]}):
+    runs = [{"size": [9, 10], "counts": [90]}, {"size": [10, 10], "counts": [1, -1, 100]}, {"size": [10, 10]}]
+    runs += [{"size": [10, 10], "counts": [50]}, {"size": "10", "counts": "x"}, {"size": [10, 10], "counts": None}]
+    for wrong in ([], [[1, 2, 3]], "cat", {"size": [3, 3]}, [[1, 2, 3, 4, 5, "6"]], [1, 2, 3, 4, 5, 6], *runs):
         with pytest.raises(LammMetricsError, match="polygons"):
             run_lengths(wrong, 10, 10)
 

@@ -8,6 +8,7 @@ import numpy as np
 from lamm_metrics.coco_records import CocoFound, CocoTruth
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.matching import Floats, Indices, Overlap
+from lamm_metrics.reading import are_numbers, shown
 
 
 def _coco_masks() -> Any:
@@ -33,17 +34,36 @@ def run_lengths(segmentation: Any, height: int, width: int) -> Mapping[str, Any]
         UsageError: pycocotools is not installed.
     """
     coco = _coco_masks()
-    if isinstance(segmentation, Mapping) and {"size", "counts"} <= segmentation.keys():
+    if _are_runs(segmentation, height, width):
         if isinstance(segmentation["counts"], list):
             return dict(coco.frPyObjects(segmentation, *segmentation["size"]))
-        return segmentation
-    polygons = isinstance(segmentation, list) and segmentation and all(len(polygon) >= 6 for polygon in segmentation)
+        return dict(segmentation)
+    polygons = isinstance(segmentation, list) and segmentation and all(map(_is_polygon, segmentation))
     if not polygons or not height > 0 or not width > 0:
         raise LammMetricsError(
-            f"Expected polygons of at least three points with the image's size, or run lengths, got "
-            f"{str(segmentation)[:60]} at {width} x {height}. Mend the record."
+            f"Expected polygons of at least three points with the image's size, or run lengths of that size, got "
+            f"{shown(segmentation)} at {width} x {height}. Mend the record."
         )
     return dict(coco.merge(coco.frPyObjects(segmentation, height, width)))
+
+
+def _is_polygon(points: object) -> bool:
+    return isinstance(points, list) and len(points) >= 6 and len(points) % 2 == 0 and are_numbers(points)
+
+
+def _are_runs(segmentation: object, height: int, width: int) -> bool:
+    """Whether these are run lengths of a mask of the image's size, where that is known."""
+    if not isinstance(segmentation, Mapping) or not {"size", "counts"} <= segmentation.keys():
+        return False
+    size, counts = segmentation["size"], segmentation["counts"]
+    if not isinstance(size, list | tuple) or len(size) != 2 or not all(isinstance(side, int) for side in size):
+        return False
+    if min(size) < 1 or (height > 0 and width > 0 and tuple(size) != (height, width)):
+        return False
+    if isinstance(counts, list):
+        whole = all(isinstance(run, int) and run >= 0 for run in counts)
+        return whole and sum(counts) == size[0] * size[1]
+    return isinstance(counts, str | bytes)
 
 
 def _encoded(records: Sequence[Mapping[str, Any]], image: Indices, truth: CocoTruth) -> list[Mapping[str, Any]]:

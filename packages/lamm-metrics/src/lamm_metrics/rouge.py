@@ -17,7 +17,7 @@ BETA = 1.2
 
 
 def rouge_l(answer: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """F-measure of the longest common subsequence, 0 to 1, of the best precision and the best recall over the references.
+    """F-measure of the longest common subsequence, 0 to 1, by the best precision and the best recall of the references.
 
     Args:
         answer: Tokens.
