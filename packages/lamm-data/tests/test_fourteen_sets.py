@@ -229,6 +229,18 @@ def test_lsp_asks_fourteen_questions_an_image(built):
     assert record.gt_joints[0] == [10, 10, 1]  # MATLAB counts from 1
 
 
+def test_locating_asks_one_question_about_each_person_class_or_count(built):
+    base, _ = built
+    queries = {
+        name: read_benchmark(base / "bench" / name)[0].query for name in PUBLISHED if name.startswith("Locating")
+    }
+    assert queries == {
+        "Locating_VOC2012.json": "Give the position [x, y] of each dog in the image.",
+        "Locating_LSP.json": "Give the position [x, y] of the person in the image.",
+        "Locating_FSC147.json": "Give the position [x, y] of each sea shell in the image.",
+    }
+
+
 def test_instructions_do_not_repeat_the_published_mistakes():
     words = instructions()
     assert "caption" not in words["fine_grained_classification"]["definition"].lower()

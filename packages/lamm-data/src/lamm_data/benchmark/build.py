@@ -146,7 +146,7 @@ def _grounded(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
 
 
 def _locating(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
-    """Ask for points: of each class of boxes, of the counted class, or of a person's joints."""
+    """Ask for points: on each object of a class, on each counted object, or on the person whose joints are known."""
     by_label: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for box, corners in usable_boxes(item, build.left_out):
         by_label[box.label].append({"label": box.label, "bbox": [round(value, 4) for value in corners]})
@@ -155,7 +155,7 @@ def _locating(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
     for count in item.counts:
         truth = {"points": [list(point) for point in count.points], "num": count.number, "label": singular(count.label)}
         yield "", fill(query, {"label": singular(count.label)}), truth
-    yield from _joints(item, build, instructions()["locating_joint"]["query"])
+    yield from _joints(item, build, instructions()["locating_person"]["query"])
 
 
 BUILDERS: dict[str, Callable[[Annotated, Build, str], Iterator[Entry]]] = {
