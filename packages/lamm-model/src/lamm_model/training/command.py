@@ -80,10 +80,13 @@ def _run(settings: Any, output: Path) -> dict[str, Any]:
 
 
 def _summary(record: dict[str, Any], output: Path) -> str:
+    from lamm_model.training.data import rejection
+
     share = record["trainable_parameters"] / record["parameters"]
-    rejected = "".join(f"; {count} rejected: {reason}" for reason, count in record["rejected"].items())
+    rejected = "".join(f"\n{rejection(reason, ids)}." for reason, ids in record["rejected"].items())
+    torn = "".join(f"\nPassed over {name}: {fault}." for name, fault in record["torn_checkpoints"].items())
     return (
-        f"{record['steps']} steps over {record['dialogues']} dialogues in {record['rows']} rows{rejected}. "
-        f"Loss {record['loss']:.3f}. Trained {share:.1%} of {record['parameters'] / 1e6:.0f} M parameters.\n"
-        f"The model is in {output / 'model'}."
+        f"{record['steps']} steps over {record['dialogues']} dialogues in {record['rows']} rows. "
+        f"Loss {record['loss']:.3f}. Trained {share:.1%} of {record['parameters'] / 1e6:.0f} M parameters."
+        f"{rejected}{torn}\nThe model is in {output / 'model'}."
     )

@@ -1,15 +1,17 @@
 """Instruction records as rows of tokens with the media they need."""
 
 import zlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import LammModelError
-from lamm_model.training.packing import Dialogue, Medium, Row, lay_out, pack_rows
-from lamm_model.training.settings import DataSettings
+from lamm_model.training.dialogue import Dialogue, Medium
+from lamm_model.training.guards import fault_of
+from lamm_model.training.packing import Row, pack_rows
+from lamm_model.training.tables.data import DataSettings
 
 if TYPE_CHECKING:
     from lamm_data.records import InstructionRecord
@@ -23,19 +25,24 @@ class TrainingData:
     """What a run is tuned on.
 
     Attributes:
-        rows: Rows of dialogues that share their media.
-        rejected: How many records were left out, by reason.
+        rows: Rows of dialogues.
+        rejected: The ids of records that were left out, by reason.
         records: How many records were read.
     """
 
     rows: list[Row]
     records: int
-    rejected: Counter[str] = field(default_factory=Counter)
+    rejected: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def dialogues(self) -> int:
         """Return the number of dialogues that are learnt."""
         return sum(len(row.dialogues) for row in self.rows)
+
+    @property
+    def media(self) -> set[str]:
+        """Return the paths of all media."""
+        return {path for row in self.rows for _, path in row.media}
 
 
 def load_training_data(settings: DataSettings, processor: "LammProcessor") -> TrainingData:
@@ -46,7 +53,7 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor") -> Tr
         lamm_data.errors.LammDataError: A record file cannot be read; every fault is listed.
     """
     dialogues: list[Dialogue] = []
-    rejected: Counter[str] = Counter()
+    rejected: dict[str, list[str]] = defaultdict(list)
     missing: list[str] = []
     known: set[str] = set()
     number = 0
@@ -59,21 +66,26 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor") -> Tr
                 missing.append(f"{path} (record {name})")
             known.add(path)
         dialogue = encode(record, name, media, processor)
-        fault = _fault(dialogue, settings.row_tokens)
+        fault = fault_of(dialogue, settings.row_tokens, processor)
         if fault:
-            rejected[fault] += 1
+            rejected[fault].append(name)
         else:
             dialogues.append(dialogue)
     if missing:
-        shown = "\n".join(f"  {line}" for line in missing[:LISTED])
+        shown = "\n".join(f"  {line}" for line in missing)
         raise LammModelError(
             f"Expected every medium to exist, found {len(missing)} missing:\n{shown}\nSet data.media_root."
         )
     if not dialogues:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.items()) or "the files hold no record"
+        reasons = "; ".join(rejection(*pair) for pair in rejected.items()) or "the files hold no record"
         raise LammModelError(f"Expected dialogues to learn from, found none: {reasons}.")
-    rows = pack_rows(dialogues, settings.row_tokens, share=settings.packing == "shared_prefix")
-    return TrainingData(rows, number, rejected)
+    return TrainingData(pack_rows(dialogues, settings.row_tokens, settings.packing), number, dict(rejected))
+
+
+def rejection(reason: str, ids: Sequence[str]) -> str:
+    """Return one line about records that were left out: how many, why, and the first of them by id."""
+    more = f" and {len(ids) - LISTED} more" if len(ids) > LISTED else ""
+    return f"{len(ids)} rejected, {reason}: {', '.join(ids[:LISTED])}{more}"
 
 
 def _records(settings: DataSettings) -> "list[tuple[Path, InstructionRecord]]":
@@ -105,48 +117,3 @@ def encode(record: "InstructionRecord", name: str, media: Sequence[Medium], proc
     placeholders = {processor.image_token_id, processor.point_cloud_token_id}
     last = max((place for place, token in enumerate(row["input_ids"]) if token in placeholders), default=-1)
     return Dialogue(name, tuple(media), row["input_ids"], row["labels"], row["modality_ids"], last + 1)
-
-
-def _fault(dialogue: Dialogue, ceiling: int) -> str:
-    if len(dialogue.input_ids) > ceiling:
-        return f"longer than row_tokens = {ceiling}"
-    return "" if dialogue.learnt else "no response to learn"
-
-
-class RowDataset:
-    """Rows by number, as the trainer's data loader wants them."""
-
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Row:
-        return self.rows[index]
-
-
-class Collator:
-    """Lay rows out and load their media.
-
-    Attributes:
-        useful: Tokens laid out so far, padding not counted.
-    """
-
-    def __init__(self, processor: "LammProcessor") -> None:
-        self.processor = processor
-        self.useful = 0
-
-    def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """Return the model's inputs: tokens ``[R, S]``, ``pixel_values``, ``point_clouds``, and the record ``ids``."""
-        batch: dict[str, Any] = lay_out(rows, self.processor.pad_token_id)
-        self.useful += sum(row.tokens for row in rows)
-        media = [medium for row in rows for medium in row.media]
-        images = [path for kind, path in media if kind == "image"]
-        clouds = [path for kind, path in media if kind == "point_cloud"]
-        if images:
-            batch["pixel_values"] = self.processor.image_processor(images)["pixel_values"]
-        if clouds:
-            batch["point_clouds"] = self.processor.feature_extractor(clouds)["point_clouds"]
-        batch["ids"] = [dialogue.id for row in rows for dialogue in row.dialogues]
-        return batch

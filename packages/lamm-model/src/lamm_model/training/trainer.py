@@ -1,47 +1,32 @@
-"""The trainer: Hugging Face's, with LAMM's parameter groups, guards and checkpoints.
-
-- Checkpoints hold what is trained (adapters, projectors, a trained tower), the optimiser, the schedule, the random
-  state and the position in the data. They are written beside and renamed: a folder under its final name is whole.
-- The first step proves that every trained part of a modality that was seen receives a gradient and that nothing
-  frozen does.
-- A loss that is not finite stops the run with the ids of the records in the batch.
-"""
+"""The trainer: Hugging Face's, with LAMM's parameter groups, packed rows, guards and checkpoints."""
 
 import math
-import os
-import re
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from lamm_model.adapters import adapter_settings, only_adapters
-from lamm_model.checkpoints.trained import load_trained, save_trained
 from lamm_model.errors import LammModelError
-from lamm_model.routing import MODALITY_IDS, TEXT
+from lamm_model.training.acceleration import MODALITIES, AdapterChoice, keep_input_types, mark_changing
+from lamm_model.training.guards import GradientGuard, check_finite, part_of
+from lamm_model.training.isolation import isolate
+from lamm_model.training.resume import PARTIAL, newest_intact, publish
 from lamm_model.training.sampling import LengthSampler
-from lamm_model.training.settings import TrainingSettings
-
-if TYPE_CHECKING:
-    from lamm_model.modeling_lamm import LammForConditionalGeneration
-
-CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
-PARTIAL = ".partial"
-MODALITIES = {number: name for name, number in MODALITY_IDS.items() if number != TEXT}
+from lamm_model.training.speed import BatchFacts, SpeedMeter, flops_per_token
+from lamm_model.training.tables.training import TrainingSettings
+from lamm_model.training.weights import load_changed, save_changed
 
 
 def training_arguments(settings: TrainingSettings, run: Path) -> TrainingArguments:
     """Return the Hugging Face arguments that carry out the settings."""
     schedules = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
-    checkpointing = {"gradient_checkpointing": True} if settings.activation_checkpointing else {}
     return TrainingArguments(
-        **checkpointing,
         output_dir=str(run),
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps or -1,
@@ -54,6 +39,7 @@ def training_arguments(settings: TrainingSettings, run: Path) -> TrainingArgumen
         max_grad_norm=settings.clip,
         warmup_steps=settings.warmup,
         lr_scheduler_type=schedules[settings.schedule],
+        optim="adamw_torch_fused",
         bf16=settings.precision == "bf16",
         use_cpu=not torch.cuda.is_available(),
         save_steps=settings.save_every,
@@ -69,23 +55,26 @@ def training_arguments(settings: TrainingSettings, run: Path) -> TrainingArgumen
     )
 
 
-def checkpoints(run: Path) -> list[Path]:
-    """Return the whole checkpoints of a run, oldest first."""
-    found = {int(match[1]): path for path in run.glob("checkpoint-*") if (match := CHECKPOINT.search(path.name))}
-    return [found[step] for step in sorted(found)]
-
-
 class LammTrainer(Trainer):  # type: ignore[misc]
-    """Trains what is not frozen of a LAMM model."""
+    """Trains what is not frozen of a LAMM model.
 
-    def __init__(self, *, settings: TrainingSettings, **kwargs: Any) -> None:
-        """Take our settings beside what the Hugging Face trainer takes."""
+    Args:
+        settings: The recipe.
+        attention: What the language model is set to: ``segments``, ``sdpa`` or ``eager``.
+        compiled: Whether its layers are compiled.
+        kwargs: As for the Hugging Face trainer.
+    """
+
+    def __init__(self, *, settings: TrainingSettings, attention: str, compiled: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.settings = settings
+        self.compiled = compiled
+        self.attention = attention
         self.seen: set[str] = set()
-        self.proven = False
+        self.adapters = AdapterChoice(self.model)
+        self.meter = SpeedMeter(flops_per_token(self.model))
         self.model_accepts_loss_kwargs = True
-        self.add_callback(_GradientGuard(self))
+        self.add_callback(GradientGuard(self))
         self.remove_callback(PrinterCallback)  # stdout is for results
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
@@ -101,6 +90,13 @@ class LammTrainer(Trainer):  # type: ignore[misc]
             self.optimizer = made
         return made
 
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """Fetch the batches of one step, and count the time that takes."""
+        began = time.monotonic()
+        fetched = super().get_batch_samples(*args, **kwargs)
+        self.meter.wait(time.monotonic() - began)
+        return fetched
+
     def compute_loss(
         self,
         model: nn.Module,
@@ -108,55 +104,59 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """Return the loss over response tokens, divided by their number over the whole accumulated batch."""
-        ids = inputs.pop("ids")
-        present = {MODALITIES[number] for number in inputs["modality_ids"].unique().tolist() if number in MODALITIES}
-        self.seen |= present
-        bare = self.accelerator.unwrap_model(model)
-        if bare.model.language_model.config._attn_implementation == "eager":
-            # Eager attention adds its mask to the scores; the others take who sees whom.
-            visible = inputs["attention_mask"]
-            inputs["attention_mask"] = torch.zeros(visible.shape).masked_fill_(~visible, torch.finfo(torch.float32).min)
-        with _needed_adapters(bare, present):
-            outputs = model(**inputs, use_cache=False, num_items_in_batch=num_items_in_batch)
-        if not torch.isfinite(outputs.loss):
-            raise LammModelError(
-                f"Expected a finite loss, got {outputs.loss.item()} at step {self.state.global_step + 1} "
-                f"for the records {', '.join(ids)}. Lower the learning rate, or look at these records."
-            )
-        return (outputs.loss, outputs) if return_outputs else outputs.loss
+        """Return the loss over response tokens, divided by their number over all accumulated batches and devices."""
+        facts: BatchFacts = inputs.pop("facts")
+        self.seen |= {MODALITIES[kind] for kind in facts.kinds if kind in MODALITIES}
+        if not self.adapters.choose(facts.kinds):
+            inputs.pop("modality_ids", None)
+        isolated = isolate(inputs, self.attention)
+        if self.compiled:
+            mark_changing(isolated)
+        outputs = model(**isolated, use_cache=False, num_items_in_batch=num_items_in_batch)
+        loss = outputs.loss
+        check_finite(loss, self.state.global_step + 1, facts.ids)
+        self.meter.add(facts)
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes  # gradients are averaged over devices, this sum must not be
+        return (loss, outputs) if return_outputs else loss
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train, and leave the model with all of its adapter sets active."""
+        keep_input_types(self.model, self.settings.precision == "bf16")
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            self.adapters.restore()
+            keep_input_types(self.model, False)
 
     def _save(self, output_dir: str | None = None, state_dict: Mapping[str, Tensor] | None = None) -> None:
-        save_trained(self.accelerator.unwrap_model(self.model), Path(output_dir or self.args.output_dir))
+        save_changed(self.accelerator.unwrap_model(self.model), Path(output_dir or self.args.output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        load_trained(self.accelerator.unwrap_model(model or self.model), Path(resume_from_checkpoint))
+        load_changed(self.accelerator.unwrap_model(model or self.model), Path(resume_from_checkpoint))
 
     def _get_output_dir(self, trial: Any) -> str:
         return str(Path(self.args.output_dir) / PARTIAL)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         run = Path(self.args.output_dir)
-        partial = run / PARTIAL
-        if self.args.should_save:
-            shutil.rmtree(partial, ignore_errors=True)
-        super()._save_checkpoint(model, trial)
-        self.accelerator.wait_for_everyone()
-        if self.args.should_save:
-            name = f"checkpoint-{self.state.global_step}"
-            shutil.rmtree(run / name, ignore_errors=True)
-            os.replace(partial / name, run / name)
-            shutil.rmtree(partial, ignore_errors=True)
-            for old in checkpoints(run)[: -self.settings.keep_last]:
-                shutil.rmtree(old)
-
-
-def _needed_adapters(model: "LammForConditionalGeneration", present: set[str]) -> AbstractContextManager[None]:
-    """Compute only the adapter sets whose modality is in the batch: the others' share is zero."""
-    chosen = adapter_settings(model)
-    if chosen is None or not present or not present < set(chosen.modalities):
-        return nullcontext()
-    return only_adapters(model, sorted(present))
+        name = f"checkpoint-{self.state.global_step}"
+        try:
+            if self.args.should_save:
+                shutil.rmtree(run / PARTIAL, ignore_errors=True)
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                publish(run, name, self.settings.keep_last)
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap a full disk in their own
+            shutil.rmtree(run / PARTIAL, ignore_errors=True)
+            kept = newest_intact(run).path
+            raise LammModelError(
+                f"Expected to write {name}, found: {error} "
+                f"({shutil.disk_usage(run).free / 2**20:.0f} MiB free). "
+                f"{f'{kept.name} is intact' if kept else 'There is no earlier checkpoint'}; "
+                "make room and give the same command again."
+            ) from error
 
 
 def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
@@ -164,60 +164,19 @@ def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[
     rates = {
         "projector": settings.projector_learning_rate or settings.learning_rate,
         "tower": settings.tower_learning_rate or settings.learning_rate,
-        "adapter": settings.learning_rate,
     }
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             groups.setdefault((part_of(name), parameter.ndim >= 2), []).append(parameter)
     return [
-        {"params": found, "lr": rates[part], "weight_decay": settings.weight_decay if decays else 0.0}
+        {
+            "params": found,
+            "lr": rates.get(part, settings.learning_rate),
+            "weight_decay": settings.weight_decay if decays else 0.0,
+        }
         for (part, decays), found in sorted(groups.items())
     ]
-
-
-def part_of(name: str) -> str:
-    """Return which part of the model a parameter belongs to: ``adapter``, ``projector`` or ``tower``."""
-    if "_projector." in name:
-        return "projector"
-    return "tower" if "_tower." in name else "adapter"
-
-
-class _GradientGuard(TrainerCallback):  # type: ignore[misc]
-    """Check once, before the first optimiser step, who received a gradient."""
-
-    def __init__(self, trainer: LammTrainer) -> None:
-        self.trainer = trainer
-
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Raise when a trained part of a modality that was seen got none, or a frozen one got some."""
-        if self.trainer.proven:
-            return
-        self.trainer.proven = True
-        model = self.trainer.accelerator.unwrap_model(self.trainer.model)
-        silent = silent_parts(model, self.trainer.seen)
-        if silent:
-            raise LammModelError(
-                "Expected every trained part to receive a gradient in the first step, "
-                f"found none for {', '.join(silent)}."
-            )
-
-
-def silent_parts(model: nn.Module, modalities: set[str]) -> list[str]:
-    """Return trained parts of the given modalities without any gradient, and frozen parameters that got one."""
-    heard: dict[str, bool] = {}
-    wrong = []
-    for name, parameter in model.named_parameters():
-        moved = parameter.grad is not None and bool(parameter.grad.abs().max() > 0)
-        if not parameter.requires_grad:
-            if moved:
-                wrong.append(f"{name} (frozen, yet it got a gradient)")
-            continue
-        modality = "point_cloud" if "point_cloud" in name else "image" if "image" in name else ""
-        if not modality or modality in modalities:
-            part = f"{modality or 'shared'} {part_of(name)}"
-            heard[part] = heard.get(part, False) or moved
-    return [part for part, moved in heard.items() if not moved] + wrong
 
 
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]
@@ -225,19 +184,17 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
 
     Args:
         report: Called with the step, the number of steps and the last log entry.
-        tokens: Returns the number of useful (not padding) tokens seen so far.
+        meter: Counts what was computed.
     """
 
-    def __init__(self, report: Any, tokens: Any) -> None:
+    def __init__(self, report: Callable[[int, int, dict[str, float]], None], meter: SpeedMeter) -> None:
         self.report = report
-        self.tokens = tokens
+        self.meter = meter
         self.last: dict[str, float] = {}
-        self.began = 0.0
-        self.at_start = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock."""
-        self.began, self.at_start = time.monotonic(), self.tokens()
+        self.meter.start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Report one step."""
@@ -246,6 +203,5 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Add the speed to the entry that the run's record keeps."""
         if logs and math.isfinite(logs.get("loss", math.nan)):
-            speed = (self.tokens() - self.at_start) / max(time.monotonic() - self.began, 1e-9)
-            state.log_history[-1]["tokens_per_second"] = round(speed, 1)
+            state.log_history[-1] |= self.meter.look()
             self.last = {key: value for key, value in state.log_history[-1].items() if isinstance(value, int | float)}

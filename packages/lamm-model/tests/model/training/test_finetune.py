@@ -1,19 +1,25 @@
 """A whole run: it learns, it stops at faults by name, and a killed run ends where an uninterrupted one ends."""
 
 import json
+import os
+import random
+import resource
+import shutil
 import signal
-import subprocess
 import sys
 import time
+import traceback
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import AutoModel
 
 from lamm_model import load_model
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.finetune import finetune
+from lamm_model.training.resume import newest_intact
 from lamm_model.training.settings import settings_from_tables
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (50, 60, 220)}
@@ -70,43 +76,168 @@ def test_it_learns_and_keeps_a_record(parts, world, tmp_path):
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
     assert (record["records"], record["dialogues"], record["rows"]) == (25, 25, 24)
     assert record["versions"]["lamm-model"]
+    assert record["attention"] == "segments"
+    speeds = [entry for entry in record["log"] if "loss" in entry][-1]
+    named = ("tokens_per_second", "dialogue_tokens_per_second", "samples_per_second", "peak_memory_gib")
+    assert all(speeds[name] > 0 for name in named)
+    assert 0 <= speeds["loader_wait"] < 1
     before, after = trained_state(tmp_path / "run" / "untuned"), trained_state(tmp_path / "run" / "model")
     assert all(not torch.equal(before[name], after[name]) for name in before if "lora_B" in name)
     again = finetune(settings, tmp_path / "run")
     assert again["already_done"]
 
 
-RUN = """
-import json, sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from lamm_model.training.finetune import finetune
-from lamm_model.training.settings import settings_from_tables
-finetune(settings_from_tables(json.loads(sys.argv[1]), "test"), Path(sys.argv[2]))
-"""
+def in_fork(work):
+    """Run ``work`` in a forked process; return its id and the end of a pipe that carries what it returns."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(writing)
+        return child, reading
+    os.close(reading)
+    said = b""
+    try:
+        said = str(work()).encode()
+    except LammModelError as error:
+        said = str(error).encode()
+    finally:
+        if sys.exc_info()[0]:
+            traceback.print_exc()
+        os.write(writing, said)
+        os._exit(0)
 
 
-def test_a_killed_run_ends_bit_for_bit_where_an_uninterrupted_one_ends(parts, world, tmp_path):
-    # Nine steps over six batches an epoch: the order of the second epoch matters, and so does dropout's random state.
-    settings = tables(parts, world, max_steps=9, save_every=1)
-    command = [sys.executable, "-c", RUN, json.dumps(settings)]
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+def outcome(child, reading):
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as pipe:
+        return pipe.read().decode()
+
+
+def same_weights(one, other):
+    first, second = trained_state(one / "model"), trained_state(other / "model")
+    assert first.keys() == second.keys()
+    return [name for name, value in first.items() if not torch.equal(value, second[name])]
+
+
+@pytest.fixture(scope="module")
+def whole(parts, world, tmp_path_factory):
+    """A run that nothing interrupts: 24 steps over six batches an epoch, with dropout and mixed rows."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    changed = tables(parts, world, max_steps=24, save_every=1)
+    changed["data"] |= {"packing": "mixed", "row_tokens": 128}
+    settings = settings_from_tables(changed, "test")
+    child, pipe = in_fork(lambda: finetune(settings, folder)["steps"])
+    assert outcome(child, pipe) == "24"
+    return settings, folder
+
+
+def test_killed_at_ten_random_steps_it_ends_bit_for_bit_the_same(whole, tmp_path):
+    settings, folder = whole
     cut = tmp_path / "cut"
-    for step in (2, 7):
-        child = subprocess.Popen([*command, str(cut)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 120
-        while not (cut / f"checkpoint-{step}").is_dir() and child.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.005)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+    draw = random.Random(11)
+    for step in sorted(draw.sample(range(1, 23), 10)):
+        child, pipe = in_fork(lambda: finetune(settings, cut))
+        deadline = time.monotonic() + 60
+        while not (cut / f"checkpoint-{step}").is_dir() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(draw.uniform(0, 0.05))  # anywhere in the step, or in the midst of writing
+        os.kill(child, signal.SIGKILL)
+        outcome(child, pipe)
         assert not (cut / "model").exists(), "the run was too fast to be killed"
-    subprocess.run([*command, str(cut)], check=True, capture_output=True)
-    whole, resumed = trained_state(tmp_path / "whole" / "model"), trained_state(cut / "model")
-    assert json.loads((cut / "finetune.json").read_text())["resumed_from"] is not None
-    assert whole.keys() == resumed.keys()
-    for name, value in whole.items():
-        assert torch.equal(value, resumed[name]), name
+    child, pipe = in_fork(lambda: finetune(settings, cut)["resumed_from"])
+    assert outcome(child, pipe).startswith("checkpoint-")
+    assert same_weights(folder, cut) == []
+    losses = [
+        [entry["loss"] for entry in json.loads((run / "finetune.json").read_text())["log"] if "loss" in entry]
+        for run in (folder, cut)
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_a_torn_checkpoint_costs_steps_not_the_run(whole, tmp_path):
+    settings, folder = whole
+    torn = tmp_path / "torn"
+    shutil.copytree(folder, torn)
+    shutil.rmtree(torn / "model")
+    newest = torn / "checkpoint-24" / "optimizer.pt"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    record = finetune(settings, torn)
+    assert record["resumed_from"] == "checkpoint-23"
+    assert "optimizer.pt" in record["torn_checkpoints"]["checkpoint-24"]
+    assert same_weights(folder, torn) == []
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_intact(whole, tmp_path):
+    """Writes fail for real: the process may write files of 4 kB at most from its sixth step on."""
+    settings, folder = whole
+    full = tmp_path / "full"
+
+    def report(step, steps, log):
+        if step == 5:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+
+    child, pipe = in_fork(lambda: finetune(settings, full, report))
+    said = outcome(child, pipe)
+    assert "Expected to write checkpoint-" in said
+    assert "is intact" in said
+    assert not (full / ".partial").exists()
+    found = newest_intact(full)
+    assert found.path.name in said
+    assert found.torn == {}
+    finetune(settings, full)
+    assert same_weights(folder, full) == []
+
+
+def test_accumulation_weighs_every_token_alike(parts, world, tmp_path):
+    """One step over all dialogues gives the same weights, whether in one pass or in five of unequal lengths."""
+    for name, rows, passes in (("one", 25, 1), ("five", 5, 5)):
+        changed = tables(parts, world, max_steps=1, batch_rows=rows, accumulation=passes, warmup=0.0)
+        changed["adapters"]["dropout"] = 0.0
+        changed["data"]["packing"] = "none"
+        changed["model"]["train_point_cloud_tower"] = False
+        finetune(settings_from_tables(changed, "test"), tmp_path / name)
+    one, five = trained_state(tmp_path / "one" / "model"), trained_state(tmp_path / "five" / "model")
+    moved = [name for name in one if "lora_B" in name and one[name].any()]
+    assert moved
+    for name in one:
+        torch.testing.assert_close(one[name], five[name], rtol=0, atol=2e-5, msg=name)
+
+
+@pytest.mark.parametrize("quantize", ["4bit", "8bit"])
+def test_adapters_learn_on_a_quantised_language_model(parts, world, tmp_path, quantize):
+    pytest.importorskip("bitsandbytes")
+    changed = tables(parts, world, max_steps=25, save_every=100)
+    changed["model"]["quantize"] = quantize
+    record = finetune(settings_from_tables(changed, "test"), tmp_path / "run")
+    losses = [entry["loss"] for entry in record["log"] if "loss" in entry]
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+    model, _ = load_model(tmp_path / "run" / "model", quantize=quantize)
+    assert any(type(module).__module__.startswith("bitsandbytes") for module in model.modules())
+
+
+@pytest.mark.parametrize("train", ["projectors", "full"])
+def test_the_stages_of_lamm_1_5_train_what_they_say_and_go_on(parts, world, tmp_path, train):
+    changed = tables(parts, world, max_steps=2, save_every=1)
+    changed["model"] |= {"train": train, "train_point_cloud_tower": False}
+    settings = settings_from_tables(changed, "test")
+    record = finetune(settings, tmp_path / "run")
+    model, _ = load_model(tmp_path / "run" / "model")
+    before = AutoModel.from_pretrained(parts.language).state_dict()
+    after = model.model.language_model.state_dict()
+    moved = [name for name in before if not torch.equal(before[name], after[name])]
+    assert bool(moved) == (train == "full")
+    named = [(name, p.numel()) for name, p in model.named_parameters() if "_tower" not in name]
+    learnt = sum(size for name, size in named if train == "full" or "_projector" in name)
+    assert record["trainable_parameters"] == learnt
+    shutil.copytree(tmp_path / "run", tmp_path / "again")
+    shutil.rmtree(tmp_path / "again" / "model")
+    shutil.rmtree(tmp_path / "again" / "checkpoint-2")
+    assert finetune(settings, tmp_path / "again")["resumed_from"] == "checkpoint-1"
+    again, _ = load_model(tmp_path / "again" / "model")
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
+    # Stage two begins with stage one's model.
+    begun = tables(parts, world, max_steps=1) | {"model": {"path": str(tmp_path / "run"), "train": "full"}}
+    finetune(settings_from_tables(begun, "test"), tmp_path / "second")
 
 
 def test_another_configuration_in_the_same_folder_is_refused(parts, world, tmp_path):
@@ -136,7 +267,7 @@ def test_long_dialogues_are_counted_not_skipped_silently(parts, world, tmp_path)
     changed = tables(parts, world, max_steps=1)
     changed["data"] = {"records": [str(tmp_path / "r.jsonl")], "media_root": str(world), "row_tokens": 256}
     record = finetune(settings_from_tables(changed, "test"), tmp_path / "run")
-    assert record["rejected"] == {"longer than row_tokens = 256": 1}
+    assert record["rejected"] == {"longer than row_tokens = 256": ["r.jsonl:long"]}
     assert record["dialogues"] == 25
 
 

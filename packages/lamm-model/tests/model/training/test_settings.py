@@ -25,8 +25,9 @@ def test_all_faults_are_listed_with_the_nearest_key(tmp_path):
     with pytest.raises(UsageError) as error:
         load_settings(path)
     text = str(error.value)
-    assert "5 faults" in text
+    assert "6 faults" in text
     named = ("did you mean language_model", "expected one of lamm", "training.epochs", "at least 0", "mean training")
+    assert "data.records" in text
     assert [part for part in named if part not in text] == []
 
 
@@ -36,6 +37,23 @@ def test_contradictions_are_faults(tmp_path):
     with pytest.raises(UsageError, match=r"data\.records") as error:
         load_settings(path)
     assert "either path" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [("training.beta1=1.0", "training.beta1: expected less than 1"), ("adapters.rank=0", "adapters.rank"),
+     ("compute.checkpointing=some", "checkpointed_layers"), ("compute.attention=segment", "did you mean segments"),
+     ("model.quantize=4bit", "stays frozen"), ("data.packing=mix", "did you mean mixed"),
+     ("data.shares=[2]", "data.shares"),
+     ("training.learning_rate=nan", "at least 0"), ("computer.compile=true", "did you mean compute")],
+)  # fmt: skip
+def test_faults_of_every_table(tmp_path, assignment, said):
+    path = tmp_path / "good.toml"
+    path.write_text(GOOD)
+    overrides = (assignment, "model.train=full") if "4bit" in assignment else (assignment,)
+    with pytest.raises(UsageError) as error:
+        load_settings(path, overrides)
+    assert said in str(error.value)
 
 
 def test_overrides_are_typed(tmp_path):
@@ -53,6 +71,19 @@ def test_truncated_and_missing_files_are_named(tmp_path):
     (tmp_path / "cut.toml").write_text("[model\n")
     with pytest.raises(UsageError, match="expected TOML"):
         load_settings(tmp_path / "cut.toml")
+
+
+def test_the_recipes_that_are_promised_are_there():
+    names = set(presets.summaries())
+    paper = {f"lamm-{what}-{size}" for what in ("image", "point-cloud") for size in ("7b", "13b")}
+    tasks = {f"finetune-{task}" for task in ("cifar10", "voc2012", "scienceqa", "scannet", "scanrefer", "scanqa")}
+    assert paper | tasks | {"lamm-1.5-stage-1", "lamm-1.5-stage-2", "modern-8b", "qlora-24gb", "tiny"} <= names
+    recipe = load_settings(presets.path_of("lamm-image-13b"))
+    # arXiv 2306.06687, Sec. 5.1
+    assert (recipe.adapters.rank, recipe.adapters.alpha, recipe.adapters.dropout) == (32, 32.0, 0.1)
+    assert (recipe.training.learning_rate, recipe.training.beta2, recipe.training.weight_decay) == (5e-4, 0.95, 1e-3)
+    assert load_settings(presets.path_of("lamm-1.5-stage-1")).model.train == "projectors"
+    assert load_settings(presets.path_of("lamm-1.5-stage-2")).model.train == "full"
 
 
 @pytest.mark.parametrize("name", sorted(presets.summaries()))

@@ -1,0 +1,196 @@
+"""Attention within segments: every dialogue of a row sees its shared prefix and itself, and nothing else is computed.
+
+Registered with transformers as ``lamm_segments``. On a GPU torch's own variable-length kernel
+(`torch.nn.attention.varlen`, torch 2.10 or newer) does it in 16 bits; elsewhere one small product per segment does. A
+call without boundaries (generation, evaluation) is ordinary scaled-dot-product attention.
+
+Shapes: ``T`` tokens of all rows, ``H`` heads, ``G`` key heads, ``D`` per head.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from lamm_model.errors import UsageError
+
+SEGMENTS = "lamm_segments"
+BOUNDARIES = ("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k", "key_index")
+_UNKNOWN = ("softcap", "s_aux", "position_bias")  # what some models' attention adds and this one does not
+
+
+def register() -> None:
+    """Make the implementation known to transformers; more than once does no harm."""
+    AttentionInterface.register(SEGMENTS, segment_attention)
+    AttentionMaskInterface.register(SEGMENTS, sdpa_mask)
+
+
+@lru_cache(maxsize=1)
+def _kernel() -> Any:
+    """Return torch's variable-length attention and the words that make it causal, or None before torch 2.10."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    known = inspect.signature(varlen_attn).parameters
+    return varlen_attn, "window_size" in known, "enable_gqa" in known
+
+
+def kernel_runs(device: torch.device) -> bool:
+    """Return whether the variable-length kernel runs on a device (an NVIDIA GPU of the Ampere generation or newer)."""
+    if device.type != "cuda" or _kernel() is None:
+        return False
+    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def choose_attention(wanted: str, language_model: nn.Module, device: torch.device, half: bool) -> str:
+    """Return the implementation for training and set it on the language model.
+
+    Args:
+        wanted: ``auto``, ``segments``, ``sdpa`` or ``eager``.
+        language_model: A transformers model without its head.
+        device: Where it trains.
+        half: Whether it computes in 16 bits.
+
+    Returns:
+        ``segments``, ``sdpa`` or ``eager``.
+
+    Raises:
+        UsageError: Segments are wanted of a model whose attention needs more than they offer.
+    """
+    config: Any = language_model.config
+    plain = not getattr(config, "attention_dropout", 0.0) and getattr(config, "attn_logit_softcapping", None) is None
+    if wanted == "segments" and not plain:
+        raise UsageError(
+            f"Expected a language model without attention dropout and soft caps for compute.attention = 'segments', "
+            f"got {config.model_type} with them. Choose 'sdpa' or 'eager'."
+        )
+    if wanted == "auto":
+        runs = device.type == "cpu" or (half and kernel_runs(device))
+        wanted = "segments" if plain and runs else "sdpa"
+    register()
+    language_model.set_attn_implementation(SEGMENTS if wanted == "segments" else wanted)  # type: ignore[operator]
+    return wanted
+
+
+def segment_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    cu_seq_lens_q: Tensor | None = None,
+    cu_seq_lens_k: Tensor | None = None,
+    max_length_q: int | None = None,
+    max_length_k: int | None = None,
+    key_index: Tensor | None = None,
+    sliding_window: int | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """Attend within segments; the signature is the one of transformers' attention functions.
+
+    Args:
+        module: The attention layer.
+        query: ``[1, H, T, D]``.
+        key: ``[1, G, T, D]``.
+        value: ``[1, G, T, D]``.
+        attention_mask: Used only where there are no boundaries.
+        scaling: Of the scores; ``D ** -0.5`` when None.
+        dropout: Used only where there are no boundaries.
+        cu_seq_lens_q: ``[segments + 1]`` int32, where each segment's queries begin.
+        cu_seq_lens_k: The same for its keys.
+        max_length_q: At least the longest segment's queries.
+        max_length_k: At least its keys.
+        key_index: ``[keys]``, the tokens that are the keys of each segment, in order; None where they are its queries'.
+        sliding_window: Keys a query sees at most, itself included; None for all.
+        **kwargs: Passed on where there are no boundaries.
+
+    Returns:
+        ``[1, T, H, D]`` and None.
+
+    Raises:
+        UsageError: The model's attention has parts that are not computed here.
+    """
+    if cu_seq_lens_q is None or cu_seq_lens_k is None:
+        options = {"scaling": scaling, "dropout": dropout, "sliding_window": sliding_window, **kwargs}
+        plain: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+        return plain
+    if dropout or any(kwargs.get(name) is not None for name in _UNKNOWN):
+        raise UsageError("Expected plain attention in packed rows, got dropout, soft caps or sinks. Choose 'sdpa'.")
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if key_index is not None:
+        key, value = key[:, :, key_index], value[:, :, key_index]
+    half = _half_type(query)
+    if half is not None and kernel_runs(query.device):
+        lengths = (max_length_q or query.shape[2], max_length_k or key.shape[2])
+        window = -1 if sliding_window is None else sliding_window - 1
+        query, key, value = query.to(half), key.to(half), value.to(half)
+        out = _by_kernel(query, key, value, cu_seq_lens_q, cu_seq_lens_k, lengths, scale, window)
+        return out[None], None
+    return _one_by_one(query, key, value, cu_seq_lens_q, cu_seq_lens_k, scale, sliding_window), None
+
+
+def _half_type(query: Tensor) -> torch.dtype | None:
+    """Return the 16-bit type the pass computes in, or None."""
+    kind = query.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query.dtype
+    return dtype if dtype in (torch.bfloat16, torch.float16) else None
+
+
+def _by_kernel(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    starts_q: Tensor,
+    starts_k: Tensor,
+    lengths: tuple[int, int],
+    scale: float,
+    window: int,
+) -> Tensor:
+    kernel, windowed, grouped = _kernel()
+    copies = query.shape[1] // key.shape[1]
+    options: dict[str, Any] = {"window_size": (window, 0)} if windowed else {"is_causal": True}
+    if copies > 1 and grouped:
+        options["enable_gqa"] = True
+    elif copies > 1:
+        key, value = repeat_kv(key, copies), repeat_kv(value, copies)
+    # Where a segment has more keys than queries, the kernel's causal mask is aligned with its end, as is wanted here.
+    flat = (x[0].transpose(0, 1) for x in (query, key, value))
+    out: Tensor = kernel(*flat, starts_q, starts_k, *lengths, scale=scale, **options)
+    return out
+
+
+def _one_by_one(
+    query: Tensor, key: Tensor, value: Tensor, starts_q: Tensor, starts_k: Tensor, scale: float, window: int | None
+) -> Tensor:
+    copies = query.shape[1] // key.shape[1]
+    if copies > 1:
+        key, value = repeat_kv(key, copies), repeat_kv(value, copies)
+    sizes = [starts.diff().tolist() for starts in (starts_q, starts_k, starts_k)]
+    split = (torch.split(x[0], each, dim=1) for x, each in zip((query, key, value), sizes, strict=True))
+    pieces = zip(*split, strict=True)
+    return torch.cat([_one(q, k, v, scale, window) for q, k, v in pieces], dim=1).transpose(0, 1)[None]
+
+
+def _one(query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None) -> Tensor:
+    """Attend in one segment: ``[H, q, D]``, ``[H, k, D]``, ``[H, k, D]`` to ``[H, q, D]``; the last tokens coincide.
+
+    Plain products: on rows of a few hundred tokens torch's fused attention is slower on a CPU, its backward pass most.
+    """
+    scores = query @ key.transpose(1, 2) * scale
+    asked, offered = scores.shape[1:]
+    hidden = torch.ones(asked, offered, dtype=torch.bool, device=scores.device).triu(offered - asked + 1)
+    if window is not None:
+        hidden |= torch.ones_like(hidden).tril(offered - asked - window)
+    scores = scores.masked_fill(hidden, torch.finfo(scores.dtype).min)
+    weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(value.dtype)
+    return weights @ value

@@ -1,0 +1,75 @@
+"""From rows to a batch: tokens laid out, media loaded. Runs in the data loader's workers."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lamm_model.training.dialogue import Medium
+from lamm_model.training.layout import lay_out
+from lamm_model.training.packing import Row
+from lamm_model.training.speed import BatchFacts
+
+if TYPE_CHECKING:
+    from lamm_model.processing_lamm import LammProcessor
+
+LoadMedia = Callable[[Sequence[Medium]], dict[str, Any]]
+
+
+class RowDataset:
+    """Rows by number, as the trainer's data loader wants them."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Row:
+        return self.rows[index]
+
+
+class MediaLoader:
+    """Read and prepare the media of a batch: ``pixel_values`` and ``point_clouds``, in the order given."""
+
+    def __init__(self, processor: "LammProcessor") -> None:
+        self.processor = processor
+
+    def __call__(self, media: Sequence[Medium]) -> dict[str, Any]:
+        """Return the model's media inputs."""
+        images = [path for kind, path in media if kind == "image"]
+        clouds = [path for kind, path in media if kind == "point_cloud"]
+        loaded: dict[str, Any] = {}
+        if images:
+            loaded["pixel_values"] = self.processor.image_processor(images)["pixel_values"]
+        if clouds:
+            loaded["point_clouds"] = self.processor.feature_extractor(clouds)["point_clouds"]
+        return loaded
+
+
+class Collator:
+    """Lay rows out and load their media.
+
+    Args:
+        pad_id: Fills short rows.
+        load_media: Returns the media inputs of a batch.
+        form: ``mask`` or ``segments``, see `lamm_model.training.layout`.
+        length: Tokens every row is padded to, or 0.
+    """
+
+    def __init__(self, pad_id: int, load_media: LoadMedia, form: str = "mask", length: int = 0) -> None:
+        self.pad_id = pad_id
+        self.load_media = load_media
+        self.form = form
+        self.length = length
+
+    def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """Return the model's inputs: tokens, layout, media, and the batch's ``facts``."""
+        batch: dict[str, Any] = dict(lay_out(rows, self.pad_id, self.form, self.length))
+        batch |= self.load_media([medium for row in rows for medium in row.media])
+        dialogues = [dialogue for row in rows for dialogue in row.dialogues]
+        batch["facts"] = BatchFacts(
+            ids=tuple(dialogue.id for dialogue in dialogues),
+            tokens=sum(row.tokens for row in rows),
+            alone=sum(len(dialogue.input_ids) for dialogue in dialogues),
+            kinds=frozenset(kind for dialogue in dialogues for kind in dialogue.modality_ids),
+        )
+        return batch

@@ -1,0 +1,1 @@
+"""The tables of a fine-tuning configuration, one file each."""

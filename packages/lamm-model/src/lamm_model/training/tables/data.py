@@ -1,0 +1,37 @@
+"""The table ``[data]``: what the model is tuned on, and how it is laid out."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class DataSettings:
+    """What the model is tuned on.
+
+    Attributes:
+        records: Instruction record files (JSON Lines or the published JSON list).
+        shares: Share of each file's records that is used, one number a file; empty: all of all. The choice is seeded by
+            record id, so it does not depend on the order of the records.
+        media_root: Folder that the records' media paths are relative to; empty: the folder of each record file.
+        packing: ``mixed`` fills rows of ``row_tokens`` with dialogues about unlike media, those about one medium
+            sharing it; ``shared_prefix`` puts dialogues about one image or cloud in a row of their own; ``none`` gives
+            each dialogue a row. Rows of like length share a batch. All three give the same loss.
+        row_tokens: Most tokens in one row; a longer dialogue is rejected by id.
+    """
+
+    records: tuple[str, ...] = ()
+    shares: tuple[float, ...] = ()
+    media_root: str = ""
+    packing: Literal["mixed", "shared_prefix", "none"] = "shared_prefix"
+    row_tokens: int = 1024
+
+    def faults(self) -> list[str]:
+        """Return what contradicts itself."""
+        found = []
+        if not self.records:
+            found.append("data.records: expected at least one file of instruction records")
+        if self.shares and (len(self.shares) != len(self.records) or not all(0 < share <= 1 for share in self.shares)):
+            found.append("data.shares: expected one number above 0 and at most 1 for each of data.records")
+        if self.row_tokens < 1:
+            found.append("data.row_tokens: expected at least 1, found 0")
+        return found
