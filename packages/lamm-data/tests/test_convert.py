@@ -1,9 +1,12 @@
+import json
 import re
 from collections import Counter
 
 import pytest
+from click.testing import CliRunner
 
 from lamm_data.annotations import Annotated, Box, Box3D, ClassLabel, Count, Description, Keypoints, Question, Relation
+from lamm_data.cli import data
 from lamm_data.errors import UsageError
 from lamm_data.records import read_records
 from lamm_data.sources.registry import get_source
@@ -37,6 +40,22 @@ def test_sample_world_converts_to_valid_records_of_every_task(world, tmp_path, s
     assert len({record.id for record in records}) == len(records)
     assert all((world / path).is_file() for record in records for path in record.media)
     assert all(record.meta["synthetic"] for record in records)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"style": "full", "negatives": 0.5, "merge": 12},
+        {"style": "short", "numbers": "qwen", "rounds": 12},
+        {"style": "plain", "numbers": "kosmos", "negatives": 0.3},
+    ],
+)
+def test_every_produced_record_passes_the_check(world, tmp_path, options):
+    counts = convert_sample(world, tmp_path / "i.jsonl", **options)
+    result = CliRunner().invoke(data, ["check", str(tmp_path / "i.jsonl"), "--json"])
+    report = json.loads(result.stdout)
+    assert report["kept"] == report["records"] > 100
+    assert options.get("merge", 0) == 0 or report["records"] == counts["merged: records written"]
 
 
 def test_conversion_is_deterministic_and_needs_no_order(world, tmp_path):

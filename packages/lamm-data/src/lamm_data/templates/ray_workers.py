@@ -96,6 +96,5 @@ def _run_window(ray: Any, window: list[dict[str, Any]], convert: Any) -> Iterato
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
-    context.scheduling_strategy = "SPREAD"
     rows = ray.data.from_items(window, override_num_blocks=len(window)).map(convert)
     yield from rows.iter_rows()
