@@ -82,6 +82,10 @@ def test_compare_counts_missing_answers_as_failed_where_asked(files):
     )
 
 
+def test_chance_has_no_coco_protocol(files):
+    assert "COCO" in run(*scoring(files, files / "good.jsonl", "--protocol", "coco", "--chance"), code=2)
+
+
 def test_faulty_boxes_are_listed_by_id(files):
     box = {"label": "cat", "bbox": [0.5, 0.5, 0.1, 0.1]}
     (files / "d.json").write_text(json.dumps([{"id": i, "object": [box]} for i in range(12)]))

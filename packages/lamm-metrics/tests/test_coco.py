@@ -150,6 +150,8 @@ def test_protocol_coco_reads_cocos_files(test_data, tmp_path):
         lamm_metrics.score("detection", *files, protocol="coco", iou_type="boxes")
     with pytest.raises(UsageError, match="annotation file"):
         lamm_metrics.score("detection", files[1], files[0], protocol="coco")
+    with pytest.raises(LammMetricsError, match="--protocol coco"):
+        lamm_metrics.score("detection", files[0], [])
     (tmp_path / "cut.json").write_text('{"images": [')
     with pytest.raises(LammMetricsError, match=r"cut\.json.*no JSON"):
         lamm_metrics.score("detection", tmp_path / "cut.json", files[1], protocol="coco")

@@ -151,6 +151,8 @@ def score(
     from lamm_metrics.chance import chance_predictions
     from lamm_metrics.scoring import score as score_files
 
+    if chance and protocol == "coco":
+        raise click.UsageError("Expected --chance with another protocol: COCO's files have no answers to draw from.")
     settings: dict[str, Any] = {"seed": seed, "draws": draws, "confidence": confidence, "metrics": names}
     settings |= _parse_options(pairs)
     with _progress(task) as progress:

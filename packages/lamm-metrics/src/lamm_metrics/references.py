@@ -151,6 +151,8 @@ def _other_task(task: Task, placed: Sequence[tuple[str, Any]]) -> str:
         return ""
     likely = [other.key for other in TASKS.values() if all(key in records[0] for key in other.truth[:1])]
     hint = f"it looks like a file of {' or '.join(likely)}" if likely else f"got keys {', '.join(sorted(records[0]))}"
+    if {"annotations", "images", "categories"} <= records[0].keys():
+        hint = "it looks like a COCO annotation file, which `--protocol coco` scores"
     return f"expected `{'` or `'.join(task.truth)}` in every record of task {task.key}, but none has it; {hint}"
 
 
