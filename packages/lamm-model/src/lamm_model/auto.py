@@ -11,12 +11,14 @@ def register() -> None:
     from transformers import (
         AutoConfig,
         AutoFeatureExtractor,
-        AutoImageProcessor,
         AutoModel,
         AutoModelForImageTextToText,
         AutoModelForMultimodalLM,
         AutoProcessor,
     )
+
+    # By its own path: older releases hide the name `transformers.AutoImageProcessor` where torchvision is missing.
+    from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
     from lamm_model.configuration_lamm import LammConfig
     from lamm_model.encoders.configuration_efficientnet_lite import EfficientNetLiteConfig
