@@ -15,13 +15,13 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from clouds import room
+from levels import published_levels
 
 from lamm_model import kernels
 
@@ -93,6 +93,7 @@ def _sampling_row(n: int, quick: bool) -> dict[str, object]:
         row["torch loop"] = once(partial(torch_loop, points[0], n))
     row["fpsample kdline h=7"] = _fpsample(cloud, n)
     row["open3d"] = _open3d(cloud, n)
+    row["torch_cluster"] = _torch_cluster(points[0], n)
     return row
 
 
@@ -111,6 +112,14 @@ def _open3d(cloud: np.ndarray, n: int) -> object:
         return "not installed"
     wrapped = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(cloud.astype(float)))
     return measure(partial(wrapped.farthest_point_down_sample, n), 3)
+
+
+def _torch_cluster(points: torch.Tensor, n: int) -> object:
+    try:
+        from torch_cluster import fps
+    except ImportError:
+        return "not installed"
+    return measure(partial(fps, points, ratio=n / points.shape[0], random_start=False), 3)
 
 
 def neighbours(quick: bool) -> dict[str, object]:
@@ -144,56 +153,12 @@ def _kd_tree(points: torch.Tensor, queries: torch.Tensor) -> object:
     return measure(lambda: cKDTree(points[0].numpy()).query(queries[0].numpy(), 3), 3)
 
 
-@dataclass(frozen=True)
-class Level:
-    """One level of set abstraction with its inputs."""
-
-    points: torch.Tensor
-    centres: torch.Tensor
-    radius: float
-    k: int
-    features: torch.Tensor | None
-    first: tuple[torch.Tensor, torch.Tensor]
-    second: tuple[torch.Tensor, torch.Tensor]
-
-    @cached_property
-    def neighbours(self) -> tuple[torch.Tensor, torch.Tensor]:
-        return kernels.ball_query(self.radius, self.k, self.points, self.centres, return_counts=True)
-
-    def fused(self) -> torch.Tensor:
-        index, counts = self.neighbours
-        layers = self.first, self.second
-        return kernels.set_abstraction(self.points, self.centres, index, *layers, self.features, self.radius, counts)
-
-    def unfused(self) -> torch.Tensor:
-        """Group, concatenate, two linear layers, maximum: what every published implementation does."""
-        index = self.neighbours[0]
-        grouped = (kernels.group(self.points, index) - self.centres[:, :, None]) / self.radius
-        if self.features is not None:
-            grouped = torch.cat([grouped, kernels.group(self.features, index)], -1)
-        hidden = torch.nn.functional.linear(grouped, *self.first).relu()
-        return torch.nn.functional.linear(hidden, *self.second).relu().amax(2)
-
-
-def _layer(outputs: int, inputs: int) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.randn(outputs, inputs) / inputs**0.5, torch.randn(outputs)
-
-
 @torch.inference_mode()
 def set_abstraction() -> dict[str, object]:
     """Both levels of the published tower: one cloud, float32."""
-    torch.manual_seed(0)
     points = torch.from_numpy(room(40_000))[None]
-    centres = kernels.gather(points, kernels.farthest_point_sample(points, 2048))
-    few, features = centres[:, :256].contiguous(), torch.rand(1, 2048, 256)
-    levels = {
-        "2048 x 64 rows, 3 -> 64 -> 256": Level(points, centres, 0.2, 64, None, _layer(64, 3), _layer(256, 64)),
-        "256 x 512 rows, 259 -> 512 -> 1024": Level(
-            centres, few, 1.6, 512, features, _layer(512, 259), _layer(1024, 512)
-        ),
-    }
     rows: dict[str, object] = {}
-    for name, level in levels.items():
+    for name, level in published_levels(points, torch.float32).items():
         rows[name] = {
             "share of rows that are no padding": round(float(level.neighbours[1].float().mean()) / level.k, 3),
             "largest difference": float((level.fused() - level.unfused()).abs().max()),
@@ -210,7 +175,7 @@ def machine() -> dict[str, object]:
         platform.processor(),
     )
     versions = {}
-    for package in ("torch", "numba", "numpy", "fpsample", "open3d", "open3d-cpu", "scipy"):
+    for package in ("torch", "numba", "numpy", "fpsample", "open3d", "open3d-cpu", "torch-cluster", "scipy"):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

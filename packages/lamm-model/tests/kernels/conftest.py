@@ -5,6 +5,7 @@ is made here, before any test imports them.
 """
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,20 @@ import torch
 HAS_GPU = torch.cuda.is_available()
 if not HAS_GPU:
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark everything that runs on the CUDA device, so that `pytest -m gpu` is the whole of it."""
+    for item in items:
+        if HAS_GPU and item.path.parent == Path(__file__).parent and _runs_on_device(item):
+            item.add_marker("gpu")
+
+
+def _runs_on_device(item):
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return "triton_device" in item.fixturenames or any(
+        value in ("triton", "cuda") for value in values if isinstance(value, str)
+    )
 
 
 def _integers(*shape: int, low: int = -4, high: int = 5, seed: int = 0) -> torch.Tensor:

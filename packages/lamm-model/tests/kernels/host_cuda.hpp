@@ -70,5 +70,7 @@ static inline void __syncwarp() { this_block->warps[threadIdx.x / 32]->together.
 struct Best;
 static Shared &shared_memory();
 static unsigned int block_rank() { return this_rank; }
-static void synchronise() { cluster_together->arrive_and_wait(); }
-static void publish(Best *slot, unsigned int target, const Best &best);
+static void open_barriers(unsigned long long *) { cluster_together->arrive_and_wait(); }
+static void expect(unsigned long long *) {}
+static void send(Best *slot, unsigned long long *, unsigned int target, const Best &best);
+static void await_all(unsigned long long *, unsigned int) { cluster_together->arrive_and_wait(); }

@@ -1,7 +1,7 @@
 // Included after the kernel, when the layout of its shared memory is known.
 static Shared &shared_memory() { return *this_block->shared; }
 
-static void publish(Best *slot, unsigned int target, const Best &best) {
+static void send(Best *slot, unsigned long long *, unsigned int target, const Best &best) {
     const auto offset = reinterpret_cast<char *>(slot) - reinterpret_cast<char *>(this_block->shared);
     *reinterpret_cast<Best *>(reinterpret_cast<char *>(cluster[target].shared) + offset) = best;
 }

@@ -11,11 +11,12 @@ import torch
 
 from lamm_model import kernels
 from lamm_model.kernels.cuda import compiler
-from lamm_model.kernels.cuda.sampling import MOST_POINTS, THREADS, plan, shared_bytes
+from lamm_model.kernels.cuda.sampling import MOST_POINTS, SHAPES, SINGLE_SHAPES, Shape, plan
 
 SOURCE = resources.files("lamm_model.kernels.cuda").joinpath("farthest_point_sample.cu")
 NVCC = shutil.which("nvcc") or next((str(p) for p in [Path("/usr/local/cuda/bin/nvcc")] if p.exists()), None)
 ARCHITECTURES = [("sm_80", 1, 8), ("sm_90", 8, 5), ("sm_100", 8, 5)]
+LARGEST = [("sm_80", shape) for shape in SINGLE_SHAPES] + [("sm_90", shape) for shape in SHAPES]
 
 
 @pytest.mark.skipif(NVCC is None, reason="nvcc is not installed")
@@ -57,14 +58,37 @@ def test_a_source_that_nvrtc_rejects_shows_its_log(cache):
     assert not cache.exists()
 
 
-def test_the_smallest_cluster_that_holds_a_cloud():
-    assert plan(1, (9, 0)) == (1, 1)
-    assert plan(8192, (8, 0)) == (1, 8)
-    assert plan(8193, (8, 0)) is None
-    assert plan(8193, (9, 0)) == (2, 5)
-    assert plan(40_000, (9, 0)) == (8, 5)
-    assert plan(8 * THREADS * MOST_POINTS, (9, 0)) == (8, MOST_POINTS)
-    assert plan(8 * THREADS * MOST_POINTS + 1, (9, 0)) is None
+@pytest.mark.skipif(NVCC is None, reason="nvcc is not installed")
+@pytest.mark.parametrize("pointnet2", [0, 1])
+@pytest.mark.parametrize(("architecture", "shape"), LARGEST)
+def test_the_largest_cloud_of_each_shape_stays_in_registers(tmp_path, architecture, shape, pointnet2):
+    macros = {**shape._asdict(), "points": MOST_POINTS[shape.threads], "pointnet2": pointnet2}
+    options = [f"-D{name.upper()}={value}" for name, value in macros.items()]
+    command = [NVCC, f"-arch={architecture}", *options, "-cubin", "-Xptxas", "-v", "-o", str(tmp_path / "x.cubin")]
+    done = subprocess.run([*command, str(SOURCE)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in done.stderr
+
+
+def test_a_thread_sees_its_points_in_the_order_of_their_rank():
+    """What the kernel relies on under compat: the stride of a thread's points is one of the published block's."""
+    for shape in (*SHAPES, *SINGLE_SHAPES):
+        assert shape.cluster * shape.threads % 512 == 0
+
+
+def test_the_first_shape_that_holds_a_cloud():
+    hopper, ampere, small = ((9, 0), 232_448), ((8, 0), 166_912), ((8, 6), 101_376)
+    assert plan(1, *hopper) == Shape(1, 512, 1)
+    assert plan(10_240, *hopper) == Shape(1, 512, 1)
+    assert plan(10_241, *hopper) == Shape(4, 256, 2)
+    assert plan(40_960, *hopper) == Shape(8, 256, 2)
+    assert plan(40_000, *hopper).points(40_000) == 20
+    assert plan(81_920, *hopper) == Shape(8, 512, 1)
+    assert plan(81_921, *hopper) is None
+    assert plan(10_240, *ampere) == Shape(1, 512, 1)
+    assert plan(10_241, *ampere) is None
+    assert plan(8_192, *small) == Shape(1, 512, 1)
+    assert plan(9_000, *small) is None
 
 
 @pytest.fixture(scope="module")
@@ -132,5 +156,5 @@ def test_more_samples_than_points_and_one_point(on_host):
 def test_the_launch_asks_for_the_memory_the_source_lays_out(on_host):
     on_host(torch.zeros(1, 1, 3), 0, torch.zeros(1, dtype=torch.int64), torch.ones(1, dtype=torch.int64), 1, False)
     (library,) = [built for key, built in on_host.built.items() if key == (1, 0, 2, 64)]
-    assert library.shared_size() == 2 * 32 + 2 * 4 * 2 + 3 * 4 * 2 * 64
-    assert shared_bytes(8, 5) == 2 * 32 * 8 + 2 * 4 * 32 + 3 * 4 * 5 * 1024
+    assert library.shared_size() == Shape(1, 64, 1).shared_bytes(128)
+    assert Shape(8, 256, 2).shared_bytes(40_000) == 2 * 32 * 8 + 2 * 8 + 2 * 2 * 4 * 8 + 3 * 4 * 20 * 256

@@ -7,7 +7,7 @@ from lamm_model import kernels
 from lamm_model.kernels import ops, pooling
 
 
-def _arguments():
+def _arguments(device):
     generator = torch.Generator().manual_seed(0)
     points = torch.rand(2, 20, 3, generator=generator)
     lengths = torch.tensor([20, 13])
@@ -19,7 +19,7 @@ def _arguments():
         return torch.randn(*shape, generator=generator, requires_grad=True)
 
     pooled = (draw(2, 20, 6), draw(2, 4, 6), index, torch.full((2, 4), 3), draw(7, 6), draw(7))
-    return {
+    arguments = {
         ops.farthest_point_sample: (points, 5, torch.tensor([0, 2]), lengths, False, "auto", True),
         ops.ball_query: (0.4, 3, points, points[:, :4].contiguous(), lengths, False, "auto", True),
         ops.nearest: (points, points[:, :4].contiguous(), 3, lengths, "auto", True),
@@ -32,14 +32,22 @@ def _arguments():
             *(pooled[i].detach() for i in (0, 1, 2, 4, 5)),
         ),
     }
+    return {operator: tuple(_move(value, device) for value in values) for operator, values in arguments.items()}
 
 
-ARGUMENTS = _arguments()
+def _move(value, device):
+    if not isinstance(value, torch.Tensor):
+        return value
+    return value.detach().to(device).requires_grad_(value.requires_grad)
 
 
-@pytest.mark.parametrize("operator", ARGUMENTS, ids=lambda operator: operator._name)
-def test_opcheck(operator):
-    results = torch.library.opcheck(operator, ARGUMENTS[operator])
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("operator", _arguments("cpu"), ids=lambda operator: operator._name)
+def test_opcheck(operator, device):
+    results = torch.library.opcheck(operator, _arguments(device)[operator])
     assert set(results.values()) == {"SUCCESS"}
 
 
@@ -56,10 +64,11 @@ def _encode(points, weight1, weight2):
     ).amax(2)
 
 
-def test_compiles_without_a_graph_break_and_with_the_same_gradients():
+@pytest.mark.parametrize("device", DEVICES)
+def test_compiles_without_a_graph_break_and_with_the_same_gradients(device):
     generator = torch.Generator().manual_seed(1)
-    points = torch.rand(2, 40, 3, generator=generator)
-    weights = [torch.randn(*shape, generator=generator, requires_grad=True) for shape in ((8, 3), (5, 8))]
+    points = torch.rand(2, 40, 3, generator=generator).to(device)
+    weights = [torch.randn(*shape, generator=generator).to(device).requires_grad_() for shape in ((8, 3), (5, 8))]
     compiled = torch.compile(_encode, fullgraph=True, backend="aot_eager", dynamic=False)
     want, got = _encode(points, *weights), compiled(points, *weights)
     torch.testing.assert_close(got, want)

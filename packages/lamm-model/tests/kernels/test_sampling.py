@@ -1,5 +1,7 @@
 """Farthest point sampling: the contract on every implementation, against the reference and against oracles."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -193,3 +195,37 @@ def test_large_cloud_equals_the_reference():
     points[0, 3000:3500] = points[0, 2500:3000]
     got = kernels.farthest_point_sample(points, 300, implementation="numba")
     assert torch.equal(got, kernels.farthest_point_sample(points, 300, implementation="reference"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="the published design runs on a CUDA device only")
+def test_compat_equals_a_kernel_of_the_published_design():
+    """A block of 512 threads with nvcc's own contraction of plain C: on random floats, and on a grid full of ties."""
+    from lamm_model.kernels.cuda import compiler, driver
+
+    text = Path(__file__).with_name("published_sampling.cu").read_text(encoding="utf-8")
+    major, minor = torch.cuda.get_device_capability()
+    torch.zeros(1, device="cuda")
+    function = driver.load_code(compiler.compile_cubin(f"sm_{major}{minor}", {}, text=text), "published")
+    generator = torch.Generator().manual_seed(12)
+    clouds = torch.randn(3, 20_000, 3, generator=generator)
+    clouds[1] = torch.randint(-6, 7, (20_000, 3), generator=generator).float()
+    points = clouds.cuda()
+    want = torch.zeros(3, 512, dtype=torch.int64, device="cuda")
+    nearest = torch.full((3, 20_000), 1e10, device="cuda")
+    driver.launch(function, 3, 512, 0, [points, nearest, want], 20_000, 512)
+    for name in ("cuda", "triton"):
+        assert torch.equal(kernels.farthest_point_sample(points, 512, compat="pointnet2", implementation=name), want)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="clusters of blocks need a CUDA device")
+@pytest.mark.parametrize("size", [8_192, 8_193, 20_000, 40_000, 65_536, 65_537])
+def test_every_cluster_size_equals_the_cpu(size):
+    """On a device: one block, clusters of 2, 4 and 8, the largest cloud of a cluster and one that falls to Triton."""
+    points = torch.randn(2, size, 3, generator=torch.Generator().manual_seed(size))
+    points[1] = (points[1] * 3).round()
+    for compat in (None, "pointnet2"):
+        got = kernels.farthest_point_sample(points.cuda(), 100, lengths=[size, size - 77], compat=compat)
+        want = kernels.farthest_point_sample(points, 100, lengths=[size, size - 77], compat=compat)
+        assert torch.equal(got.cpu(), want)

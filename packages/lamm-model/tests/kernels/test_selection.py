@@ -61,7 +61,7 @@ def test_forcing_what_cannot_run_names_the_reason(monkeypatch):
 
 
 def test_the_command_prints_the_choice():
-    result = CliRunner().invoke(command, [])
+    result = CliRunner().invoke(command, ["--device", "cpu"])
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert any(line.split()[:3] == ["farthest_point_sample", "numba", "chosen"] for line in lines)
@@ -69,7 +69,7 @@ def test_the_command_prints_the_choice():
 
 
 def test_the_command_prints_json():
-    rows = json.loads(CliRunner().invoke(command, ["--json"]).stdout)
+    rows = json.loads(CliRunner().invoke(command, ["--json", "--device", "cpu"]).stdout)
     assert {"operation": "group", "implementation": "reference", "obstacle": None, "chosen": "yes"} in rows
     assert {row["operation"] for row in rows} == set(selection.OPERATIONS)
 

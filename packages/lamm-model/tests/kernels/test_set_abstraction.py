@@ -140,6 +140,44 @@ def test_not_a_number_is_not_lost(name, triton_device):
     assert not got[1].isnan().any()
 
 
+@pytest.mark.parametrize("kernel", ["keep_weights", "keep_rows", "keep_nothing"])
+def test_each_of_the_three_kernels_is_exact(monkeypatch, triton_device, kernel):
+    """Sizes that fill no tile: 20 slots in tiles of 16, 40 channels, 35 outputs; a group of one member, and NaN."""
+    from lamm_model.kernels.triton_ops import pooling
+
+    depth = 64 if kernel != "keep_nothing" else 16
+    monkeypatch.setattr(pooling, "plan", lambda *_: pooling.Launch(kernel, 16, depth, 16, 4, 1))
+    points, centres, index, first, second, features, counts = _case(20, hidden=40, outputs=35)
+    counts[0, 0] = 1
+    index[0, 0] = index[0, 0, 0]
+    spoiled = torch.where(torch.arange(20) < counts[..., None], index, 29)
+    for broken in (False, True):
+        if broken:
+            features[0, index[0, 1, -1]] = torch.nan
+        want = kernels.set_abstraction(
+            points, centres, index, first, second, features, counts=counts, implementation="reference"
+        )
+        on = [tensor.to(triton_device) for tensor in (points, centres, spoiled)]
+        layers = [tuple(tensor.to(triton_device) for tensor in layer) for layer in (first, second)]
+        got = kernels.set_abstraction(
+            *on, *layers, features.to(triton_device), counts=counts.to(triton_device), implementation="triton"
+        )
+        assert torch.equal(got.cpu().nan_to_num(nan=-1), want.nan_to_num(nan=-1))
+        assert want.isnan().any() == broken
+
+
+def test_the_kernel_is_chosen_by_what_fits():
+    from lamm_model.kernels.triton_ops.pooling import plan
+
+    assert plan(64, 256, 64, 2, 232_448).kernel == "keep_weights"
+    assert plan(512, 1024, 512, 2, 232_448).kernel == "keep_rows"
+    assert plan(512, 1024, 512, 2, 232_448).stages == 2
+    assert plan(512, 1024, 512, 2, 166_912).stages == 1
+    assert plan(512, 1024, 512, 2, 101_376).kernel == "keep_nothing"
+    assert plan(256, 1024, 512, 2, 101_376).kernel == "keep_rows"
+    assert plan(512, 1024, 512, 4, 232_448).kernel == "keep_nothing"
+
+
 def test_fold_norm_equals_the_normalisation():
     generator = torch.Generator().manual_seed(9)
     norm = torch.nn.BatchNorm1d(6)
@@ -165,3 +203,46 @@ def test_bad_layers_and_groups():
         kernels.set_abstraction(points, centres, index[..., :0], first, second, features)
     with pytest.raises(kernels.KernelInputError, match="got 30"):
         kernels.set_abstraction(points, centres, index + 30 - index, first, second, features)
+    for wrong in (-1.0, 0.0, float("nan"), float("inf")):
+        with pytest.raises(kernels.KernelInputError, match="radius above 0"):
+            kernels.set_abstraction(points, centres, index, first, second, features, wrong)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"points": torch.zeros(2, 30, 4)}, r"points of shape \[2, 30, 3\]"),
+        ({"centres": torch.zeros(2, 4, 3)}, r"centres of shape \[2, 5, 3\], got \[2, 4, 3\]"),
+        ({"features": torch.zeros(2, 29, 4)}, r"features of shape \[2, 30, -1\]"),
+        ({"counts": torch.ones(2, 4, dtype=torch.int64)}, r"counts of shape \[2, 5\]"),
+        ({"counts": torch.ones(2, 5)}, "counts of integers"),
+        ({"centres": torch.zeros(2, 5, 3, dtype=torch.int64)}, "centres of a floating dtype"),
+        ({"centres": torch.zeros(2, 5, 3, device="meta")}, "Move both to one device"),
+        ({"first": (torch.zeros(7, 7, device="meta"), None)}, "on meta where"),
+        ({"second": (torch.zeros(9, 6), None)}, r"got \[9, 6\]"),
+        ({"second": (torch.zeros(9, 7), torch.zeros(8))}, r"got \[8\]"),
+        ({"absolute": torch.zeros(7, 4)}, r"got \[7, 4\]"),
+    ],
+)
+def test_inputs_that_do_not_fit_together(changes, words):
+    names = ("points", "centres", "index", "first", "second", "features", "counts")
+    arguments = {**dict(zip(names, _case(), strict=True)), **changes}
+    with pytest.raises(kernels.KernelInputError, match=words):
+        kernels.set_abstraction(**arguments)
+
+
+def test_the_first_layer_stays_in_float32_under_autocast():
+    points, centres, index, first, second, features, counts = _case()
+    want = kernels.set_abstraction(points + 0.001, centres, index, first, second, features, counts=counts)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        got = kernels.set_abstraction(points + 0.001, centres, index, first, second, features, counts=counts)
+    assert torch.equal(got, want)
+
+
+def test_fold_norm_of_half_precision_does_not_round_twice():
+    norm = torch.nn.BatchNorm1d(6).eval()
+    norm.running_var.uniform_(0.5, 2.0)
+    weight = torch.randn(6, 4, generator=torch.Generator().manual_seed(11)).bfloat16()
+    folded, shift = kernels.fold_norm((weight, None), norm)
+    assert folded.dtype == shift.dtype == torch.float32
+    assert torch.equal(folded, kernels.fold_norm((weight.float(), None), norm)[0])

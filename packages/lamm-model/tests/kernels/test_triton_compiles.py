@@ -14,23 +14,42 @@ import triton
 import triton.language as tl
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from lamm_model.kernels.triton_ops import ball, grouping, interpolation, nearest, pooling, sampling
+from lamm_model.kernels.triton_ops import ball, grouping, interpolation, nearest, pooling, pooling_kernels, sampling
 
 I, F, N = "*i64", "*fp32", "i32"
 exact = {"enable_fp_fusion": False}
 kernels = [
     (sampling._sample, [F, F, I, I, I, I, N], dict(n=2048, FUSED=False, BLOCK=4096), {"num_warps": 16, **exact}),
     (sampling._sample, [F, F, I, I, I, I, N], dict(n=2048, FUSED=True, BLOCK=4096), {"num_warps": 16, **exact}),
-    (ball._ball_query, [F, F, I, I, I, N, N, N, F], dict(FUSED=False, BLOCK=1024, SLOTS=64), exact),
+    (
+        ball._ball_query,
+        [F, F, I, I, I, N, N, N, F],
+        dict(FUSED=False, CENTRES=8, BLOCK=128, SLOTS=64),
+        {"num_warps": 1, **exact},
+    ),
     (nearest._nearest, [F, F, I, F, I, N, N], dict(k=3, BLOCK=64, QUERIES=64), exact),
     (grouping._group, ["*bf16", I, "*bf16", N, N, N, N], dict(ROWS=8, CHANNELS=128), {}),
     (interpolation._interpolate, [F, I, F, F, N, N, N, N], dict(k=3, WIDE=tl.float32, ROWS=8, CHANNELS=128), exact),
 ]
-for dtype, width in (("*bf16", 128), ("*fp32", 64)):
-    types = [F, F, I, I, dtype, dtype, dtype, N, N, N, N]
-    kernels.append((pooling._pool_groups, types, dict(hidden=512, SLOTS=64, HIDDEN=64, OUTPUTS=width), {}))
 capability = int(sys.argv[1])
-for kernel, types, constants, options in kernels:
+small = 99 * 1024
+limits = [small] * len(kernels)
+largest = 163 * 1024 if capability == 80 else 227 * 1024
+for hidden, outputs, k, dtype in ((64, 256, 64, "bf16"), (512, 1024, 512, "bf16"), (512, 1024, 512, "fp32")):
+    for limit in (small, largest):
+        chosen = pooling.plan(hidden, outputs, k, 2 if dtype == "bf16" else 4, limit)
+        kernel = getattr(pooling_kernels, chosen.kernel)
+        typed = {"lifted": F, "offsets": F, "index": I, "counts": I, "partial": F}
+        typed.update(dict.fromkeys(("weight", "bias", "out"), "*" + dtype))
+        constants = dict(hidden=hidden, outputs=outputs, SLOTS=chosen.slots, HIDDEN=chosen.hidden)
+        constants.update(OUTPUTS=chosen.outputs, PRECISION="ieee")
+        types = [typed.get(name, N) for name in kernel.arg_names if name not in constants]
+        kernels.append((kernel, types, constants, {"num_warps": chosen.warps, "num_stages": chosen.stages}))
+        limits.append(limit)
+join = pooling_kernels.join_tiles
+kernels.append((join, [F, I, "*bf16", "*bf16", N, N, N], dict(SLOTS=64, OUTPUTS=1024), {}))
+limits.append(small)
+for (kernel, types, constants, options), limit in zip(kernels, limits, strict=True):
     free = [name for name in kernel.arg_names if name not in constants]
     signature = {**dict(zip(free, types, strict=True)), **dict.fromkeys(constants, "constexpr")}
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
@@ -39,7 +58,7 @@ for kernel, types, constants, options in kernels:
     if "enable_fp_fusion" in options and not constants.get("FUSED"):
         assert not contracted, (kernel, contracted[:3])
     assert len(built.asm["cubin"]) > 1000
-    assert built.metadata.shared <= 99 * 1024, (kernel, built.metadata.shared)
+    assert built.metadata.shared <= limit, (kernel, built.metadata.shared, limit)
     print(kernel.fn.__name__, built.metadata.shared)
 """
 
@@ -47,9 +66,9 @@ for kernel, types, constants, options in kernels:
 @pytest.mark.parametrize(
     "capability", [pytest.param(80, marks=pytest.mark.slow), 90, pytest.param(100, marks=pytest.mark.slow)]
 )
-def test_every_kernel_compiles_within_the_shared_memory_of_a_small_device(capability, tmp_path, monkeypatch):
+def test_every_kernel_compiles_within_the_shared_memory_it_was_planned_for(capability, tmp_path, monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     done = subprocess.run([sys.executable, "-c", SCRIPT, str(capability)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert len(done.stdout.splitlines()) == 8
+    assert len(done.stdout.splitlines()) == 13

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from transformers.models.clip.modeling_clip import CLIPEncoder
 
 from lamm_model.encoders.configuration_point_cloud import LammPointCloudConfig
 from lamm_model.errors import LammModelError
-from lamm_model.kernels import ball_query, farthest_point_sample
+from lamm_model.kernels import ball_query, farthest_point_sample, fold_norm, gather, group, set_abstraction
 
 
 class SharedLayer(nn.Module):
@@ -32,6 +32,14 @@ class SharedLayer(nn.Module):
         return F.relu(self.norm(y.flatten(0, -2)).view_as(y))
 
 
+class Groups(NamedTuple):
+    """What a stage makes of a cloud."""
+
+    centres: Tensor  # [B, M, 3], metres
+    features: Tensor  # [B, M, mlp[-1]]
+    neighbours: Tensor  # int64 [B, M, neighbours], rows of the stage's input
+
+
 class SetAbstraction(nn.Module):
     """One PointNet++ stage (arXiv 1706.02413): sample centres, group neighbours, shared MLP, maximum."""
 
@@ -40,40 +48,64 @@ class SetAbstraction(nn.Module):
         self.centres = int(stage["centres"])
         self.radius = float(stage["radius"])
         self.neighbours = int(stage["neighbours"])
-        self.scale = 1.0 / self.radius if config.normalise_radius else 1.0
+        self.unit = self.radius if config.normalise_radius else 1.0  # metres that an offset is measured in
         self.absolute_centre = config.absolute_centre
         widths = [in_channels + 3 + (3 if self.absolute_centre else 0), *stage["mlp"]]
         self.mlp = nn.Sequential(*(SharedLayer(a, b, config.stage_norm) for a, b in pairwise(widths)))
 
-    def forward(self, xyz: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, xyz: Tensor, features: Tensor | None, sampled: bool = False) -> Groups:
         """Abstract `N` points into `centres` groups.
 
         Args:
             xyz: Coordinates `[B, N, 3]` in metres, float32.
             features: `[B, N, C]` or None.
+            sampled: The points are a farthest point sampling in its order. Its prefix is then what sampling them again
+                returns, and nothing is sampled.
 
         Returns:
-            Centres `[B, M, 3]` and their features `[B, M, mlp[-1]]`.
+            The centres `[B, M, 3]`, their features `[B, M, mlp[-1]]` and their neighbours.
         """
-        centre_idx = farthest_point_sample(xyz, self.centres)
-        centres = _take(xyz, centre_idx)
-        neighbour_idx = ball_query(self.radius, self.neighbours, xyz, centres)
-        offsets = (_take(xyz, neighbour_idx) - centres.unsqueeze(2)) * self.scale
+        if sampled:
+            centres = xyz[:, : self.centres].contiguous()
+        else:
+            centres = gather(xyz, farthest_point_sample(xyz, self.centres), validate=False)
+        index, counts = ball_query(self.radius, self.neighbours, xyz, centres, validate=False, return_counts=True)
+        if self.can_fuse():
+            return Groups(centres, self._fused(xyz, features, centres, index, counts), index)
+        return Groups(centres, self._grouped(xyz, features, centres, index), index)
+
+    def can_fuse(self) -> bool:
+        """Whether the stage is two layers whose normalisations are fixed, which one kernel does without grouping."""
+        norms = [layer.norm for layer in self.layers()]
+        return not self.training and len(norms) == 2 and all(isinstance(norm, nn.BatchNorm1d) for norm in norms)
+
+    def layers(self) -> list[SharedLayer]:
+        """The layers of the shared MLP."""
+        return [cast(SharedLayer, layer) for layer in self.mlp]
+
+    def _fused(self, xyz: Tensor, features: Tensor | None, centres: Tensor, index: Tensor, counts: Tensor) -> Tensor:
+        layers = self.layers()
+        first, second = (fold_norm((layer.linear.weight, None), cast(nn.BatchNorm1d, layer.norm)) for layer in layers)
+        (weight, shift), absolute, dtype = first, None, layers[1].linear.weight.dtype
+        if self.absolute_centre:
+            absolute = weight[:, 3:6]
+            weight = torch.cat([weight[:, :3], weight[:, 6:]], dim=1)
+        last = second[0].to(dtype), None if second[1] is None else second[1].to(dtype)
+        return set_abstraction(
+            xyz, centres, index, (weight, shift), last, features, self.unit, counts, absolute, validate=False
+        )
+
+    def _grouped(self, xyz: Tensor, features: Tensor | None, centres: Tensor, index: Tensor) -> Tensor:
+        offsets = (group(xyz, index, validate=False) - centres.unsqueeze(2)) * (1.0 / self.unit)
         parts = [offsets]
         if self.absolute_centre:
             parts.append(centres.unsqueeze(2).expand_as(offsets))
         if features is not None:
-            parts.append(_take(features, neighbour_idx))
+            parts.append(group(features, index, validate=False))
         dtype = next(self.mlp.parameters()).dtype
         grouped = torch.cat([part.to(dtype) for part in parts], dim=-1)
-        return centres, self.mlp(grouped).amax(dim=2)
-
-
-def _take(values: Tensor, idx: Tensor) -> Tensor:
-    """Gather rows of `[B, N, C]` at `[B, ...]` indices: `[B, ..., C]`."""
-    flat = idx.flatten(1).long()
-    rows = values.gather(1, flat.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
-    return rows.view(*idx.shape, values.shape[-1])
+        encoded: Tensor = self.mlp(grouped)
+        return encoded.amax(dim=2)
 
 
 class LammPointCloudModel(PreTrainedModel):  # type: ignore[misc]
@@ -129,7 +161,8 @@ class LammPointCloudModel(PreTrainedModel):  # type: ignore[misc]
         """Encode clouds.
 
         Args:
-            point_clouds: `[n, num_points, 3 or 6]`: x, y, z in metres (z up), then red, green, blue in -1..1.
+            point_clouds: `[n, num_points, in_channels]`: x, y, z in metres (z up), then red, green, blue in -1..1
+                and the height, where configured.
                 Coordinates should stay float32: rounding them to 16 bits changes which points are sampled.
             **kwargs: Ignored.
 
@@ -145,10 +178,11 @@ class LammPointCloudModel(PreTrainedModel):  # type: ignore[misc]
                 "Set use_color in the point-cloud configuration and processor alike."
             )
         xyz = point_clouds[..., :3].float().contiguous()
-        features = point_clouds[..., 3:].contiguous() if self.config.use_color else None
-        for stage in self.stages:
-            xyz, features = stage(xyz, features)
-        if features is None:
+        features = point_clouds[..., 3:].contiguous() if self.config.in_channels > 3 else None
+        neighbours = None
+        for number, stage in enumerate(self.stages):
+            xyz, features, neighbours = stage(xyz, features, sampled=number > 0)
+        if features is None or neighbours is None:
             raise LammModelError("Expected at least one set abstraction stage, got none. Set stages.")
         positions = self.position_embedding(xyz.to(features.dtype))
         tokens = self.pre_norm(self.dropout(features + positions))
@@ -158,18 +192,20 @@ class LammPointCloudModel(PreTrainedModel):  # type: ignore[misc]
         tokens = self.encoder(inputs_embeds=tokens).last_hidden_state
         tokens = self.final_norm(tokens[:, : self.config.num_centres])
         if self.config.token_statistics:
-            statistics = self.token_statistics(point_clouds, xyz)
+            statistics = self.token_statistics(point_clouds, xyz, neighbours if len(self.stages) == 1 else None)
             tokens = torch.cat([tokens, statistics.to(tokens.dtype)], dim=-1)
         if self.config.global_token:
             tokens = torch.cat([tokens.amax(dim=1, keepdim=True), tokens], dim=1)
         return BaseModelOutput(last_hidden_state=tokens)
 
-    def token_statistics(self, point_clouds: Tensor, centres: Tensor) -> Tensor:
+    def token_statistics(self, point_clouds: Tensor, centres: Tensor, neighbours: Tensor | None = None) -> Tensor:
         """Describe the points around each token's centre by plain numbers of about unit size.
 
         Args:
-            point_clouds: `[n, num_points, 3 or 6]`.
+            point_clouds: `[n, num_points, in_channels]`.
             centres: `[n, num_tokens, 3]` in metres.
+            neighbours: The last stage's neighbours `[n, num_tokens, k]`, if they are points of the cloud (there is one
+                stage); otherwise they are looked for.
 
         Returns:
             `[n, num_tokens, 9 or 15]`: centre (metres), mean and deviation of the neighbours' offsets (in units of half
@@ -177,10 +213,12 @@ class LammPointCloudModel(PreTrainedModel):  # type: ignore[misc]
         """
         stage = self.config.stages[-1]
         xyz = point_clouds[..., :3].float().contiguous()
-        near = ball_query(float(stage["radius"]), int(stage["neighbours"]), xyz, centres)
-        offsets = (_take(xyz, near) - centres.unsqueeze(2)) * (2.0 / float(stage["radius"]))
+        radius, count = float(stage["radius"]), int(stage["neighbours"])
+        if neighbours is None:
+            neighbours = ball_query(radius, count, xyz, centres, validate=False)
+        offsets = (group(xyz, neighbours, validate=False) - centres.unsqueeze(2)) * (2.0 / radius)
         parts = [centres, offsets.mean(dim=2), offsets.std(dim=2)]
         if self.config.use_color:
-            colours = _take(point_clouds[..., 3:].float(), near) * 2.0
+            colours = group(point_clouds[..., 3:6].float(), neighbours, validate=False) * 2.0
             parts += [colours.mean(dim=2), colours.std(dim=2)]
         return torch.cat(parts, dim=-1)

@@ -56,8 +56,8 @@ def farthest_point_sample(
         compat: None or "pointnet2".
         implementation: "cuda", "triton", "numba" or "reference"; default: the best that can run.
         validate: Check the values as well as the shapes on a GPU, which waits for the device; without it, a point that
-            is not finite gives indices without meaning, though always within the cloud. On the CPU values are always
-            checked.
+            is not finite gives indices without meaning, though always within the cloud, and `start` and `lengths` are
+            trusted. On the CPU values are always checked.
 
     Returns:
         int64 `[B, n]`. Not differentiable.
@@ -198,7 +198,10 @@ def three_nn(
     implementation: str | None = None,
     validate: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Find the three nearest points of each query: `knn` with k = 3, as feature propagation needs it."""
+    """Find the three nearest points of each query: `knn` with k = 3, as feature propagation needs it.
+
+    The same contract as `knn`: Euclidean distances, ties by ascending index, missing points at an infinite distance.
+    """
     return knn(3, points, queries, lengths, implementation, validate)
 
 
@@ -246,7 +249,7 @@ def three_interpolate(
 
     Args:
         features: `[B, N, C]`, any floating dtype.
-        index: int64 or int32 `[B, M, k]`, usually from `three_nn`; any k.
+        index: int64 or int32 `[B, M, k]`, usually from `three_nn`; any k of at least 1.
         weights: `[B, M, k]` of the features' dtype, usually `inverse_distance_weights`; used as they are.
         implementation: "triton" or "reference"; default: the best that can run.
         validate: Check the index on a GPU too, which waits for the device; on the CPU it always is.
@@ -259,6 +262,7 @@ def three_interpolate(
         UsageError: An implementation that cannot run here.
     """
     checked = check_index(index, 3, features)
+    check_count("k", index.shape[2], 1)
     check_alike("weights", weights, features)
     if weights.shape != index.shape or weights.dtype != features.dtype:
         raise KernelInputError(

@@ -17,7 +17,8 @@ def fold_norm(layer: Layer, norm: torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) -
         norm: The normalisation of the H outputs, in eval mode.
 
     Returns:
-        Weight and bias of the one linear layer that does both. Differentiable.
+        Weight and bias of the one linear layer that does both, in float32 (or float64): round them where the layer is
+        used, not before. Differentiable.
 
     Raises:
         KernelInputError: The normalisation uses the statistics of its batch: there is nothing fixed to fold.
@@ -28,10 +29,12 @@ def fold_norm(layer: Layer, norm: torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) -
             "Call .eval() first, or group and normalise in separate steps."
         )
     weight, bias = layer
-    scale = (norm.running_var + norm.eps).rsqrt()
+    wide = torch.promote_types(weight.dtype, torch.float32)
+    mean = norm.running_mean.to(wide)
+    scale = (norm.running_var.to(wide) + norm.eps).rsqrt()
     if norm.weight is not None:
         scale = scale * norm.weight
-    shift = -norm.running_mean * scale if bias is None else (bias - norm.running_mean) * scale
+    shift = -mean * scale if bias is None else (bias - mean) * scale
     if norm.bias is not None:
         shift = shift + norm.bias
     return weight * scale[:, None], shift
@@ -73,33 +76,83 @@ def set_abstraction(
 
     Returns:
         `[B, M, O]`. Differentiable in every floating input; the gradient of a maximum goes to the first slot that
-        attains it.
+        attains it. Values that are not finite are not looked for: not a number stays one in its groups.
 
     Raises:
         KernelInputError: Shapes, dtypes or devices do not fit, or an index is out of range.
         UsageError: An implementation that cannot run here.
     """
     checked = check_index(index, 3, points)
-    if checked.shape[2] == 0:
-        raise KernelInputError("Expected groups of at least one member, got an index with none. Ask for k >= 1.")
-    inputs = points / radius
-    if features is not None:
-        check_alike("features", features, points)
-        inputs = torch.cat([inputs, features.to(points.dtype)], -1)
-    check_alike("centres", centres, points)
-    weight, bias = first
-    if weight.shape[1] != inputs.shape[2] or second[0].shape[1] != weight.shape[0]:
-        raise KernelInputError(
-            f"Expected layers that fit 3 + C = {inputs.shape[2]} inputs, got {list(weight.shape)} then "
-            f"{list(second[0].shape)}. The first takes offset and features, the second the first's outputs."
-        )
-    wide = torch.promote_types(weight.dtype, torch.float32)
-    lifted = torch.nn.functional.linear(inputs.to(wide), weight.to(wide), None if bias is None else bias.to(wide))
-    offsets = torch.nn.functional.linear((centres / radius).to(wide), weight[:, :3].to(wide))
-    if absolute is not None:
-        offsets = offsets - torch.nn.functional.linear(centres.to(wide), absolute.to(wide))
+    layers = first, second
+    if not 0 < radius < float("inf"):
+        raise KernelInputError(f"Expected a finite radius above 0, got {radius}. 1 leaves the offsets as they are.")
+    _check_groups(points, centres, checked, features, counts)
+    _check_layers(points, 0 if features is None else features.shape[2], layers, absolute)
+    with torch.autocast(points.device.type, enabled=False):  # it would round what the subtraction then cancels
+        lifted, offsets = _lift(points, centres, first, features, radius, absolute)
     known = torch.full(checked.shape[:2], checked.shape[2], device=index.device) if counts is None else counts.long()
-    shift = second[0].new_zeros(second[0].shape[0]) if second[1] is None else second[1]
+    shift = second[0].new_zeros(second[0].shape[0]) if second[1] is None else second[1].to(second[0].dtype)
     name = implementation or "auto"
     pooled: Tensor = pool_groups(lifted, offsets, checked, known, second[0], shift, name, validate)
     return pooled.relu()
+
+
+def _lift(
+    points: Tensor, centres: Tensor, first: Layer, features: Tensor | None, radius: float, absolute: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """The first layer of every point `[B, N, H]` and what each centre subtracts `[B, M, H]`, at least in float32."""
+    weight, bias = first
+    wide = torch.promote_types(weight.dtype, torch.float32)
+    inputs = points.to(wide) / radius
+    if features is not None:
+        inputs = torch.cat([inputs, features.to(wide)], -1)
+    lifted = torch.nn.functional.linear(inputs, weight.to(wide), None if bias is None else bias.to(wide))
+    offsets = torch.nn.functional.linear(centres.to(wide) / radius, weight[:, :3].to(wide))
+    if absolute is not None:
+        offsets = offsets - torch.nn.functional.linear(centres.to(wide), absolute.to(wide))
+    return lifted, offsets
+
+
+def _check_groups(
+    points: Tensor, centres: Tensor, index: Tensor, features: Tensor | None, counts: Tensor | None
+) -> None:
+    batch, size = points.shape[:2]
+    groups, slots = index.shape[1:]
+    if slots == 0:
+        raise KernelInputError("Expected groups of at least one member, got an index with none. Ask for k >= 1.")
+    wanted = {
+        "points": (points, (batch, size, 3)),
+        "centres": (centres, (batch, groups, 3)),
+        "features": (features, (batch, size, -1)),
+        "counts": (counts, (batch, groups)),
+    }
+    for name, (tensor, shape) in wanted.items():
+        if tensor is None:
+            continue
+        found = tuple(tensor.shape)
+        if len(found) != len(shape) or any(want not in (-1, got) for want, got in zip(shape, found, strict=True)):
+            raise KernelInputError(
+                f"Expected {name} of shape {list(shape)}, got {list(found)}. Points and features need a row for each "
+                "point, centres and counts one for each group of the index."
+            )
+        check_alike(name, tensor, points)
+        if name == "counts":
+            if tensor.is_floating_point() or tensor.dtype == torch.bool:
+                raise KernelInputError(f"Expected counts of integers, got {tensor.dtype}. Convert with .long().")
+        elif not tensor.is_floating_point():
+            raise KernelInputError(f"Expected {name} of a floating dtype, got {tensor.dtype}. Convert with .float().")
+
+
+def _check_layers(points: Tensor, channels: int, layers: tuple[Layer, Layer], absolute: Tensor | None) -> None:
+    (weight, bias), (weight2, bias2) = layers
+    hidden, outputs = weight.shape[0], weight2.shape[0]
+    wanted = [(weight, (hidden, 3 + channels)), (bias, (hidden,)), (weight2, (outputs, hidden)), (bias2, (outputs,))]
+    for tensor, shape in [*wanted, (absolute, (hidden, 3))]:
+        if tensor is None:
+            continue
+        if tuple(tensor.shape) != shape or not tensor.is_floating_point() or tensor.device != points.device:
+            raise KernelInputError(
+                f"Expected layers that fit 3 + C = {3 + channels} inputs on {points.device}, "
+                f"got {list(tensor.shape)} of {tensor.dtype} on {tensor.device} where {list(shape)} belongs. "
+                "The first takes offset and features, the second the first's outputs."
+            )

@@ -53,7 +53,9 @@ def nvrtc_library() -> str | None:
     return None
 
 
-def compile_cubin(architecture: str, definitions: dict[str, int], library: str | None = None) -> bytes:
+def compile_cubin(
+    architecture: str, definitions: dict[str, int], library: str | None = None, text: str | None = None
+) -> bytes:
     """Return the machine code of the sampling kernel, from the cache when it was compiled before.
 
     The cache key is a hash of the source, the options and the compiler's version: a change of any compiles anew.
@@ -62,6 +64,7 @@ def compile_cubin(architecture: str, definitions: dict[str, int], library: str |
         architecture: For example "sm_90".
         definitions: Preprocessor macros.
         library: Path of the NVRTC library. Default: the one that is found.
+        text: Another source, for comparisons. Default: the sampling kernel's.
 
     Raises:
         KernelCompileError: There is no NVRTC, or it rejects the source.
@@ -75,7 +78,7 @@ def compile_cubin(architecture: str, definitions: dict[str, int], library: str |
     nvrtc = _open(name)
     major, minor = ctypes.c_int(), ctypes.c_int()
     _check(nvrtc, nvrtc.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)))
-    text = source()
+    text = source() if text is None else text
     macros = [f"-D{key}={value}" for key, value in sorted(definitions.items())]
     options = [f"--gpu-architecture={architecture}", *macros]
     version = f"nvrtc {major.value}.{minor.value}"

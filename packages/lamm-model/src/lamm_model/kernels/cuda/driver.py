@@ -9,6 +9,7 @@ from lamm_model.errors import LammModelError
 from lamm_model.kernels.cuda.compiler import compile_cubin
 
 _MAX_DYNAMIC_SHARED_BYTES = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+_SHARED_CARVEOUT = 9  # CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, percent
 
 
 class KernelLaunchError(LammModelError):
@@ -42,12 +43,22 @@ def load_function(device: int, definitions: tuple[tuple[str, int], ...], shared_
         KernelLaunchError: The driver fails.
     """
     major, minor = torch.cuda.get_device_capability(device)
-    code = compile_cubin(f"sm_{major}{minor}", dict(definitions))
+    function = load_code(compile_cubin(f"sm_{major}{minor}", dict(definitions)), "farthest_point_sample")
+    _check("reserve shared memory", _driver().cuFuncSetAttribute(function, _MAX_DYNAMIC_SHARED_BYTES, shared_bytes))
+    # All of it, so that a second block finds room on the same multiprocessor.
+    _check("divide the cache", _driver().cuFuncSetAttribute(function, _SHARED_CARVEOUT, 100))
+    return function
+
+
+def load_code(code: bytes, name: str) -> ctypes.c_void_p:
+    """Load machine code into the current device's context and return one of its kernels.
+
+    Raises:
+        KernelLaunchError: The driver fails.
+    """
     module, function = ctypes.c_void_p(), ctypes.c_void_p()
     _check("load a kernel", _driver().cuModuleLoadData(ctypes.byref(module), code))
-    found = _driver().cuModuleGetFunction(ctypes.byref(function), module, b"farthest_point_sample")
-    _check("find a kernel", found)
-    _check("reserve shared memory", _driver().cuFuncSetAttribute(function, _MAX_DYNAMIC_SHARED_BYTES, shared_bytes))
+    _check("find a kernel", _driver().cuModuleGetFunction(ctypes.byref(function), module, name.encode()))
     return function
 
 

@@ -2,14 +2,15 @@
 //
 // A step is a chain: distances to the last sample, the largest of the minima, the next sample. Nothing but the chain
 // costs time, so nothing in it leaves the cluster: each thread keeps POINTS points and their minima in registers, a warp
-// reduces with redux, a block through shared memory, the cluster by writing each block's best into every block
-// (distributed shared memory) and one cluster barrier. Compiled with
+// reduces with redux, a block through shared memory, the cluster by sending each block's best to every block
+// (distributed shared memory); a barrier in each block's memory counts the bytes that arrive. Compiled with
 //   CLUSTER    blocks a cloud: 1 (any device from sm_80), 2, 4 or 8 (from sm_90)
-//   POINTS     points a thread, at most 8: x, y, z and minimum are 32 of the 64 registers a thread may have
+//   POINTS     points a thread: x, y, z and minimum are four registers each
 //   POINTNET2  1: the published extension's skip, ties and fused arithmetic; 0: the default contract
-//   THREADS    threads a block: 1024; less only in the tests
-// No header is included, so that NVRTC needs nothing but this text. The four functions that touch the hardware's
-// cluster stand together; ON_HOST leaves them out, and a test supplies its own to run the kernel in threads of the CPU.
+//   THREADS    threads a block; where POINTNET2, CLUSTER * THREADS is a multiple of the published block's threads
+//   BLOCKS     blocks that share a multiprocessor: the registers of a thread are limited to what they leave
+// No header is included, so that NVRTC needs nothing but this text. The functions that touch the hardware's cluster
+// stand together; ON_HOST leaves them out, and a test supplies its own to run the kernel in threads of the CPU.
 
 #ifndef CLUSTER
 #define CLUSTER 1
@@ -24,6 +25,9 @@
 #ifndef THREADS
 #define THREADS 1024
 #endif
+#ifndef BLOCKS
+#define BLOCKS 1
+#endif
 #define WARPS (THREADS / 32)
 #define FULL 0xffffffffu
 
@@ -35,10 +39,12 @@ struct __align__(16) Best {
     unsigned int unused[3];
 };
 
-// All shared memory of a block, allocated at launch.
+// All shared memory of a block, allocated at launch. Two sets of slots: who is one step ahead writes the other set, and
+// nobody is two steps ahead, because a step needs something of every warp and every block.
 struct Shared {
     Best bests[2][CLUSTER];
-    unsigned int warp_distance[WARPS], warp_order[WARPS];
+    unsigned long long arrived[2];
+    unsigned int warp_distance[2][WARPS], warp_order[2][WARPS];
     float positions[3 * POINTS * THREADS];  // this block's points, to look the winner up
 };
 
@@ -48,35 +54,59 @@ __device__ __forceinline__ Shared &shared_memory() {
     return *reinterpret_cast<Shared *>(dynamic);
 }
 
-__device__ __forceinline__ unsigned int block_rank() {
-    unsigned int rank = 0;
 #if CLUSTER > 1
+__device__ __forceinline__ unsigned int block_rank() {
+    unsigned int rank;
     asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-#endif
     return rank;
 }
 
-__device__ __forceinline__ void synchronise() {
-#if CLUSTER > 1
-    asm volatile("barrier.cluster.arrive.release.aligned;\n\tbarrier.cluster.wait.acquire.aligned;" ::: "memory");
-#else
-    __syncthreads();
-#endif
+__device__ __forceinline__ unsigned int address_of(const void *pointer) {
+    return (unsigned int)__cvta_generic_to_shared(pointer);
 }
 
-// Write one block's best into the same place of the shared memory of block `target` of the cluster.
-__device__ __forceinline__ void publish(Best *slot, unsigned int target, const Best &best) {
-#if CLUSTER > 1
-    unsigned int local = (unsigned int)__cvta_generic_to_shared(slot), remote;
-    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(remote) : "r"(local), "r"(target));
-    asm volatile("st.shared::cluster.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(remote), "r"(best.distance), "r"(best.order),
-                 "r"(__float_as_uint(best.x)), "r"(__float_as_uint(best.y))
-                 : "memory");
-    asm volatile("st.shared::cluster.b32 [%0], %1;" ::"r"(remote + 16u), "r"(__float_as_uint(best.z)) : "memory");
-#else
-    *slot = best;
-#endif
+// Prepare the barriers of this block, and wait until every block of the cluster has: before that, none may be sent to.
+__device__ __forceinline__ void open_barriers(unsigned long long *arrived) {
+    if (threadIdx.x == 0) {
+        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(address_of(&arrived[0])) : "memory");
+        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(address_of(&arrived[1])) : "memory");
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
+    asm volatile("barrier.cluster.arrive.release.aligned;\n\tbarrier.cluster.wait.acquire.aligned;" ::: "memory");
 }
+
+// One thread of a block announces what this step's barrier waits for: the bests of CLUSTER blocks, 20 bytes each.
+__device__ __forceinline__ void expect(unsigned long long *barrier) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(address_of(barrier)), "r"(20u * CLUSTER)
+                 : "memory");
+}
+
+// Write one block's best into the same place of block `target` of the cluster, and count it at the barrier there.
+__device__ __forceinline__ void send(Best *slot, unsigned long long *barrier, unsigned int target, const Best &best) {
+    unsigned int place, counter;
+    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(place) : "r"(address_of(slot)), "r"(target));
+    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(counter) : "r"(address_of(barrier)), "r"(target));
+    asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(place),
+                 "r"(best.distance), "r"(best.order), "r"(__float_as_uint(best.x)), "r"(__float_as_uint(best.y)),
+                 "r"(counter)
+                 : "memory");
+    asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [%0], %1, [%2];" ::"r"(place + 16u),
+                 "r"(__float_as_uint(best.z)), "r"(counter)
+                 : "memory");
+}
+
+// Wait until everything that was expected in the barrier's phase of this parity has arrived.
+__device__ __forceinline__ void await_all(unsigned long long *barrier, unsigned int parity) {
+    unsigned int done = 0;
+    while (!done)
+        asm volatile("{\n\t.reg .pred p;\n\t"
+                     "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n\t"
+                     "selp.u32 %0, 1, 0, p;\n\t}"
+                     : "=r"(done)
+                     : "r"(address_of(barrier)), "r"(parity)
+                     : "memory");
+}
+#endif  // CLUSTER > 1
 #endif  // ON_HOST
 
 __device__ __forceinline__ float squared_distance(float dx, float dy, float dz) {
@@ -117,11 +147,16 @@ extern "C" __global__ void
 #if CLUSTER > 1 && !defined(ON_HOST)
 __cluster_dims__(CLUSTER, 1, 1)
 #endif
-__launch_bounds__(THREADS, 1)
+__launch_bounds__(THREADS, BLOCKS)
 farthest_point_sample(const float *__restrict__ points, const long long *__restrict__ start,
                       const long long *__restrict__ lengths, long long *__restrict__ out, int size, int n) {
     Shared &shared = shared_memory();
+#if CLUSTER > 1
     const unsigned int block = block_rank();
+    open_barriers(shared.arrived);
+#else
+    const unsigned int block = 0;
+#endif
     const unsigned int thread = threadIdx.x, lane = thread & 31u, warp = thread >> 5;
     const long long cloud = blockIdx.x / CLUSTER;
     const int length = (int)lengths[cloud];
@@ -151,64 +186,65 @@ farthest_point_sample(const float *__restrict__ points, const long long *__restr
     float sx = base[chosen * 3ll], sy = base[chosen * 3ll + 1], sz = base[chosen * 3ll + 2];
     const bool writes = block == 0 && thread == 0;
     if (writes && n > 0) out[cloud * n] = chosen;
-    synchronise();  // every block of the cluster runs before the first writes into another's shared memory
 
     for (int step = 1; step < n; ++step) {
-        unsigned int distance = 0, order = 0;  // also what skipped and missing points count as: below every real point
+        const unsigned int set = step & 1;
+        // A thread's points ascend in rank, so the first of its equals stays. Skipped and missing points stay at -1.
+        float farthest = -1.0f;
+        unsigned int place = 0;
 #pragma unroll
         for (int i = 0; i < POINTS; ++i) {
-            const float d = squared_distance(x[i] - sx, y[i] - sy, z[i] - sz);
-            nearest[i] = d < nearest[i] ? d : nearest[i];
-            const bool open = nearest[i] >= 0.0f;
-            const unsigned int index = (i * CLUSTER + block) * THREADS + thread;
-            const unsigned int far = open ? __float_as_uint(nearest[i]) : 0u;
-            const unsigned int key = open ? ~rank_of(index, size, bits) : 0u;
-            const bool better = far > distance || (far == distance && key > order);
-            distance = better ? far : distance;
-            order = better ? key : order;
+            nearest[i] = fminf(squared_distance(x[i] - sx, y[i] - sy, z[i] - sz), nearest[i]);
+            const bool better = nearest[i] > farthest;
+            farthest = better ? nearest[i] : farthest;
+            place = better ? i : place;
         }
+        const bool open = farthest >= 0.0f;
+        unsigned int distance = open ? __float_as_uint(farthest) : 0u;
+        unsigned int order = open ? ~rank_of((place * CLUSTER + block) * THREADS + thread, size, bits) : 0u;
         reduce_warp(distance, order);
         if (lane == 0) {
-            shared.warp_distance[warp] = distance;
-            shared.warp_order[warp] = order;
+            shared.warp_distance[set][warp] = distance;
+            shared.warp_order[set][warp] = order;
         }
         __syncthreads();
+        const float *winner = shared.positions;
+        unsigned int stride = POINTS * THREADS;
+#if CLUSTER > 1
         if (warp == 0) {
-            distance = lane < WARPS ? shared.warp_distance[lane] : 0u;
-            order = lane < WARPS ? shared.warp_order[lane] : 0u;
+            distance = lane < WARPS ? shared.warp_distance[set][lane] : 0u;
+            order = lane < WARPS ? shared.warp_order[set][lane] : 0u;
             reduce_warp(distance, order);
+            if (lane == 0) expect(&shared.arrived[set]);
             if (lane < CLUSTER) {
-                Best best = {distance, order, 0.0f, 0.0f, 0.0f, {0u, 0u, 0u}};
-                if (order) {
-                    const unsigned int index = index_of(~order, size, bits);
-                    const unsigned int place = index / (CLUSTER * THREADS) * THREADS + index % THREADS;
-                    best.x = shared.positions[place];
-                    best.y = shared.positions[POINTS * THREADS + place];
-                    best.z = shared.positions[2 * POINTS * THREADS + place];
-                }
-                publish(&shared.bests[step & 1][block], lane, best);
+                const unsigned int index = order ? index_of(~order, size, bits) : 0u;
+                const unsigned int at = index / (CLUSTER * THREADS) * THREADS + index % THREADS;
+                const Best best = {distance, order, winner[at], winner[at + stride], winner[at + 2 * stride], {0u, 0u, 0u}};
+                send(&shared.bests[set][block], &shared.arrived[set], lane, best);
             }
             __syncwarp();
         }
-        synchronise();
-        // Two sets of slots: a block one step ahead writes the other set. More than one step ahead the barrier forbids.
-        const Best *candidates = shared.bests[step & 1];
-        int top = 0;
-        distance = candidates[0].distance;
-        order = candidates[0].order;
-#pragma unroll
-        for (int i = 1; i < CLUSTER; ++i) {
-            const unsigned int far = candidates[i].distance, key = candidates[i].order;
-            const bool better = far > distance || (far == distance && key > order);
-            top = better ? i : top;
-            distance = better ? far : distance;
-            order = better ? key : order;
-        }
+        await_all(&shared.arrived[set], (unsigned int)((step - 1) >> 1) & 1u);
+        const Best *bests = shared.bests[set];
+        distance = lane < CLUSTER ? bests[lane].distance : 0u;
+        order = lane < CLUSTER ? bests[lane].order : 0u;
+        reduce_warp(distance, order);
+#else
+        distance = lane < WARPS ? shared.warp_distance[set][lane] : 0u;
+        order = lane < WARPS ? shared.warp_order[set][lane] : 0u;
+        reduce_warp(distance, order);
+#endif
         if (order) {
             chosen = (int)index_of(~order, size, bits);
-            sx = candidates[top].x;
-            sy = candidates[top].y;
-            sz = candidates[top].z;
+#if CLUSTER > 1
+            winner = &bests[(unsigned int)chosen / THREADS % CLUSTER].x;
+            stride = 1;
+#else
+            winner += chosen;
+#endif
+            sx = winner[0];
+            sy = winner[stride];
+            sz = winner[2 * stride];
         } else {  // every point is skipped
             chosen = 0;
             sx = base[0];

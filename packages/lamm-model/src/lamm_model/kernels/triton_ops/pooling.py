@@ -1,97 +1,100 @@
 """Fused set abstraction in Triton: gather, subtract, ReLU, matrix product and maximum without leaving the chip."""
 
-# Compiled functions carry no annotations: their types are those of the arguments they are compiled for.
-# ruff: noqa: ANN001, ANN202, N803
-# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+from dataclasses import dataclass, replace
 
 import torch
 import triton
-import triton.language as tl
 from torch import Tensor
 
 from lamm_model.kernels import reference
 from lamm_model.kernels.selection import interpreting
+from lamm_model.kernels.triton_ops import pooling_kernels
+
+_KEPT_WEIGHTS = 32 * 1024  # bytes of weights that leave room for four programs on a multiprocessor
 
 
-@triton.jit
-def _pool_groups(
-    lifted,
-    offsets,
-    index,
-    counts,
-    weight,
-    bias,
-    out,
-    size,
-    centre_count,
-    k,
-    hidden: tl.constexpr,
-    outputs,
-    SLOTS: tl.constexpr,
-    HIDDEN: tl.constexpr,
-    OUTPUTS: tl.constexpr,
-):
-    row = tl.program_id(0).to(tl.int64)
-    cloud = row // centre_count
-    output = tl.program_id(1) * OUTPUTS + tl.arange(0, OUTPUTS)
-    wanted = output < outputs
-    count = tl.minimum(tl.maximum(tl.load(counts + row).to(tl.int32), 1), k)
-    best = tl.full([OUTPUTS], float("-inf"), tl.float32)
-    broken = tl.zeros([OUTPUTS], tl.int32)
-    begin = 0
-    while begin < count:
-        slot = begin + tl.arange(0, SLOTS)
-        used = slot < count
-        source = (cloud * size + tl.load(index + row * k + slot, mask=used, other=0)) * hidden
-        product = tl.zeros([SLOTS, OUTPUTS], tl.float32)
-        for first in range(0, hidden, HIDDEN):
-            channel = first + tl.arange(0, HIDDEN)
-            real = channel < hidden
-            mask = used[:, None] & real[None, :]
-            point = tl.load(lifted + source[:, None] + channel[None, :], mask=mask, other=0.0)
-            centre = tl.load(offsets + row * hidden + channel, mask=real, other=0.0)
-            offset = point - centre[None, :]
-            values = tl.where(mask & ~(offset <= 0.0), offset, 0.0)  # not a number stays what it is
-            block = tl.load(
-                weight + output[None, :] * hidden + channel[:, None], mask=real[:, None] & wanted[None, :], other=0.0
-            )
-            product = tl.dot(values.to(block.dtype), block, product, input_precision="ieee")
-        broken |= tl.max((used[:, None] & (product != product)).to(tl.int32), 0)
-        best = tl.maximum(best, tl.max(tl.where(used[:, None], product, float("-inf")), 0))
-        begin += SLOTS
-    best = tl.where(broken > 0, float("nan"), best)  # a reduction loses what is not a number; torch does not
-    shift = tl.load(bias + output, mask=wanted, other=0.0).to(tl.float32)
-    tl.store(out + row * outputs + output, (best + shift).to(out.dtype.element_ty), mask=wanted)
+@dataclass(frozen=True)
+class Launch:
+    """Which kernel runs, and in what tiles."""
+
+    kernel: str
+    slots: int
+    hidden: int
+    outputs: int
+    warps: int
+    stages: int
+
+
+def plan(hidden: int, outputs: int, k: int, itemsize: int, shared_limit: int) -> Launch:
+    """Choose the kernel by what fits: the weights, the rows of a tile, or neither.
+
+    Args:
+        hidden: Channels between the two layers.
+        outputs: Channels of the result.
+        k: Slots of a group.
+        itemsize: Bytes of one weight.
+        shared_limit: Bytes of shared memory that a block may have.
+    """
+    depth = max(16, triton.next_power_of_2(hidden))
+    wide = max(16, triton.next_power_of_2(outputs))
+    slots = max(16, triton.next_power_of_2(k))
+    if depth * min(256, wide) * itemsize <= _KEPT_WEIGHTS:
+        return Launch("keep_weights", min(32, slots), depth, min(256, wide), 4, 1)
+    if itemsize == 2:
+        rows, block = min(64, slots) * depth * 2, depth * min(64, wide) * 2
+        for stages in (2, 1):
+            if rows + stages * block + 1024 <= shared_limit:
+                return Launch("keep_rows", min(64, slots), depth, min(64, wide), 4, stages)
+        return Launch("keep_nothing", min(64, slots), min(64, depth), min(128, wide), 4, 3)
+    # Two stages of float32 tiles of 128 outputs would not fit the shared memory of consumer devices (99 KiB).
+    return Launch("keep_nothing", min(64, slots), min(64, depth), min(64, wide), 4, 3)
 
 
 def pool_groups(lifted: Tensor, offsets: Tensor, index: Tensor, counts: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """As `lamm_model.kernels.reference.pool_groups`; sums in float32, leaves float64 to the reference."""
     if torch.float64 in (lifted.dtype, weight.dtype):
         return reference.pool_groups(lifted, offsets, index, counts, weight, bias)
+    out = torch.empty(*index.shape[:2], weight.shape[0], dtype=weight.dtype, device=weight.device)
+    if out.numel():
+        tensors = [tensor.contiguous() for tensor in (lifted, offsets, index, counts, weight, bias)]
+        multiprocessors, shared_limit = _device(weight.device)
+        chosen = plan(weight.shape[1], weight.shape[0], index.shape[2], weight.element_size(), shared_limit)
+        if interpreting():
+            chosen = replace(chosen, slots=16, outputs=16)
+        _launch(chosen, tensors, out, multiprocessors)
+    return out
+
+
+def _device(device: torch.device) -> tuple[int, int]:
+    """Multiprocessors, and bytes of shared memory that a block may have."""
+    if device.type != "cuda":
+        return 1, 232_448  # interpreted
+    properties = torch.cuda.get_device_properties(device)
+    return properties.multi_processor_count, properties.shared_memory_per_block_optin  # type: ignore[attr-defined]
+
+
+def _launch(chosen: Launch, tensors: list[Tensor], out: Tensor, multiprocessors: int) -> None:
+    lifted, _, index, counts, weight, bias = tensors
     batch, count, k = index.shape
     outputs, hidden = weight.shape
-    out = torch.empty(batch, count, outputs, dtype=weight.dtype, device=weight.device)
-    if out.numel():
-        # Two stages of float32 tiles of 128 outputs would not fit the shared memory of consumer devices (99 KiB).
-        widest = 16 if interpreting() else 64 if weight.dtype == torch.float32 else 128
-        width = max(16, min(widest, triton.next_power_of_2(outputs)))
-        slots = max(16, min(64, triton.next_power_of_2(k)))
-        depth = max(16, min(64, triton.next_power_of_2(hidden)))
-        _pool_groups[(batch * count, triton.cdiv(outputs, width))](
-            lifted.contiguous(),
-            offsets.contiguous(),
-            index,
-            counts,
-            weight.contiguous(),
-            bias.contiguous(),
-            out,
-            lifted.shape[1],
-            count,
-            k,
-            hidden,
-            outputs,
-            SLOTS=slots,
-            HIDDEN=depth,
-            OUTPUTS=width,
+    rows, blocks = batch * count, triton.cdiv(outputs, chosen.outputs)
+    tiling = {"SLOTS": chosen.slots, "HIDDEN": chosen.hidden, "OUTPUTS": chosen.outputs, "PRECISION": "ieee"}
+    options = {"num_warps": chosen.warps, "num_stages": chosen.stages}
+    if chosen.kernel == "keep_weights":
+        programs = min(rows, max(1, 4 * multiprocessors // blocks))
+        grid = (programs, blocks)
+        sizes = [lifted.shape[1], count, rows, programs, k, hidden, outputs]
+        pooling_kernels.keep_weights[grid](*tensors, out, *sizes, **tiling, **options)
+    elif chosen.kernel == "keep_rows":
+        tiles = triton.cdiv(k, chosen.slots)
+        partial = torch.empty(rows, tiles, outputs, dtype=torch.float32, device=out.device)
+        sizes = [lifted.shape[1], count, tiles, k, hidden, outputs]
+        pooling_kernels.keep_rows[(rows * tiles,)](*tensors[:5], partial, *sizes, **tiling, **options)
+        width = min(1024, triton.next_power_of_2(outputs))
+        grid = (rows, triton.cdiv(outputs, width))
+        pooling_kernels.join_tiles[grid](
+            partial, counts, bias, out, tiles, k, outputs, SLOTS=chosen.slots, OUTPUTS=width
         )
-    return out
+    else:
+        sizes = [lifted.shape[1], count, k, hidden, outputs]
+        pooling_kernels.keep_nothing[(rows, blocks)](*tensors, out, *sizes, **tiling, **options)
