@@ -5,6 +5,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lamm_metrics.average_precision import COCO, SCORE_FREE, VOC07, VOC12, Convention, Found, Truth, match
 from lamm_metrics.boxes import iou_matrix, paired_iou, to_corners
@@ -225,6 +227,16 @@ def test_bounds_hold_for_every_order_of_tied_detections():
             )
             value = Curve(shuffled, 3, ordered.interpolation, grouped=False).mean(one)[0]
             assert np.isnan(value) or low - 1e-12 <= value <= high + 1e-12
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 3))
+def test_saying_everything_twice_never_helps_even_where_objects_overlap(seed, levels):
+    found, truth = random_scene(seed, levels=levels)
+    twice = found.take(np.tile(np.arange(len(found.score)), 2))
+    for threshold in (0.3, 0.5):
+        once = average(found, truth, SCORE_FREE, threshold)[0]
+        assert np.isnan(once) or average(twice, truth, SCORE_FREE, threshold)[0] <= once + 1e-12
 
 
 def crowded_scene(generator):

@@ -36,8 +36,21 @@ def random_records(seed, n=6, scored=False):
     return references, answers
 
 
+def solid(box):
+    x1, y1, x2, y2 = box
+    return [(x1 + x2) / 2, (y1 + y2) / 2, 0.5, x2 - x1, y2 - y1, 1.0]
+
+
+def in_space(references, answers):
+    """The same records with boxes one metre high."""
+    truth = [{**r, "object": [{**o, "bbox": solid(o["bbox"])} for o in r["object"]]} for r in references]
+    return truth, [[{**box, "box": solid(box["box"])} for box in boxes] for boxes in answers]
+
+
 def scored(references, answers, metric=None):
-    metric = metric or DetectionAP()
+    """The metric that has read the records, in space where the boxes have six numbers."""
+    boxes = [thing["bbox"] for reference in references for thing in reference["object"]]
+    metric = metric or (DetectionAP3D() if any(len(box) == 6 for box in boxes) else DetectionAP())
     for reference, boxes in zip(references, answers, strict=True):
         metric.update(reference, Prediction(str(reference["id"]), boxes=boxes))
     return metric
@@ -52,9 +65,10 @@ def same(first, second):
 
 
 @settings(max_examples=40, deadline=None)
-@given(seeds, st.booleans())
-def test_order_and_names_change_nothing(seed, with_scores):
+@given(seeds, st.booleans(), st.booleans())
+def test_order_and_names_change_nothing(seed, with_scores, space):
     references, answers = random_records(seed, scored=with_scores)
+    references, answers = in_space(references, answers) if space else (references, answers)
     generator = np.random.default_rng(seed)
     expected = numbers(scored(references, answers))
     files = [(references[i], answers[i]) for i in generator.permutation(len(references))]
@@ -70,22 +84,26 @@ def test_order_and_names_change_nothing(seed, with_scores):
 
 
 @settings(max_examples=30, deadline=None)
-@given(seeds, st.sampled_from([0.125, 2.0, 1024.0]))
-def test_scale_changes_nothing(seed, factor):
+@given(seeds, st.sampled_from([0.125, 2.0, 1024.0]), st.booleans())
+def test_scale_changes_nothing(seed, factor, space):
     references, answers = random_records(seed)
+    references, answers = in_space(references, answers) if space else (references, answers)
     truth = [{**r, "object": [{**o, "bbox": [factor * x for x in o["bbox"]]} for o in r["object"]]} for r in references]
     found = [[{**box, "box": [factor * x for x in box["box"]]} for box in boxes] for boxes in answers]
     assert same(numbers(scored(truth, found)), numbers(scored(references, answers)))
 
 
 @settings(max_examples=40, deadline=None)
-@given(seeds, st.booleans())
-def test_saying_more_never_helps(seed, with_scores):
+@given(seeds, st.booleans(), st.booleans())
+def test_saying_more_never_helps(seed, with_scores, space):
     references, answers = random_records(seed, scored=with_scores)
+    if space:
+        references, answers = in_space(references, answers)
+    everything = [0.5, 0.5, 0.5, 1, 1, 1] if space else [0, 0, 1, 1]
     before = np.nan_to_num(numbers(scored(references, answers))[:3])
     twice = [boxes * 2 for boxes in answers]
     assert (np.nan_to_num(numbers(scored(references, twice))[:3]) <= before + 1e-12).all()
-    whole = [[*boxes, *({"label": name, "box": [0, 0, 1, 1]} for name in CLASSES)] for boxes in answers]
+    whole = [[*boxes, *({"label": name, "box": everything} for name in CLASSES)] for boxes in answers]
     assert (np.nan_to_num(numbers(scored(references, whole))[:3]) <= before + 1e-12).all()
 
 
