@@ -1,9 +1,12 @@
-"""Records a second and CPU a record of the whole generation pipeline, beside plain AsyncOpenAI.
+"""Records a second and CPU a record of the whole generation pipeline, in one process and in two, beside its peers.
 
-A loopback server in a process of its own answers at once. Ours runs everything: prompt, request key, request by the
-openai SDK, parsing, durable append, records in row order. The peer only awaits `chat.completions.create`.
+A loopback server in a process of its own answers at once with the same 1.6 kB completion. Ours runs everything: prompt,
+request key, request by the openai SDK, parsing, durable append, records in row order. Peers only ask, as their
+documentation shows. All run in one call, the server's own CPU is told too: on two cores it takes from everybody.
 
-    python benchmarks/data/generation.py [--rows 3000] [--concurrency 64] [--processes 1] [--output results.json]
+    python benchmarks/data/generation.py [--rows 4000] [--concurrency 64] [--curator PYTHON] [--output FILE]
+
+`--curator` names the Python of an environment with bespokelabs-curator, which pins an older openai.
 """
 
 from __future__ import annotations
@@ -12,12 +15,20 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import platform
 import resource
+import subprocess
+import sys
 import tempfile
 import time
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
+from typing import Any
 
+RESULT = Path(__file__).parents[1] / "results" / "data_generation.json"
 ROUND = {
     "question": "What is on the table in the middle of the room?",
     "answer": "There is a cup beside two books. " * 3,
@@ -37,29 +48,42 @@ RESPONSE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length
 
 
 class Answering(asyncio.Protocol):
-    """Answers each complete request with the same bytes."""
+    """Answers each complete request with the same bytes; it copies a body only when it comes in pieces."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
-        self.buffer = bytearray()
+        self.missing = 0
+        self.head = b""
 
     def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
-            head = bytes(self.buffer[:end]).lower()
-            at = head.find(b"content-length:")
-            size = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-            if len(self.buffer) < end + 4 + size:
-                return
-            del self.buffer[: end + 4 + size]
+        if self.missing:
+            self.missing -= len(data)
+            if self.missing <= 0:
+                self.missing = 0
+                self.transport.write(RESPONSE)
+            return
+        data = self.head + data
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            self.head = data
+            return
+        self.head = b""
+        at = data.find(b"ontent-", 0, end)
+        while data[at + 7 : at + 14].lower() != b"length:":
+            at = data.find(b"ontent-", at + 7, end)
+        size = int(data[at + 14 : data.find(b"\r", at)])
+        self.missing = max(end + 4 + size - len(data), 0)
+        if not self.missing:
             self.transport.write(RESPONSE)
 
 
-def serve(port_queue: multiprocessing.Queue) -> None:
+def serve(port_queue: multiprocessing.Queue[int], stop: Event, cpu: multiprocessing.Queue[float]) -> None:
     async def run() -> None:
-        server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", 0, backlog=4096)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Answering, "127.0.0.1", 0, backlog=4096)
         port_queue.put(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
+        await loop.run_in_executor(None, stop.wait)
+        server.close()
 
     try:
         import uvloop
@@ -67,6 +91,7 @@ def serve(port_queue: multiprocessing.Queue) -> None:
         asyncio.run(run())
     else:
         uvloop.run(run())
+    cpu.put(cpu_seconds())
 
 
 def write_rows(path: Path, count: int, first: int = 0) -> None:
@@ -83,25 +108,26 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def ours(url: str, rows: int, concurrency: int, first: int, results: multiprocessing.Queue) -> None:
+def ours(url: str, rows: int, concurrency: int, first: int, start: Barrier, results: Any) -> None:
     from lamm_data.generation import generate, make_settings
 
     with tempfile.TemporaryDirectory() as folder:
-        annotations = Path(folder) / "rows.jsonl"
 
-        def settings(count: int, name: str) -> object:
+        def settings(count: int, name: str) -> Any:
+            annotations = Path(folder) / f"rows_{name}"
             write_rows(annotations, count, first)
             values = {"type": "daily_dialogue", "annotations": annotations, "endpoint": url, "model": "m"}
             return make_settings(values | {"output": Path(folder) / name, "concurrency": concurrency, "rounds": 6})
 
-        generate(settings(50, "warm.jsonl"))
+        generate(settings(100, "warm.jsonl"))
         measured = settings(rows, "out.jsonl")
+        start.wait()
         cpu, started = cpu_seconds(), time.perf_counter()
         summary = generate(measured)
         results.put((summary.counts.records, time.perf_counter() - started, cpu_seconds() - cpu))
 
 
-def plain(url: str, rows: int, concurrency: int, first: int, results: multiprocessing.Queue) -> None:
+def plain(url: str, rows: int, concurrency: int, first: int, start: Barrier, results: Any) -> None:
     from openai import AsyncOpenAI
 
     from lamm_data.generation import load_prompt, read_rows
@@ -126,15 +152,18 @@ def plain(url: str, rows: int, concurrency: int, first: int, results: multiproce
 
         return sum(await asyncio.gather(*(worker() for _ in range(concurrency))))
 
+    start.wait()
     cpu, started = cpu_seconds(), time.perf_counter()
     records = asyncio.run(run())
     results.put((records, time.perf_counter() - started, cpu_seconds() - cpu))
 
 
-def measure(work: object, url: str, rows: int, concurrency: int, processes: int) -> dict[str, float]:
-    results: multiprocessing.Queue = multiprocessing.Queue()
+def measure(work: Any, url: str, rows: int, concurrency: int, processes: int) -> dict[str, float]:
+    """Run so many processes at the same time; the time is the slowest one's."""
+    context = multiprocessing.get_context("spawn")
+    results, start = context.Queue(), context.Barrier(processes)
     shares = [
-        multiprocessing.Process(target=work, args=(url, rows, concurrency, number * rows, results))
+        context.Process(target=work, args=(url, rows, concurrency, number * rows, start, results))
         for number in range(processes)
     ]
     for share in shares:
@@ -142,37 +171,109 @@ def measure(work: object, url: str, rows: int, concurrency: int, processes: int)
     found = [results.get() for _ in shares]
     for share in shares:
         share.join()
-    records, cpu = sum(item[0] for item in found), sum(item[2] for item in found)
+    return summary(sum(item[0] for item in found), max(item[1] for item in found), sum(item[2] for item in found))
+
+
+def summary(records: int, seconds: float, cpu: float) -> dict[str, float]:
     return {
         "records": records,
-        "records_per_second": round(sum(item[0] / item[1] for item in found), 1),
+        "records_per_second": round(records / seconds, 1),
         "cpu_ms_per_record": round(1000 * cpu / records, 3),
     }
 
 
+CURATOR = """
+import json, os, resource, sys, time
+os.environ["TELEMETRY_ENABLED"] = "false"
+import tiktoken
+class Encoding:  # the real one is downloaded
+    def encode(self, text, **_): return range(len(text) // 4)
+tiktoken.get_encoding = tiktoken.encoding_for_model = lambda *_: Encoding()
+from bespokelabs import curator
+url, rows, concurrency, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+messages = json.load(open(sys.argv[5]))
+class Asking(curator.LLM):
+    def prompt(self, row): return messages + [{"role": "user", "content": row["query"]}]
+    def parse(self, row, answer): return [{"answer": answer}]
+backend = {"base_url": url, "api_key": "none", "max_requests_per_minute": 10**9, "max_tokens_per_minute": 10**12,
+           "max_concurrent_requests": concurrency}
+model = Asking(model_name="gpt-4o-mini", backend="openai", backend_params=backend)
+started, usage = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+before = usage.ru_utime + usage.ru_stime
+done = model([{"query": f"Describe picture {number}. " * 20} for number in range(rows)], working_dir=folder)
+usage = resource.getrusage(resource.RUSAGE_SELF)
+count = len(getattr(done, "dataset", done))
+print("RESULT", json.dumps([count, time.perf_counter() - started, usage.ru_utime + usage.ru_stime - before]))
+"""
+
+
+def curator(python: str, url: str, rows: int, concurrency: int) -> dict[str, Any]:
+    from lamm_data.generation import load_prompt
+    from lamm_data.generation.requests import RequestBuilder, Sampling
+
+    prompt = load_prompt("daily_dialogue")
+    messages = RequestBuilder(prompt, Sampling("m")).first(prompt.examples[0].row, "json_schema").payload["messages"]
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = Path(folder) / "messages.json"
+        prefix.write_text(json.dumps(messages[:-1]))
+        arguments = [url, str(rows), str(concurrency), str(Path(folder) / "work"), str(prefix)]
+        environment = {**os.environ, "CURATOR_CACHE_DIR": folder, "HF_HUB_OFFLINE": "1", "HOME": folder}
+        done = subprocess.run(
+            [python, "-c", CURATOR, *arguments], capture_output=True, text=True, env=environment, timeout=180
+        )
+    found = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if not found:
+        return {"failed": done.stderr.strip().splitlines()[-1:]}
+    return summary(*json.loads(found[0].removeprefix("RESULT ")))
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in ("lamm-data", "openai", "aiohttp", "orjson", "uvloop"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=3000)
+    parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--concurrency", type=int, default=64)
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--curator")
+    parser.add_argument("--output", type=Path, default=RESULT)
     options = parser.parse_args()
-    ports: multiprocessing.Queue = multiprocessing.Queue()
-    server = multiprocessing.Process(target=serve, args=(ports,), daemon=True)
+    context = multiprocessing.get_context("spawn")
+    ports, stop, cpu = context.Queue(), context.Event(), context.Queue()
+    server = context.Process(target=serve, args=(ports, stop, cpu), daemon=True)
     server.start()
-    url = f"http://127.0.0.1:{ports.get()}/v1"
-    report = {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "options": {"rows": options.rows, "concurrency": options.concurrency, "processes": options.processes},
-        "lamm-data": measure(ours, url, options.rows, options.concurrency, options.processes),
-        "AsyncOpenAI, create()": measure(plain, url, options.rows // 3, options.concurrency, options.processes),
+    url, rows, together = f"http://127.0.0.1:{ports.get()}/v1", options.rows, options.concurrency
+    load = os.getloadavg()[0]
+    measured: dict[str, Any] = {
+        "lamm-data, 1 process": measure(ours, url, rows, together, 1),
+        "lamm-data, 2 processes": measure(ours, url, rows, together, 2),
+        "AsyncOpenAI, create(), 1 process": measure(plain, url, rows // 4, together, 1),
+        "AsyncOpenAI, create(), 2 processes": measure(plain, url, rows // 4, together, 2),
     }
-    server.terminate()
+    if options.curator:
+        measured["curator, 1 process"] = curator(options.curator, url, rows // 4, together)
+    stop.set()
+    answered = 3 * (rows + 100) + 3 * (rows // 4) + (rows // 4 if options.curator else 0)
+    measured["the server, about"] = {"cpu_ms_per_request": round(1000 * cpu.get() / answered, 3)}
+    report = {
+        "benchmark": "data_generation",
+        "date": date.today().isoformat(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "load_average": round(load, 2),
+        "versions": versions(),
+        "settings": {"rows a process": rows, "concurrency": together},
+        "measured": measured,
+    }
     text = json.dumps(report, indent=1)
-    print(text)
-    if options.output:
-        options.output.write_text(text + "\n")
+    sys.stdout.write(text + "\n")
+    options.output.write_text(text + "\n")
 
 
 if __name__ == "__main__":

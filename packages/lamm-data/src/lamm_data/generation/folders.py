@@ -80,6 +80,7 @@ def row_from_item(item: Annotated, source: Source) -> Row:
         label=label,
         description=" ".join(item.captions) if label else "",
         questions=tuple(question for question in item.questions if question.answers),
+        group=item.group,
         source={"src_image": source.dataset} if flat else {"src_dataset": source.dataset, "src_id": item.id},
         origin=origin,
         licence=source.licence,

@@ -69,6 +69,7 @@ class RecordMaker:
             "relations": row.relations,
             "label": row.label,
             "description": row.description,
+            "group": row.group,
             "licence": row.licence,
         }
         return [self._about(row) | _without_empty(told) | {"meta": self._provenance(row, outcome)}]
@@ -95,7 +96,7 @@ class RecordMaker:
             gt_choices=choices,
             task=task,
             dataset=row.source.get("src_dataset", row.source.get("src_image")),
-            group=str(row.origin.get("annotation", row.id)),
+            group=row.group or row.source.get("src_id", row.id),
             system=f"{words['definition']} {words['structure']}",
             src_image=about.get("src_image"),
             meta=self._provenance(row, outcome),

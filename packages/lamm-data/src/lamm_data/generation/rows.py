@@ -47,6 +47,7 @@ class Row:
         label: Class name, for factual knowledge.
         description: Encyclopedia text about the class, for factual knowledge.
         questions: Questions that people asked about it, with their answers.
+        group: Room or image that makes several rows dependent; the scene's or the row's own id when empty.
         source: Keys copied into the record (`src_image`, `src_dataset`, `src_id`).
         origin: Where the row was read: `file` (name only), and `line` or `annotation`.
         licence: Licence of the source, when it is stated.
@@ -61,6 +62,7 @@ class Row:
     label: str = ""
     description: str = ""
     questions: tuple[Question, ...] = ()
+    group: str = ""
     source: dict[str, str] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
     licence: str = ""
@@ -154,6 +156,7 @@ def row_from_json(values: Any, origin: dict[str, Any]) -> Row | RowFault:
             label=str(values.get("label") or values.get("category") or ""),
             description=" ".join(str(values.get("description") or "").split()),
             questions=tuple(_question(item, n) for n, item in enumerate(_list(values.get("questions"), "questions"))),
+            group=str(values.get("group") or ""),
             source={key: str(values[key]) for key in ("src_image", "src_dataset", "src_id") if values.get(key)},
             origin=origin,
             licence=str(values.get("licence") or values.get("license") or ""),
