@@ -12,7 +12,7 @@ from measuring import seconds, write_result
 from lamm_metrics.average_precision import SCORE_FREE, Found, Truth, match
 from lamm_metrics.boxes import paired_iou
 from lamm_metrics.curves import Curve
-from lamm_metrics.statistics import group_weights, percentile_interval
+from lamm_metrics.statistics import centred_interval, group_weights
 
 DETECTIONS = 35_000
 DRAWS = 10_000
@@ -36,10 +36,10 @@ def measure(found: Found, truth: Truth) -> dict[str, Any]:
             match(found.take(rows), drawn, paired_iou, 0.5, SCORE_FREE)
 
     took, again = seconds(draw), seconds(match_again)
-    interval = percentile_interval(np.concatenate(values))
+    value = float(curve.mean(np.ones((1, IMAGES), np.int64))[0])
     return {
-        "ap50": float(curve.mean(np.ones((1, IMAGES), np.int64))[0]),
-        "interval": interval,
+        "ap50": value,
+        "interval": centred_interval(value, np.concatenate(values)),
         "cached": took,
         "matching_again_processor_s_a_draw": round(again["median_processor_s"] / MATCHED_AGAIN, 4),
     }

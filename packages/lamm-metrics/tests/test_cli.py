@@ -102,6 +102,9 @@ def test_faulty_boxes_are_listed_by_id(files):
 def test_list_names_every_task(files):
     output = run("list")
     assert "visual_grounding3d" in output
+    counting = next(line for line in output.splitlines() if line.startswith("counting"))
+    assert "lower" in counting
+    assert counting.endswith("another group")
     assert len(json.loads(run("list", "--json"))) == 14
 
 

@@ -184,9 +184,12 @@ def list_tasks(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(task) for task in TASKS.values()], indent=1))
         return
-    rows = [("task", "file", "reads", "metrics")]
-    rows += [(task.key, f"{task.prefix}_*.json", task.extractor, ", ".join(task.metrics)) for task in TASKS.values()]
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    rows = [("task", "file", "reads", "metrics", "better", "chance")]
+    for task in TASKS.values():
+        better = "higher" if task.higher_is_better else "lower"
+        metrics_named = ", ".join(task.metrics)
+        rows.append((task.key, f"{task.prefix}_*.json", task.extractor, metrics_named, better, task.chance))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
