@@ -118,6 +118,22 @@ def test_a_full_disk_keeps_the_journal_whole(tmp_path, monkeypatch):
     again.close()
 
 
+def test_a_disk_that_fills_up_in_mid_run_ends_it_in_one_line_and_loses_nothing(loopback, reply, settings):
+    pytest.importorskip("resource")
+    server = loopback(lambda seen: reply())
+    run = settings(server.url, rows=ROWS)
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, resource.RLIM_INFINITY))\n"
+    arguments = [sys.executable, "-c", limit + CHILD, server.url, str(run.annotations), str(run.output)]
+    child = subprocess.run(arguments, capture_output=True, text=True)
+    assert child.returncode == 1
+    assert "Expected room" in child.stderr.splitlines()[-1]
+    assert not run.output.exists()
+    kept = len(run.output.with_name("out.journal.jsonl").read_bytes().splitlines()) - 1
+    assert 0 < kept < ROWS
+    summary = generate(run)
+    assert (summary.counts.finished, summary.traffic.reused) == (ROWS, kept)
+
+
 def test_two_processes_cannot_share_a_journal(tmp_path):
     first = Journal(tmp_path / "j.jsonl", {})
     with pytest.raises(LammDataError, match="another process holds it"):

@@ -83,7 +83,7 @@ def row_from_item(item: Annotated, source: Source) -> Row:
         group=item.group,
         source={"src_image": source.dataset} if flat else {"src_dataset": source.dataset, "src_id": item.id},
         origin=origin,
-        licence=source.licence,
+        licence=item.licence or source.licence,
     )
 
 
@@ -138,7 +138,7 @@ def _joined(items: Iterable[Annotated], link: str, told: dict[str, Annotated], s
     for item in items:
         captioned = told.pop(item.link.get(link, "") if link else item.id, None)
         if captioned is not None:
-            row = row_from_item(replace(item, captions=captioned.captions), source)
+            row = row_from_item(replace(item, captions=captioned.captions, licence=captioned.licence), source)
             origin = {"file": captioned.origin, "annotation": captioned.id, "objects": item.origin}
             yield _coco_row(replace(row, media=captioned.media, origin=origin))
 
