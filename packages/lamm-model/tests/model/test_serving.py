@@ -3,6 +3,9 @@
 import base64
 import http.client
 import json
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -236,3 +239,28 @@ def test_drawing_keeps_to_the_likeliest_share():
     assert {int(draw(logits, 1.0, 0.5, generator)) for _ in range(200)} == {1}
     assert {int(draw(logits, 1.0, 0.8, generator)) for _ in range(200)} == {1, 2}
     assert {int(draw(logits, 1.0, 0.0, generator)) for _ in range(50)} == {1}
+
+
+def test_command_serves_until_it_is_told_to_end(model_and_processor, media, tmp_path):
+    from openai import OpenAI
+
+    from lamm_model import save_model
+
+    save_model(*model_and_processor, tmp_path / "tiny")
+    code = "from lamm_model.cli import model; model()"
+    command = [sys.executable, "-c", code, "serve", "--model", str(tmp_path / "tiny"), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("http://127.0.0.1:"), process.stderr.read()
+        url, _, name = line.split()
+        client = OpenAI(base_url=url, api_key="none", max_retries=0)
+        messages = question("How many lamps?", cloud(media / "1.npy"))
+        reply = client.chat.completions.create(model=name, messages=messages, max_tokens=6)
+        text, _ = expected(*model_and_processor, "How many lamps?", point_clouds=[media / "1.npy"])
+        assert reply.choices[0].message.content == text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.communicate()
