@@ -110,4 +110,6 @@ def test_croissant_names_files_checksums_and_columns(tmp_path):
     assert file["sha256"] == hashlib.sha256((tmp_path / "out" / file["contentUrl"]).read_bytes()).hexdigest()
     fields = {field["name"]: field for field in value["recordSet"][0]["field"]}
     assert {"id", "modality", "media", "conversations", "meta"} <= set(fields)
-    assert all(field["source"]["fileObject"]["@id"] == file["@id"] for field in fields.values())
+    parts = fields.pop("conversations")["subField"]
+    assert [part["source"]["transform"]["jsonPath"] for part in parts] == ["[*].from", "[*].value"]
+    assert all(field["source"]["fileObject"]["@id"] == file["@id"] for field in [*fields.values(), *parts])

@@ -56,10 +56,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Horizontal bars, one a name."""
+    """Horizontal bars, one a name; `rest` says what is not shown."""
 
     title: str
     rows: Sequence[tuple[str, float]]
+    rest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def _number(value: float) -> str:
 def _bars(panel: Bars, x: float, y: float) -> Iterable[Rectangle | Text]:
     width, height = PANEL
     largest = max((value for _, value in panel.rows), default=0) or 1
-    left, step = 150, min(24.0, (height - 40) / max(len(panel.rows), 1))
+    left, step = 150, min(23.0, (height - 56) / max(len(panel.rows), 1))
     for place, (name, value) in enumerate(panel.rows):
         top = y + 34 + place * step
         size = min(FONT_SIZE, max(7, int(step - 2)))
@@ -105,6 +106,8 @@ def _bars(panel: Bars, x: float, y: float) -> Iterable[Rectangle | Text]:
         bar = (width - left - 70) * value / largest
         yield Rectangle(x + left, top + step * 0.15, max(bar, 1), step * 0.7, BAR)
         yield Text(x + left + bar + 5, top + step * 0.72, _number(value), "start", size, GREY)
+    if panel.rest:
+        yield Text(x + left, y + 34 + len(panel.rows) * step + 14, panel.rest, "start", 11, GREY)
 
 
 def _histogram(panel: Histogram, x: float, y: float) -> Iterable[Rectangle | Text]:
@@ -138,10 +141,12 @@ def _heatmap(panel: Heatmap, x: float, y: float) -> Iterable[Rectangle | Text]:
     left, top = x + (width - side) / 2, y + 34
     largest = max((count for row in panel.rows for count in row), default=0) or 1
     yield Rectangle(left - 1, top - 1, side + 2, side + 2, GREY)
+    yield Rectangle(left, top, side, side, "#ffffff")
     step = side / max(len(panel.rows), 1)
     for down, row in enumerate(panel.rows):
         for right, count in enumerate(row):
-            yield Rectangle(left + right * step, top + down * step, step + 0.3, step + 0.3, _shade(count / largest))
+            if count:
+                yield Rectangle(left + right * step, top + down * step, step, step, _shade(count / largest))
     yield Text(x + width / 2, top + side + 18, panel.axes, "middle", 11, GREY)
     yield Text(x + width / 2, top + side + 34, f"darkest cell: {_number(largest)}", "middle", 11, GREY)
 
@@ -172,7 +177,7 @@ def to_svg(page: Page) -> str:
     """Write a page as SVG."""
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{page.width}" height="{page.height}" '
-        f'viewBox="0 0 {page.width} {page.height}" font-family="sans-serif">',
+        f'viewBox="0 0 {page.width} {page.height}" font-family="sans-serif" shape-rendering="crispEdges">',
         f'<rect width="{page.width}" height="{page.height}" fill="#ffffff"/>',
     ]
     for shape in page.shapes:

@@ -18,23 +18,30 @@ FORMATS = {
 }
 CHUNK = 1 << 20
 _TERMS = (
-    "citeAs", "column", "extract", "field", "fileProperty", "fileObject", "fileSet", "format", "includes",
-    "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex", "repeated",
-    "replace", "separator", "source", "subField", "transform",
+    "citeAs", "column", "equivalentProperty", "extract", "field", "fileProperty", "fileObject", "fileSet", "format",
+    "includes", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex",
+    "repeated", "replace", "samplingRate", "separator", "source", "subField", "transform",
 )  # fmt: skip
+TURNS = {
+    "llava": ("conversations", {"from": "[*].from", "value": "[*].value"}),
+    "parquet": ("conversations", {"from": "[*].from", "value": "[*].value"}),
+    "messages": ("messages", {"role": "[*].role", "text": "[*].content[*].text"}),
+}
+"""Column of the dialogue by layout, and where its parts are."""
 CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
     "sc": "https://schema.org/",
     "cr": "http://mlcommons.org/croissant/",
     "dct": "http://purl.org/dc/terms/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
     "conformsTo": "dct:conformsTo",
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "examples": {"@id": "cr:examples", "@type": "@json"},
     **{term: f"cr:{term}" for term in _TERMS},
 }
-"""The context that the specification recommends, the terms used here and the common ones."""
+"""The context that the specification recommends."""
 
 
 def sha256_of(path: Path) -> str:
@@ -59,15 +66,20 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def _field(name: str, file: str, description: str, **more: Any) -> dict[str, Any]:
-    return {
-        "@type": "cr:Field",
-        "@id": f"records/{name}",
-        "name": name,
-        "description": description,
-        "dataType": "sc:Text",
-        "source": {"fileObject": {"@id": file}, "extract": {"column": name}},
-        **more,
-    }
+    source = {"fileObject": {"@id": file}, "extract": {"column": name}}
+    base = {"@type": "cr:Field", "@id": f"records/{name}", "name": name, "description": description}
+    return {**base, "dataType": "sc:Text", "source": source, **more}
+
+
+def _turns(file: str, layout: str) -> dict[str, Any]:
+    column, parts = TURNS[layout]
+    fields = []
+    for name, path in parts.items():
+        part = _field(column, file, f"`{name}` of each turn.", repeated=True)
+        part["source"] |= {"transform": {"jsonPath": path}}
+        fields.append(part | {"@id": f"records/{column}/{name}", "name": name})
+    base = {"@type": "cr:Field", "@id": f"records/{column}", "name": column, "description": "Turns of the dialogue."}
+    return {**base, "subField": fields}
 
 
 def _record_set(files: Sequence[Path], layout: str) -> list[dict[str, Any]]:
@@ -85,8 +97,7 @@ def _record_set(files: Sequence[Path], layout: str) -> list[dict[str, Any]]:
             _field("media", first, "Paths of the images or clouds.", repeated=True),
             _field("meta", first, "Provenance and licence, as JSON text."),
         ]
-    name = "messages" if layout == "messages" else "conversations"
-    fields.append(_field(name, first, "Turns of the dialogue.", repeated=True))
+    fields.append(_turns(first, layout))
     return [{"@type": "cr:RecordSet", "@id": "records", "name": "records", "field": fields}]
 
 

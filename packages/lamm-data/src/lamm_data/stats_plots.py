@@ -26,9 +26,8 @@ BARS = (
 def _bars(title: str, counter: Counter[str]) -> Bars:
     rows: list[tuple[str, float]] = [(name, count) for name, count in counter.most_common(TOP)]
     rest = len(counter) - len(rows)
-    if rest > 0:
-        rows.append((f"{rest:,} others", sum(counter.values()) - sum(count for _, count in rows)))
-    return Bars(title, rows)
+    hidden = sum(counter.values()) - sum(count for _, count in counter.most_common(TOP))
+    return Bars(title, rows, f"and {rest:,} more names, {hidden:,} in all" if rest > 0 else "")
 
 
 def _histogram(title: str, spread: Spread, unit: str) -> Histogram:
@@ -53,7 +52,7 @@ def panels_of(statistics: Statistics) -> list[Panel]:
         ("Length of questions", statistics.question_words, "words"),
         ("Length of answers", statistics.answer_words, "words"),
     ):
-        if spread.histogram:
+        if len(spread.histogram) > 1:
             panels.append(_histogram(title, spread, unit))
     geometry = statistics.geometry
     if geometry.boxes or geometry.points:
