@@ -37,7 +37,7 @@ FILLER = [
     "in",
     "view",
     "while",
-    "people",
+    "others",
     "walk",
     "past",
     "and",
@@ -84,7 +84,7 @@ FILLER = [
     "in",
     "summer",
     "as",
-    "children",
+    "birds",
     "play",
     "nearby",
 ]

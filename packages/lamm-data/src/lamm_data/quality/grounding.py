@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator
 from lamm_data.generation.layout import format_number
 from lamm_data.generation.rows import Row
 from lamm_data.quality.findings import Finding
-from lamm_data.quality.prepared import PreparedRecord, words_of
+from lamm_data.quality.mentions import MentionFinder
+from lamm_data.quality.prepared import PreparedRecord
 from lamm_data.quality.relations import check_relations
 from lamm_data.quality.text_checks import PROSE_TYPES
-from lamm_data.quality.vocabulary import NUMBERS, label_words, plural_forms
+from lamm_data.quality.vocabulary import NUMBERS
 
 _BOX = re.compile(r"\[\s*(-?\d*\.?\d+(?:\s*,\s*-?\d*\.?\d+){3,8})\s*\]")
 _BOX_TOLERANCE = 0.0101
@@ -32,18 +33,7 @@ class Grounding:
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self._rows = {row.id: row for row in rows}
-        labels = sorted({item.label for row in self._rows.values() for item in row.objects})
-        self._label_of = {form: label for label in labels for word in label_words(label) for form in plural_forms(word)}
-        self._labels_from: dict[str, set[str]] = {}
-        for form, label in self._label_of.items():
-            self._labels_from.setdefault((words_of(form) or [form])[0], set()).add(label)
-        self._first_words = frozenset(self._labels_from)
-        forms = sorted(self._label_of, key=len, reverse=True)
-        numbers = "|".join(NUMBERS)
-        words = "|".join(map(re.escape, forms)) or "(?!)"
-        self._mention = re.compile(
-            rf"\b(?:(?P<number>{numbers}|\d{{1,3}})\s+(?:\w+\s+)?)?(?P<word>{words})\b", re.IGNORECASE
-        )
+        self._finder = MentionFinder(sorted({item.label for row in self._rows.values() for item in row.objects}))
 
     def check(self, prepared: PreparedRecord) -> Iterator[Finding]:
         """Check one record.
@@ -64,7 +54,7 @@ class Grounding:
         counted = record.kind in PROSE_TYPES and self._suspicious(prepared, counts)
         if counted:
             captions = " ".join(row.captions).lower()
-            named = {self._label_of[found["word"].lower()] for found in self._mention.finditer(captions)}
+            named = {found.label for found in self._finder.find(captions)}
         for number, turn in enumerate(record.conversations, start=1):
             if turn.role == "gpt":
                 if boxed:
@@ -76,30 +66,33 @@ class Grounding:
 
     def _suspicious(self, prepared: PreparedRecord, counts: Counter[str]) -> bool:
         """Tell whether a record can have a finding at all: it names a class without a box, or a number near a class."""
-        hits = self._first_words & prepared.vocabulary
-        if any(not self._labels_from[word] <= counts.keys() for word in hits):
+        hits = self._finder.first_words & prepared.vocabulary
+        if any(not self._finder.labels_from(word) <= counts.keys() for word in hits):
             return True
-        words = prepared.words
-        return bool(hits) and any(
-            word in NUMBERS or word.isdecimal()
-            for at, word in enumerate(words)
-            if not hits.isdisjoint(words[at + 1 : at + 3])
+        numbers = [word for word in prepared.vocabulary if word in NUMBERS or word.isdecimal()] if hits else []
+        return any(self._miscounts(word, following, counts) for word in numbers for following in prepared.after(word))
+
+    def _miscounts(self, number: str, following: list[str], counts: Counter[str]) -> bool:
+        """Tell whether a number stands before a class of which there are not so many."""
+        value = NUMBERS.get(number) or int(number[:3])
+        return value > 1 and any(
+            counts[label] != value for word in following for label in self._finder.labels_from(word)
         )
 
     def _mentions(
         self, text: str, counts: Counter[str], named: set[str], captions: str, turn: int
     ) -> Iterator[Finding]:
-        for found in self._mention.finditer(text):
-            label, number = self._label_of[found["word"].lower()], found["number"]
+        for found in self._finder.find(text):
+            label, number = found.label, found.number
             if label not in counts and label not in named:
-                if not _denied(text, found.start()):
-                    yield Finding("ungrounded_object", found["word"], turn)
+                if not _denied(text, found.start):
+                    yield Finding("ungrounded_object", found.word, turn)
             elif number and counts[label] and label not in _crowded(counts):
-                value = NUMBERS.get(number.lower()) or int(number)
-                written = {number.lower(), *(word for word, count in NUMBERS.items() if count == value), str(value)}
+                value = NUMBERS.get(number) or int(number)
+                written = {number, *(word for word, count in NUMBERS.items() if count == value), str(value)}
                 said = any(re.search(rf"\b{word}\b", captions) for word in written)
                 if value > 1 and value != counts[label] and not said:
-                    yield Finding("wrong_count", f"{found[0]}, annotated {counts[label]}", turn)
+                    yield Finding("wrong_count", f"{number} {found.word}, annotated {counts[label]}", turn)
 
 
 def _crowded(counts: Counter[str]) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -13,6 +13,7 @@ from lamm_data.records import InstructionRecord
 
 _SIGNS = "".join(chr(code) for code in range(128) if not chr(code).isalnum()) + "‘’“”—–…•«»"
 _TO_SPACES = str.maketrans(_SIGNS, " " * len(_SIGNS))
+_RARE = "*@#$<{[`=!1:"
 _NEED = re.compile(r"\(\?#([^)]*)\)")
 
 
@@ -46,16 +47,25 @@ class PreparedRecord:
         self.words = self.text.translate(_TO_SPACES).split()
         self.vocabulary = frozenset(self.words)
 
+    def after(self, word: str) -> Iterator[list[str]]:
+        """Give the two words after each occurrence of a word that occurs."""
+        words, at = self.words, -1
+        for _ in range(words.count(word)):
+            at = words.index(word, at + 1)
+            yield words[at + 1 : at + 3]
+
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
     """A pattern with the words without which it cannot match.
 
     Attributes:
+        kind: Kind of finding it stands for.
         pattern: The compiled pattern.
         needs: Of each group, one word or one run of other characters must occur.
     """
 
+    kind: str
     pattern: re.Pattern[str]
     needs: tuple[tuple[frozenset[str], tuple[str, ...]], ...]
 
@@ -67,10 +77,48 @@ class Phrase:
         return True
 
 
-def compile_phrase(pattern: str) -> Phrase:
-    """Compile a pattern; its comments `(?#a b)` name what it needs.
+class PhraseIndex:
+    """All patterns, found by what their first group needs: most records have few of these words.
 
-    >>> phrase = compile_phrase("(?#caption captions)captions? say")
+    Args:
+        phrases: The patterns; each needs something.
+    """
+
+    def __init__(self, phrases: Iterable[Phrase]) -> None:
+        self._by_word: dict[str, list[Phrase]] = {}
+        self._by_sign: dict[str, dict[str, list[Phrase]]] = {}
+        for phrase in phrases:
+            words, signs = phrase.needs[0]
+            for word in words:
+                self._by_word.setdefault(word, []).append(phrase)
+            for sign in signs:
+                # Signs are grouped by a rare character of theirs, so that one look rules out the group.
+                rare = next((character for character in _RARE if character in sign), sign)
+                self._by_sign.setdefault(rare, {}).setdefault(sign, []).append(phrase)
+        self._words = frozenset(self._by_word)
+
+    def possible(self, prepared: PreparedRecord) -> dict[str, list[re.Pattern[str]]]:
+        """Give the patterns that can match in a record, by kind."""
+        found: dict[int, Phrase] = {}
+        for word in self._words & prepared.vocabulary:
+            found |= {id(phrase): phrase for phrase in self._by_word[word]}
+        text = prepared.text
+        for rare, signs in self._by_sign.items():
+            if rare in text:
+                for sign, phrases in signs.items():
+                    if sign in text:
+                        found |= {id(phrase): phrase for phrase in phrases}
+        kinds: dict[str, list[re.Pattern[str]]] = {}
+        for phrase in found.values():
+            if phrase.possible(prepared):
+                kinds.setdefault(phrase.kind, []).append(phrase.pattern)
+        return kinds
+
+
+def compile_phrase(kind: str, pattern: str) -> Phrase:
+    """Compile a pattern; its comments `(?#a b)` name what it needs, a plus in them standing for a space.
+
+    >>> phrase = compile_phrase("leakage", "(?#caption captions)captions? say")
     >>> phrase.needs == ((frozenset({"caption", "captions"}), ()),)
     True
     """
@@ -78,26 +126,32 @@ def compile_phrase(pattern: str) -> Phrase:
     needs = tuple(
         (
             frozenset(item for item in group if item.isalnum()),
-            tuple(item.removeprefix("~") for item in group if not item.isalnum()),
+            tuple(item.removeprefix("~").replace("+", " ") for item in group if not item.isalnum()),
         )
         for group in groups
     )
-    return Phrase(re.compile(_NEED.sub("", pattern), re.IGNORECASE), needs)
+    return Phrase(kind, re.compile(_NEED.sub("", pattern), re.IGNORECASE), needs)
 
 
 @cache
-def load_phrases(kind: str) -> tuple[Phrase, ...]:
-    """Load the patterns of a kind of finding: of `phrases.toml`, or of `offensive.toml` with its words as one more."""
+def load_phrases() -> tuple[Phrase, ...]:
+    """Load the patterns of `phrases.toml`, and those of `offensive.toml` with its words as one more a kind."""
     folder = files("lamm_data.quality")
     lists = tomllib.loads((folder / "phrases.toml").read_text(encoding="utf-8"))
-    if kind in lists:
-        return tuple(map(compile_phrase, lists[kind]))
-    table = tomllib.loads((folder / "offensive.toml").read_text(encoding="utf-8"))[kind]
-    return (*map(compile_phrase, table["patterns"]), word_phrase(table["words"].split()))
+    tables = tomllib.loads((folder / "offensive.toml").read_text(encoding="utf-8"))
+    lists |= {kind: table["patterns"] for kind, table in tables.items()}
+    phrases = [compile_phrase(kind, pattern) for kind, patterns in lists.items() for pattern in patterns]
+    return (*phrases, *(word_phrase(kind, table["words"].split()) for kind, table in tables.items()))
 
 
-def word_phrase(words: Iterable[str]) -> Phrase:
+@cache
+def phrase_index() -> PhraseIndex:
+    """Index the packaged patterns."""
+    return PhraseIndex(load_phrases())
+
+
+def word_phrase(kind: str, words: Iterable[str]) -> Phrase:
     """Make one pattern of whole words."""
     words = sorted(words)
     pattern = re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, words))})(?![^\W_])", re.IGNORECASE)
-    return Phrase(pattern, ((frozenset(words), ()),))
+    return Phrase(kind, pattern, ((frozenset(words), ()),))

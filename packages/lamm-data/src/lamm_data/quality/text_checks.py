@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterator
 
 from lamm_data.quality.findings import Finding
-from lamm_data.quality.prepared import PreparedRecord, load_phrases
+from lamm_data.quality.prepared import PreparedRecord, phrase_index
 from lamm_data.records import InstructionRecord
 
 PROSE_TYPES = {"conversation", "description", "commomsenseqa", "conversation3d", "description3d", "commomsenseqa3d"}
 """Task types whose text must not hold coordinates or speak of its sources."""
 
 MAX_ROUNDS_3D = 10
-_SPOKEN = {"markup": False, "refusal": True, "profanity": False, "toxicity": False}
-"""Kinds that are looked for in every record, and whether in answers only."""
+_KINDS = ("markup", "refusal", "profanity", "toxicity", "leakage")
+"""Kinds that have phrases."""
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PHONE = re.compile(r"(?<![\w.,])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\)[ .-]?)?\d{2,4}(?:[ .-]\d{2,4}){1,4}(?![\w])")
 _BARE_PHONE = re.compile(
@@ -22,7 +22,7 @@ _BARE_PHONE = re.compile(
     r"(?:call|phone|tel|ring|dial|mobile|fax)\W{1,3}(?:\w+\W+){0,3}?\d{7,14})\b",
     re.IGNORECASE,
 )
-_DIGITS = re.compile(r"\d")
+_SHORTEST_PHONE = 7
 _NUMBER = r"-?(?:\d+(?:\.\d+)?|\.\d+)"
 _COORDINATES = re.compile(
     rf"[\[(]\s*{_NUMBER}\s*(?:,\s*{_NUMBER}\s*){{2,8}}[\])]|[\[(]\s*-?\d*\.\d+\s*,\s*-?\d*\.\d+\s*[\])]"
@@ -43,15 +43,16 @@ def check_text(prepared: PreparedRecord, rounds: int | None = None) -> Iterator[
     record = prepared.record
     prose = record.kind in PROSE_TYPES
     yield from _whole_record(record, prose, rounds)
-    for kind, answers_only in _SPOKEN.items():
-        yield from _phrases(kind, prepared, answers_only)
-    if prose:
-        yield from _phrases("leakage", prepared, False)
-        if "[" in prepared.text or "(" in prepared.text:
-            yield from _first_of_each_turn("coordinates", _COORDINATES, record)
+    possible = phrase_index().possible(prepared)
+    for kind in _KINDS:
+        if kind in possible and (prose or kind != "leakage"):
+            yield from _first_of_each_turn(kind, possible[kind], record, answers_only=kind == "refusal")
+    if prose and ("[" in prepared.text or "(" in prepared.text):
+        yield from _first_of_each_turn("coordinates", [_COORDINATES], record)
     if "@" in prepared.text:
-        yield from _first_of_each_turn("personal_data", _EMAIL, record, "e-mail ")
-    yield from _phones(prepared)
+        yield from _first_of_each_turn("personal_data", [_EMAIL], record, "e-mail ")
+    if _digits(prepared.text) >= _SHORTEST_PHONE:
+        yield from _phones(record)
 
 
 def _whole_record(record: InstructionRecord, prose: bool, wanted: int | None) -> Iterator[Finding]:
@@ -63,41 +64,41 @@ def _whole_record(record: InstructionRecord, prose: bool, wanted: int | None) ->
     if not prose or rounds < 2:
         return
     for role in ("human", "gpt"):
-        texts = [" ".join(turn.text.lower().split()) for turn in record.conversations if turn.role == role]
+        texts = [turn.text for turn in record.conversations if turn.role == role]
+        if len({_beginning(text) for text in texts}) == len(texts):
+            continue
+        texts = [" ".join(text.lower().split()) for text in texts]
         if len(set(texts)) < len(texts):
             repeated = next(text for at, text in enumerate(texts) if text in texts[:at])
             yield Finding("repetition", repeated[:80])
 
 
-def _phrases(kind: str, prepared: PreparedRecord, answers_only: bool) -> Iterator[Finding]:
-    possible = [phrase.pattern for phrase in load_phrases(kind) if phrase.possible(prepared)]
-    if not possible:
-        return
-    for number, turn in enumerate(prepared.record.conversations, start=1):
-        if answers_only and turn.role != "gpt":
-            continue
-        found = next((match for pattern in possible if (match := pattern.search(turn.text))), None)
-        if found:
-            yield Finding(kind, found[0].strip(), number)
+def _beginning(text: str) -> tuple[str, ...]:
+    """Give a text's first words: texts that differ in them need not be compared as a whole."""
+    return tuple(text.lstrip()[:32].lower().split()[:2])
 
 
 def _first_of_each_turn(
-    kind: str, pattern: re.Pattern[str], record: InstructionRecord, label: str = ""
+    kind: str, patterns: list[re.Pattern[str]], record: InstructionRecord, label: str = "", answers_only: bool = False
 ) -> Iterator[Finding]:
     for number, turn in enumerate(record.conversations, start=1):
-        found = pattern.search(turn.text)
+        if answers_only and turn.role != "gpt":
+            continue
+        found = next((match for pattern in patterns if (match := pattern.search(turn.text))), None)
         if found:
-            yield Finding(kind, label + found[0], number)
+            yield Finding(kind, label + found[0].strip(), number)
 
 
-def _phones(prepared: PreparedRecord) -> Iterator[Finding]:
-    if len(_DIGITS.findall(prepared.text)) < 7:
-        return
-    for number, turn in enumerate(prepared.record.conversations, start=1):
-        for pattern in (_PHONE, _BARE_PHONE):
-            matches = (found[0] for found in pattern.finditer(turn.text))
-            least = 9 if pattern is _PHONE else 7
-            phone = next((text for text in matches if least <= sum(map(str.isdigit, text)) <= 15), None)
-            if phone:
-                yield Finding("personal_data", f"phone {phone}", number)
-                break
+def _phones(record: InstructionRecord) -> Iterator[Finding]:
+    for number, turn in enumerate(record.conversations, start=1):
+        if _digits(turn.text) < _SHORTEST_PHONE:
+            continue
+        phones = [found[0] for found in _PHONE.finditer(turn.text) if 9 <= _digits(found[0]) <= 15]
+        phones += [found[0] for found in _BARE_PHONE.finditer(turn.text) if 7 <= _digits(found[0]) <= 15]
+        if phones:
+            yield Finding("personal_data", f"phone {phones[0]}", number)
+
+
+def _digits(text: str) -> int:
+    content = text.encode("utf-8", "replace")
+    return len(content) - len(content.translate(None, b"0123456789"))

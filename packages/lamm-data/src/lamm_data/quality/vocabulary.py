@@ -9,6 +9,8 @@ from importlib.resources import files
 _WORDS = tomllib.loads((files("lamm_data.quality") / "words.toml").read_text(encoding="utf-8"))
 NUMBERS: dict[str, int] = _WORDS["numbers"]
 """Numbers in words."""
+ADJECTIVES: frozenset[str] = frozenset(_WORDS["adjectives"])
+"""Class names that before a noun mean something else."""
 _SYNONYMS: dict[str, list[str]] = _WORDS["synonyms"]
 
 

@@ -35,6 +35,8 @@ def row_values(row: Row) -> dict[str, Any]:
         "relations": [list(triple) for triple in row.relations],
         "label": row.label,
         "description": row.description,
+        "questions": [{"id": item.id, "question": item.text, "answers": list(item.answers)} for item in row.questions],
+        "group": row.group,
         **row.source,
         "licence": row.licence,
     }
