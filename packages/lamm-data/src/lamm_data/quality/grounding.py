@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from lamm_data.generation.layout import format_number
 from lamm_data.generation.rows import Row
 from lamm_data.quality.findings import Finding
-from lamm_data.quality.mentions import MentionFinder
+from lamm_data.quality.mentions import Mention, MentionFinder
 from lamm_data.quality.prepared import PreparedRecord
 from lamm_data.quality.relations import check_relations
 from lamm_data.quality.text_checks import PROSE_TYPES
-from lamm_data.quality.vocabulary import NUMBERS
+from lamm_data.quality.vocabulary import NUMBERS, exact_words
 
 _BOX = re.compile(r"\[\s*(-?\d*\.?\d+(?:\s*,\s*-?\d*\.?\d+){3,8})\s*\]")
 _BOX_TOLERANCE = 0.0101
+_CROWD = 10
 
 
 class Grounding:
@@ -54,7 +55,7 @@ class Grounding:
         counted = record.kind in PROSE_TYPES and self._suspicious(prepared, counts)
         if counted:
             captions = " ".join(row.captions).lower()
-            named = {found.label for found in self._finder.find(captions)}
+            named = {label for found in self._finder.find(captions) for label in found.labels}
         for number, turn in enumerate(record.conversations, start=1):
             if turn.role == "gpt":
                 if boxed:
@@ -82,22 +83,39 @@ class Grounding:
     def _mentions(
         self, text: str, counts: Counter[str], named: set[str], captions: str, turn: int
     ) -> Iterator[Finding]:
-        for found in self._finder.find(text):
-            label, number = found.label, found.number
-            if label not in counts and label not in named:
-                if not _denied(text, found.start):
+        known = counts.keys() | named
+        mentions = list(self._finder.find(text))
+        for at, found in enumerate(mentions):
+            if known.isdisjoint(found.labels):
+                if not _denied(text, found.start) and not _compound(text, mentions, at, known):
                     yield Finding("ungrounded_object", found.word, turn)
-            elif number and counts[label] and label not in _crowded(counts):
-                value = NUMBERS.get(number) or int(number)
-                written = {number, *(word for word, count in NUMBERS.items() if count == value), str(value)}
-                said = any(re.search(rf"\b{word}\b", captions) for word in written)
-                if value > 1 and value != counts[label] and not said:
-                    yield Finding("wrong_count", f"{number} {found.word}, annotated {counts[label]}", turn)
+            elif found.number and len(found.labels) == 1 and _wrong_count(found, counts[found.labels[0]], captions):
+                yield Finding("wrong_count", f"{found.number} {found.word}, annotated {counts[found.labels[0]]}", turn)
 
 
-def _crowded(counts: Counter[str]) -> set[str]:
-    """Labels with so many boxes that annotators stop counting (COCO marks at most 10 to 15 before a crowd region)."""
-    return {label for label, count in counts.items() if count >= 10}
+def _wrong_count(found: Mention, annotated: int, captions: str) -> bool:
+    """Tell whether a number before a class contradicts its boxes.
+
+    More than are annotated are wrong, and fewer where the words mean all of the class: "two women" of five people and
+    "two red cars" of five may be right. Classes of ten boxes and more are left out: COCO's annotators stop there.
+    """
+    value = NUMBERS.get(found.number) or int(found.number)
+    if value <= 1 or not 0 < annotated < _CROWD or value == annotated:
+        return False
+    if value < annotated and found.word.lower() not in exact_words(found.labels[0]):
+        return False
+    written = {found.number, *(word for word, count in NUMBERS.items() if count == value), str(value)}
+    return not any(re.search(rf"\b{word}\b", captions) for word in written)
+
+
+def _compound(text: str, mentions: list[Mention], at: int, known: Set[str]) -> bool:
+    """Tell whether a word stands right beside a class that is there, as in "toilet bowl" or "cake donuts"."""
+    beside = [(mentions[at - 1], mentions[at])] if at else []
+    beside += [(mentions[at], mentions[at + 1])] if at + 1 < len(mentions) else []
+    return any(
+        text[one.end : other.start] in (" ", "-") and not known.isdisjoint({*one.labels, *other.labels})
+        for one, other in beside
+    )
 
 
 def _denied(text: str, at: int) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from lamm_data.quality.prepared import words_of
-from lamm_data.quality.vocabulary import ADJECTIVES, NUMBERS, label_words, plural_forms
+from lamm_data.quality.vocabulary import ADJECTIVES, COLOURS, NUMBERS, label_words, plural_forms
 
 _TOKEN = re.compile(r"[^\W_]+")
 _JOINT = re.compile(r"[ \t\n-]+")
@@ -20,15 +20,17 @@ class Mention:
     """A class that a text names.
 
     Attributes:
-        label: The class.
+        labels: The class; several for an ambiguous word ("bike").
         word: The word that names it, as written.
         start: Where the word begins in the text.
+        end: Where it ends.
         number: The number before it, in words or digits, with at most one word between; empty when there is none.
     """
 
-    label: str
+    labels: tuple[str, ...]
     word: str
     start: int
+    end: int
     number: str
 
 
@@ -43,39 +45,38 @@ class MentionFinder:
     """
 
     def __init__(self, labels: Iterable[str]) -> None:
-        self._forms: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+        names: dict[tuple[str, ...], list[str]] = {}
         for label in labels:
-            for form in {form for word in label_words(label) for form in plural_forms(word)}:
-                words = tuple(words_of(form))
-                if words:
-                    self._forms.setdefault(words[0], []).append((words, label))
-        for forms in self._forms.values():
-            forms.sort(key=lambda entry: len(entry[0]), reverse=True)
+            for form in sorted({form for word in label_words(label) for form in plural_forms(word)}):
+                names.setdefault(tuple(words_of(form)), []).append(label)
+        self._forms: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
+        for words in sorted(filter(None, names), key=len, reverse=True):
+            self._forms.setdefault(words[0], []).append((words, tuple(names[words])))
         self.first_words = frozenset(self._forms)
 
     def labels_from(self, word: str) -> set[str]:
         """Give the classes whose name may begin with a word."""
-        return {label for _, label in self._forms.get(word, ())}
+        return {label for _, labels in self._forms.get(word, ()) for label in labels}
 
     def find(self, text: str) -> Iterator[Mention]:
         """Find mentions, longest names first and without overlaps."""
         tokens = [(found[0].lower(), found.start(), found.end()) for found in _TOKEN.finditer(text)]
         at = 0
         while at < len(tokens):
-            size, label = self._name_at(tokens, at, text) if tokens[at][0] in self._forms else (1, "")
-            if label and not _adjective(tokens, at, size, text):
-                word = text[tokens[at][1] : tokens[at + size - 1][2]]
-                yield Mention(label, word, tokens[at][1], _number_before(tokens, at, text))
+            size, labels = self._name_at(tokens, at, text) if tokens[at][0] in self._forms else (1, ())
+            if labels and not _adjective(tokens, at, size, text):
+                start, end = tokens[at][1], tokens[at + size - 1][2]
+                yield Mention(labels, text[start:end], start, end, _number_before(tokens, at, text))
             at += size
 
-    def _name_at(self, tokens: list[Token], at: int, text: str) -> tuple[int, str]:
-        for form, label in self._forms[tokens[at][0]]:
+    def _name_at(self, tokens: list[Token], at: int, text: str) -> tuple[int, tuple[str, ...]]:
+        for form, labels in self._forms[tokens[at][0]]:
             part = tokens[at : at + len(form)]
             if tuple(token[0] for token in part) == form and all(
                 _joined(text, one, other) for one, other in pairwise(part)
             ):
-                return len(form), label
-        return 1, ""
+                return len(form), labels
+        return 1, ()
 
 
 def _joined(text: str, one: Token, other: Token) -> bool:
@@ -87,6 +88,8 @@ def _adjective(tokens: list[Token], at: int, size: int, text: str) -> bool:
     if size > 1 or tokens[at][0] not in ADJECTIVES or at + 1 == len(tokens):
         return False
     following = tokens[at + 1]
+    if following[0] in ("and", "or") and at + 2 < len(tokens):
+        return tokens[at + 2][0] in COLOURS
     return _joined(text, tokens[at], following) and following[0] not in ("is", "are", "and", "or", "on", "in", "with")
 
 

@@ -11,6 +11,9 @@ NUMBERS: dict[str, int] = _WORDS["numbers"]
 """Numbers in words."""
 ADJECTIVES: frozenset[str] = frozenset(_WORDS["adjectives"])
 """Class names that before a noun mean something else."""
+COLOURS: frozenset[str] = frozenset(_WORDS["colours"])
+"""Colours, which follow such a word by "and" when it is one itself."""
+_SAME: dict[str, list[str]] = _WORDS["same"]
 _SYNONYMS: dict[str, list[str]] = _WORDS["synonyms"]
 
 
@@ -21,6 +24,17 @@ def label_words(label: str) -> list[str]:
     (['couch', 'sofa'], ['kite'])
     """
     return _SYNONYMS.get(label.lower(), [label.lower()])
+
+
+@cache
+def exact_words(label: str) -> frozenset[str]:
+    """Give the words that mean all of a class, in singular and plural, in lower case.
+
+    >>> sorted(exact_words("kite")), "women" in exact_words("person")
+    (['kite', 'kites'], False)
+    """
+    words = _SAME.get(label.lower(), [label.lower()])
+    return frozenset(form for word in words for form in plural_forms(word))
 
 
 @cache
