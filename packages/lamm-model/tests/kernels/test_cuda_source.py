@@ -11,12 +11,12 @@ import torch
 
 from lamm_model import kernels
 from lamm_model.kernels.cuda import compiler
-from lamm_model.kernels.cuda.sampling import MOST_POINTS, SHAPES, SINGLE_SHAPES, Shape, plan
+from lamm_model.kernels.cuda.sampling import SHAPES, SINGLE_SHAPES, Limits, Shape, plan
 
 SOURCE = resources.files("lamm_model.kernels.cuda").joinpath("farthest_point_sample.cu")
 NVCC = shutil.which("nvcc") or next((str(p) for p in [Path("/usr/local/cuda/bin/nvcc")] if p.exists()), None)
 ARCHITECTURES = [("sm_80", 1, 8), ("sm_90", 8, 5), ("sm_100", 8, 5)]
-LARGEST = [("sm_80", shape) for shape in SINGLE_SHAPES] + [("sm_90", shape) for shape in SHAPES]
+LARGEST = [("sm_80", SINGLE_SHAPES[-1])] + [("sm_90", shape) for shape in SHAPES if shape.cluster * shape.most > 150]
 
 
 @pytest.mark.skipif(NVCC is None, reason="nvcc is not installed")
@@ -59,36 +59,52 @@ def test_a_source_that_nvrtc_rejects_shows_its_log(cache):
 
 
 @pytest.mark.skipif(NVCC is None, reason="nvcc is not installed")
-@pytest.mark.parametrize("pointnet2", [0, 1])
 @pytest.mark.parametrize(("architecture", "shape"), LARGEST)
-def test_the_largest_cloud_of_each_shape_stays_in_registers(tmp_path, architecture, shape, pointnet2):
-    macros = {**shape._asdict(), "points": MOST_POINTS[shape.threads], "pointnet2": pointnet2}
-    options = [f"-D{name.upper()}={value}" for name, value in macros.items()]
+def test_the_largest_clouds_stay_in_registers(tmp_path, architecture, shape):
+    """Under compat, which needs more of them."""
+    options = [f"-D{name.upper()}={value}" for name, value in shape._asdict().items() if name != "most"]
+    options += [f"-DPOINTS={shape.most}", "-DPOINTNET2=1"]
     command = [NVCC, f"-arch={architecture}", *options, "-cubin", "-Xptxas", "-v", "-o", str(tmp_path / "x.cubin")]
     done = subprocess.run([*command, str(SOURCE)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in done.stderr
 
 
-def test_a_thread_sees_its_points_in_the_order_of_their_rank():
-    """What the kernel relies on under compat: the stride of a thread's points is one of the published block's."""
-    for shape in (*SHAPES, *SINGLE_SHAPES):
-        assert shape.cluster * shape.threads % 512 == 0
+HOPPER = Limits((9, 0), 232_448, 132)
+AMPERE = Limits((8, 0), 166_912, 108)
+SMALL = Limits((8, 6), 101_376, 84)
 
 
-def test_the_first_shape_that_holds_a_cloud():
-    hopper, ampere, small = ((9, 0), 232_448), ((8, 0), 166_912), ((8, 6), 101_376)
-    assert plan(1, *hopper) == Shape(1, 512, 1)
-    assert plan(10_240, *hopper) == Shape(1, 512, 1)
-    assert plan(10_241, *hopper) == Shape(4, 256, 2)
-    assert plan(40_960, *hopper) == Shape(8, 256, 2)
-    assert plan(40_000, *hopper).points(40_000) == 20
-    assert plan(81_920, *hopper) == Shape(8, 512, 1)
-    assert plan(81_921, *hopper) is None
-    assert plan(10_240, *ampere) == Shape(1, 512, 1)
-    assert plan(10_241, *ampere) is None
-    assert plan(8_192, *small) == Shape(1, 512, 1)
-    assert plan(9_000, *small) is None
+def test_the_first_shape_that_holds_every_cloud():
+    for size, clouds, shape in (
+        (1, 1, (1, 256)),
+        (5_120, 16, (1, 256)),
+        (5_121, 16, (4, 256)),
+        (12_289, 2, (8, 256)),
+        (40_000, 14, (8, 256)),
+        (40_000, 16, (6, 256)),
+        (41_000, 2, (6, 256)),
+        (67_584, 16, (6, 512)),
+        (67_585, 1, (8, 512)),
+        (90_112, 99, (8, 512)),
+    ):
+        assert plan(size, clouds, False, HOPPER)[:2] == shape, size
+    assert plan(40_000, 16, False, HOPPER).points(40_000) == 27
+    assert plan(40_000, 20, False, HOPPER) == Shape(8, 256, 2, 20)
+    assert plan(40_000, 99, False, HOPPER) == Shape(8, 256, 2, 20)
+    assert plan(90_113, 1, False, HOPPER) is None
+    assert plan(10_240, 1, False, AMPERE)[:2] == (1, 512)
+    assert plan(10_241, 1, False, AMPERE) is None
+    assert plan(8_192, 1, False, SMALL)[:2] == (1, 512)
+    assert plan(9_000, 1, False, SMALL) is None
+
+
+@pytest.mark.parametrize("limits", [HOPPER, AMPERE, SMALL])
+def test_under_compat_a_thread_sees_its_points_in_the_order_of_their_rank(limits):
+    for size in (1, 300, 5_000, 8_000, 20_000, 40_000, 60_000):
+        for clouds in (1, 16, 40):
+            shape = plan(size, clouds, True, limits)
+            assert shape is None or shape.cluster * shape.threads % 512 == 0
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +141,7 @@ def on_host(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize(("cluster", "pointnet2"), [(1, False), (2, True), (4, False)])
+@pytest.mark.parametrize(("cluster", "pointnet2"), [(1, False), (2, True), (3, False)])
 def test_the_algorithm_equals_the_reference(on_host, cluster, pointnet2):
     generator = torch.Generator().manual_seed(cluster)
     size = cluster * 2 * 64 - 3
@@ -156,5 +172,5 @@ def test_more_samples_than_points_and_one_point(on_host):
 def test_the_launch_asks_for_the_memory_the_source_lays_out(on_host):
     on_host(torch.zeros(1, 1, 3), 0, torch.zeros(1, dtype=torch.int64), torch.ones(1, dtype=torch.int64), 1, False)
     (library,) = [built for key, built in on_host.built.items() if key == (1, 0, 2, 64)]
-    assert library.shared_size() == Shape(1, 64, 1).shared_bytes(128)
-    assert Shape(8, 256, 2).shared_bytes(40_000) == 2 * 32 * 8 + 2 * 8 + 2 * 2 * 4 * 8 + 3 * 4 * 20 * 256
+    assert library.shared_size() == Shape(1, 64, 1, 2).shared_bytes(128)
+    assert Shape(8, 256, 2, 20).shared_bytes(40_000) == 2 * 32 * 8 + 2 * 8 + 2 * 2 * 4 * 8 + 3 * 4 * 20 * 256

@@ -89,3 +89,30 @@ def test_the_tower_is_the_same_whichever_implementation_is_forced(triton_device)
             results[name] = _encode(points.to(device), *(weight.to(device) for weight in weights)).cpu()
     for name, result in results.items():
         torch.testing.assert_close(result, results["reference"], atol=1e-5, rtol=1e-5, msg=str(name))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="graphs are captured on a CUDA device only")
+def test_a_graph_of_the_tower_is_captured_and_replayed():
+    """Nothing waits for the device once values are not validated, the sampling's own launch included."""
+    generator = torch.Generator().manual_seed(3)
+    points = torch.rand(2, 3000, 3, generator=generator).cuda()
+    layers = [(torch.randn(*shape, generator=generator).cuda(), None) for shape in ((8, 3), (5, 8))]
+
+    def encode():
+        sampled = kernels.farthest_point_sample(points, 64, validate=False)
+        centres = kernels.gather(points, sampled, validate=False)
+        index, counts = kernels.ball_query(0.2, 16, points, centres, validate=False, return_counts=True)
+        return kernels.set_abstraction(points, centres, index, *layers, None, 0.2, counts, validate=False)
+
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        encode()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = encode()
+    points.copy_(torch.rand(2, 3000, 3, generator=generator))
+    graph.replay()
+    assert torch.equal(captured, encode())

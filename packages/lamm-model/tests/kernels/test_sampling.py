@@ -220,12 +220,26 @@ def test_compat_equals_a_kernel_of_the_published_design():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="clusters of blocks need a CUDA device")
-@pytest.mark.parametrize("size", [8_192, 8_193, 20_000, 40_000, 65_536, 65_537])
-def test_every_cluster_size_equals_the_cpu(size):
-    """On a device: one block, clusters of 2, 4 and 8, the largest cloud of a cluster and one that falls to Triton."""
-    points = torch.randn(2, size, 3, generator=torch.Generator().manual_seed(size))
+@pytest.mark.parametrize(
+    ("size", "clouds"),
+    [
+        (5_120, 2),
+        (12_000, 2),
+        (20_000, 2),
+        (40_000, 16),
+        (40_000, 20),
+        (40_000, 33),
+        (60_000, 2),
+        (80_000, 2),
+        (90_113, 2),
+    ],
+)
+def test_every_shape_equals_the_cpu(size, clouds):
+    """On a device: one block, clusters of 4, 8 and 6, more clouds than run at once, and a cloud left to Triton."""
+    points = torch.randn(clouds, size, 3, generator=torch.Generator().manual_seed(size))
     points[1] = (points[1] * 3).round()
+    lengths = [size - 77 * (cloud % 2) for cloud in range(clouds)]
     for compat in (None, "pointnet2"):
-        got = kernels.farthest_point_sample(points.cuda(), 100, lengths=[size, size - 77], compat=compat)
-        want = kernels.farthest_point_sample(points, 100, lengths=[size, size - 77], compat=compat)
+        got = kernels.farthest_point_sample(points.cuda(), 100, lengths=lengths, compat=compat)
+        want = kernels.farthest_point_sample(points, 100, lengths=lengths, compat=compat)
         assert torch.equal(got.cpu(), want)

@@ -167,7 +167,7 @@ def test_each_of_the_three_kernels_is_exact(monkeypatch, triton_device, kernel):
 
 
 def test_the_kernel_is_chosen_by_what_fits():
-    from lamm_model.kernels.triton_ops.pooling import plan
+    from lamm_model.kernels.triton_ops.pooling import Launch, plan
 
     assert plan(64, 256, 64, 2, 232_448).kernel == "keep_weights"
     assert plan(512, 1024, 512, 2, 232_448).kernel == "keep_rows"
@@ -176,6 +176,7 @@ def test_the_kernel_is_chosen_by_what_fits():
     assert plan(512, 1024, 512, 2, 101_376).kernel == "keep_nothing"
     assert plan(256, 1024, 512, 2, 101_376).kernel == "keep_rows"
     assert plan(512, 1024, 512, 4, 232_448).kernel == "keep_nothing"
+    assert plan(64, 256, 64, 4, 101_376) == Launch("keep_weights", 32, 64, 128, 4, 1)
 
 
 def test_fold_norm_equals_the_normalisation():

@@ -24,10 +24,10 @@ kernels = [
     (
         ball._ball_query,
         [F, F, I, I, I, N, N, N, F],
-        dict(FUSED=False, CENTRES=8, BLOCK=128, SLOTS=64),
+        dict(FUSED=False, CENTRES=4, BLOCK=64, SLOTS=64),
         {"num_warps": 1, **exact},
     ),
-    (nearest._nearest, [F, F, I, F, I, N, N], dict(k=3, BLOCK=64, QUERIES=64), exact),
+    (nearest._nearest, [F, F, I, F, I, N, N], dict(k=3, BLOCK=256, QUERIES=8), {"num_warps": 1, **exact}),
     (grouping._group, ["*bf16", I, "*bf16", N, N, N, N], dict(ROWS=8, CHANNELS=128), {}),
     (interpolation._interpolate, [F, I, F, F, N, N, N, N], dict(k=3, WIDE=tl.float32, ROWS=8, CHANNELS=128), exact),
 ]
@@ -42,7 +42,7 @@ for hidden, outputs, k, dtype in ((64, 256, 64, "bf16"), (512, 1024, 512, "bf16"
         typed = {"lifted": F, "offsets": F, "index": I, "counts": I, "partial": F}
         typed.update(dict.fromkeys(("weight", "bias", "out"), "*" + dtype))
         constants = dict(hidden=hidden, outputs=outputs, SLOTS=chosen.slots, HIDDEN=chosen.hidden)
-        constants.update(OUTPUTS=chosen.outputs, PRECISION="ieee")
+        constants.update(OUTPUTS=chosen.outputs, PRECISION=pooling.PRECISION)
         types = [typed.get(name, N) for name in kernel.arg_names if name not in constants]
         kernels.append((kernel, types, constants, {"num_warps": chosen.warps, "num_stages": chosen.stages}))
         limits.append(limit)

@@ -95,12 +95,13 @@ __device__ __forceinline__ void send(Best *slot, unsigned long long *barrier, un
                  : "memory");
 }
 
-// Wait until everything that was expected in the barrier's phase of this parity has arrived.
+// Wait until everything that was expected in the barrier's phase of this parity has arrived. The default scope, a block,
+// is enough for data in the block's own shared memory; the scope of a cluster would empty the L1 cache in every step.
 __device__ __forceinline__ void await_all(unsigned long long *barrier, unsigned int parity) {
     unsigned int done = 0;
     while (!done)
         asm volatile("{\n\t.reg .pred p;\n\t"
-                     "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n\t"
+                     "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n\t"
                      "selp.u32 %0, 1, 0, p;\n\t}"
                      : "=r"(done)
                      : "r"(address_of(barrier)), "r"(parity)

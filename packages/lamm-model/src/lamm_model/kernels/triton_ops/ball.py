@@ -79,7 +79,7 @@ def ball_query(
     if counts.numel():
         # The limit travels as a tensor: as a scalar argument it would be rounded twice.
         limit = torch.full((1,), radius, dtype=torch.float32, device=points.device).square()
-        several, block = (2, 32) if interpreting() else (8, 128)
+        several, block = (2, 32) if interpreting() else (4, 64)
         _ball_query[(triton.cdiv(count, several), batch)](
             points,
             centres,

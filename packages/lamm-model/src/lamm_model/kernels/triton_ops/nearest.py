@@ -63,7 +63,7 @@ def nearest(points: Tensor, queries: Tensor, k: int, lengths: Tensor) -> tuple[T
     distances = torch.empty(batch, count, k, dtype=torch.float32, device=points.device)
     indices = torch.empty(batch, count, k, dtype=torch.int64, device=points.device)
     if batch and count:
-        block, per_program = (32, 16) if interpreting() else (64, 64)
+        block, per_program = (32, 16) if interpreting() else (256, 8)
         _nearest[(triton.cdiv(count, per_program), batch)](
             points,
             queries,
@@ -75,6 +75,7 @@ def nearest(points: Tensor, queries: Tensor, k: int, lengths: Tensor) -> tuple[T
             k,
             BLOCK=block,
             QUERIES=per_program,
+            num_warps=1,
             enable_fp_fusion=False,
         )
     return distances, indices

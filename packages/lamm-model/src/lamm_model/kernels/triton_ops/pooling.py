@@ -10,6 +10,7 @@ from lamm_model.kernels import reference
 from lamm_model.kernels.selection import interpreting
 from lamm_model.kernels.triton_ops import pooling_kernels
 
+PRECISION = "tf32x3"  # float32 products as three of the matrix units': as exact as rounding every product
 _KEPT_WEIGHTS = 32 * 1024  # bytes of weights that leave room for four programs on a multiprocessor
 
 
@@ -38,16 +39,16 @@ def plan(hidden: int, outputs: int, k: int, itemsize: int, shared_limit: int) ->
     depth = max(16, triton.next_power_of_2(hidden))
     wide = max(16, triton.next_power_of_2(outputs))
     slots = max(16, triton.next_power_of_2(k))
-    if depth * min(256, wide) * itemsize <= _KEPT_WEIGHTS:
-        return Launch("keep_weights", min(32, slots), depth, min(256, wide), 4, 1)
-    if itemsize == 2:
-        rows, block = min(64, slots) * depth * 2, depth * min(64, wide) * 2
-        for stages in (2, 1):
-            if rows + stages * block + 1024 <= shared_limit:
-                return Launch("keep_rows", min(64, slots), depth, min(64, wide), 4, stages)
-        return Launch("keep_nothing", min(64, slots), min(64, depth), min(128, wide), 4, 3)
-    # Two stages of float32 tiles of 128 outputs would not fit the shared memory of consumer devices (99 KiB).
-    return Launch("keep_nothing", min(64, slots), min(64, depth), min(64, wide), 4, 3)
+    kept = min(wide, 256, _KEPT_WEIGHTS // (depth * itemsize))
+    if kept >= min(wide, 128):
+        return Launch("keep_weights", min(32, slots), depth, kept, 4, 1)
+    if itemsize == 4:
+        return Launch("keep_nothing", min(64, slots), min(32, depth), min(128, wide), 4, 3)
+    rows, block = min(64, slots) * depth * itemsize, depth * min(64, wide) * itemsize
+    for stages in (2, 1):
+        if rows + stages * block + 1024 <= shared_limit:
+            return Launch("keep_rows", min(64, slots), depth, min(64, wide), 4, stages)
+    return Launch("keep_nothing", min(64, slots), min(64, depth), min(128, wide), 4, 3)
 
 
 def pool_groups(lifted: Tensor, offsets: Tensor, index: Tensor, counts: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ def _launch(chosen: Launch, tensors: list[Tensor], out: Tensor, multiprocessors:
     batch, count, k = index.shape
     outputs, hidden = weight.shape
     rows, blocks = batch * count, triton.cdiv(outputs, chosen.outputs)
-    tiling = {"SLOTS": chosen.slots, "HIDDEN": chosen.hidden, "OUTPUTS": chosen.outputs, "PRECISION": "ieee"}
+    tiling = {"SLOTS": chosen.slots, "HIDDEN": chosen.hidden, "OUTPUTS": chosen.outputs, "PRECISION": PRECISION}
     options = {"num_warps": chosen.warps, "num_stages": chosen.stages}
     if chosen.kernel == "keep_weights":
         programs = min(rows, max(1, 4 * multiprocessors // blocks))
