@@ -253,7 +253,18 @@ def test_instructions_do_not_repeat_the_published_mistakes():
 def test_other_splits_have_names_of_their_own(built, tmp_path):
     base, _ = built
     (file, _) = build_benchmark("voc2012", base / "voc2012", tmp_path, split="train")
-    assert (file.name, file.published) == ("Detection_VOC2012_train.json", 0)
+    assert (file.name, file.items, file.published) == ("Detection_VOC2012_train.json", 1, 0)
+
+
+def test_the_run_ends_with_what_was_read_written_and_left_out(built, tmp_path):
+    base, _ = built
+    argv = ["benchmark", "--source", "scannet", "--root", str(base / "scannet"), "--output", str(tmp_path)]
+    lines = CliRunner().invoke(data, argv).output.splitlines()
+    assert lines == [
+        "       1  Detection_ScanNet.json (published: 312)",
+        "       1    images or clouds read",
+        "       1    left out: box without volume",
+    ]
 
 
 FINE_TUNE = {

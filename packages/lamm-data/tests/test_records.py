@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lamm_data.benchmark.records import read_benchmark
 from lamm_data.errors import Fault, RecordError, SourceError
 from lamm_data.records import InstructionRecord, instruction_faults, read_records, scan_records, write_records
 from lamm_data.tasks import TASK_TYPES, canonical_task_type
@@ -171,3 +172,21 @@ def test_any_json_is_either_a_record_or_has_faults(value):
 
 def test_fault_without_place_is_just_the_message():
     assert str(Fault("Expected x, got y.")) == "Expected x, got y."
+
+
+def test_a_header_is_passed_over_and_another_schema_is_refused(tmp_path):
+    path = tmp_path / "i.jsonl"
+    record = json.dumps({"image": "a.jpg", "conversations": TURNS})
+    for header in ({"lamm": "instructions"}, {"lamm": "instructions", "version": 1, "made": "today"}):
+        path.write_text(json.dumps(header) + "\n" + record)
+        assert len(read_records(path)) == 1
+    for header, words in (
+        ({"lamm": "instructions", "version": 2}, "version 1, got instructions, version 2"),
+        ({"lamm": "predictions"}, "file of instructions, version 1, got predictions"),
+    ):
+        path.write_text(json.dumps(header) + "\n" + record)
+        with pytest.raises(SourceError, match=words):
+            read_records(path)
+    (tmp_path / "VQA_X.json").write_text(json.dumps([{"lamm": "benchmark", "version": "0.9"}]))
+    with pytest.raises(SourceError, match=r"file of benchmark, version 1, got benchmark, version 0\.9"):
+        read_benchmark(tmp_path / "VQA_X.json")

@@ -229,3 +229,12 @@ def test_worlds_without_images_or_rooms_are_possible(tmp_path):
 def test_annotated_items_are_plain_values(world):
     item = read(world, "detection", "train")[0]
     assert replace(item) == item
+
+
+def test_a_world_of_another_version_is_refused(tmp_path):
+    (tmp_path / "sample.json").write_text(json.dumps({"synthetic": True, "version": 99}))
+    with pytest.raises(SourceError, match="version 1, got 99"):
+        check_root(tmp_path)
+    (tmp_path / "sample.json").write_text('{"synthetic": true')
+    with pytest.raises(SourceError, match="byte 18"):
+        check_root(tmp_path)

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from lamm_data.clouds import load_cloud, resample, sample_mesh, save_cloud, seed_of
-from lamm_data.errors import LammDataError, SourceError, UsageError
+from lamm_data.errors import SourceError, UsageError
 from lamm_data.jsonl import atomic_text
+from lamm_data.parallel import in_parallel
 
 CLOUDS = frozenset({".npy", ".ply", ".pcd", ".xyz"})
 MESHES = frozenset({".obj", ".off", ".stl"})
 UNITS = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "none": 1.0}
 """Metres in one unit; `none` is for models without a scale, whose coordinates are kept."""
 MANIFEST = "clouds.json"
-AHEAD = 4
-"""Files handed to each worker beyond the one it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,37 +113,6 @@ def _names(source: Path) -> list[str]:
         if stems.setdefault(stem, name) != name:
             raise SourceError(f"Expected one file a cloud, got {stems[stem]} and {name}, which would share a name.")
     return names
-
-
-def in_parallel(work: Callable[[str], tuple[str, str]], names: list[str], workers: int) -> Iterator[tuple[str, str]]:
-    """Do work on names in worker processes, in order, with few names in flight; in this process for one worker.
-
-    Args:
-        work: Picklable function of a name.
-        names: Names.
-        workers: Processes.
-
-    Yields:
-        What `work` returned.
-
-    Raises:
-        LammDataError: A worker process died, most likely for want of memory.
-    """
-    if workers <= 1 or len(names) < 2:
-        yield from map(work, names)
-        return
-    try:
-        # Spawned, not forked: a library such as open3d has started threads by then.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            waiting = iter(names)
-            running = [pool.submit(work, name) for name in islice(waiting, workers * AHEAD)]
-            while running:
-                yield running.pop(0).result()
-                running += [pool.submit(work, name) for name in islice(waiting, 1)]
-    except BrokenProcessPool as error:
-        raise LammDataError(
-            f"Expected {workers} worker processes to finish, got one that died. Use fewer: {error}"
-        ) from error
 
 
 def write_manifest(folder: Path, values: dict[str, Any]) -> None:

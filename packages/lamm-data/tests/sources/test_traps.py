@@ -12,7 +12,7 @@ from lamm_data.benchmark.run import build_benchmark
 from lamm_data.cli import data
 from lamm_data.errors import SourceError
 from lamm_data.records import read_records
-from lamm_data.sources import bamboo, coco, prepare, textvqa, three_rscan, visual_genome
+from lamm_data.sources import bamboo, coco, flickr30k, prepare, scanqa, textvqa, three_rscan, visual_genome
 from lamm_data.sources.check import check_download
 from lamm_data.sources.registry import get_source
 from lamm_data.templates.run import ConvertSettings, convert_source
@@ -237,3 +237,75 @@ def test_duplicate_ids_of_a_source_are_reported_and_a_benchmark_refuses_them(tmp
     with pytest.raises(SourceError, match="'a' first"):
         build_benchmark("svt", tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_flickr30k_captions_of_other_images_are_left_out(tmp_path):
+    write_lines(tmp_path / flickr30k.TOKEN_FILE, [f"10.jpg#{k}\tCaption {k} ." for k in range(3)])
+    write_lines(tmp_path / "Sentences" / "10.txt", ["[/EN#1/people A man] ."] * 2)
+    write_lines(tmp_path / "Annotations" / "10.xml", ["<annotation/>"])
+    write_lines(tmp_path / flickr30k.UNRELATED_FILE, ["img_id caption", "10.jpg#1", "99 0"])
+    (item,) = flickr30k.open_flickr30k(tmp_path, "all")
+    assert item.captions == ("Caption 0.", "Caption 2.")
+    write_lines(tmp_path / "train.txt", ["10"])
+    (item,) = flickr30k.open_entities(tmp_path, "train")
+    assert item.captions == ("A man.",)
+    write_lines(tmp_path / flickr30k.UNRELATED_FILE, ["10 1", "nonsense"])
+    with pytest.raises(SourceError, match="line 2"):
+        list(flickr30k.open_flickr30k(tmp_path, "all"))
+
+
+def write_lines(path, lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("key", ["question", "questions"])
+def test_clevr3d_lists_its_questions_under_either_key(tmp_path, key):
+    asked = {"scan": "r1", "question": "What is it?", "answer": "chair", "image_index": 0, "question_type": "query"}
+    grouped = three_rscan.read_clevr3d(write(tmp_path / "c.json", {key: [asked]}))
+    assert [(q.text, q.answers) for q in grouped["r1"]] == [("What is it?", ("chair",))]
+
+
+def test_scanqa_test_questions_have_no_answers(tmp_path):
+    entry = {"question_id": "test-1", "scene_id": "scene0707_00", "question": "What is it?"}
+    ((scene, asked),) = scanqa.read_questions(write(tmp_path / "q.json", [entry]))
+    assert (scene, asked.answers, asked.id) == ("scene0707_00", (), "test-1")
+
+
+def test_relations_that_depend_on_where_one_stands_are_not_asked(tmp_path):
+    root = rescan_root(tmp_path)
+    value = json.loads((root / "r1" / "semseg.v2.json").read_text())
+    value["segGroups"].append(value["segGroups"][0] | {"objectId": 2, "label": "table"})
+    write(root / "r1" / "semseg.v2.json", value)
+    write(root / "objects.json", {"scans": []})
+    triples = [[1, 2, 2, "left"], [2, 1, 15, "bigger than"]]
+    write(root / "relationships.json", {"scans": [{"scan": "r1", "relationships": triples}]})
+    counts = convert_source("3dssg", root, tmp_path / "i.jsonl", ConvertSettings(media="ignore", style="short"))
+    assert counts["scene_graph3d: left out: relation that depends on the viewpoint"] == 1
+    (record,) = read_records(tmp_path / "i.jsonl")
+    assert record.conversations[1].text == "bigger than"
+
+
+def test_a_check_finds_truncated_and_damaged_photographs_by_itself(coco_2014):
+    source = get_source("coco_detection")
+    path = coco_2014 / "train2014" / "a.jpg"
+    Image.effect_noise((100, 50), 80).convert("RGB").save(path)
+    path.write_bytes(path.read_bytes()[:-400])  # header and most of the picture are there
+    picture(coco_2014 / "train2014" / "b.jpg", (10, 10))
+    one, two = (check_download(source, coco_2014, decode=True, workers=number) for number in (1, 2))
+    assert one.kinds == two.kinds == {"media damaged": 1, "media of another size": 1}
+    assert any("a.jpg" in fault and "truncated" in fault for fault in one.faults)
+    assert check_download(source, coco_2014).faults == []
+    result = CliRunner().invoke(data, ["sources", "coco_detection", "--root", str(coco_2014), "--workers", "1"])
+    assert isinstance(result.exception, SourceError)
+    assert "1  media damaged" in result.output
+
+
+def test_many_faults_of_a_kind_are_counted_and_hide_no_others(coco_2014):
+    value = coco_value()
+    value["images"] += [{"id": k, "file_name": f"{k}.jpg", "width": 9, "height": 9} for k in range(10, 60)]
+    write(coco_2014 / "annotations" / "instances_train2014.json", value)
+    (coco_2014 / "train2014" / "b.jpg").write_bytes(b"nothing")
+    finding = check_download(get_source("coco_detection"), coco_2014, decode=True)
+    assert finding.kinds == {"media missing": 50, "media damaged": 1}
+    assert len(finding.faults) == 11

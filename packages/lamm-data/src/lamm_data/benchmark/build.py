@@ -51,6 +51,7 @@ class Build:
         self.task, self.dataset, self.seed, self.choices, self.attribute = task, dataset, seed, choices, attribute
         self.meta = meta or {}
         self.left_out: Counter[str] = Counter()
+        self.read = 0
         self.options: AnswerPool | None = None
 
     @property

@@ -60,5 +60,6 @@ def benchmark(
         for file in written:
             known = f" (published: {file.published})" if file.published else ""
             click.echo(f"{file.records:8d}  {file.name}{known}")
+            click.echo(f"{file.items:8d}    images or clouds read")
             for reason, number in file.left_out.items():
                 click.echo(f"{number:8d}    left out: {reason.removeprefix('left out: ')}")

@@ -27,12 +27,14 @@ class BenchmarkFile:
     Attributes:
         name: File name.
         records: Records written.
+        items: Images or clouds read.
         published: Records of the published file, or 0 when unknown.
         left_out: Annotations left out, by reason.
     """
 
     name: str
     records: int
+    items: int
     published: int
     left_out: dict[str, int]
 
@@ -102,7 +104,7 @@ def build_benchmark(
                 if split == source.benchmark_split and not fine_tune
                 else 0
             )
-            written.append(BenchmarkFile(file, count, published, dict(build.left_out)))
+            written.append(BenchmarkFile(file, count, build.read, published, dict(build.left_out)))
             if progress is not None:
                 progress(1)
     return written
@@ -131,8 +133,9 @@ def _write(path: Path, records: list[BenchmarkRecord], fine_tune: bool) -> int:
 
 
 def _wanted(source: Source, items: Iterable[Annotated], build: Build) -> Iterator[Annotated]:
-    """Leave objects out whose class is not in the source's closed list."""
+    """Count items, and leave objects out whose class is not in the source's closed list."""
     for item in items:
+        build.read += 1
         kept = tuple(box for box in item.boxes3d if not source.classes or box.label in source.classes)
         if len(kept) < len(item.boxes3d):
             build.left_out["object of a class outside the benchmark"] += len(item.boxes3d) - len(kept)

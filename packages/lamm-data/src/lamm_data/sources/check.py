@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
 
 from lamm_data.annotations import Annotated
 from lamm_data.errors import SourceError
-from lamm_data.sources.media import decode_fault
+from lamm_data.parallel import in_parallel
+from lamm_data.sources.media import MediaCheck, decode_fault
 from lamm_data.sources.registry import Source
 
 SHOWN = 10
@@ -21,21 +24,21 @@ class Finding:
     Attributes:
         items: Images or clouds that the annotations name.
         media: How many of them are there.
-        faults: What is missing, truncated or damaged, one line each.
-        hidden: Faults beyond the ones listed.
+        faults: What is missing, truncated or damaged, one line each; the first ten of a kind.
+        kinds: How many faults there are of each kind: `missing file`, `annotations`, `duplicate id`, `media missing`,
+            `media outside the root`, `media damaged`, `media of another size`.
     """
 
     items: int = 0
     media: int = 0
     faults: list[str] = field(default_factory=list)
-    hidden: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
 
-    def add(self, fault: str) -> None:
-        """Note a fault; after the first few they are only counted."""
-        if len(self.faults) < SHOWN:
+    def add(self, kind: str, fault: str) -> None:
+        """Note a fault; after the first few of its kind they are only counted."""
+        self.kinds[kind] += 1
+        if self.kinds[kind] <= SHOWN:
             self.faults.append(fault)
-        else:
-            self.hidden += 1
 
 
 def check_download(
@@ -44,6 +47,7 @@ def check_download(
     split: str = "",
     *,
     decode: bool = False,
+    workers: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Finding:
     """Check one split of a download.
@@ -52,8 +56,9 @@ def check_download(
         source: The source.
         root: Its folder.
         split: Split to check; the training split when empty.
-        decode: Also decode every image and load every cloud, which finds damaged files.
-        progress: Called with the number of newly checked items.
+        decode: Also decode every image and load every cloud, which finds truncated and damaged files.
+        workers: Processes that decode.
+        progress: Called with the number of newly read items, and of newly decoded ones.
 
     Returns:
         The finding; its `faults` are empty when all is well.
@@ -62,35 +67,48 @@ def check_download(
     for pattern in source.layout:
         wanted = pattern.format(split=split, Split=split.capitalize())
         if not wanted.endswith("?") and not any(any(root.glob(one.strip())) for one in wanted.split("|")):
-            finding.add(f"missing: {wanted}")
-    seen: set[str] = set()
+            finding.add("missing file", f"missing: {wanted}")
+    media, there, seen = MediaCheck(root), list[Annotated](), set[str]()
     for reader in dict.fromkeys(source.readers.values()):
         task = next(key for key, value in source.readers.items() if value == reader)
         ids: set[str] = set()
         try:
             for item in source.open(root, split, task):
                 if item.id in ids:
-                    finding.add(f"duplicate id: {item.id} ({item.origin})")
+                    finding.add("duplicate id", f"duplicate id: {item.id} ({item.origin})")
                 ids.add(item.id)
                 if item.media not in seen:
                     seen.add(item.media)
-                    _check_item(root, item, finding, decode)
+                    there += _check_item(item, media, finding)
                 if progress is not None:
                     progress(1)
         except SourceError as error:
-            finding.add(str(error))
+            finding.add("annotations", str(error))
+    if decode:
+        _decode(root, there, finding, workers, progress)
     return finding
 
 
-def _check_item(root: Path, item: Annotated, finding: Finding, decode: bool) -> None:
+def _check_item(item: Annotated, media: MediaCheck, finding: Finding) -> list[Annotated]:
+    """Look for an item's file; return the item, without its annotations, when it is there."""
     finding.items += 1
-    path = root / item.media
-    if not path.resolve().is_relative_to(root.resolve()) or PurePosixPath(item.media).is_absolute():
-        finding.add(f"outside the root: {item.media}")
-    elif not path.is_file():
-        finding.add(f"missing: {item.media}")
-    else:
-        finding.media += 1
-        fault = decode_fault(path, item) if decode else ""
+    reason = media.fault(item)
+    if reason in ("media missing", "media outside the root"):
+        finding.add(reason, f"{reason.removeprefix('media ')}: {item.media}")
+        return []
+    finding.media += 1
+    return [Annotated(item.id, item.media, item.modality, width=item.width, height=item.height)]
+
+
+def _decode(
+    root: Path, items: list[Annotated], finding: Finding, workers: int, progress: Callable[[int], None] | None
+) -> None:
+    for fault in in_parallel(partial(_fault_of, root), items, workers):
         if fault:
-            finding.add(fault)
+            finding.add("media of another size" if fault.startswith("size:") else "media damaged", fault)
+        if progress is not None:
+            progress(1)
+
+
+def _fault_of(root: Path, item: Annotated) -> str:
+    return decode_fault(root / item.media, item)

@@ -56,9 +56,10 @@ def _list(chosen: list[Source]) -> str:
 @click.argument("name", required=False)
 @click.option("--root", type=click.Path(path_type=Path), default=None, help="Check the download in this folder.")
 @click.option("--split", default="", help="Split to check; the training split when empty.")
-@click.option("--decode", is_flag=True, help="Also decode every image and load every cloud.")
+@click.option("--decode/--no-decode", default=True, show_default=True, help="Decode every image and cloud.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes that decode.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def sources(name: str | None, root: Path | None, split: str, decode: bool, as_json: bool) -> None:
+def sources(name: str | None, root: Path | None, split: str, decode: bool, workers: int, as_json: bool) -> None:
     """List the source data sets, describe one, or check a download of one."""
     import json
     from dataclasses import asdict
@@ -81,15 +82,15 @@ def sources(name: str | None, root: Path | None, split: str, decode: bool, as_js
         raise UsageError("Expected the name of the source in --root, got none. Name one of `lamm data sources`.")
     source = get_source(name)
     with progress_bar("checking", None) as advance:
-        finding = check_download(source, root, split, decode=decode, progress=advance)
+        finding = check_download(source, root, split, decode=decode, workers=workers, progress=advance)
     if as_json:
         click.echo(json.dumps(asdict(finding)))
     else:
         click.echo(f"{finding.items} items, {finding.media} of them with their media.")
         for fault in finding.faults:
             click.echo(f"  {fault}")
-        if finding.hidden:
-            click.echo(f"  ... and {finding.hidden} more faults")
+        for kind, number in finding.kinds.items():
+            click.echo(f"{number:8d}  {kind}")
     if finding.faults:
         raise SourceError(f"The download of {name} in {root} is incomplete or damaged: see the list above.")
 

@@ -50,7 +50,7 @@ class MediaCheck:
     def present(self, items: Iterable[Annotated], counts: Counter[str]) -> Iterator[Annotated]:
         """Pass items on whose file is there, and count and remember the others."""
         for item in items:
-            reason = "" if self.mode == "ignore" else self._fault(item)
+            reason = "" if self.mode == "ignore" else self.fault(item)
             if reason:
                 self.missing.append(item.media if reason == "media missing" else f"{item.media} ({reason})")
                 counts[f"left out: {reason}"] += 1
@@ -70,7 +70,7 @@ class MediaCheck:
                 "Complete the download, or go on without them with --media skip-missing."
             )
 
-    def _fault(self, item: Annotated) -> str:
+    def fault(self, item: Annotated) -> str:
         """Say in two words why an item's file cannot be used; an empty string when it can."""
         below = PurePosixPath(item.media)
         if below.is_absolute() or ".." in below.parts:
