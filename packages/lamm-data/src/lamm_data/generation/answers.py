@@ -10,11 +10,14 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any
+
+from lamm_data.generation.fast_json import loads
 
 Rounds = list[tuple[str, str]]
 
@@ -235,6 +238,9 @@ def _refusal() -> re.Pattern[str]:
 
 def _json_value(text: str) -> Any:
     """Decode the JSON object or list in the text, or give None."""
+    if text[:1] in ("{", "[") and len(text) <= _MAX_ANSWER:
+        with suppress(ValueError, RecursionError):  # an answer that is nothing but JSON, the usual case
+            return loads(text)
     body = _FENCE.sub("", text[:_MAX_ANSWER])
     start = min((at for at in (body.find("{"), body.find("[")) if at >= 0), default=-1)
     if start < 0:

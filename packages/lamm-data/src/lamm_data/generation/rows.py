@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from lamm_data.annotations import Question
 from lamm_data.errors import UsageError
 from lamm_data.generation.fast_json import loads
+
+_NUMBERS = frozenset((int, float))
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,7 @@ def row_from_json(values: Any, origin: dict[str, Any]) -> Row | RowFault:
             origin=origin,
             licence=str(values.get("licence") or values.get("license") or ""),
         )
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         return RowFault(identifier, str(error), origin)
 
 
@@ -194,14 +197,14 @@ def _object(item: Any, modality: str) -> SceneObject:
 
 def _box(value: Any, modality: str) -> tuple[float, ...]:
     numbers = _list(value, "bbox")
-    if any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
+    if not _NUMBERS.issuperset(map(type, numbers)):
         raise ValueError(f"Expected numbers in `bbox`, got {numbers!r}")
     if modality == "pcl":
-        if len(numbers) not in (0, 6, 7, 9):
-            raise ValueError(f"Expected a 3D box of 6, 7 or 9 numbers, got {numbers!r}")
+        if len(numbers) not in (0, 6, 7, 9) or not isfinite(sum(numbers)):
+            raise ValueError(f"Expected a 3D box of 6, 7 or 9 finite numbers, got {numbers!r}")
     elif len(numbers) not in (0, 4):
         raise ValueError(f"Expected a 2D box of 4 numbers, got {numbers!r}")
-    elif any(not -0.001 <= n <= 1.001 for n in numbers):
+    elif numbers and not (min(numbers) >= -0.001 and max(numbers) <= 1.001 and isfinite(sum(numbers))):
         raise ValueError(f"Expected box corners as fractions of the image size between 0 and 1, got {numbers!r}")
     return tuple(float(n) for n in numbers)
 
