@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -37,12 +37,13 @@ from lamm_data.generation.run import OpenRun, open_run
 from lamm_data.generation.solving import Ask, FormatLadder
 
 
-def run_batch(action: str, settings: GenerationSettings) -> BatchSummary:
+def run_batch(action: str, settings: GenerationSettings, progress: Callable[[int], None] | None = None) -> BatchSummary:
     """Work with the batches of a run.
 
     Args:
         action: `submit`, `status`, `collect` or `cancel`.
         settings: The run's settings, the same for every action; batches go to its first endpoint.
+        progress: Called with the number of rows gone through.
 
     Returns:
         The summary.
@@ -51,12 +52,13 @@ def run_batch(action: str, settings: GenerationSettings) -> BatchSummary:
         UsageError: When the settings or the journal do not fit, or the batches are at another endpoint.
         EndpointError: When the endpoint has no Batch API or cannot be used.
     """
-    return asyncio.run(_run(action, settings))
+    return asyncio.run(_run(action, settings, progress))
 
 
-async def _run(action: str, settings: GenerationSettings) -> BatchSummary:
+async def _run(action: str, settings: GenerationSettings, progress: Callable[[int], None] | None) -> BatchSummary:
     with open_run(settings) as opened:
         async with _open_desk(opened) as desk:
+            desk.progress = progress
             if action == "submit":
                 return await desk.submit()
             if action == "collect":
@@ -100,6 +102,7 @@ class _Desk:
         share = batch_share(settings.prices)
         self.budget = Budget(price.scaled(share) if price else None, settings.max_cost, settings.max_requests)
         self.failures: dict[str, Exception] = {}
+        self.progress: Callable[[int], None] | None = None
         for batch in self.state.open():
             if batch.endpoint != endpoint.settings.shown_url:
                 raise UsageError(
@@ -184,6 +187,8 @@ class _Desk:
         solver = self.opened.solver(_Keys(self.opened.journal, waiting), ladder)
         stopped, results = "", self.opened.results
         for place, row in self.opened.rows():
+            if self.progress is not None:
+                self.progress(1)
             try:
                 results.add(place, row, await solver.solve(row, ask))
             except WaitingError:

@@ -57,8 +57,11 @@ def generate(
     settings = make_settings(values)
     if dry_run:
         from lamm_data.generation.estimate import estimate
+        from lamm_data.progress import progress_bar
 
-        _show(estimate(settings).to_dict(), as_json)
+        with progress_bar("estimate", settings.limit) as progress:
+            found = estimate(settings, progress)
+        _show(found.to_dict(), as_json)
         return
     if batch:
         _batch(batch, settings, as_json)
@@ -90,8 +93,10 @@ def _batch(action: str, settings: GenerationSettings, as_json: bool) -> None:
     from lamm_data.errors import LammDataError
     from lamm_data.generation.batch import run_batch
     from lamm_data.generation.batch_summary import describe_batches
+    from lamm_data.progress import progress_bar
 
-    summary = run_batch(action, settings)
+    with progress_bar(action, settings.limit) as progress:
+        summary = run_batch(action, settings, progress)
     if as_json:
         _show(summary.to_dict(), True)
     else:

@@ -6,6 +6,7 @@ Answers are taken to be as long as those in the run's journal, where there are s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -55,11 +56,12 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(settings: GenerationSettings) -> Estimate:
+def estimate(settings: GenerationSettings, progress: Callable[[int], None] | None = None) -> Estimate:
     """Estimate a run.
 
     Args:
         settings: What would be done.
+        progress: Called with the number of rows read.
 
     Returns:
         The estimate.
@@ -75,6 +77,8 @@ def estimate(settings: GenerationSettings) -> Estimate:
     rows = answered = unusable = prompt_tokens = 0
     for row in input_rows(settings, prompt):
         rows += 1
+        if progress is not None:
+            progress(1)
         if isinstance(row, RowFault) or not all(getattr(row, name) for name in prompt.needs):
             unusable += 1
             continue

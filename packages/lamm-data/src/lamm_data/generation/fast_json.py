@@ -17,7 +17,7 @@ except ModuleNotFoundError:
         """Encode as compact UTF-8 JSON."""
         return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
 
-    def loads(text: bytes) -> Any:
+    def loads(text: bytes | str) -> Any:
         """Decode JSON; ValueError when it is none."""
         return json.loads(text)
 
@@ -30,6 +30,6 @@ else:
         except TypeError:  # lone surrogates and integers beyond 64 bits, which the standard library escapes or writes
             return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
 
-    def loads(text: bytes) -> Any:
+    def loads(text: bytes | str) -> Any:
         """Decode JSON; ValueError when it is none."""
         return orjson.loads(text)
