@@ -54,7 +54,7 @@ def main() -> None:
         parse = in_fresh_process(__file__, "read", root)
         one = in_fresh_process(__file__, "convert", root, 1)
         several = in_fresh_process(__file__, "convert", root, options.workers)
-    beyond = several["peak_mib"] + options.workers * several["largest_child_peak_mib"] - parse["peak_mib"]
+    beyond = several["peak_mib"] + several["children_peak_mib"] - parse["peak_mib"]
     measured = {
         "file_mib": round(size / 2**20, 1),
         "parse alone": parse,

@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import socket
+import sys
 from collections import Counter, defaultdict
 
 import pytest
@@ -20,7 +22,7 @@ from lamm_data.sources.registry import get_source
 from lamm_data.templates import blocks, workers
 from lamm_data.templates.blocks import BlockMaker, batched, pack, unpack
 from lamm_data.templates.convert import Conversion, convert
-from lamm_data.templates.exhaustive import load_exhaustive, presence_tasks
+from lamm_data.templates.exhaustive import load_exhaustive
 from lamm_data.templates.run import ConvertSettings, convert_source, new_items
 
 
@@ -113,14 +115,14 @@ def test_sources_that_share_a_root_are_converted_and_merged_together(coco, tmp_p
     path = coco / "annotations" / "instances_val2017.json"
     value = json.loads(path.read_text())
     path.with_name("captions_val2017.json").write_text(json.dumps(value | {"annotations": captions}))
-    options = {"split": "val", "media": "skip-missing", "merge": 4}
+    options = {"split": "val", "media": "skip-missing", "merge": 4, "negatives": 0.5}
     convert_source("coco_detection,coco_captions", coco, tmp_path / "o.jsonl", ConvertSettings(**options))
     records = {record.media[0]: record for record in read_records(tmp_path / "o.jsonl")}
     assert len(records) == 4
     assert records["val2017/1.jpg"].meta["sources"] == ["coco_captions", "coco_detection"]
     assert records["val2017/1.jpg"].meta["source"] == "coco_captions"
     assert records["val2017/3.jpg"].meta["source"] == "coco_detection"
-    only = ConvertSettings(**options, tasks=("caption",))
+    only = ConvertSettings(**options | {"negatives": 0.0}, tasks=("caption",))
     counts = convert_source("coco_detection,coco_captions", coco, tmp_path / "o.jsonl", only)
     assert counts["caption: records written"] == 3
     assert not counts["detection: items read"]
@@ -166,9 +168,8 @@ def test_negatives_are_added_and_asked_only_of_exhaustive_annotations(world, tmp
     assert kinds["presence", "VQA"] == counts["presence: records written"] > 10
     assert kinds["presence3d", "VQA3d"] > 10
     for name in ("visual_genome", "scannet", "svt", "coco_captions"):
-        source = get_source(name)
         with pytest.raises(UsageError, match="does not mean that nothing is there"):
-            presence_tasks(source, tuple(source.readers))
+            convert_source(name, world, tmp_path / "n.jsonl", ConvertSettings(negatives=0.5))
     with pytest.raises(UsageError, match="negatives"):
         Conversion("presence", "x", negatives=1.0)
 
@@ -261,6 +262,22 @@ def test_a_worker_that_dies_is_named(world, tmp_path, monkeypatch):
     with pytest.raises(LammDataError, match="2 worker processes to live"):
         run(world, tmp_path / "x.jsonl", tasks=("caption",), workers=2)
     assert not (tmp_path / "x.jsonl").exists()
+
+
+def test_a_cluster_that_is_not_there_is_named(world, tmp_path):
+    pytest.importorskip("ray.data", reason="ray is not installed (extra lamm-data[ray])")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers here
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(LammDataError, match=f"a Ray cluster at '{address}', got none"):
+            run(world, tmp_path / "x.jsonl", tasks=("caption",), ray=address)
+    assert not list(tmp_path.iterdir())
+
+
+def test_ray_is_asked_for_where_it_is_missing(world, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(LammDataError, match=r"pip install 'lamm-data\[ray\]'"):
+        run(world, tmp_path / "x.jsonl", tasks=("caption",), ray="local")
 
 
 @pytest.mark.slow

@@ -38,8 +38,12 @@ class Box:
     def normalised(self, width: int, height: int) -> tuple[float, float, float, float]:
         """Return the box as fractions of image width and height, clipped to 0..1."""
         x1, y1, x2, y2 = self.xyxy
-        scaled = (x1 / width, y1 / height, x2 / width, y2 / height)
-        return tuple(min(max(value, 0.0), 1.0) for value in scaled)  # type: ignore[return-value]
+        return (
+            min(max(x1 / width, 0.0), 1.0),
+            min(max(y1 / height, 0.0), 1.0),
+            min(max(x2 / width, 0.0), 1.0),
+            min(max(y2 / height, 0.0), 1.0),
+        )
 
 
 @dataclass(frozen=True, slots=True)

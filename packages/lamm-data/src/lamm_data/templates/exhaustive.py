@@ -47,26 +47,18 @@ def load_exhaustive() -> tuple[dict[tuple[str, str], Exhaustive], dict[str, str]
     return known, refused
 
 
-def presence_tasks(source: Source, tasks: tuple[str, ...]) -> dict[str, Exhaustive]:
-    """Choose the tasks of a conversion that yes-or-no questions can be made beside.
+def closed_lists(source: Source, tasks: tuple[str, ...]) -> dict[str, Exhaustive]:
+    """Return the closed list of each task of a source that yes-or-no questions can be made beside."""
+    known, _ = load_exhaustive()
+    return {task: known[source.name, task] for task in tasks if (source.name, task) in known}
 
-    Args:
-        source: The source.
-        tasks: Tasks of the conversion.
 
-    Returns:
-        The closed list by task (`detection`, `detection3d`).
-
-    Raises:
-        UsageError: The annotations of none of the tasks say that anything is absent.
-    """
+def refuse_negatives(source: Source) -> UsageError:
+    """Make the error for a source whose annotations do not say that anything is absent."""
     known, refused = load_exhaustive()
-    found = {task: known[source.name, task] for task in tasks if (source.name, task) in known}
-    if not found:
-        able = ", ".join(f"{name} ({task})" for name, task in known)
-        why = refused.get(source.name, "none of its chosen tasks has boxes of a closed list of classes")
-        raise UsageError(
-            f"Expected exhaustive annotations for --negatives, got {source.name}, where a missing label does not mean "
-            f"that nothing is there: {why}. Sources that allow it: {able}."
-        )
-    return found
+    able = ", ".join(f"{name} ({task})" for name, task in known)
+    why = refused.get(source.name, "none of its chosen tasks has boxes of a closed list of classes")
+    return UsageError(
+        f"Expected exhaustive annotations for --negatives, got {source.name}, where a missing label does not mean "
+        f"that nothing is there: {why}. Sources that allow it: {able}."
+    )

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any
+from urllib.parse import urlsplit
 
 from lamm_data.errors import LammDataError
 from lamm_data.templates.blocks import Batch, Block, BlockMaker, Engine, pack, unpack
+
+PATIENCE = 10.0
+"""Seconds to wait for a cluster's address to answer."""
 
 WINDOW = 64
 """Batches handed to Ray Data at a time; the object store never holds more than their items and blocks."""
@@ -58,17 +63,25 @@ def _import_ray() -> Any:
 
 def _start(ray: Any, address: str) -> None:
     try:
+        _knock(address)
         ray.init(
             None if address == "local" else address,
             include_dashboard=False if address == "local" else None,
             log_to_driver=False,
             logging_level="error",
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise LammDataError(
             f"Expected a Ray cluster at {address!r}, got none: {error}. Start one with `ray start --head`, or use "
             "--ray local."
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Connect to a cluster's address once: Ray itself would try for many minutes before it gave up."""
+    parts = urlsplit(address if "://" in address else f"ray://{address}")
+    if parts.hostname and parts.port:
+        socket.create_connection((parts.hostname, parts.port), PATIENCE).close()
 
 
 def _conversion(makers: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:

@@ -18,7 +18,7 @@ from lamm_data.tasks import CONVERSION_TASKS
 from lamm_data.templates.blocks import Batch, Block, BlockMaker, Engine, batched, in_this_process
 from lamm_data.templates.convert import Conversion
 from lamm_data.templates.definitions import check_pools
-from lamm_data.templates.exhaustive import PRESENCE, presence_tasks
+from lamm_data.templates.exhaustive import PRESENCE, closed_lists, refuse_negatives
 from lamm_data.templates.merging import Merger
 from lamm_data.templates.options import AnswerPool
 from lamm_data.templates.pools import Pool, read_pools
@@ -117,7 +117,7 @@ def convert_source(
     """
     settings, counts = settings or ConvertSettings(), Counter[str]()
     sources = [get_source(part.strip()) for part in name.split(",")]
-    engine, plans = settings.engine(), list(_plans(sources, Path(root), settings))
+    engine, plans = settings.engine(), _plans(sources, Path(root), settings)
     with ExitStack() as stack:
         writer = stack.enter_context(open_shards(output, settings.shard_size))
         merger = Merger(Path(output).parent, settings.merge, settings.seed) if settings.merge else None
@@ -188,20 +188,25 @@ def new_items(items: Iterable[Annotated], counts: Counter[str]) -> Iterator[Anno
             yield item
 
 
-def _plans(sources: list[Source], root: Path, settings: ConvertSettings) -> Iterator[_Plan]:
+def _plans(sources: list[Source], root: Path, settings: ConvertSettings) -> list[_Plan]:
     pools = check_pools(read_pools(settings.pools)) if settings.pools else {}
     able = {source.name: tuple(task for task in source.readers if task in CONVERSION_TASKS) for source in sources}
+    plans: list[_Plan] = []
     for source in sources:
         elsewhere = {task for name, tasks in able.items() if name != source.name for task in tasks}
         wanted = tuple(task for task in settings.tasks if task in able[source.name] or task not in elsewhere)
         if not settings.tasks or wanted:
-            yield from _source_plans(source, choose_tasks(source, wanted, able[source.name]), root, settings, pools)
+            tasks = choose_tasks(source, wanted, able[source.name])
+            plans += _source_plans(source, tasks, root, settings, pools)
+    if settings.negatives and not any(plan.conversion.closed for plan in plans):
+        raise refuse_negatives(sources[0])
+    return plans
 
 
 def _source_plans(
     source: Source, tasks: tuple[str, ...], root: Path, settings: ConvertSettings, pools: dict[str, Pool]
 ) -> Iterator[_Plan]:
-    closed = presence_tasks(source, tasks) if settings.negatives else {}
+    closed = closed_lists(source, tasks) if settings.negatives else {}
     meta = {"source": source.name, "licence": source.licence} | ({"synthetic": True} if source.synthetic else {})
     for read in tasks:
         for task in (read, PRESENCE[read]) if read in closed else (read,):
