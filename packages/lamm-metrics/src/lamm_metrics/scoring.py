@@ -6,10 +6,12 @@ from typing import Any
 
 from lamm_metrics.answers import labels_of
 from lamm_metrics.errors import UsageError
+from lamm_metrics.extraction.conventions import NORMALISED_XYXY
 from lamm_metrics.metric import Metric, Score
 from lamm_metrics.predictions import Prediction, Predictions, read_predictions
 from lamm_metrics.references import References, pair, read_references
 from lamm_metrics.registry import make_metric
+from lamm_metrics.report.marks import marks_of
 from lamm_metrics.report.result import Report, Sample
 from lamm_metrics.tasks import task_named
 from lamm_metrics.truth import truth_text
@@ -103,7 +105,7 @@ def score(
         task=task,
         protocol=protocol,
         scores=tuple(scores),
-        samples=tuple(_samples(chosen[0], truth, answers)) if samples else (),
+        samples=tuple(_samples(task, chosen[0], truth, answers)) if samples else (),
         dataset=truth.dataset,
         model=str(answers.header.get("model", "")),
         settings={"seed": seed, "draws": draws, "confidence": confidence, "missing": missing},
@@ -170,7 +172,9 @@ def gather(
             progress(done, total)
 
 
-def _samples(metric: Metric[Any], references: References, predictions: Predictions) -> Iterable[Sample]:
+def _samples(task: str, metric: Metric[Any], references: References, predictions: Predictions) -> Iterable[Sample]:
+    labels = labels_of(list(references.records.values()))
+    convention = getattr(metric, "convention", NORMALISED_XYXY)
     for result in metric.per_sample():
         record = references.records[result.id]
         prediction = predictions.records.get(result.id, Prediction(result.id))
@@ -181,4 +185,13 @@ def _samples(metric: Metric[Any], references: References, predictions: Predictio
             answer=prediction.plain_text,
             truth=truth_text(record),
             media=str(media[0] if isinstance(media, list) else media),
+            marks=marks_of(task, record, prediction, labels, convention),
+            confidence=_confidence(prediction),
         )
+
+
+def _confidence(prediction: Prediction) -> float | None:
+    """The largest probability that the prediction states."""
+    stated = prediction.probabilities
+    values = list(stated.values() if isinstance(stated, Mapping) else stated or ())
+    return max(map(float, values), default=None)

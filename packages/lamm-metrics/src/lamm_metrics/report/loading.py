@@ -8,6 +8,7 @@ from typing import Any
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.metric import Score
 from lamm_metrics.reading import parse_json, read_text
+from lamm_metrics.report.marks import Mark
 from lamm_metrics.report.result import Report, Sample
 
 
@@ -25,12 +26,19 @@ def _score(given: Mapping[str, Any]) -> Score:
     )
 
 
+def _sample(given: Mapping[str, Any]) -> Sample:
+    marks = tuple(
+        Mark(kind, tuple(map(float, numbers)), label, true) for kind, numbers, label, true in given.get("marks", ())
+    )
+    return Sample(**{**given, "marks": marks})
+
+
 def _report(given: Mapping[str, Any]) -> Report:
     return Report(
         task=given["task"],
         protocol=given["protocol"],
         scores=tuple(_score(score) for score in given["scores"]),
-        samples=tuple(Sample(**sample) for sample in given.get("samples", [])),
+        samples=tuple(_sample(sample) for sample in given.get("samples", [])),
         dataset=given["dataset"],
         model=given["model"],
         settings=given["settings"],

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from lamm_metrics.metric import Score
+from lamm_metrics.report.marks import Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Sample:
         answer: The answer.
         truth: The ground truth, as text.
         media: Path of the image or point cloud, relative to the media root.
+        marks: True and answered boxes and points, for drawing.
+        confidence: Probability that the model gave its answer, where the prediction states probabilities.
     """
 
     id: str
@@ -33,6 +36,8 @@ class Sample:
     answer: str = ""
     truth: str = ""
     media: str = ""
+    marks: tuple[Mark, ...] = ()
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

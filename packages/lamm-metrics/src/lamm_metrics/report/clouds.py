@@ -1,0 +1,56 @@
+"""Point clouds small enough to travel inside a page: a seeded part of the points, as whole numbers within their box."""
+
+import base64
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+POINTS = 4096
+LEVELS = 65535
+
+
+def cloud_for_page(path: Path, points: int = POINTS) -> dict[str, Any] | None:
+    """Read a cloud and pack a part of it.
+
+    Args:
+        path: `.npy` file `[N, 3 or more]`: x, y, z in metres, then red, green, blue where there are six columns.
+        points: Most points that are kept, drawn with a seed that depends on the file's name.
+
+    Returns:
+        `low` and `high` corners in metres, `n`, `xyz` (base64 of uint16 `[n, 3]`, little endian) and, where the cloud
+        has colours, `rgb` (base64 of uint8 `[n, 3]`); None where there is no cloud that numpy can read without
+        unpickling.
+    """
+    try:
+        cloud = np.load(path, allow_pickle=False, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    if cloud.ndim != 2 or cloud.shape[1] < 3 or not len(cloud) or cloud.dtype.kind not in "fiu":
+        return None
+    if len(cloud) > points:
+        chosen = np.random.default_rng(zlib.crc32(path.name.encode())).choice(len(cloud), points, replace=False)
+        cloud = cloud[np.sort(chosen)]
+    values = np.asarray(cloud, np.float64)
+    values = values[np.isfinite(values).all(axis=1)]
+    if not len(values):
+        return None
+    low, high = values[:, :3].min(axis=0), values[:, :3].max(axis=0)
+    scaled = np.round((values[:, :3] - low) / np.maximum(high - low, 1e-9) * LEVELS).astype("<u2")
+    packed = {"low": low.tolist(), "high": high.tolist(), "n": len(values), "xyz": _base64(scaled.tobytes())}
+    if values.shape[1] >= 6:
+        packed["rgb"] = _base64(_colours(values[:, 3:6]).tobytes())
+    return packed
+
+
+def _colours(given: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Colours as bytes, from 0..1, -1..1 or 0..255, told apart by their range."""
+    if given.min() < 0:
+        given = (given + 1) / 2
+    scale = 255.0 if given.max() <= 1.0 else 1.0
+    return np.clip(np.round(given * scale), 0, 255).astype(np.uint8)
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
