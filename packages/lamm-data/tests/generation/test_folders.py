@@ -9,6 +9,7 @@ import pytest
 
 from lamm_data.errors import UsageError
 from lamm_data.generation.rows import Row, read_rows
+from lamm_data.sample.world import write_world
 
 REAL = Path(os.environ.get("LAMM_TEST_DATA", Path(__file__).parents[5] / "shared" / "data"))
 
@@ -81,6 +82,18 @@ def test_rooms_come_with_attributes_relations_and_questions(tmp_path):
     assert row.relations == (("chair", "close by", "table"),)
     assert [(question.text, question.answers) for question in row.questions] == [("Are there chairs?", ("yes",))]
     assert row.source == {"src_dataset": "3RScan", "src_id": "s1"}
+
+
+def test_the_sample_worlds_rooms_bring_boxes_and_questions(tmp_path):
+    write_world(tmp_path, images=12, rooms=4)
+    rows = list(read_rows(tmp_path / "rooms"))
+    assert rows
+    for row in rows:
+        assert row.objects
+        assert all(len(item.box) in (6, 7) for item in row.objects)
+        assert all(question.answers for question in row.questions)
+        assert (row.source["src_dataset"], row.group) == ("ScanNet", row.id.rpartition("_")[0])
+    assert {row.source["src_image"] for row in read_rows(tmp_path / "scenes")} == {"coco_train", "coco_val"}
 
 
 def test_classes_with_descriptions_become_labels(tmp_path):

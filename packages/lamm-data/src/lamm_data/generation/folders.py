@@ -15,7 +15,7 @@ from lamm_data.annotations import Annotated
 from lamm_data.errors import UsageError
 from lamm_data.generation.rows import Row, SceneObject
 from lamm_data.sources.coco import read_captions, read_instances
-from lamm_data.sources.registry import Source, get_source
+from lamm_data.sources.registry import Source, get_source, load_function
 from lamm_data.sources.visual_genome import read_visual_genome
 
 
@@ -110,6 +110,14 @@ def _layout(name: str, marker: str) -> Layout:
     return Layout(marker, source.title, read)
 
 
+def _read_rooms(folder: Path, split: str) -> Iterator[Row]:
+    """Read prepared ScanNet scenes: boxes, and ScanQA's questions where the folder holds them."""
+    source = get_source("scannet")
+    root = next(folder.rglob("*_aligned_bbox.npy")).parent.parent
+    for item in load_function("scannet_export:read_rooms")(root, split or source.train):
+        yield row_from_item(item, source)
+
+
 def _read_coco(folder: Path, split: str) -> Iterator[Row]:
     files = [file for file in sorted(folder.rglob("captions_*.json")) if split in file.stem]
     if not files:
@@ -122,8 +130,9 @@ def _read_coco(folder: Path, split: str) -> Iterator[Row]:
 
 def _join_coco(file: Path, instances: Path, genome: Path | None) -> Iterator[Row]:
     """Join captions with Visual Genome's scene graphs where there are any, else with COCO's boxes."""
-    year = file.stem.removeprefix("captions_").lstrip("abcdefghijklmnopqrstuvwxyz_")
-    source = replace(get_source("coco_captions"), dataset=f"coco{year}")
+    split = file.stem.removeprefix("captions_")
+    year = split.lstrip("abcdefghijklmnopqrstuvwxyz_")
+    source = replace(get_source("coco_captions"), dataset=f"coco{year}" if year else f"coco_{split}")
     told = {item.id: item for item in read_captions(file)}
     if genome is not None:
         yield from _joined(read_visual_genome(genome), "coco", told, source)
@@ -151,6 +160,7 @@ def _coco_row(row: Row) -> Row:
 _LAYOUTS = (
     Layout("captions_*.json", "COCO, with Visual Genome beside it or without", _read_coco),
     _layout("3rscan", "3RScan.json"),
+    Layout("*_aligned_bbox.npy", "prepared ScanNet, with ScanQA's questions or without", _read_rooms),
     _layout("scanqa", "ScanQA_v1.0_*.json"),
     _layout("bamboo", "sensexo_visual_*.visual.json"),
     _layout("shapenet", "taxonomy.json"),
