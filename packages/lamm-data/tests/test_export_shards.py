@@ -204,6 +204,14 @@ def test_a_folder_with_a_card_loads_by_its_name_alone(datasets, parquet, records
     assert [row["id"] for row in loaded] == [record.id for record in records]
 
 
+def test_shards_with_a_card_load_a_series_at_a_time(datasets, world, records, tmp_path):
+    export_records(records, tmp_path / "out", "webdataset", media_root=world, card="Sample shards")
+    for name, modality in (("png", "image"), ("npy", "pcl")):
+        loaded = datasets.load_dataset(str(tmp_path / "out"), name, split="train", cache_dir=str(tmp_path / "cache"))
+        assert len(loaded) == sum(record.modality == modality for record in records)
+    assert len(loaded[0]["npy"]) == 4096  # the last one's points
+
+
 def test_command_writes_shards_from_the_records_own_folder(world, records, tmp_path):
     path = world / "some.jsonl"
     write_records(path, records[:4])

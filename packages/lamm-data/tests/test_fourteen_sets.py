@@ -15,8 +15,10 @@ from lamm_data.benchmark.build import instructions
 from lamm_data.benchmark.records import LSP_JOINTS, read_benchmark
 from lamm_data.benchmark.run import build_benchmark
 from lamm_data.cli import data
+from lamm_data.quality.checking import CheckSettings, check_file
 from lamm_data.records import read_records
 from lamm_data.sources.registry import get_source, load_sources
+from lamm_data.templates.run import ConvertSettings, convert_source
 
 PUBLISHED = {
     # file: (source, ground-truth keys, records of the published file where it is known)
@@ -265,6 +267,21 @@ def test_the_run_ends_with_what_was_read_written_and_left_out(built, tmp_path):
         "       1    images or clouds read",
         "       1    left out: box without volume",
     ]
+
+
+def test_what_is_converted_from_any_of_these_sources_passes_the_check(built, tmp_path):
+    """Template conversion of every source and fine-tune records: no finding of any kind."""
+    base, _ = built
+    for name in dict.fromkeys(source for source, _, _ in PUBLISHED.values()):
+        source = get_source(name)
+        split = source.train if name in (*FINE_TUNE, "lsp", "fsc147") else source.benchmark_split
+        path = tmp_path / f"{name}.jsonl"
+        convert_source(name, base / name, path, ConvertSettings(split=split, media="ignore"))
+        for file in build_benchmark(name, base / name, tmp_path / name, media="ignore", split=split, fine_tune=True):
+            check = check_file(tmp_path / name / file.name, CheckSettings())
+            assert check.kept == check.records == file.records >= 1, (file, check.findings)
+        check = check_file(path, CheckSettings())
+        assert check.kept == check.records >= 1, (name, check.findings)
 
 
 FINE_TUNE = {

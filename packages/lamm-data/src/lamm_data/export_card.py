@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,18 @@ def known_licence(text: str) -> str:
     return KNOWN_LICENCES.get(text.partition(" (")[0].strip(), "other") if "per-image" not in text else "other"
 
 
-def _yaml(facts: CardFacts, pattern: str) -> list[str]:
+def _configs(files: Sequence[Path]) -> Iterator[str]:
+    """Write which files load together: all of them, or one configuration for each series of shards."""
+    series = dict.fromkeys(path.stem.rpartition("-")[0] if path.suffix == ".tar" else "" for path in files)
+    for place, name in enumerate(series):
+        pattern = f"{name}-*.tar" if name else files[0].name if len(files) == 1 else f"*{files[0].suffix}"
+        yield f"- config_name: {json.dumps(name or 'default')}"
+        if name and place == 0:
+            yield "  default: true"
+        yield from ("  data_files:", "  - split: train", f"    path: {json.dumps(pattern)}")
+
+
+def _yaml(facts: CardFacts, files: Sequence[Path]) -> list[str]:
     """Write the head. JSON strings are YAML strings, which saves us a YAML writer."""
     size = next((name for limit, name in SIZES if facts.statistics.records < limit), "n>1M")
     head = ["---", "language:", "- en", f"license: {facts.licence}"]
@@ -84,13 +95,7 @@ def _yaml(facts: CardFacts, pattern: str) -> list[str]:
     tags += ["synthetic"] if facts.synthetic else []
     head += ["task_categories:", "- image-text-to-text", "- visual-question-answering", "size_categories:", f"- {size}"]
     head += ["tags:", *(f"- {json.dumps(tag)}" for tag in tags)]
-    head += [
-        "configs:",
-        "- config_name: default",
-        "  data_files:",
-        "  - split: train",
-        f"    path: {json.dumps(pattern)}",
-    ]
+    head += ["configs:", *_configs(files)]
     return [*head, "---", ""]
 
 
@@ -112,18 +117,18 @@ def _yes(value: bool) -> str:
     return "yes" if value else "**no**"
 
 
-def card_text(title: str, facts: CardFacts, pattern: str, description: str) -> str:
+def card_text(title: str, facts: CardFacts, files: Sequence[Path], description: str) -> str:
     """Write the card.
 
     Args:
         title: Name of the data set.
         facts: What was counted while the records were written.
-        pattern: Data files, as a glob relative to the card.
+        files: Data files beside the card.
         description: How the files are laid out.
     """
     statistics, rows = facts.statistics, facts.rows
     media = statistics.summary()["media"]
-    lines = [*_yaml(facts, pattern), f"# {title}", ""]
+    lines = [*_yaml(facts, files), f"# {title}", ""]
     lines += [
         f"{statistics.records:,} instruction records about {media:,} images or point clouds, written by lamm-data."
     ]
@@ -159,9 +164,8 @@ def write_card(folder: Path, title: str, facts: CardFacts, files: Sequence[Path]
         UsageError: One of the two is there already.
     """
     refuse_existing(folder)
-    pattern = files[0].name if len(files) == 1 else f"*{files[0].suffix}"
     with atomic_text(folder / "README.md") as handle:
-        handle.write(card_text(title, facts, pattern, DESCRIPTIONS[layout]))
+        handle.write(card_text(title, facts, files, DESCRIPTIONS[layout]))
     value: dict[str, Any] = croissant(title, facts.statistics.records, facts.rows, files, layout)
     with atomic_text(folder / "croissant.json") as handle:
         handle.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
