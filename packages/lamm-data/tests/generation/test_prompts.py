@@ -44,6 +44,18 @@ def _slow(request, answer_format):
     return whole.key, whole.seed, whole.tokens
 
 
+@pytest.mark.parametrize("name", prompt_names())
+def test_brief_forms_are_a_fraction_of_the_full_ones(name):
+    full = RequestBuilder(load_prompt(name), Sampling("m")).first(load_prompt(name).examples[0].row, "text")
+    try:
+        brief = load_prompt(name, style="brief")
+    except UsageError:
+        assert name in ("distractors", "factual_knowledge_dialogue_3d")
+        return
+    request = RequestBuilder(brief, Sampling("m")).first(brief.examples[0].row, "text")
+    assert request.prompt_tokens < full.prompt_tokens / 1.5
+
+
 def test_3d_prompts_use_ten_captions_and_only_the_objects_they_name():
     prompt, row = load_prompt("daily_dialogue_3d"), row_from_json(ROOM, {})
     used = focus_row(prompt, row)
