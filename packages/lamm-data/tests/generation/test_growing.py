@@ -6,12 +6,14 @@ import re
 import pytest
 from click.testing import CliRunner
 
+from lamm_data.annotations import Annotated, Count
 from lamm_data.cli import data
 from lamm_data.errors import LammDataError, UsageError
 from lamm_data.generation.endpoint import EndpointSettings
-from lamm_data.templates.definitions import pool_faults
+from lamm_data.templates.convert import Conversion, convert
+from lamm_data.templates.definitions import check_pools, pool_faults
 from lamm_data.templates.growing import GrowthSettings, grow_pool, listed
-from lamm_data.templates.pools import load_pool, parse_pool
+from lamm_data.templates.pools import load_pool, parse_pool, read_pools
 
 QUESTIONS = [
     "Could you tell the quantity of {plural}?",
@@ -116,6 +118,10 @@ def test_the_command_grows_and_the_converter_takes_it(loopback, reply, tmp_path)
     checked = CliRunner().invoke(data, ["templates", "check", str(output.parent)])
     assert checked.exit_code == 0
     assert re.search(r"counting: 23 questions", checked.output)
+    item = Annotated("1", "1.png", counts=(Count("apple", 2),))
+    pools = check_pools(read_pools(output.parent))
+    (record,) = convert([item], Conversion("counting", "x", pools=pools))
+    assert record.meta["pools"] == {"counting": pools["counting"].sha256}
     (tmp_path / "pools" / "ocr.toml").write_text('questions = ["Text?"]\nanswers = ["Clearly {words}."]\n')
     assert isinstance(CliRunner().invoke(data, ["templates", "check", str(output.parent)]).exception, LammDataError)
     names = {row["name"] for row in json.loads(CliRunner().invoke(data, ["templates", "list", "--json"]).output)}

@@ -150,6 +150,9 @@ def _record(
         "style": conversion.style,
         "numbers": "" if conversion.numbers == "paper" else conversion.numbers,
         "seed": conversion.seed,
+        "pools": {
+            name: conversion.pools[name].sha256 for name in {pair.pool for pair in pairs} & conversion.pools.keys()
+        },
     }
     flat = item.modality == "image"
     return InstructionRecord(
@@ -161,7 +164,7 @@ def _record(
         src_image=conversion.dataset if flat else None,
         src_dataset=None if flat else conversion.dataset,
         src_id=item.id,
-        meta={key: value for key, value in meta.items() if value not in ([], "")}
+        meta={key: value for key, value in meta.items() if value not in ([], {}, "")}
         | conversion.meta
         | ({"licence": item.licence} if item.licence else {}),
     )

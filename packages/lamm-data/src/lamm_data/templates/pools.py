@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +31,11 @@ class Pool:
     name: str
     questions: tuple[str, ...]
     answers: dict[str, tuple[str, ...]]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all templates: two pools with one hash write the same records."""
+        return hashlib.sha256(json.dumps([self.questions, self.answers], sort_keys=True).encode()).hexdigest()
 
 
 def names() -> list[str]:

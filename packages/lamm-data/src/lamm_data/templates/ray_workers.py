@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -109,5 +110,6 @@ def _run_window(ray: Any, window: list[dict[str, Any]], convert: Any) -> Iterato
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # plans and progress bars are no news to a command's user
     rows = ray.data.from_items(window, override_num_blocks=len(window)).map(convert)
     yield from rows.iter_rows()
