@@ -12,7 +12,7 @@ from lamm_data.annotations import Annotated, Box, ClassLabel
 from lamm_data.templates.boxes import inside_boxes, labels_there, solid_boxes
 from lamm_data.templates.numbers import PAPER, NumberStyle, metres
 from lamm_data.templates.options import LETTERS, AnswerPool, lettered
-from lamm_data.templates.wording import as_sentence, plural, singular, takes_are, with_article
+from lamm_data.templates.wording import as_sentence, mid_sentence, plural, singular, takes_are, with_article
 
 Values = Mapping[str, str]
 
@@ -155,7 +155,8 @@ def _captions(item: Annotated, context: Context) -> Iterator[Pair]:
 
 def _counts(item: Annotated, context: Context) -> Iterator[Pair]:
     for count in item.counts:
-        one, many = singular(count.label), plural(count.label)
+        label = mid_sentence(count.label)
+        one, many = singular(label), plural(label)
         values = {
             "number": str(count.number),
             "plural": many,

@@ -93,6 +93,15 @@ def singular(noun: str) -> str:
     return f"{head}{space}{last}"
 
 
+def mid_sentence(noun: str) -> str:
+    """Write a capitalised class name as it stands inside a sentence; other capitals are left alone.
+
+    >>> mid_sentence("Baby handkerchiefs"), mid_sentence("TV"), mid_sentence("Coca Cola")
+    ('baby handkerchiefs', 'TV', 'Coca Cola')
+    """
+    return noun[:1].lower() + noun[1:] if noun[1:].islower() else noun
+
+
 def as_sentence(text: str) -> str:
     """Start with a capital and end with a mark.
 
