@@ -25,6 +25,7 @@ from typing import Any
 
 import shapes
 import torch
+import transformers
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import SaveStrategy
 
@@ -150,11 +151,12 @@ def packed_trainer(setting: Setting, model: Any, shape: str, folder: str) -> tup
     image_tokens = model.config.image_tokens
     count = setting.steps * row_tokens // 300
     found = shapes.clipped(shapes.dialogues(shape, count, image_tokens, setting.shared_by), row_tokens)
+    longest = max(len(dialogue.input_ids) for dialogue in found)
     rows = pack_rows(found, row_tokens, "mixed")
     rows = sorted(rows, key=lambda row: -row.tokens)[: setting.steps]
     recipe, made = arguments(setting, folder, 1)
     form = "segments" if used == "segments" else "mask"
-    collate = Collator(shapes.PAD, shapes.RandomPictures(shape, 512), form, row_tokens)
+    collate = Collator(shapes.PAD, shapes.RandomPictures(shape, 512), form, row_tokens, longest)
     trainer = LammTrainer(
         settings=recipe, attention=used, compiled=setting.compile, model=model, args=made,
         train_dataset=RowDataset(rows), data_collator=collate,
@@ -287,6 +289,11 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def write(path: Path, result: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=RESULTS)
@@ -299,7 +306,8 @@ def main() -> None:
     shape = "tiny" if chosen.tiny else "7b"
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     rows: dict[str, Any] = {}
-    result: dict[str, Any] = {"target": TARGET, "shape": shape, "rows": rows}
+    result: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "target": TARGET, "shape": shape, "rows": rows}
+    result["versions"] = {"torch": torch.__version__, "transformers": transformers.__version__}
     FORKS.append("right" in isolated(60, forks_work))
     result["attention"] = isolated(60, check_attention)
     print("attention", result["attention"], file=sys.stderr, flush=True)
@@ -313,11 +321,9 @@ def main() -> None:
         # The last one may overrun the budget a little rather than give nothing.
         rows[name] = asdict(setting) | isolated(min(chosen.limit, left + 15), measure, setting, shape)
         print(name, rows[name], file=sys.stderr, flush=True)
+        write(chosen.output, result)
     result |= {"about": isolated(30, describe), "seconds": time.perf_counter() - began}
-    result["versions"] = {"torch": torch.__version__, "python": sys.version.split()[0]}
-    result["date"] = time.strftime("%Y-%m-%d")
-    chosen.output.parent.mkdir(parents=True, exist_ok=True)
-    chosen.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write(chosen.output, result)
     print(table(result))
 
 

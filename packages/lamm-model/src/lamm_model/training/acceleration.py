@@ -9,15 +9,17 @@ from torch import nn
 
 from lamm_model.adapters import adapter_settings, lora_layers
 from lamm_model.routing import MODALITY_IDS, TEXT
+from lamm_model.training import attention
 
 MODALITIES = {number: name for name, number in MODALITY_IDS.items() if number != TEXT}
 
 
 def compile_layers(language_model: nn.Module) -> None:
     """Compile every decoder layer on its own: they are alike, so one graph serves all of them."""
+    attention.keep_out_of_graphs()
     layers: Any = language_model.layers
     for layer in layers:
-        layer.compile(dynamic=None)
+        layer.compile()
 
 
 def mark_changing(batch: dict[str, Any]) -> None:

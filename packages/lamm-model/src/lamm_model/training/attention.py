@@ -10,7 +10,6 @@ Shapes: ``T`` tokens of all rows, ``H`` heads, ``G`` key heads, ``D`` per head.
 from __future__ import annotations
 
 import inspect
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -32,20 +31,22 @@ def register() -> None:
     AttentionMaskInterface.register(SEGMENTS, sdpa_mask)
 
 
-@lru_cache(maxsize=1)
-def _kernel() -> Any:
-    """Return torch's variable-length attention and the words that make it causal, or None before torch 2.10."""
+def _find_kernel() -> tuple[Any, bool, bool]:
+    """Return torch's variable-length attention (None before torch 2.10) and which of its options this torch knows."""
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
-        return None
+        return None, False, False
     known = inspect.signature(varlen_attn).parameters
     return varlen_attn, "window_size" in known, "enable_gqa" in known
 
 
+_KERNEL, _WINDOWED, _GROUPED = _find_kernel()
+
+
 def kernel_runs(device: torch.device) -> bool:
     """Return whether the variable-length kernel runs on a device (an NVIDIA GPU of the Ampere generation or newer)."""
-    if device.type != "cuda" or _kernel() is None:
+    if device.type != "cuda" or _KERNEL is None:
         return False
     return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
 
@@ -156,16 +157,15 @@ def _by_kernel(
     scale: float,
     window: int,
 ) -> Tensor:
-    kernel, windowed, grouped = _kernel()
     copies = query.shape[1] // key.shape[1]
-    options: dict[str, Any] = {"window_size": (window, 0)} if windowed else {"is_causal": True}
-    if copies > 1 and grouped:
+    options: dict[str, Any] = {"window_size": (window, 0)} if _WINDOWED else {"is_causal": True}
+    if copies > 1 and _GROUPED:
         options["enable_gqa"] = True
     elif copies > 1:
         key, value = repeat_kv(key, copies), repeat_kv(value, copies)
     # Where a segment has more keys than queries, the kernel's causal mask is aligned with its end, as is wanted here.
     flat = (x[0].transpose(0, 1) for x in (query, key, value))
-    out: Tensor = kernel(*flat, starts_q, starts_k, *lengths, scale=scale, **options)
+    out: Tensor = _KERNEL(*flat, starts_q, starts_k, *lengths, scale=scale, **options)
     return out
 
 
@@ -179,6 +179,12 @@ def _one_by_one(
     split = (torch.split(x[0], each, dim=1) for x, each in zip((query, key, value), sizes, strict=True))
     pieces = zip(*split, strict=True)
     return torch.cat([_one(q, k, v, scale, window) for q, k, v in pieces], dim=1).transpose(0, 1)[None]
+
+
+def keep_out_of_graphs() -> None:
+    """Let compiled layers call the products one by one as they are: their number and sizes change with every batch."""
+    global _one_by_one
+    _one_by_one = torch.compiler.disable(_one_by_one)  # type: ignore[no-untyped-call]
 
 
 def _one(query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None) -> Tensor:

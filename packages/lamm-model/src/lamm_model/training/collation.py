@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lamm_model.training.dialogue import Medium
-from lamm_model.training.layout import lay_out
+from lamm_model.training.layout import bound, lay_out
 from lamm_model.training.packing import Row
 from lamm_model.training.speed import BatchFacts
 
@@ -53,17 +53,23 @@ class Collator:
         load_media: Returns the media inputs of a batch.
         form: ``mask`` or ``segments``, see `lamm_model.training.layout`.
         length: Tokens every row is padded to, or 0.
+        longest: Tokens of the longest dialogue of all, where even the bound of a batch should repeat; 0 for its own.
     """
 
-    def __init__(self, pad_id: int, load_media: LoadMedia, form: str = "mask", length: int = 0) -> None:
+    def __init__(
+        self, pad_id: int, load_media: LoadMedia, form: str = "mask", length: int = 0, longest: int = 0
+    ) -> None:
         self.pad_id = pad_id
         self.load_media = load_media
         self.form = form
         self.length = length
+        self.longest = longest
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Return the model's inputs: tokens, layout, media, and the batch's ``facts``."""
         batch: dict[str, Any] = dict(lay_out(rows, self.pad_id, self.form, self.length))
+        if self.longest and self.form == "segments":
+            batch |= dict.fromkeys(("max_length_q", "max_length_k"), bound(self.longest))
         batch |= self.load_media([medium for row in rows for medium in row.media])
         dialogues = [dialogue for row in rows for dialogue in row.dialogues]
         batch["facts"] = BatchFacts(

@@ -64,7 +64,10 @@ def build_trainer(settings: FinetuneSettings, output: Path, prepared: "Prepared"
     from lamm_model.training.trainer import LammTrainer, training_arguments
 
     form = "segments" if prepared.attention == "segments" else "mask"
-    length = settings.data.row_tokens if settings.compute.compile else 0
+    length = longest = 0
+    if settings.compute.compile:  # shapes must repeat
+        length = settings.data.row_tokens
+        longest = max(len(dialogue.input_ids) for row in data.rows for dialogue in row.dialogues)
     processor = prepared.processor
     return LammTrainer(
         settings=settings.training,
@@ -73,7 +76,7 @@ def build_trainer(settings: FinetuneSettings, output: Path, prepared: "Prepared"
         model=prepared.model,
         args=training_arguments(settings.training, output),
         train_dataset=RowDataset(data.rows),
-        data_collator=Collator(processor.pad_token_id, MediaLoader(processor), form, length),
+        data_collator=Collator(processor.pad_token_id, MediaLoader(processor), form, length, longest),
     )
 
 

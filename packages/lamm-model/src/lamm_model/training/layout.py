@@ -18,7 +18,7 @@ from lamm_model.training.packing import Row
 if TYPE_CHECKING:
     import torch
 
-SHORTEST = 256  # longest segments are rounded up to this times a power of two: a bound is enough, and shapes repeat
+SHORTEST = 256  # bounds of segments are this times a power of two: a bound is all a kernel needs, and it seldom changes
 
 
 @dataclass(slots=True)
@@ -54,7 +54,9 @@ class _Sheet:
     def pad(self, length: int, pad_id: int) -> None:
         missing = length - len(self.input_ids)
         if missing > 0:
-            self.segments.append((len(self.input_ids), length, 0, 0))
+            # In short segments, so that padding never is the longest of them.
+            for start in range(len(self.input_ids), length, SHORTEST):
+                self.segments.append((start, min(start + SHORTEST, length), 0, 0))
             self.input_ids += [pad_id] * missing
             self.labels += [IGNORED] * missing
             self.modality_ids += [0] * missing
@@ -115,14 +117,15 @@ def _joined(sheets: Sequence[_Sheet], pad_id: int, length: int) -> "dict[str, to
     }
     joined["cu_seq_lens_q"] = torch.tensor([0, *queries]).cumsum(0, dtype=torch.int32)
     joined["cu_seq_lens_k"] = torch.tensor([0, *keys]).cumsum(0, dtype=torch.int32)
-    joined["max_length_q"], joined["max_length_k"] = _bound(max(queries)), _bound(max(keys))
+    joined["max_length_q"], joined["max_length_k"] = bound(max(queries)), bound(max(keys))
     if any(prefix for _, _, _, prefix in segments):
         spans = [(*range(first, first + prefix), *range(start, end)) for start, end, first, prefix in segments]
         joined["key_index"] = torch.tensor([index for span in spans for index in span])
     return joined
 
 
-def _bound(longest: int) -> int:
+def bound(longest: int) -> int:
+    """Return an upper bound of segments that stays the same for many batches."""
     return max(SHORTEST, 1 << (longest - 1).bit_length())
 
 

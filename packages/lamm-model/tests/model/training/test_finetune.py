@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from lamm_model import load_model
 from lamm_model.errors import LammModelError, UsageError
@@ -203,11 +203,23 @@ def test_accumulation_weighs_every_token_alike(parts, world, tmp_path):
         torch.testing.assert_close(one[name], five[name], rtol=0, atol=2e-5, msg=name)
 
 
-@pytest.mark.parametrize("quantize", ["4bit", "8bit"])
-def test_adapters_learn_on_a_quantised_language_model(parts, world, tmp_path, quantize):
+@pytest.fixture(scope="module")
+def wider(parts, tmp_path_factory):
+    """A language model whose sides are multiples of the blocks that four bits come in."""
+    folder = tmp_path_factory.mktemp("wider")
+    shutil.copytree(parts.language, folder, dirs_exist_ok=True)
+    config = AutoConfig.from_pretrained(parts.language)
+    config.hidden_size, config.intermediate_size, config.num_key_value_heads = 128, 256, 4
+    config.head_dim = 32
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("quantize", ["8bit", "4bit"])
+def test_adapters_learn_on_a_quantised_language_model(parts, wider, world, tmp_path, quantize):
     pytest.importorskip("bitsandbytes")
-    changed = tables(parts, world, max_steps=25, save_every=100)
-    changed["model"]["quantize"] = quantize
+    changed = tables(parts, world, max_steps=25, save_every=100, precision="bf16")
+    changed["model"] |= {"quantize": quantize, "language_model": str(wider)}
     record = finetune(settings_from_tables(changed, "test"), tmp_path / "run")
     losses = [entry["loss"] for entry in record["log"] if "loss" in entry]
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])

@@ -153,6 +153,7 @@ def test_layout_of_segments():
     assert laid["cu_seq_lens_q"].tolist() == [0, 4, 7, 9, 12]
     assert laid["cu_seq_lens_k"].tolist() == [0, 4, 9, 11, 14]
     assert laid["key_index"].tolist() == [0, 1, 2, 3, 0, 1, 4, 5, 6, 7, 8, 9, 10, 11]
+    assert lay_out(pack_rows([a], 99), 0, "segments", length=600)["cu_seq_lens_q"].tolist() == [0, 4, 260, 516, 600]
     assert "key_index" not in lay_out(pack_rows([a, short], 99), 0, "segments")
 
 
