@@ -1,4 +1,5 @@
 """Near duplicates of 20,000 instructions by exact ROUGE-L, the time 186,000 take by that, and MinHash beside it.
+Whole dialogues too, of which a tenth as many are enough to see what they take.
 
 Instructions are drawn from a seed: words after Zipf's law, 6 to 22 of them as in the LAMM dataset's questions, one in
 ten a light change of an earlier one. The work is all pairs whose lengths allow the threshold, so that it grows with the
@@ -32,7 +33,7 @@ THRESHOLD, WHOLE = 0.7, 186_000
 VOCABULARY = 8_000
 
 
-def instructions(count: int, seed: int = 0) -> list[str]:
+def instructions(count: int, shortest: int = 6, longest: int = 22, seed: int = 0) -> list[str]:
     chance = random.Random(seed)
     words = [f"w{number}" for number in range(VOCABULARY)]
     shares = list(accumulate(1 / (number + 1) for number in range(VOCABULARY)))
@@ -40,10 +41,10 @@ def instructions(count: int, seed: int = 0) -> list[str]:
     for number in range(count):
         if number % 10 == 9:
             text = list(chance.choice(made))
-            for _ in range(chance.randint(1, 3)):
+            for _ in range(chance.randint(1, max(3, shortest // 10))):
                 text[chance.randrange(len(text))] = chance.choice(words)
         else:
-            text = chance.choices(words, cum_weights=shares, k=chance.randint(6, 22))
+            text = chance.choices(words, cum_weights=shares, k=chance.randint(shortest, longest))
         made.append(text)
     return [" ".join(text) for text in made]
 
@@ -56,12 +57,21 @@ def timed(work: Any) -> tuple[Any, dict[str, float]]:
     return found, {"seconds": round(time.perf_counter() - started, 2), "processor_seconds": round(processor, 2)}
 
 
-def exact(count: int, workers: int) -> tuple[set[int], dict[str, Any]]:
-    texts = instructions(count)
+def exact(texts: list[str], workers: int) -> tuple[set[int], dict[str, Any]]:
+    count = len(texts)
     found, times = timed(lambda: find_near(texts, THRESHOLD, workers))
     pairs = count * (count - 1) / 2
     per_pair = round(1e9 * times["processor_seconds"] / pairs, 1)
     return {item.place for item in found}, {**times, "duplicates": len(found), "processor_ns_per_pair": per_pair}
+
+
+def computed(times: dict[str, Any], count: int) -> dict[str, float]:
+    """The time of 186,000 texts, the work growing with the square of their number."""
+    growth = (WHOLE / count) ** 2
+    return {
+        "minutes": round(times["seconds"] * growth / 60, 1),
+        "processor_minutes": round(times["processor_seconds"] * growth / 60, 1),
+    }
 
 
 def rouge_loop(pairs: int) -> dict[str, Any] | str:
@@ -96,17 +106,15 @@ def main() -> None:
     load, count = os.getloadavg()[0], options.count
     measured: dict[str, Any] = {}
     for part in (count // 4, count // 2, count):
-        places, measured[f"exact, {part}"] = exact(part, options.workers)
-    last = measured[f"exact, {count}"]
-    growth = (WHOLE / count) ** 2
-    measured["exact, 186000, computed"] = {
-        "minutes": round(last["seconds"] * growth / 60, 1),
-        "processor_minutes": round(last["processor_seconds"] * growth / 60, 1),
-    }
+        places, measured[f"exact, {part}"] = exact(instructions(part), options.workers)
+    measured["exact, 186000, computed"] = computed(measured[f"exact, {count}"], count)
     texts = instructions(count)
     found, times = timed(lambda: find_near_minhash(texts, THRESHOLD))
     caught = len({item.place for item in found} & places)
     measured[f"minhash, {count}"] = {**times, "duplicates": len(found), "of_exact": round(caught / len(places), 4)}
+    dialogues = instructions(count // 5, 150, 350)
+    _, measured[f"exact, {count // 5} dialogues of 150 to 350 words"] = times = exact(dialogues, options.workers)
+    measured["exact, 186000 dialogues, computed"] = computed(times, count // 5)
     measured["self-instruct's loop, rouge-score"] = rouge_loop(2000)
     result = {
         "benchmark": "near duplicates",

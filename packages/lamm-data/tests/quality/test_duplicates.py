@@ -6,6 +6,7 @@ import pytest
 
 from lamm_data.errors import UsageError
 from lamm_data.quality.duplicates import find_near
+from lamm_data.quality.parity import ParityFilter
 
 
 def rouge_l(a, b):
@@ -44,6 +45,39 @@ def test_more_than_one_block(monkeypatch):
     chance = random.Random(6)
     texts = [" ".join(chance.choices("abcdefgh", k=chance.randint(2, 9))) for _ in range(300)]
     assert [item.place for item in find_near(texts, 0.8)] == naive(texts, 0.8)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.8])
+def test_ruling_long_texts_out_loses_none(monkeypatch, threshold):
+    chance = random.Random(7)
+    words = [f"w{number}" for number in range(70)]
+    texts = [" ".join(chance.choices(words, k=chance.randint(50, 110))) for _ in range(20)]
+    for _ in range(16):
+        changed = chance.choice(texts).split()
+        for _ in range(chance.randint(1, len(changed) // 2)):
+            changed[chance.randrange(len(changed))] = chance.choice(words)
+        texts.append(" ".join(changed))
+    monkeypatch.setattr("lamm_data.quality.duplicates.BLOCK", 8)
+    found = find_near(texts, threshold)
+    assert [item.place for item in found] == naive(texts, threshold)
+    assert found
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8])
+def test_no_pair_that_reaches_the_threshold_is_ruled_out(threshold):
+    chance = random.Random(8)
+    letters = "abcdefghijklmnop"
+    coded = ["".join(chance.choices(letters, k=chance.randint(0, 40))) for _ in range(70)]
+    rows, columns = ParityFilter(coded, threshold).possible(range(70), range(70))
+    possible = set(zip(rows.tolist(), columns.tolist(), strict=True))
+    alike = {
+        (one, other)
+        for one, text in enumerate(coded)
+        for other, known in enumerate(coded)
+        if text and known and rouge_l(" ".join(text), " ".join(known)) >= threshold
+    }
+    assert alike <= possible
+    assert len(possible) < 70 * 70
 
 
 def test_a_threshold_out_of_range_is_refused():

@@ -3,12 +3,13 @@
 ROUGE-L of two token sequences of lengths m and n with a longest common subsequence L is F = 2 L / (m + n), which is the
 normalised Indel similarity. Tokens become characters, so that rapidfuzz's bit-parallel code compares whole blocks;
 texts are sorted by length first, because F can reach t only while the longer is at most (2 - t) / t times the shorter.
+Pairs of long texts are ruled out by bitmaps before (`parity`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -72,8 +73,8 @@ def _similar_pairs(
     coded: list[str], order: list[int], threshold: float, workers: int, advance: Callable[[int], None] | None
 ) -> dict[int, list[tuple[int, float]]]:
     """Give for each place the earlier places that are similar enough."""
-    cdist, scorer, nonzero = _rapidfuzz()
     ratio = (2 - threshold) / threshold
+    scores = _Scores(coded, threshold, workers)
     pairs: dict[int, list[tuple[int, float]]] = {}
     for start in range(0, len(order), BLOCK):
         rows = order[start : start + BLOCK]
@@ -81,33 +82,53 @@ def _similar_pairs(
         end = start
         while end < len(order) and len(coded[order[end]]) <= longest:
             columns = order[end : end + 8 * BLOCK]
-            scores = cdist(
-                [coded[place] for place in rows],
-                [coded[place] for place in columns],
-                scorer=scorer,
-                score_cutoff=threshold - 1e-6,
-                workers=workers,
-            )
-            for row, column in zip(*nonzero(scores), strict=True):
+            for row, column, score in scores.between(rows, columns):
                 if end + column > start + row:
                     early, late = sorted((rows[row], columns[column]))
-                    pairs.setdefault(late, []).append((early, round(float(scores[row, column]), 4)))
+                    pairs.setdefault(late, []).append((early, round(score, 4)))
             end += len(columns)
         if advance is not None:
             advance(len(rows))
     return pairs
 
 
-def _rapidfuzz() -> tuple[Callable[..., Any], Any, Callable[..., Any]]:
+class _Scores:
+    """Compares blocks of texts: short ones all with all, of long ones only the pairs that may reach the threshold."""
+
+    def __init__(self, coded: list[str], threshold: float, workers: int) -> None:
+        from lamm_data.quality.parity import LONG, ParityFilter
+
+        self._process, self._scorer = _rapidfuzz()
+        self._coded = coded
+        self._settings = {"scorer": self._scorer, "score_cutoff": threshold - 1e-6, "workers": workers}
+        self._long = LONG
+        self._filter = ParityFilter(coded, threshold) if max(map(len, coded), default=0) > LONG else None
+
+    def between(self, rows: list[int], columns: list[int]) -> Iterator[tuple[int, int, float]]:
+        """Give index in rows, index in columns and similarity of the pairs that reach the threshold."""
+        if self._filter is not None and len(self._coded[rows[0]]) > self._long:
+            first, second = self._filter.possible(rows, columns)
+            queries = [self._coded[rows[at]] for at in first]
+            choices = [self._coded[columns[at]] for at in second]
+            values = self._process.cpdist(queries, choices, **self._settings) if queries else []
+            found = ((row, column, value) for row, column, value in zip(first, second, values, strict=True) if value)
+        else:
+            queries, choices = ([self._coded[place] for place in places] for places in (rows, columns))
+            scores = self._process.cdist(queries, choices, **self._settings)
+            found = ((row, column, scores[row, column]) for row, column in zip(*scores.nonzero(), strict=True))
+        for row, column, value in found:
+            yield int(row), int(column), float(value)
+
+
+def _rapidfuzz() -> tuple[Any, Any]:
     try:
-        import numpy as np
+        from rapidfuzz import process
         from rapidfuzz.distance import Indel
-        from rapidfuzz.process import cdist
     except ModuleNotFoundError as error:
         raise LammDataError(
             "Expected rapidfuzz for near duplicates, found it missing. Run: pip install 'lamm-data[dedup]'"
         ) from error
-    return cdist, Indel.normalized_similarity, np.nonzero
+    return process, Indel.normalized_similarity
 
 
 def check_threshold(threshold: float) -> None:
