@@ -11,7 +11,8 @@ _HOME = {
     "EndpointSettings": "endpoint",
     "Prompt": "prompts",
     "load_prompt": "prompts",
-    "prompt_names": "prompts",
+    "prompt_names": "prompt_files",
+    "run_batch": "batch",
     "Row": "rows",
     "read_rows": "rows",
 }
