@@ -1,6 +1,7 @@
 """Folders of cloud files: units, axes, seeds, worker processes, damage."""
 
 import json
+import pickle
 import struct
 import sys
 
@@ -98,6 +99,16 @@ def test_without_open3d_the_message_says_what_to_install(folder, tmp_path, monke
     with pytest.raises(LammDataError, match=r"pip install 'lamm-data\[3d\]'"):
         convert_folder(folder, tmp_path / "out")
     assert len(load_cloud(folder / "a.npy")) == 20  # plain arrays need nothing
+
+
+def test_pickled_clouds_are_never_opened(tmp_path):
+    (tmp_path / "scan2inst.pickle").write_bytes(pickle.dumps(np.zeros((3, 3))))
+    with pytest.raises(SourceError, match="Pickles are never opened"):
+        load_cloud(tmp_path / "scan2inst.pickle")
+    np.save(tmp_path / "a.npy", np.array([{"x": 1}], dtype=object), allow_pickle=True)
+    report = convert_folder(tmp_path, tmp_path / "out")
+    assert len(report.faults) == 1
+    assert "plain .npy array" in report.faults[0]
 
 
 def scannet_ply(points, colours):

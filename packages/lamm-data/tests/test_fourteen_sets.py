@@ -263,7 +263,7 @@ def test_the_run_ends_with_what_was_read_written_and_left_out(built, tmp_path):
     argv = ["benchmark", "--source", "scannet", "--root", str(base / "scannet"), "--output", str(tmp_path)]
     lines = CliRunner().invoke(data, argv).output.splitlines()
     assert lines == [
-        "       1  Detection_ScanNet.json (published: 312)",
+        "       1  Detection_ScanNet.json (published: 312, 311 fewer here)",
         "       1    images or clouds read",
         "       1    left out: box without volume",
     ]

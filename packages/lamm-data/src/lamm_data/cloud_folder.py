@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lamm_data.clouds import load_cloud, resample, sample_mesh, save_cloud, seed_of
+from lamm_data.clouds import SUFFIXES, load_cloud, resample, sample_mesh, save_cloud, seed_of
 from lamm_data.errors import SourceError, UsageError
 from lamm_data.jsonl import atomic_text
 from lamm_data.parallel import in_parallel
 
-CLOUDS = frozenset({".npy", ".ply", ".pcd", ".xyz"})
 MESHES = frozenset({".obj", ".off", ".stl"})
 UNITS = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "none": 1.0}
 """Metres in one unit; `none` is for models without a scale, whose coordinates are kept."""
@@ -102,7 +101,7 @@ def _make_file(source: Path, output: Path, settings: CloudSettings, name: str) -
 
 
 def _names(source: Path) -> list[str]:
-    wanted = CLOUDS | MESHES
+    wanted = MESHES.union(SUFFIXES)
     paths = (path for path in source.rglob("*") if path.suffix.lower() in wanted and path.is_file())
     names = sorted(path.relative_to(source).as_posix() for path in paths)
     if not names:

@@ -14,6 +14,7 @@ from lamm_data.cloud_headers import check_complete
 from lamm_data.errors import LammDataError, SourceError
 
 Cloud = NDArray[np.float32]
+SUFFIXES = (".npy", ".ply", ".pcd", ".xyz")
 
 
 def _open3d() -> Any:
@@ -41,7 +42,12 @@ def load_cloud(path: str | Path) -> Cloud:
     path = Path(path)
     if not path.is_file():
         raise SourceError(f"Expected a file, got nothing at {path}. Check the root folder.")
-    if path.suffix == ".npy":
+    if path.suffix.lower() not in SUFFIXES:
+        raise SourceError(
+            f"Expected a cloud file ({', '.join(SUFFIXES)}), got {path}. Pickles are never opened: opening "
+            "one can run anything. Save the array with numpy.save."
+        )
+    if path.suffix.lower() == ".npy":
         try:
             values = np.load(path, allow_pickle=False)
         except (ValueError, EOFError) as error:

@@ -179,8 +179,11 @@ def test_commands_list_describe_and_check(voc_root):
 def test_unknown_names_are_misuse(name, split, task, error, tmp_path):
     with pytest.raises(error, match="out of"):
         get_source(name).open(tmp_path, split, task)
-    with pytest.raises(SourceError):
+    with pytest.raises(SourceError, match=r"Name the folder"):
         get_source("voc2012").open(tmp_path / "none", "val", "detection")
+    (tmp_path / "voc.tar").write_bytes(b"x")
+    with pytest.raises(SourceError, match="lamm data unpack"):
+        get_source("voc2012").open(tmp_path / "voc.tar", "val", "detection")
 
 
 def test_item_defaults_are_empty():

@@ -9,6 +9,14 @@ import click
 MEDIA = ("check", "skip-missing", "ignore")
 
 
+def _compared(records: int, published: int) -> str:
+    """Say how many records the published file has, and how far ours is from it."""
+    if not published:
+        return ""
+    more = records - published
+    return f" (published: {published}" + (f", {abs(more)} {'more' if more > 0 else 'fewer'} here)" if more else ")")
+
+
 @click.command()
 @click.option("--source", default="sample", show_default=True, help="Source name; see `lamm data sources`.")
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the source.")
@@ -58,7 +66,7 @@ def benchmark(
         click.echo(json.dumps([asdict(file) for file in written]))
     else:
         for file in written:
-            known = f" (published: {file.published})" if file.published else ""
+            known = _compared(file.records, file.published)
             click.echo(f"{file.records:8d}  {file.name}{known}")
             click.echo(f"{file.items:8d}    images or clouds read")
             for reason, number in file.left_out.items():

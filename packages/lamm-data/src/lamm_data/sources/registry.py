@@ -88,7 +88,8 @@ class Source:
         if task not in self.readers:
             raise UsageError(f"Expected a task of {self.name} out of {', '.join(self.readers)}, got {task!r}.")
         if not Path(root).is_dir():
-            raise SourceError(f"Expected a folder, got {root}. Name the folder of the download with --root.")
+            advice = "Unpack it with `lamm data unpack`, and name" if Path(root).is_file() else "Name"
+            raise SourceError(f"Expected a folder, got {root}. {advice} the folder of the download with --root.")
         items: Iterator[Annotated] = load_function(self.readers[task])(Path(root), split)
         return items
 
