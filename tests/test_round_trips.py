@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -23,6 +24,7 @@ from lamm_data.templates.convert import Conversion, convert
 from lamm_data.templates.pools import STYLES
 from lamm_data.templates.sample import convert_sample
 from lamm_metrics import chance_predictions, score
+from lamm_metrics.boxes3d import corners, rotations
 from lamm_metrics.extraction import Status, extract_boxes_2d, extract_boxes_3d
 
 LABELS = ("dog", "potted plant", "apple", "traffic light", "person", "dining table", "scissors", "umbrella")
@@ -93,6 +95,24 @@ def test_3d_boxes_come_back_equal_after_rounding(item, style, seed):
     assert [(box.label, box.box) for box in found.value] == wanted, text
     grounded = [extract_boxes_3d(text) for text in answers("visual_grounding3d", item, style=style, seed=seed)]
     assert [box.box for found in grounded for box in found.value] == [values for _, values in wanted]
+
+
+angles = st.floats(-3.1, 3.1, allow_nan=False)
+
+
+@slow_machine
+@given(st.tuples(angles, st.floats(-1.57, 1.57), angles), st.booleans())
+def test_oriented_boxes_are_turned_as_the_metrics_turn_them(turn, mirrored):
+    axes = rotations([turn])[0].T  # rows are the box's own axes
+    rows = [tuple(map(float, axis)) for axis in axes * ([[1], [1], [-1]] if mirrored else 1)]
+    box = Box3D("chair", (1, 2, 3), (4, 5, 6), axes=tuple(rows))
+    values = box.oriented_values
+    assert values[:6] == [1, 2, 3, 4, 5, 6]
+    turned = rotations([values[6:]])[0].T
+    assert np.allclose(turned, axes, atol=1e-6)
+    points = corners([values])[0]
+    low, high = points.min(0), points.max(0)
+    assert box.values == pytest.approx([*((low + high) / 2), *(high - low)], abs=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import asin, atan2
 
 Point = tuple[float, float]
 
@@ -80,6 +81,23 @@ class Box3D:
             sum(abs(axis[k]) * length for axis, length in zip(self.axes, self.size, strict=True)) for k in range(3)
         )
         return [*self.centre, *spans]
+
+    @property
+    def oriented_values(self) -> list[float]:
+        """`[cx, cy, cz, dx, dy, dz, yaw, pitch, roll]`: the box in its own axes, turned by Rz(yaw) Ry(pitch) Rx(roll).
+
+        Sizes are those along the box's own axes. A box that is not turned at all keeps its six numbers.
+        """
+        if not self.axes:
+            return [*self.centre, *self.size, self.yaw, 0.0, 0.0] if self.yaw else [*self.centre, *self.size]
+        (ax, ay, az), (bx, by, bz), (cx, cy, cz) = self.axes
+        # A left-handed set of axes is the same box with its third axis turned round.
+        handed = ax * (by * cz - bz * cy) - ay * (bx * cz - bz * cx) + az * (bx * cy - by * cx)
+        if abs(az) < 1 - 1e-9:
+            yaw, roll = atan2(ay, ax), atan2(bz, cz if handed > 0 else -cz)
+        else:  # the first axis is vertical: yaw and roll turn about one line, and roll is taken as none
+            yaw, roll = atan2(-bx, by), 0.0
+        return [*self.centre, *self.size, yaw, -asin(min(max(az, -1.0), 1.0)), roll]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from lamm_data.benchmark.records import read_benchmark
 from lamm_data.benchmark.run import build_benchmark
 from lamm_data.cli import data
 from lamm_data.errors import SourceError
@@ -210,6 +211,17 @@ def test_3rscan_boxes_keep_their_orientation_and_are_written_axis_aligned(tmp_pa
     assert chair.size == (2, 1, 1)
     assert len(chair.axes) == 3
     assert chair.values == pytest.approx([0, 0, 0, 3 / np.sqrt(2), 3 / np.sqrt(2), 1])
+
+
+def test_3rscan_detection_is_written_aligned_or_oriented(tmp_path):
+    root = rescan_root(tmp_path)
+    for shape, wanted in (("aligned", 6), ("oriented", 9)):
+        argv = ["benchmark", "--source", "3rscan", "--split", "train", "--root", str(root), "--media", "ignore"]
+        result = CliRunner().invoke(data, [*argv, "--output", str(tmp_path / shape), "--boxes", shape])
+        assert result.exit_code == 0, result.output
+        (record,) = read_benchmark(tmp_path / shape / "Detection_3RScan_train.json")
+        assert len(record.object[0]["bbox"]) == wanted
+    assert record.object[0]["bbox"] == [0, 0, 0, 2, 1, 1, round(np.pi / 4, 4), 0, 0]
 
 
 def test_3rscan_clouds_drop_the_colours_that_give_the_answers_away(tmp_path):

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from lamm_data.annotations import Annotated
+from lamm_data.annotations import Annotated, Box3D
 from lamm_data.benchmark.records import LSP_JOINTS, BenchmarkRecord
 from lamm_data.errors import UsageError
 from lamm_data.templates.boxes import solid_boxes
@@ -33,6 +33,7 @@ class Build:
         seed: Seed for drawing options.
         choices: Options per question where options are made.
         attribute: For faces: `smile` or `hair`.
+        oriented: Write 3D boxes that are turned with nine numbers instead of the axis-aligned box around them.
         meta: Provenance added to every record.
     """
 
@@ -44,11 +45,13 @@ class Build:
         seed: int = 0,
         choices: int = 4,
         attribute: str = "",
+        oriented: bool = False,
         meta: dict[str, Any] | None = None,
     ) -> None:
         if task not in BUILDERS:
             raise UsageError(f"Expected a task out of {', '.join(BUILDERS)}, got {task!r}.")
         self.task, self.dataset, self.seed, self.choices, self.attribute = task, dataset, seed, choices, attribute
+        self.oriented = oriented
         self.meta = meta or {}
         self.left_out: Counter[str] = Counter()
         self.read = 0
@@ -125,11 +128,12 @@ def _words(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
         yield "", query, {"word_list": list(item.words)}
 
 
+def _numbers(box: Box3D, build: Build) -> list[float]:
+    return [round(value, 4) for value in (box.oriented_values if build.oriented else box.values)]
+
+
 def _objects3d(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
-    found = [
-        {"label": box.label, "bbox": [round(value, 4) for value in box.values]}
-        for box in solid_boxes(item, build.left_out)
-    ]
+    found = [{"label": box.label, "bbox": _numbers(box, build)} for box in solid_boxes(item, build.left_out)]
     if found:
         yield "", query, {"object": found}
 
@@ -141,7 +145,7 @@ def _grounded(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
         if box is None:
             build.left_out["description of an object without box"] += 1
             continue
-        values = [round(value, 4) for value in box.values]
+        values = _numbers(box, build)
         truth = {"gt_bbox": values, "object": [{"label": box.label, "bbox": values}]}
         yield f"-{number}", fill(query, {"description": as_sentence(text.text)}), truth
 

@@ -28,6 +28,8 @@ def _compared(records: int, published: int) -> str:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of subsets and options.")
 @click.option("--setting", type=click.Choice(("zero-shot", "fine-tune")), default="zero-shot", show_default=True,
               help="fine-tune: the training split as instruction records.")  # fmt: skip
+@click.option("--boxes", type=click.Choice(("aligned", "oriented")), default="aligned", show_default=True,
+              help="3D boxes: axis-aligned, or with yaw, pitch and roll.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 def benchmark(
     source: str,
@@ -39,6 +41,7 @@ def benchmark(
     per_task: int,
     seed: int,
     setting: str,
+    boxes: str,
     as_json: bool,
 ) -> None:
     """Build benchmark files `<Task>_<Dataset>.json` from a source's held-out annotations."""
@@ -60,6 +63,7 @@ def benchmark(
             seed=seed,
             media=media,
             fine_tune=setting == "fine-tune",
+            oriented=boxes == "oriented",
             progress=advance,
         )
     if as_json:

@@ -50,6 +50,7 @@ def build_benchmark(
     seed: int = 0,
     media: str = "check",
     fine_tune: bool = False,
+    oriented: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> list[BenchmarkFile]:
     """Write a source's benchmark files `<Task>_<Dataset>.json`.
@@ -67,6 +68,7 @@ def build_benchmark(
         seed: Seed of the subset and of drawn options.
         media: `check`, `skip-missing` or `ignore`: what to do about missing images and clouds.
         fine_tune: Write the queries with their answers as instruction records, to train on.
+        oriented: Write turned 3D boxes with nine numbers (3RScan's); the axis-aligned box around them otherwise.
         progress: Called with the number of newly finished files.
 
     Raises:
@@ -89,6 +91,7 @@ def build_benchmark(
                 seed=seed,
                 choices=source.choices,
                 attribute=attribute,
+                oriented=oriented,
                 meta={"source": name, "split": split, "licence": source.licence}
                 | ({"synthetic": True} if source.synthetic else {}),
             )
