@@ -132,6 +132,32 @@ def test_nearest_on_a_large_cloud():
         assert torch.equal(got[1], want[1])
 
 
+@pytest.mark.parametrize("kind", ["spread", "crowded", "flat", "far away"])
+def test_nearest_in_cells_and_in_buckets(kind):
+    """Cells that hold few points, a crowd that one outlier squeezes into a cell, a plane, and coordinates like 1e6."""
+    from lamm_model.kernels.cpu.ball import build_grid
+    from lamm_model.kernels.cpu.nearest import _cell_size, _crowding
+
+    generator = torch.Generator().manual_seed(2)
+    points = torch.rand(1, 900, 3, generator=generator)
+    queries = torch.rand(1, 150, 3, generator=generator) * 5 - 2
+    queries[0, 0] = 1e30
+    if kind == "crowded":
+        points[0, 0] = 1e4
+    if kind == "flat":
+        points[..., 1] = 0.25
+        points[0, :300] = points[0, 300:600]  # duplicates
+    if kind == "far away":
+        points, queries = points + 1e6, queries + 1e6
+    cloud = points[0].numpy()
+    crowding = _crowding(build_grid(cloud, _cell_size(cloud))[3])
+    assert (crowding > 24) == (kind == "crowded")
+    for k in (1, 3, 20):
+        got, want = kernels.knn(k, points, queries), kernels.knn(k, points, queries, None, "reference")
+        assert torch.equal(got[0], want[0])
+        assert torch.equal(got[1], want[1])
+
+
 def test_three_nn_with_two_points_gives_the_third_no_weight(implementation, device):
     points = torch.tensor([[[0.0, 0.0, 0.0], [4.0, 0.0, 0.0]]]).to(device)
     distances, index = kernels.three_nn(points, torch.tensor([[[1.0, 0.0, 0.0]]]).to(device), None, implementation)

@@ -12,7 +12,7 @@ _ONE = np.uint64(1)
 
 
 @njit(cache=True, nogil=True)
-def _build_grid(points, size):
+def build_grid(points, size):
     """Sort points into cells at least `size` wide, in index order inside a cell."""
     count = points.shape[0]
     low = np.empty(3, np.float64)
@@ -26,7 +26,7 @@ def _build_grid(points, size):
             highest = max(highest, points[i, axis])
         extent = highest - lowest
         cells = min(extent / size, float(limit)) if size > 0.0 else float(limit)
-        dims[axis] = max(1, int(cells))
+        dims[axis] = max(1, int(cells)) if extent > 0.0 else 1
         low[axis] = lowest
         inverse[axis] = dims[axis] / extent if extent > 0.0 else 0.0
     cell = np.empty(count, np.int64)
@@ -149,7 +149,7 @@ def query_cloud(points, centres, radius, limit, fused, out, counts):
         counts: int64 `[M]`, filled with the number of slots that are no padding.
     """
     size = points.shape[0]
-    low, inverse, dims, starts, order, coordinates = _build_grid(points, radius)
+    low, inverse, dims, starts, order, coordinates = build_grid(points, radius)
     bits = np.zeros((size + 63) // 64, np.uint64)
     reach = radius * _SAFE
     for m in range(centres.shape[0]):
