@@ -312,7 +312,8 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
             loss = self.answer_loss(hidden, labels, num_items_in_batch)
         else:
             rows = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-            logits = self.lm_head(hidden[:, rows])
+            # Contiguous: for a slice, torch may multiply row by row and copy the head's weights for each of them.
+            logits = self.lm_head(hidden[:, rows].contiguous())
         return LammOutput(
             loss=loss,
             logits=logits,

@@ -13,8 +13,9 @@ import torch
 from lamm_model import AdapterSettings, add_adapters, save_model
 from lamm_model.adapters import lora_layers
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.prediction.decoding import PromptRow, answer_rows
+from lamm_model.prediction.decoding import answer_rows
 from lamm_model.prediction.outputs import pair_outputs
+from lamm_model.prediction.prompt_state import PromptRow
 from lamm_model.prediction.queries import read_queries
 from lamm_model.prediction.run import PredictionOptions, Predictor
 from lamm_model.prediction.session import predict_files
@@ -261,3 +262,27 @@ def test_system_messages_by_choice():
     assert system_text("record", "VQA", "Mine.") == "Mine."
     assert system_text("record", "VQA", None) == system_message("VQA")
     assert system_text("none", "VQA", "Mine.") == ""
+
+
+def test_common_system_message_is_read_once(folder, bench, monkeypatch):
+    from lamm_model import load_model
+    from lamm_model.prediction import prompt_state
+
+    model, processor = load_model(folder)
+    predictor = Predictor(model, processor)
+    rows = [predictor._prompt_row(predictor.prepare(query)) for query in read_queries(bench).queries[:6]]
+    widths = []
+    model.model.language_model.register_forward_hook(lambda module, args, out: widths.append(len(out[0])))
+    alone = torch.cat([prompt_state.prefill(model, [row], 0).logits for row in rows])
+    monkeypatch.setattr(prompt_state, "WORTH_A_PASS", 10)
+    widths.clear()
+    together = prompt_state.prefill(model, rows, 0).logits
+    assert widths == [1, 3, 6]  # the system message, three pictures, six questions
+    torch.testing.assert_close(together, alone, atol=2e-5, rtol=1e-4)
+    text = [PromptRow(row.ids[:5], row.modality_ids[:5]) for row in rows[:2]]  # one row has nothing of its own
+    torch.testing.assert_close(
+        prompt_state.prefill(model, text, 0).logits[0],
+        prompt_state.prefill(model, text[:1], 0).logits[0],
+        atol=2e-5,
+        rtol=1e-4,
+    )

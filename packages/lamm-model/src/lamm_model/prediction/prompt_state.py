@@ -13,6 +13,9 @@ from lamm_model.cache_name import cache_of
 from lamm_model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.prompts.segments import IMAGE, POINT_CLOUD
 
+Piece = tuple[list[int], list[int]]  # token ids and the adapter set of each
+WORTH_A_PASS = 128  # tokens; a common opening that saves fewer is not worth a pass of its own
+
 
 @dataclass
 class PromptRow:
@@ -93,14 +96,14 @@ def prefill(
     keys = list(dict.fromkeys(row.shared_key for row in rows))
     known = memory is not None and len(keys) == 1 and memory.holds(keys[0])
     if None in keys or (len(keys) == len(rows) and not known):
-        return _extend(model, None, [(row.ids, row.modality_ids) for row in rows], pad, rows)
+        return _begin(model, [(row.ids, row.modality_ids) for row in rows], pad, rows)
     if known and memory is not None:
         state = memory.recall()
     else:
         first = {row.shared_key: row for row in reversed(rows)}
         heads = [first[key] for key in keys]
         begun = [(row.ids[: row.shared], row.modality_ids[: row.shared]) for row in heads]
-        state = _extend(model, None, begun, pad, heads)
+        state = _begin(model, begun, pad, heads)
         if memory is not None and len(keys) == 1:
             memory.keep(keys[0], state)
     state.select(torch.tensor([keys.index(row.shared_key) for row in rows], device=model.device))
@@ -108,10 +111,32 @@ def prefill(
     return _extend(model, state, rest, pad, [])
 
 
+def _begin(model: LammForConditionalGeneration, pieces: list[Piece], pad: int, rows: list[PromptRow]) -> PromptState:
+    """Read beginnings; the text that all of them open with (the system message) is read once."""
+    lead = _common_text(model, pieces)
+    if (len(pieces) - 1) * lead < WORTH_A_PASS:
+        return _extend(model, None, pieces, pad, rows)
+    state = _extend(model, None, [(pieces[0][0][:lead], pieces[0][1][:lead])], pad, [])
+    state.select(torch.zeros(len(pieces), dtype=torch.long, device=model.device))
+    return _extend(model, state, [(ids[lead:], kinds[lead:]) for ids, kinds in pieces], pad, rows)
+
+
+def _common_text(model: LammForConditionalGeneration, pieces: list[Piece]) -> int:
+    """Count the tokens before any medium in which all pieces agree, leaving each at least one token."""
+    media = {model.config.image_token_id, model.config.point_cloud_token_id}
+    first, kinds = pieces[0]
+    count = 0
+    for count in range(min(len(ids) for ids, _ in pieces)):
+        token, kind = first[count], kinds[count]
+        if token in media or any(ids[count] != token or other[count] != kind for ids, other in pieces):
+            break
+    return count
+
+
 def _extend(
     model: LammForConditionalGeneration,
     state: PromptState | None,
-    pieces: list[tuple[list[int], list[int]]],
+    pieces: list[Piece],
     pad: int,
     with_media: list[PromptRow],
 ) -> PromptState:
