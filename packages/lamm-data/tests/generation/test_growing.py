@@ -10,9 +10,10 @@ from lamm_data.annotations import Annotated, Count
 from lamm_data.cli import data
 from lamm_data.errors import LammDataError, UsageError
 from lamm_data.generation.endpoint import EndpointSettings
+from lamm_data.templates.asking import listed
 from lamm_data.templates.convert import Conversion, convert
 from lamm_data.templates.definitions import check_pools, pool_faults
-from lamm_data.templates.growing import GrowthSettings, grow_pool, listed
+from lamm_data.templates.growing import GrowthSettings, grow_pool
 from lamm_data.templates.pools import load_pool, parse_pool, read_pools
 
 QUESTIONS = [
@@ -107,6 +108,15 @@ def test_servers_without_json_schema_are_asked_for_lines(loopback, reply, answer
     assert growth.questions[-2:] == QUESTIONS[:2]
 
 
+def test_questions_of_small_models_are_mended_and_their_answers_are_not(loopback, reply, tmp_path):
+    said = "The task is to count.\n\nQuestion: Could you tell the quantity of apples?\n\nQuestion: How many apples"
+    server = loopback(lambda seen: reply(said + "?\nAnswer: There are 3 apples.\nAnswer: I see {number} apples."))
+    growth = grow(server, tmp_path / "counting.toml", questions=21, answers=16)
+    assert growth.questions[20:] == ["Could you tell the quantity of {plural}?"]
+    assert growth.added["answer"] == 0
+    assert growth.rejected["repeats an example"] == 3
+
+
 def test_the_command_grows_and_the_converter_takes_it(loopback, reply, tmp_path):
     server = server_for(loopback, reply)
     output = tmp_path / "pools" / "counting.toml"
@@ -135,6 +145,11 @@ def test_misuse_is_named(loopback, reply, tmp_path):
     with pytest.raises(UsageError, match="similarity"):
         grow(server, tmp_path / "x.toml", similarity=0.0)
     assert not server.requests
+
+
+def test_what_may_be_incomplete_of_a_cut_answer_is_dropped():
+    assert listed('{"templates": ["Where is it?", "Find {x}.", "Whe', cut_off=True) == ["Where is it?", "Find {x}."]
+    assert listed("Where is it?\nFind it.\nWhe", cut_off=True) == ["Where is it?", "Find it."]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2]", '{"templates": 3}', '{"other": ["x"]}', "[[]]"])

@@ -17,8 +17,9 @@ LONGEST = 240
 """Characters a template may have: longer ones are no templates but text that a model ran on with."""
 
 _STRAY = re.compile(
-    r"\[[^{]*\d[^{]*\]|\d+\.\d+|[<>]|https?:|^\s*(question|answer|human|user|assistant|q|a)\s*\d*\s*:", re.IGNORECASE
+    r"(?<!\w)\d+(?!\w)|[<>]|https?:|^\s*(question|answer|human|user|assistant|q|a)\s*\d*\s*:", re.IGNORECASE
 )
+_GRAMMAR = frozenset({"is", "Is", "are", "answer", "Answer", "shows", "contains", "letter", "number"})
 _BRACES = re.compile(r"\{\w+\}")
 
 
@@ -63,15 +64,36 @@ class PoolDefinition:
             return "lacks " + " or ".join("{" + "} and {".join(sorted(need)) + "}" for need in needs)
         return self._content_fault(template, part) if strict else ""
 
+    def _examples(self, part: str) -> list[str]:
+        """Example values that no template may hold: a template with one is right for one annotation only."""
+        used = self.question_values if part == "question" else set(self.values)
+        return [text for name, text in self.values.items() if name in used and name not in _GRAMMAR]
+
     @property
     def question_values(self) -> set[str]:
         """Placeholders that a question may have: those it needs, and the verb that agrees with them."""
         return {name for need in self.question for name in need} | ({"is", "Is"} & set(self.values))
 
+    def restored(self, question: str) -> str:
+        """Put placeholders back where a question shows their examples instead, as small models write it.
+
+        Only questions are mended: in an answer it would be a guess which of two placeholders a word stands for.
+        """
+        for need in self.question:
+            text = question
+            for name in sorted(need - placeholders(text)):
+                text = re.sub(rf"(?<!\w){re.escape(self.values[name])}(?!\w)", f"{{{name}}}", text)
+            if need <= placeholders(text):
+                return text
+        return question
+
     def _content_fault(self, template: str, part: str) -> str:
         claim = _claims().search(template) if part == "answer" and self.name != "caption" else None
         if claim:
             return f"claims what no annotation says ({claim[0].lower()})"
+        bare = _BRACES.sub("", template).casefold()
+        if any(re.search(rf"(?<!\w){re.escape(text.casefold())}(?!\w)", bare) for text in self._examples(part)):
+            return "repeats an example"
         return "numbers or marks of its own" if _STRAY.search(_BRACES.sub("", template)) else ""
 
 

@@ -9,15 +9,11 @@ template says already (exact ROUGE-L).
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import random
-import re
-import tomllib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +23,12 @@ from lamm_data.generation.engine import Engine, RetryPolicy
 from lamm_data.generation.failures import BudgetReachedError, GaveUpError, RefusedError, UnsupportedError
 from lamm_data.generation.journal import Journal
 from lamm_data.generation.money import Budget, find_price
-from lamm_data.generation.requests import Request, make_request
 from lamm_data.jsonl import atomic_text
-from lamm_data.quality.duplicates import find_near
-from lamm_data.templates.definitions import PoolDefinition, get_definition
-from lamm_data.templates.numbers import fill
+from lamm_data.templates.asking import Asking, listed, load_prompt
+from lamm_data.templates.definitions import get_definition
 from lamm_data.templates.pools import Pool, load_pool, read_pool
 
-_BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d{1,3}[.)])\s+")
-_BRACED = re.compile(r"\{(\w+)\}")
-_SHOWN, _ASKED, _STALLED = 6, 15, 3
+_SHOWN, _STALLED = 6, 3
 
 
 @dataclass(frozen=True)
@@ -108,12 +100,6 @@ class Growth:
         return vars(self) | {"added": dict(self.added), "rejected": dict(self.rejected)}
 
 
-def load_prompt() -> dict[str, Any]:
-    """Load how a model is asked."""
-    text = resources.files("lamm_data.templates").joinpath("growing.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
-
-
 def grow_pool(settings: GrowthSettings, progress: Callable[[int], None] | None = None) -> Growth:
     """Grow a pool and write it, with what it came from, to a TOML file that `--pools` takes.
 
@@ -136,7 +122,7 @@ def grow_pool(settings: GrowthSettings, progress: Callable[[int], None] | None =
 async def _grow(settings: GrowthSettings, progress: Callable[[int], None] | None) -> Growth:
     definition = get_definition(settings.name)
     base = read_pool(settings.base) if settings.base else load_pool(settings.name)
-    asking = _Asking(settings, definition)
+    asking = Asking(settings, definition)
     budget = Budget(find_price(settings.model), None, settings.max_requests)
     identity = {"pool": settings.name, "prompt": asking.sha256, "model": settings.model, "seed": settings.seed}
     journal = Journal(settings.output.with_name(f"{settings.output.stem}.journal.jsonl"), identity)
@@ -168,7 +154,7 @@ async def _grow_part(
     kept: list[str],
     wanted: int,
     growth: Growth,
-    asking: _Asking,
+    asking: Asking,
     engine: Engine[None],
     progress: Callable[[int], None] | None,
 ) -> None:
@@ -184,7 +170,9 @@ async def _grow_part(
             asking.as_json = False
             continue
         growth.requests += 1
-        new = asking.judge(part, listed(reply.text), kept, growth.rejected)[: wanted - len(kept)]
+        new = asking.judge(part, listed(reply.text, cut_off=reply.finish == "length"), kept, growth.rejected)[
+            : wanted - len(kept)
+        ]
         kept += new
         growth.added[part] += len(new)
         barren = 0 if new else barren + 1
@@ -193,106 +181,6 @@ async def _grow_part(
     if len(kept) < wanted:
         why = f"{_STALLED} answers in a row brought no new {part} template"
         growth.stopped = f"{growth.stopped}; {why}" if growth.stopped else why
-
-
-class _Asking:
-    """Builds requests for one pool and judges what comes back."""
-
-    def __init__(self, settings: GrowthSettings, definition: PoolDefinition) -> None:
-        self.settings, self.definition, self.prompt = settings, definition, load_prompt()
-        self.task = settings.task or definition.task
-        self.as_json = True
-        told = [self.prompt, self.task, self._placeholders("question"), self._placeholders("answer")]
-        self.sha256 = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-    def request(self, part: str, examples: list[str]) -> Request:
-        """Build the request for more templates of a part beside some examples."""
-        needs = self.definition.question if part == "question" else self.definition.answer
-        values = {
-            "task": self.task,
-            "part": part,
-            "placeholders": self._placeholders(part) or "(none)",
-            "needs": " or ".join(" and ".join(f"{{{name}}}" for name in sorted(need)) for need in needs)
-            or "no placeholder",
-            "examples": "\n".join(f"- {text}" for text in examples),
-            "count": str(_ASKED),
-            "format": self.prompt["json" if self.as_json else "text"],
-        }
-        messages = [
-            {"role": "system", "content": self.prompt["system"].strip()},
-            {"role": "user", "content": fill(self.prompt["query"].strip(), values)},
-        ]
-        payload: dict[str, Any] = {
-            "model": self.settings.model,
-            "messages": messages,
-            "max_tokens": self.settings.max_tokens,
-            "temperature": self.settings.temperature,
-        }
-        if self.as_json:
-            payload["response_format"] = _SCHEMA
-        return make_request(payload, "json_schema" if self.as_json else "text", self.settings.seed)
-
-    def judge(self, part: str, texts: list[str], kept: list[str], rejected: Counter[str]) -> list[str]:
-        """Return the texts that are new templates of a part; the others are counted by reason."""
-        fitting = []
-        for text in texts or [""]:
-            if fault := self.definition.fault(text, part):
-                rejected[fault] += 1
-            else:
-                fitting.append(text)
-        # A placeholder counts as one word, not as a word in two braces.
-        plain = [_BRACED.sub(r"\1", text) for text in (*kept, *fitting)]
-        same = {
-            found.place: "duplicate" if found.similarity == 1 else "near duplicate"
-            for found in find_near(plain, self.settings.similarity)
-        }
-        new = []
-        for place, text in enumerate(fitting, len(kept)):
-            if place in same:
-                rejected[same[place]] += 1
-            else:
-                new.append(text)
-        return new
-
-    def _placeholders(self, part: str) -> str:
-        allowed = self.definition.question_values if part == "question" else set(self.definition.values)
-        return "\n".join(
-            f"{{{name}}}: {self.definition.values[name]}" for name in self.definition.values if name in allowed
-        )
-
-
-_SCHEMA = {
-    "type": "json_schema",
-    "json_schema": {
-        "name": "templates",
-        "strict": True,
-        "schema": {
-            "type": "object",
-            "properties": {"templates": {"type": "array", "items": {"type": "string"}}},
-            "required": ["templates"],
-            "additionalProperties": False,
-        },
-    },
-}
-
-
-def listed(text: str) -> list[str]:
-    r"""Read the templates of an answer: a JSON object or list where it is one, else its lines.
-
-    >>> listed('{"templates": ["Where is it?"]}'), listed("1. Where is it?\n- Find it.")
-    (['Where is it?'], ['Where is it?', 'Find it.'])
-    """
-    start = min((at for mark in "{[" if (at := text.find(mark)) >= 0), default=-1)
-    try:
-        values = json.JSONDecoder().raw_decode(text, start)[0] if start >= 0 else None
-    except ValueError:
-        values = None
-    if isinstance(values, dict):
-        values = values.get("templates")
-    if not isinstance(values, list):
-        values = [_BULLET.sub("", line) for line in text.splitlines()]
-    texts = (" ".join(value.split()).strip('"') for value in values if isinstance(value, str))
-    return [tidy for tidy in texts if tidy]
 
 
 def write_pool(base: Pool, growth: Growth, settings: GrowthSettings) -> None:
