@@ -116,14 +116,23 @@ class ChatSession:
 @click.option("--cloud", "clouds", multiple=True, type=click.Path(path_type=Path), help="Show a point cloud first.")
 @click.option("--task-type", default="normal", show_default=True, help="Chooses the system message.")
 @click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Longest answer.")
-def chat(folder: Path, images: tuple[Path, ...], clouds: tuple[Path, ...], task_type: str, max_new_tokens: int) -> None:
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
+@click.option("--quantize", type=click.Choice(["none", "8bit", "4bit"]), default="none", show_default=True)
+@click.option("--device", default="", help="cpu, cuda, ... (default: cuda where there is one).")
+def chat(
+    folder: Path,
+    images: tuple[Path, ...],
+    clouds: tuple[Path, ...],
+    task_type: str,
+    max_new_tokens: int,
+    dtype: str,
+    quantize: str,
+    device: str,
+) -> None:
     """Talk with a model; questions are read line by line from standard input."""
-    from transformers.utils.logging import disable_progress_bar
+    from lamm_model.prediction.session import load_for_inference
 
-    from lamm_model.checkpoints.delta import load_model
-
-    disable_progress_bar()
-    model, processor = load_model(folder)
+    model, processor = load_for_inference(folder, dtype, device, quantize)
     session = ChatSession(model, processor, task_type, max_new_tokens)
     for kind, paths in (("image", images), ("point_cloud", clouds)):
         for path in paths:

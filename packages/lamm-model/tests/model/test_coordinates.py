@@ -76,3 +76,17 @@ def test_prediction_maps_question_and_answer(parts, wide, tmp_path, monkeypatch)
     monkeypatch.setattr(predictor, "_texts", lambda rows: ["A dog at [0.0, 0.25, 0.5, 0.75]."])
     ((_, answer),) = next(iter(predictor.answer([query])))
     assert answer["text"] == "A dog at [0.0, 0.0, 0.5, 1.0]."
+
+
+def test_training_rows_are_mapped_as_questions_are(parts, wide):
+    from lamm_data.records import read_records
+    from lamm_model.training.data import encode
+
+    _, processor = build_pair(parts.language, parts.clip, image_resize="letterbox")
+    turns = [{"from": "human", "value": "Where is the dog?"}, {"from": "gpt", "value": "At [0.0, 0.0, 1.0, 1.0]."}]
+    record = {"id": "1", "image": "wide.png", "conversations": turns, "task_type": "detection"}
+    (wide / "records.json").write_text(json.dumps([record]))
+    (read,) = read_records(wide / "records.json")
+    row = encode(read, "1", [("image", str(wide / "wide.png"))], processor)
+    learnt = processor.tokenizer.decode([token for token in row.labels if token != -100])
+    assert "At [0.0, 0.25, 1.0, 0.75]." in learnt

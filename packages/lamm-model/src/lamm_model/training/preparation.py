@@ -1,10 +1,10 @@
 """The model of a run, ready to train: built or loaded, its trained part chosen, its step planned."""
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import UsageError
+from lamm_model.training import distributed
 from lamm_model.training.settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -45,13 +45,14 @@ def prepare_model(settings: FinetuneSettings) -> Prepared:
     from lamm_model.training.isolation import prove_isolation
     from lamm_model.training.memory import free_memory, plan_step
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = distributed.device()
     half = settings.training.precision == "bf16"
     model, processor = _load(settings, torch.bfloat16 if half and device.type == "cuda" else torch.float32)
     _choose_trained(settings, model)
     attention = choose_attention(settings.compute.attention, model.model.language_model, device, half)
     budget = free_memory(settings.compute, device)
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:  # several processes may each hold a share only
+    shared = settings.compute.sharding != "none" or distributed.by_deepspeed()
+    if distributed.world_size() == 1 or not shared:
         model.to(device)
     prove_isolation(model, attention)
     tokens = settings.data.row_tokens * settings.training.batch_rows
@@ -94,6 +95,8 @@ def _load(settings: FinetuneSettings, dtype: "torch.dtype") -> "tuple[LammForCon
         seed=settings.training.seed,
         dtype=dtype,
         quantize=chosen.quantize,
+        image_resize=chosen.image_resize,
+        point_cloud_unit=chosen.point_cloud_unit,
     )
     return pair
 

@@ -20,6 +20,10 @@ class ModelSettings:
             ``full`` language model with them (its stage two).
         train_point_cloud_tower: Train the point-cloud tower too (the paper keeps a pre-trained one frozen).
         quantize: Hold the frozen language model in ``4bit`` (NF4, as QLoRA) or ``8bit``; needs bitsandbytes.
+        image_resize: ``squash`` pictures to a square as the paper does, or ``letterbox`` them; coordinates in the
+            dialogues then move with the picture. With ``path`` the model's own way is kept.
+        point_cloud_unit: What the cloud files' coordinates are in: ``m``, ``cm``, ``mm``, ``ft`` or ``in``. With
+            ``path`` the model's own is kept.
     """
 
     path: str = ""
@@ -31,6 +35,8 @@ class ModelSettings:
     train: Literal["adapters", "projectors", "full"] = "adapters"
     train_point_cloud_tower: bool = False
     quantize: Literal["none", "8bit", "4bit"] = "none"
+    image_resize: Literal["squash", "letterbox"] = "squash"
+    point_cloud_unit: Literal["m", "cm", "mm", "ft", "in"] = "m"
 
     def faults(self) -> list[str]:
         """Return what contradicts itself."""
