@@ -4,8 +4,11 @@ import json
 import os
 import pickle
 import socket
+import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -262,6 +265,44 @@ def test_a_worker_that_dies_is_named(world, tmp_path, monkeypatch):
     with pytest.raises(LammDataError, match="2 worker processes to live"):
         run(world, tmp_path / "x.jsonl", tasks=("caption",), workers=2)
     assert not (tmp_path / "x.jsonl").exists()
+
+
+ENDLESS = """
+import itertools, multiprocessing
+from lamm_data.annotations import Annotated
+from lamm_data.sources.media import MediaCheck
+from lamm_data.templates.blocks import BlockMaker
+from lamm_data.templates.convert import Conversion
+from lamm_data.templates.workers import worker_processes
+
+if __name__ == "__main__":
+    maker = BlockMaker(Conversion("caption", "x"), MediaCheck("", "ignore"))
+    batches = ((0, [Annotated(str(k), "a.png", captions=("one",))]) for k in itertools.count())
+    for _ in worker_processes(2)([maker], batches):
+        print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+"""
+
+
+def test_workers_end_when_the_run_is_killed(tmp_path):
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS)
+    run_ = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    workers_ = [int(pid) for pid in run_.stdout.readline().split()]
+    run_.kill()
+    run_.wait()
+    assert len(workers_) == 2
+    deadline = time.monotonic() + 30
+    while any(map(_alive, workers_)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(_alive, workers_))
+
+
+def _alive(pid):
+    """A process that is there and no zombie that nobody has collected yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_a_cluster_that_is_not_there_is_named(world, tmp_path):

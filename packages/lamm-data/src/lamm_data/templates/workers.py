@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 from lamm_data.errors import LammDataError
 from lamm_data.templates.blocks import Batch, Block, BlockMaker, Engine, pack, unpack
@@ -49,7 +51,16 @@ def _oldest(under_way: deque[tuple[int, Future[bytes]]]) -> tuple[int, Block]:
 
 
 def _receive(packed: bytes) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _makers[:] = unpack(packed)
+
+
+def _end_with_parent() -> None:
+    """End this worker when the run was killed: it would wait for its next block for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _convert(place: int, packed: bytes) -> bytes:
