@@ -112,8 +112,8 @@ def main() -> None:
     found, times = timed(lambda: find_near_minhash(texts, THRESHOLD))
     caught = len({item.place for item in found} & places)
     measured[f"minhash, {count}"] = {**times, "duplicates": len(found), "of_exact": round(caught / len(places), 4)}
-    dialogues = instructions(count // 5, 150, 350)
-    _, measured[f"exact, {count // 5} dialogues of 150 to 350 words"] = times = exact(dialogues, options.workers)
+    _, times = exact(instructions(count // 5, 150, 350), options.workers)
+    measured[f"exact, {count // 5} dialogues of 150 to 350 words"] = times
     measured["exact, 186000 dialogues, computed"] = computed(times, count // 5)
     measured["self-instruct's loop, rouge-score"] = rouge_loop(2000)
     result = {

@@ -218,12 +218,17 @@ def _near(texts: list[str], threshold: float, workers: int, exact: set[int]) -> 
         yield places[item.place], Finding("near_duplicate", detail)
 
 
+_SPACES = (" ", "\n", "\t", "\r", "\u00a0")
+
+
 def content_hash(prepared: PreparedRecord) -> bytes:
     """Hash a record's media and its text up to white space and case, the same for what says the same."""
     text = prepared.text
     for placeholder in PLACEHOLDERS:
-        text = text.replace(placeholder, " ")
-    content = "\n".join([*prepared.record.media, " ".join(text.split())])
+        text = text.replace(placeholder, "")
+    for space in _SPACES:
+        text = text.replace(space, "")
+    content = "\n".join([*prepared.record.media, text])
     return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 

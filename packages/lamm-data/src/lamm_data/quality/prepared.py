@@ -116,7 +116,7 @@ class PhraseIndex:
 
 
 def compile_phrase(kind: str, pattern: str) -> Phrase:
-    """Compile a pattern; its comments `(?#a b)` name what it needs, a plus in them standing for a space.
+    """Compile a pattern; its comments `(?#a b)` name what it needs.
 
     >>> phrase = compile_phrase("leakage", "(?#caption captions)captions? say")
     >>> phrase.needs == ((frozenset({"caption", "captions"}), ()),)
@@ -126,7 +126,7 @@ def compile_phrase(kind: str, pattern: str) -> Phrase:
     needs = tuple(
         (
             frozenset(item for item in group if item.isalnum()),
-            tuple(item.removeprefix("~").replace("+", " ") for item in group if not item.isalnum()),
+            tuple(item.removeprefix("~") for item in group if not item.isalnum()),
         )
         for group in groups
     )

@@ -75,7 +75,8 @@ def _whole_record(record: InstructionRecord, prose: bool, wanted: int | None) ->
 
 def _beginning(text: str) -> tuple[str, ...]:
     """Give a text's first words: texts that differ in them need not be compared as a whole."""
-    return tuple(text.lstrip()[:32].lower().split()[:2])
+    text = text.lstrip() if text[:1].isspace() else text
+    return tuple(text[:32].lower().split(None, 2)[:2])
 
 
 def _first_of_each_turn(

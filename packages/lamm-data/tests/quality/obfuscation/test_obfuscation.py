@@ -64,7 +64,7 @@ def test_faces_of_real_photographs_are_hidden_and_nothing_else(detectors, tmp_pa
         assert np.abs(old - new)[outside].mean() < 2
     record_property("noses hidden, visible noses, faces", f"{hidden}, {total}, {report.regions[FACE]}")
     assert total >= 5
-    assert hidden >= 0.8 * total
+    assert hidden >= 0.9 * total
 
 
 @pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="needs the real photographs of LAMM_TEST_DATA")
@@ -80,13 +80,15 @@ def test_no_detail_is_left_of_a_hidden_face(detectors, tmp_path):
     assert np.abs(np.diff(new)).mean() < 0.35 * np.abs(np.diff(old)).mean()
 
 
-def test_images_of_other_sizes_before_do_not_change_what_is_found(detectors):
+def test_images_of_other_sizes_before_do_not_change_what_is_found(detectors, monkeypatch):
+    monkeypatch.setattr("lamm_data.quality.obfuscation.detectors.SIDES", (640,))
     rng = np.random.default_rng(0)
     sizes = [(300, 400), (640, 100)]
     images = [
         np.kron(rng.integers(0, 255, (h // 20, w // 20, 3)), np.ones((20, 20, 1))).astype(np.uint8) for h, w in sizes
     ]
-    found = [detectors[0].find(image) for image in images]
+    (used,) = open_detectors(faces=True, plates=False, threshold=0.2)
+    found = [used.find(image) for image in images]
     for image, before in zip(images, found, strict=True):
         (fresh,) = open_detectors(faces=True, plates=False, threshold=0.2)
         assert fresh.find(image) == before

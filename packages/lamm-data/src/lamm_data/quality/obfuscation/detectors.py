@@ -22,8 +22,8 @@ Floats = NDArray[np.float32]
 
 FACE, PLATE = "face", "plate"
 SIDES = (640, 1280)
-"""Sides of the squares that the network sees; an image is scaled to the first one it fits into, or to the last. Small
-images are enlarged, since the network misses small faces, and it was not trained on much larger ones."""
+"""Sides of the squares that the network sees; an image is scaled into each, and what either shows counts: the larger
+one shows small faces, the smaller one large ones."""
 _OUTPUTS = ("537", "538", "539", "540")
 _INSTALL = "Install them: pip install 'lamm-data[obfuscate]'"
 
@@ -120,19 +120,22 @@ class CenterFace:
     def find(self, image: Image) -> list[Region]:
         """Find faces."""
         height, width = image.shape[:2]
-        longest = max(height, width)
-        side = next((side for side in SIDES if longest <= side), SIDES[-1])
-        scale = side / longest
+        parts = [self._find_scaled(image, side) for side in SIDES]
+        boxes, scores = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+        found = (_region(FACE, boxes[at], float(scores[at]), width, height) for at in suppress(boxes, scores))
+        return [region for region in found if region.box[2] > region.box[0] and region.box[3] > region.box[1]]
+
+    def _find_scaled(self, image: Image, side: int) -> tuple[Floats, Floats]:
+        """Find boxes, in pixels of the image, and scores."""
+        scale = side / max(image.shape[:2])
+        small = self._cv2.resize(image, tuple(max(round(length * scale), 1) for length in image.shape[1::-1]))
         square = np.zeros((side, side, 3), np.uint8)
-        small = self._cv2.resize(image, (max(round(width * scale), 1), max(round(height * scale), 1)))
         square[: small.shape[0], : small.shape[1]] = small
         net = self._nets[side]
         net.setInput(self._cv2.dnn.blobFromImage(square, 1.0, (side, side), (0, 0, 0), swapRB=False, crop=False))
         heat, extent, offset, _ = net.forward(_OUTPUTS)
         boxes, scores = decode(heat[0, 0], extent[0], offset[0], self._threshold)
-        boxes /= scale
-        found = (_region(FACE, boxes[at], float(scores[at]), width, height) for at in suppress(boxes, scores))
-        return [region for region in found if region.box[2] > region.box[0] and region.box[3] > region.box[1]]
+        return boxes / np.float32(scale), scores
 
 
 def decode(heat: Floats, extent: Floats, offset: Floats, threshold: float) -> tuple[Floats, Floats]:
