@@ -25,6 +25,24 @@ def test_options_set_and_configuration_file_together(loopback, reply, settings, 
     assert (tmp_path / "o.jsonl").exists()
 
 
+def test_reasons_are_counted_in_json(loopback, reply, answer, settings, tmp_path):
+    def script(seen):
+        text = seen.body["messages"][5]["content"]
+        return answer(500) if "Cup 1." in text else reply("rubbish") if "Cup 2." in text else reply()
+
+    run = settings(loopback(script).url, rows=4)
+    config = tmp_path / "generate.toml"
+    url = run.endpoints[0].url
+    config.write_text(
+        f'type = "daily_dialogue"\nannotations = "{run.annotations.name}"\nmodel = "m"\noutput = "o.jsonl"\n'
+        f'endpoint = "{url}"\nformat = "text"\nattempts = 2\nretry_delay = 0.01\n'
+    )
+    result = CliRunner().invoke(data, ["generate", "--config", str(config), "--json"])
+    counts = json.loads(result.output)["counts"]
+    assert (counts["rejected"], counts["failed"]) == ({"unparsable": 1}, {"http_500": 1})
+    assert isinstance(result.exception, LammDataError)
+
+
 def test_a_dry_run_sends_nothing(loopback, reply, settings, tmp_path):
     server = loopback(lambda seen: reply())
     run = settings(server.url, rows=5)

@@ -36,7 +36,7 @@ class BatchSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values for JSON."""
-        return asdict(self)
+        return {**vars(self), "counts": self.counts.to_dict(), "batches": [asdict(batch) for batch in self.batches]}
 
 
 def describe_batches(summary: BatchSummary, output: Path) -> str:

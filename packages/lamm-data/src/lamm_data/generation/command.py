@@ -18,7 +18,9 @@ _PATH = click.Path(path_type=Path)
 @click.command()
 @click.option("--config", type=_PATH, help="TOML file with any of the settings below.")
 @click.option("--type", "type", help="daily_dialogue, detailed_description, factual_knowledge_dialogue, ...")
-@click.option("--annotations", type=_PATH, help="JSON Lines of annotation rows, or the folder of a download such as COCO.")
+@click.option(
+    "--annotations", type=_PATH, help="JSON Lines of annotation rows, or the folder of a download such as COCO."
+)
 @click.option("--endpoint", help="Base URL of an OpenAI-compatible server, for example http://localhost:8000/v1.")
 @click.option("--model", help="Model name, as the server knows it.")
 @click.option("--output", type=_PATH, help="File of records to write; run again with the same name to continue.")

@@ -12,7 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lamm_data.generation.endpoint import Endpoint
 from lamm_data.generation.failures import EndpointError, GaveUpError, RefusedError, ThrottledError, TransientError
@@ -72,6 +72,10 @@ class Traffic:
     throttled: int = 0
     retried: Counter[str] = field(default_factory=Counter)
     given_up: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values."""
+        return {**vars(self), "retried": dict(self.retried)}
 
 
 class Engine(Generic[Item]):

@@ -46,6 +46,10 @@ class Counts:
         """Tell whether every row is accounted for."""
         return self.rows == self.finished + self.rejected.total() + self.failed.total() + self.unsent
 
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values; `dataclasses.asdict` would count the pairs of a Counter anew."""
+        return {**vars(self), "rejected": dict(self.rejected), "failed": dict(self.failed)}
+
 
 class Results:
     """Collects outcomes as they come and writes them in row order at the end.

@@ -55,7 +55,7 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values for JSON."""
-        return asdict(self)
+        return {**vars(self), "counts": self.counts.to_dict(), "traffic": self.traffic.to_dict()}
 
 
 Watcher = Callable[[Summary], None]
