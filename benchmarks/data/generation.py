@@ -4,9 +4,9 @@ A loopback server in a process of its own answers at once with the same 1.6 kB c
 request key, request by the openai SDK, parsing, durable append, records in row order. Peers only ask, as their
 documentation shows. All run in one call, the server's own CPU is told too: on two cores it takes from everybody.
 
-    python benchmarks/data/generation.py [--rows 4000] [--concurrency 64] [--curator PYTHON] [--output FILE]
+    python benchmarks/data/generation.py [--rows 4000] [--concurrency 64] [--litellm PYTHON] [--output FILE]
 
-`--curator` names the Python of an environment with bespokelabs-curator, which pins an older openai.
+`--litellm` names the Python of an environment with litellm, the transport of several generation tools.
 """
 
 from __future__ import annotations
@@ -127,17 +127,21 @@ def ours(url: str, rows: int, concurrency: int, first: int, start: Barrier, resu
         results.put((summary.counts.records, time.perf_counter() - started, cpu_seconds() - cpu))
 
 
-def plain(url: str, rows: int, concurrency: int, first: int, start: Barrier, results: Any) -> None:
-    from openai import AsyncOpenAI
-
+def make_payloads(folder: Path, rows: int, first: int = 0) -> list[dict[str, Any]]:
+    """Build the requests beforehand: peers only have to send them."""
     from lamm_data.generation import load_prompt, read_rows
     from lamm_data.generation.requests import RequestBuilder, Sampling
 
+    write_rows(folder / "rows.jsonl", rows, first)
+    builder = RequestBuilder(load_prompt("daily_dialogue"), Sampling("m"))
+    return [builder.first(row, "json_schema").payload for row in read_rows(folder / "rows.jsonl")]
+
+
+def plain(url: str, rows: int, concurrency: int, first: int, start: Barrier, results: Any) -> None:
+    from openai import AsyncOpenAI
+
     with tempfile.TemporaryDirectory() as folder:
-        annotations = Path(folder) / "rows.jsonl"
-        write_rows(annotations, rows, first)
-        builder = RequestBuilder(load_prompt("daily_dialogue"), Sampling("m"))
-        payloads = [builder.first(row, "json_schema").payload for row in read_rows(annotations)]
+        payloads = make_payloads(Path(folder), rows, first)
 
     async def run() -> int:
         client = AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
@@ -182,45 +186,40 @@ def summary(records: int, seconds: float, cpu: float) -> dict[str, float]:
     }
 
 
-CURATOR = """
-import json, os, resource, sys, time
-os.environ["TELEMETRY_ENABLED"] = "false"
-import tiktoken
-class Encoding:  # the real one is downloaded
-    def encode(self, text, **_): return range(len(text) // 4)
-tiktoken.get_encoding = tiktoken.encoding_for_model = lambda *_: Encoding()
-from bespokelabs import curator
-url, rows, concurrency, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-messages = json.load(open(sys.argv[5]))
-class Asking(curator.LLM):
-    def prompt(self, row): return messages + [{"role": "user", "content": row["query"]}]
-    def parse(self, row, answer): return [{"answer": answer}]
-backend = {"base_url": url, "api_key": "none", "max_requests_per_minute": 10**9, "max_tokens_per_minute": 10**12,
-           "max_concurrent_requests": concurrency}
-model = Asking(model_name="gpt-4o-mini", backend="openai", backend_params=backend)
-started, usage = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-before = usage.ru_utime + usage.ru_stime
-done = model([{"query": f"Describe picture {number}. " * 20} for number in range(rows)], working_dir=folder)
-usage = resource.getrusage(resource.RUSAGE_SELF)
-count = len(getattr(done, "dataset", done))
-print("RESULT", json.dumps([count, time.perf_counter() - started, usage.ru_utime + usage.ru_stime - before]))
+LITELLM = """
+import asyncio, json, os, resource, sys, time
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+import litellm
+url, concurrency, payloads = sys.argv[1], int(sys.argv[2]), json.load(open(sys.argv[3]))
+def cpu():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+async def run(payloads):
+    left = iter(payloads)
+    async def worker():
+        done = 0
+        for payload in left:
+            answer = await litellm.acompletion(api_base=url, api_key="none", num_retries=0, **payload)
+            done += bool(answer.choices[0].message.content)
+        return done
+    return sum(await asyncio.gather(*(worker() for _ in range(concurrency))))
+async def main():
+    await run(payloads[:20])
+    before, started = cpu(), time.perf_counter()
+    records = await run(payloads)
+    print("RESULT", json.dumps([records, time.perf_counter() - started, cpu() - before]))
+asyncio.run(main())
 """
+"""litellm, the transport of several generation tools."""
 
 
-def curator(python: str, url: str, rows: int, concurrency: int) -> dict[str, Any]:
-    from lamm_data.generation import load_prompt
-    from lamm_data.generation.requests import RequestBuilder, Sampling
-
-    prompt = load_prompt("daily_dialogue")
-    messages = RequestBuilder(prompt, Sampling("m")).first(prompt.examples[0].row, "json_schema").payload["messages"]
+def litellm(python: str, url: str, rows: int, concurrency: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        prefix = Path(folder) / "messages.json"
-        prefix.write_text(json.dumps(messages[:-1]))
-        arguments = [url, str(rows), str(concurrency), str(Path(folder) / "work"), str(prefix)]
-        environment = {**os.environ, "CURATOR_CACHE_DIR": folder, "HF_HUB_OFFLINE": "1", "HOME": folder}
-        done = subprocess.run(
-            [python, "-c", CURATOR, *arguments], capture_output=True, text=True, env=environment, timeout=180
-        )
+        payloads = [{**payload, "model": "openai/gpt-4o-mini"} for payload in make_payloads(Path(folder), rows)]
+        file = Path(folder) / "payloads.json"
+        file.write_text(json.dumps(payloads))
+        arguments = [python, "-c", LITELLM, url, str(concurrency), str(file)]
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, cwd=folder)
     found = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if not found:
         return {"failed": done.stderr.strip().splitlines()[-1:]}
@@ -241,7 +240,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--concurrency", type=int, default=64)
-    parser.add_argument("--curator")
+    parser.add_argument("--litellm")
     parser.add_argument("--output", type=Path, default=RESULT)
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
@@ -256,10 +255,10 @@ def main() -> None:
         "AsyncOpenAI, create(), 1 process": measure(plain, url, rows // 4, together, 1),
         "AsyncOpenAI, create(), 2 processes": measure(plain, url, rows // 4, together, 2),
     }
-    if options.curator:
-        measured["curator, 1 process"] = curator(options.curator, url, rows // 4, together)
+    if options.litellm:
+        measured["litellm, acompletion(), 1 process"] = litellm(options.litellm, url, rows // 8, together)
     stop.set()
-    answered = 3 * (rows + 100) + 3 * (rows // 4) + (rows // 4 if options.curator else 0)
+    answered = 3 * (rows + 100) + 3 * (rows // 4) + (rows // 8 + 20 if options.litellm else 0)
     measured["the server, about"] = {"cpu_ms_per_request": round(1000 * cpu.get() / answered, 3)}
     report = {
         "benchmark": "data_generation",
