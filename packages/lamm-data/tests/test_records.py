@@ -190,3 +190,11 @@ def test_a_header_is_passed_over_and_another_schema_is_refused(tmp_path):
     (tmp_path / "VQA_X.json").write_text(json.dumps([{"lamm": "benchmark", "version": "0.9"}]))
     with pytest.raises(SourceError, match=r"file of benchmark, version 1, got benchmark, version 0\.9"):
         read_benchmark(tmp_path / "VQA_X.json")
+
+
+def test_half_a_character_is_a_fault(tmp_path):
+    broken = [{"from": "human", "value": "What \ud800?"}, {"from": "gpt", "value": "An é."}]
+    assert instruction_faults({"image": "a.jpg", "conversations": broken}) == [
+        "Expected turn 1 to hold whole characters, got half of a surrogate pair."
+    ]
+    assert instruction_faults({"image": "\udfff.jpg", "conversations": TURNS})

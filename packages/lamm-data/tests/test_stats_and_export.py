@@ -64,3 +64,23 @@ def test_commands(tmp_path):
     assert runner.invoke(data, argv).exit_code == 0
     refused = runner.invoke(data, [*argv, "--license", "commercial"])
     assert isinstance(refused.exception, LammDataError)
+
+
+@pytest.mark.parametrize("value", ["x", {}, {"messages": [{"role": "robot", "content": []}]}, {"messages": 5}, 7])
+def test_foreign_records_are_refused_by_line(tmp_path, value):
+    (tmp_path / "o.jsonl").write_text(json.dumps(value) + "\n")
+    for name in FORMATS:
+        with pytest.raises(LammDataError):
+            list(read_export(tmp_path / "o.jsonl", name))
+    with pytest.raises(LammDataError, match="line 1"):
+        list(read_export(tmp_path / "o.jsonl", "messages"))
+
+
+def test_odd_provenance_breaks_neither_card_nor_statistics(tmp_path):
+    for number, meta in enumerate(
+        ({"generator": "m", "prompt": "p"}, {"source": ["x"], "licence": 5, "task": {}, "style": []})
+    ):
+        odd = InstructionRecord(record().conversations, image="a.jpg", meta=meta)
+        export_records([odd], tmp_path / str(number) / "o.jsonl", "llava", card="Odd")
+        assert "not stated" in (tmp_path / str(number) / "README.md").read_text()
+        assert count_records([odd]).records == 1

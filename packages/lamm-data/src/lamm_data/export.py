@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lamm_data.errors import UsageError
+from lamm_data.errors import SourceError, UsageError
 from lamm_data.export_card import CardFacts, refuse_existing, write_card
 from lamm_data.export_licences import check_commercial
 from lamm_data.export_parquet import read_parquet, write_parquet
@@ -136,6 +136,16 @@ def export_records(
     return count
 
 
+def _read_json(path: str | Path, name: str) -> Iterator[InstructionRecord]:
+    for line, value in iter_values(path):
+        try:
+            yield FORMATS[name].read(value)
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise SourceError(
+                f"Expected a record in the format {name}, got {str(value)[:60]} without {error} ({path}, line {line})."
+            ) from error
+
+
 def read_export(path: str | Path, name: str) -> Iterator[InstructionRecord]:
     """Read a file or folder that `export_records` wrote.
 
@@ -144,7 +154,7 @@ def read_export(path: str | Path, name: str) -> Iterator[InstructionRecord]:
         SourceError: It is missing, damaged or of another version.
     """
     if name in FORMATS:
-        return (FORMATS[name].read(value) for _, value in iter_values(path))
+        return _read_json(path, name)
     if name not in SHARDED:
         raise UsageError(f"Expected a format out of {', '.join((*FORMATS, *SHARDED))}, got {name!r}.")
     return read_parquet(path) if name == "parquet" else read_webdataset(path)

@@ -52,8 +52,9 @@ class CardFacts:
             self.licences.setdefault((row.source, row.licence), row).records += 1
             meta = record.meta or {}
             if meta.get("generator"):
-                prompt = meta.get("prompt") or {}
-                self.generators[f"{meta['generator']}, prompt {prompt.get('name')} {prompt.get('version')}"] += 1
+                prompt = meta.get("prompt")
+                named = f", prompt {prompt.get('name')} {prompt.get('version')}" if isinstance(prompt, dict) else ""
+                self.generators[f"{meta['generator']}{named}"] += 1
             self.synthetic += bool(meta.get("synthetic"))
             yield record
 

@@ -78,6 +78,8 @@ class JsonCursor:
                 if self._fill():
                     continue
                 raise self.fault(error.msg) from error
+            except (RecursionError, ValueError) as error:
+                raise self.fault(f"nesting or numbers beyond all measure ({str(error)[:80]})") from error
             # A number at the very end of the window may go on in the next chunk.
             if end == len(self.text) and not self.ended and self._fill():
                 continue

@@ -48,7 +48,7 @@ def _iter_lines(path: Path, handle: IO[bytes]) -> Iterator[tuple[int, Any]]:
         if raw.strip():
             try:
                 yield number, json.loads(raw)
-            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            except (ValueError, RecursionError) as error:
                 raise SourceError(
                     f"Expected one JSON value a line, got {str(error).splitlines()[0]} "
                     f"({path}, line {number}, byte {offset}). Mend or remove that line."
@@ -111,6 +111,8 @@ def load_json(path: str | Path, *, object_hook: Callable[[dict[str, Any]], Any] 
         raise SourceError(f"Expected a file, got nothing at {path}. Check the path.") from error
     except UnicodeDecodeError as error:
         raise SourceError(f"Expected UTF-8 text, got other bytes ({path}, byte {error.start}).") from error
+    except RecursionError as error:
+        raise SourceError(f"Expected JSON, got values nested beyond all measure ({path}). Do not use it.") from error
     except json.JSONDecodeError as error:
         mark = len(codecs.BOM_UTF8) if path.read_bytes()[:3] == codecs.BOM_UTF8 else 0
         offset = mark + len(text[: error.pos].encode())
@@ -118,3 +120,5 @@ def load_json(path: str | Path, *, object_hook: Callable[[dict[str, Any]], Any] 
             f"Expected JSON, got {error.msg} ({path}, line {error.lineno}, byte {offset}). "
             "The file looks truncated or damaged: download it again."
         ) from error
+    except ValueError as error:
+        raise SourceError(f"Expected JSON, got {str(error)[:80]} ({path}). Do not use it.") from error

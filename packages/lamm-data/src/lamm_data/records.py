@@ -128,6 +128,17 @@ def media_paths(value: str | list[str] | None) -> tuple[str, ...]:
     return tuple(path if path.startswith("/") else str(PurePosixPath(path)) for path in values)
 
 
+def is_writable(text: str) -> bool:
+    """Tell whether a text can be written as UTF-8: JSON may hold half of a surrogate pair, which no file can."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _shown_id(value: Any) -> str | None:
     return str(value["id"]) if isinstance(value, dict) and value.get("id") is not None else None
 
@@ -140,7 +151,7 @@ def media_faults(value: dict[str, Any]) -> list[str]:
     for key in ("image", "pcl"):
         media = value.get(key)
         paths = media if isinstance(media, list) else [] if media is None else [media]
-        if media == [] or not all(isinstance(path, str) and path.strip() for path in paths):
+        if media == [] or not all(isinstance(path, str) and path.strip() and is_writable(path) for path in paths):
             faults.append(f"Expected `{key}` to be a path or a list of paths, got {media!r}.")
     return faults
 
@@ -155,6 +166,8 @@ def _turn_faults(turns: Any) -> Iterator[str]:
             yield f"Expected turn {number + 1} to have a text `value`, got {_shape(turn)}."
         elif turn.get("from") != expected:
             yield f"Expected turn {number + 1} to be from {expected!r}, got {turn.get('from')!r}. Turns must alternate."
+        elif not is_writable(turn["value"]):
+            yield f"Expected turn {number + 1} to hold whole characters, got half of a surrogate pair."
         elif not turn["value"].strip():
             yield f"Expected turn {number + 1} to say something, got an empty text."
     if len(turns) % 2:

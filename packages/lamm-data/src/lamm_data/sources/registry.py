@@ -13,6 +13,7 @@ from typing import Any
 
 from lamm_data.annotations import Annotated
 from lamm_data.errors import SourceError, UsageError
+from lamm_data.sources.guard import guarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,7 @@ class Source:
         if not Path(root).is_dir():
             advice = "Unpack it with `lamm data unpack`, and name" if Path(root).is_file() else "Name"
             raise SourceError(f"Expected a folder, got {root}. {advice} the folder of the download with --root.")
-        items: Iterator[Annotated] = load_function(self.readers[task])(Path(root), split)
-        return items
+        return guarded(load_function(self.readers[task])(Path(root), split), f"{self.name} in {root}")
 
 
 def load_function(target: str) -> Callable[..., Any]:
