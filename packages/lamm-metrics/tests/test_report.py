@@ -50,13 +50,18 @@ def page(path):
     return text, parsed
 
 
-def panels(text):
+def embedded(text):
     return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL).group(1))
+
+
+def panels(text):
+    return embedded(text)["panels"]
 
 
 def test_page_is_one_file_without_anything_from_outside(report, tmp_path):
     text, parsed = page(write_report(tmp_path / "r.html", [report], title=f"T {EVIL}"))
-    assert "http" not in re.sub(r"http-equiv", "", text).lower()
+    # The name of SVG's elements is an address that nobody visits.
+    assert "http" not in text.lower().replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
     for tag, attributes in parsed.tags:
         assert not {"src", "onerror", "onload", "onclick"} & attributes.keys(), tag
         assert not attributes.get("href", "#").startswith(("http", "//"))
@@ -71,7 +76,7 @@ def test_samples_are_listed_with_status_and_answer(report, tmp_path):
     assert panel["total"] == 8
     assert panel["samples"][0]["status"] == "none"
     assert panel["samples"][1]["answer"] == ANSWERS[1]["text"]
-    assert panel["samples"][1]["picture"] == ""
+    assert panel["samples"][1]["medium"] == -1
 
 
 def test_models_stand_side_by_side_with_chance(report, tmp_path):
@@ -90,9 +95,48 @@ def test_media_are_linked_from_the_root_or_embedded(report, tmp_path):
     path = write_report(
         tmp_path / "out.html", [report], tmp_path / "media", thumbnails={"images/1.png": "data:image/png;base64,AA"}
     )
-    samples = {sample["id"]: sample for sample in panels(path.read_text("utf-8"))[0]["samples"]}
-    assert samples["0"]["picture"] == "media/images/0.png"
-    assert samples["1"]["picture"].startswith("data:image/png")
+    data = embedded(path.read_text("utf-8"))
+    pictures = {sample["id"]: data["media"][sample["medium"]]["picture"] for sample in data["panels"][0]["samples"]}
+    assert pictures["0"] == "media/images/0.png"
+    assert pictures["1"].startswith("data:image/png")
+
+
+def test_clouds_and_images_are_embedded_in_turns_until_there_are_enough(tmp_path, monkeypatch):
+    monkeypatch.setattr("lamm_metrics.report.page_data.MOST_CLOUDS", 2)
+    np = pytest.importorskip("numpy")
+    for number in range(3):
+        np.save(tmp_path / f"{number}.npy", np.random.default_rng(number).uniform(0, 1, (50, 3)))
+    records = [{"id": i, "pcl": f"{i}.npy", "gt_choice": 0, "gt_choices": ["a", "b"], "query": "?"} for i in range(3)]
+    report = score("vqa3d", records, [{"id": i, "text": "(A)"} for i in range(3)], draws=2)
+    data = embedded(write_report(tmp_path / "r.html", [report], tmp_path).read_text("utf-8"))
+    assert [sorted(medium) for medium in data["media"]] == [["cloud"], ["cloud"]]
+    assert [sample["medium"] for sample in data["panels"][0]["samples"]] == [0, 1, -1]
+
+
+def test_large_reports_keep_their_samples_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr("lamm_metrics.report.page_data.INLINE", 10)
+    monkeypatch.setattr("lamm_metrics.report.page_data.PART", 4)
+    samples = tuple(Sample(str(i), "g", "ok", 1.0, "x", answer=EVIL) for i in range(11))
+    one = Report("vqa", "standard", (Score("accuracy", 1.0, None, 11, 0, True, "s"),), samples)
+    text = write_report(tmp_path / "r.html", [one]).read_text("utf-8")
+    (panel,) = panels(text)
+    assert panel["samples"] == []
+    assert panel["parts"] == ["r.parts/0.js", "r.parts/1.js", "r.parts/2.js"]
+    listed = []
+    for part in panel["parts"]:
+        call = (tmp_path / part).read_text("utf-8")
+        assert call.startswith(f'lammPart("{part}", [')
+        listed += json.loads(call.split(", ", 1)[1].rstrip().removesuffix(");"))
+    assert [sample["id"] for sample in listed] == [str(i) for i in range(11)]
+    assert "script-src 'unsafe-inline' file: 'self'" in text
+    write_report(tmp_path / "r.html", [Report("vqa", "standard", one.scores, samples[:3])])
+    assert not (tmp_path / "r.parts").exists()
+
+
+def test_what_the_paper_published_is_marked_with_its_protocol(report, tmp_path):
+    text = write_report(tmp_path / "r.html", [report]).read_text("utf-8")
+    assert "What the LAMM paper published (paper, zero-shot)" in text
+    assert "VQA ScanQA multiplechoice" in text
 
 
 def test_thumbnail_that_is_no_image_is_not_embedded(report, tmp_path):

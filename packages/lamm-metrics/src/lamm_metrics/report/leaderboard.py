@@ -1,0 +1,126 @@
+"""The tables of a report in HTML: the leaderboard, every score, and what the paper published."""
+
+import tomllib
+from collections.abc import Mapping
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING, TypeAlias
+
+from lamm_metrics.metric import Score
+from lamm_metrics.report.result import Report
+from lamm_metrics.report.text import number
+
+if TYPE_CHECKING:
+    from lamm_metrics.comparison import Comparison
+
+Arranged = Mapping[str, Mapping[str, Report]]
+# Comparisons of the first model with others, by benchmark and model.
+Significance: TypeAlias = "Mapping[str, Mapping[str, Comparison]]"
+
+
+def leaderboard(arranged: Arranged, significance: Significance) -> str:
+    """The table of headline scores: a row a task, a column a model."""
+    names = list(dict.fromkeys(name for reports in arranged.values() for name in reports))
+    head = "".join(f'<th scope="col">{escape(model)}</th>' for model in arranged)
+    body = []
+    for name in names:
+        given = {model: reports[name].headline for model, reports in arranged.items() if name in reports}
+        first = next(iter(given.values()))
+        arrow = "higher is better" if first.higher_is_better else "lower is better"
+        best = _best(given)
+        cells = "".join(
+            "<td>–</td>"
+            if model not in given
+            else _cell(given[model], model in best, significance.get(name, {}).get(model))
+            for model in arranged
+        )
+        button = (
+            f'<button class="link" type="button" data-task="{escape(name)}">{escape(name.replace("_", " "))}</button>'
+        )
+        note = f"<small>{escape(first.name)}, {arrow}</small>"
+        body.append(f'<tr><th scope="row">{button}<br>{note}</th>{cells}</tr>')
+    return f'<thead><tr><th scope="col">Task</th>{head}</tr></thead><tbody>{"".join(body)}</tbody>'
+
+
+def details(arranged: Arranged) -> str:
+    """Every score of every report with its signature, folded."""
+    return "\n".join(
+        _details(model, name, report) for model, reports in arranged.items() for name, report in reports.items()
+    )
+
+
+def published() -> str:
+    """The scores that LAMM published, folded and marked with their protocol."""
+    table = tomllib.loads((files("lamm_metrics.report") / "data" / "published.toml").read_text("utf-8"))
+    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in ("Set", "Metric", *table["columns"]))
+    body = "".join(
+        f'<tr><th scope="row">{escape(row["file"].replace("_", " "))}</th><td>{escape(row["metric"])}</td>'
+        + "".join(f"<td>{escape(score)}</td>" for score in row["scores"])
+        + "</tr>"
+        for row in table["rows"]
+    )
+    return (
+        f"<details><summary>What the LAMM paper published ({escape(table['protocol'])})</summary>"
+        "<p>Percentages, and counts for FSC147, by the published protocol: other formulas than the standard ones above."
+        " Compare them with scores of <code>--protocol paper</code> only.</p>"
+        "<div class='wide' tabindex='0' role='region' aria-label='Published scores'>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>"
+    )
+
+
+def _best(given: Mapping[str, Score]) -> set[str]:
+    known = {model: score.value for model, score in given.items() if score.value is not None}
+    if len(set(known.values())) < 2:
+        return set()
+    higher = next(iter(given.values())).higher_is_better
+    top = max(known.values()) if higher else min(known.values())
+    return {model for model, value in known.items() if value == top}
+
+
+def _bar(score: Score) -> str:
+    """A picture of a share and its interval; other numbers have no common scale and get none."""
+    if score.value is None or score.interval is None or not 0 <= score.value <= 1 or score.interval[1] > 1:
+        return ""
+    low, high = (100 * side for side in score.interval)
+    return (
+        '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect class="track" width="100" height="8"/><rect class="span" x="{low:.2f}" y="2" width="{high - low:.2f}" '
+        f'height="4"/><rect class="mark" x="{100 * score.value - 0.5:.2f}" width="1" height="8"/></svg>'
+    )
+
+
+def _interval(score: Score) -> str:
+    return "" if score.interval is None else f"[{number(score.interval[0])}, {number(score.interval[1])}]"
+
+
+def _cell(score: Score, best: bool, compared: "Comparison | None") -> str:
+    test = ""
+    if compared is not None:
+        shown = "p < 0.001" if compared.p_value < 0.001 else f"p = {compared.p_value:.3f}"
+        test = f"<small>{compared.difference:+.4f} against the first, {shown}</small>"
+    return (
+        f"<td{' class=best' if best else ''}><strong>{number(score.value)}</strong> "
+        f'<small class="range">{_interval(score)}</small>{_bar(score)}'
+        f"<small>n = {score.n}, unreadable {score.failure_rate:.1%}</small>{test}</td>"
+    )
+
+
+def _details(model: str, name: str, report: Report) -> str:
+    rows = []
+    for score in report.scores:
+        extra = ", ".join(f"{escape(key)} {value:.4f}" for key, value in score.extra.items())
+        rows.append(
+            f'<tr><th scope="row">{escape(score.name)}</th><td>{number(score.value)} <small>{_interval(score)}</small>'
+            f"{_bar(score)}</td><td>{score.n}</td><td>{score.failure_rate:.1%}</td><td>{extra}</td>"
+            f"<td><code>{escape(score.signature)}</code></td></tr>"
+        )
+    columns = ("Score", "Value", "n", "Unreadable", "More", "Signature")
+    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    note = f"<p>Note: {escape(report.note)}</p>" if report.note else ""
+    statuses = ", ".join(f"{escape(status)} {count}" for status, count in report.statuses.items()) or "not kept"
+    return (
+        f"<details><summary>{escape(name)} · {escape(model)}</summary>"
+        f"<div class='wide' tabindex='0' role='region' aria-label='Scores of {escape(model)}'><table>"
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"<p>Answers by extraction status: {statuses}</p>{note}</details>"
+    )

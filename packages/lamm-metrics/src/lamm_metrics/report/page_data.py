@@ -1,0 +1,171 @@
+"""What the page's script reads: samples by model and task, their media, and parts where one file would be too large."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from lamm_metrics.report.clouds import cloud_for_page
+from lamm_metrics.report.pictures import picture_for_page
+from lamm_metrics.report.result import Report, Sample
+
+# Characters of one answer that the page shows.
+LONGEST = 2000
+# A page with more samples than this keeps them in parts beside itself.
+INLINE = 10_000
+PART = 2000
+MOST_PICTURES, MOST_CLOUDS = 400, 48
+
+Arranged = Mapping[str, Mapping[str, Report]]
+
+
+@dataclass
+class PageData:
+    """Everything that a page embeds or lays beside itself.
+
+    Attributes:
+        target: The HTML file.
+        roots: Folder of the media by name of the benchmark, "" for all others; none shows no media.
+        thumbnails: Small pictures as `data:image/…` URIs by media path or record id.
+        transcripts: What judges said, by benchmark and record id.
+        max_samples: Most samples of a report that are listed, evenly spread.
+    """
+
+    target: Path
+    roots: Mapping[str, Path] = field(default_factory=dict)
+    thumbnails: Mapping[str, str] = field(default_factory=dict)
+    transcripts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    max_samples: int = 100_000
+    media: list[dict[str, Any]] = field(default_factory=list)
+    places: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def build(self, arranged: Arranged) -> dict[str, Any]:
+        """Return the embedded data, writing parts beside the page where there are too many samples for one file."""
+        shown = {
+            (model, name): self._shown(report)
+            for model, reports in arranged.items()
+            for name, report in reports.items()
+        }
+        self._embed(shown)
+        panels = []
+        for (model, name), samples in shown.items():
+            report = arranged[model][name]
+            panels.append(
+                {
+                    "model": model,
+                    "name": name,
+                    "task": report.task,
+                    "higher": report.headline.higher_is_better,
+                    "total": len(report.samples),
+                    "statuses": report.statuses,
+                    "samples": [self._sample(name, sample) for sample in samples],
+                }
+            )
+        self._part(panels)
+        return {"headlines": _headlines(arranged), "panels": panels, "media": self.media}
+
+    @property
+    def parts_folder(self) -> Path:
+        """Return the folder of the parts."""
+        return self.target.with_name(self.target.stem + ".parts")
+
+    def _shown(self, report: Report) -> tuple[Sample, ...]:
+        step = max(1, -(-len(report.samples) // max(1, self.max_samples)))
+        return report.samples[::step]
+
+    def _embed(self, shown: Mapping[tuple[str, str], tuple[Sample, ...]]) -> None:
+        """Embed media, the first samples of every task before the second ones, until enough are embedded."""
+        pictures = clouds = 0
+        for name, sample in _in_turns(shown):
+            key = (name, sample.media or sample.id)
+            if key in self.places:
+                continue
+            path = self._path(name, sample.media)
+            given = self.thumbnails.get(sample.media) or self.thumbnails.get(sample.id) or ""
+            entry: dict[str, Any] = {}
+            if given.startswith("data:image/"):
+                entry = {"picture": given}
+            elif path is not None and path.suffix == ".npy":
+                cloud = cloud_for_page(path) if clouds < MOST_CLOUDS else None
+                clouds += cloud is not None
+                entry = {} if cloud is None else {"cloud": cloud}
+            elif path is not None and path.suffix not in (".ply", ".pcd"):
+                embedded = picture_for_page(path) if pictures < MOST_PICTURES else None
+                pictures += embedded is not None
+                entry = {"picture": embedded or Path(os.path.relpath(path, self.target.parent)).as_posix()}
+            if entry:
+                self.places[key] = len(self.media)
+                self.media.append(entry)
+
+    def _path(self, name: str, media: str) -> Path | None:
+        root = self.roots.get(name, self.roots.get(""))
+        return None if root is None or not media else root / media
+
+    def _sample(self, name: str, sample: Sample) -> dict[str, Any]:
+        listed = {
+            "id": sample.id,
+            "status": sample.status,
+            "value": sample.value,
+            "extracted": _cut(sample.extracted),
+            "query": _cut(sample.query),
+            "answer": _cut(sample.answer),
+            "truth": _cut(sample.truth),
+            "media": sample.media,
+            "medium": self.places.get((name, sample.media or sample.id), -1),
+            "marks": [
+                [kind, [round(n, 4) for n in numbers], label, true] for kind, numbers, label, true in sample.marks
+            ],
+            "confidence": sample.confidence,
+        }
+        said = self.transcripts.get(name, {}).get(sample.id)
+        return {**listed, "judge": said} if said else listed
+
+    def _part(self, panels: list[dict[str, Any]]) -> None:
+        """Move the samples of a large page into parts that are loaded when their task is chosen."""
+        folder = self.parts_folder
+        if sum(len(panel["samples"]) for panel in panels) <= INLINE:
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        beside = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        number = 0
+        for panel in panels:
+            samples, panel["samples"], panel["parts"] = panel["samples"], [], []
+            for start in range(0, len(samples), PART):
+                part = f"{folder.name}/{number}.js"
+                content = json.dumps(samples[start : start + PART], ensure_ascii=False)
+                (beside / f"{number}.js").write_text(f"lammPart({json.dumps(part)}, {content});\n", "utf-8", "replace")
+                panel["parts"].append(part)
+                number += 1
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.rename(folder)
+
+
+def _in_turns(shown: Mapping[tuple[str, str], tuple[Sample, ...]]) -> Iterator[tuple[str, Sample]]:
+    names = [name for _, name in shown]
+    for row in zip_longest(*shown.values()):
+        yield from ((name, sample) for name, sample in zip(names, row, strict=True) if sample is not None)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
+
+
+def _headlines(arranged: Arranged) -> list[dict[str, Any]]:
+    names = dict.fromkeys(name for reports in arranged.values() for name in reports)
+    rows = []
+    for name in names:
+        scores = {model: reports[name].headline for model, reports in arranged.items() if name in reports}
+        rows.append(
+            {
+                "name": name,
+                "higher": next(iter(scores.values())).higher_is_better,
+                "scores": {model: score.value for model, score in scores.items()},
+            }
+        )
+    return rows
