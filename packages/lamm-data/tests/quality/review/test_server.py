@@ -122,12 +122,15 @@ def test_a_full_disk_is_told(review, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lamm_data.quality.review.verdicts.os.write", full)
+    monkeypatch.setattr("lamm_data.quality.review.verdicts.os.fsync", full)
     status, content, _ = judge(server, {"verdict": "accept"})
     assert status == 507
     assert b"No space left" in content
     monkeypatch.undo()
     assert json.loads(ask(server, "/api/items/0")[1])["verdict"] is None
+    assert server.session.settings.verdicts.read_bytes() == b""
+    assert judge(server, {"verdict": "accept"})[0] == 200
+    assert server.session.settings.verdicts.read_bytes().count(b"\n") == 1
 
 
 def test_a_taken_port_is_named(review):

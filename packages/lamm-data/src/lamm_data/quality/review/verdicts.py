@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -99,25 +100,28 @@ class VerdictFile:
         self.path = path
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        size = os.fstat(self._file).st_size
-        if size and os.pread(self._file, 1, size - 1) != b"\n":
-            start = path.read_bytes().rfind(b"\n") + 1
-            os.ftruncate(self._file, start)
+        content = path.read_bytes() if path.is_file() else b""
+        self._file = path.open("ab", buffering=0)
+        if content and not content.endswith(b"\n"):
+            self._file.truncate(content.rfind(b"\n") + 1)
 
     def add(self, verdict: Verdict) -> None:
         """Append one verdict and wait until it is on the disk.
 
         Raises:
-            OSError: The disk is full or gone; the verdict does not count then.
+            OSError: The disk is full or gone; nothing of the verdict is left then.
         """
         line = json.dumps(asdict(verdict), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         with self._lock:
-            written = os.write(self._file, line)
-            if written != len(line):
-                raise OSError(f"wrote {written} of {len(line)} bytes to {self.path}")
-            os.fsync(self._file)
+            before = self._file.seek(0, os.SEEK_END)
+            try:
+                if self._file.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._file.truncate(before)
+                raise
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._file)
+        self._file.close()
