@@ -75,7 +75,8 @@ def test_compiles_without_a_graph_break_and_with_the_same_gradients(device):
     for a, b in zip(
         torch.autograd.grad(got.square().sum(), weights), torch.autograd.grad(want.square().sum(), weights), strict=True
     ):
-        torch.testing.assert_close(a, b)
+        # On a GPU a gradient's summands are added in the order they arrive.
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5 * float(b.abs().max()))
 
 
 def test_the_tower_is_the_same_whichever_implementation_is_forced(triton_device):
