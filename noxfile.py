@@ -23,6 +23,8 @@ TESTED = {
     "model": ["-e", "packages/lamm-cli", "-e", "packages/lamm-data", "-e", "packages/lamm-model[cli,demo]"],
     "cli": ["-e", "packages/lamm-cli"],
 }
+# Independent implementations and tools that a package's tests compare with.
+PEERS = {"metrics": ["peers-metrics"], "data": ["loaders"], "model": ["kernels", "peers-model"], "cli": []}
 FORBIDDEN = {  # what a light install must not pull in
     "metrics": {"torch", "transformers", "openai", "pillow", "rich"},
     "data": {"torch", "transformers"},
@@ -53,6 +55,19 @@ def tests(session: nox.Session, package: str) -> None:
     groups = ["test", *{"metrics": ["peers-metrics"], "data": ["loaders"], "model": ["kernels"]}.get(package, [])]
     _install(session, *TESTED[package], *(requirement for group in groups for requirement in GROUPS[group]))
     session.run("pytest", f"packages/lamm-{package}/tests", "-m", "not gpu", "-q", *session.posargs)
+
+
+@nox.session(default=False)
+def oldest(session: nox.Session) -> None:
+    """Test the model with the oldest transformers that its metadata allows."""
+    declared = nox.project.load_toml("packages/lamm-model/pyproject.toml")["project"]["dependencies"]
+    floor = next(part for part in declared if part.startswith("transformers")).split(">=")[1].split(",")[0]
+    pins = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("transformers")]
+    constraints = Path(session.create_tmp()) / "constraints.txt"
+    constraints.write_text("\n".join([*pins, f"transformers=={floor}.0", ""]))
+    session.env["PIP_CONSTRAINT"] = str(constraints.resolve())
+    session.install("-q", *TESTED["model"], *GROUPS["test"])
+    session.run("pytest", "packages/lamm-model/tests/model", "-m", "not gpu", "-q", *session.posargs)
 
 
 @nox.session
