@@ -144,6 +144,9 @@ def test_what_it_cannot_do_is_refused(llava, media, tmp_path):
     path = write(media / "VQA_cloud_llava.json", [{"id": "c", "pcl": "0.npy", "query": "What?"}])
     with pytest.raises(LammModelError, match=r"got a point cloud \(id 'c'\)"):
         predict_files(llava, [(path, tmp_path / "p.jsonl")], PredictionOptions())
+    path = write(media / "VQA_long_llava.json", [{"id": "long", "image": "0.png", "query": "chair " * 700}])
+    with pytest.raises(LammModelError, match=r"Expected at most \d+ tokens.*'long'"):
+        predict_files(llava, [(path, tmp_path / "l.jsonl")], PredictionOptions())
     with pytest.raises(UsageError, match="quantize"):
         predict_files(llava, [(path, tmp_path / "q.jsonl")], PredictionOptions(), quantize="4bit")
     (tmp_path / "none").mkdir()

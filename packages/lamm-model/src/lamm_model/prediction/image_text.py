@@ -50,7 +50,7 @@ class ImageTextAnswers:
             Queries with their answers, a batch at a time.
 
         Raises:
-            LammModelError: A query shows a point cloud.
+            LammModelError: A query shows a point cloud, or is longer than the model's context.
         """
         refuse_point_clouds(queries, self.options.blind, "This model takes none")
         size = self.options.batch_size
@@ -63,11 +63,11 @@ class ImageTextAnswers:
 
     def _answer_batch(self, batch: list[Query]) -> list[Answer]:
         dialogues = [self._messages(query) for query in batch]
-        answers: list[Answer] = [{"text": text} for text in self._texts(dialogues, batch[0].max_new_tokens)]
+        answers: list[Answer] = [{"text": text} for text in self._texts(dialogues, batch)]
         for query, dialogue, answer in zip(batch, dialogues, answers, strict=True):
             if self.options.two_pass and query.choices and not query.labelled:
                 again = [*dialogue, _message("assistant", answer["text"]), _message("user", "ANSWER:")]
-                answer["text"] += f"\nThe answer is {self._texts([again], query.max_new_tokens)[0]}"
+                answer["text"] += f"\nThe answer is {self._texts([again], [query])[0]}"
             if self.options.probabilities and query.choices:
                 found = probabilities([self._log_likelihood(dialogue, choice) for choice in query.choices])
                 answer["probabilities"] = dict(zip(query.choices, found, strict=True)) if query.labelled else found
@@ -82,12 +82,24 @@ class ImageTextAnswers:
         return [*opening, {"role": "user", "content": question}]
 
     @torch.inference_mode()
-    def _texts(self, dialogues: list[Messages], max_new_tokens: int) -> list[str]:
+    def _texts(self, dialogues: list[Messages], queries: list[Query]) -> list[str]:
         inputs = self._inputs(dialogues)
+        longest = queries[0].max_new_tokens
+        self._check_length(inputs, queries, longest)
         plain = {"do_sample": False, "num_beams": 1, "temperature": None, "top_p": None, "top_k": None}
-        ids = self.model.generate(**inputs, max_new_tokens=max_new_tokens, **plain)
+        ids = self.model.generate(**inputs, max_new_tokens=longest, **plain)
         new = ids[:, inputs["input_ids"].shape[1] :]
         return [text.strip() for text in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
+
+    def _check_length(self, inputs: Any, queries: list[Query], longest: int) -> None:
+        text_config = self.model.config.get_text_config()
+        most = int(getattr(text_config, "max_position_embeddings", None) or 1 << 20) - longest
+        for query, length in zip(queries, inputs["attention_mask"].sum(dim=1).tolist(), strict=True):
+            if length > most:
+                raise LammModelError(
+                    f"Expected at most {most} tokens, got {length} (id {query.record_id!r}). "
+                    "Shorten the text, use fewer media, or a model with a longer context."
+                )
 
     def _inputs(self, dialogues: list[Messages]) -> Any:
         try:
