@@ -17,6 +17,7 @@ from lamm_model.serving.engine import ChatEngine, Piece
 from lamm_model.serving.messages import RequestError, read_request
 
 MAX_BODY = 256 << 20  # bytes; a cloud of a few million points in base64
+UNREAD_BODY = 1 << 20  # bytes taken from a client without the key
 IDLE_SECONDS = 120.0
 
 
@@ -75,11 +76,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer `/v1/chat/completions`."""
         try:
+            if not self._allowed():
+                return
             body = self._body()
             if self.path != "/v1/chat/completions":
                 raise RequestError(f"Expected /v1/chat/completions, got {self.path}.", 404, "not_found")
-            if not self._allowed():
-                return
             request = read_request(body, self.server.max_new_tokens)
             if body.get("model") not in (None, self.server.name):
                 raise RequestError(f"Expected the model {self.server.name!r}, got {body['model']!r}.", 404, "not_found")
@@ -111,6 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
         key = self.server.api_key
         given = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if key and not hmac.compare_digest(given.encode(), key.encode()):
+            length = self.headers.get("Content-Length", "")
+            self.rfile.read(min(int(length), UNREAD_BODY) if length.isdigit() else 0)  # lets most clients hear why
             self._fail(RequestError("Expected the server's API key, got another or none.", 401, "invalid_api_key"))
             return False
         return True
