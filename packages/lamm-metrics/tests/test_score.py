@@ -162,3 +162,15 @@ def test_the_public_names_exist_and_the_version_is_the_installed_one():
     assert lamm_metrics.Prediction is Prediction
     with pytest.raises(AttributeError, match="no attribute"):
         lamm_metrics.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("task", CASES)
+def test_an_answer_that_the_model_failed_to_give_counts_as_failed(task):
+    record, right = CASES[task]
+    references = [{"id": number, "query": "?", **record} for number in range(2)]
+    answers = [{"id": 0, "text": right}, {"id": 1, "text": "", "error": "ValueError: no picture"}]
+    report = score(task, references, answers, draws=10)
+    assert report.headline.n_failed == 1
+    assert report.samples[1].answer == "(no answer: ValueError: no picture)"
+    with pytest.raises(FileFaultsError, match="`error` to be a string"):
+        score(task, references, [answers[0], {**answers[1], "error": ["x"]}])

@@ -26,6 +26,7 @@ class Prediction:
         choice: Index of the chosen option, or its letter.
         probabilities: Probability of each option (list) or label (mapping).
         meta: Whatever the producer wants to keep.
+        error: Why the model gave no answer, in one line; such an answer counts as failed.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Prediction:
     choice: int | str | None = None
     probabilities: Sequence[float] | Mapping[str, float] | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
 
     @property
     def plain_text(self) -> str:
@@ -92,6 +94,7 @@ _FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "choice": (lambda value: isinstance(value, int | str) and not isinstance(value, bool), "an index or a letter"),
     "probabilities": (_are_probabilities, "numbers from 0 to 1, in a list or an object"),
     "meta": (lambda value: isinstance(value, dict), "an object"),
+    "error": (lambda value: isinstance(value, str), "a string"),
 }
 
 

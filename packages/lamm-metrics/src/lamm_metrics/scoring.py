@@ -182,7 +182,7 @@ def _samples(task: str, metric: Metric[Any], references: References, predictions
         yield Sample(
             *result,
             query=str(record.get("query", "")),
-            answer=prediction.plain_text,
+            answer=f"(no answer: {prediction.error})" if prediction.error else prediction.plain_text,
             truth=truth_text(record),
             media=str(media[0] if isinstance(media, list) else media),
             marks=marks_of(task, record, prediction, labels, convention),

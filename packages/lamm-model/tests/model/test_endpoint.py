@@ -7,9 +7,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from lamm_model.errors import LammModelError
+from lamm_model.prediction.command import predict
+from lamm_model.prediction.keep_going import EndpointRefusedError, failures_file
 from lamm_model.prediction.run import PredictionOptions
 from lamm_model.prediction.session import predict_files
 
@@ -88,3 +91,41 @@ def test_point_clouds_are_refused(media, tmp_path):
     path.write_text(json.dumps([{"id": "cloud", "pcl": "0.npy", "query": "What?"}]))
     with pytest.raises(LammModelError, match="no point clouds"):
         predict_files("x", [(path, tmp_path / "p.jsonl")], PredictionOptions(), endpoint="http://127.0.0.1:9/v1")
+
+
+@pytest.fixture
+def bench(media, tmp_path):
+    path = tmp_path / "Counting_keep.json"
+    records = [{"id": i, "image": str(media / f"{i % 3}.png"), "query": f"How many {i}?"} for i in range(6)]
+    path.write_text(json.dumps(records))
+    return path
+
+
+def test_the_command_goes_on_counts_and_keeps_the_trace(server, bench, tmp_path):
+    out = tmp_path / "out" / "p.jsonl"
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture")
+    records = json.loads(bench.read_text())
+    records[2]["image"] = str(bad)
+    bench.write_text(json.dumps(records))
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    words = ["--model", "m", "--benchmark", str(bench), "--output", str(out), "--endpoint", url]
+    stopped = CliRunner().invoke(predict, words)
+    assert isinstance(stopped.exception, LammModelError)
+    done = CliRunner().invoke(predict, [*words, "--keep-going"])
+    assert done.exit_code == 0
+    assert "1 samples failed" in done.stderr
+    answers = [json.loads(line) for line in out.read_text().splitlines()[1:]]
+    assert [answer["id"] for answer in answers] == [str(i) for i in range(6)]
+    assert answers[2]["text"] == ""
+    assert "bad.png" in answers[2]["error"]
+    assert not any("error" in answer for answer in answers[:2] + answers[3:])
+    (entry,) = [json.loads(line) for line in failures_file(out).read_text().splitlines()]
+    assert entry["id"] == "2"
+
+
+def test_an_endpoint_that_is_not_there_stops_the_run(bench, tmp_path):
+    with pytest.raises(EndpointRefusedError, match="APIConnectionError"):
+        predict_files(
+            "m", [(bench, tmp_path / "p.jsonl")], PredictionOptions(), endpoint="http://127.0.0.1:9/v1", keep_going=True
+        )

@@ -76,7 +76,7 @@ class BenchmarkRun:
         numbers = ["--batch-size", str(chosen["batch_size"]), "--dtype", chosen["dtype"], "--device", chosen["device"]]
         for root, names in _by_root(files):
             given = ["--benchmark", names[0], "--media-root", str(root), "--output", str(folder)]
-            command = ["model", "predict", *one.arguments(), *given, *numbers, "--", *names[1:]]
+            command = ["model", "predict", *one.arguments(), *given, *numbers, "--keep-going", "--", *names[1:]]
             run_lamm(command, launcher=chosen["launcher"])
         write_beside(stamp, state)
         self.worked.append(f"answers of {one.label}")

@@ -28,6 +28,7 @@ import click
 @click.option("--quantize", type=click.Choice(["none", "8bit", "4bit"]), default="none", show_default=True)
 @click.option("--device", default="", help="cpu, cuda, ... (default: cuda where there is one).")
 @click.option("--endpoint", default="", help="Ask an OpenAI-compatible endpoint at this address; --model is a name.")
+@click.option("--keep-going", is_flag=True, help="Record samples that cannot be answered as failed, and go on.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 def predict(
     folder: Path,
@@ -46,6 +47,7 @@ def predict(
     quantize: str,
     device: str,
     endpoint: str,
+    keep_going: bool,
     as_json: bool,
 ) -> None:
     """Answer benchmark records; further benchmark files may follow the options.
@@ -69,7 +71,11 @@ def predict(
         endpoint=endpoint,
         quantize=quantize,
         shard=launcher_shard(),
+        keep_going=keep_going,
     )
+    for result in results:
+        if result["failed"]:
+            click.echo(f"{result['output']}: {result['failed']} samples failed; {_traces(result['output'])}", err=True)
     if as_json:
         import json
 
@@ -79,3 +85,9 @@ def predict(
         state = f"{result['asked']} answers" if result["asked"] else "nothing left to ask"
         state += "" if result["finished"] else "; other processes are still answering"
         click.echo(f"{result['output']}: {state}")
+
+
+def _traces(output: str) -> str:
+    from lamm_model.prediction.keep_going import failures_file
+
+    return f"their traces are in {failures_file(Path(output))}"

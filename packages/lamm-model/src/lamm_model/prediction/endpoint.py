@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import LammModelError
 from lamm_model.image_processing_lamm import read_image
+from lamm_model.prediction.keep_going import EndpointRefusedError
 from lamm_model.prediction.queries import Query, refuse_point_clouds
+from lamm_model.prompts.segments import IMAGE
 from lamm_model.prompts.system import system_text
 
 if TYPE_CHECKING:
@@ -35,12 +37,13 @@ class EndpointAnswers:
         self.url = url
         self.model = model
         self.options = options
+        self._serves_lamm: bool | None = None
 
     def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, dict[str, Any]]]]:
         """Ask the queries, a batch at a time.
 
         Args:
-            queries: About images or text; endpoints have no way to take point clouds.
+            queries: About images or text; only `lamm model serve` takes point clouds as well.
 
         Yields:
             Queries with their answers.
@@ -48,10 +51,24 @@ class EndpointAnswers:
         Raises:
             LammModelError: A query shows a point cloud, or the endpoint fails after retries.
         """
-        refuse_point_clouds(queries, self.options.blind, "OpenAI-compatible endpoints take no point clouds")
+        if any(kind != IMAGE for query in queries for kind, _ in query.media) and not self._takes_clouds():
+            refuse_point_clouds(queries, self.options.blind, "OpenAI-compatible endpoints take no point clouds")
         size = self.options.batch_size
         for start in range(0, len(queries), size):
             yield asyncio.run(self._ask_all(queries[start : start + size]))
+
+    def _takes_clouds(self) -> bool:
+        """Whether `lamm model serve` answers there; others have no part of a message for point clouds."""
+        if self._serves_lamm is None:
+            from openai import OpenAI, OpenAIError
+
+            key = os.environ.get("OPENAI_API_KEY") or "none"
+            try:
+                with OpenAI(base_url=self.url, api_key=key, max_retries=0) as client:
+                    self._serves_lamm = any(card.owned_by == "lamm" for card in client.models.list())
+            except (OpenAIError, AttributeError):
+                self._serves_lamm = False
+        return self._serves_lamm
 
     async def _ask_all(self, queries: list[Query]) -> list[tuple[Query, dict[str, Any]]]:
         from openai import AsyncOpenAI
@@ -62,15 +79,16 @@ class EndpointAnswers:
         return list(zip(queries, answers, strict=True))
 
     async def _ask(self, client: AsyncOpenAI, query: Query) -> dict[str, Any]:
-        from openai import OpenAIError
+        import openai
 
         messages: Any = self._messages(query)
         try:
             reply = await client.chat.completions.create(
                 model=self.model, messages=messages, max_tokens=query.max_new_tokens, temperature=0
             )
-        except OpenAIError as fault:
-            raise LammModelError(
+        except openai.OpenAIError as fault:
+            kind = EndpointRefusedError if _refuses_all(fault) else LammModelError
+            raise kind(
                 f"Expected an answer from {self.url}, got {type(fault).__name__}: {fault} (id {query.record_id!r}). "
                 "Check the endpoint and give the command again: answered records are kept."
             ) from fault
@@ -83,11 +101,29 @@ class EndpointAnswers:
     def _messages(self, query: Query) -> list[dict[str, Any]]:
         content: list[dict[str, Any]] = []
         if not self.options.blind:
-            content += [{"type": "image_url", "image_url": {"url": data_url(path)}} for _, path in query.media]
+            content += [_part(kind, path) for kind, path in query.media]
         content.append({"type": "text", "text": query.question})
         system = system_text(self.options.system, query.task_type, query.system)
         opening = [{"role": "system", "content": system}] if system else []
         return [*opening, {"role": "user", "content": content}]
+
+
+def _refuses_all(fault: Exception) -> bool:
+    """Whether other samples would fare no better: no connection, no right, no such model, or too many requests."""
+    import openai
+
+    if isinstance(fault, openai.APIConnectionError):
+        return not isinstance(fault, openai.APITimeoutError)
+    refusals = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError, openai.RateLimitError)
+    return isinstance(fault, refusals)
+
+
+def _part(kind: str, path: Path) -> dict[str, Any]:
+    if kind == IMAGE:
+        return {"type": "image_url", "image_url": {"url": data_url(path)}}
+    content = base64.b64encode(path.read_bytes()).decode("ascii")
+    url = f"data:application/octet-stream;base64,{content}"
+    return {"type": "file", "file": {"filename": path.name, "file_data": url}}
 
 
 def data_url(path: Path) -> str:

@@ -156,5 +156,7 @@ class Journal:
 
 def _prediction(record_id: str, answers: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     if answers[0][0]:
-        return {"id": record_id, "text": {part: answer["text"] for part, answer in answers}}
+        texts = {part: answer["text"] for part, answer in answers}
+        errors = [f"{part}: {answer['error']}" for part, answer in answers if "error" in answer]
+        return {"id": record_id, "text": texts, **({"error": "; ".join(errors)} if errors else {})}
     return {"id": record_id, **answers[0][1]}

@@ -20,6 +20,10 @@ from lamm_model.prompts.segments import IMAGE, POINT_CLOUD
 SHOWN_FAULTS = 20
 
 
+class UnsupportedMediumError(LammModelError):
+    """The model takes no media of this kind."""
+
+
 @dataclass(frozen=True)
 class Query:
     """One question.
@@ -127,11 +131,11 @@ def refuse_point_clouds(queries: list[Query], blind: bool, why: str) -> None:
     """Raise where a query shows a point cloud to a model that takes none.
 
     Raises:
-        LammModelError: It does; its record is named.
+        UnsupportedMediumError: It does; its record is named.
     """
     for query in queries:
         if not blind and any(kind != IMAGE for kind, _ in query.media):
-            raise LammModelError(
+            raise UnsupportedMediumError(
                 f"Expected images only, got a point cloud (id {query.record_id!r}). {why}; use --blind or a LAMM model."
             )
 

@@ -14,6 +14,7 @@ from lamm_model.errors import LammModelError, UsageError
 from lamm_model.prediction.endpoint import EndpointAnswers
 from lamm_model.prediction.image_text import load_image_text
 from lamm_model.prediction.journal import Journal
+from lamm_model.prediction.keep_going import KeepGoing, failures_file
 from lamm_model.prediction.outputs import run_header
 from lamm_model.prediction.run import Answers, PredictionOptions, Predictor, answer_file
 
@@ -52,6 +53,7 @@ def predict_files(
     endpoint: str = "",
     quantize: str = "none",
     shard: tuple[int, int] = ALONE,
+    keep_going: bool = False,
 ) -> list[dict[str, Any]]:
     """Answer benchmark files.
 
@@ -64,10 +66,11 @@ def predict_files(
         endpoint: Base address of an OpenAI-compatible endpoint; `folder` is then the model's name there.
         quantize: `8bit` or `4bit` for a LAMM model's language model, else `none`.
         shard: Rank of this process and number of processes; each answers its share, the last to end writes the output.
+        keep_going: Record a sample that cannot be answered as failed, and go on (`lamm_model.prediction.keep_going`).
 
     Returns:
-        One summary a file: `benchmark`, `output`, `asked` (0 when it was finished before), `seconds`, and `finished`
-        (False while other processes are still answering).
+        One summary a file: `benchmark`, `output`, `asked` (0 when it was finished before), `failed`, `seconds`, and
+        `finished` (False while other processes are still answering).
     """
     place = folder if endpoint else model_folder(folder)
     kind = dtype if quantize == "none" else f"{dtype} {quantize}"
@@ -84,14 +87,17 @@ def predict_files(
     results = []
     for benchmark, journal in work:
         began = time.monotonic()
-        asked = 0
+        asked = failed = 0
         if source is not None and journal.output in waiting:
-            asked = _with_progress(source, options, benchmark, journal)
+            answering = KeepGoing(source, failures_file(journal.output)) if keep_going else source
+            asked = _with_progress(answering, options, benchmark, journal)
+            failed = sum("error" in answer for answer in journal.answers.values())
         results.append(
             {
                 "benchmark": str(benchmark),
                 "output": str(journal.output),
                 "asked": asked,
+                "failed": failed,
                 "seconds": round(time.monotonic() - began, 1),
                 "finished": journal.output.is_file(),
             }
