@@ -92,8 +92,10 @@ def test_the_sample_worlds_rooms_bring_boxes_and_questions(tmp_path):
         assert row.objects
         assert all(len(item.box) in (6, 7) for item in row.objects)
         assert all(question.answers for question in row.questions)
-        assert (row.source["src_dataset"], row.group) == ("ScanNet", row.id.rpartition("_")[0])
-    assert {row.source["src_image"] for row in read_rows(tmp_path / "scenes")} == {"coco_train", "coco_val"}
+        assert (row.source["src_dataset"], row.group) == ("SampleRooms", row.id.rpartition("_")[0])
+    for row in [*rows, *read_rows(tmp_path / "scenes")]:
+        assert row.licence.startswith("CC0-1.0")
+        assert {row.source.get("src_image"), row.source.get("src_dataset")} & {"SampleScenes", "SampleRooms"}
 
 
 def test_classes_with_descriptions_become_labels(tmp_path):

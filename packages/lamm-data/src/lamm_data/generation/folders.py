@@ -110,12 +110,22 @@ def _layout(name: str, marker: str) -> Layout:
     return Layout(marker, source.title, read)
 
 
+def _sample_source(path: Path, task: str) -> Source | None:
+    """Give the synthetic sample world as the source of files that lie in one, whichever format they have."""
+    if not any((parent / "sample.json").is_file() for parent in path.absolute().parents[:3]):
+        return None
+    sample = get_source("sample")
+    return replace(sample, dataset=sample.dataset_of(task))
+
+
 def _read_rooms(folder: Path, split: str) -> Iterator[Row]:
     """Read prepared ScanNet scenes: boxes, and ScanQA's questions where the folder holds them."""
-    source = get_source("scannet")
     root = next(folder.rglob("*_aligned_bbox.npy")).parent.parent
+    scannet, scanqa = get_source("scannet"), get_source("scanqa")
+    source = _sample_source(root, "vqa3d") or scannet
+    asked = replace(source, licence=f"{scannet.licence}; questions {scanqa.licence}") if source is scannet else source
     for item in load_function("scannet_export:read_rooms")(root, split or source.train):
-        yield row_from_item(item, source)
+        yield row_from_item(item, asked if item.questions else source)
 
 
 def _read_coco(folder: Path, split: str) -> Iterator[Row]:
@@ -132,7 +142,8 @@ def _join_coco(file: Path, instances: Path, genome: Path | None) -> Iterator[Row
     """Join captions with Visual Genome's scene graphs where there are any, else with COCO's boxes."""
     split = file.stem.removeprefix("captions_")
     year = split.lstrip("abcdefghijklmnopqrstuvwxyz_")
-    source = replace(get_source("coco_captions"), dataset=f"coco{year}" if year else f"coco_{split}")
+    coco = replace(get_source("coco_captions"), dataset=f"coco{year}" if year else f"coco_{split}")
+    source = _sample_source(file, "caption") or coco
     told = {item.id: item for item in read_captions(file)}
     if genome is not None:
         yield from _joined(read_visual_genome(genome), "coco", told, source)
