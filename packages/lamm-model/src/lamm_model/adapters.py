@@ -19,6 +19,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
+from lamm_model.checkpoints.shards import put
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.routing import MODALITY_IDS, ModalityRouting
@@ -207,9 +208,8 @@ def load_adapter_state(model: LammForConditionalGeneration, name: str, state: di
     """
     own = adapter_state(model, name)
     check_keys(f"adapter set {name!r}", own, state)
-    with torch.no_grad():
-        for key, value in state.items():
-            own[key].copy_(value)
+    for key, value in state.items():
+        put(own[key], value)
 
 
 def check_keys(what: str, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:

@@ -12,6 +12,10 @@ _COMMANDS = {
         "lamm_model.training.tower_command:pretrain_tower",
         "Pre-train a point-cloud tower on closed questions about scenes.",
     ),
+    "cache-features": (
+        "lamm_model.training.features_command:cache_features",
+        "Compute the frozen towers' features once.",
+    ),
     "predict": ("lamm_model.prediction.command:predict", "Answer benchmark records."),
     "chat": ("lamm_model.chat:chat", "Talk with the model about images and point clouds."),
     "serve": ("lamm_model.serving.command:serve", "Serve the model as an OpenAI-compatible endpoint."),

@@ -22,6 +22,7 @@ from torch import Tensor
 from lamm_model.adapters import AdapterSettings, adapter_settings, add_adapters
 from lamm_model.auto import register
 from lamm_model.building import BaseNames, base_names, build_model, resolve_base
+from lamm_model.checkpoints.shards import whole
 from lamm_model.checkpoints.trained import load_trained, save_trained
 from lamm_model.configuration_lamm import LammConfig
 from lamm_model.errors import LammModelError
@@ -64,6 +65,11 @@ def fingerprint(model: LammForConditionalGeneration, plain: bool = False) -> str
     return digest.hexdigest()
 
 
+def keep_fingerprints(model: LammForConditionalGeneration) -> None:
+    """Remember the fingerprints of a model that is about to be cut into shares, where they cannot be computed."""
+    model.lamm_fingerprints = {plain: fingerprint(model, plain) for plain in (False, True)}
+
+
 def _base_state(module: torch.nn.Module, plain: bool) -> dict[str, Tensor]:
     """State without adapters, under the names it has without them."""
     linear = {name for name, layer in module.named_modules() if plain and isinstance(layer, torch.nn.Linear)}
@@ -94,24 +100,32 @@ def save_model(
     processor: LammProcessor,
     folder: str | Path,
     base: BaseNames | None = None,
+    write: bool = True,
 ) -> None:
     """Write a checkpoint (a model with adapters) or a whole model (one without) beside `folder` and rename it there.
 
     Args:
-        model: The model.
+        model: The model; where it is sharded, every process must save it, and one of them writes.
         processor: Its processor.
         folder: Where to; an older checkpoint there is replaced.
         base: `language_model` and `image_tower` as given to `build_pair`; taken from the model when None.
+        write: False only hands this process's shares over.
 
     Raises:
         LammModelError: The model's base is unknown.
     """
+    if not write:
+        if adapter_settings(model) is None:
+            _gathered(model)
+        else:
+            save_trained(model, folder, write=False)
+        return
     target = Path(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         if adapter_settings(model) is None:
-            model.save_pretrained(beside)
+            model.save_pretrained(beside, state_dict=_gathered(model))
         else:
             _write(model, beside, base)
         processor.save_pretrained(beside)
@@ -119,6 +133,10 @@ def save_model(
         _replace_folder(beside, target)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _gathered(model: LammForConditionalGeneration) -> dict[str, Tensor]:
+    return {name: whole(value) for name, value in model.state_dict().items()}
 
 
 def _replace_folder(new: Path, target: Path) -> None:
@@ -138,12 +156,13 @@ def _write(model: LammForConditionalGeneration, folder: Path, base: BaseNames | 
         raise LammModelError("Expected to know the base models, got none. Build with build_pair or pass base.")
     save_trained(model, folder)
     model.config.save_pretrained(folder)
+    kept: dict[bool, str] = getattr(model, "lamm_fingerprints", {})
     manifest = {
         "format": "lamm-delta",
         "version": FORMAT_VERSION,
         "base": dict(names),
-        "fingerprint": "" if is_quantised(model) else fingerprint(model),
-        "fingerprint_plain": fingerprint(model, plain=True),
+        "fingerprint": "" if is_quantised(model) else kept.get(False) or fingerprint(model),
+        "fingerprint_plain": kept.get(True) or fingerprint(model, plain=True),
         "adapters": settings.as_dict(),
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import torch
 from peft import LoraConfig
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lamm_model.adapters import adapter_settings, adapter_state, check_keys, load_adapter_state, trainable_parts
+from lamm_model.checkpoints.shards import put, whole
 from lamm_model.errors import LammModelError
 from lamm_model.modeling_lamm import LammForConditionalGeneration
 
@@ -32,12 +32,13 @@ def parts_state(model: LammForConditionalGeneration) -> dict[str, Tensor]:
     return {f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()}
 
 
-def save_trained(model: LammForConditionalGeneration, folder: str | Path) -> None:
+def save_trained(model: LammForConditionalGeneration, folder: str | Path, write: bool = True) -> None:
     """Write adapters, projectors and trained towers.
 
     Args:
-        model: With adapters.
+        model: With adapters; where it is sharded, every process must save it, and one of them writes.
         folder: Where to; made if missing. The caller sees to renaming it in place.
+        write: False only hands this process's shares over.
 
     Raises:
         LammModelError: The model has no adapters.
@@ -45,13 +46,16 @@ def save_trained(model: LammForConditionalGeneration, folder: str | Path) -> Non
     settings = adapter_settings(model)
     if settings is None:
         raise LammModelError("Expected a model with adapters, got one without. Use save_pretrained for a whole model.")
+    sets = {name: _whole(adapter_state(model, name), _PEFT_PREFIX) for name in settings.modalities}
+    parts = _whole(parts_state(model))
+    if not write:
+        return
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    for name in settings.modalities:
+    for name, state in sets.items():
         home = place / "adapters" / name
         home.mkdir(parents=True, exist_ok=True)
-        state = adapter_state(model, name)
-        save_file({_PEFT_PREFIX + key: value.contiguous() for key, value in state.items()}, home / _WEIGHTS)
+        save_file(state, home / _WEIGHTS)
         LoraConfig(
             r=settings.rank,
             lora_alpha=settings.alpha,
@@ -59,7 +63,11 @@ def save_trained(model: LammForConditionalGeneration, folder: str | Path) -> Non
             target_modules=rf".*\blanguage_model\..*\.({'|'.join(map(re.escape, settings.target_modules))})",
             inference_mode=True,
         ).save_pretrained(home)
-    save_file({key: value.contiguous() for key, value in parts_state(model).items()}, place / PARTS)
+    save_file(parts, place / PARTS)
+
+
+def _whole(state: dict[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+    return {prefix + key: whole(value).contiguous() for key, value in state.items()}
 
 
 def load_trained(model: LammForConditionalGeneration, folder: str | Path) -> None:
@@ -79,9 +87,8 @@ def load_trained(model: LammForConditionalGeneration, folder: str | Path) -> Non
         load_adapter_state(model, name, {key.removeprefix(_PEFT_PREFIX): value for key, value in state.items()})
     own, found = parts_state(model), read_tensors(place / PARTS)
     check_keys("projectors and towers", own, found)
-    with torch.no_grad():
-        for key, value in found.items():
-            own[key].copy_(value)
+    for key, value in found.items():
+        put(own[key], value)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

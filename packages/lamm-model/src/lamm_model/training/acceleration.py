@@ -45,15 +45,20 @@ class AdapterChoice:
 
     The choice stays until the next one: activation checkpointing runs the layers again in the backward pass, and must
     find what the forward pass used.
+
+    Args:
+        model: With its adapters.
+        always_all: Compute every set in every batch, as processes that share weights must.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, always_all: bool = False) -> None:
         settings = adapter_settings(model)
         self.names = list(settings.modalities) if settings else []
         self.layers = lora_layers(model.model.language_model)
         self.routing = model.model.routing
         self.routed = bool(self.routing.enabled)
         self.active = self.names
+        self.always_all = always_all
 
     def choose(self, kinds: frozenset[int]) -> bool:
         """Activate what tokens of these modality ids need.
@@ -64,8 +69,8 @@ class AdapterChoice:
         Returns:
             Whether tokens must still be routed one by one; otherwise every token uses the one active set.
         """
-        if not self.routed:
-            return False
+        if not self.routed or self.always_all:
+            return self.routed
         needed = [MODALITIES[kind] for kind in sorted(kinds) if MODALITIES.get(kind) in self.names]
         self._activate(needed or self.names)
         alone = len(kinds) == 1 and len(needed) == 1

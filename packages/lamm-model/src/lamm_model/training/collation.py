@@ -9,9 +9,10 @@ from lamm_model.training.packing import Row
 from lamm_model.training.speed import BatchFacts
 
 if TYPE_CHECKING:
+    from lamm_model.encoders.feature_cache import FeatureCache
     from lamm_model.processing_lamm import LammProcessor
 
-LoadMedia = Callable[[Sequence[Medium]], dict[str, Any]]
+LoadMedia = Callable[..., dict[str, Any]]  # of media, and of the sampling of each where that is not the first
 
 
 class RowDataset:
@@ -28,21 +29,43 @@ class RowDataset:
 
 
 class MediaLoader:
-    """Read and prepare the media of a batch: ``pixel_values`` and ``point_clouds``, in the order given."""
+    """Read and prepare the media of a batch: ``pixel_values`` and ``point_clouds``, in the order given.
 
-    def __init__(self, processor: "LammProcessor") -> None:
+    Args:
+        processor: Prepares them.
+        features: Cached features of the towers, read instead: ``image_features`` and ``point_cloud_features``.
+    """
+
+    def __init__(self, processor: "LammProcessor", features: "FeatureCache | None" = None) -> None:
         self.processor = processor
+        self.features = features
 
-    def __call__(self, media: Sequence[Medium]) -> dict[str, Any]:
-        """Return the model's media inputs."""
-        images = [path for kind, path in media if kind == "image"]
-        clouds = [path for kind, path in media if kind == "point_cloud"]
+    def __call__(self, media: Sequence[Medium], variants: Sequence[int] = ()) -> dict[str, Any]:
+        """Return the model's media inputs.
+
+        Args:
+            media: In order.
+            variants: Which sampling of each, where it is a cloud; empty means the first of all.
+        """
+        drawn = list(zip(media, variants or [0] * len(media), strict=True))
+        images = [(path, variant) for (kind, path), variant in drawn if kind == "image"]
+        clouds = [(path, variant) for (kind, path), variant in drawn if kind == "point_cloud"]
+        if self.features is not None:
+            pairs = {"image": images, "point_cloud": clouds}
+            return {
+                f"{kind}_features": self.features.read(kind, *zip(*d, strict=True)) for kind, d in pairs.items() if d
+            }
         loaded: dict[str, Any] = {}
         if images:
-            loaded["pixel_values"] = self.processor.image_processor(images)["pixel_values"]
+            loaded["pixel_values"] = self.processor.image_processor([path for path, _ in images])["pixel_values"]
         if clouds:
-            loaded["point_clouds"] = self.processor.feature_extractor(clouds)["point_clouds"]
+            import torch
+
+            loaded["point_clouds"] = torch.cat([self._cloud(*draw) for draw in clouds])
         return loaded
+
+    def _cloud(self, path: str, variant: int) -> Any:
+        return self.processor.feature_extractor([path], variant=variant)["point_clouds"]
 
 
 class Collator:
@@ -70,7 +93,9 @@ class Collator:
         batch: dict[str, Any] = dict(lay_out(rows, self.pad_id, self.form, self.length))
         if self.longest and self.form == "segments":
             batch |= dict.fromkeys(("max_length_q", "max_length_k"), bound(self.longest))
-        batch |= self.load_media([medium for row in rows for medium in row.media])
+        media = [medium for row in rows for medium in row.media]
+        variants = [row.variant for row in rows for _ in row.media]
+        batch |= self.load_media(media, variants) if any(variants) else self.load_media(media)
         dialogues = [dialogue for row in rows for dialogue in row.dialogues]
         batch["facts"] = BatchFacts(
             ids=tuple(dialogue.id for dialogue in dialogues),

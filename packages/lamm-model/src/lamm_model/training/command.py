@@ -10,8 +10,8 @@ import click
 @click.argument("config", required=False)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key, e.g. training.seed=1.")
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; an interrupted one is resumed.")
-@click.option("--list", "list_presets", is_flag=True, help="List the presets and end.")
-@click.option("--show", metavar="NAME", help="Print a preset, to copy and change, and end.")
+@click.option("--list", "list_presets", is_flag=True, help="List the presets and launchers and end.")
+@click.option("--show", metavar="NAME", help="Print one of them, to copy and change, and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record of the run as JSON.")
 def finetune(
     config: str | None,
@@ -30,7 +30,7 @@ def finetune(
     from lamm_model.training import presets
 
     if list_presets:
-        for name, summary in presets.summaries().items():
+        for name, summary in (presets.summaries() | presets.launchers()).items():
             click.echo(f"{name:<28} {summary}")
         return
     if show:

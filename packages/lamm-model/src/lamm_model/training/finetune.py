@@ -1,16 +1,19 @@
 """One fine-tuning run in one folder: build or load the model, prepare the data, train, save."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamm_model.training import run_folder
+from lamm_model.training import distributed, run_folder
 from lamm_model.training.collation import Collator, MediaLoader, RowDataset
 from lamm_model.training.data import TrainingData, load_training_data
+from lamm_model.training.features import open_features
 from lamm_model.training.settings import FinetuneSettings
 
 if TYPE_CHECKING:
+    from lamm_model.modeling_lamm import LammForConditionalGeneration
     from lamm_model.training.preparation import Prepared
     from lamm_model.training.trainer import LammTrainer
 
@@ -37,9 +40,8 @@ def finetune(
         UsageError: The folder belongs to a run with other settings or data, or a step cannot fit in memory.
         LammModelError: Data or training failed; the message says where.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    run_folder.claim(settings, output)
-    if (output / MODEL_FOLDER).is_dir():
+    distributed.join()
+    if distributed.by_main(lambda: _claim(settings, output)):
         return dict(json.loads((output / RECORD).read_text(encoding="utf-8")), already_done=True)
     from transformers import set_seed
 
@@ -50,13 +52,52 @@ def finetune(
     prepared = prepare_model(settings)
     model, processor = prepared.model, prepared.processor
     data = load_training_data(settings.data, processor)
-    run_folder.begin(settings, output, run_folder.describe_data(settings.data.records, data.media), _device())
-    if settings.training.keep_untuned and not (output / UNTUNED_FOLDER).is_dir():
+    about = run_folder.describe_data(settings.data.records, data.media)
+    distributed.agree(_facts(settings, about, data))
+    distributed.by_main(lambda: run_folder.begin(settings, output, about, _device()))
+    main = distributed.rank() == 0
+    if settings.training.keep_untuned and main and not (output / UNTUNED_FOLDER).is_dir():
         save_model(model, processor, output / UNTUNED_FOLDER)
     record = _train(settings, output, prepared, data, report)
-    run_folder.write_json(output / RECORD, record)
-    save_model(model, processor, output / MODEL_FOLDER)
+    if main:
+        run_folder.write_json(output / RECORD, record)
+    save_model(model, processor, output / MODEL_FOLDER, write=main)
+    distributed.wait()
     return record
+
+
+def _claim(settings: FinetuneSettings, output: Path) -> bool:
+    """Make the folder, or compare the run in it; return whether that is complete."""
+    output.mkdir(parents=True, exist_ok=True)
+    run_folder.claim(settings, output)
+    return (output / MODEL_FOLDER).is_dir()
+
+
+def _facts(settings: FinetuneSettings, about: dict[str, Any], data: TrainingData) -> dict[str, str]:
+    """Return what all processes of a run must have in common."""
+    rows = hashlib.sha256()
+    for row in data.rows:
+        rows.update(f"{[dialogue.id for dialogue in row.dialogues]} {row.tokens}\n".encode())
+    return {
+        "settings": hashlib.sha256(repr(settings).encode()).hexdigest()[:12],
+        **{f"content of {name}": digest[:12] for name, digest in about["records"].items()},
+        "media": f"{about['media']} files {about['media_sizes'][:12]}",
+        "rows": f"{len(data.rows)} of {data.dialogues} dialogues {rows.hexdigest()[:12]}",
+    }
+
+
+def share_model(settings: FinetuneSettings, model: "LammForConditionalGeneration") -> None:
+    """Get a model ready for several processes: sharded where that is wanted, and with a gradient for every part."""
+    if distributed.world_size() == 1:
+        return
+    from transformers import set_seed
+
+    from lamm_model.training.sharding import shard, take_part
+
+    set_seed(settings.training.seed + distributed.rank())  # each process drops out other activations
+    if settings.compute.sharding == "fsdp2":
+        shard(model)
+    take_part(model)
 
 
 def build_trainer(settings: FinetuneSettings, output: Path, prepared: "Prepared", data: TrainingData) -> "LammTrainer":
@@ -69,14 +110,16 @@ def build_trainer(settings: FinetuneSettings, output: Path, prepared: "Prepared"
         length = settings.data.row_tokens
         longest = max(len(dialogue.input_ids) for row in data.rows for dialogue in row.dialogues)
     processor = prepared.processor
+    features = open_features(settings, prepared, data)
     return LammTrainer(
         settings=settings.training,
+        variants=settings.data.cloud_variants,
         attention=prepared.attention,
         compiled=settings.compute.compile,
         model=prepared.model,
         args=training_arguments(settings.training, output),
         train_dataset=RowDataset(data.rows),
-        data_collator=Collator(processor.pad_token_id, MediaLoader(processor), form, length, longest),
+        data_collator=Collator(processor.pad_token_id, MediaLoader(processor, features), form, length, longest),
     )
 
 
@@ -86,9 +129,10 @@ def _train(
     from lamm_model.training.resume import newest_intact
     from lamm_model.training.trainer import ProgressCallback
 
+    share_model(settings, prepared.model)
     trainer = build_trainer(settings, output, prepared, data)
     trainer.add_callback(ProgressCallback(report, trainer.meter))
-    found = newest_intact(output)
+    found = distributed.by_main(lambda: newest_intact(output))
     outcome = trainer.train(resume_from_checkpoint=str(found.path) if found.path else None)
     model = prepared.model
     return {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
+from lamm_model.checkpoints.shards import whole
 from lamm_model.errors import LammModelError
 from lamm_model.training.dialogue import Dialogue
 
@@ -56,17 +57,22 @@ def part_of(name: str) -> str:
     return "adapter" if ".lora_" in name else "language"
 
 
+def modality_of(name: str) -> str:
+    """Return which modality a parameter serves: ``point_cloud``, ``image`` or, for all, nothing."""
+    return "point_cloud" if "point_cloud" in name else "image" if "image" in name else ""
+
+
 def silent_parts(model: nn.Module, modalities: set[str]) -> list[str]:
     """Return trained parts of the given modalities without any gradient, and frozen parameters that got one."""
     heard: dict[str, bool] = {}
     wrong = []
     for name, parameter in model.named_parameters():
-        moved = parameter.grad is not None and bool(parameter.grad.abs().max() > 0)
+        moved = parameter.grad is not None and bool(whole(parameter.grad.abs().max()) > 0)
         if not parameter.requires_grad:
             if moved:
                 wrong.append(f"{name} (frozen, yet it got a gradient)")
             continue
-        modality = "point_cloud" if "point_cloud" in name else "image" if "image" in name else ""
+        modality = modality_of(name)
         if not modality or modality in modalities:
             part = f"{modality or 'shared'} {part_of(name)}"
             heard[part] = heard.get(part, False) or moved

@@ -47,9 +47,15 @@ class Group:
 
 @dataclass(slots=True)
 class Row:
-    """Groups that are computed in one row of the batch."""
+    """Groups that are computed in one row of the batch.
+
+    Attributes:
+        groups: In order.
+        variant: Which sampling of its clouds is shown.
+    """
 
     groups: list[Group] = field(default_factory=list)
+    variant: int = 0
 
     @property
     def tokens(self) -> int:

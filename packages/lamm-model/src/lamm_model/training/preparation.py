@@ -8,8 +8,6 @@ from lamm_model.training import distributed
 from lamm_model.training.settings import FinetuneSettings
 
 if TYPE_CHECKING:
-    import torch
-
     from lamm_model.modeling_lamm import LammForConditionalGeneration
     from lamm_model.processing_lamm import LammProcessor
     from lamm_model.training.memory import StepPlan
@@ -39,20 +37,17 @@ def prepare_model(settings: FinetuneSettings) -> Prepared:
         LammModelError: Parts cannot be loaded or do not fit together, or dialogues of one row see each other.
         UsageError: A pass cannot fit in the device's memory.
     """
-    import torch
-
     from lamm_model.training.attention import choose_attention
     from lamm_model.training.isolation import prove_isolation
     from lamm_model.training.memory import free_memory, plan_step
 
     device = distributed.device()
     half = settings.training.precision == "bf16"
-    model, processor = _load(settings, torch.bfloat16 if half and device.type == "cuda" else torch.float32)
+    model, processor = load_parts(settings)
     _choose_trained(settings, model)
     attention = choose_attention(settings.compute.attention, model.model.language_model, device, half)
     budget = free_memory(settings.compute, device)
-    shared = settings.compute.sharding != "none" or distributed.by_deepspeed()
-    if distributed.world_size() == 1 or not shared:
+    if distributed.world_size() == 1 or settings.compute.sharding == "none":
         model.to(device)
     prove_isolation(model, attention)
     tokens = settings.data.row_tokens * settings.training.batch_rows
@@ -72,13 +67,20 @@ def accelerate_step(model: "LammForConditionalGeneration", settings: FinetuneSet
         compile_layers(model.model.language_model)
 
 
-def _load(settings: FinetuneSettings, dtype: "torch.dtype") -> "tuple[LammForConditionalGeneration, LammProcessor]":
+def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneration, LammProcessor]":
+    """Build or load the model of a run and its processor, in the type that its frozen part is held in.
+
+    Raises:
+        LammModelError: Parts cannot be loaded or do not fit together.
+    """
     import torch
 
     from lamm_model.building import build_pair
     from lamm_model.checkpoints import load_model
 
     chosen = settings.model
+    half = settings.training.precision == "bf16" and torch.cuda.is_available()
+    dtype = torch.bfloat16 if half else torch.float32
     if chosen.train == "full":
         dtype = torch.float32  # what is trained keeps float32 weights: small updates would be rounded away
     pair: tuple[LammForConditionalGeneration, LammProcessor]

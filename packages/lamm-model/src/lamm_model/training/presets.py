@@ -20,12 +20,24 @@ def summaries() -> dict[str, str]:
     }
 
 
+def launchers() -> dict[str, str]:
+    """Return the names of the configurations for `accelerate launch`, with the first comment line of each file."""
+    found = sorted((files("lamm_model.training") / "launch_files").iterdir(), key=lambda item: item.name)
+    return {
+        item.name.removesuffix(".yaml"): item.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        for item in found
+        if item.name.endswith(".yaml")
+    }
+
+
 def path_of(name: str) -> Path:
-    """Return the file of a preset.
+    """Return the file of a preset, or of a launcher's configuration.
 
     Raises:
         UsageError: There is none of that name.
     """
+    if name in launchers():
+        return Path(str(files("lamm_model.training") / "launch_files" / f"{name}.yaml"))
     if name not in summaries():
         raise UsageError(f"Expected a preset ({', '.join(summaries())}), found {name!r}.")
     return Path(str(_folder() / f"{name}.toml"))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_model.errors import UsageError
+from lamm_model.training import distributed
 from lamm_model.training.settings import FinetuneSettings
 
 RUN = "run.json"
@@ -72,6 +73,8 @@ def begin(settings: FinetuneSettings, output: Path, data: dict[str, Any], device
         ]  # fmt: skip
         if theirs.get("media_sizes") != data["media_sizes"]:
             differing.append(f"media: {theirs.get('media')} files there, {data['media']} here, or their sizes differ")
+        if (processes := found.get("processes", 1)) != distributed.world_size():
+            differing.append(f"dealt to {processes} processes there, {distributed.world_size()} here")
         _refuse(output, "data", differing)
         return
     about = {
@@ -80,6 +83,7 @@ def begin(settings: FinetuneSettings, output: Path, data: dict[str, Any], device
         "python": platform.python_version(),
         "machine": platform.machine(),
         "device": device,
+        "processes": distributed.world_size(),
         "seed": settings.training.seed,
         "data": data,
     }

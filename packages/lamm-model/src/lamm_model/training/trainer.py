@@ -4,6 +4,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,25 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from lamm_model.checkpoints.shards import whole
 from lamm_model.errors import LammModelError
 from lamm_model.training.acceleration import MODALITIES, AdapterChoice, keep_input_types, mark_changing
 from lamm_model.training.guards import GradientGuard, check_finite, part_of
 from lamm_model.training.isolation import isolate
+from lamm_model.training.loading import RankBatches, TrainLoader
 from lamm_model.training.resume import PARTIAL, newest_intact, publish
 from lamm_model.training.sampling import LengthSampler
+from lamm_model.training.sharding import (
+    UnseenModalities,
+    is_sharded,
+    load_local_optimizer_state,
+    local_optimizer_state,
+)
 from lamm_model.training.speed import BatchFacts, SpeedMeter, flops_per_token
 from lamm_model.training.tables.training import TrainingSettings
 from lamm_model.training.weights import load_changed, save_changed
+
+SCHEDULER = "scheduler.pt"
 
 
 def training_arguments(settings: TrainingSettings, run: Path) -> TrainingArguments:
@@ -42,10 +53,9 @@ def training_arguments(settings: TrainingSettings, run: Path) -> TrainingArgumen
         optim="adamw_torch_fused",
         bf16=settings.precision == "bf16",
         use_cpu=not torch.cuda.is_available(),
+        ddp_find_unused_parameters=True,  # adapter sets and towers that a process's rows do not need
         save_steps=settings.save_every,
         logging_steps=settings.log_every,
-        dataloader_num_workers=settings.workers,
-        dataloader_pin_memory=torch.cuda.is_available(),
         seed=settings.seed,
         remove_unused_columns=False,
         report_to="none",
@@ -62,24 +72,36 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         settings: The recipe.
         attention: What the language model is set to: ``segments``, ``sdpa`` or ``eager``.
         compiled: Whether its layers are compiled.
+        variants: Samplings of each cloud that epochs take in turn.
         kwargs: As for the Hugging Face trainer.
     """
 
-    def __init__(self, *, settings: TrainingSettings, attention: str, compiled: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *, settings: TrainingSettings, attention: str, compiled: bool = False, variants: int = 1, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
+        self.variants = variants
         self.settings = settings
         self.compiled = compiled
         self.attention = attention
         self.seen: set[str] = set()
-        self.adapters = AdapterChoice(self.model)
+        self.step_kinds: set[int] = set()
+        self.sharded = is_sharded(self.model)
+        self.adapters = AdapterChoice(self.model, always_all=self.sharded)
         self.meter = SpeedMeter(flops_per_token(self.model))
         self.model_accepts_loss_kwargs = True
+        if self.args.world_size > 1:
+            self.add_callback(UnseenModalities(self))
         self.add_callback(GradientGuard(self))
         self.remove_callback(PrinterCallback)  # stdout is for results
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        rows = self.train_dataset.rows
-        return LengthSampler([row.tokens for row in rows], self.args.train_batch_size, self.settings.seed)
+    def get_train_dataloader(self) -> TrainLoader:
+        """Return this process's batches, each row of an epoch in exactly one of them over all processes."""
+        args, collate = self.args, self.data_collator
+        lengths = [row.tokens for row in self.train_dataset.rows]
+        order = LengthSampler(lengths, args.train_batch_size, self.settings.seed)
+        batches = RankBatches(order, args.train_batch_size, args.process_index, args.world_size)
+        return TrainLoader(self.train_dataset, batches, collate, collate.pad_id, self.settings.workers, self.variants)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Give adapters, projectors and a trained tower their own learning rates."""
@@ -95,6 +117,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         began = time.monotonic()
         fetched = super().get_batch_samples(*args, **kwargs)
         self.meter.wait(time.monotonic() - began)
+        self.step_kinds = {kind for batch in fetched[0] for kind in batch["facts"].kinds}
         return fetched
 
     def compute_loss(
@@ -112,7 +135,9 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         isolated = isolate(inputs, self.attention)
         if self.compiled:
             mark_changing(isolated)
-        outputs = model(**isolated, use_cache=False, num_items_in_batch=num_items_in_batch)
+        # A wrapped model casts by itself; a sharded one is not wrapped.
+        with self.accelerator.autocast() if self.sharded else nullcontext():
+            outputs = model(**isolated, use_cache=False, num_items_in_batch=num_items_in_batch)
         loss = outputs.loss
         check_finite(loss, self.state.global_step + 1, facts.ids)
         self.meter.add(facts)
@@ -130,10 +155,37 @@ class LammTrainer(Trainer):  # type: ignore[misc]
             keep_input_types(self.model, False)
 
     def _save(self, output_dir: str | None = None, state_dict: Mapping[str, Tensor] | None = None) -> None:
-        save_changed(self.accelerator.unwrap_model(self.model), Path(output_dir or self.args.output_dir))
+        model = self.accelerator.unwrap_model(self.model)
+        save_changed(model, Path(output_dir or self.args.output_dir), write=self.args.should_save)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         load_changed(self.accelerator.unwrap_model(model or self.model), Path(resume_from_checkpoint))
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        return whole(norm) if isinstance(norm, Tensor) else norm
+
+    def _own_optimizer_file(self, folder: str) -> Path:
+        return Path(folder) / f"optimizer-{self.args.process_index}-of-{self.args.world_size}.pt"
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if not self.sharded:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        place = self._own_optimizer_file(output_dir)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(local_optimizer_state(self.optimizer), place)
+        if self.args.should_save:
+            torch.save(self.lr_scheduler.state_dict(), place.parent / SCHEDULER)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if not self.sharded or checkpoint is None:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        place = self._own_optimizer_file(checkpoint)
+        state = torch.load(place, map_location="cpu", weights_only=True)
+        load_local_optimizer_state(self.optimizer, state)
+        self.lr_scheduler.load_state_dict(torch.load(place.parent / SCHEDULER, weights_only=True))
 
     def _get_output_dir(self, trial: Any) -> str:
         return str(Path(self.args.output_dir) / PARTIAL)
@@ -144,6 +196,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         try:
             if self.args.should_save:
                 shutil.rmtree(run / PARTIAL, ignore_errors=True)
+            self.accelerator.wait_for_everyone()
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
             if self.args.should_save:

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from lamm_model.adapters import adapter_settings, check_keys, trainable_parts
+from lamm_model.checkpoints.shards import put, whole
 from lamm_model.checkpoints.trained import load_trained, read_tensors, save_trained
 
 if TYPE_CHECKING:
@@ -23,13 +23,21 @@ def changed_state(model: "LammForConditionalGeneration") -> dict[str, Tensor]:
     return state | {name: buffer for name, buffer in model.named_buffers() if name.startswith(trained)}
 
 
-def save_changed(model: "LammForConditionalGeneration", folder: Path) -> None:
-    """Write what a run changes: adapters and parts in their own layout, else every trained parameter in one file."""
+def save_changed(model: "LammForConditionalGeneration", folder: Path, write: bool = True) -> None:
+    """Write what a run changes: adapters and parts in their own layout, else every trained parameter in one file.
+
+    Args:
+        model: The model; where it is sharded, every process must save it, and one of them writes.
+        folder: Where to.
+        write: False only hands this process's shares over.
+    """
     if adapter_settings(model) is not None:
-        save_trained(model, folder)
+        save_trained(model, folder, write)
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in changed_state(model).items()}, folder / CHANGED)
+    state = {name: whole(value).contiguous() for name, value in changed_state(model).items()}
+    if write:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(state, folder / CHANGED)
 
 
 def load_changed(model: "LammForConditionalGeneration", folder: Path) -> None:
@@ -43,6 +51,5 @@ def load_changed(model: "LammForConditionalGeneration", folder: Path) -> None:
         return
     own, found = changed_state(model), read_tensors(folder / CHANGED)
     check_keys("what is trained", own, found)
-    with torch.no_grad():
-        for name, value in found.items():
-            own[name].copy_(value)
+    for name, value in found.items():
+        put(own[name], value)

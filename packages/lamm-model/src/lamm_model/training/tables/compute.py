@@ -18,6 +18,7 @@ class ComputeSettings:
             (``checkpointed_layers`` of them), or as few as the memory plan allows (``auto``).
         checkpointed_layers: How many, with ``some``.
         memory: GiB of one device that may be used; 0 means what is free on it at the start.
+        sharding: Across processes, ``none`` gives each the whole model (DDP), ``fsdp2`` a share of every weight.
         loss_rows: Response tokens that meet the head at once; 0 lets the vocabulary's size decide.
     """
 
@@ -26,6 +27,7 @@ class ComputeSettings:
     checkpointing: Literal["auto", "none", "some", "all"] = "auto"
     checkpointed_layers: int = 0
     memory: float = 0.0
+    sharding: Literal["none", "fsdp2"] = "none"
     loss_rows: int = 0
 
     def faults(self) -> list[str]:

@@ -16,6 +16,8 @@ class DataSettings:
         packing: ``mixed`` fills rows of ``row_tokens`` with dialogues about unlike media, those about one medium
             sharing it; ``shared_prefix`` puts dialogues about one image or cloud in a row of their own; ``none`` gives
             each dialogue a row. Rows of like length share a batch. All three give the same loss.
+        feature_cache: Folder that `lamm model cache-features` filled: the frozen towers are then not computed.
+        cloud_variants: Samplings of each cloud that epochs take in turn.
         row_tokens: Most tokens in one row; a longer dialogue is rejected by id.
     """
 
@@ -24,6 +26,8 @@ class DataSettings:
     media_root: str = ""
     packing: Literal["mixed", "shared_prefix", "none"] = "shared_prefix"
     row_tokens: int = 1024
+    feature_cache: str = ""
+    cloud_variants: int = 1
 
     def faults(self) -> list[str]:
         """Return what contradicts itself."""
@@ -32,6 +36,9 @@ class DataSettings:
             found.append("data.records: expected at least one file of instruction records")
         if self.shares and (len(self.shares) != len(self.records) or not all(0 < share <= 1 for share in self.shares)):
             found.append("data.shares: expected one number above 0 and at most 1 for each of data.records")
-        if self.row_tokens < 1:
-            found.append("data.row_tokens: expected at least 1, found 0")
+        found += [
+            f"data.{name}: expected at least 1, found 0"
+            for name in ("row_tokens", "cloud_variants")
+            if getattr(self, name) < 1
+        ]
         return found
