@@ -21,7 +21,9 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 RESIZE_MODES = ("squash", "letterbox")
 
 
-def read_image(source: str | Path | bytes | Image.Image, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def read_image(
+    source: str | Path | bytes | Image.Image, max_pixels: int = MAX_PIXELS, at_least: int = 0
+) -> Image.Image:
     """Open a picture as upright 8-bit RGB.
 
     Grey, palette, transparent (composed on white), CMYK and 16-bit pictures are converted; an EXIF orientation is
@@ -30,6 +32,8 @@ def read_image(source: str | Path | bytes | Image.Image, max_pixels: int = MAX_P
     Args:
         source: Path, file content or an open picture.
         max_pixels: Largest accepted width times height.
+        at_least: Decode a JPEG at a half, a quarter or an eighth of its size while each side keeps this many pixels;
+            0 decodes it whole.
 
     Returns:
         The picture.
@@ -46,8 +50,11 @@ def read_image(source: str | Path | bytes | Image.Image, max_pixels: int = MAX_P
                 f"Expected a picture of at most {max_pixels / 1e6:.0f} megapixels, got {width} x {height} ({name}). "
                 "Scale it down."
             )
+        if at_least:
+            image.draft(None, (at_least, at_least))
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image))
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        return _to_rgb(ImageOps.exif_transpose(image) if turned else image)
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as fault:
         raise LammModelError(f"Expected a readable picture, got {fault} ({name}). Replace the file.") from fault
 
@@ -81,6 +88,8 @@ def _open(source: str | Path | bytes, name: object) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(image, dtype=np.float64)
         top = 65535.0 if values.max(initial=0) > 255 else 255.0
@@ -101,6 +110,8 @@ class LammImageProcessor(BaseImageProcessor):  # type: ignore[misc]
         image_mean: Subtracted from values in 0..1.
         image_std: Divided by.
         max_pixels: Largest accepted picture.
+        jpeg_scaling: Let the JPEG decoder halve a picture that stays larger than the input: twice as fast, about one
+            step of 255 from the whole decoding. It belongs to the model: answers should be asked for as it was trained.
     """
 
     model_input_names = ["pixel_values"]  # noqa: RUF012
@@ -112,6 +123,7 @@ class LammImageProcessor(BaseImageProcessor):  # type: ignore[misc]
         image_mean: tuple[float, ...] = CLIP_MEAN,
         image_std: tuple[float, ...] = CLIP_STD,
         max_pixels: int = MAX_PIXELS,
+        jpeg_scaling: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -122,6 +134,7 @@ class LammImageProcessor(BaseImageProcessor):  # type: ignore[misc]
         self.image_mean = list(image_mean)
         self.image_std = list(image_std)
         self.max_pixels = max_pixels
+        self.jpeg_scaling = jpeg_scaling
 
     def __call__(self, images: Any, return_tensors: str | None = "pt", **kwargs: Any) -> BatchFeature:
         """Prepare pictures.
@@ -143,15 +156,18 @@ class LammImageProcessor(BaseImageProcessor):  # type: ignore[misc]
 
     def prepare(self, image: Any) -> Tensor:
         """Turn one picture into `[3, size, size]` float32."""
-        rgb = read_image(image, self.max_pixels)
+        rgb = read_image(image, self.max_pixels, self.size if self.jpeg_scaling else 0)
         side = (self.size, self.size)
         if self.resize == "letterbox":
             square = ImageOps.pad(rgb, side, Image.Resampling.BICUBIC, color=(127, 127, 127))
         else:
             square = rgb.resize(side, Image.Resampling.BICUBIC)
-        values = torch.from_numpy(np.asarray(square, dtype=np.float32) / 255.0).permute(2, 0, 1)
-        mean, std = torch.tensor(self.image_mean).view(3, 1, 1), torch.tensor(self.image_std).view(3, 1, 1)
-        return ((values - mean) / std).contiguous()
+        bytes_, values = np.asarray(square), np.empty((3, self.size, self.size), dtype=np.float32)
+        for channel, (mean, std) in enumerate(zip(self.image_mean, self.image_std, strict=True)):
+            # 256 values are normalised, and every pixel looks its own up.
+            table = (np.arange(256, dtype=np.float32) / np.float32(255.0) - np.float32(mean)) / np.float32(std)
+            np.take(table, bytes_[:, :, channel], out=values[channel])
+        return torch.from_numpy(values)
 
     def to_input(self, points: np.ndarray[Any, Any], size: tuple[int, int]) -> np.ndarray[Any, Any]:
         """Map normalised picture coordinates to normalised model-input coordinates.

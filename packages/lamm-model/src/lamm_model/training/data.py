@@ -1,8 +1,9 @@
 """Instruction records as rows of tokens with the media they need."""
 
 import zlib
+from array import array
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,21 +89,28 @@ def rejection(reason: str, ids: Sequence[str]) -> str:
     return f"{len(ids)} rejected, {reason}: {', '.join(ids[:LISTED])}{more}"
 
 
-def _records(settings: DataSettings) -> "list[tuple[Path, InstructionRecord]]":
-    from lamm_data.records import read_records
+def _records(settings: DataSettings) -> "Iterator[tuple[Path, InstructionRecord]]":
+    """Yield the records of all files one after another, as often an epoch as their file's share says."""
+    from lamm_data.errors import Fault, RecordError
+    from lamm_data.records import scan_records
 
     shares = settings.shares or (1.0,) * len(settings.records)
-    return [
-        (Path(file), record)
-        for file, share in zip(settings.records, shares, strict=True)
-        for number, record in enumerate(read_records(file))
-        if _drawn(f"{record.id or number}", share)
-    ]
+    for file, share in zip(settings.records, shares, strict=True):
+        faults = []
+        for number, record in enumerate(scan_records(file)):
+            if isinstance(record, Fault):
+                faults.append(record)
+                continue
+            for _ in range(_times(f"{record.id or number}", share)):
+                yield Path(file), record
+        if faults:
+            raise RecordError(faults)
 
 
-def _drawn(key: str, share: float) -> bool:
-    """Return whether a record belongs to the share of its file that is used, by a hash of its id."""
-    return zlib.crc32(key.encode()) / 2**32 < share
+def _times(key: str, share: float) -> int:
+    """Return how often an epoch shows a record: the share's whole part, and once more by a hash of the record's id."""
+    whole = int(share)
+    return whole + (zlib.crc32(key.encode()) / 2**32 < share - whole)
 
 
 def _media(record: "InstructionRecord", root: Path) -> tuple[Medium, ...]:
@@ -120,4 +128,6 @@ def encode(record: "InstructionRecord", name: str, media: Sequence[Medium], proc
     row = processor.encode_dialogue(turns, media=[kind for kind, _ in media], task_type=record.kind, name=name)
     placeholders = {processor.image_token_id, processor.point_cloud_token_id}
     last = max((place for place, token in enumerate(row["input_ids"]) if token in placeholders), default=-1)
-    return Dialogue(name, tuple(media), row["input_ids"], row["labels"], row["modality_ids"], last + 1)
+    # Arrays, nine bytes a token: as lists of numbers, half a million dialogues would take tens of gigabytes.
+    columns = (array("i", row["input_ids"]), array("i", row["labels"]), array("b", row["modality_ids"]))
+    return Dialogue(name, tuple(media), *columns, last + 1)

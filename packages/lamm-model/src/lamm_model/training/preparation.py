@@ -100,6 +100,8 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
         image_resize=chosen.image_resize,
         point_cloud_unit=chosen.point_cloud_unit,
     )
+    if chosen.jpeg_scaling and pair[1].image_processor is not None:
+        pair[1].image_processor.jpeg_scaling = True
     return pair
 
 

@@ -44,7 +44,7 @@ def test_contradictions_are_faults(tmp_path):
     [("training.beta1=1.0", "training.beta1: expected less than 1"), ("adapters.rank=0", "adapters.rank"),
      ("compute.checkpointing=some", "checkpointed_layers"), ("compute.attention=segment", "did you mean segments"),
      ("model.quantize=4bit", "stays frozen"), ("data.packing=mix", "did you mean mixed"),
-     ("data.shares=[2]", "data.shares"),
+     ("data.shares=[0]", "data.shares"),
      ("training.learning_rate=nan", "at least 0"), ("computer.compile=true", "did you mean compute")],
 )  # fmt: skip
 def test_faults_of_every_table(tmp_path, assignment, said):

@@ -10,8 +10,8 @@ class DataSettings:
 
     Attributes:
         records: Instruction record files (JSON Lines or the published JSON list).
-        shares: Share of each file's records that is used, one number a file; empty: all of all. The choice is seeded by
-            record id, so it does not depend on the order of the records.
+        shares: How often an epoch shows each file's records, one number a file: 0.25 a quarter of them, 2.0 each twice;
+            empty: all once. The choice is seeded by record id, so it does not depend on the order of the records.
         media_root: Folder that the records' media paths are relative to; empty: the folder of each record file.
         packing: ``mixed`` fills rows of ``row_tokens`` with dialogues about unlike media, those about one medium
             sharing it; ``shared_prefix`` puts dialogues about one image or cloud in a row of their own; ``none`` gives
@@ -34,8 +34,8 @@ class DataSettings:
         found = []
         if not self.records:
             found.append("data.records: expected at least one file of instruction records")
-        if self.shares and (len(self.shares) != len(self.records) or not all(0 < share <= 1 for share in self.shares)):
-            found.append("data.shares: expected one number above 0 and at most 1 for each of data.records")
+        if self.shares and (len(self.shares) != len(self.records) or not all(share > 0 for share in self.shares)):
+            found.append("data.shares: expected one number above 0 for each of data.records")
         found += [
             f"data.{name}: expected at least 1, found 0"
             for name in ("row_tokens", "cloud_variants")

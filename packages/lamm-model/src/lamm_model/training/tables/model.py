@@ -19,6 +19,7 @@ class ModelSettings:
         train: ``adapters`` and projectors (the paper), the ``projectors`` alone (stage one of LAMM 1.5), or the
             ``full`` language model with them (its stage two).
         train_point_cloud_tower: Train the point-cloud tower too (the paper keeps a pre-trained one frozen).
+        jpeg_scaling: Let the JPEG decoder halve pictures that stay larger than the image tower's input: faster loading.
         quantize: Hold the frozen language model in ``4bit`` (NF4, as QLoRA) or ``8bit``; needs bitsandbytes.
         image_resize: ``squash`` pictures to a square as the paper does, or ``letterbox`` them; coordinates in the
             dialogues then move with the picture. With ``path`` the model's own way is kept.
@@ -34,6 +35,7 @@ class ModelSettings:
     system_message: bool = True
     train: Literal["adapters", "projectors", "full"] = "adapters"
     train_point_cloud_tower: bool = False
+    jpeg_scaling: bool = False
     quantize: Literal["none", "8bit", "4bit"] = "none"
     image_resize: Literal["squash", "letterbox"] = "squash"
     point_cloud_unit: Literal["m", "cm", "mm", "ft", "in"] = "m"
