@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 from click.testing import CliRunner
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 from lamm_data.cli import COMMANDS, data
 from lamm_data.errors import UsageError
 from lamm_data.records import read_records
+from lamm_data.templates.command import describe
 
 HEAVY = ("numpy", "PIL", "openai", "pycocotools", "torch", "rich", "open3d")
 
@@ -72,3 +74,29 @@ def test_unknown_task_is_one_of_our_errors(tmp_path, world):
     assert isinstance(result.exception, UsageError)
     assert result.exception.exit_code == 2
     assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_in_the_place_of_a_file_is_named_and_nothing_is_written(tmp_path, world):
+    runner, records, folder = CliRunner(), tmp_path / "i.jsonl", tmp_path / "folder"
+    folder.mkdir()
+    convert = ["convert", "--root", str(world), "--tasks", "ocr", "--output"]
+    assert runner.invoke(data, [*convert, str(records)]).exit_code == 0
+    for call in ([*convert, str(folder)], ["check", str(records), "--output", str(folder)],
+                 ["dedup", str(records), "--output", str(folder)],
+                 ["export", str(records), "--format", "llava", "--output", str(folder)]):  # fmt: skip
+        error = runner.invoke(data, call).exception
+        assert isinstance(error, UsageError)
+        assert f"got a folder: {folder}" in str(error)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "i.jsonl"]
+
+
+def test_a_run_without_records_and_a_check_without_findings_say_so(tmp_path, world):
+    assert describe(Counter({"detection: items read": 2, "detection: left out: media missing": 2})).splitlines()[1] == (
+        f"{'':28}{0:10d}  records written"
+    )
+    runner, records = CliRunner(), tmp_path / "i.jsonl"
+    runner.invoke(data, ["convert", "--root", str(world), "--tasks", "ocr", "--output", str(records)])
+    count = len(read_records(records))
+    assert runner.invoke(data, ["check", str(records)]).stdout.splitlines()[-1].split() == [
+        *["records", "without", "findings"], str(count)
+    ]  # fmt: skip

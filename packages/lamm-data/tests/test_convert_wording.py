@@ -86,6 +86,15 @@ def test_answers_and_questions_are_grammatical_for_one_and_many(label):
             assert not any(UNGRAMMATICAL.search(turn.text) for turn in record.conversations)
 
 
+@pytest.mark.parametrize("name", ["scene_graph", "scene_graph3d"])
+def test_relations_are_asked_in_words_that_fit_one_and_many(name):
+    # Names such as "bikes" stand where these placeholders are, so no verb may agree with one of them alone.
+    pool = pools.load_pool(name)
+    singular_verb = re.compile(r"\b(does|is|has) the \{\w+\}|(?<!and the )\{(subject|object)\} (is|has|does)\b")
+    assert singular_verb.search("What relation does the {subject} have?")
+    assert not [text for text in (*pool.questions, *pool.answers["full"]) if singular_verb.search(text)]
+
+
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
 @pytest.mark.parametrize("label", ["apple", "apples", "person", "people"])
 def test_counts_agree_with_their_noun(label, number):

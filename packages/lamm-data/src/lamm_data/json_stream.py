@@ -98,8 +98,11 @@ class JsonCursor:
             if self.take(",]") == "]":
                 return
 
-    def sections(self) -> Iterator[tuple[str, Any]]:
+    def sections(self, seen: set[str] | None = None) -> Iterator[tuple[str, Any]]:
         """Walk the members of the object that comes next.
+
+        Args:
+            seen: Receives the key of every member, also of lists without elements.
 
         Yields:
             `(key, element)` for every element of a member that is a list, `(key, value)` for every other member.
@@ -110,6 +113,8 @@ class JsonCursor:
         while True:
             _, key = self.value()
             self.take(":")
+            if seen is not None:
+                seen.add(key)
             if self.peek() == "[":
                 for _, element in self.elements():
                     yield key, element
@@ -127,7 +132,7 @@ class JsonCursor:
         )
 
 
-def iter_sections(path: str | Path) -> Iterator[tuple[str, Any]]:
+def iter_sections(path: str | Path, seen: set[str] | None = None) -> Iterator[tuple[str, Any]]:
     """Stream a file that holds one JSON object, such as COCO's; see `JsonCursor.sections`.
 
     Raises:
@@ -139,4 +144,10 @@ def iter_sections(path: str | Path) -> Iterator[tuple[str, Any]]:
     with path.open("rb") as handle:
         start = 3 if handle.read(3) == codecs.BOM_UTF8 else 0
         handle.seek(start)
-        yield from JsonCursor(path, handle, start).sections()
+        cursor = JsonCursor(path, handle, start)
+        first = cursor.peek()
+        if first and first != "{":
+            raise SourceError(
+                f"Expected one JSON object, got {first!r} as its first character ({path}). Is it the right file?"
+            )
+        yield from cursor.sections(seen)

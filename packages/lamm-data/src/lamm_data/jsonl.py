@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from lamm_data.errors import SourceError
+from lamm_data.errors import SourceError, UsageError
 from lamm_data.json_stream import JsonCursor
 
 
@@ -56,6 +56,16 @@ def _iter_lines(path: Path, handle: IO[bytes]) -> Iterator[tuple[int, Any]]:
         offset += len(raw)
 
 
+def refuse_folder(path: Path) -> None:
+    """Say so when a folder stands where a file is to be written.
+
+    Raises:
+        UsageError: It does.
+    """
+    if path.is_dir():
+        raise UsageError(f"Expected the name of a file to write, got a folder: {path}. Name a file in it.")
+
+
 @contextmanager
 def atomic_text(path: str | Path) -> Iterator[IO[str]]:
     """Open a file for writing that appears under its name only when the block has ended without an error.
@@ -65,8 +75,12 @@ def atomic_text(path: str | Path) -> Iterator[IO[str]]:
 
     Yields:
         A UTF-8 text handle of a file beside it.
+
+    Raises:
+        UsageError: The name is a folder's.
     """
     path = Path(path)
+    refuse_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -119,6 +119,21 @@ def test_coco_ids_may_be_text_or_numbers_and_category_ids_have_gaps(tmp_path):
     assert (first.licence, second.licence) == ("Attribution-NonCommercial License", "")
 
 
+@pytest.mark.parametrize("section", ["images", "annotations", "categories"])
+def test_a_coco_file_without_one_of_its_sections_is_refused(tmp_path, section):
+    value = coco_value()
+    del value[section]
+    with pytest.raises(SourceError, match=f"COCO file with .*{section}"):
+        list(coco.read_instances(write(tmp_path / "c.json", value)))
+    with pytest.raises(SourceError, match=r"one JSON object, got '\['"):
+        list(coco.read_instances(write(tmp_path / "c.json", [value])))
+
+
+def test_images_without_any_annotation_are_images(tmp_path):
+    first, second = coco.read_instances(write(tmp_path / "c.json", coco_value() | {"annotations": []}))
+    assert first.boxes == second.boxes == ()
+
+
 def test_an_image_listed_twice_is_refused(tmp_path):
     value = coco_value()
     value["images"].append(value["images"][0])

@@ -48,6 +48,7 @@ def check(
 ) -> None:
     """Check instruction records and name every fault; nothing is deleted."""
     from lamm_data.errors import UsageError
+    from lamm_data.jsonl import refuse_folder
     from lamm_data.progress import progress_bar
     from lamm_data.quality.checking import CheckSettings, check_file
     from lamm_data.quality.contamination import ContaminationSettings
@@ -58,6 +59,8 @@ def check(
         raise UsageError(f"Expected kinds of findings out of {', '.join(KINDS)}, got {', '.join(unknown)}.")
     if (media_root is None) != (benchmark_media is None):
         raise UsageError("Expected --media-root and --benchmark-media together, got one of them.")
+    if output is not None:
+        refuse_folder(output)
     contamination = ContaminationSettings(benchmarks, links, media_root, benchmark_media)
     settings = CheckSettings(annotations, contamination, near_duplicates, rounds, frozenset(skip), bias, workers)
     rejected = rejected or _beside(output)
@@ -93,6 +96,7 @@ def _show(report: CheckReport) -> None:
     click.echo(f"{'records read':28}{report.records:>10}")
     for kind, left in report.funnel.items():
         click.echo(f"{'left after ' + kind:28}{left:>10}{'-' + str(report.kinds[kind]):>10}")
+    click.echo(f"{'records without findings':28}{report.kept:>10}")
     if report.bias:
         click.echo("\n".join(describe_bias(report.bias)))
 
@@ -102,7 +106,13 @@ def _show(report: CheckReport) -> None:
 @click.option("--output", type=_FILE, required=True, help="Write the records that are kept here.")
 @click.option("--rejected", type=_FILE, help="Write the duplicates here, with what they repeat [beside --output].")
 @click.option("--threshold", type=float, default=0.7, show_default=True, help="ROUGE-L from which two texts are one.")
-@click.option("--text", type=click.Choice(["dialogue", "questions", "answers"]), default="dialogue", show_default=True)
+@click.option(
+    "--text",
+    type=click.Choice(["dialogue", "questions", "answers"]),
+    default="dialogue",
+    show_default=True,
+    help="What is compared.",
+)
 @click.option(
     "--method",
     type=click.Choice(["exact", "minhash"]),
@@ -115,10 +125,12 @@ def dedup(
     records: Path, output: Path, rejected: Path | None, threshold: float, text: str, method: str, workers: int
 ) -> None:
     """Find near-duplicate records by ROUGE-L and keep the first of each group."""
+    from lamm_data.jsonl import refuse_folder
     from lamm_data.progress import progress_bar
     from lamm_data.quality.duplicates import find_near
     from lamm_data.records import read_records, write_records
 
+    refuse_folder(output)
     found = read_records(records)
     roles = {"dialogue": ("human", "gpt"), "questions": ("human",), "answers": ("gpt",)}[text]
     texts = ["\n".join(turn.text for turn in record.dialogue() if turn.role in roles) for record in found]

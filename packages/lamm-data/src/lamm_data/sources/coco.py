@@ -33,9 +33,8 @@ class CocoFile:
         self.categories: dict[int, dict[str, Any]] = {}
         self.licences: dict[Any, str] = {}
         self._by_image: dict[Any, list[tuple[Any, ...]]] = defaultdict(list)
-        seen = set()
-        for section, entry in iter_sections(self.path):
-            seen.add(section)
+        seen = set[str]()
+        for section, entry in iter_sections(self.path, seen):
             try:
                 if section == "images":
                     self.images.append((*(entry[key] for key in IMAGE_KEYS), entry.get("license")))
@@ -52,10 +51,10 @@ class CocoFile:
         self._check({"images", "annotations", *sections} - seen)
 
     def _check(self, missing: set[str]) -> None:
-        # A file without a single annotation has an empty list, which streams nothing and is no fault.
-        if not self.images and missing:
+        # A file without a single annotation has an empty list of them, which is no fault.
+        if missing or not self.images:
             raise SourceError(
-                f"Expected a COCO file with {', '.join(sorted(missing))}, got none ({self.path}). "
+                f"Expected a COCO file with {', '.join(sorted(missing)) or 'images'}, got none ({self.path}). "
                 "Is this the right file?"
             )
         listed = {image[0] for image in self.images}

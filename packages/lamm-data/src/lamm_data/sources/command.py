@@ -117,7 +117,7 @@ def prepare(name: str, root: Path, split: str, workers: int) -> None:
             faults += [fault] if fault else []
             advance(1)
     click.echo(f"{count} files of {name} are ready in {root}, {len(faults)} could not be made.")
-    _finish(faults, f"Expected every file of {name} to be made, got {len(faults)} faults: see the list above.")
+    _finish(faults, f"Expected every file of {name} to be made, {len(faults)} could not be: see the list above.")
 
 
 def _finish(faults: list[str], message: str) -> None:
@@ -140,7 +140,13 @@ def _finish(faults: list[str], message: str) -> None:
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the .npy clouds.")
 @click.option("--points", type=click.IntRange(0), default=0, show_default=True, help="Points a cloud; 0 keeps all.")
-@click.option("--units", type=click.Choice(("m", "dm", "cm", "mm", "none")), default="m", show_default=True)
+@click.option(
+    "--units",
+    type=click.Choice(("m", "dm", "cm", "mm", "none")),
+    default="m",
+    show_default=True,
+    help="Unit of the files; none: keep numbers.",
+)
 @click.option("--up", type=click.Choice(("z", "y")), default="z", show_default=True, help="Axis that points upwards.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of resampling, with each cloud's name.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes that read.")
@@ -154,7 +160,8 @@ def clouds(source: Path, output: Path, points: int, units: str, up: str, seed: i
         report = convert_folder(source, output, settings, workers=workers, progress=advance)
     click.echo(f"{report.written} clouds written, {report.kept} kept, {len(report.faults)} could not be read.")
     _finish(
-        report.faults, f"Expected every file of {source} to be a cloud, got {len(report.faults)} faults: see above."
+        report.faults,
+        f"Expected every file of {source} to be a cloud, {len(report.faults)} could not be read: see above.",
     )
 
 

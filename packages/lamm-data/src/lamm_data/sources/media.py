@@ -64,7 +64,8 @@ class MediaCheck:
             SourceError: How many, and which first.
         """
         if self.missing and self.mode == "check":
-            shown = ", ".join(self.missing[:SHOWN]) + (", ..." if len(self.missing) > SHOWN else "")
+            more = len(self.missing) - SHOWN
+            shown = ", ".join(self.missing[:SHOWN]) + (f" and {more} more" if more > 0 else "")
             raise SourceError(
                 f"Expected every image or cloud below {self.root}, got {len(self.missing)} missing: {shown}. "
                 "Complete the download, or go on without them with --media skip-missing."

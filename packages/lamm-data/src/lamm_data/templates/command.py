@@ -20,9 +20,15 @@ MEDIA = ("check", "skip-missing", "ignore")
 @click.option("--source", default="sample", show_default=True, help="Source name; several with commas.")
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the source.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Instruction file: .jsonl, or .json.")
-@click.option("--tasks", default="", help="Task keys separated by commas; all that the source has when empty.")
+@click.option("--tasks", default="", help="Task keys with commas, of `lamm data sources NAME`; all when empty.")
 @click.option("--style", type=click.Choice(STYLES), default="full", show_default=True, help="Form of the answers.")
-@click.option("--numbers", type=click.Choice(tuple(NUMBER_STYLES)), default="paper", help="How boxes are written.")
+@click.option(
+    "--numbers",
+    type=click.Choice(tuple(NUMBER_STYLES)),
+    default="paper",
+    show_default=True,
+    help="How 2D boxes are written.",
+)
 @click.option("--split", default="", help="Split to read; the training split when empty.")
 @click.option("--media", type=click.Choice(MEDIA), default="check", show_default=True, help="About missing files.")
 @click.option("--skip-missing", is_flag=True, help="The same as --media skip-missing.")
@@ -72,6 +78,8 @@ def describe(counts: Counter[str]) -> str:
     rows = []
     for task, entries in tasks.items():
         # What was read and written comes first, reasons after it.
-        entries.sort(key=lambda entry: entry[0] not in ("items read", "records written"))
+        if "items read" in dict(entries) and "records written" not in dict(entries):
+            entries.append(("records written", 0))
+        entries.sort(key=lambda entry: ("items read", "records written", entry[0]).index(entry[0]))
         rows += [f"{task if k == 0 else '':28s}{number:10d}  {reason}" for k, (reason, number) in enumerate(entries)]
     return "\n".join(rows)

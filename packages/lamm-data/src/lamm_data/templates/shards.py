@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from lamm_data.errors import UsageError
+from lamm_data.jsonl import refuse_folder
 
 
 class ShardWriter:
@@ -32,6 +33,8 @@ class ShardWriter:
         self._parts: list[Path] = []
         self._file: IO[str] | None = None
         self._in_shard = 0
+        if not shard_size:
+            refuse_folder(self.output)
         self.output.parent.mkdir(parents=True, exist_ok=True)
 
     def add(self, lines: Iterable[str]) -> None:
