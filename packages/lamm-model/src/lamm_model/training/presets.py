@@ -5,6 +5,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from lamm_model.errors import UsageError
+from lamm_model.training.checking import nearest
 
 
 def _folder() -> Traversable:
@@ -39,5 +40,5 @@ def path_of(name: str) -> Path:
     if name in launchers():
         return Path(str(files("lamm_model.training") / "launch_files" / f"{name}.yaml"))
     if name not in summaries():
-        raise UsageError(f"Expected a preset ({', '.join(summaries())}), found {name!r}.")
+        raise UsageError(f"Expected a preset, found {name!r}{nearest(name, summaries())}. See them with --list.")
     return Path(str(_folder() / f"{name}.toml"))
