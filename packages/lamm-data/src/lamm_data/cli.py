@@ -21,6 +21,7 @@ COMMANDS = {
     "convert": Entry("lamm_data.templates.command:convert", "Turn annotations into instruction records by templates."),
     "templates": Entry("lamm_data.templates.pools_command:templates", "List, check and grow template pools."),
     "benchmark": Entry("lamm_data.benchmark.command:benchmark", "Build benchmark files from annotations."),
+    "recipe": Entry("lamm_data.benchmark.recipes.command:recipe", "Change benchmark files: other labels, noise, ..."),
     "sources": Entry("lamm_data.sources.command:sources", "List the source data sets, or check a download."),
     "unpack": Entry("lamm_data.sources.command:unpack", "Unpack downloaded archives safely."),
     "prepare": Entry("lamm_data.sources.command:prepare", "Make media files: pictures of batches, clouds of meshes."),

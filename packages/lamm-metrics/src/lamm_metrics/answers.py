@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import Status, extract_choice, extract_label, extract_yes_no
+from lamm_metrics.extraction.labelled_choices import extract_labelled_choice
 from lamm_metrics.metric import Reference
 from lamm_metrics.predictions import Prediction
 
@@ -95,8 +96,13 @@ def _stated_choice(choice: int | str, options: Sequence[str]) -> int:
 
 
 def read_choice(reference: Reference, prediction: Prediction, labels: Sequence[str]) -> Answer:
-    """Read the option of a multiple-choice question; a structured choice or probabilities decide before the text."""
+    """Read the option of a multiple-choice question; a structured choice or probabilities decide before the text.
+
+    The record's `option_labels` are what its question calls the options instead of A, B, C; `gt_accepted` lists further
+    indices that are right.
+    """
     options, truth = [str(option) for option in reference["gt_choices"]], int(reference["gt_choice"])
+    right = {truth, *reference.get("gt_accepted", ())}
     confidence = None
     if prediction.choice is not None:
         index = _stated_choice(prediction.choice, options)
@@ -105,9 +111,14 @@ def read_choice(reference: Reference, prediction: Prediction, labels: Sequence[s
         index, confidence = likeliest
         status = Status.OK if index >= 0 else Status.AMBIGUOUS
     else:
-        found = extract_choice(prediction.plain_text, options)
+        own = reference.get("option_labels")
+        found = (
+            extract_labelled_choice(prediction.plain_text, options, own)
+            if own
+            else extract_choice(prediction.plain_text, options)
+        )
         index, status = (-1 if found.value is None else found.value), found.status
-    return Answer(status, letter(index) if index >= 0 else "", index == truth, confidence)
+    return Answer(status, letter(index) if index >= 0 else "", index in right, confidence)
 
 
 Reader = Callable[[Reference, Prediction, Sequence[str]], Answer]

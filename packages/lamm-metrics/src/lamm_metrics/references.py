@@ -57,7 +57,13 @@ def _check_choice(record: Mapping[str, Any]) -> str:
     if not _strings(choices) or len(choices or ()) > 26:
         return "`gt_choices` to be a list of 1 to 26 strings"
     good = isinstance(choice, int) and not isinstance(choice, bool) and 0 <= choice < len(choices or ())
-    return "" if good else f"`gt_choice` to be an index from 0 to {len(choices or ()) - 1}"
+    if not good:
+        return f"`gt_choice` to be an index from 0 to {len(choices or ()) - 1}"
+    labels, accepted = record.get("option_labels"), record.get("gt_accepted", [])
+    if labels is not None and not (_strings(labels) and len(labels) == len(set(labels)) == len(choices or ())):
+        return "`option_labels` to be a different string for each option"
+    known = isinstance(accepted, list) and all(number in range(len(choices or ())) for number in accepted)
+    return "" if known else f"`gt_accepted` to be a list of indices from 0 to {len(choices or ()) - 1}"
 
 
 def _check_sentences(record: Mapping[str, Any]) -> str:

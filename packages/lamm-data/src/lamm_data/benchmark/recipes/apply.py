@@ -1,0 +1,153 @@
+"""Apply a recipe to benchmark files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lamm_data.benchmark.recipes.alignment import is_alignment_set, read_alignment
+from lamm_data.benchmark.recipes.cloud_corruption import corrupt_clouds
+from lamm_data.benchmark.recipes.image_corruption import corrupt_images
+from lamm_data.benchmark.recipes.in_context import add_examples
+from lamm_data.benchmark.recipes.presence import ask_presence
+from lamm_data.benchmark.recipes.recipe import Job, Recipe, Variant
+from lamm_data.benchmark.recipes.remapping import remap
+from lamm_data.benchmark.recipes.text_corruption import corrupt_texts
+from lamm_data.benchmark.records import BenchmarkRecord, read_benchmark
+from lamm_data.errors import UsageError
+from lamm_data.jsonl import write_values
+
+Changed = Sequence[BenchmarkRecord] | Sequence[dict[str, Any]]
+
+
+def _unchanged(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], job: Job) -> list[BenchmarkRecord]:
+    return list(records)
+
+
+KINDS: dict[str, Callable[[Sequence[BenchmarkRecord], Mapping[str, Any], Job], Changed]] = {
+    "remap": remap,
+    "in_context": add_examples,
+    "image_corruption": corrupt_images,
+    "text_corruption": corrupt_texts,
+    "cloud_corruption": corrupt_clouds,
+    "presence": ask_presence,
+    "likelihood": _unchanged,
+    "alignment": _unchanged,
+}
+"""What a recipe can do, by kind. `likelihood` changes how models are asked, not the files."""
+NEW_MEDIA = ("image_corruption", "cloud_corruption")
+UNPAIRED = ("presence", "alignment")
+
+
+@dataclass(frozen=True, slots=True)
+class VariantFile:
+    """One file of one variant.
+
+    Attributes:
+        variant: Name of the variant.
+        base: The base file's name.
+        path: File written.
+        media_root: Folder its media lie in.
+        records: Records written.
+        left_out: Records and examples left out, by reason.
+        paired: Whether its records are those of the base file, by id.
+        probabilities: Whether options are to be scored by their likelihood.
+    """
+
+    variant: str
+    base: str
+    path: str
+    media_root: str
+    records: int
+    left_out: dict[str, int]
+    paired: bool
+    probabilities: bool
+
+
+def apply_recipe(
+    recipe: Recipe,
+    files: Sequence[Path],
+    media_root: Path,
+    output: Path,
+    examples: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[VariantFile]:
+    """Write `<Task>_<Dataset>+<variant>.json` for every variant and every file of the recipe's tasks.
+
+    Args:
+        recipe: What to do.
+        files: Benchmark files; those of other tasks are passed over. A recipe of the kind `alignment` reads sets of
+            Ch3Ef's layout.
+        media_root: Folder of their media.
+        output: Folder for the variants; changed media go to `media/<variant>`.
+        examples: Folder of the training split's benchmark files (`<Task>_<Dataset>_<split>.json`), for examples.
+        progress: Called with the number of newly finished files.
+
+    Raises:
+        UsageError: A variant's settings are wrong, or the training split is missing where examples come from it.
+        lamm_data.errors.LammDataError: Files or media are faulty.
+    """
+    written = []
+    for path in files:
+        records = _records(recipe, path)
+        if not records or records[0].task not in recipe.tasks:
+            continue
+        for variant in recipe.variants:
+            written.append(_variant_file(recipe, variant, path, records, media_root, output, examples))
+            if progress is not None:
+                progress(1)
+    return written
+
+
+def _records(recipe: Recipe, path: Path) -> list[BenchmarkRecord]:
+    if recipe.kind == "alignment":
+        return read_alignment(path, recipe.seed) if is_alignment_set(path) else []
+    return [] if is_alignment_set(path) else read_benchmark(path)
+
+
+def _variant_file(
+    recipe: Recipe,
+    variant: Variant,
+    path: Path,
+    records: Sequence[BenchmarkRecord],
+    media_root: Path,
+    output: Path,
+    examples: Path | None,
+) -> VariantFile:
+    media = output / "media"
+    pool = _examples(path, examples) if recipe.kind == "in_context" else []
+    job = Job(recipe.seed, variant.name, media_root, media, pool)
+    changed = KINDS[recipe.kind](records, variant.values, job)
+    if not changed:
+        reasons = ", ".join(f"{number} times {reason}" for reason, number in job.left_out.items())
+        raise UsageError(f"Expected records for the recipe {recipe.name}, got none out of {path.name}: {reasons}.")
+    target = output / f"{_stem(recipe, path)}+{variant.name}.json"
+    values = [item.to_dict() if isinstance(item, BenchmarkRecord) else item for item in changed]
+    count = write_values(target, values)
+    root = media if recipe.kind in NEW_MEDIA else media_root
+    paired, scored = recipe.kind not in UNPAIRED, recipe.kind == "likelihood"
+    return VariantFile(variant.name, path.name, str(target), str(root), count, dict(job.left_out), paired, scored)
+
+
+def _stem(recipe: Recipe, path: Path) -> str:
+    if recipe.kind == "alignment":
+        return f"VQA_{path.stem}"
+    return f"POPE_{path.stem.partition('_')[2]}" if recipe.kind == "presence" else path.stem
+
+
+def _examples(path: Path, folder: Path | None) -> list[BenchmarkRecord]:
+    found = [] if folder is None else sorted(folder.glob(f"{_escaped(path.stem)}_*.json"))
+    if len(found) != 1:
+        raise UsageError(
+            f"Expected one file {path.stem}_<split>.json with examples, found {len(found)} in {folder}. "
+            "Build it with `lamm data benchmark --split train`, and name its folder with --examples."
+        )
+    return read_benchmark(found[0])
+
+
+def _escaped(stem: str) -> str:
+    import glob
+
+    return glob.escape(stem)

@@ -1,0 +1,57 @@
+"""`lamm data recipe`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.argument("recipe", required=False, default="")
+@click.option("--benchmark", "files", multiple=True, type=click.Path(path_type=Path, exists=True), help="Repeatable.")
+@click.option("--media-root", type=_FOLDER, help="Folder of the media (default: the benchmark's).")
+@click.option("--output", type=_FOLDER, help="Folder for the variants.")
+@click.option("--examples", type=_FOLDER, help="Benchmark files of the training split, for in-context examples.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def recipe(
+    recipe: str,
+    files: tuple[Path, ...],
+    media_root: Path | None,
+    output: Path | None,
+    examples: Path | None,
+    as_json: bool,
+) -> None:
+    """Change benchmark files by RECIPE (a packaged one or a TOML file); without one, list those there are."""
+    import json
+    from dataclasses import asdict
+
+    from lamm_data.benchmark.recipes.apply import KINDS, apply_recipe
+    from lamm_data.benchmark.recipes.recipe import packaged_recipes, read_recipe
+    from lamm_data.errors import UsageError
+    from lamm_data.progress import progress_bar
+
+    if not recipe:
+        found = [read_recipe(name, KINDS) for name in packaged_recipes()]
+        if as_json:
+            click.echo(json.dumps([asdict(one) for one in found]))
+            return
+        for one in found:
+            click.echo(f"{one.name:18s} {one.title} ({', '.join(variant.name for variant in one.variants)})")
+        return
+    if not files or output is None:
+        raise UsageError("Expected --benchmark and --output with a recipe, got none. Name both.")
+    chosen = read_recipe(recipe, KINDS)
+    listed = [path for given in files for path in (sorted(given.glob("*.json")) if given.is_dir() else [given])]
+    root = media_root or listed[0].parent
+    with progress_bar("changing", None) as advance:
+        written = apply_recipe(chosen, listed, root, output, examples, advance)
+    if as_json:
+        click.echo(json.dumps([asdict(file) for file in written]))
+        return
+    for file in written:
+        click.echo(f"{file.records:8d}  {Path(file.path).name}")
+        for reason, number in file.left_out.items():
+            click.echo(f"{number:8d}    left out: {reason}")

@@ -1,0 +1,77 @@
+"""Solved examples before the question, from the training split only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lamm_data.benchmark.fine_tune import as_instruction
+from lamm_data.benchmark.recipes.recipe import Job, setting
+from lamm_data.benchmark.recipes.retrieval import retriever
+from lamm_data.benchmark.records import BenchmarkRecord
+from lamm_data.errors import UsageError
+from lamm_data.records import media_paths
+
+THINGS = {"image": "image", "pcl": "point cloud"}
+
+
+def clean_pool(
+    records: Sequence[BenchmarkRecord], examples: Sequence[BenchmarkRecord], job: Job
+) -> list[BenchmarkRecord]:
+    """Return the examples that share neither medium nor group with what is evaluated.
+
+    ChEF retrieves its examples from the evaluated set itself, which gives answers away; here such examples are left out
+    and counted.
+
+    Raises:
+        UsageError: There are no examples, or they are of the evaluated split.
+    """
+    splits = {(record.meta or {}).get("split") for record in records} - {None}
+    if any((example.meta or {}).get("split") in splits for example in examples):
+        raise UsageError(
+            f"Expected examples of the training split, got some of the evaluated one ({', '.join(map(str, splits))}). "
+            "Examples of the evaluated split give answers away."
+        )
+    media = {name for record in records for name in media_paths(record.image) + media_paths(record.pcl)}
+    groups = {record.group or record.id for record in records}
+    kept = [
+        example
+        for example in examples
+        if (example.group or example.id) not in groups
+        and not media & {*media_paths(example.image), *media_paths(example.pcl)}
+    ]
+    if len(kept) < len(examples):
+        job.left_out["example about an evaluated image or scene"] += len(examples) - len(kept)
+    if not kept:
+        raise UsageError(
+            "Expected examples of the training split, found none. Build them with `lamm data benchmark --split train` "
+            "and name their folder with --examples."
+        )
+    return kept
+
+
+def add_examples(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], job: Job) -> list[BenchmarkRecord]:
+    """Put solved examples before each question, as text (their pictures are not shown).
+
+    Args:
+        records: Records of a task with a fine-tune form.
+        values: `retriever` (`random`, `fixed`, `text`, `picture`) and `count`.
+        job: Gives the examples and the seed; takes account of examples that would give answers away.
+
+    Raises:
+        UsageError: No examples, or an unknown retriever.
+    """
+    pool = clean_pool(records, job.examples, job)
+    way, count = setting(values, "retriever", "random"), setting(values, "count", 2, 1)
+    choose = retriever(way, pool, count, job.seed, job.media_root)
+    return [replace(record, query=_with_examples(record, choose(record))) for record in records]
+
+
+def _with_examples(record: BenchmarkRecord, examples: Sequence[BenchmarkRecord]) -> str:
+    thing = THINGS[record.modality]
+    solved = [as_instruction(example).dialogue() for example in examples]
+    shown = [f"Question: {turns[0].text}\nAnswer: {turns[1].text}" for turns in solved]
+    return "\n".join(
+        [f"Examples about other {thing}s:", *shown, f"Now answer about this {thing}.", f"Question: {record.query}"]
+    )

@@ -1,0 +1,97 @@
+"""Yes-or-no questions about objects that are there and objects that are not (POPE, arXiv 2305.10355)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lamm_data.benchmark.recipes.recipe import Job, setting
+from lamm_data.benchmark.records import BenchmarkRecord
+from lamm_data.errors import UsageError
+from lamm_data.templates.convert import item_rng
+from lamm_data.templates.exhaustive import load_exhaustive
+from lamm_data.templates.wording import singular, with_article
+
+SAMPLINGS = ("random", "popular", "adversarial")
+SYSTEM = "Your task is to tell whether an object is in the image. Answer yes or no."
+
+
+def ask_presence(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], job: Job) -> list[dict[str, Any]]:
+    """Ask for as many objects that are not there as for objects that are.
+
+    A missing label says that nothing is there only where every class of a closed list was looked for: the sources of
+    `templates/exhaustive.toml`, or what the recipe's own `classes` promise.
+
+    Args:
+        records: Detection records.
+        values: `sampling` of what is not there: `random`, `popular` (the most frequent classes of the set first) or
+            `adversarial` (those that occur most often together with what is there); `questions`, the most of either
+            kind an image; `classes`, the closed list.
+        job: Gives the seed.
+
+    Returns:
+        Records of the task `yes_no`, whose truth is `label`.
+
+    Raises:
+        UsageError: An unknown sampling, or annotations that do not say what is missing.
+    """
+    sampling, most = setting(values, "sampling", "random"), setting(values, "questions", 3, 1)
+    if sampling not in SAMPLINGS:
+        raise UsageError(f"Expected a sampling out of {', '.join(SAMPLINGS)}, got {sampling!r}.")
+    classes = _classes(records, setting(values, "classes", []))
+    present = [sorted({item["label"] for item in record.object or []} & set(classes)) for record in records]
+    frequency = Counter(label for labels in present for label in labels)
+    together: dict[str, Counter[str]] = {label: Counter() for label in classes}
+    for labels in present:
+        for label in labels:
+            together[label].update(other for other in labels if other != label)
+    asked = []
+    for record, labels in zip(records, present, strict=True):
+        rng = item_rng(job.seed, job.variant, str(record.id))
+        absent = [label for label in classes if label not in labels]
+        rng.shuffle(absent)
+        count = min(most, len(labels), len(absent))
+        if not count:
+            job.left_out["image that holds every class, or none"] += 1
+            continue
+        if sampling == "popular":
+            absent.sort(key=lambda label: -frequency[label])
+        elif sampling == "adversarial":
+            near = {label: sum(together[other][label] for other in labels) for label in absent}
+            absent.sort(key=lambda label: -near[label])
+        for label in rng.sample(labels, count):
+            asked.append(_question(record, label, "yes"))
+        asked += [_question(record, label, "no") for label in absent[:count]]
+    return asked
+
+
+def _classes(records: Sequence[BenchmarkRecord], own: Sequence[str]) -> list[str]:
+    if own:
+        return list(dict.fromkeys(map(str, own)))
+    known, _ = load_exhaustive()
+    sources = {str((record.meta or {}).get("source", "")) for record in records}
+    lists = {known[source, "detection"].classes for source in sources if (source, "detection") in known}
+    if len(sources) != 1 or len(lists) != 1:
+        able = ", ".join(source for source, task in known if task == "detection")
+        raise UsageError(
+            f"Expected detection records of a source whose annotators looked for every class ({able}), got "
+            f"{', '.join(sorted(sources)) or 'an unknown source'}. "
+            "Write a recipe of your own with `classes`, the closed list."
+        )
+    return list(lists.pop())
+
+
+def _question(record: BenchmarkRecord, label: str, truth: str) -> dict[str, Any]:
+    return {
+        "id": f"{record.id}-{label}",
+        "query": f"Is there {with_article(singular(label))} in the image?",
+        "image": record.image,
+        "label": truth,
+        "object": label,
+        "task": "yes_no",
+        "dataset": record.dataset,
+        "group": record.group or record.id,
+        "system": SYSTEM,
+        "meta": dict(record.meta or {}),
+    }

@@ -1,0 +1,74 @@
+"""Questions with typing errors, in other letter case or word order; options and placeholders stay as they are."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lamm_data.benchmark.recipes.recipe import Job, setting
+from lamm_data.benchmark.records import BenchmarkRecord
+from lamm_data.errors import UsageError
+from lamm_data.templates.convert import item_rng
+from lamm_data.templates.options import lettered
+
+SHORTEST = 4  # letters of a word that may hold a typing error
+
+
+def _typos(text: str, rate: float, rng: random.Random) -> str:
+    return " ".join(
+        _mistyped(word, rng) if _may_err(word) and rng.random() < rate else word for word in text.split(" ")
+    )
+
+
+def _may_err(word: str) -> bool:
+    return len(word) >= SHORTEST and "{" not in word
+
+
+def _mistyped(word: str, rng: random.Random) -> str:
+    place = rng.randrange(1, len(word) - 2)
+    kind = rng.randrange(3)
+    if kind == 0:
+        return word[:place] + word[place + 1] + word[place] + word[place + 2 :]
+    return word[:place] + word[place + 1 :] if kind == 1 else word[:place] + word[place] + word[place:]
+
+
+def _case(text: str, rate: float, rng: random.Random) -> str:
+    return "".join(letter.swapcase() if rng.random() < rate else letter for letter in text)
+
+
+def _order(text: str, rate: float, rng: random.Random) -> str:
+    words = text.split(" ")
+    for place in range(len(words) - 1):
+        if rng.random() < rate:
+            words[place], words[place + 1] = words[place + 1], words[place]
+    return " ".join(words)
+
+
+WAYS: dict[str, Callable[[str, float, random.Random], str]] = {"typos": _typos, "case": _case, "order": _order}
+
+
+def corrupt_texts(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], job: Job) -> list[BenchmarkRecord]:
+    """Corrupt the questions.
+
+    Args:
+        records: Any records.
+        values: `way` (`typos`, `case`, `order`) and `rate`, the share of words or letters it meets.
+        job: Gives the seed.
+
+    Raises:
+        UsageError: An unknown way.
+    """
+    way, rate = setting(values, "way", "typos"), setting(values, "rate", 0.3, 0)
+    if way not in WAYS:
+        raise UsageError(f"Expected a way of corrupting text out of {', '.join(WAYS)}, got {way!r}.")
+    changed = []
+    for record in records:
+        rng = item_rng(job.seed, job.variant, str(record.id))
+        options = lettered(record.gt_choices or [])
+        question, sign, rest = record.query.partition(options) if options else (record.query, "", "")
+        # A placeholder is filled with a joint's name later: it must survive.
+        pieces = [WAYS[way](piece, rate, rng) for piece in question.split("{}")]
+        changed.append(replace(record, query="{}".join(pieces) + sign + rest))
+    return changed
