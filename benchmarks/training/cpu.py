@@ -1,6 +1,6 @@
 """Fine-tune SmolLM2 on the sample world: ours beside a plain Hugging Face Trainer, same batches, same loss curve.
 
-    python benchmarks/training/cpu.py [--output benchmarks/results/training_cpu.json] [--steps 16]
+    python benchmarks/training/cpu.py [--output benchmarks/results/training_cpu.json] [--steps 16] [--precision fp32]
 
 Both train the same model (SmolLM2-135M, EfficientNet-Lite0, the small point tower, LoRA 32) from the same weights on
 the same dialogues in the same optimiser steps, in bfloat16 autocast without dropout. The baseline is
@@ -10,7 +10,7 @@ response rows only.
 
 Useful tokens are counted alike for both: the tokens of every dialogue, its image included, padding not. The two curves
 of the loss against the step must lie on each other: bfloat16 rounds differently in different shapes, and Adam's first
-steps, nearly signs of gradients, amplify that; hence the warm-up.
+steps, nearly signs of gradients, amplify that; hence the warm-up. In float32 they are one curve.
 """
 
 import argparse
@@ -173,6 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
@@ -185,7 +186,8 @@ def main() -> None:
             "data.records": json.dumps([str(records)]), "data.media_root": str(folder / "world"),
             "data.row_tokens": "2048", "training.max_steps": str(chosen.steps), "training.batch_rows": str(ROWS),
             "training.accumulation": str(ACCUMULATION), "training.log_every": "1", "training.warmup": "0.25",
-            "training.schedule": "constant", "model.train_point_cloud_tower": "false",
+            "training.schedule": "constant", "training.precision": chosen.precision,
+            "model.train_point_cloud_tower": "false",
         }  # fmt: skip
         settings = load_settings(presets.path_of("tiny"), tuple(f"{key}={value}" for key, value in overrides.items()))
         for label, ours in (("padded Hugging Face Trainer", False), ("lamm", True)):
@@ -195,6 +197,7 @@ def main() -> None:
     difference = [abs(a - b) / a for a, b in zip(theirs["losses"], mine["losses"], strict=True)]
     result = {
         "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "threads": chosen.threads,
+        "precision": chosen.precision,
         "load_average": round(os.getloadavg()[0], 2), "torch": torch.__version__, "rows": measured,
         "speedup": round(mine["useful_tokens_per_second"] / theirs["useful_tokens_per_second"], 2),
         "speedup_by_processor_time": round(
