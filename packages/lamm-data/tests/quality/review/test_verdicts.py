@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
@@ -210,11 +211,18 @@ def test_a_review_that_is_killed_has_every_verdict_it_confirmed(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert len(read_verdicts([tmp_path / "v.jsonl"])) == confirmed == 12
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    # A shell that runs the tests in the background lets its children ignore interrupts: this one shall hear it.
+    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=hear
+    ) as process:
         process.stderr.readline()
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=20)
+        try:
+            out, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 0
     assert "12" in out
     assert "95 % interval" in out
