@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from lamm_metrics.cli import metrics
-from lamm_metrics.errors import LammMetricsError
+from lamm_metrics.errors import LammMetricsError, UsageError
 
 
 @pytest.fixture
@@ -112,6 +112,29 @@ def test_options_of_metrics_are_set(files):
     output = run(*scoring(files, files / "good.jsonl", "--metric", "ece", "--set", "bins=5", "--json"))
     assert "5equal_width" in output
     run(*scoring(files, files / "good.jsonl", "--set", "nonsense"), code=2)
+
+
+def test_options_that_no_metric_knows_are_refused(files):
+    # A slip such as this one would score in the wrong convention and say nothing.
+    with pytest.raises(UsageError, match=r"option of accuracy \(there is none\), got convetion"):
+        run(*scoring(files, files / "good.jsonl", "--set", "convetion=thousand-xyxy"))
+    with pytest.raises(UsageError, match=r"option of ece.*bins.*got nope"):
+        run(*scoring(files, files / "good.jsonl", "--metric", "ece", "--set", "nope=1", "--set", "bins=5"))
+    assert "option of a metric" in run(*scoring(files, files / "good.jsonl", "--set", "labels=[]"), code=2)
+
+
+@pytest.mark.parametrize("name", ["bleu", "counting", "word_accuracy", "pck", "detection_ap", "cider_d"])
+def test_a_metric_that_reads_another_truth_is_refused(files, name):
+    with pytest.raises(UsageError, match=f"Expected `.*for the metric {name}, got a record without it"):
+        run(*scoring(files, files / "good.jsonl", "--metric", name))
+
+
+def test_reports_go_to_new_folders_and_under_endings_that_say_their_kind(files):
+    run(*scoring(files, files / "good.jsonl", "--output", files / "new" / "folder" / "report.json"))
+    assert (files / "new" / "folder" / "report.json").is_file()
+    assert "ends in .html" in run(*scoring(files, files / "good.jsonl", "--output", files / "report.pdf"), code=2)
+    run(*scoring(files, files / "good.jsonl", "--output", files / "r.html", "--media-root", files / "no"), code=2)
+    assert not list(files.glob("r*.pdf")) + list(files.glob("r.html"))
 
 
 def test_faults_are_our_errors(files):

@@ -223,11 +223,11 @@ class BoxAP(Metric[Scene]):
 
     def _extra(self, value: float | None) -> dict[str, float]:
         scenes = [entry.state for entry in self.entries.values()]
-        counts = {
-            "objects": float(sum(len(scene.truth_label) - int(scene.ignored.sum()) for scene in scenes)),
-            "detections": float(sum(len(scene.found_label) for scene in scenes)),
-            "unnamed_detections": float(sum(scene.found_label.count("") for scene in scenes)),
-            "faulty_detections": float(sum(len(scene.faults) for scene in scenes)),
+        counts: dict[str, float] = {
+            "objects": sum(len(scene.truth_label) - int(scene.ignored.sum()) for scene in scenes),
+            "detections": sum(len(scene.found_label) for scene in scenes),
+            "unnamed_detections": sum(scene.found_label.count("") for scene in scenes),
+            "faulty_detections": sum(len(scene.faults) for scene in scenes),
         }
         if value is None:
             return counts

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from lamm_metrics.report import Report
 
 FILE = click.Path(exists=True, dir_okay=False)
+FOLDER = click.Path(exists=True, file_okay=False)
+ENDINGS = (".html", ".htm", ".json", ".txt")
+ARGUMENTS = {"task", "labels", "references", "predictions", "first", "second", "protocol", "missing", "metrics"}
+"""Arguments of scoring that are no option of a metric."""
 
 
 # Commands of modules that are imported only when they are called: name, module, attribute, line in the help.
@@ -61,6 +65,8 @@ def _parse_options(pairs: Sequence[str]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals or not key.isidentifier():
             raise click.BadParameter(f"Expected key=value, got {pair!r}.", param_hint="--set")
+        if key in ARGUMENTS:
+            raise click.BadParameter(f"Expected an option of a metric, got {key!r}.", param_hint="--set")
         try:
             options[key] = json.loads(value)
         except ValueError:
@@ -91,8 +97,18 @@ def _write(text: str, path: str) -> None:
     os.replace(partial, path)
 
 
+def _writable(_context: click.Context, _parameter: click.Parameter, path: str | None) -> str | None:
+    """Refuse a report whose kind its ending does not say, before anything is scored for it."""
+    if path is not None and not path.endswith(ENDINGS):
+        raise click.BadParameter(f"Expected a name that ends in {', '.join(ENDINGS)}, got {path!r}.")
+    return path
+
+
 def _save(path: str, reports: Mapping[str, Mapping[str, "Report"]], media_root: str | None, title: str) -> None:
-    """Write reports to a file whose ending says the kind."""
+    """Write reports to a file whose ending says the kind; missing folders are made."""
+    from pathlib import Path
+
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     if path.endswith((".html", ".htm")):
         from lamm_metrics.report import write_report
 
@@ -127,10 +143,13 @@ def _save(path: str, reports: Mapping[str, Mapping[str, "Report"]], media_root: 
 @click.option("--confidence", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.9999), help="Coverage.")
 @click.option("--chance", is_flag=True, help="Also score answers that are drawn without looking.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--output", type=click.Path(dir_okay=False), help="Also write a report: .html, .json or .txt.")
 @click.option(
-    "--media-root", type=click.Path(file_okay=False), help="Folder of the images, to show them in an HTML report."
+    "--output",
+    type=click.Path(dir_okay=False),
+    callback=_writable,
+    help="Also write a report: .html, .json or .txt.",
 )
+@click.option("--media-root", type=FOLDER, help="Folder of the images, to show them in an HTML report.")
 def score(
     task: str,
     references: str,
@@ -260,9 +279,15 @@ def conventions(
 
 @metrics.command()
 @click.argument("results", nargs=-1, required=True, type=FILE)
-@click.option("--output", required=True, type=click.Path(dir_okay=False), help="File to write: .html, .json or .txt.")
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False),
+    callback=_writable,
+    help="File to write: .html, .json or .txt.",
+)
 @click.option("--title", default="LAMM report", show_default=True, help="Heading of an HTML report.")
-@click.option("--media-root", type=click.Path(file_okay=False), help="Folder of the images, to show them.")
+@click.option("--media-root", type=FOLDER, help="Folder of the images, to show them.")
 def report(results: tuple[str, ...], output: str, title: str, media_root: str | None) -> None:
     """Join the JSON reports RESULTS (`score --output NAME.json`) into one report, models side by side."""
     from lamm_metrics.report.html import by_model

@@ -81,9 +81,7 @@ def coco_scores(
                 n_failed=0,
                 higher_is_better=True,
                 signature=signature(f"coco/{iou_type}/{name}", **_choices(protocol), ci=kind),
-                extra={"objects": float((~truth.ignored).sum()), "detections": float(len(found.label))}
-                if name == "AP"
-                else {},
+                extra={"objects": int((~truth.ignored).sum()), "detections": len(found.label)} if name == "AP" else {},
             )
         )
     return scores

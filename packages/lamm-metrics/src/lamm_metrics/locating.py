@@ -196,8 +196,8 @@ class BinaryLocating(AdditiveMetric[Located]):
         missed = sum(entry.state.objects - entry.state.hits for entry in self.entries.values() if entry.status != OK)
         bounds = {"failures_wrong": hits / objects, "failures_right": (hits + missed) / objects} if objects else {}
         return bounds | {
-            "objects": float(objects),
-            "records_left_out": float(sum(state.objects == 0 for state in states)),
+            "objects": objects,
+            "records_left_out": sum(state.objects == 0 for state in states),
         }
 
     def sample_value(self, state: Located) -> float | None:

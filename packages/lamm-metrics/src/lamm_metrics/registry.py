@@ -29,6 +29,19 @@ BUILT_IN: Mapping[str, str] = {
     "paper": "paper.metric:PaperMetric",
 }
 
+NEEDED_TRUTH = {
+    "bleu": ("sentences",),
+    "rouge_l": ("sentences",),
+    "cider_d": ("sentences",),
+    "counting": ("num",),
+    "word_accuracy": ("word_list",),
+    "yes_no": ("label", "attr"),
+    "detection_ap": ("object",),
+    "detection_ap_3d": ("object",),
+    "pck": ("gt_joints",),
+}
+"""Ground truth that a metric reads: a record must have one of these keys. The others say so themselves."""
+
 
 def _plugins() -> dict[str, Any]:
     from importlib.metadata import entry_points
@@ -61,6 +74,15 @@ def metric_class(name: str) -> type[Metric[Any]]:
             "Tell the authors of the package that brings it."
         )
     return found
+
+
+def option_names(name: str) -> list[str]:
+    """What can be set of a metric.
+
+    Raises:
+        UsageError: No metric has this name.
+    """
+    return [key for key in call_signature(metric_class(name)).parameters if key not in ("task", "labels")]
 
 
 def make_metric(name: str, task: str, labels: Sequence[str] = (), **options: Any) -> Metric[Any]:

@@ -10,7 +10,7 @@ from lamm_metrics.extraction.conventions import NORMALISED_XYXY
 from lamm_metrics.metric import Metric, Score
 from lamm_metrics.predictions import Prediction, Predictions, read_predictions
 from lamm_metrics.references import References, pair, read_references
-from lamm_metrics.registry import make_metric
+from lamm_metrics.registry import NEEDED_TRUTH, make_metric, option_names
 from lamm_metrics.report.marks import marks_of
 from lamm_metrics.report.result import Report, Sample
 from lamm_metrics.tasks import task_named
@@ -37,14 +37,38 @@ def metrics_for(
         options: Passed on to the metrics that know them, such as `convention` or `tokenizer`.
 
     Raises:
-        UsageError: Unknown task, protocol or metric.
+        UsageError: Unknown task, protocol or metric, an option that none of the metrics knows, or a metric that reads
+            another ground truth than these records have.
     """
     row = task_named(task)
     if protocol not in PROTOCOLS[:2]:
         raise UsageError(f"Expected a protocol ({', '.join(PROTOCOLS[:2])}), got {protocol!r}. Choose one of them.")
     labels = labels_of(list(references.records.values()))
     chosen = tuple(names) or (row.metrics if protocol == "standard" else ("paper",))
+    able = {option for name in chosen for option in option_names(name)}
+    unknown = sorted(options.keys() - able)
+    if unknown:
+        raise UsageError(
+            f"Expected an option of {', '.join(chosen)} ({', '.join(sorted(able)) or 'there is none'}), got "
+            f"{', '.join(unknown)}. Leave it out."
+        )
+    for name in names:
+        _check_truth(name, task, references)
     return [make_metric(name, task, labels, **options) for name in chosen]
+
+
+def _check_truth(name: str, task: str, references: References) -> None:
+    """Say so where records lack what a metric compares answers with."""
+    keys = NEEDED_TRUTH.get(name, ())
+    lacking = next(
+        (key for key, record in references.records.items() if not any(name in record for name in keys)), None
+    )
+    if keys and lacking is not None:
+        wanted = " or ".join(f"`{key}`" for key in keys)
+        raise UsageError(
+            f"Expected {wanted} in every record for the metric {name}, got a record without it: {lacking!r}. "
+            f"Choose a metric that fits the task {task}; `lamm metrics list` shows them."
+        )
 
 
 def score(

@@ -72,7 +72,7 @@ def judge(
 ) -> None:
     """Let a language model compare or grade answers (GPT Metric).
 
-    Nothing is sent twice: replies are kept in the output folder, and the same command again continues.
+    No answered request is sent twice: replies are kept in the output folder, and the same command again continues.
     """
     from lamm_metrics.errors import LammMetricsError
     from lamm_metrics.gpt.judging import judge_answers, plan_judging

@@ -28,6 +28,11 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
+def _exact(value: float) -> str:
+    """A count as a whole number, anything else to four decimals."""
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
 def report_text(report: Report) -> str:
     """A report as a table with the signatures below it."""
     title = " · ".join(part for part in (report.task, report.dataset, report.model, report.protocol) if part)
@@ -40,7 +45,7 @@ def report_text(report: Report) -> str:
             [score.name, number(score.value), interval, direction, str(score.n), f"{score.failure_rate:.1%}", best]
         )
     extras = [
-        f"{score.name}: " + ", ".join(f"{key} {value:.4f}" for key, value in score.extra.items())
+        f"{score.name}: " + ", ".join(f"{key} {_exact(value)}" for key, value in score.extra.items())
         for score in report.scores
         if score.extra
     ]
