@@ -26,6 +26,7 @@ COMMANDS = {
     "unpack": Entry("lamm_data.sources.command:unpack", "Unpack downloaded archives safely."),
     "prepare": Entry("lamm_data.sources.command:prepare", "Make media files: pictures of batches, clouds of meshes."),
     "clouds": Entry("lamm_data.sources.command:clouds", "Make .npy clouds out of PLY, PCD, OBJ and other files."),
+    "view": Entry("lamm_data.view.command:view", "Write a page of records: media, dialogues, the loss mask by token."),
     "stats": Entry("lamm_data.stats_command:stats", "Count and plot what a file of records holds."),
     "export": Entry("lamm_data.export_command:export", "Write instruction records in other tools' formats."),
     "generate": Entry("lamm_data.generation.command:generate", "Generate instruction records with a language model."),

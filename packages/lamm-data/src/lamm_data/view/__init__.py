@@ -1,0 +1,1 @@
+"""One HTML file of instruction records as training will see them: media, boxes, dialogues, the loss mask by token."""
