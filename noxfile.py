@@ -19,7 +19,7 @@ PACKAGES = ["metrics", "data", "model", "cli"]
 # What each package's own tests may use: its declared dependencies, its extras, and the siblings it declares.
 TESTED = {
     "metrics": ["-e", "packages/lamm-cli", "-e", "packages/lamm-metrics[gpt,coco,cli]"],
-    "data": ["-e", "packages/lamm-cli", "-e", "packages/lamm-data[3d,cli,dedup,fast,parquet]"],
+    "data": ["-e", "packages/lamm-cli", "-e", "packages/lamm-data[3d,cli,dedup,fast,obfuscate,parquet,ray]"],
     "model": ["-e", "packages/lamm-cli", "-e", "packages/lamm-data", "-e", "packages/lamm-model[cli,demo,quantize,trackers]"],
     "cli": ["-e", "packages/lamm-cli"],
 }
