@@ -10,7 +10,8 @@ response rows only.
 
 Useful tokens are counted alike for both: the tokens of every dialogue, its image included, padding not. The two curves
 of the loss against the step must lie on each other: bfloat16 rounds differently in different shapes, and Adam's first
-steps, nearly signs of gradients, amplify that; hence the warm-up. In float32 they are one curve.
+steps, nearly signs of gradients, amplify that; hence the warm-up. In float32 the
+losses before Adam's first step agree to the last digit shown, and later ones within about one percent.
 """
 
 import argparse
