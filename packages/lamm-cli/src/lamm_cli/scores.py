@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,6 +104,30 @@ class Scorer:
         drawn = chance_predictions(file.task, file.path)
         report = score(file.task, file.path, drawn, self.protocol, **self.options)
         return self._remember(CHANCE, file, key, replace(report, model=CHANCE))
+
+    def beside(
+        self, answers: Path, file: BenchmarkFile, name: str, make: Callable[[], dict[str, Any]], further: bytes = b""
+    ) -> dict[str, Any]:
+        """Return what was found out about one run's answers under a name; find it out if it is not remembered.
+
+        Args:
+            answers: The predictions.
+            file: The benchmark file they answer.
+            name: Names what is found out.
+            make: Finds it out, as plain values.
+            further: Whatever else it depends on.
+        """
+        if self.folder is None:
+            return make()
+        path = self.folder / answers.parent.name / f".{file.name}.{name}.json"
+        key = self._key(file, answers.read_bytes() + further)
+        kept: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+        if kept.get("key") != key:
+            kept = {"key": key, "value": make()}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_beside(path, json.dumps(kept))
+        value: dict[str, Any] = kept["value"]
+        return value
 
     def _key(self, file: BenchmarkFile, answers: bytes) -> str:
         from importlib.metadata import version

@@ -1,7 +1,8 @@
 """Does one model score better than another? Paired tests on the same records, and how many records that would take."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,14 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `json.dumps` accepts."""
         return {**asdict(self), "first": self.first.to_json(), "second": self.second.to_json()}
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote."""
+        scores = {side: Score.from_json(given[side]) for side in ("first", "second")}
+        low_high = given["interval"]
+        interval = None if low_high is None else (float(low_high[0]), float(low_high[1]))
+        return cls(**{**given, **scores, "interval": interval})
 
     def __str__(self) -> str:
         interval = "" if self.interval is None else f" [{self.interval[0]:+.4f}, {self.interval[1]:+.4f}]"

@@ -110,6 +110,21 @@ class Score:
             "extra": dict(self.extra),
         }
 
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote."""
+        interval = given["interval"]
+        return cls(
+            name=given["name"],
+            value=given["value"],
+            interval=None if interval is None else (float(interval[0]), float(interval[1])),
+            n=given["n"],
+            n_failed=given["n_failed"],
+            higher_is_better=given["higher_is_better"],
+            signature=given["signature"],
+            extra=given["extra"],
+        )
+
 
 class SampleResult(NamedTuple):
     """How one record was scored. `status` is a value of `lamm_metrics.extraction.result.Status`."""

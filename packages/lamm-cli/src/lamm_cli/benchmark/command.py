@@ -55,6 +55,7 @@ def run(
     Interrupted, the same command goes on; when everything is finished it does nothing and says so.
     """
     from lamm_cli.benchmark.contestants import named_models
+    from lamm_cli.benchmark.recipes import absolute_recipes
     from lamm_cli.settings import as_toml, override, packaged_settings, read_settings
 
     settings = packaged_settings("benchmark")
@@ -66,19 +67,25 @@ def run(
         settings["benchmark"]["root"] = str(root.resolve())
     if tasks:
         settings["benchmark"]["tasks"] = [task.strip() for task in tasks.split(",") if task.strip()]
+    settings["benchmark"]["recipes"] = absolute_recipes(settings["benchmark"]["recipes"])
     if show:
         click.echo(as_toml(settings), nl=False)
         return
     from lamm_cli.benchmark.stages import BenchmarkRun
+    from lamm_cli.benchmark.variations import show_variants
 
     started = BenchmarkRun(output, settings)
     table = started.carry_out()
     if as_json:
         import json
+        from dataclasses import asdict
 
-        click.echo(json.dumps({**table.to_json(), "done": started.worked}))
+        variants = [asdict(row) for row in started.variants]
+        click.echo(json.dumps({**table.to_json(), "variants": variants, "done": started.worked}))
         return
     table.show()
+    if started.variants:
+        show_variants(started.variants)
     if not started.worked:
         click.echo("Everything was finished before; nothing was done.")
     click.echo(f"Report: {output / 'report.html'}   Tables: {output / 'table.md'} (.csv, .tex, .json)")

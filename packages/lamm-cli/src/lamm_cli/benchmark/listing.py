@@ -33,6 +33,7 @@ def benchmark_rows(root: Path | None = None) -> list[BenchmarkRow]:
     Args:
         root: Data root; says for each file whether it or its source is there.
     """
+    from lamm_data.benchmark.run import ATTRIBUTES
     from lamm_data.tasks import TASKS, benchmark_file_name
 
     finished = {path.name for path in finished_files(root)} if root is not None else set()
@@ -40,12 +41,14 @@ def benchmark_rows(root: Path | None = None) -> list[BenchmarkRow]:
     rows = []
     for name, source in benchmark_sources().items():
         for task in tasks_of(source):
-            file = benchmark_file_name(task, source.dataset_of(task))
-            present = ""
-            if root is not None:
-                present = "file" if file in finished else "source" if name in folders else "no"
-            published = source.published.get(task, 0)
-            rows.append(BenchmarkRow(file, task, TASKS[task].modality, name, published, present))
+            for attribute in ATTRIBUTES if task == "facial_classification" else ("",):
+                suffix = f"({ATTRIBUTES[attribute]})" if attribute else ""
+                file = benchmark_file_name(task, source.dataset_of(task) + suffix)
+                present = ""
+                if root is not None:
+                    present = "file" if file in finished else "source" if name in folders else "no"
+                published = source.published.get(f"{task}.{attribute}" if attribute else task, 0)
+                rows.append(BenchmarkRow(file, task, TASKS[task].modality, name, published, present))
     return sorted(rows, key=lambda row: (row.source == "sample", row.modality, row.file))
 
 

@@ -1,19 +1,22 @@
 """What a run leaves for people and for machines: tables and the report."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lamm_cli.benchmark.judging import Judged
 from lamm_cli.comparison import ComparisonTable
 from lamm_cli.folders import write_beside
-from lamm_cli.scores import BenchmarkFile
+from lamm_cli.output import console
+from lamm_cli.scores import CHANCE, BenchmarkFile, Scorer
 from lamm_cli.table_formats import as_csv, as_latex
 
 if TYPE_CHECKING:
+    from lamm_metrics.comparison import Comparison
     from lamm_metrics.report.result import Report
 
 REPORT = "report.html"
+VARIANTS = "recipes.html"
 TITLE = "LAMM benchmark"
 
 
@@ -22,6 +25,9 @@ def write_outcome(
     table: ComparisonTable,
     reports: "Mapping[str, Mapping[str, Report]]",
     files: Sequence[BenchmarkFile],
+    *,
+    significance: "Mapping[str, Mapping[str, Comparison]] | None" = None,
+    judged: Judged | None = None,
     force: bool = False,
 ) -> bool:
     """Write ``table.json``, ``.md``, ``.csv``, ``.tex`` and ``report.html``, unless they stand there already.
@@ -31,25 +37,85 @@ def write_outcome(
         table: The leaderboard.
         reports: Reports by run and benchmark.
         files: The benchmark files, for the media of the report.
+        significance: Paired comparisons of the first run with the others, by benchmark and run.
+        judged: What a judge said of captions.
         force: Write even if nothing has changed.
 
     Returns:
         Whether anything was written.
     """
-    csv = as_csv(table)
+    said = judged or Judged()
+    csv = as_csv(table) + said.csv()
     before = folder / "table.csv"
     if not force and before.is_file() and before.read_text() == csv and (folder / REPORT).is_file():
         return False
     from lamm_metrics.report.html import write_report
 
-    write_report(folder / REPORT, reports, media_root=common_root(files), title=TITLE)
+    roots = {file.name: file.media_root for file in files}
+    write_report(
+        folder / REPORT,
+        reports,
+        media_root=roots,
+        title=TITLE,
+        subtitle=said.sentence(),
+        significance=significance,
+        transcripts=said.transcripts,
+    )
     table.write(folder)
+    if said.rows:
+        write_beside(folder / "table.md", table.markdown() + "\n" + said.markdown())
     write_beside(folder / "table.tex", as_latex(table))
     write_beside(before, csv)
     return True
 
 
-def common_root(files: Sequence[BenchmarkFile]) -> Path | None:
-    """Return the media root of all files, or None when they have several."""
-    roots = {os.fspath(file.media_root.resolve()) for file in files}
-    return Path(roots.pop()) if len(roots) == 1 else None
+def write_variant_report(
+    folder: Path, reports: "Mapping[str, Mapping[str, Report]]", roots: Mapping[str, Path]
+) -> Path:
+    """Write ``recipes.html``, a report of the variants with their samples."""
+    from lamm_metrics.report.html import write_report
+
+    explained = "Variants of the benchmark; recipes.md compares each with its base file."
+    return write_report(folder / VARIANTS, reports, media_root=roots, title=f"{TITLE}: variants", subtitle=explained)
+
+
+def paired(
+    files: Sequence[BenchmarkFile], runs: Mapping[str, Path], scorer: Scorer
+) -> "dict[str, dict[str, Comparison]]":
+    """Compare the first run with each other one on every file: paired tests on the same records.
+
+    Args:
+        files: The benchmark.
+        runs: Folder of predictions by run; the first is compared.
+        scorer: Remembers what was compared.
+
+    Returns:
+        Comparisons by benchmark and run; a file with too few records to compare has none.
+    """
+    from rich.progress import track
+
+    first, *others = [run for run in runs if run != CHANCE]
+    found: dict[str, dict[str, Comparison]] = {}
+    for file in track(files if others else [], "comparing", console=console(), transient=True):
+        for run in others:
+            comparison = _compared(file, runs[first], runs[run], scorer)
+            if comparison is not None:
+                found.setdefault(file.name, {})[run] = comparison
+    return found
+
+
+def _compared(file: BenchmarkFile, first: Path, second: Path, scorer: Scorer) -> "Comparison | None":
+    from lamm_metrics.comparison import Comparison, compare
+    from lamm_metrics.errors import LammMetricsError
+
+    before, after = (folder / f"{file.name}.jsonl" for folder in (first, second))
+
+    def made() -> "dict[str, object]":
+        draws = int(scorer.options.get("draws", 1000))
+        try:
+            return compare(file.task, file.path, before, after, scorer.protocol, draws=draws).to_json()
+        except LammMetricsError as fault:
+            return {"why": str(fault)}
+
+    kept = scorer.beside(after, file, f"against-{first.name}", made, before.read_bytes())
+    return None if "why" in kept else Comparison.from_json(kept)

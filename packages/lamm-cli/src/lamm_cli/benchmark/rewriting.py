@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from lamm_cli.benchmark.contestants import contestants
+from lamm_cli.benchmark.judging import judge_captions
 from lamm_cli.benchmark.provenance import SETTINGS
-from lamm_cli.benchmark.reporting import REPORT, write_outcome
+from lamm_cli.benchmark.reporting import REPORT, paired, write_outcome
 from lamm_cli.benchmark.sets import gather_files
 from lamm_cli.comparison import score_runs
 from lamm_cli.folders import sole_use
@@ -33,5 +34,8 @@ def rewrite_report(folder: Path) -> Path:
         asked = contestants(settings["models"], settings["benchmark"]["blind"])
         runs = {one.label: folder / "predictions" / one.folder for one in asked}
         table, reports = score_runs(files, runs, scorer)
-        write_outcome(folder, table, reports, files, force=True)
+        judged = judge_captions(settings["judge"], files, runs, folder)
+        write_outcome(
+            folder, table, reports, files, significance=paired(files, runs, scorer), judged=judged, force=True
+        )
     return folder / REPORT

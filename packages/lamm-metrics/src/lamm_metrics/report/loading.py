@@ -12,20 +12,6 @@ from lamm_metrics.report.marks import Mark
 from lamm_metrics.report.result import Report, Sample
 
 
-def _score(given: Mapping[str, Any]) -> Score:
-    interval = given["interval"]
-    return Score(
-        name=given["name"],
-        value=given["value"],
-        interval=None if interval is None else (float(interval[0]), float(interval[1])),
-        n=given["n"],
-        n_failed=given["n_failed"],
-        higher_is_better=given["higher_is_better"],
-        signature=given["signature"],
-        extra=given["extra"],
-    )
-
-
 def _sample(given: Mapping[str, Any]) -> Sample:
     marks = tuple(
         Mark(kind, tuple(map(float, numbers)), label, true) for kind, numbers, label, true in given.get("marks", ())
@@ -37,7 +23,7 @@ def _report(given: Mapping[str, Any]) -> Report:
     return Report(
         task=given["task"],
         protocol=given["protocol"],
-        scores=tuple(_score(score) for score in given["scores"]),
+        scores=tuple(Score.from_json(score) for score in given["scores"]),
         samples=tuple(_sample(sample) for sample in given.get("samples", [])),
         dataset=given["dataset"],
         model=given["model"],

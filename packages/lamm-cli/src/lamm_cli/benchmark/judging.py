@@ -1,0 +1,138 @@
+"""The GPT Metric within a run: a language model compares the captions, and what it said is kept."""
+
+import hashlib
+import json
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lamm_cli.children import run_lamm
+from lamm_cli.folders import write_beside
+from lamm_cli.scores import BenchmarkFile
+from lamm_cli.settings import SettingsError
+
+TASK = "caption"
+FOLDER = "judgements"
+LETTERS = string.ascii_uppercase
+SHOWN = ("win_rate/", "grade/")
+
+
+@dataclass(frozen=True)
+class JudgedRow:
+    """One score that a judge gave one model on one file."""
+
+    benchmark: str
+    run: str
+    metric: str
+    value: float | None
+    interval: tuple[float, float] | None
+    n: int
+
+    def __str__(self) -> str:
+        interval = "" if self.interval is None else f" [{self.interval[0]:.2f}, {self.interval[1]:.2f}]"
+        return "undefined" if self.value is None else f"{self.value:.2f}{interval}"
+
+
+@dataclass
+class Judged:
+    """What judges said of a run.
+
+    Attributes:
+        rows: Scores.
+        transcripts: What was said, by benchmark and record id.
+    """
+
+    rows: list[JudgedRow] = field(default_factory=list)
+    transcripts: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def markdown(self) -> str:
+        """Return the scores as a Markdown table."""
+        head = "| benchmark | GPT Metric | n | run | score |\n|---|---|---|---|---|\n"
+        lines = [f"| {row.benchmark} | {row.metric} ↑ | {row.n} | {row.run} | {row} |\n" for row in self.rows]
+        return head + "".join(lines)
+
+    def csv(self) -> str:
+        """Return the scores as further lines of the table's CSV."""
+        lines = []
+        for row in self.rows:
+            low, high = row.interval or ("", "")
+            value = "" if row.value is None else row.value
+            lines.append(f"{row.benchmark},gpt_{row.metric},True,{row.n},{row.run},{value},{low},{high},\n")
+        return "".join(lines)
+
+    def sentence(self) -> str:
+        """Return the scores as one sentence for the report's head; empty without any."""
+        said = [f"{row.run} {row} on {row.benchmark} ({row.metric})" for row in self.rows]
+        return f"GPT Metric: {'; '.join(said)}." if said else ""
+
+
+def judge_captions(
+    chosen: Mapping[str, Any], files: Sequence[BenchmarkFile], runs: Mapping[str, Path], folder: Path
+) -> Judged:
+    """Let the judge of ``[judge]`` compare the runs' captions; several runs in pairs, a single one by grades.
+
+    Transcripts are kept under ``judgements``; nothing that was answered is asked again.
+
+    Args:
+        chosen: The table ``[judge]``; an empty endpoint judges nothing.
+        files: The benchmark.
+        runs: Folder of predictions by run.
+        folder: The run directory.
+
+    Raises:
+        SettingsError: More runs than a judge can compare.
+        lamm_cli.children.CommandFailedError: The judge does not answer; the same call goes on.
+    """
+    judged = Judged()
+    if not chosen["endpoint"]:
+        return judged
+    if len(runs) > 26:
+        raise SettingsError(f"Expected at most 26 runs to judge, got {len(runs)}. Leave some out.")
+    for file in files:
+        if file.task == TASK:
+            output = folder / FOLDER / file.name
+            answers = [path / f"{file.name}.jsonl" for path in runs.values()]
+            _judge(chosen, file, answers, output)
+            _take(judged, file, list(runs), output)
+    return judged
+
+
+def _judge(chosen: Mapping[str, Any], file: BenchmarkFile, answers: Sequence[Path], output: Path) -> None:
+    stamp, digest = output / ".complete", hashlib.sha256(repr(sorted(chosen.items())).encode())
+    for path in (file.path, *answers):
+        digest.update(path.read_bytes())
+    if stamp.is_file() and stamp.read_text() == digest.hexdigest():
+        return
+    given = [part for path in answers for part in ("--predictions", str(path))]
+    words = ["metrics", "judge", "--references", str(file.path), *given, "--endpoint", chosen["endpoint"]]
+    words += ["--output", str(output), "--mode", "pairwise" if len(answers) > 1 else "absolute", "--task", TASK]
+    words += ["--sample", str(min(chosen["records"], file.records))] if chosen["records"] else []
+    words += ["--judge", chosen["model"]] if chosen["model"] else []
+    words += ["--max-cost", str(chosen["max_cost"])] if chosen["max_cost"] else []
+    run_lamm(words)
+    write_beside(stamp, digest.hexdigest())
+
+
+def _take(judged: Judged, file: BenchmarkFile, runs: Sequence[str], output: Path) -> None:
+    result = json.loads((output / "result.json").read_text(encoding="utf-8"))
+    names = dict(zip(result["models"], runs, strict=True))
+    for score in result["reports"][0]["scores"]:
+        prefix, _, rest = score["name"].partition("/")
+        if score["name"].startswith(SHOWN) and rest in names:
+            interval = score["interval"] and (score["interval"][0], score["interval"][1])
+            count = score["n"] - score["n_failed"]
+            judged.rows.append(JudgedRow(file.name, names[rest], prefix, score["value"], interval, count))
+    said: dict[str, list[str]] = {}
+    with (output / "transcripts.jsonl").open(encoding="utf-8") as handle:
+        for row in map(json.loads, handle):
+            said.setdefault(str(row["id"]), []).append("\n".join(_verdict(row, names)))
+    judged.transcripts[file.name] = {key: "\n\n".join(verdicts) for key, verdicts in said.items()}
+
+
+def _verdict(row: Mapping[str, Any], names: Mapping[str, str]) -> Iterable[str]:
+    shown = ", ".join(f"{letter} = {names[model]}" for letter, model in zip(LETTERS, row["order"], strict=False))
+    yield f"{row['judge']} ({shown})" + (f", unscored: {row['unscored']}" if row["unscored"] else "")
+    for reply in row["replies"]:
+        yield str(reply.get("text", reply) if isinstance(reply, dict) else reply)

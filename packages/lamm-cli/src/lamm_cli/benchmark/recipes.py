@@ -1,0 +1,183 @@
+"""Recipes beside the benchmark: variants of its files, answered by the same models, compared record by record."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lamm_cli.benchmark.contestants import Contestant
+from lamm_cli.benchmark.predicting import predict
+from lamm_cli.benchmark.provenance import file_hash
+from lamm_cli.benchmark.sets import benchmark_sources, sources_under
+from lamm_cli.benchmark.variations import VariantRow, variant_row
+from lamm_cli.children import run_lamm
+from lamm_cli.folders import write_beside
+from lamm_cli.output import console
+from lamm_cli.scores import BenchmarkFile, Scorer
+from lamm_cli.settings import SettingsError, Tables
+
+if TYPE_CHECKING:
+    from lamm_metrics.report.result import Report
+
+FILES = "files.json"
+EXAMPLES_A_TASK = 200
+
+
+@dataclass(frozen=True)
+class VariantFile:
+    """A variant of a benchmark file.
+
+    Attributes:
+        variant: Name of the variant.
+        file: The changed file.
+        base: The file it was made from.
+        paired: Whether its records are those of the base file.
+        probabilities: Whether options are scored by their likelihood.
+    """
+
+    variant: str
+    file: BenchmarkFile
+    base: BenchmarkFile
+    paired: bool
+    probabilities: bool
+
+
+@dataclass
+class RecipeRun:
+    """One recipe within a run directory.
+
+    Attributes:
+        folder: ``<run>/recipes/<recipe>``.
+        recipe: Name or path of the recipe.
+        settings: All tables.
+        predictions: Folder of the base files' predictions.
+        worked: What this call did, in words.
+        roots: Media root of each variant's file, by its name.
+    """
+
+    folder: Path
+    recipe: str
+    settings: Tables
+    predictions: Path
+    worked: list[str] = field(default_factory=list)
+    roots: dict[str, Path] = field(default_factory=dict)
+
+    def carry_out(
+        self, files: Sequence[BenchmarkFile], asked: Sequence[Contestant], bases: "Mapping[str, Mapping[str, Report]]"
+    ) -> "tuple[list[VariantRow], dict[str, dict[str, Report]]]":
+        """Build the variants, have them answered by every model that is not blind, and compare.
+
+        Args:
+            files: The base files.
+            asked: The models.
+            bases: Reports of the base files by run and file, chance among them.
+
+        Returns:
+            A row a variant, file and model; and the reports of the variants by model and file.
+
+        Raises:
+            lamm_cli.settings.SettingsError: The recipe fits none of the files.
+            lamm_cli.children.CommandFailedError: A stage failed; the same call goes on from it.
+        """
+        variants = self._variants(files)
+        self.roots = {variant.file.name: variant.file.media_root for variant in variants}
+        rows: list[VariantRow] = []
+        reports: dict[str, dict[str, Report]] = {}
+        chosen = self.settings["scoring"]
+        scorer = Scorer(self.folder / "scores", chosen["protocol"], {"draws": chosen["draws"]})
+        for one in asked:
+            if one.blind:
+                continue
+            folder = self.folder / "predictions" / one.folder
+            words = ["--probabilities"] if variants[0].probabilities and not one.endpoint else []
+            if predict(one, [variant.file for variant in variants], folder, self.settings, words):
+                self.worked.append(f"{self.recipe}: answers of {one.label}")
+            for variant in variants:
+                answers = folder / f"{variant.file.name}.jsonl"
+                report = scorer.of_run(one.label, variant.file, answers)
+                reports.setdefault(one.label, {})[variant.file.name] = report
+                before = self.predictions / one.folder / f"{variant.base.name}.jsonl"
+                row = variant_row(self.folder.name, one.label, variant, report, (before, answers), bases, scorer)
+                rows.append(row)
+        return rows, reports
+
+    def _variants(self, files: Sequence[BenchmarkFile]) -> list[VariantFile]:
+        stamp, key = self.folder / FILES, self._key(files)
+        kept = json.loads(stamp.read_text()) if stamp.is_file() else {}
+        if kept.get("key") != key:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            kept = {"key": key, "files": list(self._build(files))}
+            write_beside(stamp, json.dumps(kept, indent=1))
+            self.worked.append(f"{self.recipe}: files")
+        bases = {str(file.path): file for file in files}
+        variants = [
+            VariantFile(
+                entry["variant"],
+                BenchmarkFile.read(self.folder / entry["path"], Path(entry["media_root"])),
+                bases[entry["base"]],
+                entry["paired"],
+                entry["probabilities"],
+            )
+            for entry in kept["files"]
+        ]
+        if not variants:
+            raise SettingsError(f"Expected benchmark files that the recipe {self.recipe} is for, found none.")
+        return variants
+
+    def _build(self, files: Sequence[BenchmarkFile]) -> Iterator[dict[str, Any]]:
+        groups: dict[tuple[Path, Path], list[BenchmarkFile]] = {}
+        for file in files:
+            groups.setdefault((file.path.parent, file.media_root), []).append(file)
+        for number, ((parent, root), members) in enumerate(groups.items()):
+            output, said = self.folder / f"files-{number}", self.folder / f".files-{number}.json"
+            given = [part for file in members for part in ("--benchmark", str(file.path))]
+            examples = self._examples(parent, members)
+            more = [] if examples is None else ["--examples", str(examples)]
+            words = ["data", "recipe", self.recipe, *given, "--media-root", str(root), "--output", str(output), *more]
+            run_lamm([*words, "--json"], output=said)
+            for entry in json.loads(said.read_text()):
+                entry["base"] = str(parent / entry["base"])
+                entry["path"] = str(Path(entry["path"]).relative_to(self.folder))
+                for reason, count in entry["left_out"].items():
+                    console().print(f"    {Path(entry['path']).name}: {count} left out, {reason}", style="dim")
+                yield entry
+
+    def _examples(self, parent: Path, files: Sequence[BenchmarkFile]) -> Path | None:
+        """Build the training split's records where the recipe shows examples: of the source that made these files."""
+        recipe = _read(self.recipe)
+        if recipe.kind != "in_context":
+            return None
+        benchmark = self.settings["benchmark"]
+        root = Path(benchmark["root"])
+        if parent == root:
+            return root / "train"
+        source = next(source for source in sources_under(root, benchmark["sources"]) if source.name == parent.name)
+        train = benchmark_sources()[source.name].train
+        tasks = ",".join(sorted({file.task for file in files} & set(recipe.tasks)))
+        if not train or not tasks:
+            return None
+        output = self.folder / "examples" / source.name
+        given = ["--source", source.name, "--root", str(source.root), "--output", str(output), "--split", train]
+        numbers = ["--per-task", str(EXAMPLES_A_TASK), "--seed", str(benchmark["seed"])]
+        run_lamm(["data", "benchmark", *given, "--tasks", tasks, *numbers])
+        return output
+
+    def _key(self, files: Sequence[BenchmarkFile]) -> str:
+        digest = hashlib.sha256(repr((_read(self.recipe), self.settings["benchmark"]["seed"])).encode())
+        for file in files:
+            digest.update(f"{file.path} {file_hash(file.path)}".encode())
+        return digest.hexdigest()
+
+
+def _read(recipe: str) -> Any:
+    from lamm_data.benchmark.recipes.apply import KINDS
+    from lamm_data.benchmark.recipes.recipe import read_recipe
+
+    return read_recipe(recipe, KINDS)
+
+
+def absolute_recipes(recipes: Sequence[str]) -> list[str]:
+    """Return the recipes with the paths of files made absolute, so that the run can be repeated from elsewhere."""
+    return [str(Path(name).resolve()) if Path(name).is_file() else name for name in recipes]

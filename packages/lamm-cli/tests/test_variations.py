@@ -1,0 +1,75 @@
+"""The table of variants, the judge's rows, and what a run directory remembers, without the other packages."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from lamm_cli.benchmark.judging import Judged, JudgedRow, judge_captions
+from lamm_cli.benchmark.recipes import absolute_recipes
+from lamm_cli.benchmark.variations import HEAD, VariantRow, variants_csv, variants_markdown, write_variants
+from lamm_cli.comparison import Cell
+from lamm_cli.scores import BenchmarkFile, Scorer
+
+PAIRED = VariantRow(
+    "remapping", "digits", "VQA_X+digits", "accuracy", True, "m",
+    Cell(0.9, (0.8, 1.0), 0.0), Cell(0.5, (0.4, 0.6), 0.1), -0.4, (-0.5, -0.3), 0.001, 0.45, 0.38, (Cell(0.1, None, 0.0), Cell(None, None, 1.0)),
+)  # fmt: skip
+ALONE = VariantRow("hallucination", "random", "POPE_X+random", "accuracy", True, "m", None, Cell(0.5, None, 0.0))
+
+
+def test_a_row_shows_base_variant_and_difference():
+    shown = dict(zip(HEAD, PAIRED.texts(), strict=True))
+    assert shown["benchmark"] == "VQA_X"
+    assert shown["base"] == "0.90 [0.80, 1.00]"
+    assert shown["difference"] == "-0.40 [-0.50, -0.30]"
+    assert shown["ECE mass"] == "undefined"
+    assert dict(zip(HEAD, ALONE.texts(), strict=True))["difference"] == "–"
+    assert variants_markdown([PAIRED, ALONE]).count("\n") == 4
+
+
+def test_csv_has_a_column_a_number():
+    first, second = csv.DictReader(io.StringIO(variants_csv([PAIRED, ALONE])))
+    assert (first["base"], first["low"], first["ece_width"], first["ece_mass"]) == ("0.9", "-0.5", "0.1", "")
+    assert (second["base"], second["difference"], second["score"]) == ("", "", "0.5")
+
+
+def test_tables_are_written_once(tmp_path):
+    assert write_variants(tmp_path, [PAIRED])
+    assert not write_variants(tmp_path, [PAIRED])
+    assert json.loads((tmp_path / "recipes.json").read_text())[0]["interval"] == [-0.5, -0.3]
+    assert write_variants(tmp_path, [PAIRED, ALONE])
+
+
+def test_nobody_judges_without_an_endpoint(tmp_path):
+    assert judge_captions({"endpoint": ""}, [], {}, tmp_path) == Judged()
+    said = Judged([JudgedRow("Caption_X", "m", "win_rate", 0.75, (0.5, 1.0), 8)])
+    assert said.sentence() == "GPT Metric: m 0.75 [0.50, 1.00] on Caption_X (win_rate)."
+    assert said.csv() == "Caption_X,gpt_win_rate,True,8,m,0.75,0.5,1.0,\n"
+    assert Judged().sentence() == Judged().csv() == ""
+
+
+def test_paths_of_recipes_become_absolute_and_names_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.toml").touch()
+    assert absolute_recipes(["own.toml", "remapping"]) == [str(tmp_path / "own.toml"), "remapping"]
+
+
+def test_what_was_found_out_is_remembered_until_the_answers_change(tmp_path):
+    pytest.importorskip("lamm_metrics", reason="what is remembered depends on the version of lamm-metrics")
+    path, answers = tmp_path / "VQA_X.json", tmp_path / "m" / "VQA_X.jsonl"
+    path.write_text('[{"task": "vqa"}]')
+    answers.parent.mkdir()
+    answers.write_text("one")
+    file, scorer, calls = BenchmarkFile.read(path, tmp_path), Scorer(tmp_path / "scores"), []
+
+    def found():
+        calls.append(answers.read_text())
+        return {"n": len(calls)}
+
+    assert [scorer.beside(answers, file, "x", found)["n"] for _ in range(2)] == [1, 1]
+    answers.write_text("two")
+    assert scorer.beside(answers, file, "x", found) == {"n": 2}
+    assert scorer.beside(answers, file, "x", found, b"more") == {"n": 3}
+    assert calls == ["one", "two", "two"]
