@@ -35,19 +35,20 @@ def commands_page() -> str:
     """Every command with the help that it prints."""
     for folder in sorted(ROOT.glob("packages/*/src")):
         sys.path.insert(0, str(folder))
+    lamm = importlib.import_module("lamm_cli.main").lamm
+    lamm.commands.update(_declared())
     parts = [
         "# Every command\n\nAs `--help` prints it. What holds for all of them, exit statuses and errors: "
         "[Commands](../cli.md).\n"
     ]
-    for name, command in sorted(_groups().items()):
-        for path, found in _walk(f"lamm {name}", command):
-            heading = "#" * min(path.count(" ") + 1, 4)
-            context = click.Context(found, info_name=path, max_content_width=100, terminal_width=100)
-            parts.append(f"{heading} {path}\n\n```text\n{found.get_help(context)}\n```\n")
+    for context in _walk(click.Context(lamm, info_name="lamm", terminal_width=80, **lamm.context_settings)):
+        path = context.command_path
+        heading = "#" * max(2, path.count(" ") + 1)
+        parts.append(f"{heading} {path}\n\n```text\n{context.get_help()}\n```\n")
     return "\n".join(parts)
 
 
-def _groups() -> dict[str, click.Command]:
+def _declared() -> dict[str, click.Command]:
     """The commands that the packages declare as entry points, whether they are installed or not."""
     found = {}
     for project in ROOT.glob("packages/*/pyproject.toml"):
@@ -58,14 +59,13 @@ def _groups() -> dict[str, click.Command]:
     return found
 
 
-def _walk(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
-    yield path, command
-    if isinstance(command, click.Group):
-        context = click.Context(command, info_name=path)
-        for name in command.list_commands(context):
-            found = command.get_command(context, name)
+def _walk(context: click.Context) -> Iterator[click.Context]:
+    yield context
+    if isinstance(context.command, click.Group):
+        for name in context.command.list_commands(context):
+            found = context.command.get_command(context, name)
             if found is not None and not found.hidden:
-                yield from _walk(f"{path} {name}", found)
+                yield from _walk(click.Context(found, parent=context, info_name=name, terminal_width=80))
 
 
 def names_page(package: str, introduction: str) -> str:

@@ -5,9 +5,8 @@ import re
 import tomllib
 
 import pytest
-from documentation_blocks import DOCS, ROOT, blocks, follow
+from documentation_blocks import DOCS, HEAVY, ROOT, blocks, follow
 
-HEAVY = {"tutorial.md", "howto/scans.md", "model.md"}  # tests/integration/test_documentation.py
 PAGES = sorted(
     page
     for path in DOCS.rglob("*.md")

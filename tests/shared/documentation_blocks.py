@@ -18,6 +18,8 @@ FENCE = re.compile(
     r"(?:^<!-- not run: (?P<reason>.+?) -->\n+)?^```(?P<language>\w+)(?P<head>[^\n]*)\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+# Pages that load a language model: tests/integration/test_documentation.py follows them.
+HEAVY = ("howto/scans.md", "model.md", "training.md", "tutorial.md")
 RUN = {"bash": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}
 
 
