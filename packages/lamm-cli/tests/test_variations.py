@@ -13,9 +13,16 @@ from lamm_cli.comparison import Cell
 from lamm_cli.scores import BenchmarkFile, Scorer
 
 PAIRED = VariantRow(
-    "remapping", "digits", "VQA_X+digits", "accuracy", True, "m",
-    Cell(0.9, (0.8, 1.0), 0.0), Cell(0.5, (0.4, 0.6), 0.1), -0.4, (-0.5, -0.3), 0.001, 0.45, 0.38, (Cell(0.1, None, 0.0), Cell(None, None, 1.0)),
-)  # fmt: skip
+    *("remapping", "digits", "VQA_X+digits", "accuracy", True, "m"),
+    base=Cell(0.9, (0.8, 1.0), 0.0),
+    score=Cell(0.5, (0.4, 0.6), 0.1),
+    difference=-0.4,
+    interval=(-0.5, -0.3),
+    p_value=0.001,
+    same_choice=0.45,
+    kept=0.38,
+    ece=(Cell(0.1, None, 0.0), Cell(None, None, 1.0)),
+)
 ALONE = VariantRow("hallucination", "random", "POPE_X+random", "accuracy", True, "m", None, Cell(0.5, None, 0.0))
 
 
