@@ -44,9 +44,13 @@ def join() -> None:
     if world_size() == 1:
         return
     import torch
-    from accelerate import PartialState  # type: ignore[import-untyped]
+    import torch.distributed as dist
 
-    PartialState(cpu=not torch.cuda.is_available())
+    if dist.is_initialized():
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(device())
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
 
 
 def device() -> torch.device:
@@ -123,6 +127,15 @@ def wait() -> None:
         import torch.distributed as dist
 
         dist.barrier()
+
+
+def summed(values: torch.Tensor) -> torch.Tensor:
+    """Return the element-wise sum over all processes."""
+    if world_size() > 1:
+        import torch.distributed as dist
+
+        dist.all_reduce(values)
+    return values
 
 
 def largest(values: torch.Tensor) -> torch.Tensor:

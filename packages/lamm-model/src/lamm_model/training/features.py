@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import UsageError
 from lamm_model.training.data import TrainingData, load_training_data
+from lamm_model.training.dialogue import Medium
 from lamm_model.training.settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -53,13 +55,22 @@ def open_features(settings: FinetuneSettings, prepared: Prepared, data: Training
     wanted = settings.data.cloud_variants
     if "point_cloud" in kinds and cache.variants != wanted:
         raise UsageError(f"Expected {wanted} samplings of each cloud in {cache.folder}, found {cache.variants}.")
+    check_holds(cache, media)
+    return cache
+
+
+def check_holds(cache: FeatureCache, media: set[Medium]) -> None:
+    """Refuse a cache without the features of some media.
+
+    Raises:
+        UsageError: With their number and the first of them.
+    """
     if missing := cache.missing(media):
         shown = "\n".join(f"  {path}" for path in missing[:LISTED])
         raise UsageError(
             f"Expected features of every medium in {cache.folder}, found {len(missing)} without, among them:\n{shown}\n"
             "Run lamm model cache-features again; it computes what is missing."
         )
-    return cache
 
 
 def cache_features(
@@ -84,8 +95,11 @@ def cache_features(
 
     model, processor = load_parts(settings)
     model.to(distributed.device()).eval()
-    data = load_training_data(settings.data, processor)
-    media = {medium for row in data.rows for medium in row.media}
+    rows = load_training_data(settings.data, processor).rows
+    if settings.evaluation.records:
+        held = replace(settings.data, records=settings.evaluation.records, shares=())
+        rows += load_training_data(held, processor).rows
+    media = {medium for row in rows for medium in row.media}
     kinds = {kind for kind, _ in media}
     refuse_trained(model, kinds)
     cache = open_cache(folder)

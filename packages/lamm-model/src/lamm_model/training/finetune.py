@@ -3,23 +3,29 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lamm_model.errors import UsageError
 from lamm_model.training import distributed, run_folder
 from lamm_model.training.collation import Collator, MediaLoader, RowDataset
 from lamm_model.training.data import TrainingData, load_training_data
-from lamm_model.training.features import open_features
+from lamm_model.training.features import check_holds, open_features
+from lamm_model.training.plot import draw_run
 from lamm_model.training.settings import FinetuneSettings
 
 if TYPE_CHECKING:
+    from lamm_model.encoders.feature_cache import FeatureCache
     from lamm_model.modeling_lamm import LammForConditionalGeneration
+    from lamm_model.training.evaluation import Evaluation
     from lamm_model.training.preparation import Prepared
     from lamm_model.training.trainer import LammTrainer
 
 MODEL_FOLDER = "model"
 UNTUNED_FOLDER = "untuned"
 RECORD = "finetune.json"
+PLOT = "loss.png"
 Report = Callable[[int, int, dict[str, float]], None]
 
 
@@ -100,6 +106,32 @@ def share_model(settings: FinetuneSettings, model: "LammForConditionalGeneration
     take_part(model)
 
 
+def add_evaluation(
+    settings: FinetuneSettings, output: Path, prepared: "Prepared", trainer: "LammTrainer"
+) -> "Evaluation | None":
+    """Let a trainer evaluate, where that is configured.
+
+    Raises:
+        UsageError: Answers are wanted of a sharded model.
+        LammModelError: Held-out media are missing, or nothing is left to judge.
+    """
+    chosen = settings.evaluation
+    if not chosen.wanted:
+        return None
+    from lamm_model.training.evaluation import Evaluation
+
+    if chosen.benchmark and trainer.sharded:
+        raise UsageError("Expected the whole model in one process to answer evaluation.benchmark. Use records instead.")
+    held = replace(settings.data, records=chosen.records, shares=())
+    rows = load_training_data(held, prepared.processor).rows if chosen.records else []
+    cache: FeatureCache | None = trainer.data_collator.load_media.features
+    if cache is not None:
+        check_holds(cache, {medium for row in rows for medium in row.media})
+    evaluation = Evaluation(trainer, chosen, output, rows, prepared.processor)
+    trainer.add_callback(evaluation)
+    return evaluation
+
+
 def build_trainer(settings: FinetuneSettings, output: Path, prepared: "Prepared", data: TrainingData) -> "LammTrainer":
     """Return the trainer of a prepared model and its data."""
     from lamm_model.training.trainer import LammTrainer, training_arguments
@@ -132,8 +164,14 @@ def _train(
     share_model(settings, prepared.model)
     trainer = build_trainer(settings, output, prepared, data)
     trainer.add_callback(ProgressCallback(report, trainer.meter))
+    evaluation = add_evaluation(settings, output, prepared, trainer)
     found = distributed.by_main(lambda: newest_intact(output))
     outcome = trainer.train(resume_from_checkpoint=str(found.path) if found.path else None)
+    best = evaluation.take_best() if evaluation is not None else None
+    if best is None and trainer.average is not None:
+        trainer.average.apply()
+    if distributed.rank() == 0:
+        draw_run(trainer.state.log_history, output / PLOT)
     model = prepared.model
     return {
         **json.loads((output / run_folder.RUN).read_text(encoding="utf-8")),
@@ -146,6 +184,7 @@ def _train(
         "attention": prepared.attention,
         "memory_plan": str(prepared.plan),
         "steps": trainer.state.global_step,
+        "best_step": best,
         "resumed_from": found.path.name if found.path else None,
         "torn_checkpoints": found.torn,
         "loss": outcome.training_loss,

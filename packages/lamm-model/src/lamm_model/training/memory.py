@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from lamm_model.errors import UsageError
 from lamm_model.memory_plan import GIB, plan_training
+from lamm_model.training import distributed
 from lamm_model.training.tables.compute import ComputeSettings
 
 SPARE = 0.9  # share of the memory that a plan may use; the rest is the allocator's and the kernels' scratch space
@@ -75,7 +76,8 @@ def plan_step(model: nn.Module, tokens: int, settings: ComputeSettings, budget: 
     advice = (
         f"At most {most} tokens would: lower training.batch_rows or data.row_tokens and raise training.accumulation"
         if most
-        else "The weights alone do not: set model.quantize = '4bit', take a smaller language model or shard it"
+        else "The weights alone do not: set model.quantize = '4bit', take a smaller language model, or set "
+        "compute.sharding = 'fsdp2' on several GPUs"
     )
     raise UsageError(
         f"Expected a pass of {tokens} tokens to fit in {limit / GIB:.1f} GiB ({SPARE:.0%} of the device), planned "
@@ -93,8 +95,20 @@ def _needed(model: nn.Module, tokens: int, half: bool, settings: ComputeSettings
         bytes_per_value=2 if half else 4,
         checkpointing=checkpointing,
     )
+    shares = distributed.world_size() if settings.sharding == "fsdp2" else 1
+    held = _weights(model, shares) + plan.optimizer / shares
+    return int(held + plan.activations * (COMPILED if settings.compile else EAGER) + plan.logits)
+
+
+def _weights(model: nn.Module, shares: int) -> float:
+    """Return the bytes of weights one process holds: of the decoder layers its share, and two of them gathered."""
     held = sum(p.numel() * p.element_size() for p in model.parameters())
-    return int(held + plan.optimizer + plan.activations * (COMPILED if settings.compile else EAGER) + plan.logits)
+    if shares == 1:
+        return held
+    body: Any = model
+    layers = body.model.language_model.layers
+    inside = sum(p.numel() * p.element_size() for p in layers.parameters())
+    return float(held - inside + inside / shares + 2 * inside / len(layers))
 
 
 def _mixed(kept: int, lean: int, chosen: int, layers: int) -> int:

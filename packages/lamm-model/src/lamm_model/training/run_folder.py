@@ -21,7 +21,8 @@ RUN = "run.json"
 PACKAGES = ("lamm-model", "lamm-data", "torch", "transformers", "peft", "accelerate")
 # What may differ when a run goes on: it changes how fast the same numbers are reached, or how they are shown.
 FREE = {
-    "training.workers", "training.keep_last", "training.log_every", "training.save_every", "compute.memory",
+    "training.workers", "training.keep_last", "training.log_every", "training.save_every", "training.trackers",
+    "compute.memory",
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from lamm_model.training.checking import build_tables, table_kinds
 from lamm_model.training.tables.adapters import AdapterSettings
 from lamm_model.training.tables.compute import ComputeSettings
 from lamm_model.training.tables.data import DataSettings
+from lamm_model.training.tables.evaluation import EvaluationSettings
 from lamm_model.training.tables.model import ModelSettings
 from lamm_model.training.tables.training import TrainingSettings
 
@@ -28,6 +29,7 @@ class FinetuneSettings:
     data: DataSettings = field(default_factory=DataSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     compute: ComputeSettings = field(default_factory=ComputeSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
 
     def to_tables(self) -> dict[str, dict[str, Any]]:
         """Return the settings as plain tables, as the TOML file holds them."""

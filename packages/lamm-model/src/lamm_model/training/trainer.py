@@ -1,9 +1,11 @@
 """The trainer: Hugging Face's, with LAMM's parameter groups, packed rows, guards and checkpoints."""
 
+import importlib.util
 import math
+import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from torch import Tensor, nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from lamm_model.checkpoints.shards import whole
-from lamm_model.errors import LammModelError
+from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.acceleration import MODALITIES, AdapterChoice, keep_input_types, mark_changing
+from lamm_model.training.averaging import WeightAverage
 from lamm_model.training.guards import GradientGuard, check_finite, part_of
 from lamm_model.training.isolation import isolate
 from lamm_model.training.loading import RankBatches, TrainLoader
@@ -58,11 +61,28 @@ def training_arguments(settings: TrainingSettings, run: Path) -> TrainingArgumen
         logging_steps=settings.log_every,
         seed=settings.seed,
         remove_unused_columns=False,
-        report_to="none",
+        report_to=find_trackers(settings.trackers, run),
         disable_tqdm=True,
         save_total_limit=None,  # kept here: rotation must follow the rename
         label_names=["labels"],
     )
+
+
+def find_trackers(names: Sequence[str], run: Path) -> list[str]:
+    """Return the trackers to report to; TensorBoard's files go to ``run/tensorboard``.
+
+    Raises:
+        UsageError: One of them is not installed.
+    """
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"Expected the trackers {', '.join(names)}, found {', '.join(missing)} not installed. "
+            f'pip install "lamm-model[trackers]" {" ".join(missing)}.'
+        )
+    if "tensorboard" in names:
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(run / "tensorboard"))
+    return list(names)
 
 
 class LammTrainer(Trainer):  # type: ignore[misc]
@@ -89,6 +109,10 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         self.sharded = is_sharded(self.model)
         self.adapters = AdapterChoice(self.model, always_all=self.sharded)
         self.meter = SpeedMeter(flops_per_token(self.model))
+        self.average: WeightAverage | None = None
+        if settings.average:
+            self.average = WeightAverage(self.model, settings.average, self.sharded)
+            self.add_callback(self.average)
         self.model_accepts_loss_kwargs = True
         if self.args.world_size > 1:
             self.add_callback(UnseenModalities(self))
@@ -156,10 +180,22 @@ class LammTrainer(Trainer):  # type: ignore[misc]
 
     def _save(self, output_dir: str | None = None, state_dict: Mapping[str, Tensor] | None = None) -> None:
         model = self.accelerator.unwrap_model(self.model)
-        save_changed(model, Path(output_dir or self.args.output_dir), write=self.args.should_save)
+        folder = Path(output_dir or self.args.output_dir)
+        save_changed(model, folder, write=self.args.should_save)
+        if self.average is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.average.save(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         load_changed(self.accelerator.unwrap_model(model or self.model), Path(resume_from_checkpoint))
+        if self.average is not None:
+            self.average.load(Path(resume_from_checkpoint))
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log, the speed since the last time with it, to trackers too."""
+        if math.isfinite(logs.get("loss", math.nan)):
+            logs |= self.meter.look()
+        super().log(logs, *args, **kwargs)
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
@@ -233,7 +269,7 @@ def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[
 
 
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]
-    """Reports step, loss and speed to a function, and adds the speed to the trainer's log.
+    """Reports step, loss and speed to a function.
 
     Args:
         report: Called with the step, the number of steps and the last log entry.
@@ -254,7 +290,6 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
         self.report(state.global_step, state.max_steps, self.last)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Add the speed to the entry that the run's record keeps."""
+        """Keep the last entry of a step, speeds included."""
         if logs and math.isfinite(logs.get("loss", math.nan)):
-            state.log_history[-1] |= self.meter.look()
             self.last = {key: value for key, value in state.log_history[-1].items() if isinstance(value, int | float)}

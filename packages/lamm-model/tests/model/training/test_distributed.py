@@ -13,14 +13,18 @@ import torch
 from PIL import Image
 
 from lamm_model import load_model
-from lamm_model.errors import LammModelError
+from lamm_model.errors import LammModelError, UsageError
+from lamm_model.memory_plan import ADAM_BYTES
+from lamm_model.training import presets
 from lamm_model.training.collation import Collator, RowDataset
 from lamm_model.training.dialogue import Dialogue
 from lamm_model.training.finetune import finetune
 from lamm_model.training.loading import RankBatches, TrainLoader
+from lamm_model.training.memory import plan_step
 from lamm_model.training.packing import Group, Row
 from lamm_model.training.sampling import LengthSampler
 from lamm_model.training.settings import settings_from_tables
+from lamm_model.training.tables.compute import ComputeSettings
 
 TOLERANCE = 2e-4  # of a loss: sums in another order, over six steps of Adam
 
@@ -210,3 +214,33 @@ def test_every_row_once_in_two_real_processes_with_workers(plain_rows):
     rows = plain_rows(13)
     alone = [load_epochs(rows, 2, rank, 2) for rank in range(2)]
     assert together(lambda rank: load_epochs(rows, 2, rank, 2, workers=2)) == alone
+
+
+def test_the_memory_plan_knows_shares(pair, monkeypatch):
+    model, _ = pair
+    config = ComputeSettings(sharding="fsdp2")
+    alone = plan_step(model, 0, config, 0, half=False).bytes
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    shared = plan_step(model, 0, config, 0, half=False).bytes
+    assert plan_step(model, 0, ComputeSettings(), 0, half=False).bytes == alone
+    layers = model.model.language_model.layers
+    inside = sum(parameter.numel() * 4 for parameter in layers.parameters())
+    optimizer = sum(p.numel() * ADAM_BYTES for p in model.parameters() if p.requires_grad)
+    # Of two layers both are gathered; each process keeps an eighth of them, and of the optimiser.
+    assert alone - shared == pytest.approx(inside - inside / 8 - inside + optimizer * 7 / 8, abs=8)
+
+
+@pytest.mark.parametrize("engine", ["ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"])
+def test_other_engines_are_refused_with_advice(parts, world, tmp_path, monkeypatch, engine):
+    monkeypatch.setenv(engine, "true")
+    with pytest.raises(UsageError, match=r"compute\.sharding = 'fsdp2'"):
+        finetune(settings(parts, world), tmp_path / "run")
+
+
+def test_launchers_are_read_by_accelerate(tmp_path):
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    found = {name: load_config_from_file(str(presets.path_of(name))) for name in presets.launchers()}
+    assert {name: config.num_processes for name, config in found.items()} == {
+        "launch-cpu": 2, "launch-gpus": 8, "launch-nodes": 64
+    }  # fmt: skip

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+TRACKERS = ("tensorboard", "wandb", "trackio")
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
@@ -22,6 +24,9 @@ class TrainingSettings:
         save_every: Steps between checkpoints.
         keep_last: Checkpoints kept.
         log_every: Steps between log lines.
+        average: Decay of an exponential moving average of the trained weights, which is then evaluated and kept; 0 for
+            none, else close to 1 (0.999).
+        trackers: Names of trackers that the log also goes to: ``tensorboard``, ``wandb``, ``trackio``.
         keep_untuned: Also save the model as it is before the first step, in ``untuned/``, to compare with.
         seed: Seeds initial weights, order and dropout.
     """
@@ -44,6 +49,8 @@ class TrainingSettings:
     keep_last: int = 2
     log_every: int = 10
     workers: int = 0
+    average: float = 0.0
+    trackers: tuple[str, ...] = ()
     keep_untuned: bool = False
     seed: int = 0
 
@@ -56,8 +63,12 @@ class TrainingSettings:
         ]
         found += [
             f"training.{name}: expected less than 1, found {getattr(self, name)}"
-            for name in ("beta1", "beta2", "warmup")
+            for name in ("beta1", "beta2", "warmup", "average")
             if getattr(self, name) >= 1
+        ]
+        known = ", ".join(TRACKERS)
+        found += [
+            f"training.trackers: expected {known}, found {name!r}" for name in self.trackers if name not in TRACKERS
         ]
         if not self.max_steps and not self.epochs:
             found.append("training: expected max_steps or epochs above 0")
