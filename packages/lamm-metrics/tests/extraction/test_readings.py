@@ -100,6 +100,17 @@ def test_numbers_too_long_for_a_count_are_none():
     assert extract_number("9" * 5000).status == "none"
 
 
+@pytest.mark.parametrize("kind", ["label", "choice", "number", "boxes_2d", "boxes_3d", "points", "words", "yes_no"])
+def test_letters_that_equal_others_but_for_case_are_read_or_not_read(extractors, kind):
+    # "İ" and "ı" match "i" where case is ignored, "ſ" matches "s"; fuzzing found "Confİdence: 0.9".
+    answers = ["ConfIdence: 0.9, rIght: 4, x1: 1", "a paIr of shoes", "The thIrd one", "option fIve", "fIfty-sIx",
+               "the Sixth choice", "SIX of them", "xmIn=1 ymIn=2 xmax=3 ymax=4", "no, It Is not"]  # fmt: skip
+    for answer in answers:
+        for letters in ("Iİ", "Iı", "SıIı", "Sſ", "sſ"):
+            odd = answer.translate(str.maketrans(letters[::2], letters[1::2]))
+            assert extractors[kind](odd).status in {"ok", "none", "malformed", "ambiguous", "refused"}
+
+
 def test_three_dimensional_boxes_of_another_length_are_malformed():
     assert extract_boxes_3d("[1, 2, 3, 4, 5, 6, 7]", 6).status == "malformed"
     assert extract_boxes_3d("[1, 2, 3, 4, 5, 6, 0.5]", 7).ok

@@ -96,9 +96,9 @@ def verdict_letters(text: str, count: int) -> list[int]:
 
 
 _ORDINAL = re.compile(
-    r"\b(?:(?P<word>first|second|third|fourth|fifth|sixth|last)|(?P<digit>[1-9])(?:st|nd|rd|th)) (?:option|"
+    r"\b(?:(?P<word>(?a:first|second|third|fourth|fifth|sixth|last))|(?P<digit>[1-9])(?:st|nd|rd|th)) (?:option|"
     r"choice|answer|one)\b|\b(?:option|choice) (?:number |no\.? ?|#)?(?:\(?(?P<plain>[1-9])\b|"
-    r"(?P<named>one|two|three|four|five|six)\b)",
+    r"(?P<named>(?a:one|two|three|four|five|six))\b)",
     re.IGNORECASE,
 )
 _WORDS = ("first", "second", "third", "fourth", "fifth", "sixth")

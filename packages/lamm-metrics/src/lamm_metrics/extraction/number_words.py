@@ -34,9 +34,9 @@ _GROUP_PLURALS = {"dozens": 12, "pairs": 2, "couples": 2}
 _NUMBER = "|".join(sorted((*SIMPLE, *SCALES), key=len, reverse=True))
 _GROUP = "|".join(sorted((*GROUPS, *_GROUP_PLURALS), key=len, reverse=True))
 # A number in words: number words joined by spaces, hyphens or "and"; "a dozen", "two pairs", "a hundred", "half a
-# dozen".
+# dozen". Letters are ASCII (`a`): where case is ignored, "ı" and "İ" would pass for "i".
 WORDS = (
-    rf"(?:half a dozen|an? (?:{_GROUP})\b"
+    rf"(?a:half a dozen|an? (?:{_GROUP})\b"
     rf"|(?:an? (?:hundred|thousand|million)|(?:{_NUMBER}))(?:(?:[ -]| and )(?:{_NUMBER})){{0,12}}(?: (?:{_GROUP})\b)?)"
 )
 _PIECE = re.compile(r"[a-z]+")
