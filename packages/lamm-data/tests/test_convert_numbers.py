@@ -66,7 +66,7 @@ def test_written_numbers_stay_in_the_style_and_near_the_box(name, values, width,
     text = style.box((x1, y1, x2, y2), (width, height))
     if not text:
         return
-    numbers = [float(number) for number in re.findall(r"(?<![A-Za-z])[0-9.]+", text)]
+    numbers = [float(number) for number in re.findall(r"(?:(?<=loc)|(?<![A-Za-z0-9.]))[0-9.]+", text)]
     if name == "kosmos":
         first, last = (divmod(int(number), 32) for number in numbers)
         read = [first[1] / 32, first[0] / 32, (last[1] + 1) / 32, (last[0] + 1) / 32]
