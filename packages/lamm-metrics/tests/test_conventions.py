@@ -6,6 +6,8 @@ import pytest
 
 from lamm_metrics.conventions import compare_conventions, conventions_table
 from lamm_metrics.errors import UsageError
+from lamm_metrics.paper.words import accepted_words
+from lamm_metrics.scoring import score
 
 BOX = [0.1, 0.1, 0.6, 0.6]
 REFERENCES = [
@@ -26,7 +28,7 @@ def test_swapped_names_fool_only_the_published_formulas():
     ]
     found, _ = values(swapped)
     assert found["score-free"] == found["coco"] == found["voc12"] == 0
-    assert found["paper/recall@0.5"] == pytest.approx(2 / 3)
+    assert found["paper-rule/recall@0.5"] == pytest.approx(2 / 3)
     assert found["chef/detection@0.5"] == pytest.approx(2 / 3)
 
 
@@ -58,7 +60,29 @@ def test_space_and_text():
     answers = [{"id": "s", "boxes": [{"label": "thing", "box": [0, 0, 0, 1, 1, 1]}], "text": "the shower curtain"}]
     found, _ = values(answers, truth, task="detection3d")
     assert found["score-free"] == 0
-    assert found["paper/recall@0.5"] == 1
+    assert found["paper-rule/recall@0.5"] == 1
+
+
+@pytest.mark.parametrize("text", ["A lounge at {}", "A monitor at {}", "A man at {}", "Two cows, {}", "no dog {}"])
+def test_the_papers_row_is_the_papers_number(text):
+    truth = [{"id": k, "object": [{"label": label, "bbox": BOX}]} for k, label in enumerate(("sofa", "cow", "dog"))]
+    answers = [{"id": record["id"], "text": text.format(BOX)} for record in truth]
+    found, _ = values(answers, truth)
+    assert found["paper/recall@0.5"] == score("detection", truth, answers, "paper").headline.value
+    assert "paper/recall@0.4" not in values(answers, truth, threshold=0.4)[0]
+
+
+def test_the_papers_row_says_which_words_it_lacks(monkeypatch):
+    monkeypatch.setattr("lamm_metrics.paper.words._shipped", dict)
+    monkeypatch.setattr("lamm_metrics.paper.words.installed_wordnet", lacking)
+    accepted_words.cache_clear()
+    row = compare_conventions(REFERENCES, [{"id": 1, "text": "a cat"}, {"id": 2, "text": "a cat"}])[-1]
+    accepted_words.cache_clear()
+    assert (row.value, row.note) == (None, "Expected WordNet for it, got none")
+
+
+def lacking(use):
+    raise UsageError("Expected WordNet for it, got none. Install it.")
 
 
 def test_table_and_json():
