@@ -210,6 +210,16 @@ def test_presence_asks_as_often_for_what_is_not_there(world):
     assert absent["adversarial"][4] == "fork"  # stands beside knives
 
 
+def test_files_of_other_tasks_are_passed_over(world):
+    asked = {"id": "1", "query": "Is there a cat?", "image": "test/0.png", "label": "yes", "task": "yes_no"}
+    (world / "POPE_Own.json").write_text(json.dumps([asked]))
+    recipe = read_recipe("remapping", KINDS)
+    files = [world / "POPE_Own.json", world / "VQA_Colours.json"]
+    written = apply_recipe(recipe, files, world, world / "out")
+    assert {file.base for file in written} == {"VQA_Colours.json"}
+    assert len(written) == 6
+
+
 def test_sets_of_helpful_honest_and_harmless_answers_read(world):
     items = [
         {"id": 1, "image": ["test/0.png"], "query": "May I?", "options": ["Yes.", "No.", "Maybe."], "source": "x"},

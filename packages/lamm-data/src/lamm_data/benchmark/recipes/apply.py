@@ -17,7 +17,9 @@ from lamm_data.benchmark.recipes.remapping import remap
 from lamm_data.benchmark.recipes.text_corruption import corrupt_texts
 from lamm_data.benchmark.records import BenchmarkRecord, read_benchmark
 from lamm_data.errors import UsageError
-from lamm_data.jsonl import write_values
+from lamm_data.jsonl import iter_values, write_values
+from lamm_data.records import is_header
+from lamm_data.tasks import task_of_file_name
 
 Changed = Sequence[BenchmarkRecord] | Sequence[dict[str, Any]]
 
@@ -92,7 +94,7 @@ def apply_recipe(
     written = []
     for path in files:
         records = _records(recipe, path)
-        if not records or records[0].task not in recipe.tasks:
+        if not records:
             continue
         for variant in recipe.variants:
             written.append(_variant_file(recipe, variant, path, records, media_root, output, examples))
@@ -104,7 +106,17 @@ def apply_recipe(
 def _records(recipe: Recipe, path: Path) -> list[BenchmarkRecord]:
     if recipe.kind == "alignment":
         return read_alignment(path, recipe.seed) if is_alignment_set(path) else []
-    return [] if is_alignment_set(path) else read_benchmark(path)
+    # Files of other tasks are not read: among them may be yes/no sets, which only lamm-metrics knows.
+    return [] if is_alignment_set(path) or _task(path) not in recipe.tasks else read_benchmark(path)
+
+
+def _task(path: Path) -> str:
+    for _, value in iter_values(path):
+        if isinstance(value, dict) and not is_header(value, "benchmark", path):
+            modality = "image" if value.get("image") is not None else "pcl"
+            named = task_of_file_name(path.name, modality)
+            return str(value.get("task") or (named.key if named else ""))
+    return ""
 
 
 def _variant_file(
