@@ -69,6 +69,17 @@ def test_compare_prints_the_test_and_the_power(files):
     )
 
 
+def test_a_difference_without_any_spread_still_takes_two_groups(files):
+    references = [{"id": number, "label": "cat", "image": f"{number}.jpg"} for number in range(9)]
+    (files / "cats.json").write_text(json.dumps(references))
+    for name, text in (("right", "a cat"), ("wrong", "a cow")):
+        (files / f"{name}.json").write_text(json.dumps([{"id": number, "text": text} for number in range(9)]))
+    output = run("compare", "--task", "classification", "--references", files / "cats.json",
+                 files / "wrong.json", files / "right.json")  # fmt: skip
+    assert "difference  +1.0000" in output
+    assert "about 2 groups would find the one observed" in output
+
+
 def test_compare_counts_missing_answers_as_failed_where_asked(files):
     lines = (files / "good.jsonl").read_text().splitlines()
     (files / "half.jsonl").write_text("\n".join(lines[:6]))

@@ -158,7 +158,8 @@ def compare_metrics(
         test, p_value = "bootstrap", bootstrap_p_value(bootstrapped)
     error = float(bootstrapped.std(ddof=1))
     detectable = detectable_difference(error, confidence, POWER)
-    needed = int(np.ceil(groups * (detectable / difference) ** 2)) if difference else None
+    # Two groups are the least that any test compares.
+    needed = max(2, int(np.ceil(groups * (detectable / difference) ** 2))) if difference else None
     return Comparison(
         task=task,
         first=one,
