@@ -6,6 +6,7 @@ import pytest
 
 from lamm_data.errors import LammDataError, UsageError
 from lamm_data.generation import generate
+from lamm_data.generation.failures import EndpointError
 from lamm_data.records import read_records
 
 
@@ -152,6 +153,17 @@ def test_a_journal_of_another_run_is_refused_with_the_difference(loopback, reply
     generate(settings(server.url))
     with pytest.raises(UsageError, match="model: 'm' there, 'other' here"):
         generate(settings(server.url, model="other"))
+
+
+def test_a_wrong_model_once_corrected_is_no_other_run_while_nothing_was_answered(loopback, reply, answer, settings):
+    unknown = answer(404, {"error": {"message": "The model does not exist."}})
+    server = loopback(lambda seen: reply() if seen.body["model"] == "right" else unknown, models=["right"])
+    with pytest.raises(EndpointError, match=r"does not exist\. Check --endpoint .* The server offers: right"):
+        generate(settings(server.url, model="wrong"))
+    assert generate(settings(server.url, model="right")).counts.finished == 10
+    assert generate(settings(server.url, model="right")).traffic.sent == 0
+    with pytest.raises(UsageError, match="model: 'right' there, 'wrong' here"):
+        generate(settings(server.url, model="wrong"))
 
 
 def test_no_key_reaches_a_file_or_an_error(loopback, reply, answer, settings, tmp_path, monkeypatch):

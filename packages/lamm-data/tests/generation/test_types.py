@@ -102,6 +102,8 @@ def test_rows_of_the_other_modality_are_rejected_without_a_request(loopback, rep
     summary = generate(settings(server.url, annotations=rows))
     assert (summary.counts.finished, summary.counts.rejected) == (1, {"other_modality": 1})
     assert len(server.requests) == 1
+    expected = estimate(settings(server.url, annotations=rows, output=tmp_path / "anew.jsonl"))
+    assert (expected.rows, expected.requests, expected.unusable) == (2, 1, 1)
 
 
 def test_refusals_in_plain_words_are_rejected_as_such(loopback, reply, settings):

@@ -255,7 +255,8 @@ def _connection_failure(error: BaseException, timeout: float) -> TransientError:
 
 def _unknown(settings: EndpointSettings, said: str) -> EndpointError:
     return EndpointError(
-        f"Expected a chat model at {settings.shown_url}, got HTTP 404: {said}. Check --endpoint and --model."
+        f"Expected a chat model at {settings.shown_url}, got HTTP 404: {said.rstrip('.')}. "
+        "Check --endpoint and --model."
     )
 
 

@@ -17,6 +17,7 @@ from lamm_data.generation.money import batch_share, find_price
 from lamm_data.generation.requests import FORMATS, RequestBuilder, Sampling
 from lamm_data.generation.rows import RowFault
 from lamm_data.generation.run import journal_path
+from lamm_data.generation.solving import why_useless
 
 _ANSWER_SHARE = 0.5
 
@@ -79,7 +80,7 @@ def estimate(settings: GenerationSettings, progress: Callable[[int], None] | Non
         rows += 1
         if progress is not None:
             progress(1)
-        if isinstance(row, RowFault) or not all(getattr(row, name) for name in prompt.needs):
+        if isinstance(row, RowFault) or why_useless(prompt, row) is not None:
             unusable += 1
             continue
         made = [builder.first(row, name) for name in formats]

@@ -49,14 +49,17 @@ class Journal:
     Args:
         path: The journal file; created when missing.
         identity: What the run is (type, model, prompt hash, sampling); compared with the header of an existing file.
+        begin_anew: Take over a journal of another run that holds no answer: a call with a wrong model name, once
+            corrected, need not be told to choose another output.
 
     Raises:
         UsageError: When the file belongs to another run or another process holds it.
         LammDataError: When a line before the last is damaged.
     """
 
-    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+    def __init__(self, path: Path, identity: dict[str, Any], *, begin_anew: bool = False) -> None:
         self.path = path
+        self._begin_anew = begin_anew
         self._index: dict[bytes, int] = {}
         self._unsynced = 0
         self._synced_at = 0.0
@@ -152,33 +155,38 @@ class Journal:
     def _load(self, identity: dict[str, Any]) -> int:
         """Read an existing journal, cut off a torn last line, and give the size of what remains."""
         self._size = 0
+        header: dict[str, Any] | None = None
         self._file.seek(0)
         with os.fdopen(os.dup(self._file.fileno()), "rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if not line.endswith(b"\n"):
                     break
-                self._read_line(line, number, identity)
+                values = self._read_line(line, number)
+                header = values if number == 1 else header
                 self._size += len(line)
+        if header is not None and (names := _differing(header, identity)):
+            if self._index or not self._begin_anew:
+                raise _other_run(header, identity, names, self.path)
+            self._size = 0
         self._file.truncate(self._size)
         self._file.seek(0, os.SEEK_END)
         if self._size == 0:
             self._write({"journal": 1, "run": identity})
         return self._size
 
-    def _read_line(self, line: bytes, number: int, identity: dict[str, Any]) -> None:
+    def _read_line(self, line: bytes, number: int) -> dict[str, Any]:
+        """Take up one line, and give what it says: of the first line, which run it is."""
         try:
-            values = loads(line)
+            values: dict[str, Any] = loads(line)
             if number == 1:
-                header = values["run"]
-            else:
-                self._index[bytes.fromhex(values["key"])] = self._size
-                return
+                return dict(values["run"])
+            self._index[bytes.fromhex(values["key"])] = self._size
+            return values
         except (ValueError, KeyError, TypeError) as error:
             raise LammDataError(
                 f"Expected a journal line, got damaged text: {self.path}, line {number}: {error}. "
                 "Remove that line, or move the journal away to begin anew."
             ) from error
-        _compare(header, identity, self.path)
 
 
 def read_replies(path: Path) -> dict[str, Reply]:
@@ -204,14 +212,16 @@ def read_replies(path: Path) -> dict[str, Reply]:
             raise LammDataError(f"Expected a journal in {path}, got damaged text: {error}. Move it away.") from error
 
 
-def _compare(header: dict[str, Any], identity: dict[str, Any], path: Path) -> None:
-    names = [name for name in {**header, **identity} if header.get(name) != identity.get(name)]
-    if names:
-        differences = "; ".join(f"{name}: {header.get(name)!r} there, {identity.get(name)!r} here" for name in names)
-        raise UsageError(
-            f"Expected a journal of this run, got one of another in {path} ({differences}). "
-            "Choose another --output, or move that journal away."
-        )
+def _differing(header: dict[str, Any], identity: dict[str, Any]) -> list[str]:
+    return [name for name in {**header, **identity} if header.get(name) != identity.get(name)]
+
+
+def _other_run(header: dict[str, Any], identity: dict[str, Any], names: list[str], path: Path) -> UsageError:
+    differences = "; ".join(f"{name}: {header.get(name)!r} there, {identity.get(name)!r} here" for name in names)
+    return UsageError(
+        f"Expected a journal of this run, got one of another in {path} ({differences}). "
+        "Choose another --output, or move that journal away."
+    )
 
 
 def _lock(file: IO[bytes], path: Path) -> None:

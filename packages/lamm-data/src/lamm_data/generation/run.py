@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import LammDataError, UsageError
-from lamm_data.generation.batch_state import refuse_open_batches
+from lamm_data.generation.batch_state import refuse_open_batches, state_path
 from lamm_data.generation.configuration import GenerationSettings, settings_prompt
 from lamm_data.generation.endpoint import Endpoint
 from lamm_data.generation.engine import Engine, RetryPolicy, Traffic
@@ -161,7 +161,8 @@ def open_run(settings: GenerationSettings) -> Iterator[OpenRun]:
     prompt = settings_prompt(settings)
     sampling = Sampling(settings.model, settings.temperature, settings.max_tokens, settings.seed)
     builder = RequestBuilder(prompt, sampling)
-    journal = Journal(journal_path(settings.output), run_identity(prompt, sampling))
+    unasked = not state_path(settings.output).exists()  # batches may be answering what the journal names
+    journal = Journal(journal_path(settings.output), run_identity(prompt, sampling), begin_anew=unasked)
     try:
         results = Results(settings.output, RecordMaker(prompt, settings.seed, settings.media_prefix, settings.source))
         try:

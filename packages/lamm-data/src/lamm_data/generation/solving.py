@@ -98,6 +98,25 @@ class Outcome:
     failed: bool = False
 
 
+def why_useless(prompt: Prompt, row: Row) -> Outcome | None:
+    """Say why a prompt cannot be written from a row, which then costs no request.
+
+    Args:
+        prompt: The prompt.
+        row: The row.
+
+    Returns:
+        The rejection, or None when the row can be used.
+    """
+    missing = [name for name in prompt.needs if not getattr(row, name)]
+    if missing:
+        return Outcome(reason="no_" + missing[0], detail=f"Expected {' and '.join(missing)} in the row, got none.")
+    if prompt.modality not in ("any", row.modality):
+        detail = f"Expected a row about `{prompt.modality}`, got one about `{row.modality}`: choose another --type."
+        return Outcome(reason="other_modality", detail=detail)
+    return None
+
+
 class Solver:
     """Solves rows, whoever asks for it.
 
@@ -128,13 +147,9 @@ class Solver:
         Raises:
             BudgetReachedError, EndpointError: When the run, not the row, has to stop.
         """
-        prompt = self.builder.prompt
-        missing = [name for name in prompt.needs if not getattr(row, name)]
-        if missing:
-            return Outcome(reason="no_" + missing[0], detail=f"Expected {' and '.join(missing)} in the row, got none.")
-        if prompt.modality not in ("any", row.modality):
-            detail = f"Expected a row about `{prompt.modality}`, got one about `{row.modality}`: choose another --type."
-            return Outcome(reason="other_modality", detail=detail)
+        useless = why_useless(self.builder.prompt, row)
+        if useless is not None:
+            return useless
         progress = _Progress(row)
         try:
             return await self._ask_twice(row, ask, progress)
