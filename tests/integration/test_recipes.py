@@ -86,7 +86,11 @@ class Handler(BaseHTTPRequestHandler):
             longest = max(shown, key=lambda pair: len(pair[1]))[0]
             text = json.dumps({"explanation": f"{longest} says more", "verdict": longest})
         else:
-            text = answer(body["model"], body["messages"][-1]["content"])
+            content = body["messages"][-1]["content"]
+            if body["model"] == "rigid" and content[-1]["text"] == "Describe it." and seen_colour(content) == "white":
+                self.send_error(400, "cannot describe white")
+                return
+            text = answer(body["model"], content)
         reply = {
             "id": "1", "object": "chat.completion", "created": 0, "model": body["model"],
             "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
@@ -155,7 +159,9 @@ def varied(tmp_path_factory):
     finally:
         server.shutdown()
         server.server_close()
-    return SimpleNamespace(output=output, table=json.loads(done.stdout), again=json.loads(again.stdout))
+    return SimpleNamespace(
+        output=output, table=json.loads(done.stdout), log=done.stderr, again=json.loads(again.stdout)
+    )
 
 
 def row(run, model, recipe, variant):
@@ -173,6 +179,20 @@ def clearly_lower(found):
 
 def unchanged(found):
     return found["difference"] == 0 and found["score"]["value"] == 1.0 and found["same_choice"] == 1.0
+
+
+def test_numbers_and_intervals_are_those_of_lamm_metrics_score(varied, lamm):
+    answers = varied.output / "recipes/spoilt/predictions/rigid/VQA_Colours+gone.jsonl"
+    path = varied.output / "recipes/spoilt/files-0/VQA_Colours+gone.json"
+    scored = lamm(
+        "metrics", "score", "--task", "vqa", "--references", path, "--predictions", answers, "--draws", 200, "--json"
+    )
+    assert scored.returncode == 0, scored.stderr
+    headline = json.loads(scored.stdout)["scores"][0]
+    shown = row(varied, "rigid", "spoilt", "gone")["score"]
+    assert shown["value"] == headline["value"] < 1
+    assert shown["interval"] == headline["interval"]
+    assert shown["interval"][0] < shown["value"] < shown["interval"][1]
 
 
 def test_both_models_know_the_unchanged_benchmark(varied):
@@ -228,6 +248,18 @@ def test_the_report_holds_paired_tests_and_the_variants_have_their_own(varied):
     assert "labels: VQA_Colours+digits" in variants
     assert (varied.output / "recipes.md").read_text().count("\n") == 2 + 2 * 6
     assert len((varied.output / "recipes.csv").read_text().splitlines()) == 1 + 2 * 6
+
+
+def test_the_one_sample_that_a_model_crashes_on_is_failed_with_its_trace(varied):
+    (captions,) = [row for row in varied.table["rows"] if row["benchmark"] == "Caption_Colours"]
+    assert captions["scores"]["rigid"]["failure_rate"] == pytest.approx(1 / 6)
+    assert captions["scores"]["able"]["failure_rate"] == 0
+    (failure,) = map(json.loads, (varied.output / "predictions/rigid/Caption_Colours.failures.jsonl").open())
+    assert failure["id"] == "test3"
+    assert "cannot describe white" in failure["error"] or "400" in failure["error"]
+    assert "Traceback" in failure["trace"]
+    assert "1 samples failed" in varied.log
+    assert "(no answer: LammModelError" in (varied.output / "report.html").read_text()
 
 
 def test_a_second_run_asks_nobody(varied):

@@ -41,6 +41,7 @@ def predict(
     console().print(f"    {one.label}", style="dim")
     chosen = settings["prediction"]
     numbers = ["--batch-size", str(chosen["batch_size"]), "--dtype", chosen["dtype"], "--device", chosen["device"]]
+    numbers += ["--system", chosen["system"]]
     for root, names in _by_root(files):
         given = ["--benchmark", names[0], "--media-root", str(root), "--output", f"{folder}/"]
         command = ["model", "predict", *one.arguments(), *given, *numbers, *words, "--keep-going", "--", *names[1:]]
