@@ -27,7 +27,7 @@ def finetune(
     when the same command is given again; a run that is complete is left alone.
     """
     from lamm_model.errors import UsageError
-    from lamm_model.training import presets
+    from lamm_model.training import distributed, presets
 
     if list_presets:
         for name, summary in (presets.summaries() | presets.launchers()).items():
@@ -43,6 +43,8 @@ def finetune(
     path = presets.path_of(config) if config in presets.summaries() else Path(config)
     settings = load_settings(path, overrides)
     record = _run(settings, output)
+    if distributed.rank():
+        return  # the main process speaks for all
     if as_json:
         import json
 
@@ -63,12 +65,13 @@ def _run(settings: Any, output: Path) -> dict[str, Any]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from lamm_model.training import distributed
     from lamm_model.training.finetune import finetune as run_finetune
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True), disable=distributed.rank() > 0) as progress:
         task = progress.add_task("preparing the model", total=None)
 
         def report(step: int, steps: int, log: dict[str, float]) -> None:

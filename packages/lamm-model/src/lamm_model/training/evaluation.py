@@ -83,7 +83,7 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
         trainer.model.train()
         trainer.meter.since += time.monotonic() - began  # evaluation is not training
         if self.settings.patience and waited >= self.settings.patience:
-            control.should_training_stop = True
+            control.should_training_stop = control.should_log = True
 
     @torch.no_grad()
     def loss(self) -> float:

@@ -286,7 +286,8 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
         self.meter.start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Report one step."""
+        """Report one step; the last one is logged, so that its loss is gathered over all processes."""
+        control.should_log = control.should_log or state.global_step == state.max_steps
         self.report(state.global_step, state.max_steps, self.last)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:

@@ -241,6 +241,4 @@ def test_launchers_are_read_by_accelerate(tmp_path):
     from accelerate.commands.config.config_args import load_config_from_file
 
     found = {name: load_config_from_file(str(presets.path_of(name))) for name in presets.launchers()}
-    assert {name: config.num_processes for name, config in found.items()} == {
-        "launch-cpu": 2, "launch-gpus": 8, "launch-nodes": 64
-    }  # fmt: skip
+    assert {name: config.num_processes for name, config in found.items()} == {"launch-gpus": 8, "launch-nodes": 64}
