@@ -83,6 +83,8 @@ def _open(source: str | Path | bytes, name: object) -> Image.Image:
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # our own limit is checked, with our message
     try:
         return Image.open(io.BytesIO(content))
+    except UnidentifiedImageError as fault:  # its own words name an object in memory
+        raise UnidentifiedImageError("a file of no known picture format") from fault
     finally:
         Image.MAX_IMAGE_PIXELS = limit
 

@@ -65,7 +65,7 @@ def bomb(width, height):
     ("content", "words"),
     [
         (b"", "empty file"),
-        (b"no picture at all", "cannot identify"),
+        (b"no picture at all", "got a file of no known picture format"),
         (encoded(RGB)[:-40], "truncated|broken|Truncated"),
         (encoded(RGB, "JPEG")[:-120], "truncated"),
         (bomb(20000, 20000), "at most 100 megapixels, got 20000 x 20000"),

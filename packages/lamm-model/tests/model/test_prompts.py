@@ -101,7 +101,11 @@ def test_markers_place_media(pair):
         ([TURNS[0], TURNS[0]], ["image"], "turn 2 to come from gpt"),
         (TURNS[:1], ["image"], "end with an answer"),
         ([{"from": "human", "value": "<image> and <image>"}, TURNS[1]], ["image"], "no further medium"),
-        ([{"from": "human", "value": "<pcl>"}, TURNS[1]], ["image"], "Expected image for the marker <pcl>"),
+        (
+            [{"from": "human", "value": "<pcl>"}, TURNS[1]],
+            ["image"],
+            "kind point_cloud for the marker <pcl>, got image",
+        ),
         ([{"from": "human", "value": "<image>"}, TURNS[1]], ["image", "image"], "each of the 2 media, got 1"),
         ([], [], "placeholder"),
     ],

@@ -295,6 +295,13 @@ class Hostile:
         return (open, (str(self.path), "w"))
 
 
+def test_a_file_of_no_known_kind_is_no_delta_that_lacks_an_option(tmp_path):
+    torch.save({"foo.bar": torch.zeros(2)}, tmp_path / "other.pt")
+    with pytest.raises(LammModelError, match=r"unknown keys \['foo\.bar'\].*Only LAMM's own deltas"):
+        convert_file(tmp_path / "other.pt", tmp_path / "c", None, "")
+    assert not (tmp_path / "c").exists()
+
+
 def test_hostile_files_are_refused_and_never_run(tmp_path):
     ran = tmp_path / "ran"
     torch.save({"llama_proj.weight": Hostile(ran)}, tmp_path / "tensor.pt")

@@ -48,9 +48,10 @@ def convert_file(
         return convert_epcl(content, output)
     if is_openai_clip(content):
         return convert_clip(content, output)
+    state = named_tensors(content, weights)
+    split_delta(state, str(weights))  # before a language model is asked for: the file may be no delta at all
     if language_model is None:
         raise UsageError("Expected --language-model: the delta is for one, and needs its name.")
-    state = named_tensors(content, weights)
     return convert_delta(state, str(weights), output, language_model, image_tower, point_cloud_tower, prompt_format)
 
 

@@ -116,8 +116,8 @@ def _place_marked(value: str, waiting: list[str], name: str) -> list[Segment]:
         kind = _MARKER_KIND[match.group(1)]
         if not waiting or waiting[0] != kind:
             raise LammModelError(
-                f"Expected {waiting[0] if waiting else 'no further medium'} for the marker {match.group(1)}, "
-                f"got {kind} ({name}). Give one medium per marker, in order."
+                f"Expected a medium of kind {kind} for the marker {match.group(1)}, "
+                f"got {waiting[0] if waiting else 'no further medium'} ({name}). Give one medium per marker, in order."
             )
         pieces.append(Segment(medium=waiting.pop(0)))
         position = match.end()
