@@ -48,3 +48,12 @@ def test_a_wrong_command_is_noticed():
     assert unknown("data convrt --root x") == "convrt"
     assert unknown("data convert --rot x") == "--rot"
     assert shown("    lamm data convert --root x \\\n        --output y  # z\n") == ["data convert --root x --output y"]
+
+
+@pytest.mark.parametrize("group", ["data", "model", "metrics", "benchmark"])
+def test_the_list_of_commands_is_whole(group):
+    """The overview of `docs/cli.md` names every command of each group, and no other."""
+    text = re.sub(r"\s#.*", "", (DOCS / "cli.md").read_text(encoding="utf-8"))
+    listed = re.search(rf"^    lamm {group} ((?:.*\n)(?: {{8,}}.*\n)*)", text, re.MULTILINE)
+    context = click.Context(lamm)
+    assert set(re.findall(r"[a-z-]+", listed[1])) == set(lamm.get_command(context, group).list_commands(context))

@@ -38,7 +38,7 @@ class LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in _COMMANDS:
             return None
-        # Where bitsandbytes is installed it warns at its import, quantised model or not, about a package it can do without.
+        # Where bitsandbytes is installed, its import warns of a package it can do without, quantised model or not.
         logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
         module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
