@@ -11,13 +11,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from lamm_cli.children import start
 from lamm_cli.folders import sole_use
 
 PATIENCE = 600.0
 
 
 def started(command, log):
-    return subprocess.Popen([sys.executable, "-m", "lamm_cli", *command], stdout=log, stderr=subprocess.STDOUT)
+    return start([sys.executable, "-m", "lamm_cli", *command], stdout=log, stderr=subprocess.STDOUT)
 
 
 @pytest.fixture(scope="module")
