@@ -52,8 +52,8 @@ def _install_all(session: nox.Session, *groups: str) -> None:
 @nox.parametrize("package", PACKAGES)
 def tests(session: nox.Session, package: str) -> None:
     """Test one package with only what it declares installed (-- passes arguments to pytest)."""
-    groups = ["test", *{"metrics": ["peers-metrics"], "data": ["loaders"], "model": ["kernels"]}.get(package, [])]
-    _install(session, *TESTED[package], *(requirement for group in groups for requirement in GROUPS[group]))
+    tools = [requirement for group in ["test", *PEERS[package]] for requirement in GROUPS[group]]
+    _install(session, *TESTED[package], *tools)
     session.run("pytest", f"packages/lamm-{package}/tests", "-m", "not gpu", "-q", *session.posargs)
 
 
