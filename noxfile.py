@@ -20,7 +20,14 @@ PACKAGES = ["metrics", "data", "model", "cli"]
 TESTED = {
     "metrics": ["-e", "packages/lamm-cli", "-e", "packages/lamm-metrics[gpt,coco,cli]"],
     "data": ["-e", "packages/lamm-cli", "-e", "packages/lamm-data[3d,cli,dedup,fast,obfuscate,parquet,ray]"],
-    "model": ["-e", "packages/lamm-cli", "-e", "packages/lamm-data", "-e", "packages/lamm-model[cli,demo,quantize,trackers]"],
+    "model": [
+        "-e",
+        "packages/lamm-cli",
+        "-e",
+        "packages/lamm-data",
+        "-e",
+        "packages/lamm-model[cli,demo,quantize,trackers]",
+    ],
     "cli": ["-e", "packages/lamm-cli"],
 }
 # Independent implementations and tools that a package's tests compare with.
