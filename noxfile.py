@@ -109,7 +109,7 @@ def build(session: nox.Session) -> None:
     session.run("twine", "check", "--strict", *[str(path) for path in sorted(DIST.iterdir())])
 
 
-@nox.session(requires=["build"])
+@nox.session(requires=["build"], reuse_venv=False)  # what an earlier run installed must not stand here
 @nox.parametrize("package", PACKAGES)
 def wheels(session: nox.Session, package: str) -> None:
     """Install one built wheel alone, see what came along, and run what it offers."""
