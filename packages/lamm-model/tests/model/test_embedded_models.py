@@ -29,7 +29,8 @@ def checkpoint(tmp_path_factory):
 
 def test_photographs_and_clouds_go_through_predict_and_chat(checkpoint, real_data, tmp_path):
     photos = sorted((real_data / "coco" / "images").glob("*.jpg"))
-    clouds = [real_data / "pointcloud" / name for name in ("bunny.pcd", "fuze.ply", "kitti_0000000000.pcd")]
+    names = ("bunny.pcd", "fuze.ply", "fuze_ascii.ply", "kitti_0000000000.pcd", "test_pcd.pcd")  # every one with points
+    clouds = [real_data / "pointcloud" / name for name in names]
     kind = {"task_type": "description"}
     records = [{"id": path.stem, "image": str(path), "query": "What is this?", **kind} for path in photos]
     records += [{"id": path.stem, "pcl": str(path), "query": "What is this?", **kind} for path in clouds]
@@ -42,7 +43,7 @@ def test_photographs_and_clouds_go_through_predict_and_chat(checkpoint, real_dat
     assert result.exit_code == 0, result.output
     answers = [json.loads(line) for line in out.read_text().splitlines()[1:]]
     assert [answer["id"] for answer in answers] == [record["id"] for record in records]
-    assert len(answers) == 7
+    assert len(answers) == 9
     shown = "".join(f"/image {path}\nWhat is this?\n/reset\n" for path in photos)
     shown += "".join(f"/cloud {path}\nWhat is this?\n/reset\n" for path in clouds)
     chat = ["chat", "--model", str(checkpoint), "--task-type", "description", "--max-new-tokens", "6"]
