@@ -1,4 +1,4 @@
-"""Fine-tune SmolLM2 on the sample world: ours beside a plain Hugging Face Trainer, same batches, same loss curve.
+"""Fine-tune SmolLM2 on the sample world: ours beside a plain Hugging Face Trainer, same batches, both loss curves.
 
     python benchmarks/training/cpu.py [--output benchmarks/results/training_cpu.json] [--steps 16] [--precision fp32]
 
@@ -9,9 +9,9 @@ scaled-dot-product attention, logits of all positions. Ours shares the prefix, a
 response rows only.
 
 Useful tokens are counted alike for both: the tokens of every dialogue, its image included, padding not. The two curves
-of the loss against the step must lie on each other: bfloat16 rounds differently in different shapes, and Adam's first
-steps, nearly signs of gradients, amplify that; hence the warm-up. In float32 the
-losses before Adam's first step agree to the last digit shown, and later ones within about one percent.
+of the loss against the step are drawn: they should lie near each other. In float32 the losses before Adam's first step
+agree to the last digit shown, later ones within about one percent; that Adam's first steps, nearly signs of gradients,
+amplify rounding is a supposition, and the warm-up is there for it.
 """
 
 import argparse
