@@ -19,11 +19,12 @@ import random
 import resource
 import time
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
+
+from installed import versions
 
 from lamm_data.quality.duplicates import find_near
 from lamm_data.quality.minhash import find_near_minhash
@@ -87,16 +88,6 @@ def rouge_loop(pairs: int) -> dict[str, Any] | str:
     return {**times, "pairs": pairs, "processor_us_per_pair": round(1e6 * per_pair, 1), "days_for_186k": round(days, 1)}
 
 
-def versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in ("lamm-data", "rapidfuzz", "numpy", "rouge-score"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=20_000)
@@ -122,7 +113,7 @@ def main() -> None:
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "load_average": round(load, 2),
-        "versions": versions(),
+        "versions": versions("lamm-data", "rapidfuzz", "numpy", "rouge-score"),
         "threshold": THRESHOLD,
         "measured": measured,
     }

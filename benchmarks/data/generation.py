@@ -23,10 +23,11 @@ import sys
 import tempfile
 import time
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from typing import Any
+
+from installed import versions
 
 RESULT = Path(__file__).parents[1] / "results" / "data_generation.json"
 ROUND = {
@@ -226,16 +227,6 @@ def litellm(python: str, url: str, rows: int, concurrency: int) -> dict[str, Any
     return summary(*json.loads(found[0].removeprefix("RESULT ")))
 
 
-def versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in ("lamm-data", "openai", "aiohttp", "orjson", "uvloop"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=4000)
@@ -266,7 +257,7 @@ def main() -> None:
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "load_average": round(load, 2),
-        "versions": versions(),
+        "versions": versions("lamm-data", "openai", "aiohttp", "orjson", "uvloop"),
         "settings": {"rows a process": rows, "concurrency": together},
         "measured": measured,
     }
