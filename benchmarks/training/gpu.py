@@ -3,7 +3,8 @@
     python benchmarks/training/gpu.py [--output results.json] [--budget 150] [--only NAME ...] [--tiny]
 
 Every setting runs in a process of its own (forked before CUDA starts, so that imports are paid once) and has a time
-limit; one that fails or finds no time left is listed as such. The baseline is what most scripts do:
+limit; one that fails or finds no time left is listed as such. With `--only`, rows that the output file holds of the
+same card, shapes and versions stay, each with its date. The baseline is what most scripts do:
 `transformers.Trainer`, one dialogue a row, padded to the longest of its batch, scaled-dot-product attention, logits of
 all positions.
 
@@ -289,6 +290,17 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def earlier_rows(path: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """Return the rows of an earlier run with the same card, shapes and versions, each with the date it was measured."""
+    if not path.exists():
+        return {}
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    if any(earlier.get(name) != result[name] for name in ("about", "shape", "versions")):
+        print(f"{path} was measured on another card or with other versions; its rows are dropped", file=sys.stderr)
+        return {}
+    return {name: {"date": earlier["date"], **row} for name, row in earlier["rows"].items()}
+
+
 def write(path: Path, result: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -306,9 +318,13 @@ def main() -> None:
     shape = "tiny" if chosen.tiny else "7b"
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     rows: dict[str, Any] = {}
-    result: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "target": TARGET, "shape": shape, "rows": rows}
+    today = time.strftime("%Y-%m-%d")
+    result: dict[str, Any] = {"date": today, "target": TARGET, "shape": shape, "rows": rows}
     result["versions"] = {"torch": torch.__version__, "transformers": transformers.__version__}
     FORKS.append("right" in isolated(60, forks_work))
+    result["about"] = isolated(30, describe)
+    if chosen.only:
+        rows |= earlier_rows(chosen.output, result)
     result["attention"] = isolated(60, check_attention)
     print("attention", result["attention"], file=sys.stderr, flush=True)
     for name, setting in SETTINGS.items():
@@ -316,13 +332,13 @@ def main() -> None:
         if chosen.only and not any(part in name for part in chosen.only):
             continue
         if left < (45 if setting.compile else 20):
-            rows[name] = {"not_run": f"{left:.0f} s left"}
+            rows.setdefault(name, {"not_run": f"{left:.0f} s left"})
             continue
         # The last one may overrun the budget a little rather than give nothing.
-        rows[name] = asdict(setting) | isolated(min(chosen.limit, left + 15), measure, setting, shape)
+        rows[name] = {"date": today} | asdict(setting) | isolated(min(chosen.limit, left + 15), measure, setting, shape)
         print(name, rows[name], file=sys.stderr, flush=True)
         write(chosen.output, result)
-    result |= {"about": isolated(30, describe), "seconds": time.perf_counter() - began}
+    result["seconds"] = time.perf_counter() - began
     write(chosen.output, result)
     print(table(result))
 

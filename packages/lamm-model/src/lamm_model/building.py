@@ -131,7 +131,7 @@ def build_model(
         dtype: Of the language model and image tower. New parts stay float32 so that they can be trained.
         attn_implementation: As for `from_pretrained`.
         quantize: `8bit` or `4bit` for the language model (extra `quantize`), else `none`.
-        device: Where a quantised language model is put; a GPU where there is one when empty.
+        device: Where a model with a quantised language model is put; a GPU where there is one when empty.
         **settings: Further fields of `LammConfig`.
 
     Returns:
@@ -176,6 +176,8 @@ def build_model(
     model.generation_config = causal.generation_config
     for tower in body.frozen_towers():
         tower.requires_grad_(False)
+    if quantize != "none":
+        model.to(next(causal.parameters()).device)  # where quantised weights were put, the rest belongs too
     model.eval()
     return model
 

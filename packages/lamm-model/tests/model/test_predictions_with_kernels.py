@@ -50,7 +50,8 @@ def test_predictions_are_identical_whichever_implementation_is_forced(
     for name in ("reference", "numba"):
         monkeypatch.setenv("LAMM_KERNELS", name)
         out = tmp_path / f"{name}.jsonl"
-        predict_files(tmp_path / "checkpoint", [(tmp_path / "VQA_rooms.json", out)], PredictionOptions(batch_size=4))
+        pair = (tmp_path / "VQA_rooms.json", out)
+        predict_files(tmp_path / "checkpoint", [pair], PredictionOptions(batch_size=4), device="cpu")
         found[name] = [json.loads(line) for line in out.read_text().splitlines()[1:]]
     assert found["numba"] == found["reference"]
     assert len({answer["text"] for answer in found["numba"]}) > 1, "the clouds do not reach the answers"

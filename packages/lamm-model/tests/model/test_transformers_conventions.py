@@ -54,7 +54,7 @@ def test_pipeline_answers_as_generate(pair, media):
     chat = messages({"type": "image", "image": Image.open(media / "0.png")})
     (reply,) = ask(text=chat, max_new_tokens=5, return_full_text=False, generate_kwargs={"do_sample": False})
     inputs = processor([{"from": "human", "value": QUESTION}], images=[media / "0.png"])
-    ids = model.generate(**inputs, max_new_tokens=5, do_sample=False)
+    ids = model.generate(**inputs.to(model.device), max_new_tokens=5, do_sample=False)  # the pipeline chose the device
     expected = processor.tokenizer.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     assert reply["generated_text"].strip() == expected.strip()
 

@@ -22,6 +22,7 @@ from lamm_model.errors import UsageError
 
 SEGMENTS = "lamm_segments"
 BOUNDARIES = ("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k", "key_index")
+WIDEST_HEAD, HEAD_STEP = 256, 8  # what the kernel takes: multiples of 8 values a head, 256 at most
 _UNKNOWN = ("softcap", "s_aux", "position_bias")  # what some models' attention adds and this one does not
 
 
@@ -51,6 +52,18 @@ def kernel_runs(device: torch.device) -> bool:
     return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
 
 
+def kernel_takes(head_sizes: set[int]) -> bool:
+    """Return whether the kernel takes heads of these sizes (of queries, keys and values): one size, not any."""
+    return len(head_sizes) == 1 and all(size % HEAD_STEP == 0 and size <= WIDEST_HEAD for size in head_sizes)
+
+
+def _head_sizes(config: Any) -> set[int]:
+    """Return the sizes of a model's heads, as far as its configuration tells; nothing for a model without any."""
+    found: set[Any] = {getattr(config, name, None) for name in ("qk_head_dim", "v_head_dim", "head_dim")} - {None, 0}
+    heads = getattr(config, "num_attention_heads", 0)
+    return found or ({config.hidden_size // heads} if heads else set())
+
+
 def choose_attention(wanted: str, language_model: nn.Module, device: torch.device, half: bool) -> str:
     """Return the implementation for training and set it on the language model.
 
@@ -74,7 +87,7 @@ def choose_attention(wanted: str, language_model: nn.Module, device: torch.devic
             f"got {config.model_type} with them. Choose 'sdpa' or 'eager'."
         )
     if wanted == "auto":
-        runs = device.type == "cpu" or (half and kernel_runs(device))
+        runs = device.type == "cpu" or (half and kernel_runs(device) and kernel_takes(_head_sizes(config)))
         wanted = "segments" if plain and runs else "sdpa"
     register()
     language_model.set_attn_implementation(SEGMENTS if wanted == "segments" else wanted)  # type: ignore[operator]
@@ -131,7 +144,8 @@ def segment_attention(
     if key_index is not None:
         key, value = key[:, :, key_index], value[:, :, key_index]
     half = _half_type(query)
-    if half is not None and kernel_runs(query.device):
+    sizes = {query.shape[-1], value.shape[-1]}
+    if half is not None and kernel_runs(query.device) and kernel_takes(sizes):
         lengths = (max_length_q or query.shape[2], max_length_k or key.shape[2])
         window = -1 if sliding_window is None else sliding_window - 1
         query, key, value = query.to(half), key.to(half), value.to(half)

@@ -84,10 +84,14 @@ def pretrain_tower(
     from lamm_model.encoders.configuration_point_cloud import LammPointCloudConfig
     from lamm_model.encoders.point_cloud import LammPointCloudModel
     from lamm_model.point_cloud_processing import LammPointCloudProcessor
+    from lamm_model.training import distributed
 
     torch.manual_seed(settings.seed)
+    place = distributed.device()
     tower = LammPointCloudModel(LammPointCloudConfig.preset(settings.preset)).train()
     task = _Questions(questions, tower.config.feature_size)
+    tower.to(place)
+    task.to(place)
     processor = LammPointCloudProcessor(tower.config.num_points, tower.config.use_color)
     clouds = processor(task.clouds)["point_clouds"]
     steps = settings.epochs * -(-len(task.clouds) // settings.batch)
@@ -101,7 +105,7 @@ def pretrain_tower(
         right = asked = 0
         order = torch.randperm(len(task.clouds), generator=generator)
         for batch in torch.split(order, settings.batch):
-            loss, hits, count = task.loss(tower, clouds[batch], batch)
+            loss, hits, count = task.loss(tower, clouds[batch].to(place), batch)
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -132,6 +136,11 @@ class _Questions:
         for entry in questions:
             row, column = place[entry.cloud], self.names.index(entry.question)
             self.targets[row, column] = numbers[entry.question][entry.answer]
+
+    def to(self, device: "torch.device") -> None:
+        """Move layers and answers to a device."""
+        self.heads.to(device)
+        self.targets = self.targets.to(device)
 
     def loss(
         self, tower: "LammPointCloudModel", clouds: "torch.Tensor", rows: "torch.Tensor"

@@ -26,6 +26,9 @@ from lamm_model.training.sampling import LengthSampler
 from lamm_model.training.settings import settings_from_tables
 from lamm_model.training.tables.compute import ComputeSettings
 
+pytestmark = pytest.mark.skipif(
+    torch.cuda.is_available(), reason="forks processes that compute on a CPU: set CUDA_VISIBLE_DEVICES to nothing"
+)
 TOLERANCE = 2e-4  # of a loss: sums in another order, over six steps of Adam
 
 

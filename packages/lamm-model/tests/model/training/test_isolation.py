@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lamm_model.errors import LammModelError, UsageError
+from lamm_model.training import attention as attention_module
 from lamm_model.training import isolation
 from lamm_model.training.attention import SEGMENTS, choose_attention, segment_attention
 from lamm_model.training.isolation import isolate, prove_isolation
@@ -93,6 +94,37 @@ def test_attention_that_segments_cannot_compute_is_refused_or_avoided(tuned):
     with pytest.raises(UsageError, match="attention dropout"):
         choose_attention("segments", language_model, torch.device("cpu"), half=False)
     assert choose_attention("auto", language_model, torch.device("cpu"), half=False) == "sdpa"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "takes"), [({64}, True), ({256}, True), ({12}, False), ({512}, False), ({192, 128}, False)]
+)
+def test_the_kernel_takes_heads_of_eight_to_256(sizes, takes):
+    assert attention_module.kernel_takes(sizes) == takes
+
+
+def test_heads_that_the_kernel_does_not_take_get_a_mask(tuned, monkeypatch):
+    """The tests' language model has heads of 12; `auto` must not choose what would stop in the first pass on a GPU."""
+    language_model = tuned[0].model.language_model
+    monkeypatch.setattr(attention_module, "kernel_runs", lambda device: True)
+    gpu = torch.device("cuda")
+    assert choose_attention("auto", language_model, gpu, half=True) == "sdpa"
+    language_model.config.head_dim = 16
+    assert choose_attention("auto", language_model, gpu, half=True) == "segments"
+
+    def kernel(*given):
+        raise AssertionError("the kernel was called")
+
+    monkeypatch.setattr(attention_module, "_by_kernel", kernel)
+    starts = torch.tensor([0, 3], dtype=torch.int32)
+    for size, called in ((12, False), (16, True)):
+        heads = [torch.randn(1, 2, 3, size, dtype=torch.bfloat16) for _ in range(3)]
+        bounds = {"cu_seq_lens_q": starts, "cu_seq_lens_k": starts}
+        if called:
+            with pytest.raises(AssertionError, match="kernel was called"):
+                segment_attention(torch.nn.Module(), *heads, None, **bounds)
+        else:
+            assert segment_attention(torch.nn.Module(), *heads, None, **bounds)[0].shape == (1, 3, 2, size)
 
 
 def test_generation_goes_on_with_ordinary_attention(tuned):
