@@ -19,8 +19,8 @@ PAIRED = VariantRow(
     difference=-0.4,
     interval=(-0.5, -0.3),
     p_value=0.001,
-    same_choice=0.45,
-    kept=0.38,
+    same_choice=Cell(0.45, (0.35, 0.55), 0.0),
+    kept=Cell(0.38, (0.2, 0.56), 0.0),
     ece=(Cell(0.1, None, 0.0), Cell(None, None, 1.0)),
 )
 ALONE = VariantRow("hallucination", "random", "POPE_X+random", "accuracy", True, "m", None, Cell(0.5, None, 0.0))
@@ -31,6 +31,7 @@ def test_a_row_shows_base_variant_and_difference():
     assert shown["benchmark"] == "VQA_X"
     assert shown["base"] == "0.90 [0.80, 1.00]"
     assert shown["difference"] == "-0.40 [-0.50, -0.30]"
+    assert shown["kept share"] == "0.38 [0.20, 0.56]"
     assert shown["ECE mass"] == "undefined"
     assert dict(zip(HEAD, ALONE.texts(), strict=True))["difference"] == "–"
     assert variants_markdown([PAIRED, ALONE]).count("\n") == 4
@@ -39,6 +40,12 @@ def test_a_row_shows_base_variant_and_difference():
 def test_csv_has_a_column_a_number():
     first, second = csv.DictReader(io.StringIO(variants_csv([PAIRED, ALONE])))
     assert (first["base"], first["low"], first["ece_width"], first["ece_mass"]) == ("0.9", "-0.5", "0.1", "")
+    assert (first["same_choice"], first["kept"], first["kept_low"], first["kept_high"]) == (
+        "0.45",
+        "0.38",
+        "0.2",
+        "0.56",
+    )
     assert (second["base"], second["difference"], second["score"]) == ("", "", "0.5")
 
 

@@ -13,6 +13,7 @@ import torch
 
 from lamm_model import AdapterSettings, add_adapters
 from lamm_model.adapters import lora_layers
+from lamm_model.prediction.decoding import decode_rows
 from lamm_model.serving.engine import ChatEngine, draw
 from lamm_model.serving.server import ChatServer
 
@@ -109,6 +110,30 @@ def test_requests_that_wait_together_are_answered_as_alone(client, media):
     for thread in threads:
         thread.join()
     assert together == alone
+
+
+def test_the_first_of_several_requests_waits_for_the_others(client, monkeypatch):
+    """Answered by itself, it would make all others wait for its whole answer."""
+    sizes = []
+
+    def counted(model, rows, **options):
+        sizes.append(len(rows))
+        return decode_rows(model, rows, **options)
+
+    monkeypatch.setattr("lamm_model.serving.engine.decode_rows", counted)
+    start = threading.Barrier(4)
+
+    def ask(number):
+        start.wait()
+        client.chat.completions.create(model="tiny", messages=question(f"How many {number}?"))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(sizes) == 4
+    assert sizes[0] > 1
 
 
 def test_history_system_message_stop_and_seed(client, model_and_processor, media):

@@ -94,7 +94,9 @@ def run(
 @benchmark.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def report(folder: Path) -> None:
-    """Write the tables and the report of a run directory anew, from its predictions."""
-    from lamm_cli.benchmark.rewriting import rewrite_report
+    """Write the tables and reports of a finished run anew, from its predictions, without asking any model."""
+    from lamm_cli.benchmark.reporting import REPORT, VARIANTS
+    from lamm_cli.benchmark.stages import BenchmarkRun
 
-    click.echo(f"Report: {rewrite_report(folder)}")
+    run = BenchmarkRun.rewrite(folder)
+    click.echo(f"Report: {folder / REPORT}" + (f"   Variants: {folder / VARIANTS}" if run.variants else ""))

@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lamm_cli.benchmark.sets import benchmark_sources, finished_files, sources_under, tasks_of
+from lamm_cli.benchmark.sets import (
+    ALIGNMENT,
+    alignment_sets,
+    benchmark_sources,
+    finished_files,
+    sources_under,
+    tasks_of,
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ def benchmark_rows(root: Path | None = None) -> list[BenchmarkRow]:
                     present = "file" if file in finished else "source" if name in folders else "no"
                 published = source.published.get(f"{task}.{attribute}" if attribute else task, 0)
                 rows.append(BenchmarkRow(file, task, TASKS[task].modality, name, published, present))
+    for path in alignment_sets(root) if root is not None else []:
+        rows.append(BenchmarkRow(path.name, "vqa", TASKS["vqa"].modality, ALIGNMENT, 0, "source"))
     return sorted(rows, key=lambda row: (row.source == "sample", row.modality, row.file))
 
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lamm_cli.benchmark.contestants import Contestant
+from lamm_cli.benchmark.contestants import BLIND, Contestant
 from lamm_cli.folders import write_beside
 from lamm_cli.plugins import versions
-from lamm_cli.scores import BenchmarkFile
+from lamm_cli.scores import BenchmarkFile, BenchmarkFilesError
 from lamm_cli.settings import SettingsError, Tables, as_toml, packaged_settings, read_settings
 
 SETTINGS = "run.toml"
@@ -51,6 +51,25 @@ def keep_settings(folder: Path, settings: Tables) -> Tables:
         settings = {**settings, "models": {**before["models"], **settings["models"]}}
     write_beside(path, as_toml(settings))
     return settings
+
+
+def finished_run(folder: Path) -> tuple[Tables, list[Contestant]]:
+    """Return the settings of a finished run and the models whose answers it holds.
+
+    Raises:
+        BenchmarkFilesError: The folder holds no finished run.
+    """
+    missing = [name for name in (SETTINGS, MANIFEST) if not (folder / name).is_file()]
+    if missing:
+        raise BenchmarkFilesError(
+            f"Expected the directory of a finished run, found no {' and no '.join(missing)} in {folder}. "
+            "`lamm benchmark run` makes one, or goes on with one that was interrupted."
+        )
+    settings = read_settings(folder / SETTINGS, packaged_settings("benchmark"), free=("models",))
+    asked = json.loads((folder / MANIFEST).read_text())["models"]
+    names = [one["name"].removesuffix(f" ({BLIND})") if one["blind"] else one["name"] for one in asked]
+    found = zip(names, asked, strict=True)
+    return settings, [Contestant(name, one["model"], one["endpoint"], one["blind"]) for name, one in found]
 
 
 def file_hash(path: Path) -> str:

@@ -53,6 +53,7 @@ class RecipeRun:
         recipe: Name or path of the recipe.
         settings: All tables.
         predictions: Folder of the base files' predictions.
+        asks: Whether models are asked; else their answers must be there.
         worked: What this call did, in words.
         roots: Media root of each variant's file, by its name.
     """
@@ -61,6 +62,7 @@ class RecipeRun:
     recipe: str
     settings: Tables
     predictions: Path
+    asks: bool = True
     worked: list[str] = field(default_factory=list)
     roots: dict[str, Path] = field(default_factory=dict)
 
@@ -79,6 +81,7 @@ class RecipeRun:
 
         Raises:
             lamm_cli.settings.SettingsError: The recipe fits none of the files.
+            lamm_cli.scores.BenchmarkFilesError: Answers are missing, and no model is asked.
             lamm_cli.children.CommandFailedError: A stage failed; the same call goes on from it.
         """
         variants = self._variants(files)
@@ -92,7 +95,7 @@ class RecipeRun:
                 continue
             folder = self.folder / "predictions" / one.folder
             words = ["--probabilities"] if variants[0].probabilities and not one.endpoint else []
-            if predict(one, [variant.file for variant in variants], folder, self.settings, words):
+            if self.asks and predict(one, [variant.file for variant in variants], folder, self.settings, words):
                 self.worked.append(f"{self.recipe}: answers of {one.label}")
             for variant in variants:
                 answers = folder / f"{variant.file.name}.jsonl"

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lamm_cli.benchmark.provenance import file_hash
 from lamm_cli.children import run_lamm
 from lamm_cli.scores import BenchmarkFile, BenchmarkFilesError
 
 if TYPE_CHECKING:
     from lamm_data.sources.registry import Source
+
+ALIGNMENT = "ch3ef"
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,15 @@ def finished_files(root: Path) -> list[Path]:
     return sorted(path for path in root.glob("*.json") if path.name.startswith(prefixes))
 
 
+def alignment_sets(root: Path) -> list[Path]:
+    """Return the sets of Ch3Ef's layout (helpful, honest, harmless) under a root, or under ``ch3ef`` there."""
+    from lamm_data.benchmark.recipes.alignment import is_alignment_set
+
+    finished = set(finished_files(root))
+    found = [*root.glob("*.json"), *(root / ALIGNMENT).glob("*.json")]
+    return sorted(path for path in found if path not in finished and is_alignment_set(path))
+
+
 def gather_files(settings: dict[str, Any], output: Path) -> list[BenchmarkFile]:
     """Return the benchmark files of a run, building what is not there yet.
 
@@ -84,10 +96,11 @@ def gather_files(settings: dict[str, Any], output: Path) -> list[BenchmarkFile]:
     if not root.is_dir():
         raise BenchmarkFilesError(f"Expected the folder of the data, got nothing at {root}. Give it with --root.")
     files = [BenchmarkFile.read(path, root) for path in finished_files(root)] or list(_built(settings, root, output))
+    files += _aligned(settings, root, output / ALIGNMENT)
     chosen = [file for file in files if not settings["tasks"] or file.task in settings["tasks"]]
     if not chosen:
         raise BenchmarkFilesError(
-            f"Expected benchmark files, a sample world or folders of sources in {root}, found none"
+            f"Expected benchmark files, a sample world, folders of sources or alignment sets in {root}, found none"
             f"{' for the tasks ' + ', '.join(settings['tasks']) if settings['tasks'] else ''}. "
             "`lamm benchmark list --root DIR` shows what is there."
         )
@@ -95,7 +108,7 @@ def gather_files(settings: dict[str, Any], output: Path) -> list[BenchmarkFile]:
 
 
 def _built(settings: dict[str, Any], root: Path, output: Path) -> Iterator[BenchmarkFile]:
-    for source in sources_under(root, settings["sources"]):
+    for source in _wanted(settings, root):
         tasks = [task for task in source.tasks if not settings["tasks"] or task in settings["tasks"]]
         if not tasks:
             continue
@@ -106,3 +119,20 @@ def _built(settings: dict[str, Any], root: Path, output: Path) -> Iterator[Bench
             run_lamm(["data", "benchmark", *files, "--tasks", ",".join(tasks), *numbers])
             done.touch()
         yield from (BenchmarkFile.read(path, source.root) for path in sorted(folder.glob("*.json")))
+
+
+def _wanted(settings: dict[str, Any], root: Path) -> list[SourceFolder]:
+    named = [name for name in settings["sources"] if name != ALIGNMENT]
+    return sources_under(root, named) if named or not settings["sources"] else []
+
+
+def _aligned(settings: dict[str, Any], root: Path, output: Path) -> list[BenchmarkFile]:
+    files = []
+    for path in alignment_sets(root) if ALIGNMENT in (settings["sources"] or [ALIGNMENT]) else []:
+        folder, done = output / path.stem, output / path.stem / f".{file_hash(path)}"
+        if not done.exists():
+            given = ["--benchmark", str(path), "--media-root", str(path.parent), "--output", str(folder)]
+            run_lamm(["data", "recipe", "alignment", *given])
+            done.touch()
+        files += [BenchmarkFile.read(made, path.parent) for made in sorted(folder.glob("*.json"))]
+    return files

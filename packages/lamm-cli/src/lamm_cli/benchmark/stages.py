@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lamm_cli.benchmark.contestants import Contestant, contestants
 from lamm_cli.benchmark.finetuning import tuned_contestants
 from lamm_cli.benchmark.predicting import predict
-from lamm_cli.benchmark.provenance import keep_settings, write_manifest
+from lamm_cli.benchmark.provenance import finished_run, keep_settings, write_manifest
 from lamm_cli.benchmark.sets import gather_files
 from lamm_cli.comparison import ComparisonTable, score_runs
 from lamm_cli.folders import sole_use
@@ -30,12 +30,14 @@ class BenchmarkRun:
         settings: All tables.
         worked: What this call did, in words; empty when everything was finished before.
         variants: What the recipes found, a row a model and variant.
+        asks: Whether models are asked; else tables and reports are written anew from the answers that are there.
     """
 
     folder: Path
     settings: Tables
     worked: list[str] = field(default_factory=list)
     variants: "list[VariantRow]" = field(default_factory=list)
+    asks: bool = True
 
     def carry_out(self) -> ComparisonTable:
         """Do what is not done yet, and return the table.
@@ -62,6 +64,22 @@ class BenchmarkRun:
             self._say(3, "Scores")
             return self._score(files, asked)
 
+    @classmethod
+    def rewrite(cls, folder: Path) -> "BenchmarkRun":
+        """Write the tables and reports of a finished run anew, without asking any model.
+
+        What is scored already is not scored again.
+
+        Raises:
+            lamm_cli.folders.FolderInUseError: A run is at work in the directory.
+            lamm_cli.scores.BenchmarkFilesError: The folder holds no finished run, or predictions are missing.
+        """
+        settings, asked = finished_run(folder)
+        run = cls(folder, settings, asks=False)
+        with sole_use(folder):
+            run._score(gather_files(settings["benchmark"], folder / "benchmark"), asked)
+        return run
+
     def predictions(self, one: Contestant) -> Path:
         """Return the folder of a model's predictions."""
         return self.folder / "predictions" / one.folder
@@ -79,7 +97,8 @@ class BenchmarkRun:
         table, reports = score_runs(files, runs, scorer)
         judged = judge_captions(self.settings["judge"], files, runs, self.folder)
         significance = paired(files, runs, scorer)
-        if write_outcome(self.folder, table, reports, files, significance=significance, judged=judged):
+        force = not self.asks
+        if write_outcome(self.folder, table, reports, files, significance=significance, judged=judged, force=force):
             self.worked.append("scores and report")
             write_manifest(self.folder, files, asked)
         self._vary(files, asked, reports)
@@ -99,13 +118,14 @@ class BenchmarkRun:
         roots: dict[str, Path] = {}
         for name in names:
             self._say(3, f"Recipe {Path(name).stem}")
-            run = RecipeRun(self.folder / "recipes" / Path(name).stem, name, self.settings, self.folder / "predictions")
+            place, answers = self.folder / "recipes" / Path(name).stem, self.folder / "predictions"
+            run = RecipeRun(place, name, self.settings, answers, asks=self.asks)
             rows, found = run.carry_out(files, asked, reports)
             self.worked += run.worked
             self.variants += rows
             roots |= {f"{run.folder.name}: {key}": root for key, root in run.roots.items()}
             for model, by_file in found.items():
                 varied.setdefault(model, {}).update({f"{run.folder.name}: {key}": one for key, one in by_file.items()})
-        if write_variants(self.folder, self.variants):
+        if write_variants(self.folder, self.variants) or not self.asks:
             self.worked.append("table of variants")
             write_variant_report(self.folder, varied, roots)

@@ -14,6 +14,7 @@ from lamm_cli.scores import CHANCE, Scorer
 
 if TYPE_CHECKING:
     from lamm_cli.benchmark.recipes import VariantFile
+    from lamm_metrics.desiderata import Share
     from lamm_metrics.report.result import Report
 
 Interval = tuple[float, float]
@@ -37,8 +38,8 @@ class VariantRow:
         difference: Variant minus base.
         interval: Paired interval of the difference.
         p_value: Of no difference.
-        same_choice: Share of records with the same option or class chosen.
-        kept: Share of the base score's distance from chance that is kept; None near chance.
+        same_choice: Share of records with the same option or class chosen, with its interval.
+        kept: Share of the base score's distance from chance that is kept, with its interval; None near chance.
         ece: Calibration errors of equal width and equal mass, where options were scored by likelihood.
     """
 
@@ -53,8 +54,8 @@ class VariantRow:
     difference: float | None = None
     interval: Interval | None = None
     p_value: float | None = None
-    same_choice: float | None = None
-    kept: float | None = None
+    same_choice: Cell | None = None
+    kept: Cell | None = None
     ece: tuple[Cell, Cell] | None = None
 
     def texts(self) -> list[str]:
@@ -70,15 +71,12 @@ class VariantRow:
             "–" if self.base is None else str(self.base),
             str(self.score),
             "–" if self.difference is None else f"{self.difference:+.2f}{sides}",
-            _number(self.p_value, 3),
-            _number(self.same_choice, 2),
-            _number(self.kept, 2),
-            *(["–", "–"] if self.ece is None else [str(cell) for cell in self.ece]),
+            "–" if self.p_value is None else f"{self.p_value:.3f}",
+            *[
+                "–" if cell is None else str(cell)
+                for cell in (self.same_choice, self.kept, *(self.ece or (None, None)))
+            ],
         ]
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def variant_row(
@@ -117,24 +115,25 @@ def variant_row(
             draws=int(scorer.options.get("draws", 1000)),
         )
         kept = found.retained(bases[CHANCE][variant.base.name].headline)
-        comparison, same = found.comparison, found.same_choice
+        comparison = found.comparison
         return {
             "base": asdict(Cell.of(found.base)),
             "difference": None if comparison is None else comparison.difference,
             "interval": None if comparison is None else comparison.interval,
             "p_value": None if comparison is None else comparison.p_value,
-            "same_choice": None if same is None else same.value,
-            "kept": None if kept is None else kept.value,
+            "same_choice": _share(found.same_choice),
+            "kept": _share(kept),
             "ece": _calibration(variant, answers[1], scorer),
         }
 
     found = scorer.beside(
-        answers[1], variant.file, "against-base", compared, variant.base.path.read_bytes() + answers[0].read_bytes()
+        answers[1], variant.file, "variation", compared, variant.base.path.read_bytes() + answers[0].read_bytes()
     )
     base = _cell(found["base"])
     ece = found["ece"] and (_cell(found["ece"][0]), _cell(found["ece"][1]))
     interval = found["interval"] and (found["interval"][0], found["interval"][1])
-    rest = (found["p_value"], found["same_choice"], found["kept"], ece)
+    same, kept = (found[name] and _cell(found[name]) for name in ("same_choice", "kept"))
+    rest = (found["p_value"], same, kept, ece)
     return VariantRow(*named, base, Cell.of(score), found["difference"], interval, *rest)
 
 
@@ -153,6 +152,10 @@ def _calibration(variant: "VariantFile", answers: Path, scorer: Scorer) -> list[
     return found if any(cell["value"] is not None for cell in found) else None
 
 
+def _share(share: "Share | None") -> dict[str, Any] | None:
+    return None if share is None else asdict(Cell(share.value, share.interval, 0.0))
+
+
 def _cell(given: dict[str, Any]) -> Cell:
     interval = given["interval"]
     return Cell(given["value"], None if interval is None else (interval[0], interval[1]), given["failed"])
@@ -169,14 +172,18 @@ def variants_csv(rows: Sequence[VariantRow]) -> str:
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     named = ["recipe", "variant", "benchmark", "metric", "higher_is_better", "model"]
-    numbers = ["base", "score", "difference", "low", "high", "p_value", "same_choice", "kept", "ece_width", "ece_mass"]
+    shares = ["same_choice", "kept", "kept_low", "kept_high"]
+    numbers = ["base", "score", "difference", "low", "high", "p_value", *shares, "ece_width", "ece_mass"]
     writer.writerow([*named, *numbers, "failure_rate"])
     for row in rows:
         low, high = row.interval or (None, None)
-        ece = (None, None) if row.ece is None else (row.ece[0].value, row.ece[1].value)
-        base = None if row.base is None else row.base.value
+        base, same, kept, *ece = (
+            None if cell is None else cell.value
+            for cell in (row.base, row.same_choice, row.kept, *(row.ece or [None] * 2))
+        )
+        sides = (row.kept and row.kept.interval) or (None, None)
         texts = [row.recipe, row.variant, row.benchmark, row.metric, row.higher_is_better, row.model]
-        values = [base, row.score.value, row.difference, low, high, row.p_value, row.same_choice, row.kept, *ece]
+        values = [base, row.score.value, row.difference, low, high, row.p_value, same, kept, *sides, *ece]
         writer.writerow([*texts, *("" if value is None else value for value in values), row.score.failed])
     return written.getvalue()
 

@@ -11,7 +11,7 @@ import click
 @click.option("--model", "folder", required=True, type=click.Path(path_type=Path), help="Checkpoint or model folder.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@click.option("--batch-size", default=8, show_default=True, type=click.IntRange(1), help="Requests answered together.")
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Requests answered together.")
 @click.option(
     "--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Where a request states none."
 )

@@ -24,6 +24,8 @@ from lamm_model.processing_lamm import LammProcessor
 from lamm_model.prompts.segments import IMAGE
 from lamm_model.serving.messages import ChatRequest, RequestError
 
+GATHERING = 0.02  # seconds without a further request before those that wait are answered
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -69,7 +71,7 @@ class ChatEngine:
         batch_size: Most requests answered together.
     """
 
-    def __init__(self, model: LammForConditionalGeneration, processor: LammProcessor, batch_size: int = 8) -> None:
+    def __init__(self, model: LammForConditionalGeneration, processor: LammProcessor, batch_size: int = 32) -> None:
         self.model = model.eval()
         self.processor = processor
         self.batch_size = batch_size
@@ -122,8 +124,11 @@ class ChatEngine:
         while (first := self._jobs.get()) is not None:
             batch = [first]
             stopping = False
-            while len(batch) < self.batch_size and not self._jobs.empty():
-                job = self._jobs.get()
+            while len(batch) < self.batch_size:
+                try:
+                    job = self._jobs.get(timeout=GATHERING)
+                except queue.Empty:
+                    break
                 if job is None:
                     stopping = True
                     break

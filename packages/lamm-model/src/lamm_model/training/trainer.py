@@ -114,8 +114,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
             self.average = WeightAverage(self.model, settings.average, self.sharded)
             self.add_callback(self.average)
         self.model_accepts_loss_kwargs = True
-        if self.args.world_size > 1:
-            self.add_callback(UnseenModalities(self))
+        self.add_callback(UnseenModalities(self))
         self.add_callback(GradientGuard(self))
         self.remove_callback(PrinterCallback)  # stdout is for results
 
