@@ -32,7 +32,7 @@ CASES = {
     "visual_grounding3d": ({"gt_bbox": SOLID}, f"It is at {SOLID}."),
     "vqa3d": ({"gt_choice": 2, "gt_choices": ["a", "b", "c"]}, "(C)"),
     "locating": ({"object": [{"label": "cat", "bbox": BOX}], "image_size": [10, 10]}, "The cat is at [0.3, 0.4]."),
-    "yes_no": ({"label": "no"}, "No, there is none."),
+    "yes_no": ({"label": "no", "object": "dog"}, "No, there is none."),
 }
 PERFECT = {"counting": 0.0}
 

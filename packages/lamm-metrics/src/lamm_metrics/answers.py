@@ -148,4 +148,6 @@ def reader_of(task: str) -> Reader:
 def labels_of(references: Sequence[Mapping[str, Any]]) -> list[str]:
     """Every class, attribute and object name that is true in some reference, sorted: the default closed set."""
     labels = {truth_label(record) for record in references if "label" in record or "attr" in record}
-    return sorted(labels.union(str(item["label"]) for record in references for item in record.get("object", ())))
+    objects = [record.get("object") for record in references]
+    # A yes/no record names the object it asks for, others list what the image shows.
+    return sorted(labels.union(str(item["label"]) for shown in objects if isinstance(shown, list) for item in shown))
