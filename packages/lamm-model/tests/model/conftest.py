@@ -116,6 +116,27 @@ def media(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def write_coloured():
+    """Write twelve pictures and twelve clouds of one colour each; return the colours and a record about each."""
+    colours = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (50, 60, 220)}
+
+    def write(root):
+        rng = np.random.default_rng(0)
+        records = []
+        for number in range(12):
+            name = list(colours)[number % 3]
+            Image.new("RGB", (40, 40), colours[name]).save(root / f"{number}.png")
+            cloud = np.concatenate([rng.normal(size=(80, 3)), np.tile(colours[name], (80, 1))], axis=1)
+            np.save(root / f"{number}.npy", cloud.astype(np.float32))
+            for key, path in (("image", f"{number}.png"), ("pcl", f"{number}.npy")):
+                turns = [{"from": "human", "value": "What colour?"}, {"from": "gpt", "value": name}]
+                records.append({"id": f"{key}{number}", key: path, "task_type": "normal", "conversations": turns})
+        return list(colours), records
+
+    return write
+
+
+@pytest.fixture(scope="session")
 def real_data():
     """Folder of other people's files; the test is skipped where it is missing."""
     root = Path(os.environ.get("LAMM_TEST_DATA", Path(__file__).resolve().parents[5] / "shared" / "data"))

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from PIL import Image
 
 from lamm_model import AdapterSettings, add_adapters, build_pair, load_model, save_model
 from lamm_model.adapters import lora_layers
@@ -30,30 +29,20 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
-COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (50, 60, 220)}
 SCORE = "import json,sys; r=[json.loads(l) for l in open(sys.argv[1])]; print(sum('text' in a for a in r))"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def world(write_coloured, tmp_path_factory):
     """Twelve pictures and twelve clouds of one colour each, tables of held-out ones, and benchmarks of both kinds."""
     root = tmp_path_factory.mktemp("world")
-    rng = np.random.default_rng(0)
-    records = []
-    for number in range(12):
-        name = list(COLOURS)[number % 3]
-        Image.new("RGB", (40, 40), COLOURS[name]).save(root / f"{number}.png")
-        cloud = np.concatenate([rng.normal(size=(80, 3)), np.tile(COLOURS[name], (80, 1))], axis=1)
-        np.save(root / f"{number}.npy", cloud.astype(np.float32))
-        for key, path in (("image", f"{number}.png"), ("pcl", f"{number}.npy")):
-            turns = [{"from": "human", "value": "What colour?"}, {"from": "gpt", "value": name}]
-            records.append({"id": f"{key}{number}", key: path, "task_type": "normal", "conversations": turns})
+    colours, records = write_coloured(root)
     (root / "records.jsonl").write_text("\n".join(map(json.dumps, records[:18])))
     (root / "held.jsonl").write_text("\n".join(map(json.dumps, records[18:])))
     asked = [{"id": f"i{n}", "image": f"{n}.png", "query": "What colour?"} for n in range(12)]
     asked += [{"id": f"c{n}", "pcl": f"{n}.npy", "query": "What colour?"} for n in range(12)]
     for record in asked:
-        record |= {"gt_choices": list(COLOURS), "gt_choice": 0, "task_type": "VQA"}
+        record |= {"gt_choices": colours, "gt_choice": 0, "task_type": "VQA"}
     (root / "VQA_held.json").write_text(json.dumps(asked))
     return root
 
@@ -287,7 +276,9 @@ def test_a_tower_is_pretrained_on_the_device(world, tmp_path, monkeypatch):
         return forward(self, clouds, *args, **kwargs)
 
     monkeypatch.setattr(LammPointCloudModel, "forward", watched)
-    questions = [SceneQuestion(str(world / f"{n}.npy"), "What colour?", list(COLOURS)[n % 3]) for n in range(12)]
+    questions = [
+        SceneQuestion(str(world / f"{n}.npy"), "What colour?", ("red", "green", "blue")[n % 3]) for n in range(12)
+    ]
     numbers = pretrain_tower(questions, tmp_path / "tower", TowerSettings(epochs=20, batch=6, learning_rate=3e-3))
     assert seen == {"cuda"}
     assert numbers["accuracy"] > 0.9

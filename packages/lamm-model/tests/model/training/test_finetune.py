@@ -13,7 +13,6 @@ import traceback
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from lamm_model import load_model
@@ -22,23 +21,12 @@ from lamm_model.training.finetune import finetune
 from lamm_model.training.resume import newest_intact
 from lamm_model.training.settings import settings_from_tables
 
-COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (50, 60, 220)}
-
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def world(write_coloured, tmp_path_factory):
     """Twelve plain pictures and twelve clouds with one question each, and two about one picture."""
     root = tmp_path_factory.mktemp("world")
-    rng = np.random.default_rng(0)
-    records = []
-    for number in range(12):
-        name = list(COLOURS)[number % 3]
-        Image.new("RGB", (40, 40), COLOURS[name]).save(root / f"{number}.png")
-        cloud = np.concatenate([rng.normal(size=(80, 3)), np.tile(COLOURS[name], (80, 1))], axis=1)
-        np.save(root / f"{number}.npy", cloud.astype(np.float32))
-        for key, path in (("image", f"{number}.png"), ("pcl", f"{number}.npy")):
-            turns = [{"from": "human", "value": "What colour?"}, {"from": "gpt", "value": name}]
-            records.append({"id": f"{key}{number}", key: path, "task_type": "normal", "conversations": turns})
+    _, records = write_coloured(root)
     turns = [{"from": "human", "value": "Which shape?"}, {"from": "gpt", "value": "square"}]
     records.append({"id": "extra", "image": "0.png", "task_type": "normal", "conversations": turns})
     (root / "records.jsonl").write_text("\n".join(json.dumps(record) for record in records))
