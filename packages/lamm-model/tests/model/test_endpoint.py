@@ -83,7 +83,30 @@ def test_failing_endpoint_names_the_record_and_keeps_what_was_answered(server, m
         ask(server, media, tmp_path / "p.jsonl")
     assert not (tmp_path / "p.jsonl").exists()
     (result,) = ask(server, media, tmp_path / "p.jsonl")
-    assert result["asked"] == 3
+    assert result["asked"] == 2  # of the two that were under way, one was answered
+
+
+def test_a_slow_answer_holds_up_no_other(server, bench, tmp_path):
+    """The first request is answered only after all others have been: with rounds of two it would wait in vain."""
+    begin = Handler.do_POST
+
+    class Held(Handler):
+        def do_POST(self):
+            with server.first:
+                mine, server.first_taken = not server.first_taken, True
+            if mine:
+                assert server.others.wait(30)
+            begin(self)
+            server.answered += not mine
+            if server.answered == 5:
+                server.others.set()
+
+    server.first, server.first_taken, server.others, server.answered = threading.Lock(), False, threading.Event(), 0
+    server.RequestHandlerClass = Held
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    (result,) = predict_files("x", [(bench, tmp_path / "p.jsonl")], PredictionOptions(batch_size=2), endpoint=url)
+    assert result["asked"] == 6
+    assert server.others.is_set()
 
 
 def test_point_clouds_are_refused(media, tmp_path):

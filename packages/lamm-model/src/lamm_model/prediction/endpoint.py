@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lamm_model.prediction.run import PredictionOptions
 
 RETRIES = 4
+Answered = tuple[Query, dict[str, Any]]
 
 
 class EndpointAnswers:
@@ -30,7 +32,8 @@ class EndpointAnswers:
     Attributes:
         url: Base address, such as `http://127.0.0.1:8000/v1`.
         model: Name the endpoint knows the model by.
-        options: As for `Predictor`; `batch_size` is the number of requests under way at once.
+        options: As for `Predictor`; `batch_size` is the number of requests under way at once: whenever one is answered
+            the next is sent.
     """
 
     def __init__(self, url: str, model: str, options: PredictionOptions) -> None:
@@ -39,8 +42,8 @@ class EndpointAnswers:
         self.options = options
         self._serves_lamm: bool | None = None
 
-    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, dict[str, Any]]]]:
-        """Ask the queries, a batch at a time.
+    def answer(self, queries: list[Query]) -> Iterator[list[Answered]]:
+        """Ask the queries, and yield answers as they come.
 
         Args:
             queries: About images or text; only `lamm model serve` takes point clouds as well.
@@ -49,13 +52,18 @@ class EndpointAnswers:
             Queries with their answers.
 
         Raises:
-            LammModelError: A query shows a point cloud, or the endpoint fails after retries.
+            LammModelError: A query shows a point cloud, or the endpoint fails after retries; what was under way then
+                is waited for and yielded before.
         """
         if any(kind != IMAGE for query in queries for kind, _ in query.media) and not self._takes_clouds():
             refuse_point_clouds(queries, self.options.blind, "OpenAI-compatible endpoints take no point clouds")
-        size = self.options.batch_size
-        for start in range(0, len(queries), size):
-            yield asyncio.run(self._ask_all(queries[start : start + size]))
+        answers = self._as_they_come(queries)
+        with asyncio.Runner() as runner:
+            try:
+                while found := runner.run(_next(answers)):
+                    yield found
+            finally:
+                runner.run(answers.aclose())
 
     def _takes_clouds(self) -> bool:
         """Whether `lamm model serve` answers there; others have no part of a message for point clouds."""
@@ -70,13 +78,26 @@ class EndpointAnswers:
                 self._serves_lamm = False
         return self._serves_lamm
 
-    async def _ask_all(self, queries: list[Query]) -> list[tuple[Query, dict[str, Any]]]:
+    async def _as_they_come(self, queries: list[Query]) -> AsyncGenerator[list[Answered]]:
         from openai import AsyncOpenAI
 
         key = os.environ.get("OPENAI_API_KEY") or "none"
+        waiting, fault = iter(queries), None
+        under_way: dict[asyncio.Task[dict[str, Any]], Query] = {}
         async with AsyncOpenAI(base_url=self.url, api_key=key, max_retries=RETRIES) as client:
-            answers = await asyncio.gather(*(self._ask(client, query) for query in queries))
-        return list(zip(queries, answers, strict=True))
+            while True:
+                free = 0 if fault else self.options.batch_size - len(under_way)
+                for query in islice(waiting, free):
+                    under_way[asyncio.create_task(self._ask(client, query))] = query
+                if not under_way:
+                    break
+                ended, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                asked = [(under_way.pop(task), task) for task in ended]
+                fault = fault or next((task.exception() for _, task in asked if task.exception()), None)
+                if found := [(query, task.result()) for query, task in asked if not task.exception()]:
+                    yield found
+        if fault:
+            raise fault
 
     async def _ask(self, client: AsyncOpenAI, query: Query) -> dict[str, Any]:
         import openai
@@ -106,6 +127,10 @@ class EndpointAnswers:
         system = system_text(self.options.system, query.task_type, query.system)
         opening = [{"role": "system", "content": system}] if system else []
         return [*opening, {"role": "user", "content": content}]
+
+
+async def _next(answers: AsyncGenerator[list[Answered]]) -> list[Answered]:
+    return await anext(answers, [])
 
 
 def _refuses_all(fault: Exception) -> bool:
