@@ -186,6 +186,60 @@ def test_ten_thousand_samples_open_within_two_seconds(browser, tmp_path):
     assert timing["domComplete"] < 2000
 
 
+def test_a_blind_run_shares_its_models_colour_and_draws_nothing(browser, tmp_path):
+    draw(tmp_path)
+    block = {"label": "block", "bbox": [0.1, 0.2, 0.4, 0.8]}
+    records = [{"id": f"s{i}", "image": "scene.png", "query": "Where?", "object": [block]} for i in range(3)]
+    report = score("detection", records, [{"id": f"s{i}", "text": "block [0.1, 0.2, 0.4, 0.7]"} for i in range(3)])
+    models = ["a", "a (blind)", "b", "b (blind)", "c", "c (blind)", "chance"]
+    path = write_report(tmp_path / "r.html", {model: {"Detection_X": report} for model in models}, tmp_path)
+    browser.open(path.as_uri())
+    browser.wait("document.querySelectorAll('article').length === 3")
+    colours = browser.value(f"{json.dumps(models)}.map(lamm.colour)")
+    assert colours[::2] == [f"var(--series-{n})" for n in (1, 2, 3)] + ["var(--chance)"]
+    assert colours[1::2] == colours[:-1:2]
+    # The truth and three models that look.
+    assert browser.value("document.querySelectorAll('article:first-of-type .drawn rect').length") == 4
+
+
+def test_a_long_answer_is_folded_behind_its_beginning(browser, tmp_path):
+    records = [{"id": 1, "num": 3, "query": "How many?"}, {"id": 2, "num": 3, "query": "How many?"}]
+    answers = [{"id": 1, "text": "I count them. " * 200 + "Three."}, {"id": 2, "text": "Three."}]
+    report = score("counting", records, answers, draws=2)
+    browser.open(write_report(tmp_path / "r.html", {"mine": {"Counting_X": report}}).as_uri())
+    browser.wait("document.querySelectorAll('article').length === 2")
+    assert browser.value("document.querySelectorAll('article .long').length") == 1
+    closed = browser.value("document.querySelector('article').offsetHeight")
+    browser.value("document.querySelector('article .long summary').click()")
+    browser.wait(f"document.querySelector('article').offsetHeight > {2 * closed}")
+
+
+def test_a_narrow_page_does_not_scroll_sideways(browser, page):
+    browser.call("Emulation.setDeviceMetricsOverride", width=420, height=800, deviceScaleFactor=1, mobile=True)
+    browser.open(page)
+    browser.wait("document.querySelectorAll('article').length === 4")
+    assert browser.value("document.documentElement.scrollWidth") <= 420
+    browser.call("Emulation.clearDeviceMetricsOverride")
+
+
+def test_parts_are_loaded_once_however_often_they_are_asked_for(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr("lamm_metrics.report.page_data.INLINE", 10)
+    monkeypatch.setattr("lamm_metrics.report.page_data.PART", 8)
+    records = [{"id": i, "num": i % 9, "query": "How many?"} for i in range(20)]
+    report = score("counting", records, [{"id": i, "text": f"{i % 7}"} for i in range(20)], draws=2)
+    path = write_report(tmp_path / "r.html", {"mine": {"Counting_X": report, "Counting_Y": report}})
+    browser.open(path.as_uri())
+    browser.wait("document.querySelectorAll('article').length === 20")
+    # The plot of counts has its dots although no part was loaded for it.
+    assert browser.value("document.querySelectorAll('#plots circle').length") > 20
+    browser.value(
+        "(() => { const name = document.getElementById('f-name'); name.value = 'Counting_Y';"
+        "for (let i = 0; i < 3; i++) name.dispatchEvent(new Event('input', {bubbles: true})); })()"
+    )
+    browser.wait("lamm.data.panels[1].parts === null")
+    assert browser.value("lamm.data.panels[1].samples.length") == 20
+
+
 def test_parts_are_loaded_when_their_task_is_chosen(browser, tmp_path, monkeypatch):
     monkeypatch.setattr("lamm_metrics.report.page_data.INLINE", 10)
     monkeypatch.setattr("lamm_metrics.report.page_data.PART", 8)

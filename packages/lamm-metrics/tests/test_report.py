@@ -133,6 +133,37 @@ def test_large_reports_keep_their_samples_in_parts(tmp_path, monkeypatch):
     assert not (tmp_path / "r.parts").exists()
 
 
+def test_a_page_in_parts_embeds_what_its_plots_need(tmp_path, monkeypatch):
+    monkeypatch.setattr("lamm_metrics.report.page_data.INLINE", 10)
+    monkeypatch.setattr("lamm_metrics.report.page_data.PLOTTED", 5)
+    records = [{"id": i, "num": i % 9} for i in range(20)]
+    counted = score("counting", records, [{"id": i, "text": f"{i % 7}"} for i in range(20)], draws=2)
+    named = score("classification", REFERENCES, ANSWERS, draws=2)
+    found = panels(write_report(tmp_path / "r.html", [counted, named]).read_text("utf-8"))
+    assert [sample["truth"] for sample in found[0]["plotted"]] == ["0", "3", "7", "2", "6"]
+    assert found[1]["plotted"] == []
+
+
+def test_seven_columns_say_once_what_holds_for_all_of_them(report, tmp_path):
+    chance = score("classification", REFERENCES, chance_predictions("classification", REFERENCES), draws=20)
+    both = {"mine": {"Set": report}, "chance": {"Set": chance}}
+    text = write_report(tmp_path / "r.html", both).read_text("utf-8")
+    assert text.count("n\u00a0=\u00a08") == 1
+    assert text.count("<small>unreadable 12.5%</small>") == 1
+    assert "unreadable 0.0%" not in text
+    fewer = score("classification", REFERENCES[:4], ANSWERS[:4], draws=20)
+    text = write_report(tmp_path / "r.html", {"mine": {"Set": report}, "less": {"Set": fewer}}).read_text("utf-8")
+    assert "<small>n = 8</small>" in text
+    assert "<small>n = 4</small>" in text
+
+
+def test_the_system_message_is_embedded_once(tmp_path):
+    records = [{**record, "system": "Name the animal."} for record in REFERENCES]
+    data = embedded(write_report(tmp_path / "r.html", [score("classification", records, ANSWERS)]).read_text("utf-8"))
+    assert data["systems"] == ["Name the animal."]
+    assert {sample["system"] for sample in data["panels"][0]["samples"]} == {0}
+
+
 def test_what_the_paper_published_is_marked_with_its_protocol(report, tmp_path):
     text = write_report(tmp_path / "r.html", [report]).read_text("utf-8")
     assert "What the LAMM paper published (paper, zero-shot)" in text

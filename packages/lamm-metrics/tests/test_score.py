@@ -1,5 +1,6 @@
 """`score` over the tasks: files or records in, a report out; chance is scored like any model."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -174,3 +175,17 @@ def test_an_answer_that_the_model_failed_to_give_counts_as_failed(task):
     assert report.samples[1].answer == "(no answer: ValueError: no picture)"
     with pytest.raises(FileFaultsError, match="`error` to be a string"):
         score(task, references, [answers[0], {**answers[1], "error": ["x"]}])
+
+
+def test_answers_to_another_version_of_the_file_are_scored_with_a_note(tmp_path):
+    path = tmp_path / "Counting_X.json"
+    path.write_text('[{"id": 1, "num": 3}]')
+    version = hashlib.sha256(path.read_bytes()).hexdigest()
+    answers = tmp_path / "answers.jsonl"
+    header = {"lamm": "predictions", "config": {"benchmark_sha256": version}}
+    answers.write_text(f'{json.dumps(header)}\n{{"id": 1, "text": "3"}}\n')
+    assert score("counting", path, answers, draws=2).note == ""
+    path.write_text('[{"id": 1, "num": 4}]')
+    report = score("counting", path, answers, draws=2)
+    assert f"benchmark_sha256 {version[:12]}" in report.note
+    assert "note: the answers are to another version" in str(report)

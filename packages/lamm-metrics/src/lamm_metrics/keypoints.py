@@ -228,9 +228,12 @@ class KeypointPCK(AdditiveMetric[Pose]):
         return float((distances < self.thresholds[Norm.BOX]).mean()) if len(distances) else None
 
     def shown(self, state: Pose) -> str:
-        """The distance of each joint in shares of the image."""
+        """The distance of each joint in shares of the image; empty where no joint was answered."""
         row = state.distances[list(Norm).index(Norm.IMAGE)]
-        return "; ".join(f"{name} {distance:.3g}" for name, distance in zip(state.names, row, strict=True))
+        if not np.isfinite(row).any():
+            return ""
+        off = (f"{distance:.3g} off" if np.isfinite(distance) else "no point" for distance in row)
+        return "; ".join(f"{name} {words}" for name, words in zip(state.names, off, strict=True))
 
 
 def _choose(points: Sequence[LabelledPoint], name: str) -> LabelledPoint:

@@ -4,6 +4,7 @@ A predictions file is JSON Lines (first line may be a header object with the key
 published. `docs/formats.md` lists every field.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from lamm_metrics.reading import ENOUGH, FileFaultsError, are_numbers, first_ten, is_number, read_records, shown
+
+# A header's line is no longer than this.
+MOST_HEADER = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,16 @@ def _wrong(value: object) -> str:
     if isinstance(value, list):
         value = next((item for item in value if not (_are_boxes([item]) or _are_points([item]))), value)
     return shown(value)
+
+
+def header_of(path: str | PathLike[str]) -> Mapping[str, Any]:
+    """What the first line of a JSON Lines file of predictions says about its making; empty where it is no header."""
+    with Path(path).open("rb") as lines:
+        try:
+            first = json.loads(lines.readline(MOST_HEADER))
+        except (ValueError, RecursionError):
+            return {}
+    return first if _is_header(first) else {}
 
 
 def _is_header(record: object) -> bool:

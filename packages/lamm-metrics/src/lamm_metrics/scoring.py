@@ -1,7 +1,9 @@
 """`score`: references and predictions in, a report out."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from lamm_metrics.answers import labels_of
@@ -133,7 +135,9 @@ def score(
         dataset=truth.dataset,
         model=str(answers.header.get("model", "")),
         settings={"seed": seed, "draws": draws, "confidence": confidence, "missing": missing},
-        note="; ".join([*filter(None, [_note(task, protocol)]), *chosen[0].remarks()]),
+        note="; ".join(
+            [*filter(None, [_note(task, protocol), other_version(references, answers.header)]), *chosen[0].remarks()]
+        ),
     )
 
 
@@ -149,6 +153,27 @@ def _coco(task: str, references: Any, predictions: Any, iou_type: str | None = N
     if unknown:
         raise UsageError(f"Expected no option but iou_type for COCO's protocol, got {sorted(unknown)}. Leave them out.")
     return coco_report(references, predictions, iou_type=iou_type or COCO_TASKS[task], **options)
+
+
+def other_version(references: ReferenceSource, header: Mapping[str, Any]) -> str:
+    """Say whether predictions were made for another version of a benchmark file; empty where nothing tells so.
+
+    Args:
+        references: The path of the benchmark file; records themselves have no version.
+        header: What the first line of the predictions says; `lamm model predict` keeps the file's SHA-256 there.
+    """
+    config = header.get("config")
+    made_for = config.get("benchmark_sha256") if isinstance(config, Mapping) else None
+    if not isinstance(made_for, str) or not isinstance(references, str | PathLike):
+        return ""
+    with Path(references).open("rb") as handle:
+        found = hashlib.file_digest(handle, "sha256").hexdigest()
+    if made_for == found:
+        return ""
+    return (
+        f"the answers are to another version of the benchmark file: benchmark_sha256 {made_for[:12]}… in the "
+        f"predictions, {found[:12]}… here"
+    )
 
 
 def _note(task: str, protocol: str) -> str:
@@ -211,6 +236,7 @@ def _samples(task: str, metric: Metric[Any], references: References, predictions
             media=str(media[0] if isinstance(media, list) else media),
             marks=marks_of(task, record, prediction, labels, convention),
             confidence=_confidence(prediction),
+            system=str(record.get("system", "")),
         )
 
 

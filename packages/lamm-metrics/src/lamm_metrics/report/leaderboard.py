@@ -27,25 +27,31 @@ def leaderboard(arranged: Arranged, significance: Significance) -> str:
         given = {model: reports[name].headline for model, reports in arranged.items() if name in reports}
         first = next(iter(given.values()))
         arrow = "higher is better" if first.higher_is_better else "lower is better"
+        sizes = {score.n for score in given.values()}
+        common = f", n\u00a0=\u00a0{first.n}" if len(sizes) == 1 else ""
         best = _best(given)
         cells = "".join(
             "<td>–</td>"
             if model not in given
-            else _cell(given[model], model in best, significance.get(name, {}).get(model))
+            else _cell(given[model], model in best, significance.get(name, {}).get(model), bool(common))
             for model in arranged
         )
         button = (
             f'<button class="link" type="button" data-task="{escape(name)}">{escape(name.replace("_", " "))}</button>'
         )
-        note = f"<small>{escape(first.name)}, {arrow}</small>"
+        note = f"<small>{escape(first.name)}, {arrow}{common}</small>"
         body.append(f'<tr><th scope="row">{button}<br>{note}</th>{cells}</tr>')
     return f'<thead><tr><th scope="col">Task</th>{head}</tr></thead><tbody>{"".join(body)}</tbody>'
 
 
 def details(arranged: Arranged) -> str:
-    """Every score of every report with its signature, folded."""
+    """Every score of every report with its signature, folded by benchmark and within it by model."""
+    names = dict.fromkeys(name for reports in arranged.values() for name in reports)
     return "\n".join(
-        _details(model, name, report) for model, reports in arranged.items() for name, report in reports.items()
+        f"<details><summary>{escape(name.replace('_', ' '))}</summary>"
+        + "".join(_details(model, name, reports[name]) for model, reports in arranged.items() if name in reports)
+        + "</details>"
+        for name in names
     )
 
 
@@ -93,15 +99,18 @@ def _interval(score: Score) -> str:
     return "" if score.interval is None else f"[{number(score.interval[0])}, {number(score.interval[1])}]"
 
 
-def _cell(score: Score, best: bool, compared: "Comparison | None") -> str:
-    test = ""
+def _cell(score: Score, best: bool, compared: "Comparison | None", sized: bool) -> str:
+    """One score; its number of records where the head of the row does not say it."""
+    notes = [] if sized else [f"n = {score.n}"]
+    if score.n_failed:
+        notes.append(f"unreadable {score.failure_rate:.1%}")
     if compared is not None:
-        shown = "p < 0.001" if compared.p_value < 0.001 else f"p = {compared.p_value:.3f}"
-        test = f"<small>{compared.difference:+.4f} against the first, {shown}</small>"
+        shown = "p &lt; 0.001" if compared.p_value < 0.001 else f"p = {compared.p_value:.3f}"
+        notes.append(f"Δ {compared.difference:+.{4 if abs(compared.difference) < 10 else 1}f}, {shown}")
     return (
         f"<td{' class=best' if best else ''}><strong>{number(score.value)}</strong> "
         f'<small class="range">{_interval(score)}</small>{_bar(score)}'
-        f"<small>n = {score.n}, unreadable {score.failure_rate:.1%}</small>{test}</td>"
+        f"{''.join(f'<small>{note}</small>' for note in notes)}</td>"
     )
 
 
@@ -119,8 +128,8 @@ def _details(model: str, name: str, report: Report) -> str:
     note = f"<p>Note: {escape(report.note)}</p>" if report.note else ""
     statuses = ", ".join(f"{escape(status)} {count}" for status, count in report.statuses.items()) or "not kept"
     return (
-        f"<details><summary>{escape(name)} · {escape(model)}</summary>"
-        f"<div class='wide' tabindex='0' role='region' aria-label='Scores of {escape(model)}'><table>"
+        f"<details><summary>{escape(model)}</summary>"
+        f"<div class='wide' tabindex='0' role='region' aria-label='{escape(name)}: {escape(model)}'><table>"
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
         f"<p>Answers by extraction status: {statuses}</p>{note}</details>"
     )

@@ -18,6 +18,8 @@ LONGEST = 2000
 # A page with more samples than this keeps them in parts beside itself.
 INLINE = 10_000
 PART = 2000
+# Samples of each report that a page in parts embeds for its plots.
+PLOTTED = 300
 MOST_PICTURES, MOST_CLOUDS = 400, 48
 
 Arranged = Mapping[str, Mapping[str, Report]]
@@ -42,6 +44,8 @@ class PageData:
     max_samples: int = 100_000
     media: list[dict[str, Any]] = field(default_factory=list)
     places: dict[tuple[str, str], int] = field(default_factory=dict)
+    # Few texts that many records share, by the number under which the page lists them.
+    systems: dict[str, int] = field(default_factory=dict)
 
     def build(self, arranged: Arranged) -> dict[str, Any]:
         """Return the embedded data, writing parts beside the page where there are too many samples for one file."""
@@ -66,7 +70,7 @@ class PageData:
                 }
             )
         self._part(panels)
-        return {"headlines": _headlines(arranged), "panels": panels, "media": self.media}
+        return {"headlines": _headlines(arranged), "panels": panels, "media": self.media, "systems": list(self.systems)}
 
     @property
     def parts_folder(self) -> Path:
@@ -111,6 +115,7 @@ class PageData:
             "status": sample.status,
             "value": sample.value,
             "extracted": _cut(sample.extracted),
+            "system": self.systems.setdefault(_cut(sample.system), len(self.systems)),
             "query": _cut(sample.query),
             "answer": _cut(sample.answer),
             "truth": _cut(sample.truth),
@@ -136,6 +141,7 @@ class PageData:
         number = 0
         for panel in panels:
             samples, panel["samples"], panel["parts"] = panel["samples"], [], []
+            panel["plotted"] = _plotted(panel["task"], samples)
             for start in range(0, len(samples), PART):
                 part = f"{folder.name}/{number}.js"
                 content = json.dumps(samples[start : start + PART], ensure_ascii=False)
@@ -144,6 +150,15 @@ class PageData:
                 number += 1
         shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
+
+
+def _plotted(task: str, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What plots of single samples need, evenly thinned: counts against the truth, confidence against correctness."""
+    if task != "counting":
+        samples = [sample for sample in samples if sample["confidence"] is not None]
+    keys = ("status", "value", "extracted", "truth", "confidence")
+    step = max(1, -(-len(samples) // PLOTTED))
+    return [{key: sample[key] for key in keys} for sample in samples[::step]]
 
 
 def _in_turns(shown: Mapping[tuple[str, str], tuple[Sample, ...]]) -> Iterator[tuple[str, Sample]]:

@@ -25,6 +25,7 @@ class Sample:
         media: Path of the image or point cloud, relative to the media root.
         marks: True and answered boxes and points, for drawing.
         confidence: Probability that the model gave its answer, where the prediction states probabilities.
+        system: The task's system message, where the record has one.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Sample:
     media: str = ""
     marks: tuple[Mark, ...] = ()
     confidence: float | None = None
+    system: str = ""
 
 
 @dataclass(frozen=True, slots=True)

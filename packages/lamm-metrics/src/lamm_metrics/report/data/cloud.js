@@ -27,10 +27,6 @@
     for (let i = 0; i < 8; i++) for (const bit of [1, 2, 4]) if (!(i & bit)) lines.push(...corners[i], ...corners[i | bit]);
     return lines;
   };
-  const rgbOf = (text) => {
-    const match = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(text);
-    return match ? match.slice(1).map((part) => parseInt(part, 16) / 255) : [0.5, 0.5, 0.5];
-  };
   const VERTEX = "attribute vec3 p; attribute vec3 c; uniform mat4 m; varying vec3 v; void main(){ gl_Position = m*vec4(p,1.0); gl_PointSize = 3.0; v = c; }";
   const FRAGMENT = "precision mediump float; varying vec3 v; void main(){ gl_FragColor = vec4(v,1.0); }";
   // A browser keeps few WebGL contexts, so all clouds of the page share one and copy its picture.
@@ -52,35 +48,52 @@
     if (!found) return planePainter(canvas, scene);
     const { gl } = found, pen = canvas.getContext("2d");
     const upload = (values) => { const buffer = gl.createBuffer(); gl.bindBuffer(gl.ARRAY_BUFFER, buffer); gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW); return buffer; };
-    const pieces = [[gl.POINTS, scene.points], [gl.LINES, scene.lines]].map(([mode, part]) => ({ mode, count: part.xyz.length / 3, buffers: [upload(part.xyz), upload(part.rgb)] }));
+    const buffers = [upload(scene.points.xyz), upload(scene.points.rgb)];
     return {
       draw: (matrix) => {
         if (found.canvas.width !== canvas.width || found.canvas.height !== canvas.height) Object.assign(found.canvas, { width: canvas.width, height: canvas.height });
         gl.viewport(0, 0, canvas.width, canvas.height); gl.clearColor(0, 0, 0, 0); gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
         gl.uniformMatrix4fv(found.matrix, false, matrix);
-        for (const { mode, count, buffers } of pieces) {
-          if (!count) continue;
-          buffers.forEach((buffer, i) => { gl.bindBuffer(gl.ARRAY_BUFFER, buffer); gl.enableVertexAttribArray(found.places[i]); gl.vertexAttribPointer(found.places[i], 3, gl.FLOAT, false, 0, 0); });
-          gl.drawArrays(mode, 0, count);
-        }
+        buffers.forEach((buffer, i) => { gl.bindBuffer(gl.ARRAY_BUFFER, buffer); gl.enableVertexAttribArray(found.places[i]); gl.vertexAttribPointer(found.places[i], 3, gl.FLOAT, false, 0, 0); });
+        gl.drawArrays(gl.POINTS, 0, scene.points.xyz.length / 3);
         pen.clearRect(0, 0, canvas.width, canvas.height); pen.drawImage(found.canvas, 0, 0);
+        drawBoxes(pen, canvas, matrix, scene.boxes);
       },
-      end: () => { for (const { buffers } of pieces) for (const buffer of buffers) gl.deleteBuffer(buffer); },
+      end: () => { for (const buffer of buffers) gl.deleteBuffer(buffer); },
     };
+  };
+  const place = (canvas, matrix, xyz, i) => {
+    const [x, y, z] = [xyz[i], xyz[i + 1], xyz[i + 2]], at = (row) => matrix[row] * x + matrix[row + 4] * y + matrix[row + 8] * z + matrix[row + 12];
+    const w = at(3);
+    // What lies behind the eye has no place on the screen.
+    return w > 0 ? [(at(0) / w + 1) * 0.5 * canvas.width, (1 - at(1) / w) * 0.5 * canvas.height] : null;
+  };
+  // Boxes lie over the points, so that none hides; WebGL's own lines would be too thin to see.
+  const drawBoxes = (pen, canvas, matrix, boxes) => {
+    for (const { lines, label, colour, dashed } of boxes) {
+      Object.assign(pen, { strokeStyle: colour, fillStyle: colour, lineWidth: 3, font: "600 20px system-ui, sans-serif" });
+      pen.setLineDash(dashed ? [10, 6] : []);
+      pen.beginPath();
+      let top = null;
+      for (let i = 0; i < lines.length; i += 6) {
+        const ends = [place(canvas, matrix, lines, i), place(canvas, matrix, lines, i + 3)];
+        if (!ends[0] || !ends[1]) continue;
+        pen.moveTo(...ends[0]); pen.lineTo(...ends[1]);
+        for (const corner of ends) if (!top || corner[1] < top[1]) top = corner;
+      }
+      pen.stroke();
+      // Answers stand beside the picture in words; their names would lie over the true ones.
+      if (label && top) pen.fillText(label, top[0] + 4, Math.max(20, top[1] - 5));
+    }
   };
   const planePainter = (canvas, scene) => {
     const pen = canvas.getContext("2d");
-    const place = (matrix, xyz, i) => {
-      const [x, y, z] = [xyz[i], xyz[i + 1], xyz[i + 2]], at = (row) => matrix[row] * x + matrix[row + 4] * y + matrix[row + 8] * z + matrix[row + 12];
-      const w = at(3);
-      return [(at(0) / w + 1) * 0.5 * canvas.width, (1 - at(1) / w) * 0.5 * canvas.height];
-    };
     const paint = (rgb, i) => `rgb(${[0, 1, 2].map((k) => Math.round(255 * rgb[i + k])).join(",")})`;
     return {
       draw: (matrix) => {
         pen.clearRect(0, 0, canvas.width, canvas.height);
-        for (let i = 0; i < scene.points.xyz.length; i += 3) { const [x, y] = place(matrix, scene.points.xyz, i); pen.fillStyle = paint(scene.points.rgb, i); pen.fillRect(x, y, 2, 2); }
-        for (let i = 0; i < scene.lines.xyz.length; i += 6) { pen.strokeStyle = paint(scene.lines.rgb, i); pen.beginPath(); pen.moveTo(...place(matrix, scene.lines.xyz, i)); pen.lineTo(...place(matrix, scene.lines.xyz, i + 3)); pen.stroke(); }
+        for (let i = 0; i < scene.points.xyz.length; i += 3) { const at = place(canvas, matrix, scene.points.xyz, i); if (!at) continue; pen.fillStyle = paint(scene.points.rgb, i); pen.fillRect(...at, 2, 2); }
+        drawBoxes(pen, canvas, matrix, scene.boxes);
       },
       end: () => {},
     };
@@ -89,7 +102,7 @@
   const matrixOf = (centre, radius, turn, tilt, zoom, aspect) => {
     const [ct, st, cp, sp] = [Math.cos(turn), Math.sin(turn), Math.cos(tilt), Math.sin(tilt)];
     const rows = [[ct, -st, 0], [st * sp, ct * sp, cp], [-st * cp, -ct * cp, sp]];
-    const far = (2.3 * radius) / zoom, f = 1.7, near = 0.05 * radius, last = far + 4 * radius;
+    const far = (1.75 * radius) / zoom, f = 1.7, near = 0.05 * radius, last = far + 4 * radius;
     const view = rows.map((row) => [...row, -(row[0] * centre[0] + row[1] * centre[1] + row[2] * centre[2])]);
     view[2][3] -= far;
     const a = (last + near) / (near - last), b = (2 * last * near) / (near - last);
@@ -103,13 +116,13 @@
     return out;
   };
   lamm.cloudView = (cloud, series, name) => {
-    const canvas = lamm.element("canvas", "", "cloud"), points = unpack(cloud), lines = { xyz: [], rgb: [] };
+    const canvas = lamm.element("canvas", "", "cloud"), points = unpack(cloud), boxes = [];
     Object.assign(canvas, { width: 640, height: 440, tabIndex: 0 });
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `Point cloud ${name}. Arrow keys turn it, plus and minus move it nearer and away.`);
-    for (const { colour, marks } of series)
-      for (const [kind, numbers] of marks) if (kind === "box3d") { const found = edges(numbers), rgb = rgbOf(lamm.plain(colour)); lines.xyz.push(...found); for (let i = 0; i < found.length; i += 3) lines.rgb.push(...rgb); }
-    const scene = { points, lines: { xyz: new Float32Array(lines.xyz), rgb: new Float32Array(lines.rgb) } };
+    for (const { colour, marks, dashed } of series)
+      for (const [kind, numbers, label] of marks) if (kind === "box3d") boxes.push({ lines: edges(numbers), label: dashed ? "" : label, colour: lamm.plain(colour), dashed });
+    const scene = { points, boxes };
     const centre = [0, 1, 2].map((i) => (cloud.low[i] + cloud.high[i]) / 2);
     const radius = Math.max(0.1, Math.hypot(...[0, 1, 2].map((i) => cloud.high[i] - cloud.low[i])) / 2);
     let turn = 0.7, tilt = 0.6, zoom = 1, painter = null, moving = !matchMedia("(prefers-reduced-motion: reduce)").matches, grip = null;

@@ -17,13 +17,18 @@ lamm.number = (value) => (value === null || value === undefined ? "–" : String
 // Of a share, 0 is wrong and 1 is right; of an error, 0 is right.
 lamm.outcome = (value, higher) => (value === null ? "" : higher ? (value <= 0 ? "wrong" : value >= 1 ? "right" : "partial") : value === 0 ? "right" : "partial");
 lamm.models = [...new Set(lamm.data.panels.map((panel) => panel.model))];
-// One colour a model, the same in every plot and drawing; the truth has a colour of its own.
-lamm.colour = (model) => `var(--series-${1 + (lamm.models.indexOf(model) % 6)})`;
+// One colour a model, the same in every plot and drawing. A blind run has the colour of its model, drawn hollow or
+// dashed; chance and the truth have colours of their own.
+lamm.seeing = (model) => { const bare = model.replace(/ \(blind\)$/, ""); return lamm.models.includes(bare) ? bare : model; };
+lamm.isBlind = (model) => lamm.seeing(model) !== model;
+lamm.coloured = lamm.models.filter((model) => model !== "chance" && !lamm.isBlind(model));
+lamm.colour = (model) => (model === "chance" ? "var(--chance)" : `var(--series-${1 + (lamm.coloured.indexOf(lamm.seeing(model)) % 6)})`);
 lamm.TRUTH = "var(--truth)";
 lamm.plain = (colour) => getComputedStyle(document.documentElement).getPropertyValue(colour.slice(4, -1)).trim();
-lamm.swatch = (colour, text) => {
+lamm.swatch = (colour, text, hollow) => {
   const label = lamm.element("span", "", "swatch"), dot = lamm.element("i");
-  dot.style.background = colour;
+  dot.style.background = hollow ? "none" : colour;
+  dot.style.borderColor = colour;
   label.append(dot, text);
   return label;
 };

@@ -8,22 +8,23 @@
   };
   const legend = (names) => {
     const list = element("p", "", "legend");
-    list.append(...names.map((name) => lamm.swatch(lamm.colour(name), name)));
+    list.append(...names.map((name) => lamm.swatch(lamm.colour(name), name, lamm.isBlind(name))));
     return list;
   };
   const radar = () => {
     const shares = data.headlines.filter((row) => row.higher && Object.values(row.scores).every((score) => score === null || (score >= 0 && score <= 1)));
     if (shares.length < 3) return null;
-    const picture = svg("svg", { viewBox: "-190 -135 380 270", role: "img", "aria-label": "Radar of the headline scores; the leaderboard holds the numbers" });
+    const picture = svg("svg", { viewBox: "-255 -130 510 260", role: "img", "aria-label": "Radar of the headline scores; the leaderboard holds the numbers" });
     const at = (index, value) => { const angle = (2 * Math.PI * index) / shares.length - Math.PI / 2; return [100 * value * Math.cos(angle), 100 * value * Math.sin(angle)]; };
     for (const ring of [0.25, 0.5, 0.75, 1]) picture.append(svg("polygon", { points: shares.map((_, i) => at(i, ring).join(",")).join(" "), class: "ring" }));
     shares.forEach((row, i) => {
       const [x, y] = at(i, 1.1), text = row.name.replace(/_/g, " ").replace("Classification", "Class.").replace(/Sample/, "");
-      picture.append(svg("text", { x, y: y + 3, "text-anchor": x > 5 ? "start" : x < -5 ? "end" : "middle", class: "tick" }, text.length > 22 ? `${text.slice(0, 21)}…` : text));
+      picture.append(svg("text", { x, y: y + 3, "text-anchor": x > 5 ? "start" : x < -5 ? "end" : "middle", class: "tick" }, text.length > 25 ? `${text.slice(0, 24)}…` : text));
     });
     for (const model of lamm.models) {
       if (!shares.some((row) => row.scores[model] !== undefined)) continue;
       const style = { points: shares.map((row, i) => at(i, row.scores[model] || 0).join(",")).join(" "), fill: "none", stroke: lamm.colour(model), "stroke-width": 2 };
+      if (lamm.isBlind(model)) style["stroke-dasharray"] = "4 3";
       picture.append(svg("polygon", style));
     }
     const figure = box("Headline scores", "Shares between 0 (centre) and 1 where more is better; errors and counts are left out.", picture);
@@ -63,11 +64,13 @@
     picture.append(svg("text", { x: 110, y: 250, "text-anchor": "middle", class: "tick" }, horizontal), svg("text", { x: 0, y: 0, "text-anchor": "middle", class: "tick", transform: "translate(-28 110) rotate(-90)" }, vertical));
     return picture;
   };
+  // A page whose samples lie in parts embeds some of them for its plots.
+  const listed = (panel) => (panel.samples.length ? panel.samples : panel.plotted || []);
   const calibration = () => {
     const picture = axes("Share of right answers by stated probability", [[0, "0"], [0.5, "0.5"], [1, "1"]], "stated probability", "share right");
     const shown = [];
     for (const model of lamm.models) {
-      const known = data.panels.filter((panel) => panel.model === model).flatMap((panel) => panel.samples).filter((sample) => sample.confidence !== null && sample.value !== null);
+      const known = data.panels.filter((panel) => panel.model === model).flatMap(listed).filter((sample) => sample.confidence !== null && sample.value !== null);
       if (known.length < 20) continue;
       known.sort((one, other) => one.confidence - other.confidence);
       const bins = Math.min(10, Math.floor(known.length / 10)), places = [];
@@ -76,7 +79,7 @@
         const mean = (key) => part.reduce((sum, sample) => sum + sample[key], 0) / part.length;
         places.push(`${220 * mean("confidence")},${220 - 220 * mean("value")}`);
       }
-      picture.append(svg("polyline", { points: places.join(" "), fill: "none", stroke: lamm.colour(model), "stroke-width": 2 }));
+      picture.append(svg("polyline", { points: places.join(" "), fill: "none", stroke: lamm.colour(model), "stroke-width": 2, ...(lamm.isBlind(model) && { "stroke-dasharray": "4 3" }) }));
       shown.push(model);
     }
     if (!shown.length) return null;
@@ -86,14 +89,15 @@
   };
   const counting = () => {
     const panels = data.panels.filter((panel) => panel.task === "counting");
-    const dots = panels.flatMap((panel) => panel.samples.filter((sample) => sample.status === "ok" && isFinite(Number(sample.extracted)) && isFinite(Number(sample.truth))).map((sample) => [panel.model, Number(sample.truth), Number(sample.extracted)]));
+    const dots = panels.flatMap((panel) => listed(panel).filter((sample) => sample.status === "ok" && isFinite(Number(sample.extracted)) && isFinite(Number(sample.truth))).map((sample) => [panel.model, Number(sample.truth), Number(sample.extracted)]));
     if (dots.length < 5) return null;
-    const most = Math.max(...dots.map(([, truth]) => truth)) * 1.25 || 1, ticks = [[0, "0"], [0.5, lamm.number(Math.round(most / 2))], [1, lamm.number(Math.round(most))]];
+    const most = 2 * Math.ceil(Math.max(...dots.map(([, truth]) => truth)) * 0.6) || 2, ticks = [[0, "0"], [0.5, String(most / 2)], [1, String(most)]];
     const picture = axes("Answered count against true count", ticks, "true count", "answered count");
     for (const [model, truth, answered] of dots) {
       // The models' dots stand beside each other, and what is off the scale lies on its edge.
       const x = (220 * truth) / most + 3 * (lamm.models.indexOf(model) - (lamm.models.length - 1) / 2), y = 220 - 220 * Math.min(1, Math.max(0, answered / most));
-      picture.append(svg("circle", { cx: x, cy: y, r: 2.6, fill: lamm.colour(model), "fill-opacity": 0.6 }));
+      const blind = lamm.isBlind(model);
+      picture.append(svg("circle", { cx: x, cy: y, r: 2.6, fill: blind ? "none" : lamm.colour(model), stroke: blind ? lamm.colour(model) : "none", "fill-opacity": 0.6 }));
     }
     const figure = box("Counting", "On the diagonal the count is right; answers beyond the scale lie on its edge.", picture);
     figure.append(legend([...new Set(dots.map(([model]) => model))]));

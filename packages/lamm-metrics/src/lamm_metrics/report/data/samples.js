@@ -19,10 +19,16 @@
     script.src = part;
     document.head.append(script);
   });
+  // Each panel is loaded once, however often its task is chosen meanwhile; what failed is tried again.
+  const fetched = async (panel) => {
+    const samples = [];
+    for (const part of panel.parts) samples.push(...(await load(part)));
+    Object.assign(panel, { samples, parts: null });
+  };
   const complete = async (name) => {
     for (const panel of panels.filter((one) => one.name === name && one.parts)) {
-      for (const part of panel.parts) panel.samples.push(...(await load(part)));
-      panel.parts = null;
+      panel.loading ??= fetched(panel).finally(() => { panel.loading = null; });
+      await panel.loading;
     }
   };
   const gathered = (name) => {
@@ -42,8 +48,9 @@
   const picture = (answers) => {
     const first = answers[0], medium = data.media[first.medium] || {};
     const series = [{ colour: lamm.TRUTH, marks: first.marks.filter((mark) => mark[3]) }];
-    // What chance would answer says nothing about this picture.
-    for (const answer of answers.filter((one) => one.model !== "chance")) series.push({ colour: lamm.colour(answer.model), marks: answer.marks.filter((mark) => !mark[3]), dashed: true });
+    // What chance or a blind model would answer says nothing about this picture.
+    const drawing = answers.filter((one) => one.model !== "chance" && one.model !== "blind" && !lamm.isBlind(one.model));
+    for (const answer of drawing) series.push({ colour: lamm.colour(answer.model), marks: answer.marks.filter((mark) => !mark[3]), dashed: true });
     const drawn = series.some((one) => one.marks.length), place = element("div", "", "medium");
     if (medium.cloud) place.append(lamm.cloudView(medium.cloud, series, first.media));
     else if (medium.picture) {
@@ -54,23 +61,35 @@
     else return null;
     if (drawn) {
       const list = element("p", "", "legend");
-      list.append(lamm.swatch(lamm.TRUTH, "truth"), ...answers.filter((answer) => answer.model !== "chance" && answer.marks.some((mark) => !mark[3])).map((answer) => lamm.swatch(lamm.colour(answer.model), answer.model)));
+      list.append(lamm.swatch(lamm.TRUTH, "truth"), ...drawing.filter((answer) => answer.marks.some((mark) => !mark[3])).map((answer) => lamm.swatch(lamm.colour(answer.model), answer.model, true)));
       place.append(list);
     }
     return place;
+  };
+  // A long text is folded behind its beginning.
+  const LONG = 400, LINES = 6;
+  const folded = (text, most = LONG) => {
+    const lines = text.split("\n"), start = lines.slice(0, LINES).join("\n").slice(0, most);
+    if (start.length + 60 > text.length && lines.length <= LINES + 2) return text;
+    const all = element("details", "", "long"), head = element("summary"), rest = element("span", `${start.trimEnd()}… `);
+    head.append(rest, element("small", `all ${text.length} characters`));
+    all.append(head, text);
+    return all;
   };
   const show = (answers) => {
     const first = answers[0], article = element("article"), list = element("dl"), title = element("h3", first.id), medium = picture(answers);
     article.tabIndex = -1;
     article.append(title);
     if (medium) article.append(medium);
-    if (first.query) pair(list, "Question", first.query);
-    pair(list, "Truth", first.truth || "–");
+    const system = data.systems[first.system];
+    if (system) pair(list, "System message", folded(system, 80));
+    if (first.query) pair(list, "Question", folded(first.query));
+    pair(list, "Truth", folded(first.truth || "–"));
     for (const answer of answers) {
       const result = lamm.outcome(answer.value, answer.higher), tags = [element("span", answer.status, `tag ${answer.status === "ok" ? "" : "bad"}`)];
       if (answer.value !== null) tags.push(element("span", lamm.number(answer.value), `tag ${{ wrong: "bad", right: "good" }[result] || ""}`));
-      if (answer.extracted) tags.push(element("br"), element("small", `read as: ${answer.extracted}`));
-      pair(list, answer.model, answer.answer || "(empty)", ...tags);
+      if (answer.extracted) tags.push(element("br"), element("small", `read as: ${answer.extracted.length > LONG ? `${answer.extracted.slice(0, LONG)}…` : answer.extracted}`));
+      pair(list, answer.model, folded(answer.answer || "(empty)"), ...tags);
     }
     article.append(list);
     if (first.judge) {
@@ -84,7 +103,7 @@
   const draw = async () => {
     const name = find("f-name").value, mine = ++turn;
     const wanted = { model: find("f-model").value, status: find("f-status").value, outcome: find("f-outcome").value, text: find("f-text").value.toLowerCase() };
-    try { await complete(name); } catch (error) { find("count").textContent = `Part of the samples could not be loaded: ${error.message} should lie beside this file.`; return; }
+    try { await complete(name); } catch (error) { find("list").replaceChildren(); find("more").hidden = true; find("count").textContent = `Part of the samples could not be loaded: ${error.message} should lie beside this file.`; return; }
     if (mine !== turn) return;
     const rows = gathered(name), kept = rows.filter((answers) => answers.some((answer) => matches(answer, wanted)));
     const total = Math.max(...panels.filter((panel) => panel.name === name).map((panel) => panel.total));
