@@ -77,14 +77,18 @@ class Scorer:
         """Score one run's answers to one benchmark file.
 
         Raises:
-            BenchmarkFilesError: There are no answers.
+            BenchmarkFilesError: There are no answers, or they are to another version of the file.
         """
-        from lamm_metrics.scoring import score
+        from lamm_metrics.predictions import header_of
+        from lamm_metrics.scoring import other_version, score
 
         if not answers.exists():
             raise BenchmarkFilesError(
                 f"Expected predictions of {run} in {answers}, found none. Run `lamm model predict`."
             )
+        other = other_version(file.path, header_of(answers))
+        if other:
+            raise BenchmarkFilesError(f"Expected answers to {file.path} in {answers}, but {other}. Answer it again.")
         folder, key = answers.parent.name, self._key(file, answers.read_bytes())
         return self._remembered(folder, file, key) or self._remember(
             folder, file, key, score(file.task, file.path, answers, self.protocol, **self.options)

@@ -13,7 +13,11 @@ def benchmark() -> None:
 
 
 @benchmark.command("list")
-@click.option("--root", type=_FOLDER, help="Also say which sources lie under this folder.")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Also say which sources lie under this folder.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_sets(root: Path | None, as_json: bool) -> None:
     """Show the benchmark's sets: task, data set, published size, and what is present under a root."""

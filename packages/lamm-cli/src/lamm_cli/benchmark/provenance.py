@@ -40,9 +40,11 @@ def keep_settings(folder: Path, settings: Tables) -> Tables:
             raise SettingsError(
                 f"Expected the benchmark that {folder} holds, got other settings ({shown}). Choose another --output."
             )
-        moved = {
-            name: target for name, target in before["models"].items() if settings["models"].get(name, target) != target
-        }
+        moved = [
+            name
+            for name, target in before["models"].items()
+            if settings["models"].get(name, target) != target and _has_answered(folder, name)
+        ]
         if moved:
             raise SettingsError(
                 f"Expected the models that {folder} holds, got another one for {', '.join(moved)}. "
@@ -51,6 +53,13 @@ def keep_settings(folder: Path, settings: Tables) -> Tables:
         settings = {**settings, "models": {**before["models"], **settings["models"]}}
     write_beside(path, as_toml(settings))
     return settings
+
+
+def _has_answered(folder: Path, name: str) -> bool:
+    """Whether a model has answers in a run directory: lines behind the first, which says what was asked how."""
+    folders = (folder / "predictions" / name, folder / "predictions" / f"{name}.{BLIND}")
+    kept = [path for place in folders for path in place.glob("*.jsonl*")]
+    return any(path.read_bytes().count(b"\n") > 1 for path in kept)
 
 
 def finished_run(folder: Path) -> tuple[Tables, list[Contestant]]:

@@ -66,6 +66,18 @@ class RecipeRun:
     worked: list[str] = field(default_factory=list)
     roots: dict[str, Path] = field(default_factory=dict)
 
+    def prepare(self, files: Sequence[BenchmarkFile]) -> None:
+        """Build the variants' files where they are not there yet, which reads the recipe and shows what is wrong in it.
+
+        Args:
+            files: The base files.
+
+        Raises:
+            lamm_cli.settings.SettingsError: The recipe fits none of the files.
+            lamm_cli.children.CommandFailedError: The recipe could not be carried out.
+        """
+        self._variants(files)
+
     def carry_out(
         self, files: Sequence[BenchmarkFile], asked: Sequence[Contestant], bases: "Mapping[str, Mapping[str, Report]]"
     ) -> "tuple[list[VariantRow], dict[str, dict[str, Report]]]":
@@ -149,7 +161,7 @@ class RecipeRun:
 
     def _examples(self, parent: Path, files: Sequence[BenchmarkFile]) -> Path | None:
         """Build the training split's records where the recipe shows examples: of the source that made these files."""
-        recipe = _read(self.recipe)
+        recipe = read(self.recipe)
         if recipe.kind != "in_context":
             return None
         benchmark = self.settings["benchmark"]
@@ -168,13 +180,18 @@ class RecipeRun:
         return output
 
     def _key(self, files: Sequence[BenchmarkFile]) -> str:
-        digest = hashlib.sha256(repr((_read(self.recipe), self.settings["benchmark"]["seed"])).encode())
+        digest = hashlib.sha256(repr((read(self.recipe), self.settings["benchmark"]["seed"])).encode())
         for file in files:
             digest.update(f"{file.path} {file_hash(file.path)}".encode())
         return digest.hexdigest()
 
 
-def _read(recipe: str) -> Any:
+def read(recipe: str) -> Any:
+    """Read a packaged recipe by its name, or a file by its path.
+
+    Raises:
+        lamm_data.errors.UsageError: There is none, or it is not laid out as a recipe.
+    """
     from lamm_data.benchmark.recipes.apply import KINDS
     from lamm_data.benchmark.recipes.recipe import read_recipe
 

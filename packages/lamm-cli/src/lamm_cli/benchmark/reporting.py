@@ -52,12 +52,14 @@ def write_outcome(
     from lamm_metrics.report.html import write_report
 
     roots = {file.name: file.media_root for file in files}
+    size = f"{len(files)} benchmark files with {sum(file.records for file in files)} records."
+    kept = "Settings, versions and hashes stand in run.toml and manifest.json beside this page."
     write_report(
         folder / REPORT,
         reports,
         media_root=roots,
         title=TITLE,
-        subtitle=said.sentence(),
+        subtitle=" ".join(filter(None, [size, said.sentence(), kept])),
         significance=significance,
         transcripts=said.transcripts,
     )

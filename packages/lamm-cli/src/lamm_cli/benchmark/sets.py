@@ -89,12 +89,13 @@ def gather_files(settings: dict[str, Any], output: Path) -> list[BenchmarkFile]:
         output: Folder for what is built, a folder a source.
 
     Raises:
-        BenchmarkFilesError: There is nothing to build from under the root.
+        BenchmarkFilesError: A task has another name, or there is nothing to build from under the root.
         lamm_cli.children.CommandFailedError: A source could not be read.
     """
     root = Path(settings["root"])
     if not root.is_dir():
         raise BenchmarkFilesError(f"Expected the folder of the data, got nothing at {root}. Give it with --root.")
+    _check_tasks(settings["tasks"])
     files = [BenchmarkFile.read(path, root) for path in finished_files(root)] or list(_built(settings, root, output))
     files += _aligned(settings, root, output / ALIGNMENT)
     chosen = [file for file in files if not settings["tasks"] or file.task in settings["tasks"]]
@@ -105,6 +106,16 @@ def gather_files(settings: dict[str, Any], output: Path) -> list[BenchmarkFile]:
             "`lamm benchmark list --root DIR` shows what is there."
         )
     return chosen
+
+
+def _check_tasks(wanted: Sequence[str]) -> None:
+    from lamm_data.tasks import TASKS
+
+    # Finished files may hold a task that is built by recipes alone.
+    known = (*TASKS, "yes_no")
+    unknown = [task for task in wanted if task not in known]
+    if unknown:
+        raise BenchmarkFilesError(f"Expected tasks out of {', '.join(known)}, got {', '.join(map(repr, unknown))}.")
 
 
 def _built(settings: dict[str, Any], root: Path, output: Path) -> Iterator[BenchmarkFile]:

@@ -17,6 +17,7 @@ from lamm_cli.scores import BenchmarkFile, Scorer
 from lamm_cli.settings import SettingsError, Tables
 
 if TYPE_CHECKING:
+    from lamm_cli.benchmark.recipes import RecipeRun
     from lamm_cli.benchmark.variations import VariantRow
     from lamm_metrics.report.result import Report
 
@@ -48,16 +49,23 @@ class BenchmarkRun:
             lamm_cli.scores.BenchmarkFilesError: There is no benchmark under the root.
             lamm_cli.children.CommandFailedError: A stage failed; the same call goes on from it.
         """
+        self._check_recipes()
         with sole_use(self.folder):
             self.settings = keep_settings(self.folder, self.settings)
+            # Whatever is wrong with the settings is said before anything long begins.
+            asked = contestants(self.settings["models"], self.settings["benchmark"]["blind"])
+            if not asked and not self.settings["finetune"]["config"]:
+                raise SettingsError("Expected a model, got none. Name one with --model NAME=FOLDER.")
             self._say(1, "Benchmark files")
             files = gather_files(self.settings["benchmark"], self.folder / "benchmark")
-            asked = contestants(self.settings["models"], self.settings["benchmark"]["blind"])
+            for recipe in self._recipes():
+                recipe.prepare(files)
+                self.worked += recipe.worked
             if self.settings["finetune"]["config"]:
                 asked += tuned_contestants(self.settings, files, self.folder / "finetune")
-            if not asked:
-                raise SettingsError("Expected a model, got none. Name one with --model NAME=FOLDER.")
-            self._say(2, f"Answers of {len(asked)} models, {sum(file.records for file in files)} records each")
+            blind = sum(one.blind for one in asked)
+            models = f"{len(asked) - blind} models{f', {blind} of them also blind' if blind else ''}"
+            self._say(2, f"Answers of {models}, {sum(file.records for file in files)} records each")
             for one in asked:
                 if predict(one, files, self.predictions(one), self.settings):
                     self.worked.append(f"answers of {one.label}")
@@ -104,22 +112,35 @@ class BenchmarkRun:
         self._vary(files, asked, reports)
         return table
 
+    def _recipes(self) -> "list[RecipeRun]":
+        from lamm_cli.benchmark.recipes import RecipeRun
+
+        answers, asks = self.folder / "predictions", self.asks
+        return [
+            RecipeRun(self.folder / "recipes" / Path(name).stem, name, self.settings, answers, asks=asks)
+            for name in self.settings["benchmark"]["recipes"]
+        ]
+
+    def _check_recipes(self) -> None:
+        """Read the recipes before the run directory takes their names."""
+        from lamm_cli.benchmark.recipes import read
+
+        for name in self.settings["benchmark"]["recipes"]:
+            read(name)
+
     def _vary(
         self, files: Sequence[BenchmarkFile], asked: Sequence[Contestant], reports: "dict[str, dict[str, Report]]"
     ) -> None:
-        names = self.settings["benchmark"]["recipes"]
-        if not names:
+        recipes = self._recipes()
+        if not recipes:
             return
-        from lamm_cli.benchmark.recipes import RecipeRun
         from lamm_cli.benchmark.reporting import write_variant_report
         from lamm_cli.benchmark.variations import write_variants
 
         varied: dict[str, dict[str, Report]] = {}
         roots: dict[str, Path] = {}
-        for name in names:
-            self._say(3, f"Recipe {Path(name).stem}")
-            place, answers = self.folder / "recipes" / Path(name).stem, self.folder / "predictions"
-            run = RecipeRun(place, name, self.settings, answers, asks=self.asks)
+        for run in recipes:
+            self._say(3, f"Recipe {run.folder.name}")
             rows, found = run.carry_out(files, asked, reports)
             self.worked += run.worked
             self.variants += rows
