@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from lamm_model.training import distributed
 
 def _local(value: Any) -> Tensor:
     """Return this process's share of a weight, or the weight."""
-    own: Tensor = value.to_local() if hasattr(value, "to_local") else value
+    own: Tensor = value.to_local() if hasattr(value, "to_local") else getattr(value, "ds_tensor", value)
     return own.detach()
 
 
@@ -29,9 +29,13 @@ class WeightAverage(TrainerCallback):  # type: ignore[misc]
         model: With its trained part chosen; a share of it where it is sharded.
         decay: Close to 1; 0.999 remembers about a thousand steps.
         sharded: Whether every process holds other values.
+        settle: Called when shares have been changed.
     """
 
-    def __init__(self, model: nn.Module, decay: float, sharded: bool) -> None:
+    def __init__(
+        self, model: nn.Module, decay: float, sharded: bool, settle: Callable[[], None] = lambda: None
+    ) -> None:
+        self.settle = settle
         self.decay = decay
         self.sharded = sharded
         self.weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -52,6 +56,7 @@ class WeightAverage(TrainerCallback):  # type: ignore[misc]
         finally:
             for name, weight in self.weights.items():
                 _local(weight).copy_(kept[name])
+            self.settle()
 
     @torch.no_grad()
     def apply(self) -> None:

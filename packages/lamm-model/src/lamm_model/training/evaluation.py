@@ -99,8 +99,7 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
             learnt = int(inputs["labels"][..., 1:].ne(IGNORED).sum())
             if not trainer.adapters.choose(facts.kinds):
                 inputs.pop("modality_ids", None)
-            with trainer.accelerator.autocast():
-                out = trainer.model(**isolate(inputs, trainer.attention), use_cache=False, num_items_in_batch=1)
+            out = trainer.compute(isolate(inputs, trainer.attention), 1)
             total += torch.tensor([float(out.loss), learnt], dtype=torch.float64)
         summed = distributed.summed(total.to(trainer.args.device))
         return float(summed[0] / summed[1])

@@ -53,7 +53,10 @@ def finetune(
 
     from lamm_model.checkpoints import save_model
     from lamm_model.training.preparation import prepare_model
+    from lamm_model.training.zero3 import assembled, check_installed, shares_of
 
+    if settings.compute.sharding == "zero3":
+        check_installed()
     set_seed(settings.training.seed)
     prepared = prepare_model(settings)
     model, processor = prepared.model, prepared.processor
@@ -67,8 +70,11 @@ def finetune(
     record = _train(settings, output, prepared, data, report)
     if main:
         run_folder.write_json(output / RECORD, record)
-    save_model(model, processor, output / MODEL_FOLDER, write=main)
+    with assembled(model, everything=settings.model.train != "adapters"):
+        save_model(model, processor, output / MODEL_FOLDER, write=main)
     distributed.wait()
+    if (shares := shares_of(model)) is not None:
+        shares.close()
     return record
 
 
@@ -98,12 +104,16 @@ def share_model(settings: FinetuneSettings, model: "LammForConditionalGeneration
         return
     from transformers import set_seed
 
+    from lamm_model.training import zero3
+    from lamm_model.training.parameter_groups import parameter_groups
     from lamm_model.training.sharding import shard, take_part
 
     set_seed(settings.training.seed + distributed.rank())  # each process drops out other activations
     if settings.compute.sharding == "fsdp2":
         shard(model)
     take_part(model)
+    if settings.compute.sharding == "zero3":
+        zero3.share(model, settings, parameter_groups(model, settings.training, by_modality=True))
 
 
 def add_evaluation(
@@ -161,7 +171,11 @@ def _train(
     from lamm_model.training.resume import newest_intact
     from lamm_model.training.trainer import ProgressCallback
 
-    share_model(settings, prepared.model)
+    model = prepared.model
+    trained, parameters = (
+        sum(p.numel() for p in model.parameters() if p.requires_grad or everything) for everything in (False, True)
+    )
+    share_model(settings, model)
     trainer = build_trainer(settings, output, prepared, data)
     trainer.add_callback(ProgressCallback(report, trainer.meter))
     evaluation = add_evaluation(settings, output, prepared, trainer)
@@ -172,15 +186,14 @@ def _train(
         trainer.average.apply()
     if distributed.rank() == 0:
         draw_run(trainer.state.log_history, output / PLOT)
-    model = prepared.model
     return {
         **json.loads((output / run_folder.RUN).read_text(encoding="utf-8")),
         "records": data.records,
         "dialogues": data.dialogues,
         "rows": len(data.rows),
         "rejected": data.rejected,
-        "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "trainable_parameters": trained,
+        "parameters": parameters,
         "attention": prepared.attention,
         "memory_plan": str(prepared.plan),
         "steps": trainer.state.global_step,

@@ -9,6 +9,7 @@ from transformers import TrainerCallback
 from lamm_model.checkpoints.shards import whole
 from lamm_model.errors import LammModelError
 from lamm_model.training.dialogue import Dialogue
+from lamm_model.training.zero3 import gradient_of
 
 if TYPE_CHECKING:
     from lamm_model.processing_lamm import LammProcessor
@@ -67,7 +68,8 @@ def silent_parts(model: nn.Module, modalities: set[str]) -> list[str]:
     heard: dict[str, bool] = {}
     wrong = []
     for name, parameter in model.named_parameters():
-        moved = parameter.grad is not None and bool(whole(parameter.grad.abs().max()) > 0)
+        gradient = gradient_of(parameter)
+        moved = gradient is not None and bool(whole(gradient.abs().max()) > 0)
         if not parameter.requires_grad:
             if moved:
                 wrong.append(f"{name} (frozen, yet it got a gradient)")

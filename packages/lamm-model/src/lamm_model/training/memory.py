@@ -95,7 +95,7 @@ def _needed(model: nn.Module, tokens: int, half: bool, settings: ComputeSettings
         bytes_per_value=2 if half else 4,
         checkpointing=checkpointing,
     )
-    shares = distributed.world_size() if settings.sharding == "fsdp2" else 1
+    shares = distributed.world_size() if settings.sharding != "none" else 1
     held = _weights(model, shares) + plan.optimizer / shares
     return int(held + plan.activations * (COMPILED if settings.compile else EAGER) + plan.logits)
 

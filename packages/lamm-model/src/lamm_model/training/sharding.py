@@ -21,6 +21,7 @@ from lamm_model.errors import UsageError
 from lamm_model.routing import MODALITY_IDS, TEXT
 from lamm_model.training import distributed
 from lamm_model.training.guards import modality_of
+from lamm_model.training.zero3 import shares_of
 
 if TYPE_CHECKING:
     from lamm_model.modeling_lamm import LammForConditionalGeneration
@@ -55,7 +56,7 @@ def shard(model: LammForConditionalGeneration) -> None:
 
 def is_sharded(model: nn.Module) -> bool:
     """Return whether a model's weights are in shares."""
-    return any(hasattr(parameter, "full_tensor") for parameter in model.parameters())
+    return shares_of(model) is not None or any(hasattr(parameter, "full_tensor") for parameter in model.parameters())
 
 
 def take_part(model: LammForConditionalGeneration) -> None:
@@ -87,6 +88,10 @@ def drop_unseen(model: nn.Module, kinds: set[int], device: torch.device) -> None
     names = [name for name, number in MODALITY_IDS.items() if number != TEXT]
     seen = torch.tensor([int(MODALITY_IDS[name] in kinds) for name in names], device=device)
     unseen = {name for name, found in zip(names, distributed.largest(seen).tolist(), strict=True) if not found}
+    shares = shares_of(model)
+    if shares is not None:
+        shares.unseen = unseen
+        return
     for name, parameter in model.named_parameters() if unseen else ():
         if modality_of(name) in unseen:
             parameter.grad = None

@@ -19,9 +19,10 @@ from lamm_model.checkpoints.shards import whole
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.acceleration import MODALITIES, AdapterChoice, keep_input_types, mark_changing
 from lamm_model.training.averaging import WeightAverage
-from lamm_model.training.guards import GradientGuard, check_finite, part_of
+from lamm_model.training.guards import GradientGuard, check_finite
 from lamm_model.training.isolation import isolate
 from lamm_model.training.loading import RankBatches, TrainLoader
+from lamm_model.training.parameter_groups import parameter_groups
 from lamm_model.training.resume import PARTIAL, newest_intact, publish
 from lamm_model.training.sampling import LengthSampler
 from lamm_model.training.sharding import (
@@ -33,6 +34,7 @@ from lamm_model.training.sharding import (
 from lamm_model.training.speed import BatchFacts, SpeedMeter, flops_per_token
 from lamm_model.training.tables.training import TrainingSettings
 from lamm_model.training.weights import load_changed, save_changed
+from lamm_model.training.zero3 import EngineOptimizer, shares_of
 
 SCHEDULER = "scheduler.pt"
 
@@ -107,11 +109,13 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         self.seen: set[str] = set()
         self.step_kinds: set[int] = set()
         self.sharded = is_sharded(self.model)
+        self.shares = shares_of(self.model)
         self.adapters = AdapterChoice(self.model, always_all=self.sharded)
         self.meter = SpeedMeter(flops_per_token(self.model))
         self.average: WeightAverage | None = None
         if settings.average:
-            self.average = WeightAverage(self.model, settings.average, self.sharded)
+            settle = (lambda: None) if self.shares is None else self.shares.settle
+            self.average = WeightAverage(self.model, settings.average, self.sharded, settle)
             self.add_callback(self.average)
         self.model_accepts_loss_kwargs = True
         self.add_callback(UnseenModalities(self))
@@ -129,10 +133,12 @@ class LammTrainer(Trainer):  # type: ignore[misc]
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Give adapters, projectors and a trained tower their own learning rates."""
         made: torch.optim.Optimizer | None = getattr(self, "optimizer", None)
+        if made is None and self.shares is not None:
+            made = EngineOptimizer(self.shares)
         if made is None:
             kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
             made = kind(parameter_groups(self.model, self.settings), **options)
-            self.optimizer = made
+        self.optimizer = made
         return made
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
@@ -142,6 +148,15 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         self.meter.wait(time.monotonic() - began)
         self.step_kinds = {kind for batch in fetched[0] for kind in batch["facts"].kinds}
         return fetched
+
+    def compute(self, inputs: dict[str, Any], items: Tensor | int | None, wrapped: nn.Module | None = None) -> Any:
+        """Compute a pass by the model as it is, as it was wrapped for training, or by the engine that holds it."""
+        inputs = {**inputs, "use_cache": False, "num_items_in_batch": items}
+        if self.shares is not None:
+            return self.shares.engine(**inputs)  # casts within
+        # A wrapped model casts by itself; a sharded one is not wrapped.
+        with self.accelerator.autocast() if wrapped is None or self.sharded else nullcontext():
+            return (self.model if wrapped is None else wrapped)(**inputs)
 
     def compute_loss(
         self,
@@ -158,9 +173,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         isolated = isolate(inputs, self.attention)
         if self.compiled:
             mark_changing(isolated)
-        # A wrapped model casts by itself; a sharded one is not wrapped.
-        with self.accelerator.autocast() if self.sharded else nullcontext():
-            outputs = model(**isolated, use_cache=False, num_items_in_batch=num_items_in_batch)
+        outputs = self.compute(isolated, num_items_in_batch, model)
         loss = outputs.loss
         check_finite(loss, self.state.global_step + 1, facts.ids)
         self.meter.add(facts)
@@ -196,7 +209,12 @@ class LammTrainer(Trainer):  # type: ignore[misc]
             logs |= self.meter.look()
         super().log(logs, *args, **kwargs)
 
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        return None if self.shares is not None else super()._clip_grad_norm(model)
+
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        if self.shares is not None:
+            return self.shares.norm  # clipped, and known, when the engine steps
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
         return whole(norm) if isinstance(norm, Tensor) else norm
 
@@ -219,7 +237,10 @@ class LammTrainer(Trainer):  # type: ignore[misc]
             return
         place = self._own_optimizer_file(checkpoint)
         state = torch.load(place, map_location="cpu", weights_only=True)
-        load_local_optimizer_state(self.optimizer, state)
+        if self.shares is not None:
+            self.optimizer.load_state_dict(state)
+        else:
+            load_local_optimizer_state(self.optimizer, state)
         self.lr_scheduler.load_state_dict(torch.load(place.parent / SCHEDULER, weights_only=True))
 
     def _get_output_dir(self, trial: Any) -> str:
@@ -245,26 +266,6 @@ class LammTrainer(Trainer):  # type: ignore[misc]
                 f"{f'{kept.name} is intact' if kept else 'There is no earlier checkpoint'}; "
                 "make room and give the same command again."
             ) from error
-
-
-def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
-    """Return the optimiser's groups: adapters, projectors, towers; biases and norms without weight decay."""
-    rates = {
-        "projector": settings.projector_learning_rate or settings.learning_rate,
-        "tower": settings.tower_learning_rate or settings.learning_rate,
-    }
-    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            groups.setdefault((part_of(name), parameter.ndim >= 2), []).append(parameter)
-    return [
-        {
-            "params": found,
-            "lr": rates.get(part, settings.learning_rate),
-            "weight_decay": settings.weight_decay if decays else 0.0,
-        }
-        for (part, decays), found in sorted(groups.items())
-    ]
 
 
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]
