@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import resources
 from types import SimpleNamespace
 
 import pytest
@@ -190,6 +191,26 @@ def test_a_folder_without_a_finished_run_has_no_report(lamm, tmp_path):
     refused = lamm("benchmark", "report", tmp_path)
     assert refused.returncode == 1
     assert "no run.toml and no manifest.json" in refused.stderr
+
+
+def test_the_fine_tune_setting_tunes_on_the_training_split_first(small_demo, lamm, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    preset = resources.files("lamm_model.training.preset_files").joinpath("tiny.toml").read_text()
+    (tmp_path / "short.toml").write_text(preset.replace("epochs = 2", "max_steps = 1"))
+    words = ["benchmark", "run", "--root", small_demo.output / "world", "--tasks", "counting", "--output", "run"]
+    chosen = ["benchmark.per_task=2", "benchmark.blind=false", "finetune.config=short.toml", "finetune.per_item=1"]
+    words += [part for setting in chosen for part in ("--set", setting)]
+    run = lamm(*words, "--json")
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert json.loads(run.stdout)["runs"] == ["short+sample", "chance"]
+    trained = json.loads((tmp_path / "run" / "finetune" / "sample" / "finetune.json").read_text())
+    asked = json.loads(next((tmp_path / "run" / "benchmark").rglob("Counting_*.json")).read_text())
+    lines = (tmp_path / "run" / "finetune" / "sample.jsonl").read_text().splitlines()
+    shown = {json.loads(line).get("image") for line in lines}
+    assert trained["steps"] == 1
+    assert shown.isdisjoint(record["image"] for record in asked)
+    again = lamm(*words)
+    assert "Everything was finished before; nothing was done." in again.stdout, again.stderr[-3000:]
 
 
 def test_sets_of_the_alignment_layout_join_a_run(small_demo, lamm, tmp_path):

@@ -7,10 +7,11 @@ import json
 import pytest
 
 from lamm_cli.benchmark.judging import Judged, JudgedRow, judge_captions
-from lamm_cli.benchmark.recipes import absolute_recipes
+from lamm_cli.benchmark.provenance import absolute_paths
 from lamm_cli.benchmark.variations import HEAD, VariantRow, variants_csv, variants_markdown, write_variants
 from lamm_cli.comparison import Cell
 from lamm_cli.scores import BenchmarkFile, Scorer
+from lamm_cli.settings import packaged_settings
 
 PAIRED = VariantRow(
     *("remapping", "digits", "VQA_X+digits", "accuracy", True, "m"),
@@ -64,10 +65,22 @@ def test_nobody_judges_without_an_endpoint(tmp_path):
     assert Judged().sentence() == Judged().csv() == ""
 
 
-def test_paths_of_recipes_become_absolute_and_names_stay(tmp_path, monkeypatch):
+def test_paths_become_absolute_and_names_stay(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "own.toml").touch()
-    assert absolute_recipes(["own.toml", "remapping"]) == [str(tmp_path / "own.toml"), "remapping"]
+    for name in ("own.toml", "short.toml"):
+        (tmp_path / name).touch()
+    for name in ("world", "mine", "remapping"):
+        (tmp_path / name).mkdir()
+    settings = packaged_settings("benchmark")
+    settings["benchmark"] |= {"root": "world", "recipes": ["own.toml", "remapping"]}
+    settings |= {"models": {"a": "mine", "b": "mine@http://localhost/v1"}}
+    settings["finetune"]["config"] = "short.toml"
+    found = absolute_paths(settings)
+    assert found["benchmark"]["root"] == str(tmp_path / "world")
+    assert found["benchmark"]["recipes"] == [str(tmp_path / "own.toml"), "remapping"]
+    assert found["models"] == {"a": str(tmp_path / "mine"), "b": "mine@http://localhost/v1"}
+    assert found["finetune"]["config"] == str(tmp_path / "short.toml")
+    assert absolute_paths(packaged_settings("benchmark")) == packaged_settings("benchmark")
 
 
 def test_what_was_found_out_is_remembered_until_the_answers_change(tmp_path):

@@ -59,7 +59,7 @@ def run(
     Interrupted, the same command goes on; when everything is finished it does nothing and says so.
     """
     from lamm_cli.benchmark.contestants import named_models
-    from lamm_cli.benchmark.recipes import absolute_recipes
+    from lamm_cli.benchmark.provenance import absolute_paths
     from lamm_cli.settings import as_toml, override, packaged_settings, read_settings
 
     settings = packaged_settings("benchmark")
@@ -68,10 +68,10 @@ def run(
     settings = override(settings, overrides, free=("models",))
     settings["models"].update(named_models(models))
     if root is not None:
-        settings["benchmark"]["root"] = str(root.resolve())
+        settings["benchmark"]["root"] = str(root)
     if tasks:
         settings["benchmark"]["tasks"] = [task.strip() for task in tasks.split(",") if task.strip()]
-    settings["benchmark"]["recipes"] = absolute_recipes(settings["benchmark"]["recipes"])
+    settings = absolute_paths(settings)
     if show:
         click.echo(as_toml(settings), nl=False)
         return

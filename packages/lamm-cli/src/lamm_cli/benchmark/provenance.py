@@ -3,7 +3,7 @@
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,25 @@ SETTINGS = "run.toml"
 MANIFEST = "manifest.json"
 # A run directory holds one benchmark; models, recipes and scoring may be added or changed later.
 FIXED = ("root", "sources", "tasks", "per_task", "seed")
+
+
+def absolute_paths(settings: Tables) -> Tables:
+    """Return the settings with every path of a file or folder made absolute, so that a run repeats from anywhere.
+
+    Names of packaged recipes and presets and models of an endpoint stay as they are.
+    """
+
+    def absolute(name: Any, there: Callable[[Path], bool]) -> Any:
+        return str(Path(name).resolve()) if isinstance(name, str) and name and there(Path(name)) else name
+
+    benchmark, finetune = settings["benchmark"], settings["finetune"]
+    recipes = [absolute(recipe, Path.is_file) for recipe in benchmark["recipes"]]
+    return {
+        **settings,
+        "benchmark": {**benchmark, "root": absolute(benchmark["root"], Path.exists), "recipes": recipes},
+        "models": {name: absolute(target, Path.is_dir) for name, target in settings["models"].items()},
+        "finetune": {**finetune, "config": absolute(finetune["config"], Path.is_file)},
+    }
 
 
 def keep_settings(folder: Path, settings: Tables) -> Tables:

@@ -196,8 +196,3 @@ def read(recipe: str) -> Any:
     from lamm_data.benchmark.recipes.recipe import read_recipe
 
     return read_recipe(recipe, KINDS)
-
-
-def absolute_recipes(recipes: Sequence[str]) -> list[str]:
-    """Return the recipes with the paths of files made absolute, so that the run can be repeated from elsewhere."""
-    return [str(Path(name).resolve()) if Path(name).is_file() else name for name in recipes]
