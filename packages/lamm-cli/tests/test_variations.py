@@ -8,7 +8,14 @@ import pytest
 
 from lamm_cli.benchmark.judging import Judged, JudgedRow, judge_captions
 from lamm_cli.benchmark.provenance import absolute_paths
-from lamm_cli.benchmark.variations import HEAD, VariantRow, variants_csv, variants_markdown, write_variants
+from lamm_cli.benchmark.variations import (
+    HEAD,
+    VariantRow,
+    variants_csv,
+    variants_markdown,
+    variants_written,
+    write_variants,
+)
 from lamm_cli.comparison import Cell
 from lamm_cli.scores import BenchmarkFile, Scorer
 from lamm_cli.settings import packaged_settings
@@ -51,10 +58,13 @@ def test_csv_has_a_column_a_number():
 
 
 def test_tables_are_written_once(tmp_path):
-    assert write_variants(tmp_path, [PAIRED])
-    assert not write_variants(tmp_path, [PAIRED])
+    assert not variants_written(tmp_path, [PAIRED])
+    write_variants(tmp_path, [PAIRED])
+    assert not variants_written(tmp_path, [PAIRED])  # a run that was killed before it wrote the page
+    (tmp_path / "recipes.html").touch()
+    assert variants_written(tmp_path, [PAIRED])
     assert json.loads((tmp_path / "recipes.json").read_text())[0]["interval"] == [-0.5, -0.3]
-    assert write_variants(tmp_path, [PAIRED, ALONE])
+    assert not variants_written(tmp_path, [PAIRED, ALONE])
 
 
 def test_nobody_judges_without_an_endpoint(tmp_path):

@@ -99,8 +99,9 @@ def run(
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def report(folder: Path) -> None:
     """Write the tables and reports of a finished run anew, from its predictions, without asking any model."""
-    from lamm_cli.benchmark.reporting import REPORT, VARIANTS
+    from lamm_cli.benchmark.reporting import REPORT
     from lamm_cli.benchmark.stages import BenchmarkRun
+    from lamm_cli.benchmark.variations import VARIANTS
 
     run = BenchmarkRun.rewrite(folder)
     click.echo(f"Report: {folder / REPORT}" + (f"   Variants: {folder / VARIANTS}" if run.variants else ""))

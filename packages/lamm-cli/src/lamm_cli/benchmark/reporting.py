@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamm_cli.benchmark.judging import Judged
+from lamm_cli.benchmark.variations import VARIANTS
 from lamm_cli.comparison import ComparisonTable
 from lamm_cli.folders import write_beside
 from lamm_cli.output import console
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from lamm_metrics.report.result import Report
 
 REPORT = "report.html"
-VARIANTS = "recipes.html"
 TITLE = "LAMM benchmark"
 
 

@@ -135,7 +135,7 @@ class BenchmarkRun:
         if not recipes:
             return
         from lamm_cli.benchmark.reporting import write_variant_report
-        from lamm_cli.benchmark.variations import write_variants
+        from lamm_cli.benchmark.variations import variants_written, write_variants
 
         varied: dict[str, dict[str, Report]] = {}
         roots: dict[str, Path] = {}
@@ -147,6 +147,8 @@ class BenchmarkRun:
             roots |= {f"{run.folder.name}: {key}": root for key, root in run.roots.items()}
             for model, by_file in found.items():
                 varied.setdefault(model, {}).update({f"{run.folder.name}: {key}": one for key, one in by_file.items()})
-        if write_variants(self.folder, self.variants) or not self.asks:
+        # The page before the tables, which tell the next call that all is there.
+        if not variants_written(self.folder, self.variants) or not self.asks:
             self.worked.append("table of variants")
             write_variant_report(self.folder, varied, roots)
+            write_variants(self.folder, self.variants)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lamm_metrics.report.result import Report
 
 Interval = tuple[float, float]
+TABLE, VARIANTS = "recipes.csv", "recipes.html"
 HEAD = ("recipe", "variant", "benchmark", "metric", "model", "base", "variant score", "difference", "p", "same choice",
         "kept share", "ECE width", "ECE mass")  # fmt: skip
 
@@ -188,16 +189,17 @@ def variants_csv(rows: Sequence[VariantRow]) -> str:
     return written.getvalue()
 
 
-def write_variants(folder: Path, rows: Sequence[VariantRow]) -> bool:
-    """Write ``recipes.json``, ``.md`` and ``.csv``; return whether they were not there like this before."""
-    text = variants_csv(rows)
-    before = folder / "recipes.csv"
-    if before.is_file() and before.read_text() == text:
-        return False
+def variants_written(folder: Path, rows: Sequence[VariantRow]) -> bool:
+    """Return whether the tables and the page of these rows lie in a run directory."""
+    table = folder / TABLE
+    return table.is_file() and table.read_text() == variants_csv(rows) and (folder / VARIANTS).is_file()
+
+
+def write_variants(folder: Path, rows: Sequence[VariantRow]) -> None:
+    """Write ``recipes.json``, ``.md`` and, last, ``.csv``."""
     write_beside(folder / "recipes.json", json.dumps([asdict(row) for row in rows], indent=1))
     write_beside(folder / "recipes.md", variants_markdown(rows))
-    write_beside(before, text)
-    return True
+    write_beside(folder / TABLE, variants_csv(rows))
 
 
 def show_variants(rows: Sequence[VariantRow]) -> None:
