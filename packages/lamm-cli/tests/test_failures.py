@@ -1,7 +1,12 @@
 """Expected errors are one line with an exit status; bugs keep their traceback."""
 
+import subprocess
+import sys
+
+import click
 import pytest
 
+from lamm_cli import main
 from lamm_cli.failures import describe, exit_code_of, run_guarded
 
 
@@ -57,3 +62,26 @@ def test_debug_shows_the_traceback_of_expected_errors(monkeypatch):
 
 def test_an_error_without_a_message_is_named():
     assert describe(Misuse()) == "Misuse"
+
+
+def test_the_command_ends_as_documented_however_it_ends(tmp_path):
+    def ended(*words):
+        done = subprocess.run([sys.executable, "-m", "lamm_cli", *words], capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    assert ended("--version")[0] == 0
+    code, _, said = ended("benchmark", "list", "--root", str(tmp_path / "nothing"))
+    assert code == 2
+    assert "does not exist" in said
+    assert ended("nonsense")[0] == 2
+
+
+def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys):
+    def interrupted(**_):
+        raise click.Abort
+
+    monkeypatch.setattr(main.lamm, "main", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main.main()
+    assert end.value.code == 130
+    assert "go on" in capsys.readouterr().err

@@ -58,8 +58,11 @@ def run_guarded(command: Callable[[], object]) -> None:
         # The reader (head, less) has gone: keep the interpreter's own flush at exit quiet too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         end_with("interrupted. Run the same command again to go on.", 130)
+    except click.ClickException as misuse:
+        misuse.show()
+        sys.exit(misuse.exit_code)
     except Exception as error:
         code = exit_code_of(error)
         if code is None or show_traceback():

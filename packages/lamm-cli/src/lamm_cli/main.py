@@ -1,5 +1,7 @@
 """The ``lamm`` command."""
 
+import sys
+
 import click
 
 from lamm_cli.failures import run_guarded
@@ -27,7 +29,14 @@ def lamm() -> None:
 
 def main() -> None:
     """Run the command line: the entry point of the ``lamm`` script."""
-    run_guarded(lambda: lamm.main(prog_name="lamm"))
+    run_guarded(_carry_out)
+
+
+def _carry_out() -> None:
+    # By itself click would end an interrupted command with "Aborted!" and 1.
+    status = lamm.main(prog_name="lamm", standalone_mode=False)
+    if isinstance(status, int):
+        sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def as_latex(table: ComparisonTable) -> str:
     for row in table.rows:
         values = {run: row.cells[run].value for run in table.runs}
         known = [value for value in values.values() if value is not None]
-        best = (max(known) if row.higher_is_better else min(known)) if known else None
+        # Where all are equal, none is best.
+        best = (max(known) if row.higher_is_better else min(known)) if len(set(known)) > 1 else None
         cells = [_latex_cell(value, value is not None and value == best) for value in values.values()]
         arrow = r"$\uparrow$" if row.higher_is_better else r"$\downarrow$"
         lines.append(" & ".join([_escape(row.name), f"{_escape(row.metric)} {arrow}", *cells]) + r" \\")

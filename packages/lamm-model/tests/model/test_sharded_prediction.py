@@ -90,6 +90,19 @@ def test_journals_of_other_runs_are_refused_and_odd_line_ends_kept(bench, tmp_pa
         other.open()
 
 
+def test_a_journal_without_an_answer_binds_nobody(bench, tmp_path):
+    wrong = {"lamm": "predictions", "model": "m", "config": {"name": "wrnog"}}
+    first = Journal(tmp_path / "p.jsonl", wrong)
+    first.open()
+    first.close()
+    right = {**wrong, "config": {"name": "right"}}
+    second = Journal(tmp_path / "p.jsonl", right)
+    second.open()
+    second.add([(query.key, {"text": "a"}) for query in read_queries(bench).queries])
+    assert second.finish(read_queries(bench))
+    assert json.loads((tmp_path / "p.jsonl").read_text().splitlines()[0])["config"] == {"name": "right"}
+
+
 def test_launcher_is_read_from_the_environment():
     assert launcher_shard({}) == (0, 1)
     assert launcher_shard({"RANK": "3", "WORLD_SIZE": "8"}) == (3, 8)

@@ -92,7 +92,10 @@ class Journal:
                 self._read(path)
 
     def _read(self, path: Path) -> int | None:
-        """Read a journal's answers; return how many bytes of whole lines it holds, None when there is none."""
+        """Read a journal's answers; return how many bytes of whole lines it holds, None when there is none.
+
+        A journal without an answer binds nobody: a corrected model name or endpoint begins it anew.
+        """
         try:
             content = path.read_bytes()
         except FileNotFoundError:  # never there, or another process has just finished the output and removed it
@@ -100,6 +103,8 @@ class Journal:
         whole = content.rfind(b"\n") + 1
         lines = content[:whole].decode("utf-8").split("\n")[:-1]  # splitlines would cut inside answers, at U+2028
         if not lines:
+            return None
+        if len(lines) == 1 and lines[0].startswith('{"lamm": "predictions"') and lines[0] != json.dumps(self.header):
             return None
         self._compare(lines[0], path)
         for line in lines[1:]:
