@@ -238,12 +238,13 @@ def test_the_judge_is_asked_and_what_it_said_is_kept(varied):
     assert len({entry["id"] for entry in said}) == 4
     page = (varied.output / "report.html").read_text()
     assert "says more" in page
-    assert "GPT Metric: able 1.00" in page
+    assert "Caption Colours gpt win rate" in page
+    assert "<small>gpt_win_rate, higher is better" in page
 
 
 def test_the_report_holds_paired_tests_and_the_variants_have_their_own(varied):
     page = (varied.output / "report.html").read_text()
-    assert re.search(r"against the first, p (=|&lt;|<) ", page)
+    assert re.search(r"Δ [+-]\d\.\d{4}, p (=|&lt;) ", page)
     variants = (varied.output / "recipes.html").read_text()
     assert "labels: VQA_Colours+digits" in variants
     assert (varied.output / "recipes.md").read_text().count("\n") == 2 + 2 * 6

@@ -70,9 +70,19 @@ def test_tables_are_written_once(tmp_path):
 def test_nobody_judges_without_an_endpoint(tmp_path):
     assert judge_captions({"endpoint": ""}, [], {}, tmp_path) == Judged()
     said = Judged([JudgedRow("Caption_X", "m", "win_rate", 0.75, (0.5, 1.0), 8)])
-    assert said.sentence() == "GPT Metric: m 0.75 [0.50, 1.00] on Caption_X (win_rate)."
+    assert said.reports("m") == {}
     assert said.csv() == "Caption_X,gpt_win_rate,True,8,m,0.75,0.5,1.0,\n"
-    assert Judged().sentence() == Judged().csv() == ""
+    assert Judged().csv() == ""
+
+
+def test_a_judges_scores_are_rows_of_the_leaderboard():
+    pytest.importorskip("lamm_metrics")
+    score = {"name": "win_rate/p", "value": 0.75, "interval": [0.5, 1.0], "n": 8, "n_failed": 1, "failure_rate": 0.125}
+    score |= {"higher_is_better": True, "signature": "s", "extra": {}}
+    said = Judged(scores={"m": {"Caption_X gpt_win_rate": score}})
+    assert said.reports("other") == {}
+    headline = said.reports("m")["Caption_X gpt_win_rate"].headline
+    assert (headline.name, headline.value, headline.interval) == ("gpt_win_rate", 0.75, (0.5, 1.0))
 
 
 def test_paths_become_absolute_and_names_stay(tmp_path, monkeypatch):

@@ -157,6 +157,16 @@ def test_seven_columns_say_once_what_holds_for_all_of_them(report, tmp_path):
     assert "<small>n = 4</small>" in text
 
 
+def test_differences_say_what_they_are_from(report, tmp_path):
+    class Compared:
+        difference, p_value = -0.25, 0.0004
+
+    given = {"significance": {"Set": {"mine": Compared}}, "against": "the unchanged file"}
+    text = write_report(tmp_path / "r.html", {"mine": {"Set": report}}, **given).read_text("utf-8")
+    assert "<small>Δ -0.2500, p &lt; 0.001</small>" in text
+    assert "difference from the unchanged file," in text
+
+
 def test_the_system_message_is_embedded_once(tmp_path):
     records = [{**record, "system": "Name the animal."} for record in REFERENCES]
     data = embedded(write_report(tmp_path / "r.html", [score("classification", records, ANSWERS)]).read_text("utf-8"))

@@ -104,6 +104,11 @@ class InstructionRecord(HasMedia):
         out["conversations"] = [{"from": turn.role, "value": turn.text, **turn.extra} for turn in self.conversations]
         return out | self.extra
 
+    def _repr_html_(self) -> str:
+        from lamm_data.notebook import instruction_html
+
+        return instruction_html(self)
+
     @property
     def kind(self) -> str:
         """The canonical task type: `normal` when missing, variants resolved."""

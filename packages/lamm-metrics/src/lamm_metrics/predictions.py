@@ -63,6 +63,11 @@ class Predictions:
     header: Mapping[str, Any] = field(default_factory=dict)
     source: str = "predictions"
 
+    def _repr_html_(self) -> str:
+        from lamm_metrics.report.notebook import predictions_html
+
+        return predictions_html(self)
+
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) or (isinstance(value, dict) and all(isinstance(item, str) for item in value.values()))

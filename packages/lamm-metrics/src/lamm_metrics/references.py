@@ -32,6 +32,11 @@ class References:
     source: str = "references"
     dataset: str = ""
 
+    def _repr_html_(self) -> str:
+        from lamm_metrics.report.notebook import references_html
+
+        return references_html(self)
+
 
 def _strings(value: object) -> bool:
     return isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(item, str) for item in value)

@@ -4,14 +4,17 @@ import hashlib
 import json
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamm_cli.children import run_lamm
 from lamm_cli.folders import write_beside
 from lamm_cli.scores import BenchmarkFile
 from lamm_cli.settings import SettingsError
+
+if TYPE_CHECKING:
+    from lamm_metrics.report.result import Report
 
 TASK = "caption"
 FOLDER = "judgements"
@@ -41,10 +44,12 @@ class Judged:
 
     Attributes:
         rows: Scores.
+        scores: The same as `lamm metrics judge` wrote them, by run and row of the report.
         transcripts: What was said, by benchmark and record id.
     """
 
     rows: list[JudgedRow] = field(default_factory=list)
+    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
     transcripts: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def markdown(self) -> str:
@@ -62,10 +67,15 @@ class Judged:
             lines.append(f"{row.benchmark},gpt_{row.metric},True,{row.n},{row.run},{value},{low},{high},\n")
         return "".join(lines)
 
-    def sentence(self) -> str:
-        """Return the scores as one sentence for the report's head; empty without any."""
-        said = [f"{row.run} {row} on {row.benchmark} ({row.metric})" for row in self.rows]
-        return f"GPT Metric: {'; '.join(said)}." if said else ""
+    def reports(self, run: str) -> "dict[str, Report]":
+        """Return one run's scores as rows of the report's leaderboard."""
+        from lamm_metrics.metric import Score
+        from lamm_metrics.report.result import Report
+
+        return {
+            name: Report("gpt", "gpt", (replace(Score.from_json(score), name=name.rpartition(" ")[2]),), model=run)
+            for name, score in self.scores.get(run, {}).items()
+        }
 
 
 def judge_captions(
@@ -124,6 +134,7 @@ def _take(judged: Judged, file: BenchmarkFile, runs: Sequence[str], output: Path
             interval = score["interval"] and (score["interval"][0], score["interval"][1])
             count = score["n"] - score["n_failed"]
             judged.rows.append(JudgedRow(file.name, names[rest], prefix, score["value"], interval, count))
+            judged.scores.setdefault(names[rest], {})[f"{file.name} gpt_{prefix}"] = score
     said: dict[str, list[str]] = {}
     with (output / "transcripts.jsonl").open(encoding="utf-8") as handle:
         for row in map(json.loads, handle):

@@ -13,6 +13,7 @@ from lamm_cli.scores import CHANCE, BenchmarkFile, Scorer
 from lamm_cli.table_formats import as_csv, as_latex
 
 if TYPE_CHECKING:
+    from lamm_cli.benchmark.variations import VariantRow
     from lamm_metrics.comparison import Comparison
     from lamm_metrics.report.result import Report
 
@@ -56,10 +57,10 @@ def write_outcome(
     kept = "Settings, versions and hashes stand in run.toml and manifest.json beside this page."
     write_report(
         folder / REPORT,
-        reports,
+        {run: {**by_file, **said.reports(run)} for run, by_file in reports.items()},
         media_root=roots,
         title=TITLE,
-        subtitle=" ".join(filter(None, [size, said.sentence(), kept])),
+        subtitle=f"{size} {kept}",
         significance=significance,
         transcripts=said.transcripts,
     )
@@ -72,13 +73,23 @@ def write_outcome(
 
 
 def write_variant_report(
-    folder: Path, reports: "Mapping[str, Mapping[str, Report]]", roots: Mapping[str, Path]
+    folder: Path,
+    reports: "Mapping[str, Mapping[str, Report]]",
+    roots: Mapping[str, Path],
+    differences: "Mapping[str, Mapping[str, VariantRow]]",
 ) -> Path:
-    """Write ``recipes.html``, a report of the variants with their samples."""
+    """Write ``recipes.html``: the variants' scores, their differences from the base files, and their samples."""
     from lamm_metrics.report.html import write_report
 
-    explained = "Variants of the benchmark; recipes.md compares each with its base file."
-    return write_report(folder / VARIANTS, reports, media_root=roots, title=f"{TITLE}: variants", subtitle=explained)
+    return write_report(
+        folder / VARIANTS,
+        reports,
+        media_root=roots,
+        title=f"{TITLE}: variants",
+        subtitle="recipes.md beside this page also has the intervals of the differences, same choices and kept shares.",
+        significance=differences,
+        against="the same model's score on the unchanged file",
+    )
 
 
 def paired(

@@ -139,16 +139,19 @@ class BenchmarkRun:
 
         varied: dict[str, dict[str, Report]] = {}
         roots: dict[str, Path] = {}
+        differences: dict[str, dict[str, VariantRow]] = {}
         for run in recipes:
             self._say(3, f"Recipe {run.folder.name}")
             rows, found = run.carry_out(files, asked, reports)
             self.worked += run.worked
             self.variants += rows
+            for row in rows:
+                differences.setdefault(f"{run.folder.name}: {row.benchmark}", {})[row.model] = row
             roots |= {f"{run.folder.name}: {key}": root for key, root in run.roots.items()}
             for model, by_file in found.items():
                 varied.setdefault(model, {}).update({f"{run.folder.name}: {key}": one for key, one in by_file.items()})
         # The page before the tables, which tell the next call that all is there.
         if not variants_written(self.folder, self.variants) or not self.asks:
             self.worked.append("table of variants")
-            write_variant_report(self.folder, varied, roots)
+            write_variant_report(self.folder, varied, roots, differences)
             write_variants(self.folder, self.variants)

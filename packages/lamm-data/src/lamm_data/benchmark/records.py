@@ -115,6 +115,11 @@ class BenchmarkRecord(HasMedia):
         """Return the record with its published keys; fields that are None are left out."""
         return {key: getattr(self, key) for key in _KEYS if getattr(self, key) is not None} | self.extra
 
+    def _repr_html_(self) -> str:
+        from lamm_data.notebook import benchmark_html
+
+        return benchmark_html(self)
+
 
 _KEYS = tuple(item.name for item in fields(BenchmarkRecord) if item.name != "extra")
 

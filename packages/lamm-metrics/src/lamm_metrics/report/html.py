@@ -54,6 +54,7 @@ def write_report(
     *,
     subtitle: str = "",
     significance: "Significance | None" = None,
+    against: str = "the first model",
     transcripts: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Path:
     """Write a report of one or several models on one or several tasks as a single HTML file.
@@ -70,7 +71,8 @@ def write_report(
         thumbnails: Small pictures as `data:image/…` URIs by media path or record id; they are embedded.
         max_samples: Most samples of each report that are listed, evenly spread; the page says when some are left out.
         subtitle: One sentence below the heading.
-        significance: Paired comparisons of the first model with others, by benchmark and model.
+        significance: Paired comparisons, by benchmark and model.
+        against: What these compare each cell with.
         transcripts: What judges said, by benchmark and record id.
 
     Returns:
@@ -92,6 +94,7 @@ def write_report(
         style=(folder / "report.css").read_text("utf-8"),
         script="\n".join((folder / f"{name}.js").read_text("utf-8") for name in SCRIPTS),
         version=escape(version()),
+        against=escape(against),
         headlines=leaderboard(arranged, significance or {}),
         details=details(arranged),
         published=published(),

@@ -4,18 +4,29 @@ import tomllib
 from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
 from lamm_metrics.metric import Score
 from lamm_metrics.report.result import Report
 from lamm_metrics.report.text import number
 
-if TYPE_CHECKING:
-    from lamm_metrics.comparison import Comparison
-
 Arranged = Mapping[str, Mapping[str, Report]]
-# Comparisons of the first model with others, by benchmark and model.
-Significance: TypeAlias = "Mapping[str, Mapping[str, Comparison]]"
+
+
+class Compared(Protocol):
+    """A paired comparison, such as `lamm_metrics.compare` makes: a difference, and p of no difference."""
+
+    @property
+    def difference(self) -> float | None:
+        """Return the difference of the scores; None where there is none."""
+
+    @property
+    def p_value(self) -> float | None:
+        """Return p of no difference; None where it was not tested."""
+
+
+# Comparisons of each cell with the first model, or with whatever the page names, by benchmark and model.
+Significance: TypeAlias = Mapping[str, Mapping[str, Compared]]
 
 
 def leaderboard(arranged: Arranged, significance: Significance) -> str:
@@ -36,12 +47,16 @@ def leaderboard(arranged: Arranged, significance: Significance) -> str:
             else _cell(given[model], model in best, significance.get(name, {}).get(model), bool(common))
             for model in arranged
         )
-        button = (
-            f'<button class="link" type="button" data-task="{escape(name)}">{escape(name.replace("_", " "))}</button>'
-        )
+        button = _name(name, any(reports[name].samples for reports in arranged.values() if name in reports))
         note = f"<small>{escape(first.name)}, {arrow}{common}</small>"
         body.append(f'<tr><th scope="row">{button}<br>{note}</th>{cells}</tr>')
     return f'<thead><tr><th scope="col">Task</th>{head}</tr></thead><tbody>{"".join(body)}</tbody>'
+
+
+def _name(name: str, listed: bool) -> str:
+    """The name of a row, which leads to its samples where any are listed."""
+    shown = escape(name.replace("_", " ")).replace("+", "+<wbr>")
+    return f'<button class="link" type="button" data-task="{escape(name)}">{shown}</button>' if listed else shown
 
 
 def details(arranged: Arranged) -> str:
@@ -99,12 +114,12 @@ def _interval(score: Score) -> str:
     return "" if score.interval is None else f"[{number(score.interval[0])}, {number(score.interval[1])}]"
 
 
-def _cell(score: Score, best: bool, compared: "Comparison | None", sized: bool) -> str:
+def _cell(score: Score, best: bool, compared: Compared | None, sized: bool) -> str:
     """One score; its number of records where the head of the row does not say it."""
     notes = [] if sized else [f"n = {score.n}"]
     if score.n_failed:
         notes.append(f"unreadable {score.failure_rate:.1%}")
-    if compared is not None:
+    if compared is not None and compared.difference is not None and compared.p_value is not None:
         shown = "p &lt; 0.001" if compared.p_value < 0.001 else f"p = {compared.p_value:.3f}"
         notes.append(f"Δ {compared.difference:+.{4 if abs(compared.difference) < 10 else 1}f}, {shown}")
     return (

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from html import escape
 from typing import Any
 
 from lamm_metrics.metric import Score
@@ -96,7 +95,9 @@ class Report:
         return report_text(self)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+        from lamm_metrics.report.notebook import report_html
+
+        return report_html(self)
 
     def to_json(self, samples: bool = False) -> dict[str, Any]:
         """A plain dictionary that `json.dumps` accepts.

@@ -13,7 +13,8 @@
   };
   const radar = () => {
     const shares = data.headlines.filter((row) => row.higher && Object.values(row.scores).every((score) => score === null || (score >= 0 && score <= 1)));
-    if (shares.length < 3) return null;
+    // More axes than this lie over each other.
+    if (shares.length < 3 || shares.length > 24) return null;
     const picture = svg("svg", { viewBox: "-255 -130 510 260", role: "img", "aria-label": "Radar of the headline scores; the leaderboard holds the numbers" });
     const at = (index, value) => { const angle = (2 * Math.PI * index) / shares.length - Math.PI / 2; return [100 * value * Math.cos(angle), 100 * value * Math.sin(angle)]; };
     for (const ring of [0.25, 0.5, 0.75, 1]) picture.append(svg("polygon", { points: shares.map((_, i) => at(i, ring).join(",")).join(" "), class: "ring" }));
