@@ -64,8 +64,8 @@ class BenchmarkRun:
             if self.settings["finetune"]["config"]:
                 asked += tuned_contestants(self.settings, files, self.folder / "finetune")
             blind = sum(one.blind for one in asked)
-            models = f"{len(asked) - blind} models{f', {blind} of them also blind' if blind else ''}"
-            self._say(2, f"Answers of {models}, {sum(file.records for file in files)} records each")
+            models = f"{len(asked) - blind} model{'s' * (len(asked) - blind > 1)}{', each also blind' if blind else ''}"
+            self._say(2, f"Answers of {models}: {sum(file.records for file in files)} records each")
             for one in asked:
                 if predict(one, files, self.predictions(one), self.settings):
                     self.worked.append(f"answers of {one.label}")
