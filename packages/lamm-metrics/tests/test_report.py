@@ -165,6 +165,7 @@ def test_differences_say_what_they_are_from(report, tmp_path):
     text = write_report(tmp_path / "r.html", {"mine": {"Set": report}}, **given).read_text("utf-8")
     assert "<small>Δ -0.2500, p &lt; 0.001</small>" in text
     assert "difference from the unchanged file," in text
+    assert "paired test" not in write_report(tmp_path / "r.html", [report]).read_text("utf-8")
 
 
 def test_the_system_message_is_embedded_once(tmp_path):

@@ -94,7 +94,7 @@ def write_report(
         style=(folder / "report.css").read_text("utf-8"),
         script="\n".join((folder / f"{name}.js").read_text("utf-8") for name in SCRIPTS),
         version=escape(version()),
-        against=escape(against),
+        paired=f"Δ is the difference from {escape(against)}, p that of a paired test." if significance else "",
         headlines=leaderboard(arranged, significance or {}),
         details=details(arranged),
         published=published(),
