@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -21,34 +22,41 @@ def build_tables(tables: Mapping[str, Any], kinds: Mapping[str, type]) -> tuple[
     """
     faults: list[str] = []
     built: dict[str, Any] = {}
-    doubtful: set[str] = set()
+    doubtful: set[str] = set()  # keys named above: a contradiction about one would say the same thing twice
     for name, table in tables.items():
         if name not in kinds:
             faults.append(f"unknown table [{name}]{nearest(name, kinds)}")
+            doubtful |= {f"{table}." for table in difflib.get_close_matches(name, kinds, n=1)}
         elif not isinstance(table, dict):
             faults.append(f"[{name}] must be a table, found {table!r}")
         else:
-            before = len(faults)
-            built[name] = _build(name, kinds[name], table, faults)
-            # A misspelt key would be reported a second time, as a missing one.
-            doubtful |= {name} if len(faults) > before else set()
+            built[name] = _build(name, kinds[name], table, faults, doubtful)
     for name, kind in kinds.items():
         part = built.setdefault(name, kind())
-        faults += part.faults() if name not in doubtful and hasattr(part, "faults") else []
+        said = part.faults() if hasattr(part, "faults") else []
+        faults += [fault for fault in said if not _speaks_of(fault, name, doubtful)]
     return built, faults
 
 
-def _build(name: str, kind: type, table: dict[str, Any], faults: list[str]) -> Any:
+def _speaks_of(fault: str, table: str, keys: Iterable[str]) -> bool:
+    words = set(re.findall(r"\w+", fault))
+    own = [key.removeprefix(f"{table}.") for key in keys if key.startswith(f"{table}.")]
+    return any(not key or key in words for key in own)
+
+
+def _build(name: str, kind: type, table: dict[str, Any], faults: list[str], doubtful: set[str]) -> Any:
     hints = typing.get_type_hints(kind)
     values = {}
     for key, value in table.items():
         if key not in hints:
             faults.append(f"unknown key {name}.{key}{nearest(key, hints)}")
+            doubtful |= {f"{name}.{meant}" for meant in difflib.get_close_matches(key, hints, n=1)}
             continue
         try:
             values[key] = convert(value, hints[key])
         except ValueError as error:
             faults.append(f"{name}.{key}: {error}")
+            doubtful.add(f"{name}.{key}")
     return kind(**values)
 
 

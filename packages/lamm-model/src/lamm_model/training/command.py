@@ -5,6 +5,20 @@ from typing import Any
 
 import click
 
+SHOWN = {
+    "loss": "loss {:.4g}",
+    "eval_loss": "held-out loss {:.4g}",
+    "eval_score": "score {:.4g}",
+    "grad_norm": "gradient {:.3g}",
+    "learning_rate": "learning rate {:.3g}",
+    "tokens_per_second": "{:.0f} tokens/s",
+    "samples_per_second": "{:.3g} samples/s",
+    "model_tflops": "{:.3g} TFLOP/s",
+    "peak_memory_gib": "{:.3g} GiB",
+    "loader_wait": "{:.0%} waiting for data",
+    "eval_seconds": "in {:.0f} s",
+}
+
 
 @click.command()
 @click.argument("config", required=False)
@@ -57,6 +71,8 @@ def finetune(
 
 def _run(settings: Any, output: Path) -> dict[str, Any]:
     import os
+    import sys
+    from contextlib import redirect_stdout
 
     os.environ.setdefault(
         "HF_HUB_DISABLE_PROGRESS_BARS", "1"
@@ -76,10 +92,19 @@ def _run(settings: Any, output: Path) -> dict[str, Any]:
 
         def report(step: int, steps: int, log: dict[str, float]) -> None:
             speed = f", {log['tokens_per_second']:.0f} tokens/s" if "tokens_per_second" in log else ""
-            shown = f"fine-tuning, loss {log['loss']:.3f}{speed}" if "loss" in log else "fine-tuning"
+            shown = f"fine-tuning, loss {log['loss']:.3f}{speed}" if "loss" in log else None
             progress.update(task, completed=step, total=steps, description=shown)
+            if log.get("step") == step and not distributed.rank():  # it is new
+                progress.console.print(_log_line(log, steps), highlight=False, markup=False, soft_wrap=True)
 
-        return run_finetune(settings, output, report)
+        with redirect_stdout(sys.stderr):  # trackers and engines talk; stdout is for results
+            return run_finetune(settings, output, report)
+
+
+def _log_line(log: dict[str, float], steps: int) -> str:
+    """Return one line of the log: what was measured, in the order and units of `SHOWN`."""
+    measured = [shape.format(log[name]) for name, shape in SHOWN.items() if name in log]
+    return f"step {log['step']:.0f}/{steps}: {', '.join(measured)}"
 
 
 def _summary(record: dict[str, Any], output: Path) -> str:

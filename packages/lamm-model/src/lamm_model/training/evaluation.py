@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import subprocess
@@ -174,7 +175,10 @@ def run_command(command: tuple[str, ...], benchmark: str, predictions: Path) -> 
         said = (ended.stderr or ended.stdout)[-TAIL:]
         raise LammModelError(f"Expected {' '.join(filled)} to score, it ended with {ended.returncode}:\n{said}")
     try:
-        return float(lines[-1])
+        score = float(lines[-1])
+        if not math.isfinite(score):
+            raise ValueError("not finite")
+        return score
     except (IndexError, ValueError) as error:
         found = lines[-1] if lines else "nothing"
         raise LammModelError(f"Expected a number on the last line of {' '.join(filled)}, found {found!r}.") from error

@@ -16,6 +16,7 @@ def cache_features(config: str, overrides: tuple[str, ...], output: Path, as_jso
     CONFIG is the configuration that is then given to `lamm model finetune --set data.feature_cache=DIR`, or a preset.
     What the folder holds already is not computed again.
     """
+    import transformers
     from rich.console import Console
     from rich.progress import Progress
 
@@ -25,6 +26,7 @@ def cache_features(config: str, overrides: tuple[str, ...], output: Path, as_jso
 
     path = presets.path_of(config) if config in presets.summaries() else Path(config)
     settings = load_settings(path, overrides)
+    transformers.utils.logging.disable_progress_bar()  # one bar is enough
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("computing features", total=None)
         done = fill_cache(settings, output, lambda now, total: progress.update(task, completed=now, total=total))

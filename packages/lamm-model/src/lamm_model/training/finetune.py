@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from lamm_model.training.collation import Collator, MediaLoader, RowDataset
 from lamm_model.training.data import TrainingData, load_training_data
 from lamm_model.training.features import check_holds, open_features
 from lamm_model.training.plot import draw_run
+from lamm_model.training.preflight import check_names
 from lamm_model.training.settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -37,18 +38,20 @@ def finetune(
     Args:
         settings: The run.
         output: Folder of the run. ``model/`` in it appears when the run is complete.
-        report: Called after each step with the step, the number of steps and the last log entry.
+        report: Called with the step, the number of steps and a log entry: after each step the last one of a step, and
+            every one when it is new.
 
     Returns:
         The record of the run: settings, versions, data, final loss, speed. Also written as ``finetune.json``.
 
     Raises:
-        UsageError: The folder belongs to a run with other settings or data, or a step cannot fit in memory.
+        UsageError: What the settings name is missing, the folder belongs to a run with other settings or data, or a
+            step cannot fit in memory.
         LammModelError: Data or training failed; the message says where.
     """
     distributed.join()
-    if distributed.by_main(lambda: _claim(settings, output)):
-        return dict(json.loads((output / RECORD).read_text(encoding="utf-8")), already_done=True)
+    if done := distributed.by_main(lambda: _claim(settings, output)):
+        return {**done, "already_done": True}
     from transformers import set_seed
 
     from lamm_model.checkpoints import save_model
@@ -61,7 +64,9 @@ def finetune(
     prepared = prepare_model(settings)
     model, processor = prepared.model, prepared.processor
     data = load_training_data(settings.data, processor)
-    about = run_folder.describe_data(settings.data.records, data.media)
+    judged = settings.evaluation
+    files = [*settings.data.records, *judged.records, *filter(None, [judged.benchmark])]
+    about = run_folder.describe_data(files, data.media)
     distributed.agree(_facts(settings, about, data))
     distributed.by_main(lambda: run_folder.begin(settings, output, about, _device()))
     main = distributed.rank() == 0
@@ -78,11 +83,15 @@ def finetune(
     return record
 
 
-def _claim(settings: FinetuneSettings, output: Path) -> bool:
-    """Make the folder, or compare the run in it; return whether that is complete."""
+def _claim(settings: FinetuneSettings, output: Path) -> dict[str, Any]:
+    """Make the folder, or compare the run in it; return its record if that is complete, else nothing."""
+    from lamm_model.training.trackers import find_trackers
+
+    check_names(settings)
+    find_trackers(settings.training.trackers, output)
     output.mkdir(parents=True, exist_ok=True)
     run_folder.claim(settings, output)
-    return (output / MODEL_FOLDER).is_dir()
+    return run_folder.read_complete(output, RECORD) if (output / MODEL_FOLDER).is_dir() else {}
 
 
 def _facts(settings: FinetuneSettings, about: dict[str, Any], data: TrainingData) -> dict[str, str]:
@@ -169,6 +178,7 @@ def _train(
     settings: FinetuneSettings, output: Path, prepared: "Prepared", data: TrainingData, report: Report
 ) -> dict[str, Any]:
     from lamm_model.training.resume import newest_intact
+    from lamm_model.training.trackers import SettingsTracker
     from lamm_model.training.trainer import ProgressCallback
 
     model = prepared.model
@@ -178,9 +188,10 @@ def _train(
     share_model(settings, model)
     trainer = build_trainer(settings, output, prepared, data)
     trainer.add_callback(ProgressCallback(report, trainer.meter))
+    trainer.add_callback(SettingsTracker(settings.training.trackers, settings.to_tables()))
     evaluation = add_evaluation(settings, output, prepared, trainer)
     found = distributed.by_main(lambda: newest_intact(output))
-    outcome = trainer.train(resume_from_checkpoint=str(found.path) if found.path else None)
+    trainer.train(resume_from_checkpoint=str(found.path) if found.path else None)
     best = evaluation.take_best() if evaluation is not None else None
     if best is None and trainer.average is not None:
         trainer.average.apply()
@@ -200,9 +211,23 @@ def _train(
         "best_step": best,
         "resumed_from": found.path.name if found.path else None,
         "torn_checkpoints": found.torn,
-        "loss": outcome.training_loss,
+        "loss": mean_loss(trainer.state.log_history),
         "log": trainer.state.log_history,
     }
+
+
+def mean_loss(log: Iterable[Mapping[str, Any]]) -> float:
+    """Return the mean loss over all steps, those before a resume included.
+
+    Args:
+        log: Entries with ``step`` and ``loss``, the mean over the steps since the entry before.
+    """
+    total, last = 0.0, 0
+    for entry in log:
+        if "loss" in entry:
+            total += entry["loss"] * (entry["step"] - last)
+            last = entry["step"]
+    return total / max(1, last)
 
 
 def _device() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
-WIDTH, HEIGHT, LEFT, RIGHT, GAP = 960, 360, 90, 30, 50
+FINE = 2  # everything is drawn twice as large and reduced, so that lines are smooth
+WIDTH, HEIGHT, LEFT, RIGHT, GAP = (FINE * size for size in (960, 360, 90, 30, 50))
 COLOURS = {"loss": "#1f6f8b", "eval_loss": "#d1495b", "eval_score": "#8d6a9f", "learning_rate": "#66a182"}
 PANELS = (("loss", "eval_loss"), ("eval_score",), ("learning_rate",))
 Line = Sequence[tuple[float, float]]
@@ -29,27 +31,31 @@ def draw_run(log: Sequence[Mapping[str, Any]], path: Path) -> bool:
 
     panels = []
     for names in PANELS:
-        lines = {name: [(float(e["step"]), float(e[name])) for e in log if name in e and "step" in e] for name in names}
+        lines = {name: _points(log, name) for name in names}
         if shown := {name: line for name, line in lines.items() if line}:
             panels.append(shown)
     if not panels:
         return False
     image = Image.new("RGB", (WIDTH, HEIGHT * len(panels)), "white")
     draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(15)
+    font = ImageFont.load_default(15 * FINE)
     steps = [step for panel in panels for line in panel.values() for step, _ in line]
     for number, panel in enumerate(panels):
         _panel(draw, font, panel, HEIGHT * number, (min(steps), max(steps)))
     beside = path.with_name(f".{path.name}.part")
-    image.save(beside, format="PNG")
+    image.reduce(FINE).save(beside, format="PNG")
     beside.replace(path)
     return True
 
 
+def _points(log: Sequence[Mapping[str, Any]], name: str) -> Line:
+    return [(float(e["step"]), float(e[name])) for e in log if "step" in e and math.isfinite(e.get(name, math.nan))]
+
+
 def _panel(draw: ImageDraw, font: Any, lines: Mapping[str, Line], top: int, span: tuple[float, float]) -> None:
     values = [value for line in lines.values() for _, value in line]
-    low, high = min(0.0, *values), max(values)
-    high = high if high > low else low + 1.0
+    heights = round_ticks(min(0.0, *values), max(values))
+    low, high = heights[0], heights[-1]
     first, last = span if span[1] > span[0] else (span[0], span[0] + 1.0)
     upper, lower = top + GAP, top + HEIGHT - GAP
 
@@ -57,15 +63,31 @@ def _panel(draw: ImageDraw, font: Any, lines: Mapping[str, Line], top: int, span
         across = LEFT + (step - first) / (last - first) * (WIDTH - LEFT - RIGHT)
         return across, lower - (value - low) / (high - low) * (lower - upper)
 
-    for part in range(5):
-        value, step = low + (high - low) * part / 4, first + (last - first) * part / 4
-        (across, _), (_, y) = place(step, low), place(first, value)
-        draw.line([(LEFT, y), (WIDTH - RIGHT, y)], fill="#dddddd")
-        draw.text((LEFT - 10, y), f"{value:.3g}", fill="#444444", font=font, anchor="rm")
-        draw.text((across, lower + 8), f"{step:.0f}", fill="#444444", font=font, anchor="mt")
+    for value in heights:
+        y = place(first, value)[1]
+        draw.line([(LEFT, y), (WIDTH - RIGHT, y)], fill="#dddddd", width=FINE)
+        draw.text((LEFT - 10 * FINE, y), f"{value:.4g}", fill="#444444", font=font, anchor="rm")
+    for step in round_ticks(first, last):
+        if first <= step <= last and step == int(step):
+            draw.text((place(step, low)[0], lower + 8 * FINE), f"{step:.0f}", fill="#444444", font=font, anchor="mt")
+    draw.text((WIDTH - RIGHT, lower + 28 * FINE), "step", fill="#444444", font=font, anchor="rt")
     for number, (name, line) in enumerate(lines.items()):
         points = [place(*point) for point in line]
-        draw.line(points, fill=COLOURS[name], width=2)
+        draw.line(points, fill=COLOURS[name], width=2 * FINE, joint="curve")
         for x, y in points if len(points) <= 30 else ():
-            draw.ellipse([x - 3, y - 3, x + 3, y + 3], fill=COLOURS[name])
-        draw.text((LEFT + 160 * number, top + 18), name.replace("_", " "), fill=COLOURS[name], font=font)
+            draw.ellipse([x - 3 * FINE, y - 3 * FINE, x + 3 * FINE, y + 3 * FINE], fill=COLOURS[name])
+        draw.text((LEFT + 160 * FINE * number, top + 18 * FINE), name.replace("_", " "), fill=COLOURS[name], font=font)
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """Return four to seven evenly spaced round numbers that enclose a range.
+
+    Example:
+        >>> round_ticks(0.0, 3.47)
+        [0.0, 1.0, 2.0, 3.0, 4.0]
+    """
+    span = high - low if high > low else 1.0
+    size = 10.0 ** math.floor(math.log10(span / 4))
+    step = size * next(factor for factor in (1, 2, 2.5, 5, 10) if span / (size * factor) <= 5)
+    first, last = math.floor(low / step + 1e-9), math.ceil((low + span) / step - 1e-9)
+    return [round(number * step, 12) for number in range(first, last + 1)]

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lamm_model.errors import UsageError
+from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training import distributed
 from lamm_model.training.settings import FinetuneSettings
 
@@ -90,19 +90,26 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
     if chosen.path:
         pair = load_model(chosen.path, dtype=dtype, quantize=chosen.quantize)
         return pair
-    pair = build_pair(
-        chosen.language_model,
-        image_tower=chosen.image_tower or None,
-        point_cloud=chosen.point_cloud_tower or None,
-        prompt_format=chosen.prompt_format,
-        use_system=chosen.system_message,
-        freeze_point_cloud_tower=not chosen.train_point_cloud_tower,
-        seed=settings.training.seed,
-        dtype=dtype,
-        quantize=chosen.quantize,
-        image_resize=chosen.image_resize,
-        point_cloud_unit=chosen.point_cloud_unit,
-    )
+    try:
+        pair = build_pair(
+            chosen.language_model,
+            image_tower=chosen.image_tower or None,
+            point_cloud=chosen.point_cloud_tower or None,
+            prompt_format=chosen.prompt_format,
+            use_system=chosen.system_message,
+            freeze_point_cloud_tower=not chosen.train_point_cloud_tower,
+            seed=settings.training.seed,
+            dtype=dtype,
+            quantize=chosen.quantize,
+            image_resize=chosen.image_resize,
+            point_cloud_unit=chosen.point_cloud_unit,
+        )
+    except (OSError, ValueError) as error:  # transformers' words for what it cannot fetch or read
+        raise LammModelError(
+            f"Expected folders or hub names that can be loaded, found model.language_model = {chosen.language_model!r} "
+            f"and model.image_tower = {chosen.image_tower!r}. Check both, and give a folder where there is no network. "
+            f"The library said: {error}"
+        ) from error
     if chosen.jpeg_scaling and pair[1].image_processor is not None:
         pair[1].image_processor.jpeg_scaling = True
     return pair

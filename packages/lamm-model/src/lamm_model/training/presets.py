@@ -40,5 +40,5 @@ def path_of(name: str) -> Path:
     if name in launchers():
         return Path(str(files("lamm_model.training") / "launch_files" / f"{name}.yaml"))
     if name not in summaries():
-        raise UsageError(f"Expected a preset, found {name!r}{nearest(name, summaries())}. See them with --list.")
+        raise UsageError(f"Expected a preset of --list, found {name!r}{nearest(name, summaries() | launchers())}")
     return Path(str(_folder() / f"{name}.toml"))

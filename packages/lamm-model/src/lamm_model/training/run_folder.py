@@ -44,10 +44,12 @@ def describe_data(records: Iterable[str], media: Iterable[str]) -> dict[str, Any
 def claim(settings: FinetuneSettings, output: Path) -> None:
     """Compare the settings with those of the run that is in the folder, if any.
 
+    Where nothing was trained yet, there is nothing to protect, and the run in it is replaced.
+
     Raises:
         UsageError: They differ; every difference is listed.
     """
-    found = _read(output)
+    found = _begun(output)
     if found is None:
         return
     mine, theirs = json.loads(json.dumps(settings.to_tables())), found.get("settings", {})
@@ -66,7 +68,7 @@ def begin(settings: FinetuneSettings, output: Path, data: dict[str, Any], device
     Raises:
         UsageError: A record file or the media changed since.
     """
-    found = _read(output)
+    found = _begun(output)
     if found is not None:
         theirs = found.get("data", {})
         differing = [
@@ -101,10 +103,27 @@ def _refuse(output: Path, what: str, differing: list[str]) -> None:
         )
 
 
-def _read(output: Path) -> dict[str, Any] | None:
-    path = output / RUN
-    if not path.exists():
-        return None
+def _begun(output: Path) -> dict[str, Any] | None:
+    """Return the record of a run that has left something in its folder, else None."""
+    left = [path for path in output.iterdir() if path.name != RUN and not path.name.startswith(".")]
+    return _read(output / RUN) if left and (output / RUN).exists() else None
+
+
+def read_complete(output: Path, name: str) -> dict[str, Any]:
+    """Return the record of a complete run.
+
+    Raises:
+        UsageError: It is missing or torn.
+    """
+    if not (output / name).is_file():
+        raise UsageError(
+            f"Expected a new folder or that of a run, found {output} with a model in it and no {name}. "
+            "Choose another --output."
+        )
+    return _read(output / name)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

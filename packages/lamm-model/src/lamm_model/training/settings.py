@@ -67,7 +67,8 @@ def settings_from_tables(tables: dict[str, Any], origin: str) -> FinetuneSetting
     """
     built, faults = build_tables(tables, table_kinds(FinetuneSettings))
     if faults:
-        lines = [f"{origin}: {len(faults)} faults in the configuration:", *(f"  {fault}" for fault in faults)]
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        lines = [f"{origin}: {count} in the configuration:", *(f"  {fault}" for fault in faults)]
         raise UsageError("\n".join(lines))
     return FinetuneSettings(**built)
 

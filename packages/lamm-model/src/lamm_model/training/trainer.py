@@ -1,11 +1,9 @@
 """The trainer: Hugging Face's, with LAMM's parameter groups, packed rows, guards and checkpoints."""
 
-import importlib.util
 import math
-import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from lamm_model.checkpoints.shards import whole
-from lamm_model.errors import LammModelError, UsageError
+from lamm_model.errors import LammModelError
 from lamm_model.training.acceleration import MODALITIES, AdapterChoice, keep_input_types, mark_changing
 from lamm_model.training.averaging import WeightAverage
 from lamm_model.training.guards import GradientGuard, check_finite
@@ -33,6 +31,7 @@ from lamm_model.training.sharding import (
 )
 from lamm_model.training.speed import BatchFacts, SpeedMeter, flops_per_token
 from lamm_model.training.tables.training import TrainingSettings
+from lamm_model.training.trackers import PROJECT, find_trackers
 from lamm_model.training.weights import load_changed, save_changed
 from lamm_model.training.zero3 import EngineOptimizer, shares_of
 
@@ -64,27 +63,12 @@ def training_arguments(settings: TrainingSettings, run: Path) -> TrainingArgumen
         seed=settings.seed,
         remove_unused_columns=False,
         report_to=find_trackers(settings.trackers, run),
+        run_name=run.name,
+        project=PROJECT,
         disable_tqdm=True,
         save_total_limit=None,  # kept here: rotation must follow the rename
         label_names=["labels"],
     )
-
-
-def find_trackers(names: Sequence[str], run: Path) -> list[str]:
-    """Return the trackers to report to; TensorBoard's files go to ``run/tensorboard``.
-
-    Raises:
-        UsageError: One of them is not installed.
-    """
-    missing = [name for name in names if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UsageError(
-            f"Expected the trackers {', '.join(names)}, found {', '.join(missing)} not installed. "
-            f'pip install "lamm-model[trackers]" {" ".join(missing)}.'
-        )
-    if "tensorboard" in names:
-        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(run / "tensorboard"))
-    return list(names)
 
 
 class LammTrainer(Trainer):  # type: ignore[misc]
@@ -272,7 +256,7 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
     """Reports step, loss and speed to a function.
 
     Args:
-        report: Called with the step, the number of steps and the last log entry.
+        report: Called with the step, the number of steps and the last log entry of a step, or the entry that is new.
         meter: Counts what was computed.
     """
 
@@ -286,11 +270,20 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
         self.meter.start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Report one step; the last one is logged, so that its loss is gathered over all processes."""
-        control.should_log = control.should_log or state.global_step == state.max_steps
+        """Report one step.
+
+        The last one is logged, so that its loss is gathered over all processes. So is the one that a checkpoint
+        follows: a run that goes on from there then logs the mean losses of the same steps.
+        """
+        ends = state.global_step == state.max_steps or state.global_step % args.save_steps == 0
+        control.should_log = control.should_log or ends
         self.report(state.global_step, state.max_steps, self.last)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Keep the last entry of a step, speeds included."""
-        if logs and math.isfinite(logs.get("loss", math.nan)):
-            self.last = {key: value for key, value in state.log_history[-1].items() if isinstance(value, int | float)}
+        """Report an entry, speeds included, and keep the last one of a step."""
+        if not logs or "train_runtime" in logs:
+            return
+        entry = {key: value for key, value in state.log_history[-1].items() if isinstance(value, int | float)}
+        if math.isfinite(entry.get("loss", math.nan)):
+            self.last = entry
+        self.report(state.global_step, state.max_steps, entry)

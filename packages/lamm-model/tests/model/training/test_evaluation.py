@@ -13,7 +13,7 @@ from lamm_model import load_model
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.evaluation import run_command
 from lamm_model.training.finetune import finetune
-from lamm_model.training.plot import draw_run
+from lamm_model.training.plot import draw_run, round_ticks
 from lamm_model.training.settings import settings_from_tables
 
 COLOURS = {"red": (220, 40, 40), "blue": (50, 60, 220)}
@@ -113,7 +113,8 @@ def test_an_average_is_kept_and_survives_a_resume(parts, world, tmp_path):
 
 @pytest.mark.parametrize(
     ("code", "said"),
-    [("print('fine')", "found 'fine'"), ("", "found 'nothing'"), ("raise SystemExit('no')", "(?s)ended with 1.*no")],
+    [("print('fine')", "found 'fine'"), ("print('nan')", "found 'nan'"), ("", "found 'nothing'"),
+     ("raise SystemExit('no')", "(?s)ended with 1.*no")],
 )  # fmt: skip
 def test_a_command_that_does_not_score_is_named(tmp_path, code, said):
     with pytest.raises(LammModelError, match=said):
@@ -135,3 +136,10 @@ def test_contradictions_and_absent_trackers_are_refused(parts, world, tmp_path, 
 def test_nothing_logged_draws_nothing(tmp_path):
     assert not draw_run([{"train_runtime": 1.0, "step": 3}], tmp_path / "loss.png")
     assert draw_run([{"step": 1, "loss": 2.0}], tmp_path / "loss.png")  # one point has no extent
+    assert not draw_run([{"step": 1, "eval_loss": float("nan")}], tmp_path / "loss.png")
+
+
+def test_ticks_are_round_and_enclose_what_is_drawn():
+    assert round_ticks(0.0, 9.4e-4) == [0.0, 2e-4, 4e-4, 6e-4, 8e-4, 1e-3]
+    assert round_ticks(-2.0, 3.0) == [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0]
+    assert round_ticks(5.0, 5.0)[0] == 5.0

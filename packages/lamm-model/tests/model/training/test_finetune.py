@@ -162,6 +162,21 @@ def test_a_torn_checkpoint_costs_steps_not_the_run(whole, tmp_path):
     assert same_weights(folder, torn) == []
 
 
+def test_a_resumed_run_reports_the_losses_of_an_uninterrupted_one(parts, world, tmp_path):
+    """Also where a checkpoint lies between two entries of the log."""
+    settings = settings_from_tables(tables(parts, world, save_every=5, log_every=2), "test")
+    whole, cut = finetune(settings, tmp_path / "whole"), tmp_path / "cut"
+    shutil.copytree(tmp_path / "whole", cut)
+    for name in ("model", "checkpoint-8"):
+        shutil.rmtree(cut / name)
+    again = finetune(settings, cut)
+    assert again["resumed_from"] == "checkpoint-5"
+    first, second = ([(e["step"], e["loss"]) for e in record["log"] if "loss" in e] for record in (whole, again))
+    assert first == second
+    assert [step for step, _ in first] == [2, 4, 5, 6, 8]
+    assert again["loss"] == whole["loss"]
+
+
 @on_a_cpu
 def test_a_full_disk_leaves_the_last_checkpoint_intact(whole, tmp_path):
     """Writes fail for real: the process may write files of 4 kB at most from its sixth step on."""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lamm_model.errors import UsageError
-from lamm_model.training.run_folder import RUN, begin, claim, describe_data
+from lamm_model.training.run_folder import RUN, begin, claim, describe_data, read_complete
 from lamm_model.training.settings import settings_from_tables
 
 TABLES = {"model": {"path": "m"}, "data": {"records": ["a.jsonl"]}}
@@ -20,6 +20,7 @@ def made(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     begin(settings_from_tables(TABLES, "test"), run, data, "cpu")
+    (run / "checkpoint-1").mkdir()
     return run, records, medium
 
 
@@ -60,3 +61,21 @@ def test_a_torn_record_of_a_run_is_named(made):
     (run / RUN).write_text("{")
     with pytest.raises(UsageError, match=r"run\.json"):
         claim(settings_from_tables(TABLES, "test"), run)
+
+
+def test_a_run_that_left_nothing_gives_way_to_another(made):
+    run, records, medium = made
+    (run / "checkpoint-1").rmdir()
+    records.write_text("{ }")
+    other = settings_from_tables({**TABLES, "training": {"seed": 3}}, "test")
+    claim(other, run)
+    begin(other, run, describe_data([str(records)], [str(medium)]), "cpu")
+    assert json.loads((run / RUN).read_text())["seed"] == 3
+
+
+def test_a_model_without_the_record_of_its_run_is_not_taken_for_a_run(tmp_path):
+    with pytest.raises(UsageError, match=r"no finetune\.json\. Choose another --output"):
+        read_complete(tmp_path, "finetune.json")
+    (tmp_path / "finetune.json").write_text("{")
+    with pytest.raises(UsageError, match=r"finetune\.json, found Expecting"):
+        read_complete(tmp_path, "finetune.json")

@@ -31,6 +31,20 @@ def test_all_faults_are_listed_with_the_nearest_key(tmp_path):
     assert [part for part in named if part not in text] == []
 
 
+def test_a_misspelt_key_hides_no_other_fault_of_its_table(tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text(
+        "[model]\npath = 'x'\n[data]\nrow_token = 3\n[adaptors]\nrank = 1\n[adapters]\nrank = 0\n"
+        "[training]\nlearning_rat = 1.0\nbatch_rows = 0\nwarmup = 'long'\ntrackers = ['tensorbord']\n"
+    )
+    with pytest.raises(UsageError) as error:
+        load_settings(path)
+    said = str(error.value).splitlines()[1:]
+    named = ("data.row_token;", "data.records", "[adaptors]", "learning_rat;", "batch_rows", "warmup", "'tensorbord'")
+    assert [part for part in named if sum(part in line for line in said) != 1] == []
+    assert len(said) == len(named)  # what belongs to a misspelt table is not judged
+
+
 def test_contradictions_are_faults(tmp_path):
     path = tmp_path / "empty.toml"
     path.write_text("[model]\npath = 'x'\nlanguage_model = 'y'\n")

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AdapterSettings:
-    """The LoRA adapter set of each modality (paper, Sec. 5.1: rank 32, alpha 32, dropout 0.1 on q, k, v, o)."""
+    """The LoRA adapter set of each modality (paper, Sec. 5.1: rank 32, alpha 32, dropout 0.1 on q, k, v, o).
+
+    A model from ``model.path`` that has adapters already goes on with them as they are; this table then says nothing.
+    """
 
     rank: int = 32
     alpha: float = 32.0
