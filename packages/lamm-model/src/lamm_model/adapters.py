@@ -25,6 +25,7 @@ from lamm_model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.routing import MODALITY_IDS, ModalityRouting
 
 SHARED = "shared"
+MERGE_UP_TO = 3_000_000_000  # parameters; merging keeps a copy of the adapted weights
 
 
 @dataclass(frozen=True)
@@ -230,6 +231,13 @@ def check_keys(what: str, expected: dict[str, Tensor], found: dict[str, Tensor])
             f"Expected the weights of {what} to fit this model, got missing keys {missing}, extra keys {extra}, "
             f"shapes {shapes}. Load the checkpoint with the base model and settings it was trained with."
         )
+
+
+def can_merge(model: LammForConditionalGeneration) -> bool:
+    """Return whether `merged_adapters` suits a model: with adapters on ordinary linear layers, and not too large."""
+    if adapter_settings(model) is None or sum(p.numel() for p in model.parameters()) > MERGE_UP_TO:
+        return False
+    return all(type(layer.get_base_layer()) is nn.Linear for layer in lora_layers(model.model.language_model))
 
 
 @contextmanager

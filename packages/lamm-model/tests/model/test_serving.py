@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 from lamm_model import AdapterSettings, add_adapters
-from lamm_model.adapters import lora_layers
+from lamm_model.adapters import lora_layers, merged_adapters
 from lamm_model.prediction.decoding import decode_rows
 from lamm_model.serving.engine import ChatEngine, draw
+from lamm_model.serving.messages import Attachment, ChatRequest
 from lamm_model.serving.server import ChatServer
 
 
@@ -121,6 +123,7 @@ def test_the_first_of_several_requests_waits_for_the_others(client, monkeypatch)
         return decode_rows(model, rows, **options)
 
     monkeypatch.setattr("lamm_model.serving.engine.decode_rows", counted)
+    monkeypatch.setattr("lamm_model.serving.engine.FIRST", 5.0)  # a busy machine may be slow with the second one
     start = threading.Barrier(4)
 
     def ask(number):
@@ -134,6 +137,36 @@ def test_the_first_of_several_requests_waits_for_the_others(client, monkeypatch)
         thread.join()
     assert sum(sizes) == 4
     assert sizes[0] > 1
+
+
+def test_many_requests_of_one_modality_are_answered_with_merged_weights_which_are_put_back(
+    model_and_processor, media, monkeypatch
+):
+    model, processor = model_and_processor
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    merged = []
+
+    def counted(model, name):
+        merged.append(name)
+        return merged_adapters(model, name)
+
+    monkeypatch.setattr("lamm_model.serving.engine.merged_adapters", counted)
+    monkeypatch.setattr("lamm_model.serving.engine.WORTH_MERGING", 3)
+    engine = ChatEngine(model, processor, batch_size=6)
+    try:
+        picture_file = Attachment("image", "0.png", (media / "0.png").read_bytes())
+        asked = [ChatRequest([{"from": "human", "value": f"{marker}How many {number}?"}], files, max_new_tokens=6)
+                 for marker, files in (("<image>", [picture_file]), ("", [])) for number in range(3)]  # fmt: skip
+        alone = ["".join(piece.text for piece in engine.answer(request)) for request in asked]
+        assert merged == []
+        monkeypatch.setattr("lamm_model.serving.engine.FIRST", 5.0)  # a busy machine may be slow with them
+        with ThreadPoolExecutor(6) as pool:
+            together = list(pool.map(lambda one: "".join(piece.text for piece in engine.answer(one)), asked))
+    finally:
+        engine.close()
+    assert together == alone
+    assert set(merged) == {"image", "text"}
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_history_system_message_stop_and_seed(client, model_and_processor, media):

@@ -9,9 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import nn
-
-from lamm_model.adapters import adapter_settings, lora_layers, merged_adapters
+from lamm_model.adapters import can_merge, merged_adapters
 from lamm_model.coordinates import answer_to_picture, dialogue_to_input
 from lamm_model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.prediction.decoding import answer_rows
@@ -23,7 +21,7 @@ from lamm_model.prediction.queries import Query, read_queries, shard_queries
 from lamm_model.processing_lamm import LammProcessor
 from lamm_model.prompts.segments import IMAGE
 
-MERGE_UP_TO = 3_000_000_000  # parameters; merging keeps a copy of the adapted weights
+MIXED = "mixed"  # a query with media of both kinds, whose tokens use both adapter sets
 Report = Callable[[int, int], None]
 Answer = dict[str, Any]
 
@@ -82,7 +80,7 @@ class Predictor:
         self.options = options or PredictionOptions()
         self.media = MediaFeatures(model, processor)
         self._memory = PrefixMemory()
-        self._merge = _can_merge(model)
+        self._merge = can_merge(model)
 
     def predict_file(self, path: Path, journal: Journal, report: Report = lambda done, total: None) -> int:
         """Answer one benchmark file into its journal and write the predictions.
@@ -112,7 +110,7 @@ class Predictor:
         prepared = [self.prepare(query) for query in queries]
         for modality, group in groupby(sorted(prepared, key=_by_modality), key=_by_modality):
             with ExitStack() as stack:
-                if self._merge:
+                if self._merge and modality != MIXED:
                     stack.enter_context(merged_adapters(self.model, modality))
                 self._memory = PrefixMemory()  # what was read with other weights is no use
                 for batch in batches(list(group), self.options.batch_size):
@@ -241,7 +239,7 @@ def answer_file(
 
 def _by_modality(item: Prepared) -> str:
     kinds = {kind for kind, _ in item.query.media}
-    return item.query.modality if len(kinds) <= 1 else "mixed"
+    return item.query.modality if len(kinds) <= 1 else MIXED
 
 
 def batches(items: list[Prepared], size: int) -> Iterator[list[Prepared]]:
@@ -277,11 +275,3 @@ def _cut(items: list[Prepared], size: int) -> Iterator[list[Prepared]]:
 
 def _cost(item: Prepared) -> tuple[int, int]:
     return item.query.max_new_tokens, len(item.row["input_ids"])
-
-
-def _can_merge(model: LammForConditionalGeneration) -> bool:
-    settings = adapter_settings(model)
-    if settings is None or sum(p.numel() for p in model.parameters()) > MERGE_UP_TO:
-        return False
-    bases = [layer.get_base_layer() for layer in lora_layers(model.model.language_model)]
-    return all(type(base) is nn.Linear for base in bases)

@@ -7,12 +7,14 @@ import re
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from lamm_model.adapters import can_merge, merged_adapters
 from lamm_model.coordinates import answer_mapping, dialogue_to_input
 from lamm_model.errors import LammModelError
 from lamm_model.modeling_lamm import LammForConditionalGeneration
@@ -24,7 +26,8 @@ from lamm_model.processing_lamm import LammProcessor
 from lamm_model.prompts.segments import IMAGE
 from lamm_model.serving.messages import ChatRequest, RequestError
 
-GATHERING = 0.02  # seconds without a further request before those that wait are answered
+WORTH_MERGING = 8  # requests of one modality
+FIRST, FURTHER = 0.02, 0.1  # seconds that a first request waits for a second one, and several for more
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,11 @@ class _Job:
 
 @dataclass
 class _Active:
-    """A request that is being answered."""
+    """A request that is being answered; its modality is empty where adapters are not merged for it."""
 
     job: _Job
     row: PromptRow
+    modality: str
     stops: list[str]
     stream: TextStream
     tokens: int = 0
@@ -76,6 +80,7 @@ class ChatEngine:
         self.processor = processor
         self.batch_size = batch_size
         self._features = MediaFeatures(model, processor)
+        self._merges = can_merge(model)
         self._folder = tempfile.TemporaryDirectory(prefix="lamm-serve-")
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="lamm-model", daemon=True)
@@ -121,12 +126,12 @@ class ChatEngine:
         self._folder.cleanup()
 
     def _work(self) -> None:
-        while (first := self._jobs.get()) is not None:
+        stopping = False
+        while not stopping and (first := self._jobs.get()) is not None:
             batch = [first]
-            stopping = False
             while len(batch) < self.batch_size:
                 try:
-                    job = self._jobs.get(timeout=GATHERING)
+                    job = self._jobs.get(timeout=FIRST if len(batch) == 1 else FURTHER)
                 except queue.Empty:
                     break
                 if job is None:
@@ -134,8 +139,6 @@ class ChatEngine:
                     break
                 batch.append(job)
             self._run(batch)
-            if stopping:
-                return
 
     def _run(self, batch: list[_Job]) -> None:
         active: list[_Active] = []
@@ -146,14 +149,19 @@ class ChatEngine:
                 place = re.escape(f"{self._folder.name}/") + r"\w+/"
                 job.pieces.put(RequestError(re.sub(place, "", str(fault))))
         try:
-            if active:
+            for modality, items in _portions(active):
+                self._answer(modality, items)
+        finally:
+            for path in Path(self._folder.name).glob("*/*"):
+                path.unlink()
+
+    def _answer(self, modality: str, active: list[_Active]) -> None:
+        try:
+            with merged_adapters(self.model, modality) if modality else nullcontext():
                 self._decode(active)
         except RuntimeError as fault:  # out of memory, or a kernel that fails: these requests fail, the server goes on
             for item in active:
                 item.job.pieces.put(RequestError(f"Expected an answer, got {fault}.", 500, "server_error"))
-        finally:
-            for path in Path(self._folder.name).glob("*/*"):
-                path.unlink()
 
     def _prepare(self, job: _Job) -> _Active:
         request = job.request
@@ -174,7 +182,9 @@ class ChatEngine:
         stops = [*self.processor.stop_strings, *request.stops]
         mapping = answer_mapping(self.processor.image_processor, pictures)
         stream = TextStream(self.processor.decode_answer, stops, mapping)
-        return _Active(job, self._features.prompt_row(row, media, longest), stops, stream)
+        prompt, kinds = self._features.prompt_row(row, media, longest), {kind for kind, _ in media} or {"text"}
+        modality = kinds.pop() if self._merges and len(kinds) == 1 else ""
+        return _Active(job, prompt, modality, stops, stream)
 
     def _decode(self, active: list[_Active]) -> None:
         def ended(row: int, ids: list[int]) -> bool:
@@ -197,6 +207,19 @@ class ChatEngine:
                 text = item.stream.add(new.token, last=bool(new.finish))
                 if text or new.finish:
                     item.job.pieces.put(Piece(text, new.finish, len(item.row.ids), item.tokens))
+
+
+def _portions(active: list[_Active]) -> Iterator[tuple[str, list[_Active]]]:
+    """Cut a batch: requests of one modality that are enough to merge its adapters for, and all others together."""
+    others = []
+    for modality in sorted({item.modality for item in active}):
+        items = [item for item in active if item.modality == modality]
+        if modality and len(items) >= WORTH_MERGING:
+            yield modality, items
+        else:
+            others += items
+    if others:
+        yield "", others
 
 
 class _Chooser:
