@@ -92,8 +92,8 @@ def _run(settings: Any, output: Path) -> dict[str, Any]:
 
         def report(step: int, steps: int, log: dict[str, float]) -> None:
             speed = f", {log['tokens_per_second']:.0f} tokens/s" if "tokens_per_second" in log else ""
-            shown = f"fine-tuning, loss {log['loss']:.3f}{speed}" if "loss" in log else None
-            progress.update(task, completed=step, total=steps, description=shown)
+            loss = f", loss {log['loss']:.3f}" if "loss" in log else ""
+            progress.update(task, completed=step, total=steps, description=f"fine-tuning{loss}{speed}")
             if log.get("step") == step and not distributed.rank():  # it is new
                 progress.console.print(_log_line(log, steps), highlight=False, markup=False, soft_wrap=True)
 

@@ -21,7 +21,7 @@ def find_trackers(names: Sequence[str], run: Path) -> list[str]:
     Raises:
         UsageError: One of them is not installed.
     """
-    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    missing = [name for name in names if not _installed(name)]
     if missing:
         raise UsageError(
             f"Expected the trackers {', '.join(names)}, found {', '.join(missing)} not installed. "
@@ -31,6 +31,12 @@ def find_trackers(names: Sequence[str], run: Path) -> list[str]:
     if "tensorboard" in names:
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(run / "tensorboard"))
     return list(names)
+
+
+def _installed(name: str) -> bool:
+    """Return whether a package is there; a bare folder of its name, where it writes its runs, is none."""
+    found = importlib.util.find_spec(name)
+    return found is not None and found.origin is not None
 
 
 class SettingsTracker(TrainerCallback):  # type: ignore[misc]

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lamm_model.training.trackers import SettingsTracker
+from lamm_model.errors import UsageError
+from lamm_model.training.trackers import SettingsTracker, find_trackers
 
 
 class Config(dict):
@@ -24,3 +25,10 @@ def test_the_main_process_sends_the_settings_and_ends_the_run(monkeypatch, main)
     tracker.on_train_end(None, state, None)
     assert wandb.config == ({"lamm": {"adapters": {"rank": 4}}} if main else {})
     assert wandb.ended == main
+
+
+def test_a_folder_of_runs_is_no_tracker(monkeypatch, tmp_path):
+    (tmp_path / "a_tracker").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match="a_tracker not installed"):
+        find_trackers(["a_tracker"], tmp_path)
