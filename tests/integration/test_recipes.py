@@ -259,7 +259,7 @@ def test_the_one_sample_that_a_model_crashes_on_is_failed_with_its_trace(varied)
     assert failure["id"] == "test3"
     assert "cannot describe white" in failure["error"] or "400" in failure["error"]
     assert "Traceback" in failure["trace"]
-    assert "1 samples failed" in varied.log
+    assert "1 sample failed" in varied.log
     assert "(no answer: LammModelError" in (varied.output / "report.html").read_text()
 
 

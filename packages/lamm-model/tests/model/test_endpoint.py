@@ -137,7 +137,7 @@ def test_the_command_goes_on_counts_and_keeps_the_trace(server, bench, tmp_path)
     assert isinstance(stopped.exception, LammModelError)
     done = CliRunner().invoke(predict, [*words, "--keep-going"])
     assert done.exit_code == 0
-    assert "1 samples failed" in done.stderr
+    assert "1 sample failed" in done.stderr
     answers = [json.loads(line) for line in out.read_text().splitlines()[1:]]
     assert [answer["id"] for answer in answers] == [str(i) for i in range(6)]
     assert answers[2]["text"] == ""

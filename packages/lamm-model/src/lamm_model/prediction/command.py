@@ -75,7 +75,8 @@ def predict(
     )
     for result in results:
         if result["failed"]:
-            click.echo(f"{result['output']}: {result['failed']} samples failed; {_traces(result['output'])}", err=True)
+            samples = "1 sample" if result["failed"] == 1 else f"{result['failed']} samples"
+            click.echo(f"{result['output']}: {samples} failed; {_traces(result['output'])}", err=True)
     if as_json:
         import json
 
