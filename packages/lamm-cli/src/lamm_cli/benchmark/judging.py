@@ -69,12 +69,14 @@ class Judged:
 
     def reports(self, run: str) -> "dict[str, Report]":
         """Return one run's scores as rows of the report's leaderboard."""
+        if run not in self.scores:
+            return {}
         from lamm_metrics.metric import Score
         from lamm_metrics.report.result import Report
 
         return {
             name: Report("gpt", "gpt", (replace(Score.from_json(score), name=name.rpartition(" ")[2]),), model=run)
-            for name, score in self.scores.get(run, {}).items()
+            for name, score in self.scores[run].items()
         }
 
 

@@ -234,8 +234,9 @@ def test_processes_that_see_other_data_all_stop(parts, world, tmp_path):
 
 def test_another_number_of_processes_is_another_run(parts, world, tmp_path):
     run = tmp_path / "run"
-    together(lambda rank: finetune(settings(parts, world, max_steps=2), run, stop_after(1)))
-    (said,) = together(lambda rank: finetune(settings(parts, world, max_steps=2), run), 1)
+    chosen = settings(parts, world, max_steps=2, save_every=1)
+    together(lambda rank: finetune(chosen, run, stop_after(2)))
+    (said,) = together(lambda rank: finetune(chosen, run), 1)
     assert "dealt to 2 processes there, 1 here" in said
 
 
