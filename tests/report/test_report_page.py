@@ -222,7 +222,9 @@ def test_a_narrow_page_does_not_scroll_sideways(browser, page):
     browser.call("Emulation.clearDeviceMetricsOverride")
 
 
-def test_parts_are_loaded_once_however_often_they_are_asked_for(browser, tmp_path, monkeypatch):
+@pytest.fixture
+def page_in_parts(browser, tmp_path, monkeypatch):
+    """An open page of two tasks whose samples lie in parts beside it."""
     monkeypatch.setattr("lamm_metrics.report.page_data.INLINE", 10)
     monkeypatch.setattr("lamm_metrics.report.page_data.PART", 8)
     records = [{"id": i, "num": i % 9, "query": "How many?"} for i in range(20)]
@@ -230,6 +232,10 @@ def test_parts_are_loaded_once_however_often_they_are_asked_for(browser, tmp_pat
     path = write_report(tmp_path / "r.html", {"mine": {"Counting_X": report, "Counting_Y": report}})
     browser.open(path.as_uri())
     browser.wait("document.querySelectorAll('article').length === 20")
+    return path
+
+
+def test_parts_are_loaded_once_however_often_they_are_asked_for(browser, page_in_parts):
     # The plot of counts has its dots although no part was loaded for it.
     assert browser.value("document.querySelectorAll('#plots circle').length") > 20
     browser.value(
@@ -240,15 +246,8 @@ def test_parts_are_loaded_once_however_often_they_are_asked_for(browser, tmp_pat
     assert browser.value("lamm.data.panels[1].samples.length") == 20
 
 
-def test_parts_are_loaded_when_their_task_is_chosen(browser, tmp_path, monkeypatch):
-    monkeypatch.setattr("lamm_metrics.report.page_data.INLINE", 10)
-    monkeypatch.setattr("lamm_metrics.report.page_data.PART", 8)
-    records = [{"id": i, "num": i % 9, "query": "How many?"} for i in range(20)]
-    report = score("counting", records, [{"id": i, "text": f"{i % 7}"} for i in range(20)], draws=2)
-    path = write_report(tmp_path / "r.html", {"mine": {"Counting_X": report, "Counting_Y": report}})
-    browser.open(path.as_uri())
-    browser.wait("document.querySelectorAll('article').length === 20")
-    for part in (tmp_path / "r.parts").iterdir():
+def test_parts_are_loaded_when_their_task_is_chosen(browser, page_in_parts):
+    for part in page_in_parts.with_suffix(".parts").iterdir():
         part.unlink()
     browser.value("document.querySelector('button[data-task=Counting_Y]').click()")
     browser.wait("document.getElementById('count').textContent.includes('could not be loaded')")

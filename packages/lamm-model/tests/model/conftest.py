@@ -104,6 +104,22 @@ def pair(parts, cloud_config):
 
 
 @pytest.fixture(scope="session")
+def with_adapters():
+    """Give a model adapter sets whose B matrices are not zero, so that its answers depend on them."""
+    from lamm_model import AdapterSettings, add_adapters
+    from lamm_model.adapters import lora_layers
+
+    def give(model):
+        add_adapters(model, AdapterSettings(rank=4))
+        torch.manual_seed(5)
+        for layer in lora_layers(model):
+            for low_rank in layer.lora_B.values():
+                torch.nn.init.normal_(low_rank.weight, std=0.2)
+
+    return give
+
+
+@pytest.fixture(scope="session")
 def media(tmp_path_factory):
     """Folder with three pictures and three clouds."""
     root = tmp_path_factory.mktemp("media")

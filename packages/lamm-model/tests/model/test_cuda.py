@@ -13,8 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from lamm_model import AdapterSettings, add_adapters, build_pair, load_model, save_model
-from lamm_model.adapters import lora_layers
+from lamm_model import build_pair, load_model, save_model
 from lamm_model.cli import model as commands
 from lamm_model.encoders.point_cloud import LammPointCloudModel
 from lamm_model.prediction.run import PredictionOptions
@@ -174,13 +173,9 @@ def test_cached_features_give_the_same_losses(parts, world, language, tmp_path, 
 
 
 @pytest.fixture(scope="module")
-def folder(parts, language, cloud_config, tmp_path_factory):
+def folder(parts, language, cloud_config, with_adapters, tmp_path_factory):
     model, processor = build_pair(language, parts.clip, cloud_config, seed=1, freeze_point_cloud_tower=False)
-    add_adapters(model, AdapterSettings(rank=4))
-    torch.manual_seed(5)
-    for layer in lora_layers(model):
-        for low_rank in layer.lora_B.values():
-            torch.nn.init.normal_(low_rank.weight, std=0.2)
+    with_adapters(model)
     place = tmp_path_factory.mktemp("checkpoint") / "c"
     save_model(model, processor, place)
     return place

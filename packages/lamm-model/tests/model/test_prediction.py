@@ -10,8 +10,7 @@ import time
 import pytest
 import torch
 
-from lamm_model import AdapterSettings, add_adapters, save_model
-from lamm_model.adapters import lora_layers
+from lamm_model import save_model
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.prediction.decoding import answer_rows
 from lamm_model.prediction.outputs import pair_outputs
@@ -24,15 +23,11 @@ WORDS = ["red chair", "blue table", "lamps", "box", "picture"]
 
 
 @pytest.fixture(scope="session")
-def folder(parts, cloud_config, tmp_path_factory):
+def folder(parts, cloud_config, with_adapters, tmp_path_factory):
     from lamm_model import build_pair
 
     model, processor = build_pair(parts.language, parts.clip, cloud_config, seed=1, freeze_point_cloud_tower=False)
-    add_adapters(model, AdapterSettings(rank=4))
-    torch.manual_seed(5)
-    for layer in lora_layers(model):
-        for low_rank in layer.lora_B.values():
-            torch.nn.init.normal_(low_rank.weight, std=0.2)
+    with_adapters(model)
     place = tmp_path_factory.mktemp("checkpoint") / "c"
     save_model(model, processor, place)
     return place

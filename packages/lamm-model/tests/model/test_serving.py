@@ -12,8 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from lamm_model import AdapterSettings, add_adapters
-from lamm_model.adapters import lora_layers, merged_adapters
+from lamm_model.adapters import merged_adapters
 from lamm_model.prediction.decoding import decode_rows
 from lamm_model.serving.engine import ChatEngine, draw
 from lamm_model.serving.messages import Attachment, ChatRequest
@@ -21,15 +20,11 @@ from lamm_model.serving.server import ChatServer
 
 
 @pytest.fixture(scope="module")
-def model_and_processor(parts, cloud_config):
+def model_and_processor(parts, cloud_config, with_adapters):
     from lamm_model import build_pair
 
     model, processor = build_pair(parts.language, parts.clip, cloud_config, seed=1)
-    add_adapters(model, AdapterSettings(rank=4))
-    torch.manual_seed(5)
-    for layer in lora_layers(model):
-        for low_rank in layer.lora_B.values():
-            torch.nn.init.normal_(low_rank.weight, std=0.2)
+    with_adapters(model)
     return model.eval(), processor
 
 

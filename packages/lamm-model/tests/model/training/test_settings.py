@@ -16,15 +16,21 @@ records = ["a.jsonl"]
 """
 
 
-def test_all_faults_are_listed_with_the_nearest_key(tmp_path):
+def faults_of(tmp_path, text):
+    """Return what is said about a configuration that is refused."""
     path = tmp_path / "bad.toml"
-    path.write_text(
-        "[model]\nlanguage_modle = 'x'\nprompt_format = 'vicuna'\n"
-        "[training]\nepochs = 'two'\nclip = -1\n[trainin]\nx = 1\n"
-    )
+    path.write_text(text)
     with pytest.raises(UsageError) as error:
         load_settings(path)
-    text = str(error.value)
+    return str(error.value)
+
+
+def test_all_faults_are_listed_with_the_nearest_key(tmp_path):
+    text = faults_of(
+        tmp_path,
+        "[model]\nlanguage_modle = 'x'\nprompt_format = 'vicuna'\n"
+        "[training]\nepochs = 'two'\nclip = -1\n[trainin]\nx = 1\n",
+    )
     assert "6 faults" in text
     named = ("did you mean language_model", "expected one of lamm", "training.epochs", "at least 0", "mean training")
     assert "data.records" in text
@@ -32,14 +38,12 @@ def test_all_faults_are_listed_with_the_nearest_key(tmp_path):
 
 
 def test_a_misspelt_key_hides_no_other_fault_of_its_table(tmp_path):
-    path = tmp_path / "bad.toml"
-    path.write_text(
+    text = faults_of(
+        tmp_path,
         "[model]\npath = 'x'\n[data]\nrow_token = 3\n[adaptors]\nrank = 1\n[adapters]\nrank = 0\n"
-        "[training]\nlearning_rat = 1.0\nbatch_rows = 0\nwarmup = 'long'\ntrackers = ['tensorbord']\n"
+        "[training]\nlearning_rat = 1.0\nbatch_rows = 0\nwarmup = 'long'\ntrackers = ['tensorbord']\n",
     )
-    with pytest.raises(UsageError) as error:
-        load_settings(path)
-    said = str(error.value).splitlines()[1:]
+    said = text.splitlines()[1:]
     named = ("data.row_token;", "data.records", "[adaptors]", "learning_rat;", "batch_rows", "warmup", "'tensorbord'")
     assert [part for part in named if sum(part in line for line in said) != 1] == []
     assert len(said) == len(named)  # what belongs to a misspelt table is not judged
