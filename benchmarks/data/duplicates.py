@@ -26,8 +26,8 @@ from typing import Any
 
 from installed import versions
 
-from lamm_data.quality.duplicates import find_near
-from lamm_data.quality.minhash import find_near_minhash
+from lamm_data.near_duplicates.exact import find_near
+from lamm_data.near_duplicates.minhash import find_near_minhash
 
 RESULT = Path(__file__).parents[1] / "results" / "data_duplicates.json"
 THRESHOLD, WHOLE = 0.7, 186_000

@@ -131,7 +131,7 @@ def ours(url: str, rows: int, concurrency: int, first: int, start: Barrier, resu
 def make_payloads(folder: Path, rows: int, first: int = 0) -> list[dict[str, Any]]:
     """Build the requests beforehand: peers only have to send them."""
     from lamm_data.generation import load_prompt, read_rows
-    from lamm_data.generation.requests import RequestBuilder, Sampling
+    from lamm_data.generation.request_builder import RequestBuilder, Sampling
 
     write_rows(folder / "rows.jsonl", rows, first)
     builder = RequestBuilder(load_prompt("daily_dialogue"), Sampling("m"))

@@ -14,7 +14,7 @@ import sacrebleu
 from measuring import peak_memory_mib, seconds, write_result
 
 from lamm_metrics import Prediction, make_metric
-from lamm_metrics.tokenizers import ptb
+from lamm_metrics.metrics.captions.tokenizers import ptb
 
 RECORDS, REFERENCES, VOCABULARY = 5_000, 5, 8_000
 

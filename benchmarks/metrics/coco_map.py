@@ -17,8 +17,8 @@ import numpy as np
 from detections import as_files, coco_like
 from measuring import REPEATS, peak_memory_mib, seconds, write_result
 
-from lamm_metrics.coco import coco_summary, summarise
-from lamm_metrics.coco_records import read_found, read_truth
+from lamm_metrics.coco.records import read_found, read_truth
+from lamm_metrics.coco.summary import coco_summary, summarise
 
 SMALL, LARGE = 35_000, 500_000
 # What the peak memory is measured of; "records" begins with the contents of the two files as Python objects.

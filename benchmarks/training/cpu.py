@@ -30,13 +30,13 @@ from curves import write_curves
 from transformers import Trainer, TrainerCallback, set_seed
 from transformers.trainer_utils import SaveStrategy
 
-from lamm_model.training import presets
-from lamm_model.training.collation import Collator, MediaLoader, RowDataset
-from lamm_model.training.data import load_training_data
-from lamm_model.training.packing import Group, Row
-from lamm_model.training.preparation import Prepared, prepare_model
-from lamm_model.training.settings import FinetuneSettings, load_settings
-from lamm_model.training.trainer import LammTrainer, training_arguments
+from lamm_model.training.rows.collation import Collator, MediaLoader, RowDataset
+from lamm_model.training.rows.packing import Group, Row
+from lamm_model.training.rows.records import load_training_data
+from lamm_model.training.run.preparation import Prepared, prepare_model
+from lamm_model.training.run.trainer import LammTrainer, training_arguments
+from lamm_model.training.settings import presets
+from lamm_model.training.settings.settings import FinetuneSettings, load_settings
 
 RESULTS = Path(__file__).parents[1] / "results" / "training_cpu.json"
 EACH = 4  # dialogues about one image or room

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lamm_cli.children import start
 from lamm_cli.folders import sole_use
+from lamm_cli.processes import start
 
 PATIENCE = 600.0
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from lamm_cli.children import serve_language_model
-from lamm_model.embedded import embedded_parts
+from lamm_cli.processes import serve_language_model
+from lamm_model.building.embedded_models import embedded_parts
 
 
 def test_photographs_are_answered(small_demo, real_data, lamm, tmp_path):

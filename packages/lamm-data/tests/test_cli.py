@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from lamm_data.cli import COMMANDS, data
 from lamm_data.errors import UsageError
-from lamm_data.records import read_records
+from lamm_data.records.instruction import read_records
 from lamm_data.templates.command import describe
 
 HEAVY = ("numpy", "PIL", "openai", "pycocotools", "torch", "rich", "open3d")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lamm_metrics.comparison import compare
+from lamm_metrics.comparison.paired import compare
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.statistics import (
     clustered_standard_error,

@@ -6,9 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lamm_data.benchmark.records import BenchmarkRecord, read_benchmark, write_benchmark
     from lamm_data.benchmark.run import build_benchmark
-    from lamm_data.records import InstructionRecord, Turn, read_records, scan_records, write_records
+    from lamm_data.records.benchmark import BenchmarkRecord, read_benchmark, write_benchmark
+    from lamm_data.records.instruction import InstructionRecord, Turn, read_records, scan_records, write_records
     from lamm_data.sample.world import write_world
     from lamm_data.templates.run import ConvertSettings, convert_source
 

@@ -19,7 +19,7 @@ class Entry(NamedTuple):
 COMMANDS = {
     "sample": Entry("lamm_data.sample.command:sample", "Draw the synthetic sample world: images, rooms, annotations."),
     "convert": Entry("lamm_data.templates.command:convert", "Turn annotations into instruction records by templates."),
-    "templates": Entry("lamm_data.templates.pools_command:templates", "List, check and grow template pools."),
+    "templates": Entry("lamm_data.templates.pools.command:templates", "List, check and grow template pools."),
     "benchmark": Entry("lamm_data.benchmark.command:benchmark", "Build benchmark files from annotations."),
     "recipe": Entry("lamm_data.benchmark.recipes.command:recipe", "Change benchmark files: other labels, noise, ..."),
     "sources": Entry("lamm_data.sources.command:sources", "List the source data sets, or check a download."),
@@ -27,13 +27,13 @@ COMMANDS = {
     "prepare": Entry("lamm_data.sources.command:prepare", "Make media files: pictures of batches, clouds of meshes."),
     "clouds": Entry("lamm_data.sources.command:clouds", "Make .npy clouds out of PLY, PCD, OBJ and other files."),
     "view": Entry("lamm_data.view.command:view", "Write a page of records: media, dialogues, the loss mask by token."),
-    "stats": Entry("lamm_data.stats_command:stats", "Count and plot what a file of records holds."),
-    "export": Entry("lamm_data.export_command:export", "Write instruction records in other tools' formats."),
+    "stats": Entry("lamm_data.stats.command:stats", "Count and plot what a file of records holds."),
+    "export": Entry("lamm_data.export.command:export", "Write instruction records in other tools' formats."),
     "generate": Entry("lamm_data.generation.command:generate", "Generate instruction records with a language model."),
     "check": Entry("lamm_data.quality.command:check", "Check instruction records and name every fault."),
     "dedup": Entry("lamm_data.quality.command:dedup", "Find near-duplicate instructions."),
-    "review": Entry("lamm_data.quality.review.command:review", "Read a sample by hand; act on what is rejected."),
-    "obfuscate": Entry("lamm_data.quality.obfuscation.command:obfuscate", "Blur faces and licence plates in copies."),
+    "review": Entry("lamm_data.review.command:review", "Read a sample by hand; act on what is rejected."),
+    "obfuscate": Entry("lamm_data.obfuscation.command:obfuscate", "Blur faces and licence plates in copies."),
 }
 
 

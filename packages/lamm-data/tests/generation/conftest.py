@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from lamm_data.generation.configuration import make_settings
+from lamm_data.generation.settings import make_settings
 
 DIALOGUE = json.dumps({"rounds": [{"question": "What is there?", "answer": "A thing."}]})
 

@@ -11,13 +11,13 @@ import pytest
 
 from lamm_data.errors import LammDataError
 from lamm_data.generation import generate
-from lamm_data.generation.journal import Journal, Reply
-from lamm_data.records import read_records
+from lamm_data.llm.journal import Journal, Reply
+from lamm_data.records.instruction import read_records
 
 CHILD = """
 import sys
 from lamm_data.generation import generate
-from lamm_data.generation.configuration import make_settings
+from lamm_data.generation.settings import make_settings
 url, annotations, output = sys.argv[1:]
 generate(make_settings({"type": "daily_dialogue", "annotations": annotations, "endpoint": url, "model": "m",
                         "output": output, "format": "json_schema", "concurrency": 4}))

@@ -6,8 +6,8 @@ import pytest
 
 from lamm_data.errors import LammDataError, UsageError
 from lamm_data.generation import generate
-from lamm_data.generation.failures import EndpointError
-from lamm_data.records import read_records
+from lamm_data.llm.failures import EndpointError
+from lamm_data.records.instruction import read_records
 
 
 def test_every_row_becomes_a_valid_record_in_row_order(loopback, reply, settings):

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from lamm_data.benchmark.records import read_benchmark
 from lamm_data.errors import UsageError
 from lamm_data.generation import generate
 from lamm_data.generation.estimate import estimate
 from lamm_data.generation.rows import read_rows
-from lamm_data.records import read_records
+from lamm_data.records.benchmark import read_benchmark
+from lamm_data.records.instruction import read_records
 
 QUESTIONS = [["Are there chairs?", "yes"], ["How many tables are there?", "2"], ["What is white?", "the sink"]]
 ROOM = {

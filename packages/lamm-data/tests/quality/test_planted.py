@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lamm_data.generation.rows import Row, SceneObject, read_rows
-from lamm_data.quality.checking import CheckSettings, check_file
-from lamm_data.quality.contamination import ContaminationSettings
+from lamm_data.quality.contamination.benchmarks import ContaminationSettings
+from lamm_data.quality.run import CheckSettings, check_file
 
 DATA = Path(os.environ.get("LAMM_TEST_DATA", Path(__file__).parents[5] / "shared/data"))
 REAL = DATA / "coco/caps_boxes_coco2014_val_80.jsonl"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from lamm_data.generation.rows import Row, read_rows
-from lamm_data.quality.grounding import Grounding
-from lamm_data.quality.prepared import PreparedRecord
-from lamm_data.quality.text_checks import check_text
-from lamm_data.records import InstructionRecord, Turn
+from lamm_data.quality.checks.grounding import Grounding
+from lamm_data.quality.checks.phrases import PreparedRecord
+from lamm_data.quality.checks.text import check_text
+from lamm_data.records.instruction import InstructionRecord, Turn
 
 DATA = Path(os.environ.get("LAMM_TEST_DATA", Path(__file__).parents[5] / "shared/data"))
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="needs the real files of LAMM_TEST_DATA")

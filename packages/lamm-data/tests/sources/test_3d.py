@@ -6,11 +6,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lamm_data.benchmark.records import read_benchmark
 from lamm_data.benchmark.run import build_benchmark
-from lamm_data.clouds import load_cloud, resample, sample_mesh
+from lamm_data.clouds.reading import load_cloud, resample, sample_mesh
 from lamm_data.errors import SourceError
-from lamm_data.sources import prepare, scannet, scannet_export, scanqa, scanrefer, shapenet, three_rscan
+from lamm_data.records.benchmark import read_benchmark
+from lamm_data.sources import prepare
+from lamm_data.sources.readers import scannet, scannet_export, scanqa, scanrefer, shapenet, three_rscan
 from lamm_data.sources.registry import get_source
 
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from lamm_data.cli import data
 from lamm_data.errors import SourceError, UsageError
-from lamm_data.sources.archives import Limits, unpack
+from lamm_data.files.archives import Limits, unpack
 
 FILES = {"img/a.jpg": b"a" * 100, "img/deep/b.txt": b"b", "c.json": b"{}"}
 

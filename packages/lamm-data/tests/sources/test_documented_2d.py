@@ -12,14 +12,13 @@ import pytest
 from PIL import Image
 
 from lamm_data.errors import SourceError
-from lamm_data.sources import (
+from lamm_data.sources.readers import (
     ai2d,
     bamboo,
     celeba,
     cifar10,
     coco,
     flickr30k,
-    folders,
     fsc147,
     locount,
     lsp,
@@ -27,9 +26,10 @@ from lamm_data.sources import (
     textvqa,
     voc,
 )
-from lamm_data.sources import visual_genome as vg
-from lamm_data.sources.matlab import load_matrix
-from lamm_data.sources.xml import parse_xml
+from lamm_data.sources.readers import class_folders as folders
+from lamm_data.sources.readers import visual_genome as vg
+from lamm_data.sources.readers.matlab_files import load_matrix
+from lamm_data.sources.readers.xml_files import parse_xml
 
 
 def picture(path, size=(8, 6)):

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from lamm_data.errors import LammDataError, SourceError
-from lamm_data.jsonl import iter_values, load_json
-from lamm_data.records import scan_records
+from lamm_data.files.json_lines import iter_values, load_json
+from lamm_data.records.instruction import scan_records
 from lamm_data.sources.registry import get_source
 from lamm_data.templates.run import ConvertSettings, convert_source
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lamm_data.records import read_records
-from lamm_data.sources import cifar10, coco, fsc147, scienceqa, svt, textvqa, visual_genome, voc
+from lamm_data.records.instruction import read_records
+from lamm_data.sources.readers import cifar10, coco, fsc147, scienceqa, svt, textvqa, visual_genome, voc
 from lamm_data.templates.convert import Conversion, convert
 from lamm_data.templates.run import ConvertSettings, convert_source
-from lamm_data.templates.wording import plural, singular
+from lamm_data.writing.english import plural, singular
 
 
 def test_coco_instances(real_data):

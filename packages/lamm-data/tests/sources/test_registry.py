@@ -4,16 +4,16 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from lamm_data.annotations import Annotated
 from lamm_data.benchmark.build import BUILDERS
-from lamm_data.benchmark.records import read_benchmark
 from lamm_data.benchmark.run import build_benchmark
 from lamm_data.cli import data
 from lamm_data.errors import SourceError, UsageError
-from lamm_data.records import read_records
+from lamm_data.records.annotations import Annotated
+from lamm_data.records.benchmark import read_benchmark
+from lamm_data.records.instruction import read_records
+from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.sources.check import check_download
 from lamm_data.sources.registry import get_source, load_function, load_sources
-from lamm_data.tasks import CONVERSION_TASKS
 from lamm_data.templates.run import ConvertSettings, convert_source
 
 NAMED_BY_THE_PAPER = [

@@ -8,13 +8,14 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from lamm_data.benchmark.records import read_benchmark
 from lamm_data.benchmark.run import build_benchmark
 from lamm_data.cli import data
 from lamm_data.errors import SourceError
-from lamm_data.records import read_records
-from lamm_data.sources import bamboo, coco, flickr30k, prepare, scanqa, textvqa, three_rscan, visual_genome
+from lamm_data.records.benchmark import read_benchmark
+from lamm_data.records.instruction import read_records
+from lamm_data.sources import prepare
 from lamm_data.sources.check import check_download
+from lamm_data.sources.readers import bamboo, coco, flickr30k, scanqa, textvqa, three_rscan, visual_genome
 from lamm_data.sources.registry import get_source
 from lamm_data.templates.run import ConvertSettings, convert_source
 
@@ -163,7 +164,7 @@ def test_truncated_annotations_name_line_and_byte_whoever_reads_them(coco_2014, 
     assert int(re.search(r"byte (\d+)", fault)[1]) <= 200
     # Files that are read whole say it as well; the mark and the two-byte letters count as bytes.
     (tmp_path / "objects.json").write_bytes('\ufeff[\n{"é": '.encode())
-    from lamm_data.jsonl import load_json
+    from lamm_data.files.json_lines import load_json
 
     with pytest.raises(SourceError, match=r"objects\.json, line 2, byte 12"):
         load_json(tmp_path / "objects.json")

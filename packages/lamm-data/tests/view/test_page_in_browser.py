@@ -4,7 +4,7 @@ import pytest
 from headless_browser import Browser, find_browser
 from PIL import Image
 
-from lamm_data.records import InstructionRecord
+from lamm_data.records.instruction import InstructionRecord
 from lamm_data.view.page import Viewed, write_page
 
 

@@ -4,40 +4,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lamm_metrics.chance import chance_predictions
-    from lamm_metrics.comparison import Comparison, compare
+    from lamm_metrics.comparison.chance import chance_predictions
+    from lamm_metrics.comparison.paired import Comparison, compare
     from lamm_metrics.errors import LammMetricsError, UsageError
-    from lamm_metrics.metric import Metric, SampleResult, Score
-    from lamm_metrics.predictions import Prediction, Predictions, read_predictions
-    from lamm_metrics.references import References, read_references
-    from lamm_metrics.registry import make_metric, metric_names
+    from lamm_metrics.metrics.base import Metric, SampleResult, Score
+    from lamm_metrics.metrics.registry import make_metric, metric_names
+    from lamm_metrics.records.predictions import Prediction, Predictions, read_predictions
+    from lamm_metrics.records.references import References, read_references
+    from lamm_metrics.records.tasks import TASKS, Task
     from lamm_metrics.report import Report, Sample, write_report
     from lamm_metrics.scoring import score
-    from lamm_metrics.tasks import TASKS, Task
 
 # Where each public name lives; a module is imported when one of its names is first used.
 _HOME = {
-    "chance_predictions": "chance",
-    "Comparison": "comparison",
-    "compare": "comparison",
+    "chance_predictions": "comparison.chance",
+    "Comparison": "comparison.paired",
+    "compare": "comparison.paired",
     "LammMetricsError": "errors",
     "UsageError": "errors",
-    "Metric": "metric",
-    "SampleResult": "metric",
-    "Score": "metric",
-    "Prediction": "predictions",
-    "Predictions": "predictions",
-    "read_predictions": "predictions",
-    "References": "references",
-    "read_references": "references",
-    "make_metric": "registry",
-    "metric_names": "registry",
+    "Metric": "metrics.base",
+    "SampleResult": "metrics.base",
+    "Score": "metrics.base",
+    "Prediction": "records.predictions",
+    "Predictions": "records.predictions",
+    "read_predictions": "records.predictions",
+    "References": "records.references",
+    "read_references": "records.references",
+    "make_metric": "metrics.registry",
+    "metric_names": "metrics.registry",
     "Report": "report",
     "Sample": "report",
     "write_report": "report",
     "score": "scoring",
-    "TASKS": "tasks",
-    "Task": "tasks",
+    "TASKS": "records.tasks",
+    "Task": "records.tasks",
 }
 
 __all__ = [
@@ -67,7 +67,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return import_module("lamm_metrics.metric").version()
+        return import_module("lamm_metrics.metrics.base").version()
     if name not in _HOME:
         raise AttributeError(f"module 'lamm_metrics' has no attribute {name!r}")
     value = getattr(import_module(f"lamm_metrics.{_HOME[name]}"), name)

@@ -167,7 +167,7 @@ def score(
     media_root: str | None,
 ) -> None:
     """Score the answers in a predictions file."""
-    from lamm_metrics.chance import chance_predictions
+    from lamm_metrics.comparison.chance import chance_predictions
     from lamm_metrics.scoring import score as score_files
 
     if chance and protocol == "coco":
@@ -198,7 +198,7 @@ def list_tasks(as_json: bool) -> None:
     """List the tasks with their metrics."""
     from dataclasses import asdict
 
-    from lamm_metrics.tasks import TASKS
+    from lamm_metrics.records.tasks import TASKS
 
     if as_json:
         click.echo(json.dumps([asdict(task) for task in TASKS.values()], indent=1))
@@ -241,7 +241,7 @@ def compare(
     as_json: bool,
 ) -> None:
     """Test whether two predictions files FIRST and SECOND differ, record by record."""
-    from lamm_metrics.comparison import compare as compare_files
+    from lamm_metrics.comparison.paired import compare as compare_files
 
     found = compare_files(
         task,
@@ -271,7 +271,7 @@ def conventions(
     task: str, references: str, predictions: str, threshold: float, missing: str, pairs: tuple[str, ...], as_json: bool
 ) -> None:
     """Score boxes under every convention in use, side by side."""
-    from lamm_metrics.conventions import compare_conventions, conventions_table
+    from lamm_metrics.comparison.conventions import compare_conventions, conventions_table
 
     rows = compare_conventions(references, predictions, task, threshold, missing, **_parse_options(pairs))
     click.echo(json.dumps([row.to_json() for row in rows], indent=1) if as_json else conventions_table(rows))
@@ -290,8 +290,8 @@ def conventions(
 @click.option("--media-root", type=FOLDER, help="Folder of the images, to show them.")
 def report(results: tuple[str, ...], output: str, title: str, media_root: str | None) -> None:
     """Join the JSON reports RESULTS (`score --output NAME.json`) into one report, models side by side."""
-    from lamm_metrics.report.html import by_model
     from lamm_metrics.report.loading import read_reports
+    from lamm_metrics.report.page import by_model
     from lamm_metrics.report.text import comparison_table
 
     reports = by_model([found for path in results for found in read_reports(path)])

@@ -6,17 +6,17 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from lamm_metrics.answers import labels_of
+from lamm_metrics.answers.closed import labels_of
+from lamm_metrics.answers.marks import marks_of
 from lamm_metrics.errors import UsageError
-from lamm_metrics.extraction.conventions import NORMALISED_XYXY
-from lamm_metrics.metric import Metric, Score
-from lamm_metrics.predictions import Prediction, Predictions, read_predictions
-from lamm_metrics.references import References, pair, read_references
-from lamm_metrics.registry import NEEDED_TRUTH, make_metric, option_names
-from lamm_metrics.report.marks import marks_of
-from lamm_metrics.report.result import Report, Sample
-from lamm_metrics.tasks import task_named
-from lamm_metrics.truth import truth_text
+from lamm_metrics.geometry.conventions import NORMALISED_XYXY
+from lamm_metrics.metrics.base import Metric, Score
+from lamm_metrics.metrics.registry import NEEDED_TRUTH, make_metric, option_names
+from lamm_metrics.records.predictions import Prediction, Predictions, read_predictions
+from lamm_metrics.records.references import References, pair, read_references
+from lamm_metrics.records.tasks import task_named
+from lamm_metrics.records.truth import truth_text
+from lamm_metrics.results.report import Report, Sample
 
 PROTOCOLS = ("standard", "paper", "coco")
 # What COCO's protocol compares for the tasks that it knows; `iou_type="segm"` compares masks.
@@ -91,7 +91,7 @@ def score(
     """Score free-form answers on one task.
 
     Args:
-        task: A task key, see `lamm_metrics.tasks.TASKS`.
+        task: A task key, see `lamm_metrics.records.tasks.TASKS`.
         references: Benchmark records, or the path of their file.
         predictions: Answers, or the path of their file.
         protocol: "standard", "paper" for the formulas with which LAMM (arXiv 2306.06687) was published, or "coco" for
@@ -143,7 +143,7 @@ def score(
 
 def _coco(task: str, references: Any, predictions: Any, iou_type: str | None = None, **options: Any) -> Report:
     """Score a COCO results file."""
-    from lamm_metrics.coco_scores import coco_report
+    from lamm_metrics.coco.scores import coco_report
 
     if task_named(task).key not in COCO_TASKS:
         raise UsageError(
@@ -193,7 +193,7 @@ def parse_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     parsed = dict(options)
     if isinstance(parsed.get("convention"), str):
-        from lamm_metrics.extraction.conventions import BoxConvention
+        from lamm_metrics.geometry.conventions import BoxConvention
 
         parsed["convention"] = BoxConvention.parse(parsed["convention"])
     return parsed

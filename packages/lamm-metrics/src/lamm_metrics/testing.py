@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.metric import Metric, Score, record_id
-from lamm_metrics.predictions import Prediction, read_predictions
+from lamm_metrics.metrics.base import Metric, Score, record_id
+from lamm_metrics.records.predictions import Prediction, read_predictions
 
 Pair = tuple[Mapping[str, Any], Prediction]
 DRAWS = 20

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lamm_metrics.extraction import Extraction, Status
-from lamm_metrics.extraction.answer import MAX_CHARACTERS
+from lamm_metrics.extraction.text.answer import MAX_CHARACTERS
+from lamm_metrics.metrics.captions.tokenizers import TOKENIZERS
 from lamm_metrics.paper import parsing, words
-from lamm_metrics.tokenizers import TOKENIZERS
 
 LISTS = {"boxes_2d", "boxes_2d_open", "boxes_3d", "points", "words", "nouns"}
 FOLDER = Path(__file__).parent / "answers"

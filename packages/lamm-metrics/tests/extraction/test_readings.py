@@ -15,10 +15,10 @@ from lamm_metrics.extraction import (
     extract_noun_phrases,
     extract_number,
 )
-from lamm_metrics.extraction.names import plurals, words_of
 from lamm_metrics.extraction.number_words import parse_number_words
-from lamm_metrics.extraction.refusal import split_refusal
-from lamm_metrics.extraction.synonyms import known_synonyms, wordnet_synonyms
+from lamm_metrics.extraction.text.names import plurals, words_of
+from lamm_metrics.extraction.text.refusal import split_refusal
+from lamm_metrics.extraction.text.synonyms import known_synonyms, wordnet_synonyms
 
 
 def test_value_types_say_whether_to_trust_them():

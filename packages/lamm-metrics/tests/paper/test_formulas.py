@@ -7,8 +7,8 @@ from lamm_metrics.paper.metric import PAPER_FORMULAS, PaperMetric
 from lamm_metrics.paper.overlap import iou_2d, iou_3d
 from lamm_metrics.paper.parsing import all_numbers, boxes_2d, boxes_3d, numbers_in_brackets, points, quoted
 from lamm_metrics.paper.words import accepted_words, mentions
-from lamm_metrics.predictions import Prediction
-from lamm_metrics.tasks import TASKS
+from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.tasks import TASKS
 
 LSP = {"id": 1, "image_size": [100, 200], "gt_joints": [[10 * i, 10 * i, 1] for i in range(14)]}
 

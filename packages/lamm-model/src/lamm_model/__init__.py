@@ -10,24 +10,24 @@ import importlib
 from typing import Any
 
 _API = {
-    "LammConfig": "configuration_lamm",
-    "LammModel": "modeling_lamm",
-    "LammForConditionalGeneration": "modeling_lamm",
-    "LammProcessor": "processing_lamm",
-    "LammImageProcessor": "image_processing_lamm",
-    "LammPointCloudProcessor": "point_cloud_processing",
-    "LammPointCloudConfig": "encoders.configuration_point_cloud",
-    "LammPointCloudModel": "encoders.point_cloud",
-    "EfficientNetLiteConfig": "encoders.configuration_efficientnet_lite",
-    "EfficientNetLiteModel": "encoders.efficientnet_lite",
-    "AdapterSettings": "adapters",
-    "add_adapters": "adapters",
-    "build_model": "building",
-    "build_processor": "building",
-    "embedded_parts": "embedded",
-    "load_model": "checkpoints.delta",
-    "save_model": "checkpoints.delta",
-    "build_pair": "building",
+    "LammConfig": "model.configuration_lamm",
+    "LammModel": "model.modeling_lamm",
+    "LammForConditionalGeneration": "model.modeling_lamm",
+    "LammProcessor": "processing.processing_lamm",
+    "LammImageProcessor": "processing.image_processing_lamm",
+    "LammPointCloudProcessor": "processing.point_cloud_processing",
+    "LammPointCloudConfig": "towers.configuration_point_cloud",
+    "LammPointCloudModel": "towers.point_cloud",
+    "EfficientNetLiteConfig": "towers.configuration_efficientnet_lite",
+    "EfficientNetLiteModel": "towers.efficientnet_lite",
+    "AdapterSettings": "model.adapters",
+    "add_adapters": "model.adapters",
+    "build_model": "building.building",
+    "build_processor": "building.building",
+    "embedded_parts": "building.embedded_models",
+    "load_model": "checkpoints.checkpoint",
+    "save_model": "checkpoints.checkpoint",
+    "build_pair": "building.building",
 }
 
 __all__ = sorted(_API)  # noqa: PLE0605
@@ -37,7 +37,7 @@ def __getattr__(name: str) -> Any:
     """Load a public name on first use."""
     if name not in _API:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    importlib.import_module("lamm_model.auto").register()
+    importlib.import_module("lamm_model.building.auto_classes").register()
     return getattr(importlib.import_module(f"lamm_model.{_API[name]}"), name)
 
 

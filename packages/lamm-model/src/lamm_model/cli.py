@@ -8,7 +8,7 @@ import logging
 import click
 
 _COMMANDS = {
-    "finetune": ("lamm_model.training.command:finetune", "Fine-tune a model on instruction records."),
+    "finetune": ("lamm_model.training.run.command:finetune", "Fine-tune a model on instruction records."),
     "pretrain-tower": (
         "lamm_model.training.tower_command:pretrain_tower",
         "Pre-train a point-cloud tower on closed questions about scenes.",
@@ -18,7 +18,7 @@ _COMMANDS = {
         "Compute the frozen towers' features once.",
     ),
     "predict": ("lamm_model.prediction.command:predict", "Answer benchmark records."),
-    "chat": ("lamm_model.chat:chat", "Talk with the model about images and point clouds."),
+    "chat": ("lamm_model.chat.command:chat", "Talk with the model about images and point clouds."),
     "serve": ("lamm_model.serving.command:serve", "Serve the model as an OpenAI-compatible endpoint."),
     "export": ("lamm_model.checkpoints.command:export", "Merge an adapter set into a plain transformers model."),
     "convert": ("lamm_model.checkpoints.command:convert", "Convert released weights: LAMM deltas, EPCL, CLIP."),

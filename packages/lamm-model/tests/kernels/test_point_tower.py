@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from lamm_model import LammPointCloudConfig, LammPointCloudModel, kernels
-from lamm_model.encoders.point_cloud import SetAbstraction
 from lamm_model.kernels import api, layers
+from lamm_model.towers.point_cloud import SetAbstraction
 
 SMALL = {
     "num_points": 90,
@@ -103,7 +103,7 @@ def test_the_second_stage_samples_nothing(monkeypatch, train):
     first = kernels.gather(clouds, sample(clouds, 20))
     again = kernels.gather(first, sample(first, 5))
     monkeypatch.setattr(
-        "lamm_model.encoders.point_cloud.farthest_point_sample", lambda *args: calls.append(args[1]) or sample(*args)
+        "lamm_model.towers.point_cloud.farthest_point_sample", lambda *args: calls.append(args[1]) or sample(*args)
     )
     seen = []
     for stage in tower.stages:
@@ -120,7 +120,7 @@ def test_token_statistics_look_for_the_neighbours_once(monkeypatch):
     queries = []
     query = api.ball_query
     monkeypatch.setattr(
-        "lamm_model.encoders.point_cloud.ball_query",
+        "lamm_model.towers.point_cloud.ball_query",
         lambda *args, **rest: queries.append(args[0]) or query(*args, **rest),
     )
     with torch.no_grad():
@@ -137,7 +137,7 @@ def test_the_grouped_tensor_is_never_made(monkeypatch):
     def forbidden(*args, **rest):
         raise AssertionError("the fused stage grouped its rows")
 
-    monkeypatch.setattr("lamm_model.encoders.point_cloud.group", forbidden)
+    monkeypatch.setattr("lamm_model.towers.point_cloud.group", forbidden)
     calls = []
     pool = layers.pool_groups
     monkeypatch.setattr(layers, "pool_groups", lambda *args: calls.append(args[0].shape) or pool(*args))

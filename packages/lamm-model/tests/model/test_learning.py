@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from lamm_model import AdapterSettings, add_adapters, build_pair
-from lamm_model.adapters import trainable_parts
+from lamm_model.model.adapters import trainable_parts
 
 THINGS = ["red chair", "3 lamps", "no", "blue table", "box", "yes", "(A)", "picture"]
 STEPS = 120

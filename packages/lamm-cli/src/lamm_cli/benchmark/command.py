@@ -58,7 +58,7 @@ def run(
     CONFIG is a TOML file with the tables that `--show` prints; a run directory's own `run.toml` repeats that run.
     Interrupted, the same command goes on; when everything is finished it does nothing and says so.
     """
-    from lamm_cli.benchmark.contestants import named_models
+    from lamm_cli.benchmark.models import named_models
     from lamm_cli.benchmark.provenance import absolute_paths
     from lamm_cli.settings import as_toml, override, packaged_settings, read_settings
 
@@ -75,8 +75,8 @@ def run(
     if show:
         click.echo(as_toml(settings), nl=False)
         return
-    from lamm_cli.benchmark.stages import BenchmarkRun
-    from lamm_cli.benchmark.variations import show_variants
+    from lamm_cli.benchmark.run import BenchmarkRun
+    from lamm_cli.benchmark.variants import show_variants
 
     started = BenchmarkRun(output, settings)
     table = started.carry_out()
@@ -100,8 +100,8 @@ def run(
 def report(folder: Path) -> None:
     """Write the tables and reports of a finished run anew, from its predictions, without asking any model."""
     from lamm_cli.benchmark.reporting import REPORT
-    from lamm_cli.benchmark.stages import BenchmarkRun
-    from lamm_cli.benchmark.variations import VARIANTS
+    from lamm_cli.benchmark.run import BenchmarkRun
+    from lamm_cli.benchmark.variants import VARIANTS
 
     run = BenchmarkRun.rewrite(folder)
     click.echo(f"Report: {folder / REPORT}" + (f"   Variants: {folder / VARIANTS}" if run.variants else ""))

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lamm_cli.benchmark.contestants import Contestant
+from lamm_cli.benchmark.models import Contestant
 from lamm_cli.benchmark.sets import sources_under
-from lamm_cli.children import run_lamm
-from lamm_cli.scores import BenchmarkFile
+from lamm_cli.leaderboard.scores import BenchmarkFile
+from lamm_cli.processes import run_lamm
 from lamm_cli.settings import SettingsError, Tables
 
 
@@ -20,7 +20,7 @@ def tuned_contestants(settings: Tables, files: Sequence[BenchmarkFile], folder: 
 
     Raises:
         SettingsError: The root holds finished benchmark files only: there is no training split to tune on.
-        lamm_cli.children.CommandFailedError: Conversion or training failed; the same call goes on from there.
+        lamm_cli.processes.CommandFailedError: Conversion or training failed; the same call goes on from there.
     """
     chosen, benchmark = settings["finetune"], settings["benchmark"]
     sources = sources_under(Path(benchmark["root"]), benchmark["sources"])

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamm_cli.children import run_lamm
 from lamm_cli.folders import write_beside
-from lamm_cli.scores import BenchmarkFile
+from lamm_cli.leaderboard.scores import BenchmarkFile
+from lamm_cli.processes import run_lamm
 from lamm_cli.settings import SettingsError
 
 if TYPE_CHECKING:
-    from lamm_metrics.report.result import Report
+    from lamm_metrics.results.report import Report
 
 TASK = "caption"
 FOLDER = "judgements"
@@ -71,8 +71,8 @@ class Judged:
         """Return one run's scores as rows of the report's leaderboard."""
         if run not in self.scores:
             return {}
-        from lamm_metrics.metric import Score
-        from lamm_metrics.report.result import Report
+        from lamm_metrics.metrics.base import Score
+        from lamm_metrics.results.report import Report
 
         return {
             name: Report("gpt", "gpt", (replace(Score.from_json(score), name=name.rpartition(" ")[2]),), model=run)
@@ -95,7 +95,7 @@ def judge_captions(
 
     Raises:
         SettingsError: More runs than a judge can compare.
-        lamm_cli.children.CommandFailedError: The judge does not answer; the same call goes on.
+        lamm_cli.processes.CommandFailedError: The judge does not answer; the same call goes on.
     """
     judged = Judged()
     if not chosen["endpoint"]:

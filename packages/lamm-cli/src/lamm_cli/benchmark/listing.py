@@ -41,7 +41,7 @@ def benchmark_rows(root: Path | None = None) -> list[BenchmarkRow]:
         root: Data root; says for each file whether it or its source is there.
     """
     from lamm_data.benchmark.run import ATTRIBUTES
-    from lamm_data.tasks import TASKS, benchmark_file_name
+    from lamm_data.records.tasks import TASKS, benchmark_file_name
 
     finished = {path.name for path in finished_files(root)} if root is not None else set()
     folders = {source.name for source in sources_under(root)} if root is not None else set()

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lamm_cli.benchmark.contestants import Contestant
+from lamm_cli.benchmark.models import Contestant
 from lamm_cli.benchmark.provenance import file_hash, folder_state
-from lamm_cli.children import run_lamm
 from lamm_cli.folders import write_beside
+from lamm_cli.leaderboard.scores import BenchmarkFile
 from lamm_cli.output import console
-from lamm_cli.scores import BenchmarkFile
+from lamm_cli.processes import run_lamm
 from lamm_cli.settings import Tables
 
 STAMP = ".complete"
@@ -31,7 +31,7 @@ def predict(
         Whether anything was asked; False when the same model had answered the same files so before.
 
     Raises:
-        lamm_cli.children.CommandFailedError: The model or the files are not usable; the same call goes on.
+        lamm_cli.processes.CommandFailedError: The model or the files are not usable; the same call goes on.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stamp, state = folder / STAMP, _state(one, files, settings, words)

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lamm_cli.benchmark.contestants import BLIND, Contestant
+from lamm_cli.benchmark.models import BLIND, Contestant
 from lamm_cli.folders import write_beside
+from lamm_cli.leaderboard.scores import BenchmarkFile, BenchmarkFilesError
 from lamm_cli.plugins import versions
-from lamm_cli.scores import BenchmarkFile, BenchmarkFilesError
 from lamm_cli.settings import SettingsError, Tables, as_toml, packaged_settings, read_settings
 
 SETTINGS = "run.toml"

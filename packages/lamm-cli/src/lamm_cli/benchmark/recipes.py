@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamm_cli.benchmark.contestants import Contestant
+from lamm_cli.benchmark.models import Contestant
 from lamm_cli.benchmark.predicting import predict
 from lamm_cli.benchmark.provenance import file_hash
 from lamm_cli.benchmark.sets import benchmark_sources, sources_under
-from lamm_cli.benchmark.variations import VariantRow, variant_row
-from lamm_cli.children import run_lamm
+from lamm_cli.benchmark.variants import VariantRow, variant_row
 from lamm_cli.folders import write_beside
+from lamm_cli.leaderboard.scores import BenchmarkFile, Scorer
 from lamm_cli.output import console
-from lamm_cli.scores import BenchmarkFile, Scorer
+from lamm_cli.processes import run_lamm
 from lamm_cli.settings import SettingsError, Tables
 
 if TYPE_CHECKING:
-    from lamm_metrics.report.result import Report
+    from lamm_metrics.results.report import Report
 
 FILES = "files.json"
 EXAMPLES_A_TASK = 200
@@ -74,7 +74,7 @@ class RecipeRun:
 
         Raises:
             lamm_cli.settings.SettingsError: The recipe fits none of the files.
-            lamm_cli.children.CommandFailedError: The recipe could not be carried out.
+            lamm_cli.processes.CommandFailedError: The recipe could not be carried out.
         """
         self._variants(files)
 
@@ -93,8 +93,8 @@ class RecipeRun:
 
         Raises:
             lamm_cli.settings.SettingsError: The recipe fits none of the files.
-            lamm_cli.scores.BenchmarkFilesError: Answers are missing, and no model is asked.
-            lamm_cli.children.CommandFailedError: A stage failed; the same call goes on from it.
+            lamm_cli.leaderboard.scores.BenchmarkFilesError: Answers are missing, and no model is asked.
+            lamm_cli.processes.CommandFailedError: A stage failed; the same call goes on from it.
         """
         variants = self._variants(files)
         self.roots = {variant.file.name: variant.file.media_root for variant in variants}

@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamm_cli.benchmark.judging import Judged
-from lamm_cli.benchmark.variations import VARIANTS
-from lamm_cli.comparison import ComparisonTable
+from lamm_cli.benchmark.variants import VARIANTS
 from lamm_cli.folders import write_beside
+from lamm_cli.leaderboard.formats import as_csv, as_latex
+from lamm_cli.leaderboard.scores import CHANCE, BenchmarkFile, Scorer
+from lamm_cli.leaderboard.table import ComparisonTable
 from lamm_cli.output import console
-from lamm_cli.scores import CHANCE, BenchmarkFile, Scorer
-from lamm_cli.table_formats import as_csv, as_latex
 
 if TYPE_CHECKING:
-    from lamm_cli.benchmark.variations import VariantRow
-    from lamm_metrics.comparison import Comparison
-    from lamm_metrics.report.result import Report
+    from lamm_cli.benchmark.variants import VariantRow
+    from lamm_metrics.comparison.paired import Comparison
+    from lamm_metrics.results.report import Report
 
 REPORT = "report.html"
 TITLE = "LAMM benchmark"
@@ -50,7 +50,7 @@ def write_outcome(
     before = folder / "table.csv"
     if not force and before.is_file() and before.read_text() == csv and (folder / REPORT).is_file():
         return False
-    from lamm_metrics.report.html import write_report
+    from lamm_metrics.report.page import write_report
 
     roots = {file.name: file.media_root for file in files}
     size = f"{len(files)} benchmark files with {sum(file.records for file in files)} records."
@@ -79,7 +79,7 @@ def write_variant_report(
     differences: "Mapping[str, Mapping[str, VariantRow]]",
 ) -> Path:
     """Write ``recipes.html``: the variants' scores, their differences from the base files, and their samples."""
-    from lamm_metrics.report.html import write_report
+    from lamm_metrics.report.page import write_report
 
     return write_report(
         folder / VARIANTS,
@@ -118,7 +118,7 @@ def paired(
 
 
 def _compared(file: BenchmarkFile, first: Path, second: Path, scorer: Scorer) -> "Comparison | None":
-    from lamm_metrics.comparison import Comparison, compare
+    from lamm_metrics.comparison.paired import Comparison, compare
     from lamm_metrics.errors import LammMetricsError
 
     before, after = (folder / f"{file.name}.jsonl" for folder in (first, second))

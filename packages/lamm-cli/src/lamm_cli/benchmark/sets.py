@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_cli.benchmark.provenance import file_hash
-from lamm_cli.children import run_lamm
-from lamm_cli.scores import BenchmarkFile, BenchmarkFilesError
+from lamm_cli.leaderboard.scores import BenchmarkFile, BenchmarkFilesError
+from lamm_cli.processes import run_lamm
 
 if TYPE_CHECKING:
     from lamm_data.sources.registry import Source
@@ -66,7 +66,7 @@ def sources_under(root: Path, wanted: Sequence[str] = ()) -> list[SourceFolder]:
 
 def finished_files(root: Path) -> list[Path]:
     """Return the benchmark files ``<Task>_<Dataset>.json`` that lie directly under a root."""
-    from lamm_data.tasks import TASKS
+    from lamm_data.records.tasks import TASKS
 
     prefixes = (*(f"{task.prefix}_" for task in TASKS.values()), "POPE_")
     return sorted(path for path in root.glob("*.json") if path.name.startswith(prefixes))
@@ -90,7 +90,7 @@ def gather_files(settings: dict[str, Any], output: Path) -> list[BenchmarkFile]:
 
     Raises:
         BenchmarkFilesError: A task has another name, or there is nothing to build from under the root.
-        lamm_cli.children.CommandFailedError: A source could not be read.
+        lamm_cli.processes.CommandFailedError: A source could not be read.
     """
     root = Path(settings["root"])
     if not root.is_dir():
@@ -109,7 +109,7 @@ def gather_files(settings: dict[str, Any], output: Path) -> list[BenchmarkFile]:
 
 
 def _check_tasks(wanted: Sequence[str]) -> None:
-    from lamm_data.tasks import TASKS
+    from lamm_data.records.tasks import TASKS
 
     # Finished files may hold a task that is built by recipes alone.
     known = (*TASKS, "yes_no")

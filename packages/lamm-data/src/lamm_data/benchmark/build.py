@@ -10,15 +10,15 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from lamm_data.annotations import Annotated, Box3D
-from lamm_data.benchmark.records import LSP_JOINTS, BenchmarkRecord
 from lamm_data.errors import UsageError
-from lamm_data.templates.boxes import solid_boxes
+from lamm_data.records.annotations import Annotated, Box3D
+from lamm_data.records.benchmark import LSP_JOINTS, BenchmarkRecord
 from lamm_data.templates.convert import item_rng
-from lamm_data.templates.numbers import fill
-from lamm_data.templates.options import AnswerPool, lettered, question_kind
 from lamm_data.templates.pairs import usable_boxes
-from lamm_data.templates.wording import as_sentence, plural, singular
+from lamm_data.writing.boxes import solid_boxes
+from lamm_data.writing.coordinates import fill
+from lamm_data.writing.english import as_sentence, plural, singular
+from lamm_data.writing.options import AnswerPool, lettered, question_kind
 
 Entry = tuple[str, str, dict[str, Any]]
 """Suffix of the record id, query and ground truth."""
@@ -185,7 +185,7 @@ def build_records(items: Iterable[Annotated], build: Build) -> Iterator[Benchmar
     """Turn annotated items into benchmark records of one task.
 
     Questions that come without options get them here, from the answers of the same data set
-    (`lamm_data.templates.options.AnswerPool`); the seed is written into the record's `meta`.
+    (`lamm_data.writing.options.AnswerPool`); the seed is written into the record's `meta`.
     """
     items = list(items)
     if build.task in ("vqa", "vqa3d") and any(not q.choices for item in items for q in item.questions):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lamm_data.benchmark.records import LSP_JOINTS, BenchmarkRecord
 from lamm_data.errors import UsageError
-from lamm_data.records import InstructionRecord, Turn
-from lamm_data.tasks import get_task
-from lamm_data.templates.numbers import fractions, metres
-from lamm_data.templates.options import LETTERS
+from lamm_data.records.benchmark import LSP_JOINTS, BenchmarkRecord
+from lamm_data.records.instruction import InstructionRecord, Turn
+from lamm_data.records.tasks import get_task
+from lamm_data.writing.coordinates import fractions, metres
+from lamm_data.writing.options import LETTERS
 
 
 def _size(record: BenchmarkRecord) -> tuple[float, float]:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lamm_data.annotations import Annotated
 from lamm_data.benchmark.build import BUILDERS, Build, build_records, subset
 from lamm_data.benchmark.fine_tune import as_instruction
-from lamm_data.benchmark.records import BenchmarkRecord, write_benchmark
 from lamm_data.errors import SourceError, UsageError
-from lamm_data.records import write_records
+from lamm_data.records.annotations import Annotated
+from lamm_data.records.benchmark import BenchmarkRecord, write_benchmark
+from lamm_data.records.instruction import write_records
+from lamm_data.records.tasks import benchmark_file_name
 from lamm_data.sources.media import MediaCheck
 from lamm_data.sources.registry import Source, choose_tasks, get_source
-from lamm_data.tasks import benchmark_file_name
 
 ATTRIBUTES = {"smile": "Smile", "hair": "Hair"}
 

@@ -6,9 +6,9 @@ from typing import Any
 _HOME = {
     "generate": "run",
     "Summary": "run",
-    "GenerationSettings": "configuration",
-    "make_settings": "configuration",
-    "EndpointSettings": "endpoint",
+    "GenerationSettings": "settings",
+    "make_settings": "settings",
+    "EndpointSettings": "settings",
     "Prompt": "prompts",
     "load_prompt": "prompts",
     "prompt_names": "prompt_files",

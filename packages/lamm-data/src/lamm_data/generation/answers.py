@@ -17,7 +17,7 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
-from lamm_data.generation.fast_json import loads
+from lamm_data.llm.fast_json import loads
 
 Rounds = list[tuple[str, str]]
 
@@ -232,7 +232,7 @@ def looks_refused(text: str) -> bool:
 
 @cache
 def _refusal() -> re.Pattern[str]:
-    phrases = (files("lamm_data.quality") / "phrases.toml").read_text(encoding="utf-8")
+    phrases = (files("lamm_data.quality.checks") / "phrases.toml").read_text(encoding="utf-8")
     return re.compile("|".join(tomllib.loads(phrases)["refusal"]), re.IGNORECASE)
 
 

@@ -14,13 +14,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from lamm_data.errors import UsageError
-from lamm_data.generation.batch_server import ENDED, BatchServer, BatchView
-from lamm_data.generation.batch_state import Batch, BatchState, Outbox, read_result_line, request_line
 from lamm_data.generation.batch_summary import BatchSummary
-from lamm_data.generation.configuration import GenerationSettings
-from lamm_data.generation.endpoint import Endpoint, read_reply
-from lamm_data.generation.engine import RetryPolicy
-from lamm_data.generation.failures import (
+from lamm_data.generation.request_builder import Request
+from lamm_data.generation.run import OpenRun, open_run
+from lamm_data.generation.settings import GenerationSettings
+from lamm_data.generation.solving import Ask, FormatLadder
+from lamm_data.llm.batch_server import ENDED, BatchServer, BatchView
+from lamm_data.llm.batch_state import Batch, BatchState, Outbox, read_result_line, request_line
+from lamm_data.llm.endpoint import Endpoint, read_reply
+from lamm_data.llm.engine import RetryPolicy
+from lamm_data.llm.failures import (
     BudgetReachedError,
     EndpointError,
     GaveUpError,
@@ -29,12 +32,9 @@ from lamm_data.generation.failures import (
     UnsupportedError,
     WaitingError,
 )
-from lamm_data.generation.fast_json import dumps
-from lamm_data.generation.journal import Journal, Reply
-from lamm_data.generation.money import Budget, batch_share, find_price
-from lamm_data.generation.requests import Request
-from lamm_data.generation.run import OpenRun, open_run
-from lamm_data.generation.solving import Ask, FormatLadder
+from lamm_data.llm.fast_json import dumps
+from lamm_data.llm.journal import Journal, Reply
+from lamm_data.llm.money import Budget, batch_share, find_price
 
 
 def run_batch(action: str, settings: GenerationSettings, progress: Callable[[int], None] | None = None) -> BatchSummary:

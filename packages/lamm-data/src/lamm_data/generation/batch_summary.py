@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lamm_data.generation.batch_state import Batch
 from lamm_data.generation.results import Counts
+from lamm_data.llm.batch_state import Batch
 
 
 @dataclass

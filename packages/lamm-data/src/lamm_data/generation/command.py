@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from lamm_data.generation.configuration import GenerationSettings
     from lamm_data.generation.run import Summary
+    from lamm_data.generation.settings import GenerationSettings
 
 _PATH = click.Path(path_type=Path)
 
@@ -51,7 +51,7 @@ def generate(
     Nothing is lost and nothing is asked twice: answers are kept in a journal beside the output, and running the same
     command again continues. Answers that cannot be used are kept with their reason in NAME.rejected.jsonl.
     """
-    from lamm_data.generation.configuration import make_settings, parse_assignment, read_settings
+    from lamm_data.generation.settings import make_settings, parse_assignment, read_settings
 
     values = read_settings(config) if config else {}
     values |= dict(parse_assignment(text) for text in assignments)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import UsageError
-from lamm_data.generation.configuration import GenerationSettings
-from lamm_data.generation.layout import split_row
+from lamm_data.files.json_lines import load_json
 from lamm_data.generation.prompts import Prompt
+from lamm_data.generation.query import split_row
 from lamm_data.generation.rows import Row, RowFault, read_rows
-from lamm_data.jsonl import load_json
+from lamm_data.generation.settings import GenerationSettings
 
 
 def input_rows(settings: GenerationSettings, prompt: Prompt) -> Iterator[Row | RowFault]:

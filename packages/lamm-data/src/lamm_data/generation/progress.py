@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lamm_data.generation.configuration import GenerationSettings, settings_prompt
 from lamm_data.generation.input_rows import input_rows
 from lamm_data.generation.run import Summary
+from lamm_data.generation.settings import GenerationSettings, settings_prompt
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import UsageError
-from lamm_data.jsonl import iter_values
+from lamm_data.files.json_lines import iter_values
 
 FIELDS = (
     "captions", "objects", "object_counts", "relations", "label", "description", "questions", "question", "answers",
@@ -40,7 +40,7 @@ def prompt_names() -> list[str]:
     Returns:
         Names such as `daily_dialogue`, sorted.
     """
-    folder = files("lamm_data.prompts")
+    folder = files("lamm_data.generation.packaged")
     return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
 
 
@@ -62,7 +62,7 @@ def read_prompt_values(name: str, override: Path | None, style: str) -> dict[str
         raise UsageError(f"Expected one of {', '.join(prompt_names())}, got type {name!r}.")
     values = _packaged(f"{name}.toml")
     if style == "brief":
-        if not (files("lamm_data.prompts") / "brief" / f"{name}.toml").is_file():
+        if not (files("lamm_data.generation.packaged") / "brief" / f"{name}.toml").is_file():
             raise UsageError(f"Expected a type that has a brief form, got {name!r}. Use --set style=full.")
         values |= _packaged(f"brief/{name}.toml")
     if override is not None:
@@ -75,7 +75,7 @@ def read_prompt_values(name: str, override: Path | None, style: str) -> dict[str
 
 
 def _packaged(path: str) -> dict[str, Any]:
-    return tomllib.loads((files("lamm_data.prompts") / path).read_text(encoding="utf-8"))
+    return tomllib.loads((files("lamm_data.generation.packaged") / path).read_text(encoding="utf-8"))
 
 
 def _read_override(path: Path) -> dict[str, Any]:

@@ -77,9 +77,9 @@ class RecordMaker:
     def _questions(self, row: Row, outcome: Outcome) -> list[dict[str, Any]]:
         """Give a benchmark record whose options stand in an order drawn by the request's key."""
         from lamm_data.benchmark.build import instructions
-        from lamm_data.benchmark.records import BenchmarkRecord
-        from lamm_data.templates.numbers import fill
-        from lamm_data.templates.options import lettered
+        from lamm_data.records.benchmark import BenchmarkRecord
+        from lamm_data.writing.coordinates import fill
+        from lamm_data.writing.options import lettered
 
         question, wrong = row.questions[0], outcome.answer.items if outcome.answer else ()
         place = self._random(outcome).randrange(len(wrong) + 1)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from lamm_data.errors import LammDataError
-from lamm_data.generation.fast_json import dumps
 from lamm_data.generation.record_maker import RecordMaker
 from lamm_data.generation.rows import Row, RowFault
 from lamm_data.generation.solving import Outcome
+from lamm_data.llm.fast_json import dumps
 
 
 @dataclass

@@ -1,8 +1,7 @@
 """Annotation rows that a prompt can be written from.
 
 A row is everything known about one image or one point cloud, whatever file it came from: a line of JSON Lines, or an
-item of a source's own download folder (`lamm_data.generation.folders`). A faulty line never stops a run: it comes out
-as a `RowFault` that names file, line and id, and the run counts it as a rejection.
+item of a source's own download folder (`download_folders`). A faulty line never stops a run: it comes out as a `RowFault` that names file, line and id, and the run counts it as a rejection.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from lamm_data.annotations import Question
 from lamm_data.errors import UsageError
-from lamm_data.generation.fast_json import loads
+from lamm_data.llm.fast_json import loads
+from lamm_data.records.annotations import Question
 
 _NUMBERS = frozenset((int, float))
 
@@ -101,7 +100,7 @@ def read_rows(path: Path, split: str = "") -> Iterator[Row | RowFault]:
         SourceError: When a file of a download is damaged.
     """
     if path.is_dir():
-        from lamm_data.generation.folders import read_folder
+        from lamm_data.generation.download_folders import read_folder
 
         yield from read_folder(path, split)
     elif path.is_file():

@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import LammDataError, UsageError
-from lamm_data.generation.batch_state import refuse_open_batches, state_path
-from lamm_data.generation.configuration import GenerationSettings, settings_prompt
-from lamm_data.generation.endpoint import Endpoint
-from lamm_data.generation.engine import Engine, RetryPolicy, Traffic
-from lamm_data.generation.failures import BudgetReachedError, EndpointError
 from lamm_data.generation.input_rows import input_rows
-from lamm_data.generation.journal import Journal
-from lamm_data.generation.money import Budget, find_price
 from lamm_data.generation.prompts import Prompt
 from lamm_data.generation.record_maker import RecordMaker
-from lamm_data.generation.requests import RequestBuilder, Sampling
+from lamm_data.generation.request_builder import RequestBuilder, Sampling
 from lamm_data.generation.results import Counts, Results
 from lamm_data.generation.rows import Row, RowFault
+from lamm_data.generation.settings import GenerationSettings, settings_prompt
 from lamm_data.generation.solving import FormatLadder, Known, Solver
+from lamm_data.llm.batch_state import refuse_open_batches, state_path
+from lamm_data.llm.endpoint import Endpoint
+from lamm_data.llm.engine import Engine, RetryPolicy, Traffic
+from lamm_data.llm.failures import BudgetReachedError, EndpointError
+from lamm_data.llm.journal import Journal
+from lamm_data.llm.money import Budget, find_price
 
 Placed = tuple[int, Row]
 

@@ -21,11 +21,11 @@ from lamm_data.generation.answers import (
     parse_options,
     parse_statements,
 )
-from lamm_data.generation.failures import GaveUpError, RefusedError, UnsupportedError
-from lamm_data.generation.journal import Reply
 from lamm_data.generation.prompts import Example, Prompt
-from lamm_data.generation.requests import FORMATS, Request, RequestBuilder
+from lamm_data.generation.request_builder import FORMATS, Request, RequestBuilder
 from lamm_data.generation.rows import Row
+from lamm_data.llm.failures import GaveUpError, RefusedError, UnsupportedError
+from lamm_data.llm.journal import Reply
 
 _TRIAL = 3
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from lamm_data.quality.checking import CheckReport
+    from lamm_data.quality.run import CheckReport
 
 _FILE = click.Path(path_type=Path)
 _SHOWN = 20
@@ -48,11 +48,11 @@ def check(
 ) -> None:
     """Check instruction records and name every fault; nothing is deleted."""
     from lamm_data.errors import UsageError
-    from lamm_data.jsonl import refuse_folder
+    from lamm_data.files.json_lines import refuse_folder
     from lamm_data.progress import progress_bar
-    from lamm_data.quality.checking import CheckSettings, check_file
-    from lamm_data.quality.contamination import ContaminationSettings
-    from lamm_data.quality.findings import KINDS
+    from lamm_data.quality.checks.findings import KINDS
+    from lamm_data.quality.contamination.benchmarks import ContaminationSettings
+    from lamm_data.quality.run import CheckSettings, check_file
 
     unknown = sorted(set(skip) - set(KINDS))
     if unknown:
@@ -86,7 +86,7 @@ def _plain(report: CheckReport) -> dict[str, object]:
 
 
 def _show(report: CheckReport) -> None:
-    from lamm_data.quality.bias import describe_bias
+    from lamm_data.quality.checks.bias import describe_bias
 
     for place, finding in report.findings[:_SHOWN]:
         turn = f", turn {finding.turn}" if finding.turn else ""
@@ -125,10 +125,10 @@ def dedup(
     records: Path, output: Path, rejected: Path | None, threshold: float, text: str, method: str, workers: int
 ) -> None:
     """Find near-duplicate records by ROUGE-L and keep the first of each group."""
-    from lamm_data.jsonl import refuse_folder
+    from lamm_data.files.json_lines import refuse_folder
+    from lamm_data.near_duplicates.exact import find_near
     from lamm_data.progress import progress_bar
-    from lamm_data.quality.duplicates import find_near
-    from lamm_data.records import read_records, write_records
+    from lamm_data.records.instruction import read_records, write_records
 
     refuse_folder(output)
     found = read_records(records)
@@ -138,7 +138,7 @@ def dedup(
         if method == "exact":
             alike = find_near(texts, threshold, workers, advance)
         else:
-            from lamm_data.quality.minhash import find_near_minhash
+            from lamm_data.near_duplicates.minhash import find_near_minhash
 
             alike = find_near_minhash(texts, threshold, advance=advance)
     duplicates = {item.place: item for item in alike}

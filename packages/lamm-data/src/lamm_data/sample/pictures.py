@@ -13,7 +13,7 @@ from lamm_data.sample.draw import SIZE, background, draw_shape, draw_word, finis
 from lamm_data.sample.people import draw_face
 from lamm_data.sample.plan import Batch, deal
 from lamm_data.sample.vocabulary import COLOURS, HAIR, SHAPES, TEXTURES, WORDS
-from lamm_data.templates.wording import plural
+from lamm_data.writing.english import plural
 
 HAIR_COLUMNS = {"black": "Black_Hair", "blond": "Blond_Hair", "brown": "Brown_Hair", "gray": "Gray_Hair"}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lamm_data.benchmark.records import LSP_JOINTS
+from lamm_data.records.benchmark import LSP_JOINTS
 from lamm_data.sample.draw import SIZE, background, draw_shape, finish, jitter
 from lamm_data.sample.people import LIMBS, draw_figure, pose
 from lamm_data.sample.pictures import save

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from lamm_data.annotations import Annotated
 from lamm_data.errors import SourceError
-from lamm_data.parallel import in_parallel
+from lamm_data.files.processes import in_parallel
+from lamm_data.records.annotations import Annotated
 from lamm_data.sources.media import MediaCheck, decode_fault
 from lamm_data.sources.registry import Source
 

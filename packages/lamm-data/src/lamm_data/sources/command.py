@@ -152,7 +152,7 @@ def _finish(faults: list[str], message: str) -> None:
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes that read.")
 def clouds(source: Path, output: Path, points: int, units: str, up: str, seed: int, workers: int) -> None:
     """Make .npy clouds (metres, z up) of PLY, PCD, XYZ, NPY, OBJ, OFF or STL files, and clouds.json beside them."""
-    from lamm_data.cloud_folder import CloudSettings, convert_folder
+    from lamm_data.clouds.folder import CloudSettings, convert_folder
     from lamm_data.progress import progress_bar
 
     settings = CloudSettings(points, units, up, seed)
@@ -170,8 +170,8 @@ def clouds(source: Path, output: Path, points: int, units: str, up: str, seed: i
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder to unpack in.")
 def unpack(archives: tuple[Path, ...], root: Path) -> None:
     """Unpack downloaded archives safely: nothing leaves the folder, and bombs, links and devices are refused."""
+    from lamm_data.files.archives import unpack as unpack_archive
     from lamm_data.progress import progress_bar
-    from lamm_data.sources.archives import unpack as unpack_archive
 
     for path in archives:
         with progress_bar(path.name, None) as advance:

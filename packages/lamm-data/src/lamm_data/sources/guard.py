@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lamm_data.annotations import Annotated
 from lamm_data.errors import SourceError
+from lamm_data.records.annotations import Annotated
 
 
 def _texts(item: Annotated) -> Iterator[str]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from lamm_data.annotations import Annotated
 from lamm_data.errors import SourceError, UsageError
+from lamm_data.records.annotations import Annotated
 
 MODES = ("check", "skip-missing", "ignore")
 SHOWN = 5
@@ -102,7 +102,7 @@ def decode_fault(path: Path, item: Annotated) -> str:
         What is wrong with it: damaged, or of another size than the annotations say; an empty string when all is well.
     """
     if item.modality == "pcl":
-        from lamm_data.clouds import load_cloud
+        from lamm_data.clouds.reading import load_cloud
 
         try:
             load_cloud(path)

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from lamm_data.cloud_folder import write_manifest
-from lamm_data.clouds import load_cloud, sample_mesh, save_cloud, seed_of
+from lamm_data.clouds.folder import write_manifest
+from lamm_data.clouds.reading import load_cloud, sample_mesh, save_cloud, seed_of
 from lamm_data.errors import SourceError
-from lamm_data.jsonl import atomic_text, load_json
-from lamm_data.parallel import in_parallel
-from lamm_data.sources import scannet, shapenet, three_rscan
-from lamm_data.sources.cifar10 import extract_images
-from lamm_data.sources.fields import read_lines
-from lamm_data.sources.scannet_export import FOLDER
+from lamm_data.files.json_lines import atomic_text, load_json
+from lamm_data.files.processes import in_parallel
+from lamm_data.sources.readers import scannet, shapenet, three_rscan
+from lamm_data.sources.readers.cifar10 import extract_images
+from lamm_data.sources.readers.fields import read_lines
+from lamm_data.sources.readers.scannet_export import FOLDER
 
 Outcome = tuple[str, str]
 """File relative to the root, and what is wrong with it."""

@@ -11,8 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from lamm_data.annotations import Annotated
 from lamm_data.errors import SourceError, UsageError
+from lamm_data.records.annotations import Annotated
 from lamm_data.sources.guard import guarded
 
 
@@ -95,7 +95,7 @@ class Source:
 
 
 def load_function(target: str) -> Callable[..., Any]:
-    """Import `module:function` from this package's readers."""
+    """Import `module:function` of this package."""
     module, _, name = target.partition(":")
     function: Callable[..., Any] = getattr(importlib.import_module(f"lamm_data.sources.{module}"), name)
     return function

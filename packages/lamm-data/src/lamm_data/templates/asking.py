@@ -10,13 +10,13 @@ from collections import Counter
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from lamm_data.generation.requests import Request, make_request
-from lamm_data.quality.duplicates import find_near
-from lamm_data.templates.definitions import PoolDefinition
-from lamm_data.templates.numbers import fill
+from lamm_data.generation.request_builder import Request, make_request
+from lamm_data.near_duplicates.exact import find_near
+from lamm_data.templates.pools.definitions import PoolDefinition
+from lamm_data.writing.coordinates import fill
 
 if TYPE_CHECKING:
-    from lamm_data.templates.growing import GrowthSettings
+    from lamm_data.templates.pools.growing import GrowthSettings
 
 _BULLET = re.compile(
     r"^\s*(?:(?:[-*•]|\(?\d{1,3}[.)])\s+)?(?:(?:question|answer|template)\s*\d*\s*:\s*)?", re.IGNORECASE
@@ -28,7 +28,7 @@ _ASKED = 15
 
 def load_prompt() -> dict[str, Any]:
     """Load how a model is asked."""
-    text = resources.files("lamm_data.templates").joinpath("growing.toml").read_text(encoding="utf-8")
+    text = resources.files("lamm_data.templates.pools").joinpath("growing.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
 

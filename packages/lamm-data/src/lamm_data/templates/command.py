@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lamm_data.templates.numbers import NUMBER_STYLES
+from lamm_data.writing.coordinates import NUMBER_STYLES
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from lamm_data.annotations import Annotated
 from lamm_data.errors import UsageError
-from lamm_data.records import InstructionRecord, Turn
-from lamm_data.tasks import CONVERSION_TASKS
-from lamm_data.templates.numbers import fill, number_style
-from lamm_data.templates.options import AnswerPool
+from lamm_data.records.annotations import Annotated
+from lamm_data.records.instruction import InstructionRecord, Turn
+from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.templates.pairs import PAIR_MAKERS, Context, Pair
-from lamm_data.templates.pools import STYLES, Pool, load_pool
+from lamm_data.templates.pools.pools import STYLES, Pool, load_pool
+from lamm_data.writing.coordinates import fill, number_style
+from lamm_data.writing.options import AnswerPool
 
 MAX_ROUNDS_3D = 10
 """Rounds that a dialogue about a point cloud may have in the LAMM-Dataset."""
@@ -38,7 +38,7 @@ class Conversion:
         choices: Options per question where options are made.
         make_options: Turn open questions into multiple choice.
         options: Answers to draw the options from; those of the converted items when None.
-        numbers: Number style of 2D boxes and points (`lamm_data.templates.numbers.NUMBER_STYLES`).
+        numbers: Number style of 2D boxes and points (`lamm_data.writing.coordinates.NUMBER_STYLES`).
         closed: Classes that the source's annotators looked for in every image (`presence` tasks).
         negatives: Share of `presence` questions whose answer is no.
         meta: Provenance added to every record.

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from lamm_data.annotations import Annotated, Box, ClassLabel
-from lamm_data.templates.boxes import inside_boxes, labels_there, solid_boxes
-from lamm_data.templates.numbers import PAPER, NumberStyle, metres
-from lamm_data.templates.options import LETTERS, AnswerPool, lettered
-from lamm_data.templates.wording import as_sentence, mid_sentence, plural, singular, takes_are, with_article
+from lamm_data.records.annotations import Annotated, Box, ClassLabel
+from lamm_data.writing.boxes import inside_boxes, labels_there, solid_boxes
+from lamm_data.writing.coordinates import PAPER, NumberStyle, metres
+from lamm_data.writing.english import as_sentence, mid_sentence, plural, singular, takes_are, with_article
+from lamm_data.writing.options import LETTERS, AnswerPool, lettered
 
 Values = Mapping[str, str]
 

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from lamm_data.annotations import Annotated
 from lamm_data.errors import UsageError
+from lamm_data.files.shards import open_shards
+from lamm_data.records.annotations import Annotated
+from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.sources.media import MediaCheck
 from lamm_data.sources.registry import Source, choose_tasks, get_source
-from lamm_data.tasks import CONVERSION_TASKS
-from lamm_data.templates.blocks import Batch, Block, BlockMaker, Engine, batched, in_this_process
 from lamm_data.templates.convert import Conversion
-from lamm_data.templates.definitions import check_pools
+from lamm_data.templates.engines.blocks import Batch, Block, BlockMaker, Engine, batched, in_this_process
 from lamm_data.templates.exhaustive import PRESENCE, closed_lists, refuse_negatives
 from lamm_data.templates.merging import Merger
-from lamm_data.templates.options import AnswerPool
-from lamm_data.templates.pools import Pool, read_pools
-from lamm_data.templates.shards import open_shards
+from lamm_data.templates.pools.definitions import check_pools
+from lamm_data.templates.pools.pools import Pool, read_pools
+from lamm_data.writing.options import AnswerPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,11 @@ class ConvertSettings:
         if self.workers < 1:
             raise UsageError(f"Expected at least 1 worker, got {self.workers}.")
         if self.ray:
-            from lamm_data.templates.ray_workers import ray_cluster
+            from lamm_data.templates.engines.ray_cluster import ray_cluster
 
             return ray_cluster(self.ray)
         if self.workers > 1:
-            from lamm_data.templates.workers import worker_processes
+            from lamm_data.templates.engines.worker_processes import worker_processes
 
             return worker_processes(self.workers)
         return in_this_process

@@ -38,7 +38,7 @@ def view(
     """
     from lamm_data.generation.rows import Row, read_rows
     from lamm_data.progress import progress_bar
-    from lamm_data.records import scan_records
+    from lamm_data.records.instruction import scan_records
     from lamm_data.view.page import Viewed, draw_records, write_page
     from lamm_data.view.token_masks import open_token_masks
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_data.errors import SourceError
-from lamm_data.quality.review.media import MOST_PIXELS
+from lamm_data.view.media import MOST_PIXELS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +70,7 @@ def cloud(path: Path, boxes: Sequence[dict[str, Any]]) -> str:
     """
     import numpy as np
 
-    from lamm_data.clouds import load_cloud, resample
+    from lamm_data.clouds.reading import load_cloud, resample
 
     points = load_cloud(path)
     if len(points) > POINTS:

@@ -12,11 +12,11 @@ from pathlib import Path
 from string import Template
 
 from lamm_data.errors import Fault, SourceError
+from lamm_data.files.json_lines import atomic_text
 from lamm_data.generation.rows import Row
-from lamm_data.jsonl import atomic_text
-from lamm_data.quality.review.media import media_file, shown_boxes
-from lamm_data.records import InstructionRecord
+from lamm_data.records.instruction import InstructionRecord
 from lamm_data.view.drawings import cloud, picture
+from lamm_data.view.media import media_file, shown_boxes
 from lamm_data.view.token_masks import LEARNT, Token, TokenMask
 
 Found = InstructionRecord | Fault

@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from typing import TypeAlias
 
 from lamm_data.errors import LammDataError, UsageError
-from lamm_data.records import InstructionRecord
+from lamm_data.records.instruction import InstructionRecord
 
 GROUP = "lamm.token_masks"
 LEARNT, SEEN, MEDIUM = "learnt", "seen", "medium"

@@ -12,15 +12,15 @@ from lamm_data.cli import data
 from lamm_data.errors import LammDataError, UsageError
 from lamm_data.generation import generate
 from lamm_data.generation.batch import run_batch
-from lamm_data.generation.batch_state import BatchState, Outbox
-from lamm_data.generation.failures import EndpointError
-from lamm_data.records import read_records
+from lamm_data.llm.batch_state import BatchState, Outbox
+from lamm_data.llm.failures import EndpointError
+from lamm_data.records.instruction import read_records
 
 ROWS = 8
 CHILD = """
 import json, os, signal, sys
 from lamm_data.generation.batch import run_batch
-from lamm_data.generation.configuration import make_settings
+from lamm_data.generation.settings import make_settings
 left, action, values = int(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
 rename = os.replace
 def counted(*names):

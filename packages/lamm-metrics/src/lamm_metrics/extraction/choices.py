@@ -4,8 +4,6 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from lamm_metrics.extraction.answer import final_statements, overlong, plain_answer
-from lamm_metrics.extraction.assertion import Force, forces
 from lamm_metrics.extraction.choice_letters import (
     asserted_letters,
     closing_letter,
@@ -14,9 +12,11 @@ from lamm_metrics.extraction.choice_letters import (
     ordinal_options,
     verdict_letters,
 )
-from lamm_metrics.extraction.names import NameIndex, name_index, words_of
-from lamm_metrics.extraction.refusal import split_refusal
 from lamm_metrics.extraction.result import Extraction, Status
+from lamm_metrics.extraction.text.answer import final_statements, overlong, plain_answer
+from lamm_metrics.extraction.text.assertion import Force, forces
+from lamm_metrics.extraction.text.names import NameIndex, name_index, words_of
+from lamm_metrics.extraction.text.refusal import split_refusal
 
 _BASE = 0xE000  # private characters stand for the options in the name index: they are no words, so only the texts match
 _MARKER = re.compile(r"^[(\[]?([A-Za-z]|\d{1,2})[)\].:]\s+(?=\S)")

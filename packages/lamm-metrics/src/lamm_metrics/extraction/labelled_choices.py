@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from lamm_metrics.extraction.answer import overlong, plain_answer
-from lamm_metrics.extraction.refusal import split_refusal
 from lamm_metrics.extraction.result import Extraction, Status
+from lamm_metrics.extraction.text.answer import overlong, plain_answer
+from lamm_metrics.extraction.text.refusal import split_refusal
 
 SHORT = 3  # a label of up to so many letters may as well be a word, so it must stand where a label stands
 _LEAD = r"(?:^|\b(?:answer|option|label|choice)(?: is)?:? ?|^it(?: is|'s) )"

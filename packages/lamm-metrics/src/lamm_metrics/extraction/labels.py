@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from lamm_metrics.extraction.answer import final_statements, fold, overlong, plain_answer
-from lamm_metrics.extraction.assertion import Force, forces
-from lamm_metrics.extraction.names import NameHit, NameIndex, name_index, words_of
-from lamm_metrics.extraction.refusal import split_refusal
 from lamm_metrics.extraction.result import Extraction, Status
-from lamm_metrics.extraction.synonyms import TRAPS, known_synonyms
+from lamm_metrics.extraction.text.answer import final_statements, fold, overlong, plain_answer
+from lamm_metrics.extraction.text.assertion import Force, forces
+from lamm_metrics.extraction.text.names import NameHit, NameIndex, name_index, words_of
+from lamm_metrics.extraction.text.refusal import split_refusal
+from lamm_metrics.extraction.text.synonyms import TRAPS, known_synonyms
 
 _HAIR_COLOURS = frozenset(
     {"black", "brown", "blond", "blonde", "gray", "grey", "red", "white", "bald", "auburn", "ginger"}

@@ -3,10 +3,10 @@
 import re
 from functools import lru_cache
 
-from lamm_metrics.extraction.answer import overlong, plain_answer
-from lamm_metrics.extraction.refusal import split_refusal
 from lamm_metrics.extraction.result import Extraction, Status
-from lamm_metrics.extraction.synonyms import read_table
+from lamm_metrics.extraction.text.answer import overlong, plain_answer
+from lamm_metrics.extraction.text.refusal import split_refusal
+from lamm_metrics.extraction.text.synonyms import read_table
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:[-'][^\W\d_]+){0,3}|[^\s\w]|\d+")
 _CLOSED = frozenset(read_table("closed_words.json")["words"])

@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass, replace
 
-from lamm_metrics.extraction.answer import final_statements, overlong, plain_answer
 from lamm_metrics.extraction.number_words import WORDS, parse_number_words
-from lamm_metrics.extraction.refusal import split_refusal
 from lamm_metrics.extraction.result import Extraction, Status
+from lamm_metrics.extraction.text.answer import final_statements, overlong, plain_answer
+from lamm_metrics.extraction.text.refusal import split_refusal
 
 _NUMERAL = (
     r"\d{1,2}(?:,\d{2}){1,4},\d{3}(?!\d)|\d{1,3}(?:,\d{3}){1,4}(?:\.\d{1,15})?(?!\d|,\d)|\d{1,18}(?:\.\d{1,15})?|"

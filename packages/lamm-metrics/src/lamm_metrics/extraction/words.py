@@ -3,9 +3,9 @@
 import re
 import string
 
-from lamm_metrics.extraction.answer import answer_part, overlong
-from lamm_metrics.extraction.refusal import split_refusal
 from lamm_metrics.extraction.result import Extraction, Status
+from lamm_metrics.extraction.text.answer import answer_part, overlong
+from lamm_metrics.extraction.text.refusal import split_refusal
 
 _SPACE = re.compile(r"[^\S\n]+")
 _BREAKS = re.compile(r" ?\n[ \n]*")

@@ -2,9 +2,9 @@
 
 import re
 
-from lamm_metrics.extraction.answer import final_statements, overlong, plain_answer
-from lamm_metrics.extraction.refusal import split_refusal
 from lamm_metrics.extraction.result import Extraction, Status
+from lamm_metrics.extraction.text.answer import final_statements, overlong, plain_answer
+from lamm_metrics.extraction.text.refusal import split_refusal
 
 _YES = (
     r"(?:yes|yeah|yep|yup|true|correct|affirmative|indeed|absolutely|certainly|definitely|of course|sure thing|"

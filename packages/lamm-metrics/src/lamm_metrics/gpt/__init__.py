@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lamm_metrics.gpt.agreement import krippendorff_alpha
+    from lamm_metrics.gpt.findings.result import Judgement
     from lamm_metrics.gpt.judging import judge_answers, plan_judging
-    from lamm_metrics.gpt.result import Judgement
     from lamm_metrics.gpt.settings import JudgeSettings
     from lamm_metrics.gpt.strength import bradley_terry
 
 _HOME = {
     "judge_answers": "judging",
     "plan_judging": "judging",
-    "Judgement": "result",
+    "Judgement": "findings.result",
     "JudgeSettings": "settings",
     "bradley_terry": "strength",
     "krippendorff_alpha": "agreement",

@@ -23,7 +23,7 @@ from lamm_metrics.gpt.prices import BATCH_SHARE, estimate_tokens, price_of
 from lamm_metrics.gpt.prompts import judge_messages
 from lamm_metrics.gpt.sending import FIRST_WAIT, LONGEST_WAIT, Sender
 from lamm_metrics.gpt.settings import JudgeSettings
-from lamm_metrics.reading import parse_json
+from lamm_metrics.records.files import parse_json
 
 STATE = "batches.json"
 ENDED = ("completed", "failed", "expired", "cancelled")

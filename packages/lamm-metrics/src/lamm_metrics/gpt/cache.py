@@ -20,7 +20,7 @@ from threading import Lock
 from typing import IO, Any, NamedTuple
 
 from lamm_metrics.errors import LammMetricsError, UsageError
-from lamm_metrics.reading import parse_json
+from lamm_metrics.records.files import parse_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from lamm_metrics.errors import UsageError
-from lamm_metrics.gpt.analysis import analyse
 from lamm_metrics.gpt.asking import FormatLadder, Outcome, ask, request_payload
 from lamm_metrics.gpt.batch import STATE, BatchRun, open_batches
 from lamm_metrics.gpt.cache import ReplyCache, request_key
 from lamm_metrics.gpt.endpoint import Endpoint
+from lamm_metrics.gpt.findings.analysis import analyse
+from lamm_metrics.gpt.findings.result import Judgement
 from lamm_metrics.gpt.items import PredictionSource, ReferenceSource, read_items
 from lamm_metrics.gpt.plan import Job, plan_jobs
 from lamm_metrics.gpt.prices import BATCH_SHARE, TYPICAL_ANSWER, Budget, estimate_tokens, price_of, read_prices
 from lamm_metrics.gpt.prompts import judge_messages, prompt_texts
-from lamm_metrics.gpt.result import Judgement
 from lamm_metrics.gpt.sending import Sender
 from lamm_metrics.gpt.settings import JudgeSettings
 from lamm_metrics.gpt.verdicts import FORMATS

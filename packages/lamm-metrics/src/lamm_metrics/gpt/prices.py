@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from lamm_metrics.errors import UsageError
 from lamm_metrics.gpt.cache import Reply, Sending
 from lamm_metrics.gpt.failures import NotSentError
-from lamm_metrics.reading import is_number
+from lamm_metrics.records.files import is_number
 
 # English text has about four bytes a token; three is a cautious guess for text with numbers.
 BYTES_PER_TOKEN = 3

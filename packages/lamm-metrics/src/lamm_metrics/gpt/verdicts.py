@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from lamm_metrics.gpt.prompts import CRITERIA, LETTERS
-from lamm_metrics.reading import parse_json
+from lamm_metrics.records.files import parse_json
 
 FORMATS = ("json_schema", "json_object", "text")
 LOWEST, HIGHEST = 1, 10

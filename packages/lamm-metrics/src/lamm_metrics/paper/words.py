@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from lamm_metrics.extraction.synonyms import installed_wordnet
+from lamm_metrics.extraction.text.synonyms import installed_wordnet
 
 
 def _table(name: str) -> Any:

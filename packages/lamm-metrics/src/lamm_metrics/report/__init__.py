@@ -3,11 +3,11 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lamm_metrics.report.result import Report, Sample
 from lamm_metrics.report.text import comparison_table
+from lamm_metrics.results.report import Report, Sample
 
 if TYPE_CHECKING:
-    from lamm_metrics.report.html import write_report
+    from lamm_metrics.report.page import write_report
 
 __all__ = ["Report", "Sample", "comparison_table", "write_report"]
 
@@ -15,4 +15,4 @@ __all__ = ["Report", "Sample", "comparison_table", "write_report"]
 def __getattr__(name: str) -> Any:
     if name != "write_report":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module("lamm_metrics.report.html").write_report
+    return import_module("lamm_metrics.report.page").write_report

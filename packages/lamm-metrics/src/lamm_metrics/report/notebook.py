@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from lamm_metrics.report.text import number
 
 if TYPE_CHECKING:
-    from lamm_metrics.predictions import Predictions
-    from lamm_metrics.references import References
-    from lamm_metrics.report.result import Report
+    from lamm_metrics.records.predictions import Predictions
+    from lamm_metrics.records.references import References
+    from lamm_metrics.results.report import Report
 
 # Rows of answers or questions that a notebook shows, and characters of a cell.
 ROWS, LONGEST = 10, 300
@@ -50,7 +50,7 @@ def predictions_html(predictions: "Predictions") -> str:
 
 def references_html(references: "References") -> str:
     """The first questions with their true answers, and how many there are."""
-    from lamm_metrics.truth import truth_text
+    from lamm_metrics.records.truth import truth_text
 
     records: Iterable[Mapping[str, Any]] = references.records.values()
     rows = [(str(one["id"]), str(one.get("query", "")), truth_text(one)) for one in records]

@@ -9,9 +9,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from lamm_metrics.report.clouds import cloud_for_page
+from lamm_metrics.report.media import cloud_for_page
 from lamm_metrics.report.pictures import picture_for_page
-from lamm_metrics.report.result import Report, Sample
+from lamm_metrics.results.report import Report, Sample
 
 # Characters of one answer that the page shows.
 LONGEST = 2000

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from lamm_metrics.metric import Score
-from lamm_metrics.report.result import Report
+from lamm_metrics.metrics.base import Score
+from lamm_metrics.results.report import Report
 
 
 def number(value: float | None) -> str:

@@ -6,11 +6,11 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "load_model": "delta",
-    "save_model": "delta",
-    "read_manifest": "delta",
-    "load_trained": "trained",
-    "save_trained": "trained",
+    "load_model": "checkpoint",
+    "save_model": "checkpoint",
+    "read_manifest": "checkpoint",
+    "load_trained": "trained_parts",
+    "save_trained": "trained_parts",
 }
 
 

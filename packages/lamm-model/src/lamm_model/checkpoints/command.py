@@ -44,7 +44,7 @@ def convert(
     A LAMM delta (LoRA and projector, .pt) becomes a checkpoint; the EPCL checkpoint (.pth) a point-cloud tower;
     OpenAI's own CLIP (ViT-L-14.pt) an image tower.
     """
-    from lamm_model.checkpoints.released import convert_file
+    from lamm_model.checkpoints.published.lamm_delta import convert_file
 
     counts = convert_file(weights, output, language_model, image_tower, point_cloud_tower, prompt_format)
     click.echo(f"{output}: " + ", ".join(f"{count} tensors {what.replace('_', ' ')}" for what, count in counts.items()))

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from lamm_model.adapters import SHARED, adapter_settings, keep_adapter, lora_layers
-from lamm_model.building import base_names
-from lamm_model.checkpoints.delta import load_model, locate, read_manifest, save_model
+from lamm_model.building.building import base_names
+from lamm_model.checkpoints.checkpoint import load_model, locate, read_manifest, save_model
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.modeling_lamm import LammForConditionalGeneration
-from lamm_model.processing_lamm import LammProcessor
+from lamm_model.model.adapters import SHARED, adapter_settings, keep_adapter, lora_layers
+from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.processing.processing_lamm import LammProcessor
 
 
 def merge_adapters(model: LammForConditionalGeneration, name: str) -> LammForConditionalGeneration:

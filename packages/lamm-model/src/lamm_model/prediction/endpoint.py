@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import LammModelError
-from lamm_model.image_processing_lamm import read_image
 from lamm_model.prediction.keep_going import EndpointRefusedError
 from lamm_model.prediction.queries import Query, refuse_point_clouds
-from lamm_model.prompts.segments import IMAGE
-from lamm_model.prompts.system import system_text
+from lamm_model.processing.image_processing_lamm import read_image
+from lamm_model.processing.segments import IMAGE
+from lamm_model.processing.system_messages import system_text
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-    from lamm_model.prediction.run import PredictionOptions
+    from lamm_model.prediction.predictor import PredictionOptions
 
 RETRIES = 4
 Answered = tuple[Query, dict[str, Any]]

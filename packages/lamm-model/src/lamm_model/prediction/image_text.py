@@ -10,14 +10,14 @@ import torch
 from jinja2 import TemplateError
 from torch import Tensor
 
+from lamm_model.answering.option_scores import probabilities
 from lamm_model.errors import LammModelError
-from lamm_model.image_processing_lamm import read_image
-from lamm_model.prediction.option_scores import probabilities
 from lamm_model.prediction.queries import Query, refuse_point_clouds
-from lamm_model.prompts.system import system_text
+from lamm_model.processing.image_processing_lamm import read_image
+from lamm_model.processing.system_messages import system_text
 
 if TYPE_CHECKING:
-    from lamm_model.prediction.run import Answer, PredictionOptions
+    from lamm_model.prediction.predictor import Answer, PredictionOptions
 
 Messages = list[dict[str, Any]]
 

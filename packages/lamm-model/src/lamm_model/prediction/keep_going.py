@@ -12,7 +12,7 @@ from lamm_model.errors import LammModelError
 from lamm_model.prediction.queries import Query, UnsupportedMediumError
 
 if TYPE_CHECKING:
-    from lamm_model.prediction.run import Answers
+    from lamm_model.prediction.predictor import Answers
 
 ENOUGH = 20  # samples that fail before any was answered: then the model is at fault, not the samples
 LONGEST = 500  # characters of an error's line

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lamm_model.errors import LammModelError
 
 if TYPE_CHECKING:
-    from lamm_model.prediction.run import PredictionOptions
+    from lamm_model.prediction.predictor import PredictionOptions
 
 
 def model_identity(folder: Path) -> str:

@@ -10,12 +10,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from lamm_data.benchmark.records import LSP_JOINTS
-from lamm_data.jsonl import iter_values
-from lamm_data.records import media_paths
-from lamm_data.tasks import TASKS, task_of_file_name
+from lamm_data.files.json_lines import iter_values
+from lamm_data.records.benchmark import LSP_JOINTS
+from lamm_data.records.instruction import media_paths
+from lamm_data.records.tasks import TASKS, task_of_file_name
 from lamm_model.errors import LammModelError
-from lamm_model.prompts.segments import IMAGE, POINT_CLOUD
+from lamm_model.processing.segments import IMAGE, POINT_CLOUD
 
 SHOWN_FAULTS = 20
 

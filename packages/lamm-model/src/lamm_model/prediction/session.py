@@ -9,18 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamm_model.checkpoints.delta import load_model, locate, read_manifest
+from lamm_model.checkpoints.checkpoint import load_model, locate, read_manifest
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.prediction.endpoint import EndpointAnswers
 from lamm_model.prediction.image_text import load_image_text
 from lamm_model.prediction.journal import Journal
 from lamm_model.prediction.keep_going import KeepGoing, failures_file
 from lamm_model.prediction.outputs import run_header
-from lamm_model.prediction.run import Answers, PredictionOptions, Predictor, answer_file
+from lamm_model.prediction.predictor import Answers, PredictionOptions, Predictor, answer_file
 
 if TYPE_CHECKING:
-    from lamm_model.modeling_lamm import LammForConditionalGeneration
-    from lamm_model.processing_lamm import LammProcessor
+    from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+    from lamm_model.processing.processing_lamm import LammProcessor
 
 ALONE = (0, 1)
 

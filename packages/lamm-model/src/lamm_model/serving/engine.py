@@ -14,16 +14,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lamm_model.adapters import can_merge, merged_adapters
-from lamm_model.coordinates import answer_mapping, dialogue_to_input
+from lamm_model.answering.decoding import decode_rows
+from lamm_model.answering.media import MediaFeatures, Medium
+from lamm_model.answering.prompt_state import PromptRow
+from lamm_model.answering.text_stream import TextStream
 from lamm_model.errors import LammModelError
-from lamm_model.modeling_lamm import LammForConditionalGeneration
-from lamm_model.prediction.decoding import decode_rows
-from lamm_model.prediction.media import MediaFeatures, Medium
-from lamm_model.prediction.prompt_state import PromptRow
-from lamm_model.prediction.text_stream import TextStream
-from lamm_model.processing_lamm import LammProcessor
-from lamm_model.prompts.segments import IMAGE
+from lamm_model.model.adapters import can_merge, merged_adapters
+from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.processing.coordinates import answer_mapping, dialogue_to_input
+from lamm_model.processing.processing_lamm import LammProcessor
+from lamm_model.processing.segments import IMAGE
 from lamm_model.serving.messages import ChatRequest, RequestError
 
 WORTH_MERGING = 8  # requests of one modality

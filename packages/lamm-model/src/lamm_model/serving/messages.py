@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_model.errors import LammModelError
-from lamm_model.prompts.segments import IMAGE, MARKERS, POINT_CLOUD, strip_markers
+from lamm_model.processing.segments import IMAGE, MARKERS, POINT_CLOUD, strip_markers
 
 POINT_CLOUD_SUFFIXES = (".npy", ".ply", ".pcd")
 UNSUPPORTED = ("tools", "functions", "logprobs", "response_format", "audio", "logit_bias")

@@ -20,9 +20,9 @@ def cache_features(config: str, overrides: tuple[str, ...], output: Path, as_jso
     from rich.console import Console
     from rich.progress import Progress
 
-    from lamm_model.training import presets
-    from lamm_model.training.features import cache_features as fill_cache
-    from lamm_model.training.settings import load_settings
+    from lamm_model.training.run.cache_features import cache_features as fill_cache
+    from lamm_model.training.settings import presets
+    from lamm_model.training.settings.settings import load_settings
 
     path = presets.path_of(config) if config in presets.summaries() else Path(config)
     settings = load_settings(path, overrides)

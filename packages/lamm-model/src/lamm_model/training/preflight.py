@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lamm_model.errors import UsageError
-from lamm_model.training.settings import FinetuneSettings
+from lamm_model.training.settings.settings import FinetuneSettings
 
 
 def check_names(settings: FinetuneSettings) -> None:

@@ -29,8 +29,8 @@ def pretrain_tower(root: Path, output: Path, preset: str, epochs: int, seed: int
     from rich.console import Console
     from rich.progress import Progress
 
-    from lamm_model.training.tower import TowerSettings, read_scene_questions
-    from lamm_model.training.tower import pretrain_tower as run
+    from lamm_model.training.tower_pretraining.pretraining import TowerSettings, read_scene_questions
+    from lamm_model.training.tower_pretraining.pretraining import pretrain_tower as run
 
     transformers.utils.logging.disable_progress_bar()
     with Progress(console=Console(stderr=True)) as progress:

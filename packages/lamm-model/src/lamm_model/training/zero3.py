@@ -25,11 +25,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from lamm_model.errors import UsageError
-from lamm_model.training import distributed
+from lamm_model.training.processes import processes as distributed
 
 if TYPE_CHECKING:
-    from lamm_model.modeling_lamm import LammForConditionalGeneration
-    from lamm_model.training.settings import FinetuneSettings
+    from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+    from lamm_model.training.settings.settings import FinetuneSettings
 
 HELD_BY = "lamm_shares"  # attribute of a model that the engine holds
 
@@ -211,8 +211,8 @@ def share(model: LammForConditionalGeneration, settings: FinetuneSettings, group
     Raises:
         UsageError: It is quantised: its weights cannot be cut into shares.
     """
-    from lamm_model.checkpoints.delta import keep_fingerprints
-    from lamm_model.quantization import is_quantised
+    from lamm_model.checkpoints.checkpoint import keep_fingerprints
+    from lamm_model.model.quantization import is_quantised
 
     if is_quantised(model):
         raise UsageError("Expected ordinary weights for compute.sharding = 'zero3', got quantised ones. Choose one.")

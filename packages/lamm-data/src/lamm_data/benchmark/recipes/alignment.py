@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lamm_data.benchmark.records import BenchmarkRecord
 from lamm_data.errors import Fault, RecordError
-from lamm_data.jsonl import load_json
+from lamm_data.files.json_lines import load_json
+from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.templates.convert import item_rng
-from lamm_data.templates.options import LETTERS, lettered
+from lamm_data.writing.options import LETTERS, lettered
 
 UNSURE = "i don't know"
 SYSTEM = "Your task is to choose the most fitting answer. Answer with the letter and the text of the option."

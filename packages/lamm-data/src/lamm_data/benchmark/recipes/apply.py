@@ -15,11 +15,11 @@ from lamm_data.benchmark.recipes.presence import ask_presence
 from lamm_data.benchmark.recipes.recipe import Job, Recipe, Variant
 from lamm_data.benchmark.recipes.remapping import remap
 from lamm_data.benchmark.recipes.text_corruption import corrupt_texts
-from lamm_data.benchmark.records import BenchmarkRecord, read_benchmark
 from lamm_data.errors import UsageError
-from lamm_data.jsonl import iter_values, write_values
-from lamm_data.records import is_header
-from lamm_data.tasks import task_of_file_name
+from lamm_data.files.json_lines import iter_values, write_values
+from lamm_data.records.benchmark import BenchmarkRecord, read_benchmark
+from lamm_data.records.instruction import is_header
+from lamm_data.records.tasks import task_of_file_name
 
 Changed = Sequence[BenchmarkRecord] | Sequence[dict[str, Any]]
 

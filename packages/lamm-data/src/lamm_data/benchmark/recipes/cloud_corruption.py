@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from lamm_data.benchmark.recipes.image_corruption import changed_name, write_medium
 from lamm_data.benchmark.recipes.recipe import Job, setting
-from lamm_data.benchmark.records import BenchmarkRecord
 from lamm_data.errors import SourceError, UsageError
-from lamm_data.records import media_paths
+from lamm_data.records.benchmark import BenchmarkRecord
+from lamm_data.records.instruction import media_paths
 from lamm_data.templates.convert import item_rng
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lamm_data.benchmark.recipes.recipe import Job, setting
-from lamm_data.benchmark.records import BenchmarkRecord
 from lamm_data.errors import SourceError, UsageError
-from lamm_data.records import media_paths
+from lamm_data.records.benchmark import BenchmarkRecord
+from lamm_data.records.instruction import media_paths
 from lamm_data.templates.convert import item_rng
 
 if TYPE_CHECKING:

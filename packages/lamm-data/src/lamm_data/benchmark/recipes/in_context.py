@@ -9,9 +9,9 @@ from typing import Any
 from lamm_data.benchmark.fine_tune import as_instruction
 from lamm_data.benchmark.recipes.recipe import Job, setting
 from lamm_data.benchmark.recipes.retrieval import retriever
-from lamm_data.benchmark.records import BenchmarkRecord
 from lamm_data.errors import UsageError
-from lamm_data.records import media_paths
+from lamm_data.records.benchmark import BenchmarkRecord
+from lamm_data.records.instruction import media_paths
 
 THINGS = {"image": "image", "pcl": "point cloud"}
 

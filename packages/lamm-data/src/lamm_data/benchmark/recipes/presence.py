@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lamm_data.benchmark.recipes.recipe import Job, setting
-from lamm_data.benchmark.records import BenchmarkRecord
 from lamm_data.errors import UsageError
+from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.templates.convert import item_rng
 from lamm_data.templates.exhaustive import load_exhaustive
-from lamm_data.templates.wording import singular, with_article
+from lamm_data.writing.english import singular, with_article
 
 SAMPLINGS = ("random", "popular", "adversarial")
 SYSTEM = "Your task is to tell whether an object is in the image. Answer yes or no."

@@ -10,9 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from lamm_data.benchmark.records import BenchmarkRecord
 from lamm_data.errors import UsageError
-from lamm_data.tasks import TASKS
+from lamm_data.records.benchmark import BenchmarkRecord
+from lamm_data.records.tasks import TASKS
 
 KEYS = {"title", "kind", "tasks", "seed", "variants"}
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from lamm_data.benchmark.recipes.recipe import Job
-from lamm_data.benchmark.records import BenchmarkRecord
 from lamm_data.errors import UsageError
-from lamm_data.templates.options import LETTERS, lettered
+from lamm_data.records.benchmark import BenchmarkRecord
+from lamm_data.writing.options import LETTERS, lettered
 
 LETTER_WORDS = "the letter and the text"
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamm_data.benchmark.records import BenchmarkRecord
 from lamm_data.errors import SourceError, UsageError
-from lamm_data.records import media_paths
+from lamm_data.records.benchmark import BenchmarkRecord
+from lamm_data.records.instruction import media_paths
 from lamm_data.templates.convert import item_rng
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from lamm_data.benchmark.recipes.recipe import Job, setting
-from lamm_data.benchmark.records import BenchmarkRecord
 from lamm_data.errors import UsageError
+from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.templates.convert import item_rng
-from lamm_data.templates.options import lettered
+from lamm_data.writing.options import lettered
 
 SHORTEST = 4  # letters of a word that may hold a typing error
 

@@ -1,0 +1,215 @@
+"""The table of variants: base, variant, and their difference with its paired interval."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lamm_cli.folders import write_beside
+from lamm_cli.leaderboard.scores import CHANCE, Scorer
+from lamm_cli.leaderboard.table import Cell
+
+if TYPE_CHECKING:
+    from lamm_cli.benchmark.recipes import VariantFile
+    from lamm_metrics.comparison.variants import Share
+    from lamm_metrics.results.report import Report
+
+Interval = tuple[float, float]
+TABLE, VARIANTS = "recipes.csv", "recipes.html"
+HEAD = ("recipe", "variant", "benchmark", "metric", "model", "base", "variant score", "difference", "p", "same choice",
+        "kept share", "ECE width", "ECE mass")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class VariantRow:
+    """One model on one variant of one file.
+
+    Attributes:
+        recipe: Name of the recipe.
+        variant: Name of the variant.
+        benchmark: Name of the variant's file.
+        metric: Headline metric.
+        higher_is_better: Its direction.
+        model: The model.
+        base: Score on the base file's records; None where the variant asks other questions.
+        score: Score on the variant.
+        difference: Variant minus base.
+        interval: Paired interval of the difference.
+        p_value: Of no difference.
+        same_choice: Share of records with the same option or class chosen, with its interval.
+        kept: Share of the base score's distance from chance that is kept, with its interval; None near chance.
+        ece: Calibration errors of equal width and equal mass, where options were scored by likelihood.
+    """
+
+    recipe: str
+    variant: str
+    benchmark: str
+    metric: str
+    higher_is_better: bool
+    model: str
+    base: Cell | None
+    score: Cell
+    difference: float | None = None
+    interval: Interval | None = None
+    p_value: float | None = None
+    same_choice: Cell | None = None
+    kept: Cell | None = None
+    ece: tuple[Cell, Cell] | None = None
+
+    def texts(self) -> list[str]:
+        """Return the row's cells, as `HEAD` names them."""
+        low, high = self.interval or (None, None)
+        sides = "" if low is None or high is None else f" [{low:+.2f}, {high:+.2f}]"
+        return [
+            self.recipe,
+            self.variant,
+            self.benchmark.partition("+")[0],
+            f"{self.metric} {'↑' if self.higher_is_better else '↓'}",
+            self.model,
+            "–" if self.base is None else str(self.base),
+            str(self.score),
+            "–" if self.difference is None else f"{self.difference:+.2f}{sides}",
+            "–" if self.p_value is None else f"{self.p_value:.3f}",
+            *[
+                "–" if cell is None else str(cell)
+                for cell in (self.same_choice, self.kept, *(self.ece or (None, None)))
+            ],
+        ]
+
+
+def variant_row(
+    recipe: str,
+    model: str,
+    variant: "VariantFile",
+    report: "Report",
+    answers: tuple[Path, Path],
+    bases: "Mapping[str, Mapping[str, Report]]",
+    scorer: Scorer,
+) -> VariantRow:
+    """Compare one model's answers to a variant with its answers to the base file.
+
+    Args:
+        recipe: Name of the recipe.
+        model: The model.
+        variant: The variant.
+        report: Its report.
+        answers: Predictions of the base file and of the variant.
+        bases: Reports of the base files by run and file.
+        scorer: Remembers what was compared.
+    """
+    score = report.headline
+    named = (recipe, variant.variant, variant.file.name, score.name, score.higher_is_better, model)
+    if not variant.paired:
+        return VariantRow(*named, None, Cell.of(score))
+
+    def compared() -> dict[str, Any]:
+        from lamm_metrics.comparison.variants import vary
+
+        found = vary(
+            variant.base.task,
+            (variant.base.path, answers[0]),
+            (variant.file.path, answers[1]),
+            scorer.protocol,
+            draws=int(scorer.options.get("draws", 1000)),
+        )
+        kept = found.retained(bases[CHANCE][variant.base.name].headline)
+        comparison = found.comparison
+        return {
+            "base": asdict(Cell.of(found.base)),
+            "difference": None if comparison is None else comparison.difference,
+            "interval": None if comparison is None else comparison.interval,
+            "p_value": None if comparison is None else comparison.p_value,
+            "same_choice": _share(found.same_choice),
+            "kept": _share(kept),
+            "ece": _calibration(variant, answers[1], scorer),
+        }
+
+    found = scorer.beside(
+        answers[1], variant.file, "variation", compared, variant.base.path.read_bytes() + answers[0].read_bytes()
+    )
+    base = _cell(found["base"])
+    ece = found["ece"] and (_cell(found["ece"][0]), _cell(found["ece"][1]))
+    interval = found["interval"] and (found["interval"][0], found["interval"][1])
+    same, kept = (found[name] and _cell(found[name]) for name in ("same_choice", "kept"))
+    rest = (found["p_value"], same, kept, ece)
+    return VariantRow(*named, base, Cell.of(score), found["difference"], interval, *rest)
+
+
+def _calibration(variant: "VariantFile", answers: Path, scorer: Scorer) -> list[dict[str, Any]] | None:
+    if not variant.probabilities:
+        return None
+    from lamm_metrics.scoring import score
+
+    found = []
+    for binning in ("width", "mass"):
+        measured = score(
+            variant.file.task, variant.file.path, answers, metrics=["ece"], samples=False, binning=binning,
+            draws=int(scorer.options.get("draws", 1000)),
+        ).headline  # fmt: skip
+        found.append(asdict(Cell.of(measured)))
+    return found if any(cell["value"] is not None for cell in found) else None
+
+
+def _share(share: "Share | None") -> dict[str, Any] | None:
+    return None if share is None else asdict(Cell(share.value, share.interval, 0.0))
+
+
+def _cell(given: dict[str, Any]) -> Cell:
+    interval = given["interval"]
+    return Cell(given["value"], None if interval is None else (interval[0], interval[1]), given["failed"])
+
+
+def variants_markdown(rows: Sequence[VariantRow]) -> str:
+    """Return the rows as a Markdown table."""
+    lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
+    return "\n".join([*lines, *("| " + " | ".join(row.texts()) + " |" for row in rows)]) + "\n"
+
+
+def variants_csv(rows: Sequence[VariantRow]) -> str:
+    """Return the rows as CSV, a column a number."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    named = ["recipe", "variant", "benchmark", "metric", "higher_is_better", "model"]
+    shares = ["same_choice", "kept", "kept_low", "kept_high"]
+    numbers = ["base", "score", "difference", "low", "high", "p_value", *shares, "ece_width", "ece_mass"]
+    writer.writerow([*named, *numbers, "failure_rate"])
+    for row in rows:
+        low, high = row.interval or (None, None)
+        base, same, kept, *ece = (
+            None if cell is None else cell.value
+            for cell in (row.base, row.same_choice, row.kept, *(row.ece or [None] * 2))
+        )
+        sides = (row.kept and row.kept.interval) or (None, None)
+        texts = [row.recipe, row.variant, row.benchmark, row.metric, row.higher_is_better, row.model]
+        values = [base, row.score.value, row.difference, low, high, row.p_value, same, kept, *sides, *ece]
+        writer.writerow([*texts, *("" if value is None else value for value in values), row.score.failed])
+    return written.getvalue()
+
+
+def variants_written(folder: Path, rows: Sequence[VariantRow]) -> bool:
+    """Return whether the tables and the page of these rows lie in a run directory."""
+    table = folder / TABLE
+    return table.is_file() and table.read_text() == variants_csv(rows) and (folder / VARIANTS).is_file()
+
+
+def write_variants(folder: Path, rows: Sequence[VariantRow]) -> None:
+    """Write ``recipes.json``, ``.md`` and, last, ``.csv``."""
+    write_beside(folder / "recipes.json", json.dumps([asdict(row) for row in rows], indent=1))
+    write_beside(folder / "recipes.md", variants_markdown(rows))
+    write_beside(folder / TABLE, variants_csv(rows))
+
+
+def show_variants(rows: Sequence[VariantRow]) -> None:
+    """Print the rows on stdout."""
+    import os
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*HEAD)
+    for row in rows:
+        table.add_row(*row.texts())
+    Console(width=None if os.isatty(1) else 220).print(table)

@@ -1,0 +1,1 @@
+"""Run the whole of LAMM on this machine."""

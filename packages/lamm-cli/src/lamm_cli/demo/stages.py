@@ -1,0 +1,171 @@
+"""The stages of `lamm demo`, each a `lamm` command that resumes by itself and does nothing when it is complete."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lamm_cli.folders import sole_use
+from lamm_cli.leaderboard.table import ComparisonTable, compare_runs
+from lamm_cli.output import console
+from lamm_cli.processes import run_lamm, serve_language_model
+from lamm_cli.settings import Tables, as_toml
+
+RUNS = {"tuned": "fine-tuned", "base": "before", "blind": "blind"}
+
+
+def run_demo(output: Path, settings: Tables) -> ComparisonTable:
+    """Run every stage in ``output`` and return the table.
+
+    Raises:
+        lamm_cli.folders.FolderInUseError: Another demo is at work there.
+        lamm_cli.processes.CommandFailedError: A stage failed; running the demo again goes on from it.
+    """
+    with sole_use(output):
+        os.environ.setdefault("LAMM_CACHE", str(output / "parts"))
+        demo = _Demo(output, settings)
+        stages: list[tuple[str, Callable[[], None]]] = [
+            ("Draw the sample world (synthetic images and rooms)", demo.draw_world),
+            ("Let a language model write dialogues about it", demo.generate),
+            ("Turn annotations into instructions by template", demo.convert),
+            ("Build the benchmark from held-out images and rooms", demo.build_benchmark),
+            ("Pre-train the point-cloud tower on the training rooms", demo.pretrain_tower),
+            ("Fine-tune with one LoRA set per modality", demo.finetune),
+            ("Answer the benchmark: fine-tuned, before, blind", demo.predict),
+        ]
+        for number, (title, stage) in enumerate(stages, start=1):
+            began = time.monotonic()
+            console().print(f"[bold]{number}/{len(stages) + 1}[/bold] {title}")
+            stage()
+            console().print(f"    {time.monotonic() - began:.0f} s", style="dim")
+        console().print(f"[bold]{len(stages) + 1}/{len(stages) + 1}[/bold] Score and compare")
+        return demo.compare()
+
+
+class _Demo:
+    """Paths and commands of one demo run."""
+
+    def __init__(self, output: Path, settings: Tables) -> None:
+        self.output = output
+        self.settings = settings
+        self.world = output / "world"
+        self.instructions = output / "instructions"
+        self.benchmark = output / "benchmark"
+        self.tower = output / "tower"
+        self.run = output / "finetune"
+        self.predictions = output / "predictions"
+
+    def draw_world(self) -> None:
+        world = self.settings["world"]
+        counts = [part for key in ("images", "rooms", "seed") for part in (f"--{key}", str(world[key]))]
+        run_lamm(["data", "sample", "--output", str(self.world), *counts])
+
+    def generate(self) -> None:
+        from lamm_model.building.embedded_models import embedded_parts
+
+        chosen = self.settings["generation"]
+        wanted = {kind: self.instructions / f"{kind}.jsonl" for kind in chosen["types"]}
+        if all(path.exists() for path in wanted.values()):
+            return
+        _silence_bars()
+        model = embedded_parts().language_model
+        self.instructions.mkdir(parents=True, exist_ok=True)
+        with serve_language_model(self.output / "server.log") as endpoint:
+            for kind, path in wanted.items():
+                self._generate_one(kind, path, endpoint, model)
+
+    def _generate_one(self, kind: str, path: Path, endpoint: str, model: Path) -> None:
+        chosen = self.settings["generation"]
+        numbers = ["--limit", chosen["rows"], "--max-tokens", chosen["max_tokens"], "--rounds", chosen["rounds"]]
+        annotations = self.world / "scenes" / "annotations"
+        server = ["--endpoint", endpoint, "--model", str(model), "--format", "text", "--style", "brief"]
+        files = ["--annotations", str(annotations), "--output", str(path), "--set", "media_prefix=scenes/images/"]
+        run_lamm(["data", "generate", "--type", kind, *files, *server, *[str(number) for number in numbers]])
+
+    def convert(self) -> None:
+        chosen = self.settings["templates"]
+        for part in ("short", "long"):
+            path = self.instructions / f"{part}_tasks.jsonl"
+            if not path.exists():
+                files = ["--root", str(self.world), "--output", str(path), "--style", chosen["style"]]
+                count = ["--per-item", str(chosen[f"{part}_per_item"])]
+                run_lamm(["data", "convert", *files, "--tasks", ",".join(chosen[part]), *count])
+
+    def build_benchmark(self) -> None:
+        chosen = self.settings["benchmark"]
+        for part in ("short", "long"):
+            done = self.benchmark / f".{part}"
+            if not done.exists():
+                files = ["--root", str(self.world), "--output", str(self.benchmark)]
+                count = ["--per-task", str(chosen[f"{part}_per_task"])]
+                run_lamm(["data", "benchmark", *files, "--tasks", ",".join(chosen[part]), *count])
+                done.touch()
+
+    def pretrain_tower(self) -> None:
+        epochs = str(self.settings["tower"]["epochs"])
+        rooms = str(self.world / "rooms")
+        run_lamm(["model", "pretrain-tower", "--root", rooms, "--output", str(self.tower), "--epochs", epochs])
+
+    def finetune(self) -> None:
+        files = [path for path in sorted(self.instructions.glob("*.jsonl")) if _holds_records(path)]
+        share = self.settings["templates"]["long_share"]
+        tables: Tables = {
+            "model": {
+                "language_model": "embedded",
+                "image_tower": "embedded",
+                "point_cloud_tower": str(self.tower.resolve()),
+                "prompt_format": "chat",
+                "system_message": False,
+                "train_point_cloud_tower": True,
+            },
+            "adapters": self.settings["adapters"],
+            "data": {
+                "records": [str(path.resolve()) for path in files],
+                "shares": [share if path.name == "long_tasks.jsonl" else 1.0 for path in files],
+                "media_root": str(self.world.resolve()),
+                **self.settings["data"],
+            },
+            "training": self.settings["training"],
+        }
+        config = self.output / "finetune.toml"
+        config.write_text(as_toml(tables), encoding="utf-8")
+        run_lamm(["model", "finetune", str(config), "--output", str(self.run)])
+
+    def predict(self) -> None:
+        chosen = self.settings["prediction"]
+        shared = [
+            "--media-root",
+            str(self.world),
+            "--batch-size",
+            str(chosen["batch_size"]),
+            "--dtype",
+            chosen["dtype"],
+        ]
+        for name in RUNS:
+            model = self.run / "untuned" if name == "base" else self.run / "model"
+            blind = ["--blind"] if name == "blind" else []
+            files = ["--benchmark", str(self.benchmark), "--output", str(self.predictions / name)]
+            run_lamm(["model", "predict", "--model", str(model), *files, *shared, *blind])
+
+    def compare(self) -> ComparisonTable:
+        folders = {shown: self.predictions / name for name, shown in RUNS.items()}
+        table = compare_runs(self.benchmark, folders, self.output / "report.html", media_root=self.world)
+        table.write(self.output)
+        return table
+
+
+def _silence_bars() -> None:
+    """Keep the bars that transformers draws for each file it reads out of the demo's own progress."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+
+
+def _holds_records(path: Path) -> bool:
+    """Return whether a generated file is an instruction file with at least one record."""
+    if path.name.endswith(".rejected.jsonl"):
+        return False
+    with path.open(encoding="utf-8") as lines:
+        first = lines.readline()
+    return bool(first) and "conversations" in json.loads(first)

@@ -1,0 +1,1 @@
+"""Scores of models side by side, as tables and files."""

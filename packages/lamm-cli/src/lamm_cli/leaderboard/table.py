@@ -1,0 +1,171 @@
+"""Several runs over one benchmark beside chance: scores with intervals, a table, and a report."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lamm_cli.folders import write_beside
+from lamm_cli.leaderboard.scores import CHANCE, BenchmarkFile, BenchmarkFilesError, Scorer
+from lamm_cli.output import console
+
+if TYPE_CHECKING:
+    from lamm_metrics.metrics.base import Score
+    from lamm_metrics.results.report import Report
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One score of one run."""
+
+    value: float | None
+    interval: tuple[float, float] | None
+    failed: float
+
+    @classmethod
+    def of(cls, score: "Score") -> "Cell":
+        """Take what the table shows from a score."""
+        return cls(score.value, score.interval, score.failure_rate)
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "undefined"
+        interval = "" if self.interval is None else f" [{self.interval[0]:.2f}, {self.interval[1]:.2f}]"
+        return f"{self.value:.2f}{interval}"
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One benchmark file: its headline metric for every run.
+
+    Attributes:
+        name: File name without its ending.
+        metric: Name of the headline metric.
+        higher_is_better: Its direction.
+        n: Records.
+        cells: By run, chance last.
+    """
+
+    name: str
+    metric: str
+    higher_is_better: bool
+    n: int
+    cells: Mapping[str, Cell]
+
+    def beats(self, run: str, other: str) -> bool:
+        """Return whether one run is better than another with intervals that do not overlap."""
+        mine, theirs = self.cells[run].interval, self.cells[other].interval
+        if mine is None or theirs is None:
+            return False
+        return mine[0] > theirs[1] if self.higher_is_better else mine[1] < theirs[0]
+
+
+@dataclass
+class ComparisonTable:
+    """All rows of a comparison; the first run is the one that is judged against the others."""
+
+    runs: tuple[str, ...]
+    rows: list[ComparisonRow] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        rows = [
+            {
+                "benchmark": row.name,
+                "metric": row.metric,
+                "higher_is_better": row.higher_is_better,
+                "n": row.n,
+                "scores": {
+                    run: {"value": cell.value, "interval": cell.interval, "failure_rate": cell.failed}
+                    for run, cell in row.cells.items()
+                },
+                "beats": [run for run in self.runs[1:] if row.beats(self.runs[0], run)],
+            }
+            for row in self.rows
+        ]
+        return {"runs": list(self.runs), "rows": rows}
+
+    def markdown(self) -> str:
+        """Return the table as Markdown; ``*`` marks a first run whose interval lies clear of the blind run's."""
+        head = ["benchmark", "metric", "n", *self.runs]
+        lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+        lines += ["| " + " | ".join(self._texts(row)) + " |" for row in self.rows]
+        return "\n".join(lines) + "\n"
+
+    def _texts(self, row: ComparisonRow) -> list[str]:
+        arrow = "↑" if row.higher_is_better else "↓"
+        cells = [str(row.cells[run]) for run in self.runs]
+        if "blind" in self.runs and row.beats(self.runs[0], "blind"):
+            cells[0] += " \\*"
+        return [row.name, f"{row.metric} {arrow}", str(row.n), *cells]
+
+    def show(self) -> None:
+        """Print the table on stdout."""
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table("benchmark", "metric", "n", *self.runs)
+        for row in self.rows:
+            table.add_row(*[text.replace("\\*", "*") for text in self._texts(row)])
+        # A pipe or file has no width of its own; the table must not be cut there.
+        Console(width=None if os.isatty(1) else 160).print(table)
+
+    def write(self, folder: Path) -> None:
+        """Write ``table.json`` and ``table.md``."""
+        write_beside(folder / "table.json", json.dumps(self.to_json(), indent=1))
+        write_beside(folder / "table.md", self.markdown())
+
+
+def score_runs(
+    files: Sequence[BenchmarkFile], runs: Mapping[str, Path], scorer: Scorer
+) -> tuple[ComparisonTable, dict[str, dict[str, "Report"]]]:
+    """Score the predictions of several runs on benchmark files, with chance beside them.
+
+    Args:
+        files: The benchmark.
+        runs: Folder of predictions (``<Task>_<Dataset>.jsonl``) by the name of the run.
+        scorer: How to score.
+
+    Returns:
+        The table, and the reports by run and benchmark.
+
+    Raises:
+        BenchmarkFilesError: A run lacks predictions.
+    """
+    from rich.progress import track
+
+    table = ComparisonTable((*runs, CHANCE))
+    reports: dict[str, dict[str, Report]] = {run: {} for run in table.runs}
+    for file in track(files, "scoring", console=console(), transient=True):
+        scored = {run: scorer.of_run(run, file, folder / f"{file.name}.jsonl") for run, folder in runs.items()}
+        scored[CHANCE] = scorer.of_chance(file)
+        for run, report in scored.items():
+            reports[run][file.name] = report
+        first = next(iter(scored.values())).headline
+        cells = {run: Cell.of(report.headline) for run, report in scored.items()}
+        table.rows.append(ComparisonRow(file.name, first.name, first.higher_is_better, first.n, cells))
+    return table, reports
+
+
+def compare_runs(benchmark: Path, runs: Mapping[str, Path], report: Path, media_root: Path) -> ComparisonTable:
+    """Score several runs on every file of a folder, write the report, and return the table.
+
+    Args:
+        benchmark: Folder of ``<Task>_<Dataset>.json`` files whose records name their ``task``.
+        runs: Folder of predictions by the name of the run.
+        report: HTML file to write.
+        media_root: Folder of the media, for the report.
+
+    Raises:
+        BenchmarkFilesError: The benchmark is empty, or a run lacks predictions.
+    """
+    from lamm_metrics.report.page import write_report
+
+    files = [BenchmarkFile.read(path, media_root) for path in sorted(benchmark.glob("*.json"))]
+    if not files:
+        raise BenchmarkFilesError(f"Expected benchmark files in {benchmark}, found none. Run `lamm data benchmark`.")
+    table, reports = score_runs(files, runs, Scorer())
+    write_report(report, reports, media_root=media_root, title="LAMM: runs beside each other")
+    return table

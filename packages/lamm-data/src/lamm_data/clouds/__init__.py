@@ -1,0 +1,1 @@
+"""Read point clouds of PLY, PCD, NPY and other files."""

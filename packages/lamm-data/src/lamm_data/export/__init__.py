@@ -1,0 +1,1 @@
+"""Write instruction records in other tools' formats."""

@@ -1,0 +1,194 @@
+"""A data set card for exported records: README.md with Hugging Face's YAML head, and croissant.json."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lamm_data.errors import UsageError
+from lamm_data.export.croissant import croissant
+from lamm_data.export.licences import LicenceRow, licence_of
+from lamm_data.files.json_lines import atomic_text
+from lamm_data.records.instruction import InstructionRecord
+from lamm_data.stats.counting import Statistics
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+KNOWN_LICENCES = {"CC0-1.0": "cc0-1.0", "CC-BY-4.0": "cc-by-4.0", "CC-BY-SA-4.0": "cc-by-sa-4.0",
+                  "CC-BY-NC-SA-4.0": "cc-by-nc-sa-4.0", "CC-BY-NC-SA-3.0": "cc-by-nc-sa-3.0"}  # fmt: skip
+"""Licences that Hugging Face knows by an identifier; a mixture is `other`."""
+LIMITS = (
+    "Answers made by templates say what the annotations say, and share their mistakes and gaps.",
+    "Generated dialogues were written by a language model that read annotations and never saw the image or cloud.",
+    "Coordinates are rounded: two decimals of image width and height in 2D, millimetres in 3D.",
+    "Nobody has checked these records one by one; `lamm data check` lists what it can find.",
+)
+
+
+@dataclass(slots=True)
+class CardFacts:
+    """What a card says, gathered record by record.
+
+    Attributes:
+        statistics: Counts.
+        licences: Licence rows by source and licence.
+        generators: Records by generator model and prompt version.
+        synthetic: Records of drawn images or rooms.
+    """
+
+    statistics: Statistics = field(default_factory=Statistics)
+    licences: dict[tuple[str, str], LicenceRow] = field(default_factory=dict)
+    generators: Counter[str] = field(default_factory=Counter)
+    synthetic: int = 0
+
+    def watch(self, records: Iterable[InstructionRecord]) -> Iterable[InstructionRecord]:
+        """Pass records on and count them."""
+        for record in records:
+            self.statistics.add(record)
+            row = licence_of(record)
+            self.licences.setdefault((row.source, row.licence), row).records += 1
+            meta = record.meta or {}
+            if meta.get("generator"):
+                prompt = meta.get("prompt")
+                named = f", prompt {prompt.get('name')} {prompt.get('version')}" if isinstance(prompt, dict) else ""
+                self.generators[f"{meta['generator']}{named}"] += 1
+            self.synthetic += bool(meta.get("synthetic"))
+            yield record
+
+    @property
+    def rows(self) -> list[LicenceRow]:
+        """Licence rows, the most frequent first."""
+        return sorted(self.licences.values(), key=lambda row: (-row.records, row.source, row.licence))
+
+    @property
+    def licence(self) -> str:
+        """Hugging Face's identifier of the one licence of all records, or `other`."""
+        known = {known_licence(row.licence) for row in self.rows}
+        return known.pop() if len(known) == 1 else "other"
+
+
+def known_licence(text: str) -> str:
+    """Return Hugging Face's identifier of a licence text, or `other`."""
+    return KNOWN_LICENCES.get(text.partition(" (")[0].strip(), "other") if "per-image" not in text else "other"
+
+
+def _configs(files: Sequence[Path]) -> Iterator[str]:
+    """Write which files load together: all of them, or one configuration for each series of shards."""
+    series = dict.fromkeys(path.stem.rpartition("-")[0] if path.suffix == ".tar" else "" for path in files)
+    for place, name in enumerate(series):
+        pattern = f"{name}-*.tar" if name else files[0].name if len(files) == 1 else f"*{files[0].suffix}"
+        yield f"- config_name: {json.dumps(name or 'default')}"
+        if name and place == 0:
+            yield "  default: true"
+        yield from ("  data_files:", "  - split: train", f"    path: {json.dumps(pattern)}")
+
+
+def _yaml(facts: CardFacts, files: Sequence[Path]) -> list[str]:
+    """Write the head. JSON strings are YAML strings, which saves us a YAML writer."""
+    size = next((name for limit, name in SIZES if facts.statistics.records < limit), "n>1M")
+    head = ["---", "language:", "- en", f"license: {facts.licence}"]
+    if facts.licence == "other":
+        head += ["license_name: per-record", "license_link: README.md"]
+    tags = ["instruction tuning", "multimodal", *(["3d", "point cloud"] if facts.statistics.geometry.boxes3d else [])]
+    tags += ["synthetic"] if facts.synthetic else []
+    head += ["task_categories:", "- image-text-to-text", "- visual-question-answering", "size_categories:", f"- {size}"]
+    head += ["tags:", *(f"- {json.dumps(tag)}" for tag in tags)]
+    head += ["configs:", *_configs(files)]
+    return [*head, "---", ""]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(f"| {' | '.join(row)} |" for row in cells), ""]
+
+
+def _counts(facts: CardFacts) -> list[str]:
+    summary, lines = facts.statistics.summary(), list[str]()
+    for name, title in (("task_type", "Task type"), ("task", "Task"), ("source", "Source")):
+        lines += _table((title, "Records"), summary["counts"].get(name, {}).items())
+    if facts.generators:
+        lines += _table(("Generator", "Records"), facts.generators.most_common())
+    return lines
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "**no**"
+
+
+def card_text(title: str, facts: CardFacts, files: Sequence[Path], description: str) -> str:
+    """Write the card.
+
+    Args:
+        title: Name of the data set.
+        facts: What was counted while the records were written.
+        files: Data files beside the card.
+        description: How the files are laid out.
+    """
+    statistics, rows = facts.statistics, facts.rows
+    media = statistics.summary()["media"]
+    lines = [*_yaml(facts, files), f"# {title}", ""]
+    lines += [
+        f"{statistics.records:,} instruction records about {media:,} images or point clouds, written by lamm-data."
+    ]
+    if facts.synthetic:
+        lines += [f"{facts.synthetic:,} of them are about **synthetic** (drawn) images or rooms."]
+    lines += ["", description, "", "## Contents", "", *_counts(facts), "## Licences", ""]
+    lines += [
+        "Each record carries its licence in `meta.licence`. Below is the sum over all records. It is no legal advice.",
+        "",
+    ]
+    lines += _table(
+        ("Source", "Licence", "May be redistributed", "Commercial use", "Records"),
+        ((row.source, row.licence, _yes(row.redistribution), _yes(row.commercial), row.records) for row in rows),
+    )
+    if not all(row.redistribution for row in rows):
+        lines += ["**Not everything here may be passed on**: see the table before publishing this folder.", ""]
+    citations = dict.fromkeys(f"- {row.citation} {row.url}".rstrip() for row in rows if row.citation)
+    lines += ["## Please cite", "", *citations, "", "## Known limits", "", *(f"- {limit}" for limit in LIMITS), ""]
+    return "\n".join(lines)
+
+
+def write_card(folder: Path, title: str, facts: CardFacts, files: Sequence[Path], layout: str) -> None:
+    """Write `README.md` and `croissant.json` into the folder of the data files.
+
+    Args:
+        folder: Folder of the data files.
+        title: Name of the data set.
+        facts: What was counted while the records were written.
+        files: Data files in the folder.
+        layout: `llava`, `messages`, `parquet` or `webdataset`.
+
+    Raises:
+        UsageError: One of the two is there already.
+    """
+    refuse_existing(folder)
+    with atomic_text(folder / "README.md") as handle:
+        handle.write(card_text(title, facts, files, DESCRIPTIONS[layout]))
+    value: dict[str, Any] = croissant(title, facts.statistics.records, facts.rows, files, layout)
+    with atomic_text(folder / "croissant.json") as handle:
+        handle.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def refuse_existing(folder: Path) -> None:
+    """Check that a card would overwrite nothing.
+
+    Raises:
+        UsageError: It would.
+    """
+    for name in ("README.md", "croissant.json"):
+        if (folder / name).exists():
+            raise UsageError(f"Expected no {name} in {folder}, got one. Name another folder for data with a card.")
+
+
+DESCRIPTIONS = {
+    "llava": "The file holds LLaVA's records: `conversations` of `from` and `value`, a placeholder for each medium.",
+    "messages": "The file holds chat `messages` whose content parts are the media's paths and the texts.",
+    "parquet": "Columns: `id`, `modality` (image or pcl), `media` (paths), `conversations` (from, value), `task_type`, "
+    "`src_image`, `src_dataset`, `src_id`, and as JSON text `meta` (provenance) and `extra`. "
+    '`lamm_data.export.formats.read_export(folder, "parquet")` gives the records back.',
+    "webdataset": "Each sample is `<number>.json`, with the columns of a record, and its media; shards of one name "
+    'hold media of one kind. `lamm_data.export.formats.read_export(folder, "webdataset")` gives the records back.',
+}

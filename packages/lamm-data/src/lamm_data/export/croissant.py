@@ -1,0 +1,128 @@
+"""Croissant 1.0 metadata (JSON-LD) for exported records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lamm_data.export.licences import LicenceRow
+
+CONFORMS = "http://mlcommons.org/croissant/1.0"
+FORMATS = {
+    ".parquet": "application/x-parquet",
+    ".tar": "application/x-tar",
+    ".jsonl": "application/jsonlines",
+    ".json": "application/json",
+}
+CHUNK = 1 << 20
+_TERMS = (
+    "citeAs", "column", "equivalentProperty", "extract", "field", "fileProperty", "fileObject", "fileSet", "format",
+    "includes", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex",
+    "repeated", "replace", "samplingRate", "separator", "source", "subField", "transform",
+)  # fmt: skip
+TURNS = {
+    "llava": ("conversations", {"from": "[*].from", "value": "[*].value"}),
+    "parquet": ("conversations", {"from": "[*].from", "value": "[*].value"}),
+    "messages": ("messages", {"role": "[*].role", "text": "[*].content[*].text"}),
+}
+"""Column of the dialogue by layout, and where its parts are."""
+CONTEXT: dict[str, Any] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "sc": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "dct": "http://purl.org/dc/terms/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    **{term: f"cr:{term}" for term in _TERMS},
+}
+"""The context that the specification recommends."""
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's SHA-256, read in chunks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while block := handle.read(CHUNK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _file(path: Path) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileObject",
+        "@id": path.name,
+        "name": path.name,
+        "contentUrl": path.name,
+        "contentSize": f"{path.stat().st_size} B",
+        "encodingFormat": FORMATS.get(path.suffix, "application/octet-stream"),
+        "sha256": sha256_of(path),
+    }
+
+
+def _field(name: str, file: str, description: str, **more: Any) -> dict[str, Any]:
+    source = {"fileObject": {"@id": file}, "extract": {"column": name}}
+    base = {"@type": "cr:Field", "@id": f"records/{name}", "name": name, "description": description}
+    return {**base, "dataType": "sc:Text", "source": source, **more}
+
+
+def _turns(file: str, layout: str) -> dict[str, Any]:
+    column, parts = TURNS[layout]
+    fields = []
+    for name, path in parts.items():
+        part = _field(column, file, f"`{name}` of each turn.", repeated=True)
+        part["source"] |= {"transform": {"jsonPath": path}}
+        fields.append(part | {"@id": f"records/{column}/{name}", "name": name})
+    base = {"@type": "cr:Field", "@id": f"records/{column}", "name": column, "description": "Turns of the dialogue."}
+    return {**base, "subField": fields}
+
+
+def _record_set(files: Sequence[Path], layout: str) -> list[dict[str, Any]]:
+    """Describe the columns of the first file; shards of one layout have the same ones. Tar files have no columns."""
+    if layout == "webdataset" or files[0].suffix == ".json":
+        return []
+    first = files[0].name
+    fields = [
+        _field("id", first, "Id of the record."),
+        _field("task_type", first, "Task type, as the LAMM-Dataset spells it."),
+    ]
+    if layout == "parquet":
+        fields += [
+            _field("modality", first, "image or pcl (point cloud)."),
+            _field("media", first, "Paths of the images or clouds.", repeated=True),
+            _field("meta", first, "Provenance and licence, as JSON text."),
+        ]
+    fields.append(_turns(first, layout))
+    return [{"@type": "cr:RecordSet", "@id": "records", "name": "records", "field": fields}]
+
+
+def croissant(
+    title: str, records: int, licences: Sequence[LicenceRow], files: Sequence[Path], layout: str
+) -> dict[str, Any]:
+    """Describe exported files.
+
+    Args:
+        title: Name of the data set.
+        records: How many records there are.
+        licences: Licences rolled up over the records; all of them are listed.
+        files: Data files, which lie beside the metadata.
+        layout: `llava`, `messages`, `parquet` or `webdataset`.
+    """
+    names = dict.fromkeys(f"{row.source}: {row.licence}" for row in licences)
+    value: dict[str, Any] = {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "name": title,
+        "description": f"{records} instruction records about images and point clouds, written by lamm-data.",
+        "conformsTo": CONFORMS,
+        "license": list(names) or ["not stated"],
+        "citeAs": " ".join(dict.fromkeys(row.citation for row in licences if row.citation)),
+        "distribution": [_file(path) for path in files],
+    }
+    record_set = _record_set(files, layout)
+    return value | ({"recordSet": record_set} if record_set else {})

@@ -1,0 +1,160 @@
+"""Instruction records in the formats of other tools, and back: one file, or a folder of shards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lamm_data.errors import SourceError, UsageError
+from lamm_data.export.card import CardFacts, refuse_existing, write_card
+from lamm_data.export.licences import check_commercial
+from lamm_data.export.parquet import read_parquet, write_parquet
+from lamm_data.export.rows import new_folder
+from lamm_data.export.webdataset import read_webdataset, write_webdataset
+from lamm_data.files.json_lines import iter_values, write_values
+from lamm_data.records.instruction import InstructionRecord, Turn
+
+_ROLES = {"human": "user", "gpt": "assistant"}
+_BACK = {chat: role for role, chat in _ROLES.items()}
+PLACEHOLDER = {"image": "<image>", "pcl": "<pcl>"}
+OTHER_KEYS = ("id", "task_type", "src_image", "src_dataset", "src_id", "meta")
+
+
+def _rest(record: InstructionRecord) -> dict[str, Any]:
+    return {key: getattr(record, key) for key in OTHER_KEYS if getattr(record, key) is not None}
+
+
+def _media(record: InstructionRecord) -> dict[str, Any]:
+    return {"image": record.image} if record.image is not None else {"pcl": record.pcl}
+
+
+def to_llava(record: InstructionRecord) -> dict[str, Any]:
+    """Write a record as LLaVA does: a placeholder and a line break before the first question, one a medium."""
+    mark = PLACEHOLDER[record.modality] + "\n"
+    turns = [{"from": turn.role, "value": turn.text} for turn in record.dialogue()]
+    turns[0]["value"] = mark * len(record.media) + turns[0]["value"]
+    return _rest(record) | _media(record) | {"conversations": turns}
+
+
+def from_llava(value: dict[str, Any]) -> InstructionRecord:
+    """Read what `to_llava` wrote."""
+    record = InstructionRecord.from_dict(value)
+    record.conversations = record.dialogue()
+    return record
+
+
+def to_messages(record: InstructionRecord) -> dict[str, Any]:
+    """Write a record as chat messages, the media as content parts of the first user message."""
+    kind = {"image": "image", "pcl": "point_cloud"}[record.modality]
+    messages: list[dict[str, Any]] = []
+    for number, turn in enumerate(record.dialogue()):
+        parts: list[dict[str, str]] = [{"type": kind, "path": path} for path in record.media] if number == 0 else []
+        messages.append({"role": _ROLES[turn.role], "content": [*parts, {"type": "text", "text": turn.text}]})
+    return _rest(record) | {"messages": messages}
+
+
+def from_messages(value: dict[str, Any]) -> InstructionRecord:
+    """Read what `to_messages` wrote."""
+    turns, media, key = [], [], "image"
+    for message in value["messages"]:
+        texts = [part["text"] for part in message["content"] if part["type"] == "text"]
+        for part in message["content"]:
+            if part["type"] in ("image", "point_cloud"):
+                media.append(part["path"])
+                key = "image" if part["type"] == "image" else "pcl"
+        turns.append(Turn(_BACK[message["role"]], "\n".join(texts)))
+    record = InstructionRecord(turns, **{name: value[name] for name in OTHER_KEYS if name in value})
+    setattr(record, key, media[0] if len(media) == 1 else media)
+    return record
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How records are written in a format and read back."""
+
+    write: Callable[[InstructionRecord], dict[str, Any]]
+    read: Callable[[dict[str, Any]], InstructionRecord]
+
+
+FORMATS: dict[str, Format] = {"llava": Format(to_llava, from_llava), "messages": Format(to_messages, from_messages)}
+
+
+SHARDED = ("parquet", "webdataset")
+"""Formats that are a folder of shards instead of one JSON file."""
+
+
+def export_records(
+    records: Iterable[InstructionRecord],
+    output: str | Path,
+    name: str,
+    *,
+    commercial: bool = False,
+    media_root: str | Path | None = None,
+    card: str = "",
+) -> int:
+    """Write records in a format; nothing appears under the name when a licence forbids it or media are missing.
+
+    Args:
+        records: Instruction records.
+        output: For `llava` and `messages` a JSON Lines file, or a JSON list when the name ends in `.json`; for
+            `parquet` and `webdataset` a new folder for the shards.
+        name: Format.
+        commercial: Refuse records whose licence does not allow commercial use.
+        media_root: Folder of the media, which WebDataset shards carry with them.
+        card: Title of a data set card (`README.md` and `croissant.json`) to write beside the data; none when empty.
+
+    Returns:
+        How many were written.
+
+    Raises:
+        UsageError: No such format, a folder that is not empty, a card in the way, or WebDataset shards without a
+            media root.
+        LammDataError: A licence forbids it, or the format needs a package that is not installed.
+    """
+    facts, output = CardFacts(), Path(output)
+    chosen = facts.watch(check_commercial(records) if commercial else records)
+    if name in FORMATS:
+        if card:
+            refuse_existing(output.parent)
+        count = write_values(output, (FORMATS[name].write(record) for record in chosen))
+        if card:
+            write_card(output.parent, card, facts, [output], name)
+        return count
+    if name not in SHARDED:
+        raise UsageError(f"Expected a format out of {', '.join((*FORMATS, *SHARDED))}, got {name!r}.")
+    with new_folder(output) as folder:
+        if name == "parquet":
+            count = write_parquet(chosen, folder)
+        elif media_root is not None:
+            count = write_webdataset(chosen, folder, Path(media_root))
+        else:
+            raise UsageError("Expected the folder of the media, which WebDataset shards hold, got none: --media-root.")
+        if card:
+            write_card(folder, card, facts, sorted(folder.iterdir()), name)
+    return count
+
+
+def _read_json(path: str | Path, name: str) -> Iterator[InstructionRecord]:
+    for line, value in iter_values(path):
+        try:
+            yield FORMATS[name].read(value)
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise SourceError(
+                f"Expected a record in the format {name}, got {str(value)[:60]} without {error} ({path}, line {line})."
+            ) from error
+
+
+def read_export(path: str | Path, name: str) -> Iterator[InstructionRecord]:
+    """Read a file or folder that `export_records` wrote.
+
+    Raises:
+        UsageError: No such format.
+        SourceError: It is missing, damaged or of another version.
+    """
+    if name in FORMATS:
+        return _read_json(path, name)
+    if name not in SHARDED:
+        raise UsageError(f"Expected a format out of {', '.join((*FORMATS, *SHARDED))}, got {name!r}.")
+    return read_parquet(path) if name == "parquet" else read_webdataset(path)

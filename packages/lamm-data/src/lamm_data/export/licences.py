@@ -1,0 +1,111 @@
+"""Licences rolled up over records: what each source allows, and whether a record may be used commercially."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from lamm_data.errors import LammDataError
+from lamm_data.records.instruction import InstructionRecord
+from lamm_data.sources.registry import Source, load_sources
+
+NOT_STATED = "not stated"
+_RESTRICTED = re.compile(r"non-?commercial|\bNC\b|academic|research|educat|on request|unspecified|none stated", re.I)
+
+
+@dataclass(slots=True)
+class LicenceRow:
+    """One licence of one source.
+
+    Attributes:
+        source: Source name, or "not stated".
+        licence: Licence text of the records, or "not stated".
+        redistribution: Whether media and records may be passed on.
+        commercial: Whether commercial use is allowed.
+        citation: Whom to cite; empty when the source is unknown.
+        url: Where the source is found; empty when it is unknown.
+        records: Records under this licence.
+    """
+
+    source: str
+    licence: str
+    redistribution: bool
+    commercial: bool
+    citation: str
+    url: str
+    records: int = 0
+
+
+@cache
+def _by_dataset() -> dict[str, Source]:
+    """Sources by the data set names that records carry. Where several have one name, their terms are the same."""
+    found: dict[str, Source] = {}
+    for source in load_sources().values():
+        for name in (source.dataset, *source.datasets.values()):
+            for key in filter(None, (name.casefold(), _stem(name))):
+                found.setdefault(key, source)
+    return found
+
+
+def _stem(name: str) -> str:
+    """Return a data set name without year and split: `coco2017` and `coco_train2017` are both COCO."""
+    return re.sub(r"[_\d].*", "", name).casefold()
+
+
+def source_of(record: InstructionRecord) -> Source | None:
+    """Return the source a record was made from, by its `meta` or, in published files, by its data set's name."""
+    name = (record.meta or {}).get("source")
+    if isinstance(name, str) and name in load_sources():
+        return load_sources()[name]
+    dataset = str(record.src_image or record.src_dataset or "")
+    return _by_dataset().get(dataset.casefold()) or _by_dataset().get(_stem(dataset))
+
+
+def licence_of(record: InstructionRecord) -> LicenceRow:
+    """Return the terms of one record.
+
+    A record's own licence (`meta.licence`, such as that of a single COCO photograph) can forbid what its source allows,
+    never the reverse. Where a source's licence differs from image to image and a record does not state its image's,
+    commercial use counts as not allowed.
+    """
+    source = source_of(record)
+    stated = (record.meta or {}).get("licence")
+    if source is None:
+        return LicenceRow(NOT_STATED, str(stated or NOT_STATED), False, False, "", "")
+    text = str(stated or source.licence)
+    unknown_image = source.licence_per_image and text == source.licence
+    commercial = source.commercial and not unknown_image and not _RESTRICTED.search(text)
+    return LicenceRow(source.name, text, source.redistribution, commercial, source.citation, source.url)
+
+
+def roll_up(records: Iterable[InstructionRecord]) -> list[LicenceRow]:
+    """Count records by source and licence, the most frequent first."""
+    rows: dict[tuple[str, str], LicenceRow] = {}
+    for record in records:
+        row = licence_of(record)
+        rows.setdefault((row.source, row.licence), row).records += 1
+    return sorted(rows.values(), key=lambda row: (-row.records, row.source, row.licence))
+
+
+def check_commercial(records: Iterable[InstructionRecord]) -> Iterator[InstructionRecord]:
+    """Pass records on that may be used commercially.
+
+    Raises:
+        LammDataError: After the last record, when some may not or do not say: how many of which source and licence.
+    """
+    refused: dict[tuple[str, str], int] = {}
+    for record in records:
+        row = licence_of(record)
+        if row.commercial:
+            yield record
+        else:
+            key = (row.source, row.licence)
+            refused[key] = refused.get(key, 0) + 1
+    if refused:
+        listed = ", ".join(f"{number} of {source} ({licence})" for (source, licence), number in refused.items())
+        raise LammDataError(
+            f"Expected only records whose licence allows commercial use, got {listed}. "
+            "Leave these records out, or drop --license."
+        )

@@ -1,0 +1,83 @@
+"""The flat row that Parquet files and WebDataset shards hold, and folders that appear when they are complete."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lamm_data.errors import SourceError, UsageError
+from lamm_data.records.instruction import InstructionRecord
+
+SCHEMA = "lamm-instruction"
+VERSION = 1
+TEXTS = ("id", "task_type", "src_image", "src_dataset", "src_id")
+
+
+def to_row(record: InstructionRecord) -> dict[str, Any]:
+    """Flatten a record: every column has one type, whatever the record's `meta` holds; integer ids become text.
+
+    `media` is always a list; `listed` says whether the record had a list. `meta` and the unknown keys are JSON text.
+    """
+    media = record.image if record.image is not None else record.pcl
+    turns = record.conversations
+    extra = {"record": record.extra, "turns": [turn.extra for turn in turns]}
+    return {
+        **{key: None if (value := getattr(record, key)) is None else str(value) for key in TEXTS},
+        "modality": record.modality,
+        "media": media if isinstance(media, list) else [media],
+        "listed": isinstance(media, list),
+        "conversations": [{"from": turn.role, "value": turn.text} for turn in turns],
+        "meta": None if record.meta is None else json.dumps(record.meta, ensure_ascii=False),
+        "extra": json.dumps(extra, ensure_ascii=False) if record.extra or any(t.extra for t in turns) else None,
+    }
+
+
+def from_row(row: Mapping[str, Any], path: str | Path) -> InstructionRecord:
+    """Read a row that `to_row` made.
+
+    Raises:
+        SourceError: It lacks a column or holds a value of another type.
+        RecordError: The record breaks the contract.
+    """
+    try:
+        extra = json.loads(row["extra"]) if row.get("extra") else {"record": {}, "turns": []}
+        turns = [dict(turn) for turn in row["conversations"]]
+        for turn, more in zip(turns, extra["turns"], strict=False):
+            turn.update(more)
+        media = list(row["media"])
+        value = {key: row[key] for key in TEXTS if row.get(key) is not None}
+        value |= {row["modality"]: media if row.get("listed") else media[0], "conversations": turns} | extra["record"]
+        if row.get("meta") is not None:
+            value["meta"] = json.loads(row["meta"])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise SourceError(
+            f"Expected a row of an exported file, got {error!r} ({path}). Was it written by `lamm data export`?"
+        ) from error
+    return InstructionRecord.from_dict(value)
+
+
+@contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Fill a folder that appears under its name only when the block has ended without an error.
+
+    Raises:
+        UsageError: There is a folder or file of this name already, and it is not empty.
+    """
+    path = Path(path)
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise UsageError(f"Expected a new or empty folder, got {path}, which is there already. Name another one.")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+        if path.is_dir():
+            path.rmdir()
+        os.replace(beside, path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

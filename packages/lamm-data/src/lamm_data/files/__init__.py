@@ -1,0 +1,1 @@
+"""Files on disk: JSON Lines, streams, shards, archives, processes."""

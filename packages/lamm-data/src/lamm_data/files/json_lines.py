@@ -1,0 +1,138 @@
+"""JSON Lines and JSON lists: read one value at a time with its line number, write beside and rename."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from lamm_data.errors import SourceError, UsageError
+from lamm_data.files.json_stream import JsonCursor
+
+
+def iter_values(path: str | Path) -> Iterator[tuple[int, Any]]:
+    """Yield every top-level value of a JSON Lines file, or every element of a JSON list, with its line.
+
+    The two layouts are told apart by the first character. Neither is held in memory as a whole.
+
+    Args:
+        path: UTF-8 file, a byte order mark allowed.
+
+    Yields:
+        `(line, value)`, the line (1-based) on which the value starts.
+
+    Raises:
+        SourceError: The file is missing, not UTF-8, or not JSON; the message names line and byte offset.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SourceError(f"Expected a file, got nothing at {path}. Check the path.")
+    with path.open("rb") as handle:
+        head = handle.read(3)
+        start = 3 if head == codecs.BOM_UTF8 else 0
+        handle.seek(start)
+        first = b" "
+        while first and first in b" \t\r\n":
+            first = handle.read(1)
+        handle.seek(start)
+        yield from JsonCursor(path, handle, start).elements() if first == b"[" else _iter_lines(path, handle)
+
+
+def _iter_lines(path: Path, handle: IO[bytes]) -> Iterator[tuple[int, Any]]:
+    offset = handle.tell()
+    for number, raw in enumerate(handle, 1):
+        if raw.strip():
+            try:
+                yield number, json.loads(raw)
+            except (ValueError, RecursionError) as error:
+                raise SourceError(
+                    f"Expected one JSON value a line, got {str(error).splitlines()[0]} "
+                    f"({path}, line {number}, byte {offset}). Mend or remove that line."
+                ) from error
+        offset += len(raw)
+
+
+def refuse_folder(path: Path) -> None:
+    """Say so when a folder stands where a file is to be written.
+
+    Raises:
+        UsageError: It does.
+    """
+    if path.is_dir():
+        raise UsageError(f"Expected the name of a file to write, got a folder: {path}. Name a file in it.")
+
+
+@contextmanager
+def atomic_text(path: str | Path) -> Iterator[IO[str]]:
+    """Open a file for writing that appears under its name only when the block has ended without an error.
+
+    Args:
+        path: Final name; missing parent folders are made.
+
+    Yields:
+        A UTF-8 text handle of a file beside it.
+
+    Raises:
+        UsageError: The name is a folder's.
+    """
+    path = Path(path)
+    refuse_folder(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("w", encoding="utf-8", newline="\n") as handle:
+            yield handle
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_values(path: str | Path, values: Iterable[Mapping[str, Any]]) -> int:
+    """Write mappings as JSON Lines, or as a JSON list when the name ends in `.json`.
+
+    Returns:
+        How many were written.
+    """
+    as_list, count = Path(path).suffix == ".json", 0
+    with atomic_text(path) as handle:
+        for value in values:
+            text = json.dumps(value, ensure_ascii=False)
+            if as_list:
+                handle.write(("[\n" if count == 0 else ",\n") + text)
+            else:
+                handle.write(text + "\n")
+            count += 1
+        if as_list:
+            handle.write("\n]\n" if count else "[]\n")
+    return count
+
+
+def load_json(path: str | Path, *, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """Load one whole JSON file.
+
+    Raises:
+        SourceError: It is missing, truncated or not JSON; the message names line and byte.
+    """
+    path, text = Path(path), ""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        return json.loads(text, object_hook=object_hook)
+    except FileNotFoundError as error:
+        raise SourceError(f"Expected a file, got nothing at {path}. Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"Expected UTF-8 text, got other bytes ({path}, byte {error.start}).") from error
+    except RecursionError as error:
+        raise SourceError(f"Expected JSON, got values nested beyond all measure ({path}). Do not use it.") from error
+    except json.JSONDecodeError as error:
+        mark = len(codecs.BOM_UTF8) if path.read_bytes()[:3] == codecs.BOM_UTF8 else 0
+        offset = mark + len(text[: error.pos].encode())
+        raise SourceError(
+            f"Expected JSON, got {error.msg} ({path}, line {error.lineno}, byte {offset}). "
+            "The file looks truncated or damaged: download it again."
+        ) from error
+    except ValueError as error:
+        raise SourceError(f"Expected JSON, got {str(error)[:80]} ({path}). Do not use it.") from error

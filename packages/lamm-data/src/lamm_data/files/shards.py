@@ -1,0 +1,103 @@
+"""Where records go: one file, or numbered shards of a size, complete or not there at all."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from lamm_data.errors import UsageError
+from lamm_data.files.json_lines import refuse_folder
+
+
+class ShardWriter:
+    """Writes lines of JSON to files beside their final names.
+
+    Args:
+        output: JSON Lines file, or a JSON list when the name ends in `.json`.
+        shard_size: Records a shard; 0 for one file. Shards are named `NAME-00000-of-00012.jsonl`; they replace the
+            shards that an earlier run left under this name.
+
+    Attributes:
+        written: Records written so far.
+    """
+
+    def __init__(self, output: str | Path, shard_size: int = 0) -> None:
+        if shard_size < 0:
+            raise UsageError(f"Expected a shard size from 0, got {shard_size}.")
+        self.output, self.shard_size, self.written = Path(output), shard_size, 0
+        self._as_list = self.output.suffix == ".json"
+        self._parts: list[Path] = []
+        self._file: IO[str] | None = None
+        self._in_shard = 0
+        if not shard_size:
+            refuse_folder(self.output)
+        self.output.parent.mkdir(parents=True, exist_ok=True)
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Append records, each one line of JSON without its end."""
+        for line in lines:
+            if self._file is None or (self.shard_size and self._in_shard == self.shard_size):
+                self._end_shard()
+                self._file = self._next_shard()
+            if self._as_list:
+                self._file.write(("[\n" if self._in_shard == 0 else ",\n") + line)
+            else:
+                self._file.write(line + "\n")
+            self._in_shard += 1
+            self.written += 1
+
+    def finish(self) -> list[Path]:
+        """Close the last shard and give all of them their names.
+
+        Returns:
+            The files, in order. A run without records writes one empty file.
+        """
+        if self._file is None:
+            self._file = self._next_shard()
+        self._end_shard()
+        names, older = [self.output], list[Path]()
+        if self.shard_size:
+            count, stem, suffix = len(self._parts), self.output.stem, self.output.suffix
+            names = [self.output.with_name(f"{stem}-{k:05d}-of-{count:05d}{suffix}") for k in range(count)]
+            shard = re.compile(re.escape(stem) + r"-\d{5}-of-\d{5}" + re.escape(suffix))
+            older = [path for path in self.output.parent.iterdir() if shard.fullmatch(path.name) and path not in names]
+        for part, name in zip(self._parts, names, strict=True):
+            os.replace(part, name)
+        for path in older:
+            path.unlink()
+        return names
+
+    def discard(self) -> None:
+        """Remove what is not finished."""
+        if self._file is not None:
+            self._file.close()
+        for part in self._parts:
+            part.unlink(missing_ok=True)
+
+    def _next_shard(self) -> IO[str]:
+        part = self.output.with_name(f".{self.output.name}.{len(self._parts):05d}.{os.getpid()}.part")
+        self._parts.append(part)
+        self._in_shard = 0
+        return part.open("w", encoding="utf-8", newline="\n", buffering=1 << 20)
+
+    def _end_shard(self) -> None:
+        if self._file is not None:
+            if self._as_list:
+                self._file.write("\n]\n" if self._in_shard else "[]\n")
+            self._file.close()
+            self._file = None
+
+
+@contextmanager
+def open_shards(output: str | Path, shard_size: int = 0) -> Iterator[ShardWriter]:
+    """Open a writer whose files appear only when the block has ended without an error."""
+    writer = ShardWriter(output, shard_size)
+    try:
+        yield writer
+        writer.finish()
+    finally:
+        writer.discard()

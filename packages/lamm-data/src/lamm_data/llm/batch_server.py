@@ -1,0 +1,170 @@
+"""The Batch API of an endpoint: files and batches, each call patient with failures that may pass."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lamm_data.llm.endpoint import Endpoint
+from lamm_data.llm.engine import RetryPolicy
+from lamm_data.llm.failures import EndpointError, RefusedError, ThrottledError, TransientError
+
+ENDED = ("completed", "failed", "expired", "cancelled")
+_PAUSE = 2.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BatchView:
+    """A batch as the server sees it.
+
+    Attributes:
+        id: The server's id.
+        status: For example `in_progress` or `completed`.
+        done: Requests answered so far.
+        failed: Requests failed so far.
+        files: Ids of the files of answers and of failures, as far as there are any.
+        errors: Why the whole batch failed.
+    """
+
+    id: str
+    status: str
+    done: int
+    failed: int
+    files: tuple[str, ...]
+    errors: str
+
+
+class BatchServer:
+    """Files and batches at one endpoint.
+
+    Args:
+        endpoint: The endpoint.
+        policy: How often to try a call.
+        seed: Seed of the jitter between tries.
+    """
+
+    def __init__(self, endpoint: Endpoint, policy: RetryPolicy, seed: int = 0) -> None:
+        self.endpoint = endpoint
+        self._client = endpoint.client
+        self._policy = policy
+        self._chance = random.Random(seed)
+
+    async def upload(self, path: Path) -> str:
+        """Upload a request file.
+
+        Returns:
+            Its id.
+        """
+        file = await self._patiently(lambda: self._client.files.create(file=path, purpose="batch"))
+        return str(file.id)
+
+    async def create(self, file: str, token: str) -> str:
+        """Make a batch of an uploaded file, once: a try whose answer was lost is looked for before another.
+
+        Args:
+            file: Id of the file.
+            token: Our name of the batch.
+
+        Returns:
+            The batch's id.
+        """
+        tried = False
+
+        async def once() -> str:
+            nonlocal tried
+            found = await self._search(token) if tried else ""
+            tried = True
+            return found or await self._make(file, token)
+
+        return await self._patiently(once)
+
+    async def find(self, token: str) -> str:
+        """Look for a batch that may have been made before its id could be noted.
+
+        Returns:
+            Its id, or an empty string.
+        """
+        return await self._patiently(lambda: self._search(token))
+
+    async def retrieve(self, batch: str) -> BatchView:
+        """Ask how a batch is doing."""
+        return _view(await self._patiently(lambda: self._client.batches.retrieve(batch)))
+
+    async def cancel(self, batch: str) -> BatchView:
+        """Ask to stop a batch; what it has answered can still be collected."""
+        return _view(await self._patiently(lambda: self._client.batches.cancel(batch)))
+
+    async def download(self, file: str, path: Path) -> None:
+        """Write a file of the server's to disk."""
+
+        async def once() -> None:
+            async with self._client.files.with_streaming_response.content(file) as response:
+                with path.open("wb") as out:
+                    async for chunk in response.iter_bytes(1 << 20):
+                        out.write(chunk)
+
+        await self._patiently(once)
+
+    async def _make(self, file: str, token: str) -> str:
+        batch = await self._client.batches.create(
+            input_file_id=file,
+            endpoint="/v1/chat/completions",
+            completion_window="24h",
+            metadata={"lamm": token},
+        )
+        return str(batch.id)
+
+    async def _search(self, token: str) -> str:
+        async for batch in self._client.batches.list(limit=100):
+            if (batch.metadata or {}).get("lamm") == token:
+                return str(batch.id)
+        return ""
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call, again after failures that may pass.
+
+        Raises:
+            EndpointError: The server has no Batch API, refuses, or cannot be used.
+        """
+        import openai
+
+        attempt = 0
+        while True:
+            try:
+                return await call()
+            except openai.NotFoundError as error:
+                raise self._without_batches(str(error)) from None
+            except openai.APIError as error:
+                failure = self.endpoint.failure(error)
+            attempt += 1
+            if isinstance(failure, RefusedError) or not isinstance(failure, ThrottledError | TransientError):
+                raise failure if isinstance(failure, EndpointError) else self._without_batches(str(failure))
+            if attempt >= self._policy.attempts:
+                raise self.endpoint.unreachable_error(str(failure), "the Batch API")
+            wait = failure.retry_after
+            await asyncio.sleep(self._policy.delay(attempt, self._chance) if wait is None else max(wait, 0.0))
+
+    def _without_batches(self, said: str) -> EndpointError:
+        return EndpointError(
+            f"Expected a server with a Batch API at {self.endpoint.settings.shown_url}, got: "
+            f"{self.endpoint.hide_key(said)}. Leave --batch out to ask singly."
+        )
+
+
+def _view(batch: Any) -> BatchView:
+    counts = batch.request_counts
+    files = (batch.output_file_id, batch.error_file_id)
+    problems = getattr(batch.errors, "data", None) or []
+    return BatchView(
+        id=str(batch.id),
+        status=str(batch.status),
+        done=int(getattr(counts, "completed", 0) or 0),
+        failed=int(getattr(counts, "failed", 0) or 0),
+        files=tuple(str(file) for file in files if file),
+        errors="; ".join(str(getattr(problem, "message", problem)) for problem in problems)[:500],
+    )

@@ -1,0 +1,335 @@
+"""One OpenAI-compatible endpoint through the `openai` SDK.
+
+The SDK carries the request (addresses, authentication, headers, connection pool); its own retries are off, because one
+policy has to see every failure. Requests go through the SDK's raw `post`, which skips the re-typing of messages that
+takes over half of the time of `chat.completions.create`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from lamm_data.errors import UsageError
+from lamm_data.generation.request_builder import Request
+from lamm_data.llm.failures import EndpointError, RefusedError, ThrottledError, TransientError, UnsupportedError
+from lamm_data.llm.fast_json import dumps, loads
+from lamm_data.llm.journal import Reply
+from lamm_data.llm.limits import Gate, parse_duration
+from lamm_data.llm.transport import make_http_client
+
+_NO_KEY = "no-key"
+_AS_JSON = {"headers": {"Content-Type": "application/json"}}
+_LOCAL_SERVER = "To start a local one: pip install 'transformers[serving]', then transformers serve MODEL --port 8000."
+
+
+@dataclass(frozen=True)
+class EndpointSettings:
+    """How to reach and how hard to use one endpoint.
+
+    Attributes:
+        url: Base URL, usually ending in `/v1`.
+        key: API key; empty for servers without keys. Never written anywhere.
+        model: The model's name at this endpoint when it differs from the run's.
+        concurrency: Requests at once, at most.
+        requests_per_minute: Limit, or None.
+        tokens_per_minute: Limit, or None.
+        timeout: Seconds one answer may take.
+    """
+
+    url: str
+    key: str = ""
+    model: str = ""
+    concurrency: int = 8
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    timeout: float = 600.0
+
+    def __repr__(self) -> str:
+        return f"EndpointSettings({self.shown_url}, concurrency={self.concurrency})"
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without user name, password and query, fit for messages."""
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+        return urlunsplit((parts.scheme, host + port, parts.path, "", ""))
+
+
+class Endpoint:
+    """An open connection pool to one endpoint.
+
+    Args:
+        settings: How to reach it.
+
+    Attributes:
+        client: The SDK's client.
+        gate: Admission to the endpoint.
+        reachable: False once it has failed for good.
+
+    Raises:
+        UsageError: When the URL is none, or carries credentials.
+    """
+
+    def __init__(self, settings: EndpointSettings) -> None:
+        if urlsplit(settings.url).scheme not in ("http", "https") or not urlsplit(settings.url).hostname:
+            raise UsageError(f"Expected an endpoint such as http://localhost:8000/v1, got {settings.shown_url!r}.")
+        if "@" in urlsplit(settings.url).netloc:
+            raise UsageError(
+                f"Expected an endpoint without user name and password, got some for {settings.shown_url}. "
+                "Put the key into the environment variable that --api-key-env names."
+            )
+        self.settings = settings
+        self.gate = Gate(settings.concurrency, settings.requests_per_minute, settings.tokens_per_minute)
+        self.reachable = True
+        self.client, self._response_type = _make_client(settings)
+        # A whole address: joining the SDK's base and a path anew takes a twentieth of a request's time.
+        self._address = "/chat/completions" if "?" in settings.url else f"{self.client.base_url}chat/completions"
+        self._takes_bytes = "content" in signature(self.client.post).parameters
+        official = (urlsplit(settings.url).hostname or "").endswith("openai.com")
+        self._limit_name = "max_completion_tokens" if official else "max_tokens"
+        self._send_seed = True
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.client.close()
+
+    async def send(self, request: Request) -> tuple[Reply, Mapping[str, str]]:
+        """Send one request once.
+
+        Args:
+            request: What to ask.
+
+        Returns:
+            The reply and the answer's headers.
+
+        Raises:
+            ThrottledError, TransientError, UnsupportedError, RefusedError, EndpointError: By what to do about it.
+        """
+        import openai
+
+        try:
+            response = await self._post(self.body(request))
+        except openai.APIError as error:
+            if isinstance(error, openai.APIStatusError) and self._adapt(error.status_code, error.response.text):
+                return await self.send(request)
+            raise self.failure(error) from None
+        return read_reply(response.content), response.headers
+
+    async def _post(self, body: dict[str, Any]) -> Any:
+        """Hand the SDK finished bytes where it takes them (openai 3), else the mapping (openai 2)."""
+        if not self._takes_bytes:
+            return await self.client.post(self._address, cast_to=self._response_type, body=body)
+        return await self.client.post(self._address, cast_to=self._response_type, content=dumps(body), options=_AS_JSON)
+
+    async def model_names(self) -> list[str]:
+        """Ask the server for its models.
+
+        Returns:
+            Their names; empty when the server does not tell.
+        """
+        import openai
+
+        try:
+            response = await self.client.get("/models", cast_to=self._response_type)
+            listed = json.loads(response.content)["data"]
+            return [str(item["id"]) for item in listed]
+        except (openai.APIError, ValueError, KeyError, TypeError):
+            return []
+
+    def hide_key(self, text: str) -> str:
+        """Strike the key out of a text that a server wrote."""
+        text = text.replace(self.settings.key, "***") if self.settings.key else text
+        return re.sub(r"\b(sk|key)-[\w\-*]{8,}", r"\1-***", text)
+
+    def unreachable_error(self, detail: str, tried: str = "") -> EndpointError:
+        """Build the error for an endpoint that is down."""
+        tried = tried or f"POST {self.settings.shown_url}/chat/completions"
+        return EndpointError(
+            f"Expected a server at {self.settings.shown_url}, got none "
+            f"(tried {tried}: {self.hide_key(detail)}). {_LOCAL_SERVER}"
+        )
+
+    def failure(self, error: Any) -> Exception:
+        """Sort a failure of the SDK's by what to do about it.
+
+        Args:
+            error: An `openai.APIError`.
+
+        Returns:
+            One of the errors that `send` raises.
+        """
+        status = getattr(error, "status_code", None)
+        if status is None:
+            return _connection_failure(error, self.settings.timeout)
+        return self.status_failure(int(status), error.response.text, error.response.headers)
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """Write a request as this endpoint takes it: its name of the model, its name of the length limit, the seed.
+
+        Args:
+            request: The request.
+
+        Returns:
+            The body of a chat completion.
+        """
+        body = dict(request.payload)
+        body[self._limit_name] = body.pop("max_tokens")
+        if self._send_seed:
+            body["seed"] = request.seed
+        if self.settings.model:
+            body["model"] = self.settings.model
+        return body
+
+    def _adapt(self, status: int, text: str) -> bool:
+        """Change how the limit or the seed is sent when the server names it as unknown; tell whether to ask again."""
+        if status not in (400, 422):
+            return False
+        if self._limit_name in text and ("max_tokens" in text or "unsupported" in text.lower()):
+            wanted = "max_completion_tokens" if self._limit_name == "max_tokens" else "max_tokens"
+            if wanted in text or self._limit_name == "max_completion_tokens":
+                self._limit_name = wanted
+                return True
+        if self._send_seed and re.search(r"\bseed\b", text):
+            self._send_seed = False
+            return True
+        return False
+
+    def status_failure(self, status: int, text: str, headers: Mapping[str, str]) -> Exception:
+        """Sort an HTTP error by what to do about it.
+
+        Args:
+            status: HTTP status.
+            text: What the server wrote.
+            headers: Headers of the answer.
+
+        Returns:
+            One of the errors that `send` raises.
+        """
+        said = self.hide_key(_server_words(text))
+        if "insufficient_quota" in text:
+            return EndpointError(
+                f"Expected quota left at {self.settings.shown_url}, got: {said}. Add credit and resume."
+            )
+        if status in (401, 403):
+            return EndpointError(
+                f"Expected a valid API key for {self.settings.shown_url}, got HTTP {status}: {said}. "
+                "Set the key in the environment variable that --api-key-env names."
+            )
+        wait = _retry_after(headers)
+        if status == 429 or (status == 503 and wait is not None):
+            return ThrottledError(wait)
+        if status in (408, 409) or status >= 500:
+            return TransientError(f"http_{status}", f"HTTP {status}: {said}", retry_after=wait)
+        if status in (400, 422) and re.search(r"response_format|json_schema|json_object|guided", said):
+            return UnsupportedError("response_format", said)
+        if status == 404:
+            return _unknown(self.settings, said)
+        return RefusedError(f"HTTP {status}: {said}")
+
+
+def _connection_failure(error: BaseException, timeout: float) -> TransientError:
+    """Tell a server that is not there, a broken connection and a time-out apart.
+
+    The SDK's aiohttp transport reports refused and dropped connections as time-outs too: the chain of causes decides.
+    """
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    names = {type(item).__name__ for item in chain}
+    detail = f"{type(chain[-1]).__name__}: {chain[-1]}"
+    if names & {"ConnectError", "ClientConnectorError", "ClientConnectorDNSError"}:
+        return TransientError("connection", detail, unreachable=True)
+    if names & {"ServerDisconnectedError", "ClientPayloadError", "ClientOSError", "ReadError", "RemoteProtocolError"}:
+        return TransientError("connection", detail)
+    if "APITimeoutError" in names:
+        return TransientError("timeout", f"no answer within {timeout:g} s")
+    return TransientError("connection", detail)
+
+
+def _unknown(settings: EndpointSettings, said: str) -> EndpointError:
+    return EndpointError(
+        f"Expected a chat model at {settings.shown_url}, got HTTP 404: {said.rstrip('.')}. "
+        "Check --endpoint and --model."
+    )
+
+
+def _make_client(settings: EndpointSettings) -> tuple[Any, Any]:
+    """Build the SDK client on the fastest transport installed, with as many kept connections as are used."""
+    import openai
+
+    try:
+        import httpx2 as transport
+    except ImportError:  # openai 2 stands on httpx, openai 3 on httpx2
+        import httpx as transport  # type: ignore[import-not-found,no-redef]
+    limits = transport.Limits(
+        max_connections=settings.concurrency + 4, max_keepalive_connections=settings.concurrency + 4
+    )
+    timeout = transport.Timeout(settings.timeout, connect=10.0, pool=None)
+    client = openai.AsyncOpenAI(
+        base_url=settings.url,
+        api_key=settings.key or _NO_KEY,
+        max_retries=0,
+        timeout=timeout,
+        http_client=make_http_client(transport, limits, timeout),
+    )
+    return client, transport.Response
+
+
+def read_reply(body: bytes) -> Reply:
+    """Read a chat completion, trusting nothing about its shape.
+
+    Args:
+        body: The JSON text.
+
+    Returns:
+        The reply.
+
+    Raises:
+        TransientError: It is none.
+    """
+    try:
+        values = loads(body)
+        choice = values["choices"][0]
+        message = choice["message"]
+        usage = values.get("usage") or {}
+        content = message.get("content") or ""
+        if not isinstance(content, str):
+            raise TypeError(f"content is {type(content).__name__}")
+        return Reply(
+            text=content,
+            finish=str(choice.get("finish_reason") or "stop"),
+            refusal=str(message.get("refusal") or ""),
+            prompt_tokens=int(usage.get("prompt_tokens") or 0),
+            completion_tokens=int(usage.get("completion_tokens") or 0),
+            model=str(values.get("model") or ""),
+            fingerprint=str(values.get("system_fingerprint") or ""),
+        )
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise TransientError("malformed_reply", f"not a chat completion: {error!r}") from None
+
+
+def _server_words(text: str) -> str:
+    """Give the server's error message in one line."""
+    try:
+        values = json.loads(text)
+        found = values.get("error", values.get("detail", values)) if isinstance(values, dict) else values
+        found = found.get("message", found) if isinstance(found, dict) else found
+        text = found if isinstance(found, str) else json.dumps(found)
+    except ValueError:
+        pass
+    return " ".join(text.split())[:500]
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    milliseconds = headers.get("retry-after-ms", "")
+    if milliseconds.isdigit():
+        return int(milliseconds) / 1000
+    value = headers.get("retry-after")
+    return parse_duration(value) if value else None

@@ -1,0 +1,265 @@
+"""The engine: workers that pull rows, ask endpoints and never lose an answer.
+
+Rows are pulled from an iterator only when a worker is free, so a run of any size holds no more rows than it has
+requests in flight. Every endpoint has its own workers; one that goes down hands its rows to the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from lamm_data.generation.request_builder import Request
+from lamm_data.llm.endpoint import Endpoint
+from lamm_data.llm.failures import EndpointError, GaveUpError, RefusedError, ThrottledError, TransientError
+from lamm_data.llm.journal import Journal, Reply
+from lamm_data.llm.money import Budget
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and how patiently a request is tried again.
+
+    Attributes:
+        attempts: Tries of one request; waits that a throttling server asks for are not counted.
+        first_delay: Seconds before the second try, doubled each time and drawn from 50 % to 100 % of that.
+        longest_delay: Ceiling of one wait.
+        patience: Seconds without any success after which a throttling or unreachable endpoint is given up.
+    """
+
+    attempts: int = 6
+    first_delay: float = 0.5
+    longest_delay: float = 30.0
+    patience: float = 900.0
+
+    def delay(self, attempt: int, chance: random.Random) -> float:
+        """Give the wait before another try.
+
+        Args:
+            attempt: Tries made so far, from 1.
+            chance: Source of the jitter.
+
+        Returns:
+            Seconds.
+        """
+        longest = min(self.first_delay * 2.0 ** (attempt - 1), self.longest_delay)
+        return longest * (0.5 + chance.random() / 2)
+
+
+@dataclass
+class Traffic:
+    """What went over the wire.
+
+    Attributes:
+        sent: Requests sent, repeats included.
+        answered: Requests answered.
+        reused: Answers taken from the journal instead.
+        throttled: Answers 429 or 503 that asked to slow down.
+        retried: Failures tried again, by reason.
+        given_up: Endpoints that could not be used any more, and why, while others went on.
+    """
+
+    sent: int = 0
+    answered: int = 0
+    reused: int = 0
+    throttled: int = 0
+    retried: Counter[str] = field(default_factory=Counter)
+    given_up: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values."""
+        return {**vars(self), "retried": dict(self.retried)}
+
+
+class Engine(Generic[Item]):
+    """Sends requests for items under one policy.
+
+    Args:
+        endpoints: Where to send.
+        journal: Where answers are kept.
+        budget: What may be sent.
+        policy: How to repeat.
+        seed: Seed of the jitter.
+    """
+
+    def __init__(
+        self, endpoints: list[Endpoint], journal: Journal, budget: Budget, policy: RetryPolicy, seed: int = 0
+    ) -> None:
+        self.endpoints = endpoints
+        self.journal = journal
+        self.budget = budget
+        self.policy = policy
+        self.traffic = Traffic()
+        self._chance = random.Random(seed)
+        self._returned: deque[Item] = deque()
+        self._flying: dict[str, asyncio.Future[Reply]] = {}
+        self._last_success = time.monotonic()
+        self._refused_in_a_row = 0
+
+    async def run(self, items: Iterator[Item], work: Callable[[Item, Endpoint], Awaitable[None]]) -> None:
+        """Work through all items.
+
+        Args:
+            items: Where items are pulled from.
+            work: Does one item with one endpoint, by way of `ask`.
+
+        Raises:
+            EndpointError: When no endpoint is left that can be used.
+        """
+        self._last_success = time.monotonic()
+        await self._run_workers(items, work)
+        while self._returned and any(endpoint.reachable for endpoint in self.endpoints):
+            # An endpoint went down when the workers of the others had gone home already.
+            await self._run_workers(iter(()), work)
+
+    async def ask(self, request: Request, endpoint: Endpoint) -> Reply:
+        """Get the reply to a request: from the journal, from one in flight, or from the endpoint.
+
+        Args:
+            request: What to ask.
+            endpoint: Whom to ask.
+
+        Returns:
+            The reply; it is in the journal.
+
+        Raises:
+            BudgetReachedError, GaveUpError, RefusedError, UnsupportedError, EndpointError: When there is none.
+        """
+        known = self.journal.get(request.key)
+        if known is not None:
+            self.traffic.reused += 1
+            return known
+        while (flying := self._flying.get(request.key)) is not None:
+            try:
+                return await asyncio.shield(flying)
+            except EndpointError:  # the other one's endpoint, which need not be ours
+                continue
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._flying[request.key] = future
+        try:
+            reply = await self._deliver(request, endpoint)
+            await self.journal.append(request.key, reply)
+        except BaseException as error:
+            del self._flying[request.key]
+            future.set_exception(
+                error if isinstance(error, Exception) else GaveUpError("cancelled", "the run was stopped")
+            )
+            future.exception()  # others may wait for it or not: either way it counts as seen
+            raise
+        del self._flying[request.key]
+        future.set_result(reply)
+        return reply
+
+    async def _run_workers(self, items: Iterator[Item], work: Callable[[Item, Endpoint], Awaitable[None]]) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for endpoint in self.endpoints:
+                    for _ in range(endpoint.settings.concurrency):
+                        group.create_task(self._worker(items, work, endpoint))
+        except BaseExceptionGroup as failures:
+            raise _first_leaf(failures) from None
+
+    async def _worker(
+        self, items: Iterator[Item], work: Callable[[Item, Endpoint], Awaitable[None]], endpoint: Endpoint
+    ) -> None:
+        while endpoint.reachable:
+            item = self._returned.popleft() if self._returned else next(items, None)
+            if item is None:
+                return
+            try:
+                await work(item, endpoint)
+            except EndpointError as error:
+                self._returned.append(item)
+                self._lose(endpoint, error)
+
+    def _lose(self, endpoint: Endpoint, error: EndpointError) -> None:
+        """Go on without an endpoint; without any, go through the remaining rows for what the journal holds of them."""
+        others = [other for other in self.endpoints if other is not endpoint and other.reachable]
+        if not others and not self.traffic.answered:
+            raise error
+        if not others:
+            self.budget.stop(str(error))
+        elif endpoint.reachable:
+            endpoint.reachable = False
+            self.traffic.given_up.append(str(error))
+
+    async def _deliver(self, request: Request, endpoint: Endpoint) -> Reply:
+        attempt = 0
+        while True:
+            self.budget.check()  # a stopped run must not wait for its turn with every row that is left
+            await endpoint.gate.enter(request.tokens)
+            sent_at = time.monotonic()
+            try:
+                self.budget.admit()
+                self.traffic.sent += 1
+                reply, headers = await endpoint.send(request)
+            except ThrottledError as signal:
+                self.traffic.throttled += 1
+                endpoint.gate.throttled(sent_at, signal.retry_after)
+                self._check_patience(endpoint, "it only asks to slow down")
+                continue
+            except TransientError as failure:
+                attempt += 1
+                if failure.reason == "http_503":  # overloaded, but it does not say for how long
+                    endpoint.gate.throttled(sent_at, 0.0)
+                delay = self._plan_retry(attempt, failure, endpoint)
+            except RefusedError as refusal:
+                self._count_refusal(endpoint, str(refusal))
+                raise
+            else:
+                used = reply.prompt_tokens + reply.completion_tokens
+                endpoint.gate.succeeded(request.tokens, used or request.tokens, headers)
+                self._succeed(request, reply)
+                return reply
+            finally:
+                endpoint.gate.leave()
+            await asyncio.sleep(delay)
+
+    def _succeed(self, request: Request, reply: Reply) -> None:
+        self.traffic.answered += 1
+        self._last_success = time.monotonic()
+        self._refused_in_a_row = 0
+        if reply.prompt_tokens or reply.completion_tokens:
+            self.budget.spend(reply.prompt_tokens, reply.completion_tokens)
+        else:  # a server that counts no tokens must not make a cost limit blind
+            self.budget.spend(request.prompt_tokens, len(reply.text.encode()) // 4 + 1)
+
+    def _plan_retry(self, attempt: int, failure: TransientError, endpoint: Endpoint) -> float:
+        """Decide whether to try again; give the seconds to wait."""
+        self.traffic.retried[failure.reason] += 1
+        if attempt >= self.policy.attempts:
+            if failure.unreachable:
+                raise endpoint.unreachable_error(str(failure)) from None
+            raise GaveUpError(failure.reason, f"{attempt} tries, the last: {endpoint.hide_key(str(failure))}") from None
+        if failure.unreachable and not self.traffic.answered and attempt >= 2:
+            raise endpoint.unreachable_error(str(failure)) from None
+        return max(self.policy.delay(attempt, self._chance), min(failure.retry_after or 0.0, self.policy.patience))
+
+    def _check_patience(self, endpoint: Endpoint, why: str) -> None:
+        waited = time.monotonic() - self._last_success
+        if waited > self.policy.patience:
+            raise EndpointError(
+                f"Expected an answer from {endpoint.settings.shown_url} within {self.policy.patience:g} s, got none: "
+                f"{why}. Run the same command again later; finished rows are kept."
+            )
+
+    def _count_refusal(self, endpoint: Endpoint, said: str) -> None:
+        """Stop when the server refuses everything from the start: then the fault is not in the rows."""
+        self._refused_in_a_row += 1
+        if not self.traffic.answered and self._refused_in_a_row >= 5:
+            raise EndpointError(
+                f"Expected answers from {endpoint.settings.shown_url}, got only refusals: {said}. "
+                "Check --model and the prompt."
+            )
+
+
+def _first_leaf(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = failures.exceptions[0]
+    return _first_leaf(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,1 @@
+"""Find near-duplicate texts exactly or by MinHash."""

@@ -1,0 +1,137 @@
+"""Does the text speak only of what the annotations hold?
+
+After CHAIR (Rohrbach et al., arXiv 1809.02156): a class of the vocabulary that a text names must be annotated in the
+image or named by its captions. Counts are compared with boxes, written boxes with annotated ones, and relations with
+triples.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Set
+
+from lamm_data.generation.query import format_number
+from lamm_data.generation.rows import Row
+from lamm_data.quality.checks.findings import Finding
+from lamm_data.quality.checks.mentions import Mention, MentionFinder
+from lamm_data.quality.checks.phrases import PreparedRecord
+from lamm_data.quality.checks.relations import check_relations
+from lamm_data.quality.checks.text import PROSE_TYPES
+from lamm_data.quality.checks.vocabulary import NUMBERS, exact_words
+
+_BOX = re.compile(r"\[\s*(-?\d*\.?\d+(?:\s*,\s*-?\d*\.?\d+){3,8})\s*\]")
+_BOX_TOLERANCE = 0.0101
+_CROWD = 10
+
+
+class Grounding:
+    """Compares records with the annotations they were made from.
+
+    Args:
+        rows: Annotation rows; their labels together are the vocabulary.
+    """
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows = {row.id: row for row in rows}
+        self._finder = MentionFinder(sorted({item.label for row in self._rows.values() for item in row.objects}))
+
+    def check(self, prepared: PreparedRecord) -> Iterator[Finding]:
+        """Check one record.
+
+        Args:
+            prepared: The record; its `id` finds the annotations.
+
+        Yields:
+            Findings of the kinds ungrounded_object, wrong_count, wrong_relation and unknown_box; none without
+            annotations of that id.
+        """
+        record = prepared.record
+        row = self._rows.get(str(record.id))
+        if row is None:
+            return
+        counts = Counter(item.label for item in row.objects)
+        boxed = "[" in prepared.text
+        counted = record.kind in PROSE_TYPES and self._suspicious(prepared, counts)
+        if counted:
+            captions = " ".join(row.captions).lower()
+            named = {label for found in self._finder.find(captions) for label in found.labels}
+        for number, turn in enumerate(record.conversations, start=1):
+            if turn.role == "gpt":
+                if boxed:
+                    yield from _unknown_boxes(turn.text, row, number)
+                if counted:
+                    yield from self._mentions(turn.text, counts, named, captions, number)
+                if row.relations:
+                    yield from check_relations(turn.text, row, number)
+
+    def _suspicious(self, prepared: PreparedRecord, counts: Counter[str]) -> bool:
+        """Tell whether a record can have a finding at all: it names a class without a box, or a number near a class."""
+        hits = self._finder.first_words & prepared.vocabulary
+        if any(not self._finder.labels_from(word) <= counts.keys() for word in hits):
+            return True
+        numbers = [word for word in prepared.vocabulary if word in NUMBERS or word.isdecimal()] if hits else []
+        return any(self._miscounts(word, following, counts) for word in numbers for following in prepared.after(word))
+
+    def _miscounts(self, number: str, following: list[str], counts: Counter[str]) -> bool:
+        """Tell whether a number stands before a class of which there are not so many."""
+        value = NUMBERS.get(number) or int(number[:3])
+        return value > 1 and any(
+            counts[label] != value for word in following for label in self._finder.labels_from(word)
+        )
+
+    def _mentions(
+        self, text: str, counts: Counter[str], named: set[str], captions: str, turn: int
+    ) -> Iterator[Finding]:
+        known = counts.keys() | named
+        mentions = list(self._finder.find(text))
+        for at, found in enumerate(mentions):
+            if known.isdisjoint(found.labels):
+                if not _denied(text, found.start) and not _compound(text, mentions, at, known):
+                    yield Finding("ungrounded_object", found.word, turn)
+            elif found.number and len(found.labels) == 1 and _wrong_count(found, counts[found.labels[0]], captions):
+                yield Finding("wrong_count", f"{found.number} {found.word}, annotated {counts[found.labels[0]]}", turn)
+
+
+def _wrong_count(found: Mention, annotated: int, captions: str) -> bool:
+    """Tell whether a number before a class contradicts its boxes.
+
+    More than are annotated are wrong, and fewer where the words mean all of the class: "two women" of five people and
+    "two red cars" of five may be right. Classes of ten boxes and more are left out: COCO's annotators stop there.
+    """
+    value = NUMBERS.get(found.number) or int(found.number)
+    if value <= 1 or not 0 < annotated < _CROWD or value == annotated:
+        return False
+    if value < annotated and found.word.lower() not in exact_words(found.labels[0]):
+        return False
+    written = {found.number, *(word for word, count in NUMBERS.items() if count == value), str(value)}
+    return not any(re.search(rf"\b{word}\b", captions) for word in written)
+
+
+def _compound(text: str, mentions: list[Mention], at: int, known: Set[str]) -> bool:
+    """Tell whether a word stands right beside a class that is there, as in "toilet bowl" or "cake donuts"."""
+    beside = [(mentions[at - 1], mentions[at])] if at else []
+    beside += [(mentions[at], mentions[at + 1])] if at + 1 < len(mentions) else []
+    return any(
+        text[one.end : other.start] in (" ", "-") and not known.isdisjoint({*one.labels, *other.labels})
+        for one, other in beside
+    )
+
+
+def _denied(text: str, at: int) -> bool:
+    """Tell whether the words before a mention deny it: "there is no dog"."""
+    before = text[max(at - 30, 0) : at].lower()
+    return re.search(r"\b(no|not|without|any|nor|never)\b(?:\s+\w+){0,3}\s*$", before) is not None
+
+
+def _unknown_boxes(text: str, row: Row, turn: int) -> Iterator[Finding]:
+    known = [item.box for item in row.objects if item.box]
+    for found in _BOX.finditer(text):
+        box = [float(part) for part in found[1].split(",")]
+        if known and not any(_same(box, other) for other in known):
+            shown = ", ".join(format_number(value) for value in box)
+            yield Finding("unknown_box", f"[{shown}]", turn)
+
+
+def _same(box: list[float], other: tuple[float, ...]) -> bool:
+    return len(box) == len(other) and all(abs(a - b) < _BOX_TOLERANCE for a, b in zip(box, other, strict=True))

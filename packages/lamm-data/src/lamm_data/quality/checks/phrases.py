@@ -1,0 +1,157 @@
+"""A record made ready for the checks: its words are found once, and most patterns are ruled out by them alone."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from lamm_data.records.instruction import InstructionRecord
+
+_SIGNS = "".join(chr(code) for code in range(128) if not chr(code).isalnum()) + "‘’“”—–…•«»"
+_TO_SPACES = str.maketrans(_SIGNS, " " * len(_SIGNS))
+_RARE = "*@#$<{[`=!1:"
+_NEED = re.compile(r"\(\?#([^)]*)\)")
+
+
+def words_of(text: str) -> list[str]:
+    """Split a text into words: runs of letters and digits, in lower case.
+
+    >>> words_of("A dog's bowl, red-brown; 2 cats_")
+    ['a', 'dog', 's', 'bowl', 'red', 'brown', '2', 'cats']
+    """
+    return text.lower().translate(_TO_SPACES).split()
+
+
+class PreparedRecord:
+    """A record with what several checks need of it.
+
+    Args:
+        record: The record.
+
+    Attributes:
+        record: The record.
+        text: Its turns in lower case, a line each.
+        words: Words of all turns, in order; a mark that is no word ends each turn.
+        vocabulary: Its different words.
+    """
+
+    __slots__ = ("record", "text", "vocabulary", "words")
+
+    def __init__(self, record: InstructionRecord) -> None:
+        self.record = record
+        self.text = "\n".join([turn.text for turn in record.conversations]).lower()
+        self.words = self.text.translate(_TO_SPACES).split()
+        self.vocabulary = frozenset(self.words)
+
+    def after(self, word: str) -> Iterator[list[str]]:
+        """Give the two words after each occurrence of a word that occurs."""
+        words, at = self.words, -1
+        for _ in range(words.count(word)):
+            at = words.index(word, at + 1)
+            yield words[at + 1 : at + 3]
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A pattern with the words without which it cannot match.
+
+    Attributes:
+        kind: Kind of finding it stands for.
+        pattern: The compiled pattern.
+        needs: Of each group, one word or one run of other characters must occur.
+    """
+
+    kind: str
+    pattern: re.Pattern[str]
+    needs: tuple[tuple[frozenset[str], tuple[str, ...]], ...]
+
+    def possible(self, prepared: PreparedRecord) -> bool:
+        """Tell whether the pattern can match anywhere in a record."""
+        for words, signs in self.needs:
+            if prepared.vocabulary.isdisjoint(words) and not any(sign in prepared.text for sign in signs):
+                return False
+        return True
+
+
+class PhraseIndex:
+    """All patterns, found by what their first group needs: most records have few of these words.
+
+    Args:
+        phrases: The patterns; each needs something.
+    """
+
+    def __init__(self, phrases: Iterable[Phrase]) -> None:
+        self._by_word: dict[str, list[Phrase]] = {}
+        self._by_sign: dict[str, dict[str, list[Phrase]]] = {}
+        for phrase in phrases:
+            words, signs = phrase.needs[0]
+            for word in words:
+                self._by_word.setdefault(word, []).append(phrase)
+            for sign in signs:
+                # Signs are grouped by a rare character of theirs, so that one look rules out the group.
+                rare = next((character for character in _RARE if character in sign), sign)
+                self._by_sign.setdefault(rare, {}).setdefault(sign, []).append(phrase)
+        self._words = frozenset(self._by_word)
+
+    def possible(self, prepared: PreparedRecord) -> dict[str, list[re.Pattern[str]]]:
+        """Give the patterns that can match in a record, by kind."""
+        found: dict[int, Phrase] = {}
+        for word in self._words & prepared.vocabulary:
+            found |= {id(phrase): phrase for phrase in self._by_word[word]}
+        text = prepared.text
+        for rare, signs in self._by_sign.items():
+            if rare in text:
+                for sign, phrases in signs.items():
+                    if sign in text:
+                        found |= {id(phrase): phrase for phrase in phrases}
+        kinds: dict[str, list[re.Pattern[str]]] = {}
+        for phrase in found.values():
+            if phrase.possible(prepared):
+                kinds.setdefault(phrase.kind, []).append(phrase.pattern)
+        return kinds
+
+
+def compile_phrase(kind: str, pattern: str) -> Phrase:
+    """Compile a pattern; its comments `(?#a b)` name what it needs.
+
+    >>> phrase = compile_phrase("leakage", "(?#caption captions)captions? say")
+    >>> phrase.needs == ((frozenset({"caption", "captions"}), ()),)
+    True
+    """
+    groups = [found.split() for found in _NEED.findall(pattern)]
+    needs = tuple(
+        (
+            frozenset(item for item in group if item.isalnum()),
+            tuple(item.removeprefix("~") for item in group if not item.isalnum()),
+        )
+        for group in groups
+    )
+    return Phrase(kind, re.compile(_NEED.sub("", pattern), re.IGNORECASE), needs)
+
+
+@cache
+def load_phrases() -> tuple[Phrase, ...]:
+    """Load the patterns of `phrases.toml`, and those of `offensive.toml` with its words as one more a kind."""
+    folder = files("lamm_data.quality.checks")
+    lists = tomllib.loads((folder / "phrases.toml").read_text(encoding="utf-8"))
+    tables = tomllib.loads((folder / "offensive.toml").read_text(encoding="utf-8"))
+    lists |= {kind: table["patterns"] for kind, table in tables.items()}
+    phrases = [compile_phrase(kind, pattern) for kind, patterns in lists.items() for pattern in patterns]
+    return (*phrases, *(word_phrase(kind, table["words"].split()) for kind, table in tables.items()))
+
+
+@cache
+def phrase_index() -> PhraseIndex:
+    """Index the packaged patterns."""
+    return PhraseIndex(load_phrases())
+
+
+def word_phrase(kind: str, words: Iterable[str]) -> Phrase:
+    """Make one pattern of whole words."""
+    words = sorted(words)
+    pattern = re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, words))})(?![^\W_])", re.IGNORECASE)
+    return Phrase(kind, pattern, ((frozenset(words), ()),))

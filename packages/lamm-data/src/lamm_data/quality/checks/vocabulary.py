@@ -1,0 +1,53 @@
+"""Words by which texts name classes and numbers."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+_WORDS = tomllib.loads((files("lamm_data.quality.checks") / "words.toml").read_text(encoding="utf-8"))
+NUMBERS: dict[str, int] = _WORDS["numbers"]
+"""Numbers in words."""
+ADJECTIVES: frozenset[str] = frozenset(_WORDS["adjectives"])
+"""Class names that before a noun mean something else."""
+COLOURS: frozenset[str] = frozenset(_WORDS["colours"])
+"""Colours, which follow such a word by "and" when it is one itself."""
+_SAME: dict[str, list[str]] = _WORDS["same"]
+_SYNONYMS: dict[str, list[str]] = _WORDS["synonyms"]
+
+
+def label_words(label: str) -> list[str]:
+    """Give the words that name a class, in the singular and in lower case.
+
+    >>> label_words("Couch"), label_words("kite")
+    (['couch', 'sofa'], ['kite'])
+    """
+    return _SYNONYMS.get(label.lower(), [label.lower()])
+
+
+@cache
+def exact_words(label: str) -> frozenset[str]:
+    """Give the words that mean all of a class, in singular and plural, in lower case.
+
+    >>> sorted(exact_words("kite")), "women" in exact_words("person")
+    (['kite', 'kites'], False)
+    """
+    words = _SAME.get(label.lower(), [label.lower()])
+    return frozenset(form for word in words for form in plural_forms(word))
+
+
+@cache
+def plural_forms(word: str) -> frozenset[str]:
+    """Give a word and its regular plural.
+
+    >>> sorted(plural_forms("knife")), sorted(plural_forms("bus"))
+    (['knife', 'knives'], ['bus', 'buses'])
+    """
+    if word.endswith(("s", "x", "ch", "sh")):
+        return frozenset({word, word + "es"})
+    if word.endswith("y") and word[-2:-1] not in "aeiou":
+        return frozenset({word, word[:-1] + "ies"})
+    if word.endswith("fe"):
+        return frozenset({word, word[:-2] + "ves"})
+    return frozenset({word, word + "s"})

@@ -1,0 +1,95 @@
+"""Reads a file of records in pieces that can be handed to another process undecoded."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from lamm_data.errors import SourceError
+from lamm_data.files.json_lines import iter_values
+
+CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some neighbouring records of a file.
+
+    Attributes:
+        path: The file.
+        first: Position of the first record in the file, from 0.
+        lines: Numbers of their lines.
+        items: JSON text of each, or its value where the file is one JSON list.
+        size: Bytes of the file they take up; 0 for a list.
+    """
+
+    path: str
+    first: int
+    lines: list[int]
+    items: list[Any]
+    size: int
+
+    def values(self) -> Iterator[Any]:
+        """Decode the records.
+
+        Raises:
+            SourceError: One is not JSON; the message names its line.
+        """
+        for line, item in zip(self.lines, self.items, strict=True):
+            if not isinstance(item, bytes):
+                yield item
+                continue
+            try:
+                yield json.loads(item)
+            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+                raise SourceError(
+                    f"Expected one JSON value a line, got {str(error).splitlines()[0]} ({self.path}, line {line}). "
+                    "Mend or remove that line."
+                ) from error
+
+
+def read_chunks(path: Path, size: int = CHUNK) -> Iterator[Chunk]:
+    """Read a file of records, JSON Lines or a JSON list.
+
+    Args:
+        path: The file.
+        size: Records a chunk.
+
+    Yields:
+        Chunks in order; lines are not decoded yet.
+
+    Raises:
+        SourceError: The file is missing, or a list in it is not JSON.
+    """
+    entries = _list_entries(path) if _is_list(path) else _line_entries(path)
+    first = 0
+    while part := list(islice(entries, size)):
+        lines, items = [line for line, _ in part], [item for _, item in part]
+        yield Chunk(str(path), first, lines, items, sum(len(item) for item in items if isinstance(item, bytes)))
+        first += len(part)
+
+
+def _is_list(path: Path) -> bool:
+    if not path.is_file():
+        raise SourceError(f"Expected a file, got nothing at {path}. Check the path.")
+    with path.open("rb") as handle:
+        head = handle.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()
+    return head.startswith(b"[")
+
+
+def _list_entries(path: Path) -> Iterator[tuple[int, Any]]:
+    return iter_values(path)
+
+
+def _line_entries(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb") as handle:
+        for number, line in enumerate(handle, 1):
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
+            if line.strip():
+                yield number, line

@@ -1,0 +1,1 @@
+"""Find records and media that benchmarks hold too."""

@@ -1,0 +1,286 @@
+"""Checks a whole file: what passes goes to one file, what does not to another with its reasons, and a funnel counts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lamm_data.errors import RecordError, UsageError
+from lamm_data.files.json_lines import atomic_text, write_values
+from lamm_data.generation.rows import Row, read_rows
+from lamm_data.near_duplicates.exact import find_near
+from lamm_data.quality.checks.bias import BiasFigures
+from lamm_data.quality.checks.findings import KINDS, Finding
+from lamm_data.quality.checks.grounding import Grounding
+from lamm_data.quality.checks.phrases import PreparedRecord
+from lamm_data.quality.checks.text import check_text
+from lamm_data.quality.chunks import Chunk, read_chunks
+from lamm_data.quality.contamination.benchmarks import Benchmarks, ContaminationSettings
+from lamm_data.quality.workers import map_pieces
+from lamm_data.records.instruction import PLACEHOLDERS, InstructionRecord
+
+Advance = Callable[[int], None]
+
+
+@dataclass
+class CheckReport:
+    """What a check found.
+
+    Attributes:
+        records: Records read.
+        kept: Records without a finding.
+        kinds: Records with at least one finding of a kind (a record may show in several).
+        funnel: Records left after each kind of check, in order.
+        findings: `(position, finding)` of every finding, in order of position.
+        bias: Bias figures of all readable records, when they were wanted.
+    """
+
+    records: int = 0
+    kept: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    funnel: dict[str, int] = field(default_factory=dict)
+    findings: list[tuple[int, Finding]] = field(default_factory=list)
+    bias: BiasFigures | None = None
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """What to check.
+
+    Attributes:
+        annotations: Rows the records were made from; without them nothing is checked for grounding.
+        contamination: Benchmarks that must not be touched.
+        near_duplicates: ROUGE-L from which two dialogues count as one; None to look for exact duplicates only.
+        rounds: Rounds that conversations were asked to have; None for any number.
+        skip: Kinds of findings to leave out.
+        bias: Count bias figures.
+        workers: Processes; 1 checks in this one. Small files are always checked in this one.
+    """
+
+    annotations: Path | None = None
+    contamination: ContaminationSettings = field(default_factory=ContaminationSettings)
+    near_duplicates: float | None = None
+    rounds: int | None = None
+    skip: frozenset[str] = frozenset()
+    bias: bool = False
+    workers: int = 1
+
+
+@dataclass
+class ChunkReport:
+    """What the checks of one chunk found.
+
+    Attributes:
+        first: Position of its first record.
+        size: Bytes of the file, for progress.
+        findings: `(position, finding)`.
+        contents: Hash of each record's media and words for exact duplicates; empty for a record that cannot be read.
+        texts: Its dialogue, when near duplicates are wanted.
+        bias: Its bias figures, when they are wanted.
+    """
+
+    first: int
+    size: int
+    findings: list[tuple[int, Finding]] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    bias: BiasFigures | None = None
+
+
+class Checker:
+    """All checks that look at one record at a time.
+
+    Args:
+        settings: What to check.
+    """
+
+    def __init__(self, settings: CheckSettings) -> None:
+        self.settings = settings
+        self._rows: dict[str, Row] = {}
+        if settings.annotations is not None:
+            self._rows = {row.id: row for row in read_rows(settings.annotations) if isinstance(row, Row)}
+        self._grounding = Grounding(self._rows.values()) if self._rows else None
+        self._benchmarks = Benchmarks(settings.contamination) if settings.contamination.benchmarks else None
+
+    def __call__(self, chunk: Chunk) -> ChunkReport:
+        """Check a chunk.
+
+        Raises:
+            SourceError: A line is not JSON, or a medium that is to be compared cannot be read.
+        """
+        report = ChunkReport(chunk.first, chunk.size, bias=BiasFigures() if self.settings.bias else None)
+        skip = self.settings.skip
+        for place, value in enumerate(chunk.values(), start=chunk.first):
+            try:
+                prepared = PreparedRecord(InstructionRecord.from_dict(value))
+            except RecordError as error:
+                report.findings += ((place, Finding("format", fault.message)) for fault in error.faults)
+                report.contents.append(b"")
+                report.texts.append("")
+                continue
+            report.findings += ((place, found) for found in self._findings(prepared) if found.kind not in skip)
+            report.contents.append(content_hash(prepared))
+            if self.settings.near_duplicates is not None:
+                report.texts.append(dialogue_text(prepared.record))
+            if report.bias is not None:
+                report.bias.add(prepared, self._rows.get(str(prepared.record.id)))
+        if "format" in skip:
+            report.findings = [item for item in report.findings if item[1].kind != "format"]
+        return report
+
+    def _findings(self, prepared: PreparedRecord) -> Iterator[Finding]:
+        yield from check_text(prepared, self.settings.rounds)
+        if self._benchmarks is not None:
+            yield from self._benchmarks.check(prepared)
+        if self._grounding is not None:
+            yield from self._grounding.check(prepared)
+
+
+def check_file(
+    path: Path,
+    settings: CheckSettings,
+    kept: Path | None = None,
+    rejected: Path | None = None,
+    advance: Advance | None = None,
+) -> CheckReport:
+    """Check a file of instruction records.
+
+    Args:
+        path: JSON Lines or a JSON list.
+        settings: What to check.
+        kept: Where records without findings go; nowhere by default. Names in `.json` make a JSON list.
+        rejected: Where the others go, each with its findings under `findings`.
+        advance: Called with the number of newly checked bytes.
+
+    Returns:
+        The report.
+
+    Raises:
+        UsageError: An output is the file itself.
+        SourceError: The file is not JSON.
+    """
+    for target in (kept, rejected):
+        if target is not None and target.resolve() == path.resolve():
+            raise UsageError(f"Expected an output beside the records, got the same file {path}. Choose another name.")
+    report = CheckReport(bias=BiasFigures() if settings.bias else None)
+    collected = _Collected(report)
+    for part in map_pieces(Checker, settings, read_chunks(path), settings.workers if _large(path) else 1):
+        collected.add(part)
+        if advance is not None:
+            advance(part.size)
+    if settings.near_duplicates is not None:
+        report.findings += _near(collected.texts, settings.near_duplicates, settings.workers, collected.exact)
+    _finish(report, settings.skip)
+    found = _by_place(report.findings)
+    if kept is not None:
+        _write_kept(kept, path, found)
+    if rejected is not None:
+        write_values(rejected, _rejected(path, found))
+    return report
+
+
+class _Collected:
+    """Puts the reports of chunks together and finds exact duplicates among them."""
+
+    def __init__(self, report: CheckReport) -> None:
+        self.report = report
+        self.texts: list[str] = []
+        self.exact: set[int] = set()
+        self._first_of: dict[bytes, int] = {}
+
+    def add(self, part: ChunkReport) -> None:
+        self.report.findings += part.findings
+        self.report.records += len(part.contents)
+        self.texts += part.texts
+        for place, content in enumerate(part.contents, start=part.first):
+            first = self._first_of.setdefault(content, place) if content else place
+            if first != place:
+                self.exact.add(place)
+                self.report.findings.append((place, Finding("duplicate", f"of record {first + 1}")))
+        if self.report.bias is not None and part.bias is not None:
+            self.report.bias.merge(part.bias)
+
+
+def _large(path: Path) -> bool:
+    """Tell whether a file is worth starting processes for."""
+    return path.is_file() and path.stat().st_size > 4_000_000
+
+
+def _near(texts: list[str], threshold: float, workers: int, exact: set[int]) -> Iterator[tuple[int, Finding]]:
+    places = [place for place, text in enumerate(texts) if text and place not in exact]
+    for item in find_near([texts[place] for place in places], threshold, workers):
+        detail = f"ROUGE-L {item.similarity:.2f} with record {places[item.of] + 1}"
+        yield places[item.place], Finding("near_duplicate", detail)
+
+
+_SPACES = (" ", "\n", "\t", "\r", "\u00a0")
+
+
+def content_hash(prepared: PreparedRecord) -> bytes:
+    """Hash a record's media and its text up to white space and case, the same for what says the same."""
+    text = prepared.text
+    for placeholder in PLACEHOLDERS:
+        text = text.replace(placeholder, "")
+    for space in _SPACES:
+        text = text.replace(space, "")
+    content = "\n".join([*prepared.record.media, text])
+    return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def dialogue_text(record: InstructionRecord) -> str:
+    """Give the whole dialogue with its media, the text that near duplicates are looked for in."""
+    return "\n".join([*record.media, *(turn.text for turn in record.dialogue())])
+
+
+def _finish(report: CheckReport, skip: frozenset[str]) -> None:
+    report.findings = sorted((item for item in report.findings if item[1].kind not in skip), key=lambda item: item[0])
+    places: dict[str, set[int]] = {}
+    for place, finding in report.findings:
+        places.setdefault(finding.kind, set()).add(place)
+    gone: set[int] = set()
+    for kind in KINDS:
+        if kind in places:
+            gone |= places[kind]
+            report.kinds[kind] = len(places[kind])
+            report.funnel[kind] = report.records - len(gone)
+    report.kept = report.records - len(gone)
+
+
+def _by_place(findings: Iterable[tuple[int, Finding]]) -> dict[int, list[Finding]]:
+    found: dict[int, list[Finding]] = {}
+    for place, finding in findings:
+        found.setdefault(place, []).append(finding)
+    return found
+
+
+def _write_kept(target: Path, path: Path, found: dict[int, list[Finding]]) -> None:
+    """Copy lines as they stand; nothing is decoded that need not be."""
+    items = (
+        item
+        for chunk in read_chunks(path)
+        for place, item in enumerate(chunk.items, start=chunk.first)
+        if place not in found
+    )
+    if target.suffix == ".json":
+        write_values(target, (json.loads(item) if isinstance(item, bytes) else item for item in items))
+        return
+    with atomic_text(target) as handle:
+        for item in items:
+            line = item.decode("utf-8").strip() if isinstance(item, bytes) else json.dumps(item, ensure_ascii=False)
+            handle.write(line + "\n")
+
+
+def _rejected(path: Path, found: dict[int, list[Finding]]) -> Iterator[dict[str, Any]]:
+    for chunk in read_chunks(path):
+        for place, item in enumerate(chunk.items, start=chunk.first):
+            if place in found:
+                value = json.loads(item) if isinstance(item, bytes) else item
+                reasons = [{"kind": entry.kind, "detail": entry.detail, "turn": entry.turn} for entry in found[place]]
+                yield (
+                    {**value, "findings": reasons} if isinstance(value, dict) else {"value": value, "findings": reasons}
+                )

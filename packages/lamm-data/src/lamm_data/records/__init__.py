@@ -1,0 +1,1 @@
+"""The contracts on disk: instruction records, benchmark records, annotations, tasks."""

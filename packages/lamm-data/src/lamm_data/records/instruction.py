@@ -1,0 +1,262 @@
+"""The instruction record: one image or point cloud and a dialogue about it, as LAMM-Dataset stores it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+
+from lamm_data.errors import Fault, RecordError, SourceError
+from lamm_data.files.json_lines import iter_values, write_values
+from lamm_data.records.tasks import TASK_TYPES, canonical_task_type
+
+ROLES = ("human", "gpt")
+VERSION = 1
+"""Version of the record files that a header may state."""
+PLACEHOLDERS = ("<image>", "<pcl>")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One utterance.
+
+    Attributes:
+        role: `human` asks, `gpt` answers (the published key is `from`).
+        text: What is said (the published key is `value`).
+        extra: Keys of the published turn that are none of ours, kept as they were.
+    """
+
+    role: str
+    text: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class HasMedia:
+    """What instruction and benchmark records share: an image or a point cloud, or a list of either."""
+
+    __slots__ = ()
+    image: str | list[str] | None
+    pcl: str | list[str] | None
+
+    @property
+    def modality(self) -> str:
+        """`image` or `pcl`."""
+        return "image" if self.image is not None else "pcl"
+
+    @property
+    def media(self) -> tuple[str, ...]:
+        """Media paths with a leading `./` removed; absolute paths stay absolute."""
+        return media_paths(self.image if self.image is not None else self.pcl)
+
+
+@dataclass(slots=True)
+class InstructionRecord(HasMedia):
+    """One record of an instruction file.
+
+    Every field that a published file leaves out is None here and is left out again on writing, so that reading and
+    writing lose nothing: absolute paths, `./` prefixes, `<image>` placeholders and unknown keys come back as they were.
+
+    Attributes:
+        conversations: Turns, alternating, the first by `human`, the last by `gpt`.
+        id: Source image id; not unique in published files and missing in 3D ones.
+        image: Path of an image below the media root, or a list of paths.
+        pcl: Path of a point cloud below the media root, or a list of paths.
+        task_type: Published task type; `canonical_task_type` resolves its variants.
+        src_image: Data set of the image (2D files).
+        src_dataset: Data set of the cloud (3D files).
+        src_id: Id inside that data set.
+        meta: Provenance: source file, annotation id, licence, generator, seed.
+        extra: Unknown keys, kept as they were.
+    """
+
+    conversations: list[Turn]
+    id: str | None = None
+    image: str | list[str] | None = None
+    pcl: str | list[str] | None = None
+    task_type: str | None = None
+    src_image: str | None = None
+    src_dataset: str | None = None
+    src_id: str | None = None
+    meta: dict[str, Any] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, value: Any) -> Self:
+        """Read a record.
+
+        Raises:
+            RecordError: It breaks the contract; all faults of the record are named.
+        """
+        faults = instruction_faults(value)
+        if faults:
+            raise RecordError([Fault(message, id=_shown_id(value)) for message in faults])
+        known = {key: value[key] for key in _KEYS if key in value}
+        turns = [
+            Turn(turn["from"], turn["value"], {k: v for k, v in turn.items() if k not in ("from", "value")})
+            for turn in value["conversations"]
+        ]
+        return cls(turns, **known, extra={k: v for k, v in value.items() if k not in _ALL_KEYS})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record with its published keys; fields that are None are left out."""
+        out = {key: getattr(self, key) for key in _KEYS if getattr(self, key) is not None}
+        out["conversations"] = [{"from": turn.role, "value": turn.text, **turn.extra} for turn in self.conversations]
+        return out | self.extra
+
+    def _repr_html_(self) -> str:
+        from lamm_data.records.notebook import instruction_html
+
+        return instruction_html(self)
+
+    @property
+    def kind(self) -> str:
+        """The canonical task type: `normal` when missing, variants resolved."""
+        return canonical_task_type(self.task_type) or "normal"
+
+    def dialogue(self) -> list[Turn]:
+        """Return the turns with a media placeholder next to a line break removed from the first question."""
+        first = self.conversations[0]
+        text = first.text
+        for placeholder in PLACEHOLDERS:
+            text = text.replace(placeholder + "\n", "").replace("\n" + placeholder, "")
+        return [Turn(first.role, text, first.extra), *self.conversations[1:]]
+
+
+_KEYS = ("id", "image", "pcl", "task_type", "src_image", "src_dataset", "src_id", "meta")
+_ALL_KEYS = {*_KEYS, "conversations"}
+
+
+def media_paths(value: str | list[str] | None) -> tuple[str, ...]:
+    """Return media paths as a tuple, each with a leading `./` removed."""
+    values = [] if value is None else [value] if isinstance(value, str) else value
+    return tuple(path if path.startswith("/") else str(PurePosixPath(path)) for path in values)
+
+
+def is_writable(text: str) -> bool:
+    """Tell whether a text can be written as UTF-8: JSON may hold half of a surrogate pair, which no file can."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown_id(value: Any) -> str | None:
+    return str(value["id"]) if isinstance(value, dict) and value.get("id") is not None else None
+
+
+def media_faults(value: dict[str, Any]) -> list[str]:
+    """Name what is wrong with a record's `image` and `pcl`."""
+    faults = []
+    if value.get("image") is None and value.get("pcl") is None:
+        faults.append("Expected an `image` or a `pcl`, got neither. Name the file the record is about.")
+    for key in ("image", "pcl"):
+        media = value.get(key)
+        paths = media if isinstance(media, list) else [] if media is None else [media]
+        if media == [] or not all(isinstance(path, str) and path.strip() and is_writable(path) for path in paths):
+            faults.append(f"Expected `{key}` to be a path or a list of paths, got {media!r}.")
+    return faults
+
+
+def _turn_faults(turns: Any) -> Iterator[str]:
+    if not isinstance(turns, list) or not turns:
+        yield f"Expected `conversations` to be a list of turns, got {_shape(turns)}."
+        return
+    for number, turn in enumerate(turns):
+        expected = ROLES[number % 2]
+        if not isinstance(turn, dict) or not isinstance(turn.get("value"), str):
+            yield f"Expected turn {number + 1} to have a text `value`, got {_shape(turn)}."
+        elif turn.get("from") != expected:
+            yield f"Expected turn {number + 1} to be from {expected!r}, got {turn.get('from')!r}. Turns must alternate."
+        elif not is_writable(turn["value"]):
+            yield f"Expected turn {number + 1} to hold whole characters, got half of a surrogate pair."
+        elif not turn["value"].strip():
+            yield f"Expected turn {number + 1} to say something, got an empty text."
+    if len(turns) % 2:
+        yield f"Expected each question to have an answer, got {len(turns)} turns."
+
+
+def _shape(value: Any) -> str:
+    return "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
+
+
+def instruction_faults(value: Any) -> list[str]:
+    """Name everything that keeps a JSON value from being an instruction record.
+
+    Ids may be strings or integers, repeated or missing: published files have all of these.
+    """
+    if not isinstance(value, dict):
+        return [f"Expected a record object, got {_shape(value)}."]
+    faults = media_faults(value)
+    faults.extend(_turn_faults(value.get("conversations")))
+    task_type = value.get("task_type")
+    if task_type is not None and (not isinstance(task_type, str) or canonical_task_type(task_type) is None):
+        faults.append(f"Expected a task_type out of {', '.join(TASK_TYPES)}, got {task_type!r}.")
+    if not isinstance(value.get("id"), str | int | None):
+        faults.append(f"Expected `id` to be a string, got {_shape(value['id'])}.")
+    if not isinstance(value.get("meta"), dict | None):
+        faults.append(f"Expected `meta` to be an object, got {_shape(value['meta'])}.")
+    return faults
+
+
+def is_header(value: Any, kind: str, path: str | Path) -> bool:
+    """Tell whether a file's first value is a header, `{"lamm": kind, "version": 1}`, which files may begin with.
+
+    Raises:
+        SourceError: It is the header of another kind of file, or of a version that this package does not know.
+    """
+    if not isinstance(value, dict) or "lamm" not in value or "conversations" in value or "query" in value:
+        return False
+    found, version = value["lamm"], value.get("version", VERSION)
+    if found != kind or version != VERSION:
+        raise SourceError(
+            f"Expected a file of {kind}, version {VERSION}, got {found}, version {version} ({path}). "
+            "Name another file, or install the version of lamm-data that wrote it."
+        )
+    return True
+
+
+def scan_records(path: str | Path) -> Iterator[InstructionRecord | Fault]:
+    """Stream a file, giving a record or its faults for every entry; nothing is skipped silently.
+
+    Raises:
+        SourceError: The file itself cannot be read as JSON Lines or a JSON list.
+    """
+    for number, (line, value) in enumerate(iter_values(path)):
+        if number == 0 and is_header(value, "instructions", path):
+            continue
+        try:
+            yield InstructionRecord.from_dict(value)
+        except RecordError as error:
+            for fault in error.faults:
+                yield Fault(fault.message, str(path), line, fault.id)
+
+
+def read_records(path: str | Path) -> list[InstructionRecord]:
+    """Read a whole instruction file, JSON Lines or a JSON list.
+
+    Raises:
+        RecordError: Some records break the contract; every fault of the file is named with file, line and id.
+        SourceError: The file is missing or not JSON.
+    """
+    records, faults = [], []
+    for found in scan_records(path):
+        if isinstance(found, Fault):
+            faults.append(found)
+        else:
+            records.append(found)
+    if faults:
+        raise RecordError(faults)
+    return records
+
+
+def write_records(path: str | Path, records: Iterable[InstructionRecord]) -> int:
+    """Write records as JSON Lines, or as the published JSON list when the name ends in `.json`; atomically.
+
+    Returns:
+        How many were written.
+    """
+    return write_values(path, map(InstructionRecord.to_dict, records))

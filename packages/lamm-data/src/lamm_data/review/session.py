@@ -1,0 +1,160 @@
+"""One reviewer's session: the sample, its verdicts so far, and the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lamm_data.errors import UsageError
+from lamm_data.generation.rows import Row
+from lamm_data.records.instruction import InstructionRecord
+from lamm_data.review.sampling import content_key, stratum
+from lamm_data.review.statistics import ReviewReport, summarise
+from lamm_data.review.verdicts import Verdict, VerdictFile, read_verdicts
+from lamm_data.view.media import media_file, shown_boxes
+
+
+@dataclass(frozen=True)
+class ReviewSettings:
+    """Where a review reads and writes.
+
+    Attributes:
+        verdicts: File the verdicts are appended to.
+        reviewer: Name of the reviewer.
+        media_root: Folder that media paths are relative to.
+        others: Verdict files of other reviewers, read for agreement only.
+    """
+
+    verdicts: Path
+    reviewer: str
+    media_root: Path
+    others: tuple[Path, ...] = ()
+
+
+class ReviewSession:
+    """What the page shows and changes.
+
+    Args:
+        sample: The records to read.
+        settings: Where to read and write.
+        rows: Annotation rows by id, whose boxes are drawn.
+    """
+
+    def __init__(
+        self, sample: Iterable[InstructionRecord], settings: ReviewSettings, rows: Mapping[str, Row] | None = None
+    ) -> None:
+        self.settings = settings
+        self.records = {content_key(record): record for record in sample}
+        if not self.records:
+            raise UsageError("Expected records to review, got none. Check the file and --share.")
+        self.keys = list(self.records)
+        self._rows = rows or {}
+        self._file = VerdictFile(settings.verdicts)
+        known = read_verdicts([settings.verdicts])
+        self._mine = {item.record: item for item in known if item.reviewer == settings.reviewer}
+
+    def overview(self) -> dict[str, Any]:
+        """Give what the page needs at its start: keys, strata, this reviewer's verdicts, reasons."""
+        return {
+            "reviewer": self.settings.reviewer,
+            "reasons": load_reasons(),
+            "records": [
+                {"key": key, "stratum": stratum(record), "verdict": self._verdict_of(key)}
+                for key, record in self.records.items()
+            ],
+        }
+
+    def item(self, place: int) -> dict[str, Any]:
+        """Give one record for the page.
+
+        Raises:
+            UsageError: There is no such record.
+        """
+        record = self.at(place)
+        row = self._rows.get(str(record.id))
+        return {
+            "id": "" if record.id is None else str(record.id),
+            "stratum": stratum(record),
+            "modality": record.modality,
+            "media": list(record.media),
+            "turns": [{"from": turn.role, "value": turn.text} for turn in record.dialogue()],
+            "boxes": shown_boxes(record, row),
+            "captions": list(row.captions) if row else [],
+            "findings": record.extra.get("findings", []),
+            "verdict": self._verdict_of(self.keys[place]),
+        }
+
+    def at(self, place: int) -> InstructionRecord:
+        """Give the record at a place of the sample.
+
+        Raises:
+            UsageError: There is no such record.
+        """
+        if not 0 <= place < len(self.keys):
+            raise UsageError(f"Expected a record from 0 to {len(self.keys) - 1}, got {place}.")
+        return self.records[self.keys[place]]
+
+    def medium(self, place: int, number: int) -> tuple[str, Path]:
+        """Find a medium of a record: its modality and its file below the media root.
+
+        Raises:
+            UsageError: There is no such record or medium.
+            SourceError: The file is missing or lies outside the root.
+        """
+        record = self.at(place)
+        if not 0 <= number < len(record.media):
+            raise UsageError(f"Expected a medium from 0 to {len(record.media) - 1}, got {number}.")
+        return record.modality, media_file(self.settings.media_root, record.media[number])
+
+    def judge(self, place: int, verdict: str, reason: str = "", note: str = "") -> dict[str, Any]:
+        """Store a verdict.
+
+        Returns:
+            The verdict, as it stands on the disk.
+
+        Raises:
+            UsageError: The record or the verdict is none.
+            OSError: It could not be stored.
+        """
+        record = self.at(place)
+        given = Verdict(
+            record=self.keys[place],
+            reviewer=self.settings.reviewer,
+            verdict=verdict,
+            stratum=stratum(record),
+            id="" if record.id is None else str(record.id),
+            reason=reason,
+            note=note,
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        self._file.add(given)
+        self._mine[given.record] = given
+        return asdict(given)
+
+    def report(self) -> ReviewReport:
+        """Count the verdicts of everybody."""
+        sample = {key: stratum(record) for key, record in self.records.items()}
+        return summarise(sample, read_verdicts([self.settings.verdicts, *self.settings.others]))
+
+    def close(self) -> None:
+        """Close the verdict file."""
+        self._file.close()
+
+    def _verdict_of(self, key: str) -> dict[str, str] | None:
+        given = self._mine.get(key)
+        return None if given is None else {"verdict": given.verdict, "reason": given.reason, "note": given.note}
+
+
+@cache
+def load_reasons() -> list[str]:
+    """Load the reasons a record may be rejected for."""
+    import tomllib
+    from importlib.resources import files
+
+    text = (files("lamm_data.review") / "reasons.toml").read_text(encoding="utf-8")
+    reasons: list[str] = tomllib.loads(text)["reasons"]
+    return reasons

@@ -1,0 +1,182 @@
+"""What verdicts say: the share of good records of each stratum with its interval, and how far two reviewers agree."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from lamm_data.review.verdicts import REJECT, Verdict
+
+Z95 = 1.959963984540054
+
+
+def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float]:
+    """Compute Wilson's score interval of a share (E. B. Wilson 1927).
+
+    Args:
+        successes: Successes.
+        trials: Trials.
+        z: Normal quantile; 1.96 for 95 %.
+
+    Returns:
+        Lower and upper end; `(0, 1)` without trials.
+
+    >>> [round(value, 4) for value in wilson(8, 10)]
+    [0.4902, 0.9433]
+    >>> wilson(0, 0)
+    (0.0, 1.0)
+    """
+    if not trials:
+        return 0.0, 1.0
+    share, spread = successes / trials, z * z / trials
+    centre = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def cohen_kappa(pairs: Iterable[tuple[str, str]]) -> float | None:
+    """Compute Cohen's kappa of two reviewers: agreement beyond what their own rates make by chance (J. Cohen 1960).
+
+    Args:
+        pairs: The two verdicts on each record that both have read.
+
+    Returns:
+        Kappa, at most 1; None without pairs, or when both give one and the same verdict throughout.
+
+    >>> cohen_kappa([("accept", "accept"), ("reject", "reject"), ("accept", "reject"), ("accept", "accept")])
+    0.5
+    """
+    pairs = list(pairs)
+    if not pairs:
+        return None
+    count = len(pairs)
+    first, second = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
+    expected = sum(first[name] * second[name] for name in first) / count**2
+    if expected == 1:
+        return None
+    return (sum(a == b for a, b in pairs) / count - expected) / (1 - expected)
+
+
+@dataclass(slots=True)
+class Stratum:
+    """One layer of the sample.
+
+    Attributes:
+        sampled: Records of the layer in the sample.
+        read: Records somebody has read.
+        accepted: Read records that nobody rejects.
+        reasons: Reasons of rejection.
+    """
+
+    sampled: int = 0
+    read: int = 0
+    accepted: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the share of accepted records."""
+        return wilson(self.accepted, self.read)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far two reviewers agree on the records both have read.
+
+    Attributes:
+        reviewers: Their names.
+        records: Records both have read.
+        same: Records on which they agree.
+        kappa: Cohen's kappa; None when it is not defined.
+    """
+
+    reviewers: tuple[str, str]
+    records: int
+    same: int
+    kappa: float | None
+
+
+@dataclass(slots=True)
+class ReviewReport:
+    """What a review has found so far.
+
+    Attributes:
+        strata: Layers by name, `all` last.
+        agreements: One entry for each two reviewers who have read the same records.
+        stale: Verdicts on records that are no longer in the file, or were written anew since.
+    """
+
+    strata: dict[str, Stratum]
+    agreements: list[Agreement]
+    stale: int
+
+    def to_dict(self) -> dict[str, object]:
+        """Give plain values for JSON."""
+        strata = {
+            name: {
+                "sampled": layer.sampled, "read": layer.read, "accepted": layer.accepted,
+                "share": layer.accepted / layer.read if layer.read else None,
+                "interval": layer.interval, "reasons": dict(layer.reasons),
+            }
+            for name, layer in self.strata.items()
+        }  # fmt: skip
+        agreements = [
+            {"reviewers": item.reviewers, "records": item.records, "same": item.same, "kappa": item.kappa}
+            for item in self.agreements
+        ]
+        return {"strata": strata, "agreement": agreements, "stale": self.stale}
+
+
+def summarise(sample: Mapping[str, str], verdicts: Iterable[Verdict]) -> ReviewReport:
+    """Count verdicts.
+
+    A record counts as accepted when everybody who has read it accepts it.
+
+    Args:
+        sample: Stratum of every sampled record, by content key.
+        verdicts: The verdicts that count, as `read_verdicts` gives them.
+
+    Returns:
+        The report.
+    """
+    given: dict[str, dict[str, Verdict]] = {}
+    stale = 0
+    for verdict in verdicts:
+        if verdict.record in sample:
+            given.setdefault(verdict.record, {})[verdict.reviewer] = verdict
+        else:
+            stale += 1
+    strata: dict[str, Stratum] = {name: Stratum() for name in sorted(set(sample.values()))}
+    strata["all"] = Stratum()
+    for key, name in sample.items():
+        for layer in (strata[name], strata["all"]):
+            layer.sampled += 1
+            if key in given:
+                rejecting = [item for item in given[key].values() if item.verdict == REJECT]
+                layer.read += 1
+                layer.accepted += not rejecting
+                layer.reasons.update({item.reason or "no reason given" for item in rejecting})
+    return ReviewReport(strata, _agreements(given), stale)
+
+
+def _agreements(given: Mapping[str, Mapping[str, Verdict]]) -> list[Agreement]:
+    names = sorted({name for verdicts in given.values() for name in verdicts})
+    found = []
+    for first, second in combinations(names, 2):
+        both = [
+            (verdicts[first].verdict, verdicts[second].verdict)
+            for verdicts in given.values()
+            if first in verdicts and second in verdicts
+        ]
+        if both:
+            same = sum(a == b for a, b in both)
+            found.append(Agreement((first, second), len(both), same, cohen_kappa(both)))
+    return found
+
+
+def rejected_keys(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
+    """Give the content keys of records that anybody rejects, with one rejecting verdict each."""
+    return {item.record: item for item in verdicts if item.verdict == REJECT}

@@ -1,0 +1,1 @@
+"""One reader an annotation format."""

@@ -1,0 +1,48 @@
+"""AI2D: multiple-choice questions about diagrams, one JSON file an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lamm_data.errors import SourceError
+from lamm_data.files.json_lines import load_json
+from lamm_data.records.annotations import Annotated, Question
+from lamm_data.sources.readers.fields import image_size, join, need, read_lines
+
+
+def read_ai2d(root: str | Path, split: str = "all", below: str = "") -> Iterator[Annotated]:
+    """Read `questions/<image>.json`, with `ai2d_test_ids.csv` naming the images of the test split.
+
+    Args:
+        root: Folder with `questions`, `images` and the id file.
+        split: `train`, `test` or `all`.
+        below: Prefix that leads from the media root to `root`.
+
+    Raises:
+        SourceError: A question's right option is outside its options.
+    """
+    root = Path(root)
+    if split not in ("train", "test", "all"):
+        raise SourceError(f"Expected a split out of train, test, all, got {split!r}.")
+    test = set() if split == "all" else {line.strip() for line in read_lines(root / "ai2d_test_ids.csv")}
+    paths = sorted((root / "questions").glob("*.json"))
+    if not paths:
+        raise SourceError(f"Expected question files in {root / 'questions'}, got none. Check the root folder.")
+    for path in paths:
+        number = path.name.split(".")[0]
+        if split != "all" and (number in test) != (split == "test"):
+            continue
+        value = need(load_json(path), ("imageName", "questions"), path, "an AI2D question file")
+        questions = []
+        for text, entry in value["questions"].items():
+            choices, answer = tuple(entry["answerTexts"]), int(entry["correctAnswer"])
+            if not 0 <= answer < len(choices):
+                raise SourceError(f"Expected an answer below {len(choices)}, got {answer} ({path}, {text!r}).")
+            questions.append(Question(text, (choices[answer],), choices, answer, id=str(entry["questionId"])))
+        name = str(value["imageName"])
+        width, height = image_size(root / "images" / name)
+        media = join(below, f"images/{name}")
+        yield Annotated(
+            number, media, origin=f"questions/{path.name}", width=width, height=height, questions=tuple(questions)
+        )

@@ -1,0 +1,140 @@
+"""CIFAR10: the python-version batches, opened by an unpickler that can build arrays and nothing else."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamm_data.errors import SourceError
+from lamm_data.records.annotations import Annotated, ClassLabel
+
+BATCHES = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)}
+SIDE = 32
+
+
+class _ArrayKind:
+    """Stand in for the name `numpy.ndarray`: it can be passed on but never called to allocate memory."""
+
+    def __init__(self) -> None:
+        raise pickle.UnpicklingError("an array made without data")
+
+
+def _array(kind: type, shape: tuple[int, ...], code: bytes) -> NDArray[Any]:
+    """Stand in for numpy's private rebuilding function: make the empty array that a state then fills."""
+    if kind is not _ArrayKind or shape != (0,):
+        raise pickle.UnpicklingError(f"an array of {kind} and shape {shape}")
+    return np.empty(0, np.uint8)
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Stand in for `codecs.encode`, by which new pickles of the old protocol store bytes."""
+    if encoding not in ("latin1", b"latin1"):
+        raise pickle.UnpicklingError(f"the encoding {encoding!r}")
+    return text.encode("latin1")
+
+
+ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy.core.multiarray", "_reconstruct"): _array,
+    ("numpy._core.multiarray", "_reconstruct"): _array,
+    ("numpy", "ndarray"): _ArrayKind,
+    ("numpy", "dtype"): np.dtype,
+    ("_codecs", "encode"): _encode,
+}
+"""Everything a batch may name: how numpy rebuilds an array, in old and new pickles."""
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ALLOWED:
+            raise pickle.UnpicklingError(f"a call of {module}.{name}")
+        return ALLOWED[module, name]
+
+
+def load_batch(path: str | Path) -> dict[str, Any]:
+    """Load one pickled batch or `batches.meta` without running anything it may contain.
+
+    Returns:
+        The dictionary with text keys.
+
+    Raises:
+        SourceError: The file is missing, no pickle, or names anything but numpy arrays.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as handle:
+            value = _unpickle(handle)
+    except FileNotFoundError as error:
+        raise SourceError(f"Expected a file, got nothing at {path}. Check the root folder.") from error
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
+        raise SourceError(
+            f"Expected a CIFAR10 batch of plain arrays, got {error} ({path}). Do not use this file: download it again."
+        ) from error
+    if not isinstance(value, dict):
+        raise SourceError(f"Expected a dictionary, got {type(value).__name__} ({path}).")
+    return {key.decode() if isinstance(key, bytes) else str(key): entry for key, entry in value.items()}
+
+
+def _unpickle(handle: IO[bytes]) -> Any:
+    return _ArrayUnpickler(handle, encoding="bytes").load()
+
+
+def label_names(root: str | Path) -> tuple[str, ...]:
+    """Read the ten class names of `batches.meta`."""
+    path = Path(root) / "batches.meta"
+    names = load_batch(path).get("label_names")
+    if not isinstance(names, list) or not names:
+        raise SourceError(f"Expected label_names in {path}, got none.")
+    return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names)
+
+
+def iter_batches(root: Path, split: str) -> Iterator[tuple[str, NDArray[np.uint8], list[int]]]:
+    """Yield `(batch name, pixels [N, 3072] uint8 with the red plane first, labels)`."""
+    if split not in BATCHES:
+        raise SourceError(f"Expected a split out of {', '.join(BATCHES)}, got {split!r}.")
+    for name in BATCHES[split]:
+        batch = load_batch(root / name)
+        try:
+            pixels = np.asarray(batch.get("data"), np.uint8)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise SourceError(f"Expected pixels in {root / name}, got {error}.") from error
+        labels = [int(label) for label in batch.get("labels", [])]
+        if pixels.shape != (len(labels), 3 * SIDE * SIDE):
+            raise SourceError(
+                f"Expected {len(labels)} rows of {3 * SIDE * SIDE} bytes, got {pixels.shape} ({root / name})."
+            )
+        yield name, pixels, labels
+
+
+def open_cifar10(root: Path, split: str) -> Iterator[Annotated]:
+    """Read the class of every picture. The pictures themselves are written by `extract_images`.
+
+    Args:
+        root: Folder of the batches (cifar-10-batches-py).
+        split: `train` or `test`.
+    """
+    names = label_names(root)
+    for batch, _, labels in iter_batches(root, split):
+        for row, label in enumerate(labels):
+            if not 0 <= label < len(names):
+                raise SourceError(f"Expected a label below {len(names)}, got {label} ({root / batch}, row {row}).")
+            classes = (ClassLabel(names[label], "classification", labels=names),)
+            key = f"{batch}_{row:05d}"
+            yield Annotated(key, f"images/{key}.png", origin=batch, width=SIDE, height=SIDE, classes=classes)
+
+
+def extract_images(root: Path, split: str) -> Iterator[Path]:
+    """Write every picture of a split as `images/<batch>_<row>.png` and yield its path; existing ones are kept."""
+    from PIL import Image
+
+    (root / "images").mkdir(exist_ok=True)
+    for batch, pixels, _ in iter_batches(root, split):
+        for row, planes in enumerate(pixels):
+            path = root / "images" / f"{batch}_{row:05d}.png"
+            if not path.exists():
+                Image.fromarray(planes.reshape(3, SIDE, SIDE).transpose(1, 2, 0)).save(path)
+            yield path

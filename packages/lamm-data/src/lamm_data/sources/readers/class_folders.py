@@ -1,0 +1,44 @@
+"""Class-labelled folders: `<root>/<class>/<image>`, as UCMerced Land Use is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lamm_data.errors import SourceError
+from lamm_data.records.annotations import Annotated, ClassLabel
+from lamm_data.sources.readers.fields import image_size, join
+
+IMAGES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
+
+
+def read_class_folders(root: str | Path, folder: str, task: str) -> Iterator[Annotated]:
+    """Read one image after the other, sorted by class and name.
+
+    Args:
+        root: The source's root.
+        folder: Folder below it that holds one folder per class.
+        task: `classification` or `fine_grained_classification`.
+
+    Raises:
+        SourceError: There is no class folder.
+    """
+    root = Path(root)
+    base = root / folder
+    names = sorted(path.name for path in base.iterdir() if path.is_dir()) if base.is_dir() else []
+    if not names:
+        raise SourceError(f"Expected one folder per class in {base}, got none. Check the root folder.")
+    for name in names:
+        for path in sorted((base / name).iterdir()):
+            if path.suffix.lower() in IMAGES:
+                width, height = image_size(path)
+                media = join(folder, f"{name}/{path.name}")
+                label = ClassLabel(name, task, labels=tuple(names))
+                yield Annotated(
+                    f"{name}/{path.stem}", media, origin=folder, width=width, height=height, classes=(label,)
+                )
+
+
+def open_ucmerced(root: Path, split: str) -> Iterator[Annotated]:
+    """Read UC Merced Land Use: `Images/<class>/<class><number>.tif`; it has no splits."""
+    return read_class_folders(root, "Images", "fine_grained_classification")

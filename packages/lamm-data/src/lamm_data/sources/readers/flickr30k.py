@@ -1,0 +1,154 @@
+"""Flickr30k: the token file with five captions an image, and the Entities with phrases and boxes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from lamm_data.errors import SourceError
+from lamm_data.records.annotations import Annotated, Box
+from lamm_data.sources.readers.fields import image_size, join, read_lines
+from lamm_data.sources.readers.xml_files import parse_xml, text_of
+
+_PHRASE = re.compile(r"\[/EN#(\d+)((?:/\w+)+) ([^\]]+)\]")
+_SPACE_BEFORE = re.compile(r"\s+([.,;:!?%)\]]|'s\b|n't\b)")
+_SPACE_AFTER = re.compile(r"([(\[$#])\s+")
+_UNRELATED = re.compile(r"^(\d+)(?:\.jpg)?[\s#,]+(\d+)$")
+TOKEN_FILE = "results_20130124.token"
+UNRELATED_FILE = "UNRELATED_CAPTIONS"
+"""List of captions that do not describe their image; it comes with Flickr30k Entities."""
+
+
+def untokenise(text: str) -> str:
+    """Undo the spacing of a tokenised caption.
+
+    >>> untokenise("Two men , one in a hat , look at the girl 's dog .")
+    "Two men, one in a hat, look at the girl's dog."
+    """
+    text = _SPACE_BEFORE.sub(r"\1", " ".join(text.split()))
+    text = _SPACE_AFTER.sub(r"\1", text)
+    return re.sub(r'" ([^"]*?) "', r'"\1"', text)
+
+
+def read_unrelated(root: Path) -> frozenset[tuple[str, int]]:
+    """Read which captions, by image id and number from 0, do not describe their image; none where there is no list.
+
+    Raises:
+        SourceError: A line is no image with a caption number.
+    """
+    path = root / UNRELATED_FILE
+    found = set()
+    for number, line in enumerate(read_lines(path) if path.is_file() else (), 1):
+        match = _UNRELATED.match(line.strip())
+        if match:
+            found.add((match[1], int(match[2])))
+        elif number > 1:  # the first line may be a heading
+            raise SourceError(f"Expected an image and a caption number, got {line[:60]!r} ({path}, line {number}).")
+    return frozenset(found)
+
+
+def read_token_file(path: str | Path, media: str = "flickr30k-images") -> Iterator[Annotated]:
+    """Read `<image>#<number>` tab `<caption>` lines; neighbouring lines of one image share an item.
+
+    Captions that `UNRELATED_CAPTIONS` lists are left out where that file lies beside this one.
+
+    Raises:
+        SourceError: A line has not this form.
+    """
+    path = Path(path)
+    unrelated = read_unrelated(path.parent)
+
+    def rows() -> Iterator[tuple[str, str]]:
+        for number, line in enumerate(read_lines(path), 1):
+            key, tab, caption = line.partition("\t")
+            image, mark, place = key.rpartition("#")
+            if not tab or not mark or not place.isdigit():
+                raise SourceError(
+                    f"Expected image#number, a tab and a caption, got {line[:60]!r} ({path}, line {number})."
+                )
+            wanted = not unrelated or (Path(image).stem, int(place)) not in unrelated
+            yield image, untokenise(caption) if wanted else ""
+
+    for image, entries in groupby(rows(), key=lambda row: row[0]):
+        captions = tuple(caption for _, caption in entries if caption)
+        width, height = image_size(path.parent / media / image)
+        yield Annotated(
+            Path(image).stem, join(media, image), origin=path.name, width=width, height=height, captions=captions
+        )
+
+
+def open_flickr30k(root: Path, split: str) -> Iterator[Annotated]:
+    """Read the captions of a download; `<split>.txt` names the images of a split, `all` needs no list.
+
+    Args:
+        root: Folder with the token file and `flickr30k-images`.
+        split: `all`, or `train`, `val`, `test` where the folder has `<split>.txt` (as Entities ships them).
+    """
+    wanted = None if split == "all" else {line.split(".")[0] for line in read_lines(root / f"{split}.txt")}
+    for item in read_token_file(root / TOKEN_FILE):
+        if wanted is None or item.id in wanted:
+            yield item
+
+
+def read_entities(
+    root: str | Path,
+    image: str,
+    media: str = "flickr30k-images",
+    unrelated: frozenset[tuple[str, int]] = frozenset(),
+) -> Annotated:
+    """Read one image of Flickr30k Entities: clean captions and a box for every phrase that has one.
+
+    A box that several phrase chains share is given once for each. Chains marked `scene` or `nobndbox` have no box.
+    Boxes are zero-based pixels, the last one included.
+
+    Args:
+        root: Folder with `Sentences` and `Annotations`.
+        image: Image id without extension.
+        media: Folder of the images.
+        unrelated: Captions to leave out, by image and number (`read_unrelated`).
+    """
+    root = Path(root)
+    sentences = read_lines(root / "Sentences" / f"{image}.txt")
+    phrases: dict[str, str] = {}
+    for sentence in sentences:
+        for match in _PHRASE.finditer(sentence):
+            phrases.setdefault(match[1], match[3])
+    path = root / "Annotations" / f"{image}.xml"
+    element = parse_xml(path)
+    size = element.find("size")
+    width, height = (int(text_of(size, tag, path)) for tag in ("width", "height")) if size is not None else (0, 0)
+    return Annotated(
+        image,
+        join(media, f"{image}.jpg"),
+        origin=f"Annotations/{path.name}",
+        width=width,
+        height=height,
+        captions=tuple(
+            untokenise(_PHRASE.sub(r"\3", sentence))
+            for place, sentence in enumerate(sentences)
+            if (image, place) not in unrelated
+        ),
+        boxes=tuple(_entity_boxes(element, phrases, path)),
+    )
+
+
+def open_entities(root: Path, split: str) -> Iterator[Annotated]:
+    """Read the images that `<split>.txt` lists."""
+    unrelated = read_unrelated(root)
+    for line in read_lines(root / f"{split}.txt"):
+        yield read_entities(root, line.strip().removesuffix(".jpg"), unrelated=unrelated)
+
+
+def _entity_boxes(element: ET.Element, phrases: dict[str, str], path: Path) -> Iterator[Box]:
+    for entry in element.findall("object"):
+        corners = entry.find("bndbox")
+        if corners is None:
+            continue
+        x1, y1, x2, y2 = (float(text_of(corners, tag, path)) for tag in ("xmin", "ymin", "xmax", "ymax"))
+        for name in entry.findall("name"):
+            chain = (name.text or "").strip()
+            if chain in phrases:
+                yield Box(phrases[chain], (x1, y1, x2 + 1, y2 + 1), chain)

@@ -1,0 +1,41 @@
+"""ScienceQA: multiple-choice school questions; those with an image are LAMM's SQAimage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lamm_data.errors import SourceError
+from lamm_data.files.json_stream import iter_sections
+from lamm_data.records.annotations import Annotated, Question
+from lamm_data.sources.readers.fields import image_size, need
+
+
+def open_scienceqa(root: Path, split: str) -> Iterator[Annotated]:
+    """Read `problems.json`, keeping the problems of one split that have an image.
+
+    Args:
+        root: Folder with `problems.json` and `images/<split>/<id>/image.png`.
+        split: `train`, `val` or `test`.
+    """
+    yield from read_problems(root / "problems.json", root, split)
+
+
+def read_problems(path: Path, root: Path, split: str) -> Iterator[Annotated]:
+    """Read the problems of one split that have an image.
+
+    Raises:
+        SourceError: The right answer's index is outside the options.
+    """
+    for key, value in iter_sections(path):
+        entry = need(value, ("question", "choices", "answer", "image", "split"), f"{path}, problem {key}", "a problem")
+        if entry["split"] != split or entry["image"] is None:
+            continue
+        choices, answer = tuple(map(str, entry["choices"])), int(entry["answer"])
+        if not 0 <= answer < len(choices):
+            raise SourceError(f"Expected an answer below {len(choices)}, got {answer} ({path}, problem {key}).")
+        context = str(entry.get("hint") or "").strip()
+        question = Question(str(entry["question"]).strip(), (choices[answer],), choices, answer, context, key)
+        media = f"images/{split}/{key}/{entry['image']}"
+        width, height = image_size(root / media)
+        yield Annotated(key, media, origin=path.name, width=width, height=height, questions=(question,))

@@ -1,0 +1,62 @@
+"""PASCAL VOC: one XML file an image, and the split lists of ImageSets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from lamm_data.errors import SourceError
+from lamm_data.records.annotations import Annotated, Box
+from lamm_data.sources.readers.fields import join, read_lines
+from lamm_data.sources.readers.xml_files import parse_xml, text_of
+
+
+def _number(element: ET.Element, tag: str, path: Path) -> float:
+    text = text_of(element, tag, path)
+    try:
+        return float(text)
+    except ValueError as error:
+        raise SourceError(f"Expected a number in <{tag}>, got {text!r} ({path}).") from error
+
+
+def _box(element: ET.Element, path: Path) -> Box:
+    """Read one object; children are found by name since their order varies between files.
+
+    VOC counts pixels from 1 and includes the last one, so the zero-based box starts one lower and ends the same.
+    """
+    # `part` elements hold a `bndbox` of their own: only the object's direct child counts.
+    corners = element.find("bndbox")
+    if corners is None:
+        raise SourceError(f"Expected <bndbox> in each <object>, got none ({path}).")
+    xmin, ymin, xmax, ymax = (_number(corners, tag, path) for tag in ("xmin", "ymin", "xmax", "ymax"))
+    difficult = (element.findtext("difficult") or "0").strip() == "1"
+    return Box(text_of(element, "name", path), (xmin - 1, ymin - 1, xmax, ymax), difficult=difficult)
+
+
+def read_voc_file(path: str | Path, media: str = "JPEGImages") -> Annotated:
+    """Read one annotation file; difficult objects are kept and marked."""
+    path = Path(path)
+    root = parse_xml(path)
+    size = root.find("size")
+    if size is None:
+        raise SourceError(f"Expected <size> in <annotation>, got none ({path}).")
+    return Annotated(
+        path.stem,
+        join(media, text_of(root, "filename", path)),
+        origin=f"Annotations/{path.name}",
+        width=int(_number(size, "width", path)),
+        height=int(_number(size, "height", path)),
+        boxes=tuple(_box(element, path) for element in root.findall("object")),
+    )
+
+
+def open_voc(root: Path, split: str) -> Iterator[Annotated]:
+    """Read the images that `ImageSets/Main/<split>.txt` lists.
+
+    Args:
+        root: Folder with Annotations, ImageSets and JPEGImages (VOCdevkit/VOC2012).
+        split: `train`, `val` or `trainval`.
+    """
+    for line in read_lines(root / "ImageSets" / "Main" / f"{split}.txt"):
+        yield read_voc_file(root / "Annotations" / f"{line.split()[0]}.xml")

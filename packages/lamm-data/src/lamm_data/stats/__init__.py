@@ -1,0 +1,1 @@
+"""Count and plot what a file of records holds."""

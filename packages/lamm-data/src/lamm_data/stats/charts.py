@@ -1,0 +1,233 @@
+"""Simple charts without a plotting library: a page of panels, written as SVG by hand or as PNG through Pillow.
+
+Coordinates are pixels, x right, y down. Both writers draw the same list of shapes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+from lamm_data.errors import UsageError
+from lamm_data.files.json_lines import atomic_text
+
+INK, GREY, GRID, BAR = "#222222", "#666666", "#dddddd", "#3b6ea8"
+FONT_SIZE = 12
+PANEL = (440, 300)
+MARGIN = 24
+PNG_SCALE = 2
+"""PNG pixels for each chart pixel: text stays readable on dense screens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """A filled rectangle."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    fill: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A line of text; `anchor` is `start`, `middle` or `end`, and `y` its baseline."""
+
+    x: float
+    y: float
+    text: str
+    anchor: str = "start"
+    size: int = FONT_SIZE
+    fill: str = INK
+
+
+@dataclass(slots=True)
+class Page:
+    """Shapes on a white page."""
+
+    width: int
+    height: int
+    shapes: list[Rectangle | Text] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Horizontal bars, one a name; `rest` says what is not shown."""
+
+    title: str
+    rows: Sequence[tuple[str, float]]
+    rest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Vertical bars over equal steps; `low` and `high` are the ends of the axis."""
+
+    title: str
+    counts: Sequence[int]
+    low: float
+    high: float
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heatmap:
+    """Counts on a grid, rows from top to bottom; `axes` says what runs right and what runs down."""
+
+    title: str
+    rows: Sequence[Sequence[int]]
+    axes: str
+
+
+Panel = Bars | Histogram | Heatmap
+
+
+def shorten(text: str, length: int) -> str:
+    """Cut a text to a length, with an ellipsis where something is cut off."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
+
+
+def _bars(panel: Bars, x: float, y: float) -> Iterable[Rectangle | Text]:
+    width, height = PANEL
+    largest = max((value for _, value in panel.rows), default=0) or 1
+    left, step = 150, min(23.0, (height - 56) / max(len(panel.rows), 1))
+    for place, (name, value) in enumerate(panel.rows):
+        top = y + 34 + place * step
+        size = min(FONT_SIZE, max(7, int(step - 2)))
+        yield Text(x + left - 6, top + step * 0.72, shorten(name, 23), "end", size)
+        bar = (width - left - 70) * value / largest
+        yield Rectangle(x + left, top + step * 0.15, max(bar, 1), step * 0.7, BAR)
+        yield Text(x + left + bar + 5, top + step * 0.72, _number(value), "start", size, GREY)
+    if panel.rest:
+        yield Text(x + left, y + 34 + len(panel.rows) * step + 14, panel.rest, "start", 11, GREY)
+
+
+def _histogram(panel: Histogram, x: float, y: float) -> Iterable[Rectangle | Text]:
+    width, height = PANEL
+    left, top, inner_width, inner_height = x + 52, y + 34, width - 72, height - 80
+    largest = max(panel.counts, default=0) or 1
+    for part in (0, 0.5, 1):
+        line = top + inner_height * (1 - part)
+        yield Rectangle(left, line, inner_width, 1, GRID)
+        yield Text(left - 6, line + 4, _number(round(largest * part)), "end", 11, GREY)
+    step = inner_width / max(len(panel.counts), 1)
+    for place, count in enumerate(panel.counts):
+        bar = inner_height * count / largest
+        yield Rectangle(left + place * step + 0.5, top + inner_height - bar, max(step - 1, 0.5), bar, BAR)
+    for part, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+        value = panel.low + (panel.high - panel.low) * part
+        yield Text(left + inner_width * part, top + inner_height + 18, _number(round(value, 2)), anchor, 11, GREY)
+    yield Text(left + inner_width / 2, top + inner_height + 36, panel.unit, "middle", 11, GREY)
+
+
+def _shade(part: float) -> str:
+    """A colour between white and dark blue; the square root keeps rare cells visible."""
+    part = part**0.5
+    ends = ((255, 8), (255, 48), (255, 107))
+    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in ends)
+
+
+def _heatmap(panel: Heatmap, x: float, y: float) -> Iterable[Rectangle | Text]:
+    width, height = PANEL
+    side = height - 76
+    left, top = x + (width - side) / 2, y + 34
+    largest = max((count for row in panel.rows for count in row), default=0) or 1
+    yield Rectangle(left - 1, top - 1, side + 2, side + 2, GREY)
+    yield Rectangle(left, top, side, side, "#ffffff")
+    step = side / max(len(panel.rows), 1)
+    for down, row in enumerate(panel.rows):
+        for right, count in enumerate(row):
+            if count:
+                yield Rectangle(left + right * step, top + down * step, step, step, _shade(count / largest))
+    yield Text(x + width / 2, top + side + 18, panel.axes, "middle", 11, GREY)
+    yield Text(x + width / 2, top + side + 34, f"darkest cell: {_number(largest)}", "middle", 11, GREY)
+
+
+def _draw(panel: Panel, x: float, y: float) -> Iterable[Rectangle | Text]:
+    yield Text(x, y + 16, panel.title, size=14)
+    if isinstance(panel, Bars):
+        yield from _bars(panel, x, y)
+    elif isinstance(panel, Histogram):
+        yield from _histogram(panel, x, y)
+    else:
+        yield from _heatmap(panel, x, y)
+
+
+def lay_out(title: str, panels: Sequence[Panel], columns: int = 2) -> Page:
+    """Arrange panels on a page below a title, from left to right and top to bottom."""
+    rows = -(-len(panels) // columns)
+    page = Page(columns * (PANEL[0] + MARGIN) + MARGIN, rows * (PANEL[1] + MARGIN) + 3 * MARGIN)
+    page.shapes.append(Text(MARGIN, 1.4 * MARGIN, title, size=18))
+    for place, panel in enumerate(panels):
+        x = MARGIN + (place % columns) * (PANEL[0] + MARGIN)
+        y = 2.4 * MARGIN + (place // columns) * (PANEL[1] + MARGIN)
+        page.shapes.extend(_draw(panel, x, y))
+    return page
+
+
+def to_svg(page: Page) -> str:
+    """Write a page as SVG."""
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{page.width}" height="{page.height}" '
+        f'viewBox="0 0 {page.width} {page.height}" font-family="sans-serif" shape-rendering="crispEdges">',
+        f'<rect width="{page.width}" height="{page.height}" fill="#ffffff"/>',
+    ]
+    for shape in page.shapes:
+        if isinstance(shape, Text):
+            lines.append(
+                f'<text x="{shape.x:.1f}" y="{shape.y:.1f}" font-size="{shape.size}" text-anchor="{shape.anchor}" '
+                f'fill="{shape.fill}">{escape(shape.text)}</text>'
+            )
+        else:
+            lines.append(
+                f'<rect x="{shape.x:.1f}" y="{shape.y:.1f}" width="{shape.width:.1f}" height="{shape.height:.1f}" '
+                f'fill="{shape.fill}"/>'
+            )
+    return "\n".join([*lines, "</svg>", ""])
+
+
+def _save_png(page: Page, path: Path) -> None:
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.new("RGB", (page.width * PNG_SCALE, page.height * PNG_SCALE), "#ffffff")
+    draw = ImageDraw.Draw(image)
+    anchors = {"start": "ls", "middle": "ms", "end": "rs"}
+    for shape in page.shapes:
+        x, y = shape.x * PNG_SCALE, shape.y * PNG_SCALE
+        if isinstance(shape, Text):
+            font = ImageFont.load_default(shape.size * PNG_SCALE)
+            draw.text((x, y), shape.text, fill=shape.fill, font=font, anchor=anchors[shape.anchor])
+        elif shape.height > 0 and shape.width > 0:
+            corner = (x + shape.width * PNG_SCALE, y + shape.height * PNG_SCALE)
+            draw.rectangle((x, y, max(corner[0] - 1, x), max(corner[1] - 1, y)), fill=shape.fill)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        image.save(beside, format="PNG")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def save_page(page: Page, path: str | Path) -> None:
+    """Write a page as `.svg` or `.png`.
+
+    Raises:
+        UsageError: The name ends otherwise.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".png":
+        _save_png(page, path)
+    elif path.suffix.lower() == ".svg":
+        with atomic_text(path) as handle:
+            handle.write(to_svg(page))
+    else:
+        raise UsageError(f"Expected a plot named .svg or .png, got {path.name!r}.")

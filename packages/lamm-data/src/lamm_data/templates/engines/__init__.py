@@ -1,0 +1,1 @@
+"""Run conversions in one process, in several, or on a Ray cluster."""

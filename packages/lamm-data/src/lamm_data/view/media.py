@@ -1,0 +1,113 @@
+"""What the page shows of a record: its picture, its cloud, and the boxes that text and annotations speak of."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+from lamm_data.errors import SourceError
+from lamm_data.generation.rows import Row
+from lamm_data.records.instruction import InstructionRecord
+
+LONGEST_SIDE = 1600
+MOST_POINTS = 30_000
+MOST_PIXELS = 80_000_000
+_BRACKET = re.compile(r"\[\s*(-?\d*\.?\d+(?:\s*,\s*-?\d*\.?\d+){3,8})\s*\]")
+
+
+def media_file(root: Path, name: str) -> Path:
+    """Find a medium below the media root.
+
+    Args:
+        root: Media root.
+        name: Path as the record names it; an absolute one must lie below the root as well.
+
+    Returns:
+        The file, links resolved.
+
+    Raises:
+        SourceError: It is missing, or lies outside the root, also by way of a link.
+    """
+    path = (root / name).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise SourceError(f"Expected a file below the media root, got {name}. Give another --media-root.")
+    if not path.is_file():
+        raise SourceError(f"Expected a file, got nothing at {name} below the media root. Give another --media-root.")
+    return path
+
+
+def picture_png(path: Path) -> bytes:
+    """Read any picture and write it anew as PNG, at most 1600 pixels long.
+
+    Writing anew shows the pixels that training sees, whatever the format, and passes on nothing else of the file.
+
+    Raises:
+        SourceError: The file is no picture, is damaged, or has more than 80 million pixels.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise SourceError(
+                    f"Expected at most {MOST_PIXELS} pixels, got {image.width} x {image.height} ({path})."
+                )
+            image.load()
+            shown = image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise SourceError(f"Expected a picture, got one that cannot be decoded ({path}): {error}") from error
+    shown.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    out = io.BytesIO()
+    shown.save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def cloud_bytes(path: Path) -> bytes:
+    """Read a cloud and pack it for the page.
+
+    Returns:
+        Little-endian: the number of points (uint32), 1 or 0 for coloured or not (uint32), xyz of each point (float32,
+        metres), then red, green and blue of each point (uint8) when coloured. At most 30,000 points, drawn by a fixed
+        seed.
+
+    Raises:
+        SourceError: The file is no cloud.
+    """
+    import numpy as np
+
+    from lamm_data.clouds.reading import load_cloud, resample
+
+    cloud = load_cloud(path)
+    if len(cloud) > MOST_POINTS:
+        cloud = resample(cloud, MOST_POINTS, seed=0)
+    coloured = cloud.shape[1] == 6
+    packed = struct.pack("<II", len(cloud), coloured) + cloud[:, :3].astype("<f4").tobytes()
+    if coloured:
+        packed += np.clip(np.rint(cloud[:, 3:]), 0, 255).astype(np.uint8).tobytes()
+    return packed
+
+
+def shown_boxes(record: InstructionRecord, row: Row | None) -> list[dict[str, Any]]:
+    """List the boxes to draw.
+
+    Args:
+        record: The record; bracketed numbers in its turns are boxes when there are four of them (2D, fractions of the
+            image size) or six, seven or nine (3D, metres).
+        row: Its annotations, when there are any.
+
+    Returns:
+        Objects with `label`, `box` and `turn`; turn 0 marks an annotated box.
+    """
+    sizes = (4,) if record.modality == "image" else (6, 7, 9)
+    boxes: list[dict[str, Any]] = []
+    for number, turn in enumerate(record.conversations, start=1):
+        for found in _BRACKET.finditer(turn.text):
+            values = [float(part) for part in found[1].split(",")]
+            if len(values) in sizes:
+                boxes.append({"label": "", "box": values, "turn": number})
+    if row is not None:
+        boxes += [{"label": item.label, "box": list(item.box), "turn": 0} for item in row.objects if item.box]
+    return boxes

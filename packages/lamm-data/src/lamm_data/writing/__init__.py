@@ -1,0 +1,1 @@
+"""Put annotations into words, for every writer."""

@@ -1,0 +1,223 @@
+"""Parquet and WebDataset: written, read back, loaded by the datasets library, refused when damaged or unsafe."""
+
+import io
+import json
+import sys
+import tarfile
+
+import pytest
+from click.testing import CliRunner
+
+from lamm_data.cli import data
+from lamm_data.errors import LammDataError, SourceError, UsageError
+from lamm_data.export.formats import export_records, read_export
+from lamm_data.export.parquet import read_parquet, write_parquet
+from lamm_data.export.webdataset import read_webdataset, write_webdataset
+from lamm_data.records.instruction import InstructionRecord, Turn, read_records, write_records
+from lamm_data.templates.sample import convert_sample
+
+TASKS = ("vqa", "detection", "caption", "detection3d", "vqa3d")
+
+
+@pytest.fixture(scope="module")
+def records(world, tmp_path_factory):
+    path = tmp_path_factory.mktemp("records") / "i.jsonl"
+    convert_sample(world, path, tasks=TASKS, rounds=2)
+    return read_records(path)
+
+
+def odd_records():
+    """What published files hold: lists of media, missing ids, unknown keys, `./` prefixes."""
+    turns = [Turn("human", "What?", {"lang": "en"}), Turn("gpt", 'A "dog".')]
+    return [
+        InstructionRecord(turns, image=["./a.jpg", "b.jpg"], id=7, extra={"score": [1, None]}),
+        InstructionRecord([*turns[:1], Turn("gpt", "é")], pcl="c.npy", meta={"a": {"b": 1.5}}, task_type="VQA3D"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def parquet():
+    return pytest.importorskip("pyarrow.parquet", reason="pyarrow writes Parquet: pip install 'lamm-data[parquet]'")
+
+
+def test_parquet_reads_back_equal_over_several_shards(parquet, records, tmp_path):
+    some = [*records, *(record for record in odd_records() if isinstance(record.id, str | None))]
+    assert write_parquet(some, tmp_path, rows_per_shard=100) == len(some)
+    assert len(list(tmp_path.iterdir())) == -(-len(some) // 100) > 1
+    assert list(read_parquet(tmp_path)) == some
+    write_parquet([], tmp_path / "..")  # an empty file is a file, too
+    assert list(read_parquet(tmp_path.parent / "train-00000.parquet")) == []
+
+
+def test_integer_ids_become_text_in_a_typed_column(parquet, tmp_path):
+    write_parquet(odd_records(), tmp_path)
+    first, second = read_parquet(tmp_path)
+    assert first.id == "7"
+    assert first.image == ["./a.jpg", "b.jpg"]
+    assert first.extra == {"score": [1, None]}
+    assert first.conversations[0].extra == {"lang": "en"}
+    assert second == odd_records()[1]
+
+
+def test_damaged_foreign_and_future_parquet_is_refused(parquet, records, tmp_path):
+    import pyarrow as pa
+
+    write_parquet(records[:5], tmp_path)
+    path = tmp_path / "train-00000.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    with pytest.raises(SourceError, match="whole Parquet file"):
+        list(read_parquet(path))
+    table = pa.table({"x": [1]})
+    parquet.write_table(table, path)
+    with pytest.raises(SourceError, match="got none version none"):
+        list(read_parquet(path))
+    parquet.write_table(table.replace_schema_metadata({"schema": "lamm-instruction", "version": "9"}), path)
+    with pytest.raises(SourceError, match="version 9"):
+        list(read_parquet(path))
+    parquet.write_table(table.replace_schema_metadata({"schema": "lamm-instruction", "version": "1"}), path)
+    with pytest.raises(SourceError, match="Was it written by `lamm data export`"):
+        list(read_parquet(path))
+
+
+def test_without_pyarrow_the_message_says_what_to_install(records, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(LammDataError, match=r"lamm-data\[parquet\]"):
+        export_records(records, tmp_path / "out", "parquet")
+    assert not (tmp_path / "out").exists()
+
+
+def test_webdataset_reads_back_equal_and_carries_the_media(world, records, tmp_path):
+    assert write_webdataset(records, tmp_path, world, per_shard=50) == len(records)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names[0] == "npy-000000.tar"
+    assert names[-1].startswith("png-")
+    assert list(read_webdataset(tmp_path)) == records
+    with tarfile.open(tmp_path / "png-000000.tar") as shard:
+        members = shard.getmembers()
+        assert [member.name for member in members[:2]] == ["000000000.json", "000000000.png"]
+        assert shard.extractfile(members[1]).read() == (world / records[0].media[0]).read_bytes()
+        assert len(members) == 100
+
+
+def test_the_same_records_give_the_same_shards(world, records, tmp_path):
+    for name in "ab":
+        export_records(records[:20], tmp_path / name, "webdataset", media_root=world)
+    first, second = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in "ab")
+    assert first == second
+
+
+def test_several_media_of_one_record_stay_together(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "out").mkdir()
+    record = InstructionRecord([Turn("human", "Which?"), Turn("gpt", "b")], image=["a.jpg", "b.jpg"])
+    write_webdataset([record], tmp_path / "out", tmp_path)
+    with tarfile.open(tmp_path / "out" / "jpgx2-000000.tar") as shard:
+        assert shard.getnames() == ["000000000.json", "000000000.0.jpg", "000000000.1.jpg"]
+    assert list(read_webdataset(tmp_path / "out")) == [record]
+
+
+def test_missing_media_are_counted_and_nothing_is_left(records, tmp_path):
+    with pytest.raises(SourceError, match=f"got {len(records)} missing"):
+        export_records(records, tmp_path / "out", "webdataset", media_root=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_files_is_never_overwritten(records, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("x")
+    with pytest.raises(UsageError, match="Name another one"):
+        export_records(records, tmp_path / "out", "webdataset", media_root=tmp_path)
+    with pytest.raises(UsageError, match="media-root"):
+        export_records(records, tmp_path / "other", "webdataset")
+    with pytest.raises(UsageError, match="format"):
+        read_export(tmp_path, "word")
+
+
+def tar_with(path, name, kind=tarfile.REGTYPE, content=b"{}", link=""):
+    with tarfile.open(path, "w") as shard:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname, member.size = kind, link, len(content) if kind == tarfile.REGTYPE else 0
+        shard.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "content", "words"),
+    [
+        ("../evil.json", tarfile.REGTYPE, b"{}", "leads out of the folder"),
+        ("/etc/evil.json", tarfile.REGTYPE, b"{}", "leads out of the folder"),
+        ("a.json", tarfile.SYMTYPE, b"", "link or device"),
+        ("a.json", tarfile.REGTYPE, b"{", "record as JSON"),
+        ("a.json", tarfile.REGTYPE, b"[]", "schema"),
+        ("a.json", tarfile.REGTYPE, b'{"schema": "lamm-instruction", "version": 2}', "version 2"),
+        ("a.json", tarfile.REGTYPE, b'{"schema": "lamm-instruction", "version": 1}', "written by `lamm data export`"),
+    ],
+)
+def test_unsafe_and_foreign_shards_are_refused(tmp_path, name, kind, content, words):
+    with pytest.raises(SourceError, match=words):
+        list(read_webdataset(tar_with(tmp_path / "x-000000.tar", name, kind, content, "/etc/passwd")))
+
+
+def test_truncated_shards_are_refused(world, records, tmp_path):
+    write_webdataset(records[:3], tmp_path, world)
+    path = next(iter(tmp_path.glob("png-*.tar")))
+    path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(SourceError, match="whole tar file"):
+        list(read_webdataset(path))
+    with pytest.raises(SourceError, match="got none"):
+        list(read_webdataset(tmp_path / "nothing"))
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory):
+    module = pytest.importorskip("datasets", reason="the datasets library loads exports: pip install datasets")
+    module.disable_progress_bars()
+    return module
+
+
+@pytest.mark.parametrize("name", ["llava", "messages", "parquet", "webdataset"])
+def test_every_format_loads_with_the_datasets_library(datasets, parquet, world, records, tmp_path, name):
+    folder = name in ("parquet", "webdataset")
+    output = tmp_path / "out" if folder else tmp_path / "out.jsonl"
+    export_records(records, output, name, media_root=world)
+    builder = {"llava": "json", "messages": "json"}.get(name, name)
+    files = {"llava": str(output), "messages": str(output), "parquet": f"{output}/*.parquet",
+             "webdataset": f"{output}/png-*.tar"}[name]  # fmt: skip
+    loaded = datasets.load_dataset(builder, data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
+    flat = [record for record in records if record.modality == "image"] if name == "webdataset" else records
+    assert len(loaded) == len(flat)
+    row = loaded[0]
+    if name == "webdataset":
+        assert row["png"].size == (224, 224)
+        assert row["json"]["conversations"][1]["value"] == flat[0].conversations[1].text
+    elif name == "messages":
+        assert row["messages"][1]["content"][0]["text"] == flat[0].conversations[1].text
+    else:
+        assert row["conversations"][1]["value"] == flat[0].conversations[1].text
+
+
+def test_a_folder_with_a_card_loads_by_its_name_alone(datasets, parquet, records, tmp_path):
+    export_records(records, tmp_path / "out", "parquet", card="Sample instructions")
+    loaded = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert [row["id"] for row in loaded] == [record.id for record in records]
+
+
+def test_shards_with_a_card_load_a_series_at_a_time(datasets, world, records, tmp_path):
+    export_records(records, tmp_path / "out", "webdataset", media_root=world, card="Sample shards")
+    for name, modality in (("png", "image"), ("npy", "pcl")):
+        loaded = datasets.load_dataset(str(tmp_path / "out"), name, split="train", cache_dir=str(tmp_path / "cache"))
+        assert len(loaded) == sum(record.modality == modality for record in records)
+    assert len(loaded[0]["npy"]) == 4096  # the last one's points
+
+
+def test_command_writes_shards_from_the_records_own_folder(world, records, tmp_path):
+    path = world / "some.jsonl"
+    write_records(path, records[:4])
+    argv = ["export", str(path), "--format", "webdataset", "--output", str(tmp_path / "out"), "--card", "Some"]
+    result = CliRunner().invoke(data, argv)
+    path.unlink()
+    assert result.exit_code == 0, result.output
+    assert {item.name for item in (tmp_path / "out").iterdir()} >= {"README.md", "croissant.json"}
+    assert json.loads((tmp_path / "out" / "croissant.json").read_text())["distribution"]

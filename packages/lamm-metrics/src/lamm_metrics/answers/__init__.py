@@ -1,0 +1,1 @@
+"""Read what was answered: a record and a prediction in, labels, boxes or points out."""

@@ -1,0 +1,153 @@
+"""Read the answer to a closed question and compare it with the truth: classes, attributes, options, yes and no."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lamm_metrics.errors import UsageError
+from lamm_metrics.extraction import Status, extract_choice, extract_label, extract_yes_no
+from lamm_metrics.extraction.labelled_choices import extract_labelled_choice
+from lamm_metrics.metrics.base import Reference
+from lamm_metrics.records.predictions import Prediction
+
+
+class Answer(NamedTuple):
+    """A read answer: how the reading ended, what was read, whether it is right, and the confidence that was stated."""
+
+    status: str
+    given: str
+    correct: bool
+    confidence: float | None = None
+
+
+YES_NO = {"1": "yes", "-1": "no", "yes": "yes", "no": "no", "true": "yes", "false": "no"}
+
+
+def letter(index: int) -> str:
+    """The letter of an option, A for 0."""
+    return chr(ord("A") + index)
+
+
+def truth_label(reference: Reference) -> str:
+    """The true class or attribute of a record, spelled as in the file."""
+    return str(reference["label"] if "label" in reference else reference["attr"])
+
+
+def label_set(reference: Reference, labels: Sequence[str]) -> list[str]:
+    """The closed set of a record: its own `labels`, else the given ones, with the truth among them."""
+    own = [str(label) for label in reference.get("labels") or labels]
+    truth = truth_label(reference)
+    return own if truth in own else [*own, truth]
+
+
+def _most_probable(probabilities: Mapping[str, float] | Sequence[float], options: Sequence[str]) -> tuple[int, float]:
+    """Index and probability of the likeliest option; -1 where two options share the first place or none is known."""
+    if isinstance(probabilities, Mapping):
+        values = [float(probabilities.get(option, 0.0)) for option in options]
+    else:
+        values = [float(value) for value in probabilities]
+    if not values or len(values) != len(options) or not max(values) > 0 or values.count(max(values)) > 1:
+        return -1, max(values, default=0.0)
+    return values.index(max(values)), max(values)
+
+
+def _from_probabilities(prediction: Prediction, options: Sequence[str]) -> tuple[int, float] | None:
+    return None if prediction.probabilities is None else _most_probable(prediction.probabilities, options)
+
+
+def read_label(reference: Reference, prediction: Prediction, labels: Sequence[str]) -> Answer:
+    """Read a class of a closed set; probabilities, where given, decide instead of the text."""
+    options, truth = label_set(reference, labels), truth_label(reference)
+    likeliest = _from_probabilities(prediction, options)
+    if likeliest is not None:
+        index, confidence = likeliest
+        given = options[index] if index >= 0 else ""
+        return Answer(Status.OK if given else Status.AMBIGUOUS, given, given == truth, confidence)
+    found = extract_label(prediction.plain_text, options)
+    return Answer(found.status, found.value or "", found.value == truth)
+
+
+def read_attribute(reference: Reference, prediction: Prediction, labels: Sequence[str]) -> Answer:
+    """Read a facial attribute: yes or no where the truth is "1" or "-1", a class otherwise."""
+    truth = truth_label(reference).strip().lower()
+    if truth not in YES_NO:
+        return read_label(reference, prediction, labels)
+    return read_yes_no(reference, prediction, labels)
+
+
+def read_yes_no(reference: Reference, prediction: Prediction, labels: Sequence[str]) -> Answer:
+    """Read a yes or a no."""
+    truth = YES_NO[truth_label(reference).strip().lower()]
+    likeliest = _from_probabilities(prediction, ["yes", "no"])
+    if likeliest is not None:
+        index, confidence = likeliest
+        given = ("yes", "no")[index] if index >= 0 else ""
+        return Answer(Status.OK if given else Status.AMBIGUOUS, given, given == truth, confidence)
+    found = extract_yes_no(prediction.plain_text)
+    given = "" if found.value is None else "yes" if found.value else "no"
+    return Answer(found.status, given, given == truth)
+
+
+def _stated_choice(choice: int | str, options: Sequence[str]) -> int:
+    """Index of a structured choice, -1 where it names no option."""
+    if isinstance(choice, str):
+        text = choice.strip().upper()
+        choice = ord(text) - ord("A") if len(text) == 1 and text.isascii() and text.isalpha() else -1
+    return choice if 0 <= choice < len(options) else -1
+
+
+def read_choice(reference: Reference, prediction: Prediction, labels: Sequence[str]) -> Answer:
+    """Read the option of a multiple-choice question; a structured choice or probabilities decide before the text.
+
+    The record's `option_labels` are what its question calls the options instead of A, B, C; `gt_accepted` lists further
+    indices that are right.
+    """
+    options, truth = [str(option) for option in reference["gt_choices"]], int(reference["gt_choice"])
+    right = {truth, *reference.get("gt_accepted", ())}
+    confidence = None
+    if prediction.choice is not None:
+        index = _stated_choice(prediction.choice, options)
+        status = Status.OK if index >= 0 else Status.MALFORMED
+    elif (likeliest := _from_probabilities(prediction, options)) is not None:
+        index, confidence = likeliest
+        status = Status.OK if index >= 0 else Status.AMBIGUOUS
+    else:
+        own = reference.get("option_labels")
+        found = (
+            extract_labelled_choice(prediction.plain_text, options, own)
+            if own
+            else extract_choice(prediction.plain_text, options)
+        )
+        index, status = (-1 if found.value is None else found.value), found.status
+    return Answer(status, letter(index) if index >= 0 else "", index in right, confidence)
+
+
+Reader = Callable[[Reference, Prediction, Sequence[str]], Answer]
+READERS: Mapping[str, Reader] = {
+    "classification": read_label,
+    "fine_grained_classification": read_label,
+    "facial_classification": read_attribute,
+    "vqa": read_choice,
+    "vqa3d": read_choice,
+    "yes_no": read_yes_no,
+}
+
+
+def reader_of(task: str) -> Reader:
+    """The reader of a task with closed answers.
+
+    Raises:
+        UsageError: The task has no closed answers.
+    """
+    if task not in READERS:
+        raise UsageError(
+            f"Expected a task with closed answers ({', '.join(READERS)}), got {task!r}. Choose one of them."
+        )
+    return READERS[task]
+
+
+def labels_of(references: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Every class, attribute and object name that is true in some reference, sorted: the default closed set."""
+    labels = {truth_label(record) for record in references if "label" in record or "attr" in record}
+    objects = [record.get("object") for record in references]
+    # A yes/no record names the object it asks for, others list what the image shows.
+    return sorted(labels.union(str(item["label"]) for shown in objects if isinstance(shown, list) for item in shown))

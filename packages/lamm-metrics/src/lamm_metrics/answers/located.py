@@ -1,0 +1,194 @@
+"""The boxes and points of one prediction: the structured ones where it has any, else those read from its text.
+
+Nothing is dropped. A structured box that cannot be used keeps its place as four (or six) NaN: it overlaps nothing and
+counts as a false alarm, and its fault is listed.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, cast
+
+import numpy as np
+
+from lamm_metrics.errors import LammMetricsError
+from lamm_metrics.extraction import BoxConvention, Layout, Status, extract_boxes_2d, extract_boxes_3d, extract_points
+from lamm_metrics.extraction.entities import LabelledBox, LabelledPoint
+from lamm_metrics.extraction.text.names import words_of
+from lamm_metrics.extraction.text.synonyms import known_synonyms
+from lamm_metrics.geometry import boxes3d
+from lamm_metrics.geometry.boxes import BoxFault, find_fault, to_corners
+from lamm_metrics.metrics.base import Reference, record_id
+from lamm_metrics.records.files import SHOWN
+from lamm_metrics.records.predictions import Prediction
+
+NumberCount = Literal[6, 7, 9]
+
+
+class AnsweredBoxes(NamedTuple):
+    """The boxes of an answer, how reading it ended, and what was wrong with single boxes."""
+
+    status: str
+    boxes: Sequence[LabelledBox]
+    faults: Sequence[BoxFault]
+
+
+class AnsweredPoints(NamedTuple):
+    """The points of an answer and how reading it ended."""
+
+    status: str
+    points: Sequence[LabelledPoint]
+
+
+def class_key(name: str) -> str:
+    """What two spellings of a class share: the lower-case letters and digits.
+
+    >>> class_key("Dining_Table") == class_key("diningtable")
+    True
+    """
+    return "".join(words_of(name))
+
+
+@lru_cache(maxsize=64)
+def _keys(labels: tuple[str, ...]) -> Mapping[str, str]:
+    named = {class_key(name): class_key(label) for label, names in known_synonyms(labels).items() for name in names}
+    return named | {class_key(label): class_key(label) for label in labels}
+
+
+def class_of(name: str | None, labels: Sequence[str] | None) -> str | None:
+    """The key of a class, with the built-in further names of a closed set read as the class they mean.
+
+    >>> class_of("Sofas ", None), class_of(None, ["cat"])
+    ('sofas', None)
+    """
+    if not name:
+        return None
+    key = class_key(name)
+    return _keys(tuple(labels)).get(key, key) if labels else key
+
+
+def closed_set(reference: Reference, labels: Sequence[str]) -> list[str] | None:
+    """The classes an answer may name: the record's own `labels`, else the metric's, else any."""
+    return list(reference.get("labels") or labels) or None
+
+
+def size_of(reference: Reference) -> tuple[float, float] | None:
+    """The image's width and height in pixels, where the record states them."""
+    size = reference.get("image_size")
+    return None if size is None else (float(size[0]), float(size[1]))
+
+
+def needed_size(reference: Reference) -> tuple[float, float]:
+    """The image's width and height in pixels.
+
+    Raises:
+        LammMetricsError: The record does not state them.
+    """
+    size = size_of(reference)
+    if size is None or not min(size) > 0:
+        raise LammMetricsError(
+            f"Expected `image_size` [width, height] in record {record_id(reference)!r}, because its ground truth is in "
+            f"pixels, got {size}. Add it to the record."
+        )
+    return size
+
+
+def boxes_2d(
+    reference: Reference, prediction: Prediction, labels: Sequence[str] | None, convention: BoxConvention
+) -> AnsweredBoxes:
+    """Boxes `[x1, y1, x2, y2]` as shares of the image.
+
+    Args:
+        reference: The record; its `image_size` is used where the convention counts pixels.
+        prediction: The answer.
+        labels: Closed set of classes, None for any.
+        convention: How the model writes coordinates.
+    """
+    size = size_of(reference)
+    if prediction.boxes is None:
+        found = extract_boxes_2d(prediction.plain_text, convention, size, labels)
+        return AnsweredBoxes(found.status, found.value or [], ())
+    read, faults = [], []
+    for item in prediction.boxes:
+        numbers = _numbers(item, "box")
+        corners = to_corners([numbers], convention.layout)[0] if len(numbers) == 4 else numbers
+        fault = find_fault(corners)
+        usable = fault not in (BoxFault.WRONG_LENGTH, BoxFault.NOT_FINITE)
+        box = convention.to_normalised(numbers, size) if usable else (np.nan,) * 4
+        read.append(LabelledBox(item.get("label"), box, item.get("score")))
+        if fault:
+            faults.append(BoxFault.NEGATIVE_SIZE if _has_size(convention) and fault is BoxFault.REVERSED else fault)
+    return AnsweredBoxes(Status.OK, read, faults)
+
+
+def _has_size(convention: BoxConvention) -> bool:
+    return convention.layout in (Layout.XYWH, Layout.CXCYWH)
+
+
+def boxes_3d(prediction: Prediction, labels: Sequence[str] | None, numbers: NumberCount) -> AnsweredBoxes:
+    """Boxes of `numbers` numbers, metres and radians; structured boxes with fewer get angles of 0.
+
+    Args:
+        prediction: The answer.
+        labels: Closed set of classes, None for any.
+        numbers: 6 for axis-aligned, 7 for upright, 9 for fully rotated boxes.
+    """
+    if prediction.boxes is None:
+        found = extract_boxes_3d(prediction.plain_text, numbers, labels)
+        return AnsweredBoxes(found.status, found.value or [], ())
+    read, faults = [], []
+    for item in prediction.boxes:
+        given = _numbers(item, "box")
+        fault = boxes3d.find_fault(given)
+        usable = fault not in (BoxFault.WRONG_LENGTH, BoxFault.NOT_FINITE)
+        box = (given + (0.0,) * numbers)[:numbers] if usable else (np.nan,) * numbers
+        read.append(LabelledBox(item.get("label"), box, item.get("score")))
+        if fault:
+            faults.append(fault)
+    return AnsweredBoxes(Status.OK, read, faults)
+
+
+def points_2d(
+    reference: Reference, prediction: Prediction, labels: Sequence[str] | None, convention: BoxConvention
+) -> AnsweredPoints:
+    """Points as shares of the image; a box answers with its centre.
+
+    Args:
+        reference: The record; its `image_size` is used where the convention counts pixels.
+        prediction: The answer.
+        labels: Closed set of names, None for any.
+        convention: How the model writes coordinates.
+    """
+    size = size_of(reference)
+    if prediction.points is None and prediction.boxes is None:
+        found = extract_points(prediction.plain_text, convention, size, labels)
+        return AnsweredPoints(found.status, found.value or [])
+    points = []
+    for item in prediction.points or ():
+        numbers = _numbers(item, "point")
+        usable = len(numbers) == 2 and bool(np.isfinite(numbers).all())
+        point = convention.point_to_normalised(numbers, size) if usable else (np.nan, np.nan)
+        points.append(LabelledPoint(item.get("label"), point))
+    if prediction.points is None:
+        for box in boxes_2d(reference, prediction, labels, convention).boxes:
+            x1, y1, x2, y2 = box.box
+            points.append(LabelledPoint(box.label, ((x1 + x2) / 2, (y1 + y2) / 2)))
+    return AnsweredPoints(Status.OK, points)
+
+
+def faults_in_words(faults: Mapping[str, Sequence[str]]) -> list[str]:
+    """The first ten records with faulty boxes and how many there are, in one sentence; empty where there are none.
+
+    Args:
+        faults: What was wrong with the boxes of an answer, by record id.
+    """
+    listed = [f"{key[:80]!r} ({', '.join(dict.fromkeys(map(str, found)))})" for key, found in faults.items() if found]
+    more = f", … ({len(listed)} in all)" if len(listed) > SHOWN else ""
+    return [f"faulty boxes in the answers to {', '.join(listed[:SHOWN])}{more}"] if listed else []
+
+
+def _numbers(item: Mapping[str, Any], key: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in cast("Sequence[float]", item.get(key, ())))
+    except (TypeError, ValueError, OverflowError):
+        # Not numbers at all, or whole numbers beyond any float: reported as a box of the wrong length.
+        return ()

@@ -1,0 +1,1 @@
+"""Pair boxes with the truth and draw curves of precision and recall."""

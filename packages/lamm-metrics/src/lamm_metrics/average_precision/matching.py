@@ -1,0 +1,188 @@
+"""Average precision for 2D and 3D boxes: its conventions, and which detections are correct under each.
+
+A model that answers in words gives no confidences. Ranking its boxes by a constant makes the usual evaluators depend on
+the order of the files. Here all detections of a class with the same score form one operating point of the
+precision-recall curve, so nothing depends on any order; where all scores differ, the number is COCO's.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamm_metrics.average_precision.curves import Interpolation, Matched, changes
+from lamm_metrics.average_precision.pairs import Flags, Floats, Indices, Pairs, assign, overlapping_pairs, rank_within
+
+PairedIoU = Callable[[Floats, Floats], Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """One way of computing AP, each field a choice that moves the number.
+
+    Attributes:
+        name: What it is called.
+        interpolation: How the area is taken.
+        grouped: Whether equal scores form one operating point; otherwise their order in the input decides.
+        strict: Whether the overlap must exceed the threshold (VOC) or reach it (COCO).
+        best_only: Whether a detection whose best object is taken is a false alarm (VOC) or tries the next (COCO).
+        plus: Added to widths and heights: 1 where corners are inclusive pixels (VOC).
+        max_detections: Detections kept an image and class, None for all.
+        repeats: Whether a detection that repeats another one exactly may find an object.
+    """
+
+    name: str
+    interpolation: Interpolation = Interpolation.POINTS_101
+    grouped: bool = False
+    strict: bool = False
+    best_only: bool = False
+    plus: float = 0.0
+    max_detections: int | None = None
+    repeats: bool = True
+
+
+SCORE_FREE = Convention("score-free", grouped=True, repeats=False)
+COCO = Convention("coco", max_detections=100)
+VOC07 = Convention("voc07", Interpolation.POINTS_11, strict=True, best_only=True, plus=1.0)
+VOC12 = Convention("voc12", Interpolation.ALL, strict=True, best_only=True, plus=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Detections as columns.
+
+    Attributes:
+        image: Index of the image or scene, [D].
+        label: Index of the class, [D].
+        score: Confidence, [D]; a constant where the model gave none.
+        box: Boxes, [D, 4 | 6 | 7 | 9]; not-a-number rows overlap nothing and count as false alarms.
+    """
+
+    image: Indices
+    label: Indices
+    score: Floats
+    box: Floats
+
+    def take(self, rows: Indices) -> "Found":
+        """The given rows."""
+        return Found(self.image[rows], self.label[rows], self.score[rows], self.box[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Objects as columns; `ignored` ones need not be found and whoever finds them is not counted, [G] each."""
+
+    image: Indices
+    label: Indices
+    box: Floats
+    ignored: Flags
+
+
+def match(found: Found, truth: Truth, iou: PairedIoU, threshold: float, convention: Convention = SCORE_FREE) -> Matched:
+    """Decide which detections are correct at one overlap threshold.
+
+    Args:
+        found: Detections.
+        truth: Objects.
+        iou: Overlap [P] of corresponding boxes [P, K] and [P, K].
+        threshold: Overlap at which a detection finds an object.
+        convention: How ties, taken objects and the threshold are treated.
+    """
+    found, truth, pairs = candidates(found, truth, iou, threshold, convention)
+    hits = greedy(pairs, found, truth, convention)
+    correct, dropped = np.zeros(len(found.image), np.bool_), np.zeros(len(found.image), np.bool_)
+    correct[hits.detection] = ~truth.ignored[hits.truth]
+    dropped[hits.detection] = truth.ignored[hits.truth]
+    return decided(found, truth, correct, dropped)
+
+
+def candidates(
+    found: Found, truth: Truth, iou: PairedIoU, threshold: float, convention: Convention
+) -> tuple[Found, Truth, Pairs]:
+    """Detections and objects in the order of a convention, and the pairs that overlap enough.
+
+    Args:
+        found: Detections.
+        truth: Objects.
+        iou: Overlap [P] of corresponding boxes [P, K] and [P, K].
+        threshold: Overlap at which a detection finds an object.
+        convention: Which order, which limit, and whether the threshold itself is enough.
+    """
+    found, truth = _sorted_found(found, convention), _sorted_truth(truth, convention)
+    images = int(max(found.image.max(initial=0), truth.image.max(initial=0))) + 1
+    key = found.label * images + found.image
+    if convention.max_detections is not None:
+        by_key = np.argsort(key, kind="stable")
+        kept = np.sort(by_key[rank_within(key[by_key]) < convention.max_detections])
+        found, key = found.take(kept), key[kept]
+    pairs = overlapping_pairs(
+        key, truth.label * images + truth.image, lambda d, g: iou(found.box[d], truth.box[g]), threshold
+    )
+    if convention.strict:
+        pairs = pairs.where(pairs.overlap > threshold)
+    if not convention.repeats:
+        pairs = pairs.where(~_repeats(found)[pairs.detection])
+    return found, truth, pairs
+
+
+def decided(found: Found, truth: Truth, correct: Flags, dropped: Flags) -> Matched:
+    """What curves need, without the detections that found an ignored object.
+
+    Args:
+        found: Detections by class and falling score.
+        truth: Objects.
+        correct: Whether each detection found an object that counts, [D].
+        dropped: Whether it found an ignored one, [D].
+    """
+    remaining, counted = ~dropped, ~truth.ignored
+    rest = found.take(np.flatnonzero(remaining))
+    return Matched(rest.image, rest.label, rest.score, correct[remaining], truth.image[counted], truth.label[counted])
+
+
+def _sorted_found(found: Found, convention: Convention) -> Found:
+    """By class, falling score, then input order, or for grouped ties by the boxes' numbers, which know no order."""
+    columns = [*found.box.T[::-1], found.image] if convention.grouped else []
+    return found.take(np.lexsort([*columns, -found.score, found.label]))
+
+
+def _sorted_truth(truth: Truth, convention: Convention) -> Truth:
+    if not convention.grouped:
+        return truth
+    order = np.lexsort([*truth.box.T[::-1], truth.image])
+    return Truth(truth.image[order], truth.label[order], truth.box[order], truth.ignored[order])
+
+
+def _repeats(found: Found) -> Flags:
+    """Detections equal in every column to the one before: saying a thing twice must not find a second object."""
+    same = np.zeros(len(found.image), np.bool_)
+    columns = (found.image, found.label, found.score, *found.box.T)
+    same[1:] = np.logical_and.reduce([column[1:] == column[:-1] for column in columns])
+    return same
+
+
+def ties(found: Found) -> Indices:
+    """The number of the group of equal class and score that each detection belongs to, [D], rising."""
+    return np.cumsum(changes(found.label, found.score))
+
+
+def greedy(pairs: Pairs, found: Found, truth: Truth, convention: Convention) -> Pairs:
+    """The pairs that become matches: by score, then (grouped) by overlap or (ordered) by the order of the input.
+
+    Args:
+        pairs: Candidates, as `candidates` gives them.
+        found: Detections in the same order.
+        truth: Objects in the same order.
+        convention: Which order, and whether a detection tries its second best object.
+    """
+    tie = ties(found) if convention.grouped else np.arange(len(found.image))
+    if convention.best_only:
+        preferred = np.lexsort([pairs.truth, -pairs.overlap, pairs.detection])
+        pairs = pairs.where(preferred)
+        pairs = pairs.where(changes(pairs.detection))
+    else:
+        # COCO: objects that count before ignored ones, then the higher overlap, then the later object.
+        preferred = np.lexsort([-pairs.truth, -pairs.overlap, truth.ignored[pairs.truth], pairs.detection])
+        pairs = pairs.where(preferred)
+    priority = np.empty(len(pairs.detection), np.intp)
+    priority[np.lexsort([pairs.detection, -pairs.overlap, tie[pairs.detection]])] = np.arange(len(priority))
+    return pairs.where(assign(pairs, priority, len(truth.image), truth.ignored))

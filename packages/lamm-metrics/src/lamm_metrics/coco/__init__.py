@@ -1,0 +1,1 @@
+"""COCO's own protocol for boxes, masks and keypoints."""

@@ -1,0 +1,1 @@
+"""Score twice and compare: paired tests, variants, conventions, chance."""

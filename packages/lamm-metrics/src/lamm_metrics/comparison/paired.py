@@ -1,0 +1,219 @@
+"""Does one model score better than another? Paired tests on the same records, and how many records that would take."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamm_metrics.errors import LammMetricsError
+from lamm_metrics.metrics.additive import AdditiveMetric
+from lamm_metrics.metrics.base import Metric, Score
+from lamm_metrics.records.predictions import read_predictions
+from lamm_metrics.records.references import pair, read_references
+from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for, parse_options
+from lamm_metrics.statistics import (
+    bootstrap_p_value,
+    detectable_difference,
+    group_weights,
+    percentile_interval,
+    permutation_p_value,
+    swap_masks,
+)
+
+POWER = 0.8
+# Bootstrap intervals of fewer groups are known to be too narrow.
+FEW = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The difference between two models on the same records.
+
+    Attributes:
+        task: Task key.
+        first: Headline score of the first model.
+        second: Headline score of the second model.
+        difference: Second minus first.
+        interval: Interval of the difference, from a paired bootstrap over groups.
+        p_value: Two-sided, of no difference.
+        test: "permutation" swaps whole groups between the models; "bootstrap" inverts the interval of the difference,
+            for metrics such as AP in which records cannot be swapped by sums.
+        standard_error: Of the difference, from the bootstrap.
+        detectable: Smallest true difference found with 80 % power by as many groups.
+        groups: Number of groups.
+        groups_needed: Groups with which a true difference as large as this one is found with 80 % power; None where
+            there is no difference.
+        confidence: Coverage of the interval.
+        draws: Draws of the bootstrap and of the test.
+        seed: Seed of both.
+    """
+
+    task: str
+    first: Score
+    second: Score
+    difference: float
+    interval: tuple[float, float] | None
+    p_value: float
+    test: str
+    standard_error: float
+    detectable: float
+    groups: int
+    groups_needed: int | None
+    confidence: float
+    draws: int
+    seed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary that `json.dumps` accepts."""
+        return {**asdict(self), "first": self.first.to_json(), "second": self.second.to_json()}
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote."""
+        scores = {side: Score.from_json(given[side]) for side in ("first", "second")}
+        low_high = given["interval"]
+        interval = None if low_high is None else (float(low_high[0]), float(low_high[1]))
+        return cls(**{**given, **scores, "interval": interval})
+
+    def __str__(self) -> str:
+        interval = "" if self.interval is None else f" [{self.interval[0]:+.4f}, {self.interval[1]:+.4f}]"
+        better = "higher" if self.first.higher_is_better else "lower"
+        needed = "no number of" if self.groups_needed is None else f"about {self.groups_needed}"
+        few = [f"caution     {self.groups} groups are few: intervals are narrower than they should be"]
+        return "\n".join(
+            [
+                f"{self.task} · {self.first.name} ({better} is better)",
+                f"first       {self.first}",
+                f"second      {self.second}",
+                f"difference  {self.difference:+.4f}{interval}  p = {self.p_value:.4g} "
+                f"(paired {self.test}, {self.draws} draws)",
+                f"power       {self.groups} groups find a difference of {self.detectable:.4f} in {POWER:.0%} of cases; "
+                f"{needed} groups would find the one observed",
+                *(few if self.groups < FEW else []),
+            ]
+        )
+
+
+def _differences(first: Metric[Any], second: Metric[Any], draws: int, seed: int) -> NDArray[np.float64]:
+    """Bootstrapped differences of the headline, the same groups drawn for both models, [draws]."""
+    chunks = [
+        second.resampled(weights)[:, 0] - first.resampled(weights)[:, 0]
+        for weights in group_weights(len(first.groups()), draws, seed)
+    ]
+    found = np.concatenate(chunks)
+    return found[~np.isnan(found)]
+
+
+def _permuted(first: AdditiveMetric[Any], second: AdditiveMetric[Any], draws: int, seed: int) -> NDArray[np.float64]:
+    """Differences of the headline after swapping random groups between the models, [draws]."""
+    one, two = first.group_sums(), second.group_sums()
+    change, sums = two - one, (one.sum(axis=0), two.sum(axis=0))
+    found = []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for mask in swap_masks(len(one), draws, seed):
+            moved = mask @ change
+            found.append(second.values(sums[1] - moved)[:, 0] - first.values(sums[0] + moved)[:, 0])
+    return np.concatenate(found)
+
+
+def compare_metrics(
+    task: str,
+    first: Metric[Any],
+    second: Metric[Any],
+    *,
+    seed: int = 0,
+    draws: int = 10_000,
+    confidence: float = 0.95,
+) -> Comparison:
+    """Compare two metrics of one kind that have read the same records.
+
+    Args:
+        task: Task key, for the report.
+        first: The first model's metric, with all its records.
+        second: The second model's.
+        seed: Seed of the resampling.
+        draws: Draws of the bootstrap and of the test.
+        confidence: Coverage of the interval.
+
+    Raises:
+        LammMetricsError: The records differ, there are fewer than two groups, or a score is undefined.
+    """
+    if first.entries.keys() != second.entries.keys():
+        raise LammMetricsError(
+            "Expected both models to answer the same records, got different ids. Score both on one file."
+        )
+    groups = len(first.groups())
+    one, two = (metric.compute(seed=seed, confidence=confidence)[0] for metric in (first, second))
+    if groups < 2 or one.value is None or two.value is None:
+        raise LammMetricsError(
+            f"Expected at least two groups and defined scores, got {groups} groups. Use more records."
+        )
+    bootstrapped = _differences(first, second, draws, seed)
+    difference = two.value - one.value
+    if isinstance(first, AdditiveMetric) and isinstance(second, AdditiveMetric):
+        test, p_value = "permutation", permutation_p_value(difference, _permuted(first, second, draws, seed))
+    else:
+        test, p_value = "bootstrap", bootstrap_p_value(bootstrapped)
+    error = float(bootstrapped.std(ddof=1))
+    detectable = detectable_difference(error, confidence, POWER)
+    # Two groups are the least that any test compares.
+    needed = max(2, int(np.ceil(groups * (detectable / difference) ** 2))) if difference else None
+    return Comparison(
+        task=task,
+        first=one,
+        second=two,
+        difference=difference,
+        interval=percentile_interval(bootstrapped, confidence),
+        p_value=p_value,
+        test=test,
+        standard_error=error,
+        detectable=detectable,
+        groups=groups,
+        groups_needed=needed,
+        confidence=confidence,
+        draws=draws,
+        seed=seed,
+    )
+
+
+def compare(
+    task: str,
+    references: ReferenceSource,
+    first: PredictionSource,
+    second: PredictionSource,
+    protocol: str = "standard",
+    *,
+    seed: int = 0,
+    draws: int = 10_000,
+    confidence: float = 0.95,
+    missing: str = "error",
+    metrics: tuple[str, ...] = (),
+    **options: Any,
+) -> Comparison:
+    """Compare two models' answers to the same records by the task's headline score.
+
+    Args:
+        task: A task key.
+        references: Benchmark records, or the path of their file.
+        first: Answers of the first model, or the path of their file.
+        second: Answers of the second model.
+        protocol: "standard" or "paper".
+        seed: Seed of the resampling.
+        draws: Draws of the bootstrap and of the test.
+        confidence: Coverage of the interval of the difference.
+        missing: "error" refuses records without an answer; "failed" counts them as answers that cannot be read.
+        metrics: The metric to compare by, in place of the task's first.
+        options: Options of the metric, as for `score`.
+
+    Raises:
+        LammMetricsError: Faulty files, or too little to compare.
+    """
+    truth = read_references(references, task)
+    found = []
+    for source in (first, second):
+        metric = metrics_for(task, truth, protocol, metrics, **parse_options(options))[0]
+        gather([metric], truth, pair(truth, read_predictions(source), missing))
+        found.append(metric)
+    return compare_metrics(task, *found, seed=seed, draws=draws, confidence=confidence)

@@ -1,0 +1,1 @@
+"""Read boxes and points out of text."""

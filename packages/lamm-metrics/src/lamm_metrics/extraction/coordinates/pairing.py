@@ -1,0 +1,195 @@
+"""Give each group of numbers the name that the answer writes beside it."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from lamm_metrics.extraction.coordinates.groups import Group
+from lamm_metrics.extraction.text.names import NameHit, name_index
+from lamm_metrics.extraction.text.synonyms import known_synonyms
+
+_FIELD = re.compile(
+    r"[\"']?\b(?:label|name|class(?:_name)?|category|object|cls|type|ref|joint|keypoint|text_content|"
+    r"object_name|phrase|alt|description)[\"']?\s?[:=]\s?"
+    r"(?:\"([^\"\n]{1,80}+)\"|'([^'\n]{1,80}+)'|([A-Za-z][\w -]{0,60}))",
+    re.IGNORECASE,
+)
+_TAG = re.compile(
+    r"(?:<ref>|<\|object_ref_start\|>|<\|ref\|>|<p>|<phrase>|<cls>|<label>|<name>|<class>|<category>|"
+    r"<object_name>|<type>)\s?([^<>]{1,80}+)\s?"
+    r"(?:</(?:ref|p|phrase|cls|label|name|class|category|object_name|type)>|<\|object_ref_end\|>|<\|/ref\|>)",
+    re.IGNORECASE,
+)
+_ITEM_END = re.compile(r"</(?:item|object|annotation|detection|instance|entry)>", re.IGNORECASE)
+_SCORE = re.compile(
+    r"[\"']?\b(?:score|confidence|conf|probability|prob|certainty)[\"']?(?: (?:is|of|"
+    r"score))?\s?[:=]?\s?[\"']?(\d{1,3}(?:\.\d{1,10})?|\.\d{1,10})\s?(%)?",
+    re.IGNORECASE,
+)
+_BARE_SCORE = re.compile(r"[\])}]? ?(?:[,:;-] ?)?\(?(0?\.\d{1,6}|1\.0{1,4})\)?(?=\s|[;,]|$)")
+_SCORE_AHEAD = re.compile(
+    r"(?:\b(?:score|confidence|conf|probability|prob|certainty)\b(?: (?:is|of|score))?\s?[:=]?\s?|"
+    r"(?<![\w.,])(?=0?\.\d|1\.0))(\d{1,3}(?:\.\d{1,10})?|\.\d{1,10})\s?(%)?[\s)\]:,|-]{0,4}"
+    r"(?:\b(?:at|box|bbox|in)\b[\s:]{0,2}){0,2}$",
+    re.IGNORECASE,
+)
+_CARRY = re.compile(
+    r"(?:[\s,;&\[\](){}\"']|\band\b|\bas well as\b|\balso\b|\banother(?: one)?\b|\bat\b|<[^<>]{1,40}>){0,12}",
+    re.IGNORECASE,
+)
+_LISTED = re.compile(r" ?(?:,|and|,? and|&)(?: (?:an?|the|one))? ", re.IGNORECASE)
+_SENTENCE = re.compile(r"\n|[.!?](?= )|;")
+_NOISE = re.compile(
+    r"\b(?:there(?:'s| is| are)?|an?|the|is|are|was|at|in|on|of|located|position(?:ed|s)?|found|with|has|have|"
+    r"its|it|that|this|can|be|seen|see|i|bounding|box(?:es)?|bbox|coordinates?|"
+    r"location|region|area|as|follows|from|to|and|detected|object(?:s)?|image|given|by|for|placed|visible|"
+    r"around|near|shows?|also|one|another|two|three|four|five|approximately|lies|"
+    r"center(?:ed)?|centre|centred|size|situated|score|confidence|point|keypoint|joint|label|answer|here|where|"
+    r"which|you|output|result|results|within|next|first|second)\b|[^\w\s-]|\d+|(?<!\w)-|-(?!\w)|_",
+    re.IGNORECASE,
+)
+_WINDOW = 200
+
+
+def _context(text: str, groups: Sequence[Group], place: int) -> tuple[str, str]:
+    """The text between the group before and this one, and between this one and the next, both bounded."""
+    group = groups[place]
+    low = groups[place - 1].end if place else 0
+    high = groups[place + 1].start if place + 1 < len(groups) else len(text)
+    return text[max(low, group.start - _WINDOW) : group.start], text[group.end : min(high, group.end + _WINDOW)]
+
+
+def _explicit(before: str, after: str) -> str | None:
+    """A name in a tag before the group, or in a label field of the same object."""
+    before = _ITEM_END.split(before)[-1]
+    tags = [*_TAG.finditer(before)]
+    if tags:
+        return tags[-1].group(1).strip()
+    inner_before = before[before.rfind("{") + 1 :] if "{" in before else before
+    fields = [*_FIELD.finditer(inner_before)]
+    if fields and "}" not in inner_before[fields[-1].end() :]:
+        return _field_value(fields[-1])
+    inner_after = after.split("}", 1)[0]
+    field = _FIELD.search(inner_after)
+    if field is not None and "{" not in inner_after[: field.start()]:
+        return _field_value(field)
+    tag = _TAG.search(
+        re.split(r"</?(?:item|object|annotation)>|\n\n|<ref>|<p>|<phrase>", after, maxsplit=1, flags=re.IGNORECASE)[0]
+    )
+    return tag.group(1).strip() if tag is not None else None
+
+
+def _field_value(found: re.Match[str]) -> str:
+    return next(part for part in found.groups() if part).strip()
+
+
+def _open_name(context: str, last: bool) -> str | None:
+    """The words of a context that can name an object, where no closed set says which names exist."""
+    pieces = _SENTENCE.split(context)
+    for piece in reversed(pieces) if last else pieces:
+        name = " ".join(_NOISE.sub(" ", piece).split())
+        if name:
+            words = name.split()
+            return " ".join(words[-3:] if last else words[:3]).lower()
+    return None
+
+
+def read_score(group: Group, before: str, after: str) -> float | None:
+    """The confidence written beside a group: under a key, or as a bare fraction right behind it."""
+    if group.score is not None:
+        return group.score if 0 <= group.score <= 1 else None
+    inner = after.split("}", 1)[0].split("\n", 1)[0]
+    found = _SCORE.search(inner[:80])
+    if found is None and "{" in before:
+        found = _SCORE.search(before[before.rfind("{") :])
+    if found is not None:
+        value = float(found.group(1)) / (100 if found.group(2) else 1)
+        return value if 0 <= value <= 1 else None
+    ahead = _SCORE_AHEAD.search(before)
+    bare = ahead if ahead is not None else _BARE_SCORE.match(after)
+    if bare is None:
+        return None
+    value = float(bare.group(1)) / (100 if bare is ahead and ahead.group(2) else 1)
+    return value if 0 <= value <= 1 else None
+
+
+def pair_names(
+    text: str, groups: Sequence[Group], labels: Sequence[str] | None
+) -> list[tuple[str | None, float | None]]:
+    """The name and the score of each group.
+
+    Args:
+        text: The text the groups were found in.
+        groups: Groups from left to right.
+        labels: A closed set of names, or `None` to take the words as written.
+
+    Returns:
+        One pair per group. With a closed set a name outside it is `None`.
+    """
+    if labels is not None:
+        return _pair_closed(text, groups, labels)
+    pairs: list[tuple[str | None, float | None]] = []
+    for place, group in enumerate(groups):
+        before, after = _context(text, groups, place)
+        name = group.name or _explicit(before, after)
+        if name is None and pairs and _CARRY.fullmatch(before):
+            name = pairs[-1][0]
+        if name is None:
+            name = _open_name(before, True) or (
+                _open_name(after, False) if place + 1 == len(groups) or place == 0 else None
+            )
+        pairs.append((name, read_score(group, before, after)))
+    return pairs
+
+
+def _run_length(text: str, groups: Sequence[Group], place: int) -> int:
+    """How many groups follow one another from `place` on with nothing but connectives between them."""
+    end = place + 1
+    while end < len(groups) and _CARRY.fullmatch(
+        text, groups[end - 1].end, min(groups[end].start, groups[end - 1].end + 60)
+    ):
+        end += 1
+    return end - place
+
+
+def _named_in_turn(text: str, groups: Sequence[Group], place: int, hits: list[NameHit], before: str) -> list[str]:
+    """The names of a run of groups that a list of as many names announces: "a dog and a cat are at [..] and [..]"."""
+    if len(hits) < 2:
+        return []
+    length = _run_length(text, groups, place)
+    listed = hits[-length:]
+    joined = len(listed) == length > 1 and all(
+        _LISTED.fullmatch(before, left.end, right.start) for left, right in pairwise(listed)
+    )
+    alone = joined and (len(hits) == length or not _LISTED.fullmatch(before, hits[-length - 1].end, listed[0].start))
+    return [hit.label for hit in listed] if alone else []
+
+
+def _pair_closed(text: str, groups: Sequence[Group], labels: Sequence[str]) -> list[tuple[str | None, float | None]]:
+    index = name_index(labels, known_synonyms(tuple(labels)))
+    used = -1  # end of the last name that was given away as standing behind its group
+    queue: list[str] = []  # names announced for the groups to come
+    pairs: list[tuple[str | None, float | None]] = []
+    for place, group in enumerate(groups):
+        before, after = _context(text, groups, place)
+        score = read_score(group, before, after)
+        written = group.name or _explicit(before, after)
+        offset = group.start - len(before)
+        if written is not None:
+            hit = next(iter(index.find(written)), None)
+            pairs.append((hit.label if hit is not None else None, score))
+            continue
+        hits = [found for found in index.find(before) if offset + found.start >= used]
+        queue = queue or _named_in_turn(text, groups, place, hits, before)
+        if queue:
+            name: str | None = queue.pop(0)
+        elif hits:
+            name = hits[-1].label
+        elif pairs and _CARRY.fullmatch(before):
+            name = pairs[-1][0]
+        else:
+            behind = next(iter(index.find(_SENTENCE.split(after, maxsplit=1)[0])), None)
+            name = behind.label if behind is not None else None
+            used = group.end + behind.end if behind is not None else used
+        pairs.append((name, score))
+    return pairs

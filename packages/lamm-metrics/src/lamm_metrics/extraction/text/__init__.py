@@ -1,0 +1,1 @@
+"""What every extractor knows about answers as text."""

@@ -1,0 +1,1 @@
+"""Arithmetic of boxes in two and three dimensions; knows no file."""

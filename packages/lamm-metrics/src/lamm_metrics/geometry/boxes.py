@@ -1,0 +1,195 @@
+"""2D boxes: conversions between the ways of writing them, faults, area and overlap.
+
+Everywhere in this package a 2D box is `[x1, y1, x2, y2]`: two opposite corners, x to the right, y down. Nothing below
+cares for the unit; benchmark records use shares of the image's width and height (0 to 1), COCO uses pixels.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lamm_metrics.errors import UsageError
+from lamm_metrics.geometry.conventions import Layout
+
+Floats = NDArray[np.float64]
+
+
+class BoxFault(StrEnum):
+    """What is wrong with a box. The faults are disjoint: the first that applies, in this order, is reported."""
+
+    WRONG_LENGTH = "wrong_length"
+    NOT_FINITE = "not_finite"
+    REVERSED = "reversed"
+    NEGATIVE_SIZE = "negative_size"
+    EMPTY = "empty"
+
+
+def to_corners(boxes: ArrayLike, layout: Layout | str) -> Floats:
+    """Rewrite boxes as two corners.
+
+    Args:
+        boxes: Boxes [N, 4] in the order of `layout`.
+        layout: How they are written.
+
+    Returns:
+        Boxes `[x1, y1, x2, y2]`, [N, 4].
+
+    Raises:
+        UsageError: `layout` is unknown.
+
+    >>> to_corners([[10, 20, 30, 40]], "xywh")
+    array([[10., 20., 40., 60.]])
+    """
+    box = np.asarray(boxes, np.float64).reshape(-1, 4)
+    match _layout(layout):
+        case Layout.XYXY:
+            return box.copy()
+        case Layout.YXYX:
+            return box[:, [1, 0, 3, 2]]
+        case Layout.XYWH:
+            return np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1)
+        case Layout.CXCYWH:
+            return np.concatenate([box[:, :2] - box[:, 2:] / 2, box[:, :2] + box[:, 2:] / 2], axis=1)
+
+
+def from_corners(boxes: ArrayLike, layout: Layout | str) -> Floats:
+    """Rewrite corners in another layout; the inverse of `to_corners`.
+
+    Args:
+        boxes: Boxes `[x1, y1, x2, y2]`, [N, 4].
+        layout: How they are to be written.
+
+    Raises:
+        UsageError: `layout` is unknown.
+
+    >>> from_corners([[10, 20, 40, 60]], "cxcywh")
+    array([[25., 40., 30., 40.]])
+    """
+    box = np.asarray(boxes, np.float64).reshape(-1, 4)
+    size = box[:, 2:] - box[:, :2]
+    match _layout(layout):
+        case Layout.XYXY:
+            return box.copy()
+        case Layout.YXYX:
+            return box[:, [1, 0, 3, 2]]
+        case Layout.XYWH:
+            return np.concatenate([box[:, :2], size], axis=1)
+        case Layout.CXCYWH:
+            return np.concatenate([(box[:, :2] + box[:, 2:]) / 2, size], axis=1)
+
+
+def _layout(name: Layout | str) -> Layout:
+    try:
+        return Layout(name)
+    except ValueError as error:
+        raise UsageError(f"Expected a box layout among {', '.join(Layout)}, got {name!r}. Name one of them.") from error
+
+
+def rescale(boxes: ArrayLike, width: float, height: float) -> Floats:
+    """Multiply boxes by the size of the image: shares of the image become pixels.
+
+    Args:
+        boxes: Boxes `[x1, y1, x2, y2]`, [N, 4].
+        width: Width of the image in pixels; 1/width turns pixels into shares.
+        height: Height of the image in pixels.
+    """
+    return np.asarray(boxes, np.float64).reshape(-1, 4) * np.array([width, height, width, height], np.float64)
+
+
+def box_area(boxes: ArrayLike, plus: float = 0.0) -> Floats:
+    """Area of boxes, [N], in the square of their unit; 0 for reversed boxes.
+
+    Args:
+        boxes: Boxes `[x1, y1, x2, y2]`, [N, 4].
+        plus: 1 where corners are inclusive pixels (VOC), else 0.
+    """
+    box = np.asarray(boxes, np.float64).reshape(-1, 4)
+    size = np.maximum(box[:, 2:] - box[:, :2] + plus, 0.0)
+    return np.asarray(size[:, 0] * size[:, 1])
+
+
+def paired_iou(
+    first: Floats,
+    second: Floats,
+    first_area: Floats | None = None,
+    second_area: Floats | None = None,
+    plus: float = 0.0,
+) -> Floats:
+    """Intersection over union of corresponding boxes.
+
+    Args:
+        first: Boxes [N, 4].
+        second: Boxes [N, 4].
+        first_area: Areas [N] where they are known more exactly than from the corners.
+        second_area: The same for `second`.
+        plus: 1 for VOC's inclusive pixel corners, else 0.
+
+    Returns:
+        Overlap [N] in 0..1. Boxes without area and boxes that are not finite overlap nothing: 0, never NaN.
+
+    >>> paired_iou(np.array([[0., 0., 2., 2.]]), np.array([[1., 0., 3., 2.]]))
+    array([0.33333333])
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        area1 = box_area(first, plus) if first_area is None else first_area
+        area2 = box_area(second, plus) if second_area is None else second_area
+        width = np.minimum(first[:, 2], second[:, 2]) - np.maximum(first[:, 0], second[:, 0]) + plus
+        height = np.minimum(first[:, 3], second[:, 3]) - np.maximum(first[:, 1], second[:, 1]) + plus
+        intersection = np.where((width > 0) & (height > 0), width * height, 0.0)
+        return over_union(intersection, area1 + area2 - intersection)
+
+
+def over_union(intersection: Floats, union: Floats) -> Floats:
+    """Divide, giving 0 where nothing intersects or a number is not finite."""
+    usable = (intersection > 0) & np.isfinite(union) & np.isfinite(intersection)
+    return np.divide(intersection, union, out=np.zeros_like(intersection, np.float64), where=usable)
+
+
+def iou_matrix(first: ArrayLike, second: ArrayLike, plus: float = 0.0) -> Floats:
+    """Intersection over union of every pair, [N, M].
+
+    Args:
+        first: Boxes `[x1, y1, x2, y2]`, [N, 4].
+        second: Boxes, [M, 4].
+        plus: 1 for VOC's inclusive pixel corners, else 0.
+
+    >>> iou_matrix([[0, 0, 1, 1]], [[0, 0, 1, 1], [2, 2, 3, 3], [0, 0, 0, 0]])
+    array([[1., 0., 0.]])
+    """
+    a = np.asarray(first, np.float64).reshape(-1, 4)
+    b = np.asarray(second, np.float64).reshape(-1, 4)
+    rows, columns = np.repeat(np.arange(len(a)), len(b)), np.tile(np.arange(len(b)), len(a))
+    return paired_iou(a[rows], b[columns], plus=plus).reshape(len(a), len(b))
+
+
+def find_fault(box: Sequence[float]) -> BoxFault | None:
+    """What is wrong with one 2D box, or None.
+
+    >>> find_fault([0.5, 0.1, 0.2, 0.9])
+    <BoxFault.REVERSED: 'reversed'>
+    """
+    if len(box) != 4:
+        return BoxFault.WRONG_LENGTH
+    values = np.asarray(box, np.float64)
+    if not np.isfinite(values).all():
+        return BoxFault.NOT_FINITE
+    size = values[2:] - values[:2]
+    if (size < 0).any():
+        return BoxFault.REVERSED
+    return BoxFault.EMPTY if (size == 0).any() else None
+
+
+def repaired(box: Sequence[float]) -> Floats:
+    """One 2D box, [4], with what can be mended mended.
+
+    Two opposite corners describe the same rectangle in either order, so reversed corners are put in order. A box of
+    the wrong length or with a number that is not finite becomes four NaN: it overlaps nothing, and as a prediction it
+    still counts as a false alarm.
+    """
+    fault = find_fault(box)
+    if fault in (BoxFault.WRONG_LENGTH, BoxFault.NOT_FINITE):
+        return np.full(4, np.nan)
+    values = np.asarray(box, np.float64)
+    return np.concatenate([np.minimum(values[:2], values[2:]), np.maximum(values[:2], values[2:])])

@@ -1,0 +1,223 @@
+"""3D boxes: the ways of writing them, faults, and the overlap of axis-aligned and of upright boxes.
+
+Lengths are metres, z points up, angles are radians. A box is one of
+
+* 6 numbers `[cx, cy, cz, dx, dy, dz]`: centre and full side lengths, axis-aligned;
+* 7 numbers: the same and `yaw`, a turn about z, counter-clockwise seen from above;
+* 9 numbers: the same and `pitch` and `roll`; the rotation is Rz(yaw) Ry(pitch) Rx(roll), so that 7 numbers followed by
+  two zeros are the same box;
+* 8 corners [8, 3], in the order of `CORNER_SIGNS`.
+
+`lamm_metrics.geometry.rotated` overlaps fully rotated boxes.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lamm_metrics.errors import LammMetricsError
+from lamm_metrics.geometry.boxes import BoxFault, over_union
+
+Floats = NDArray[np.float64]
+
+# Side of the centre on which corner i lies, along the box's own x, y and z.
+CORNER_SIGNS: Floats = np.array(
+    [[-1, -1, -1], [1, -1, -1], [1, 1, -1], [-1, 1, -1], [-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]], np.float64
+)
+# Pairs handled at once: keeps the temporaries of one step in the second-level cache.
+BLOCK = 16384
+# Relative error up to which eight given corners are accepted as those of a box.
+CORNER_TOLERANCE = 1e-5
+
+
+def rotations(angles: ArrayLike) -> Floats:
+    """Rotation matrices Rz(yaw) Ry(pitch) Rx(roll).
+
+    Args:
+        angles: Yaw, pitch and roll in radians, [N, 3].
+
+    Returns:
+        Matrices [N, 3, 3] whose columns are the box's own axes.
+
+    >>> bool(np.allclose(rotations([[np.pi / 2, 0, 0]])[0, :, 0], [0, 1, 0]))
+    True
+    """
+    angle = np.asarray(angles, np.float64).reshape(-1, 3)
+    (cz, cy, cx), (sz, sy, sx) = np.cos(angle).T, np.sin(angle).T
+    rows = [
+        [cz * cy, cz * sy * sx - sz * cx, cz * sy * cx + sz * sx],
+        [sz * cy, sz * sy * sx + cz * cx, sz * sy * cx - cz * sx],
+        [-sy, cy * sx, cy * cx],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def to_nine(boxes: ArrayLike) -> Floats:
+    """Write boxes of 6 or 7 numbers with 9, adding angles of 0; [N, 9].
+
+    Raises:
+        LammMetricsError: The boxes have another number of columns.
+    """
+    box = np.atleast_2d(np.asarray(boxes, np.float64))
+    if box.ndim != 2 or box.shape[1] not in (6, 7, 9):
+        raise LammMetricsError(f"Expected 3D boxes of 6, 7 or 9 numbers, got shape {box.shape}. Mend the boxes.")
+    return np.concatenate([box, np.zeros((len(box), 9 - box.shape[1]))], axis=1)
+
+
+def corners(boxes: ArrayLike) -> Floats:
+    """The eight corners [N, 8, 3] of boxes of 6, 7 or 9 numbers, in the order of `CORNER_SIGNS`."""
+    box = to_nine(boxes)
+    offsets = CORNER_SIGNS[None] * (box[:, None, 3:6] / 2)
+    return np.asarray(box[:, None, :3] + np.einsum("nij,nkj->nki", rotations(box[:, 6:9]), offsets))
+
+
+def from_corners(points: ArrayLike) -> Floats:
+    """Boxes of 9 numbers [N, 9] from their corners [N, 8, 3] in the order of `CORNER_SIGNS`.
+
+    Raises:
+        LammMetricsError: The points are not the corners of a box with right angles in that order.
+
+    >>> bool(np.allclose(from_corners(corners([[1, 2, 3, 2, 4, 6, 0.3]])), [1, 2, 3, 2, 4, 6, 0.3, 0, 0]))
+    True
+    """
+    point = np.asarray(points, np.float64).reshape(-1, 8, 3)
+    centre = point.mean(axis=1)
+    edges = np.stack([point[:, to] - point[:, 0] for to in (1, 3, 4)], axis=2)  # columns: own x, y and z
+    size = np.linalg.norm(edges, axis=1)
+    axes = np.divide(edges, size[:, None], out=np.tile(np.eye(3), (len(point), 1, 1)), where=size[:, None] > 0)
+    rebuilt = centre[:, None] + np.einsum("nij,nkj->nki", axes, CORNER_SIGNS[None] * (size[:, None] / 2))
+    scale = np.maximum(size.max(axis=1, initial=0.0), np.finfo(np.float64).tiny)
+    skew = np.abs(np.einsum("nij,nik->njk", axes, axes) - np.eye(3)).max(axis=(1, 2), initial=0.0)
+    off = np.abs(rebuilt - point).max(axis=(1, 2), initial=0.0) / scale
+    left_handed = np.linalg.det(axes) <= 0
+    wrong = np.flatnonzero(~(np.maximum(skew, off) <= CORNER_TOLERANCE) | left_handed)
+    if len(wrong):
+        raise LammMetricsError(
+            f"Expected the eight corners of a box in the documented order, got other points in row {wrong[0]} "
+            f"({len(wrong)} in all). Order them as lamm_metrics.geometry.boxes3d.CORNER_SIGNS."
+        )
+    yaw = np.arctan2(axes[:, 1, 0], axes[:, 0, 0])
+    pitch = np.arcsin(np.clip(-axes[:, 2, 0], -1.0, 1.0))
+    roll = np.arctan2(axes[:, 2, 1], axes[:, 2, 2])
+    return np.concatenate([centre, size, np.stack([yaw, pitch, roll], axis=1)], axis=1)
+
+
+def volume(boxes: Floats) -> Floats:
+    """Volume in cubic metres, [N], of boxes [N, 6 or more]; 0 where a side is negative."""
+    return np.asarray(np.maximum(boxes[:, 3:6], 0.0).prod(axis=1))
+
+
+def paired_iou_axis_aligned(first: Floats, second: Floats) -> Floats:
+    """Intersection over union of corresponding boxes, angles ignored.
+
+    Args:
+        first: Boxes [N, 6 or more].
+        second: Boxes [N, 6 or more].
+
+    Returns:
+        Overlap [N]; 0 for boxes without volume or with numbers that are not finite, never NaN.
+
+    >>> unit = np.array([[0., 0, 0, 1, 1, 1]])
+    >>> paired_iou_axis_aligned(unit, unit + [[0.5, 0, 0, 0, 0, 0]])
+    array([0.33333333])
+    """
+    result = np.zeros(len(first))
+    for block in _blocks(len(first)):
+        a, b = first[block], second[block]
+        with np.errstate(invalid="ignore", over="ignore"):
+            shared = np.ones(len(a))
+            for axis in range(3):
+                shared *= _extent(a, b, axis)
+            result[block] = over_union(shared, volume(a) + volume(b) - shared)
+    return result
+
+
+def paired_iou_yaw(first: Floats, second: Floats) -> Floats:
+    """Exact intersection over union of corresponding upright boxes that are turned about z.
+
+    Args:
+        first: Boxes [N, 7 or more]; further angles are ignored.
+        second: Boxes [N, 7 or more].
+
+    Returns:
+        Overlap [N]; 0 for boxes without volume or with numbers that are not finite, never NaN.
+
+    >>> unit = np.array([[0., 0, 0, 1, 1, 1, 0]])
+    >>> turned = unit + [[0, 0, 0, 0, 0, 0, np.pi / 4]]
+    >>> round(float(paired_iou_yaw(unit, turned)[0]), 12)
+    0.707106781187
+    """
+    result = np.zeros(len(first))
+    for block in _blocks(len(first)):
+        a, b = first[block], second[block]
+        with np.errstate(invalid="ignore", over="ignore"):
+            shared = _shared_footprint(a, b) * _extent(a, b, 2)
+            result[block] = over_union(shared, volume(a) + volume(b) - shared)
+    return result
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
+
+
+def _extent(a: Floats, b: Floats, axis: int) -> Floats:
+    """Length of the overlap along one axis, [N]; boxes of negative or no size have none."""
+    high = np.minimum(a[:, axis] + a[:, axis + 3] / 2, b[:, axis] + b[:, axis + 3] / 2)
+    low = np.maximum(a[:, axis] - a[:, axis + 3] / 2, b[:, axis] - b[:, axis + 3] / 2)
+    positive = (a[:, axis + 3] > 0) & (b[:, axis + 3] > 0)
+    return np.where(positive, np.maximum(high - low, 0.0), 0.0)
+
+
+def _shared_footprint(a: Floats, b: Floats) -> Floats:
+    """Area shared by the two rectangles seen from above, [N].
+
+    In the frame of b, b is the strip product |x| <= w, |y| <= h, and the area is the boundary integral of clamp(y)
+    over the part of a's four edges with |x| <= w. Nothing is intersected explicitly, so touching, equal and parallel
+    edges need no special case and rounding moves the area by rounding only.
+    """
+    cos_b, sin_b = np.cos(b[:, 6]), np.sin(b[:, 6])
+    dx, dy = a[:, 0] - b[:, 0], a[:, 1] - b[:, 1]
+    x, y = cos_b * dx + sin_b * dy, cos_b * dy - sin_b * dx
+    cos, sin = np.cos(a[:, 6] - b[:, 6]) / 2, np.sin(a[:, 6] - b[:, 6]) / 2
+    ux, uy = cos * a[:, 3], sin * a[:, 3]
+    vx, vy = -sin * a[:, 4], cos * a[:, 4]
+    xs = [x - ux - vx, x + ux - vx, x + ux + vx, x - ux + vx]
+    ys = [y - uy - vy, y + uy - vy, y + uy + vy, y - uy + vy]
+    w, h = b[:, 3] / 2, b[:, 4] / 2
+    area = np.zeros(len(a))
+    for i, j in ((0, 1), (1, 2), (2, 3), (3, 0)):
+        area -= _edge_integral(xs[i], ys[i], xs[j], ys[j], w, h)
+    positive = (a[:, 3] > 0) & (a[:, 4] > 0) & (b[:, 3] > 0) & (b[:, 4] > 0)
+    return np.where(positive, np.maximum(area, 0.0), 0.0)
+
+
+def _edge_integral(x0: Floats, y0: Floats, x1: Floats, y1: Floats, w: Floats, h: Floats) -> Floats:
+    """Integral of clamp(y, -h, h) dx along the segment from (x0, y0) to (x1, y1) within |x| <= w, [N]."""
+    start, end = np.clip(x0, -w, w), np.clip(x1, -w, w)
+    run = x1 - x0
+    slope = np.divide(y1 - y0, run, out=np.zeros_like(run), where=run != 0)
+    # Measured from the nearer end, so that an unclipped end keeps its y exactly.
+    ya, yb = y0 + slope * (start - x0), y1 + slope * (end - x1)
+    low, high = np.clip(ya, -h, h), np.clip(yb, -h, h)
+    rise = yb - ya
+    # Shares of the segment between the clamps and beyond the one at its end.
+    safe = np.where(rise != 0, rise, 1.0)
+    between, beyond = (high - low) / safe, (yb - high) / safe
+    return np.asarray((end - start) * (low + (high - low) * (between / 2 + beyond)))
+
+
+def find_fault(box: Sequence[float]) -> BoxFault | None:
+    """What is wrong with one 3D box of 6, 7 or 9 numbers, or None.
+
+    >>> find_fault([0, 0, 0, 1, -1, 1])
+    <BoxFault.NEGATIVE_SIZE: 'negative_size'>
+    """
+    if len(box) not in (6, 7, 9):
+        return BoxFault.WRONG_LENGTH
+    values = np.asarray(box, np.float64)
+    if not np.isfinite(values).all():
+        return BoxFault.NOT_FINITE
+    if (values[3:6] < 0).any():
+        return BoxFault.NEGATIVE_SIZE
+    return BoxFault.EMPTY if (values[3:6] == 0).any() else None

@@ -1,0 +1,1 @@
+"""What the judge's verdicts say: scores, intervals, agreement, rankings."""

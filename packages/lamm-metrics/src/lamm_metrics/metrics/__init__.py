@@ -1,0 +1,1 @@
+"""One file a metric, and what every metric is."""

@@ -1,0 +1,151 @@
+"""Accuracy of closed answers: classification, facial attributes, multiple choice, and CircularEval."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamm_metrics.answers.closed import reader_of
+from lamm_metrics.metrics.additive import AdditiveMetric
+from lamm_metrics.metrics.base import OK, Reference, record_id
+from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.statistics import clustered_standard_error
+
+
+class Outcome(NamedTuple):
+    """Whether an answer is right, what was read, and the question it belongs to."""
+
+    correct: bool
+    given: str
+    question: str
+
+
+class Accuracy(AdditiveMetric[Outcome]):
+    r"""Share of right answers; an answer that cannot be read is wrong.
+
+    `extra` holds the score if every unreadable answer were right: the truth lies between.
+
+    >>> metric = Accuracy("vqa")
+    >>> record = {"id": 1, "gt_choice": 1, "gt_choices": ["red", "blue"]}
+    >>> metric.update(record, Prediction("1", choice="B"))
+    >>> metric.compute()[0].value
+    1.0
+    """
+
+    name = "accuracy"
+
+    def __init__(self, task: str = "classification", labels: Sequence[str] = ()) -> None:
+        """Choose how answers are read.
+
+        Args:
+            task: A task with closed answers.
+            labels: The closed label set, for records that do not carry their own.
+        """
+        super().__init__()
+        self.task = task
+        self.labels = list(labels)
+        self._read = reader_of(task)
+
+    def settings(self) -> dict[str, object]:
+        """The choices of the signature."""
+        return {"task": self.task, "failed": "wrong"}
+
+    def update(self, reference: Reference, prediction: Prediction) -> None:
+        """Read one answer."""
+        answer = self._read(reference, prediction, self.labels)
+        question = str(reference.get("question_id", record_id(reference)))
+        self.keep(reference, answer.status, Outcome(answer.correct, answer.given, question))
+
+    def row(self, state: Outcome) -> Sequence[float]:
+        """Right answers and answers."""
+        return float(state.correct), 1.0
+
+    def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Right answers over answers."""
+        return sums[..., :1] / sums[..., 1:]
+
+    @property
+    def score_names(self) -> Sequence[str]:
+        """One score."""
+        return [self.name]
+
+    def is_proportion(self, name: str) -> bool:
+        """It is."""
+        return True
+
+    def extra(self, name: str) -> Mapping[str, float]:
+        """The score with every unreadable answer wrong, and with every one right; the clustered standard error CR1."""
+        if not self.entries:
+            return {}
+        values = np.array([entry.state.correct for _, entry in self.ordered()], np.float64)
+        error = clustered_standard_error(values, self.group_codes())
+        bounds = {"failures_wrong": values.mean(), "failures_right": (values.sum() + self.n_failed) / len(values)}
+        return {name: float(value) for name, value in {**bounds, "se_cr1": error}.items() if value is not None}
+
+    def sample_value(self, state: Outcome) -> float | None:
+        """1 for a right answer, 0 for a wrong one."""
+        return float(state.correct)
+
+    def shown(self, state: Outcome) -> str:
+        """The class, attribute or letter that was read."""
+        return state.given
+
+
+class CircularAccuracy(Accuracy):
+    """CircularEval (MMBench, arXiv 2307.06281): a question counts only if it is right under every order of its options.
+
+    Records of one question share `question_id`. Without it, ids that are whole numbers are taken modulo 1,000,000, as
+    MMBench numbers its rotations. The score is the share of questions, from 0 to 1; `n` counts questions.
+
+    >>> metric = CircularAccuracy("vqa")
+    >>> for number, options in ((7, ["red", "blue"]), (1_000_007, ["blue", "red"])):
+    ...     record = {"id": number, "gt_choice": options.index("blue"), "gt_choices": options}
+    ...     metric.update(record, Prediction(str(number), choice="B"))
+    >>> metric.compute()[0].value, metric.compute()[0].extra["accuracy_per_rotation"]
+    (0.0, 0.5)
+    """
+
+    name = "circular_accuracy"
+
+    def update(self, reference: Reference, prediction: Prediction) -> None:
+        """Read one answer to one rotation."""
+        if "question_id" not in reference and record_id(reference).isdecimal():
+            reference = {**reference, "question_id": int(record_id(reference)) % 1_000_000}
+        super().update(reference, prediction)
+
+    def _questions(self) -> dict[str, list[bool]]:
+        questions: dict[str, list[bool]] = {}
+        for _, entry in self.ordered():
+            questions.setdefault(entry.state.question, []).append(entry.state.correct)
+        return questions
+
+    def rows(self) -> NDArray[np.float64]:
+        """A question's whole weight sits on its first record, so that it is counted once."""
+        right = {question: all(outcomes) for question, outcomes in self._questions().items()}
+        table = np.zeros((len(self.entries), 2))
+        for i, (_, entry) in enumerate(self.ordered()):
+            if entry.state.question in right:
+                table[i] = right.pop(entry.state.question), 1.0
+        return table
+
+    def extra(self, name: str) -> Mapping[str, float]:
+        """The score with every unreadable answer wrong, and right; the plain accuracy over all rotations."""
+        if not self.entries:
+            return {}
+        right = sum(entry.state.correct for entry in self.entries.values())
+        questions = self._questions()
+        # An unreadable answer is wrong: it keeps its question from counting unless it is taken for right.
+        lenient: dict[str, bool] = dict.fromkeys(questions, True)
+        for entry in self.entries.values():
+            lenient[entry.state.question] &= entry.state.correct or entry.status != OK
+        return {
+            "failures_wrong": sum(map(all, questions.values())) / len(questions),
+            "failures_right": sum(lenient.values()) / len(questions),
+            "accuracy_per_rotation": right / len(self.entries),
+        }
+
+    @property
+    def n_records(self) -> int:
+        """Questions, not rotations."""
+        return len(self._questions())

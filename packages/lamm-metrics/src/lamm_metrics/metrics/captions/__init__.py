@@ -1,0 +1,1 @@
+"""Metrics of sentences: BLEU, CIDEr-D, ROUGE-L."""

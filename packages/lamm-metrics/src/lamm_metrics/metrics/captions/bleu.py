@@ -1,0 +1,233 @@
+"""BLEU-1 to BLEU-4 with every choice that moves it as an option (Papineni et al. 2002)."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamm_metrics.errors import UsageError
+from lamm_metrics.extraction import Status
+from lamm_metrics.metrics.additive import AdditiveMetric
+from lamm_metrics.metrics.base import Reference
+from lamm_metrics.metrics.captions.tokenizers import tokenizer_named
+from lamm_metrics.records.predictions import Prediction
+
+ORDERS = 4
+Smoothing = Literal["none", "exp", "floor", "add-k"]
+SMOOTHINGS = ("none", "exp", "floor", "add-k")
+Averaging = Literal["corpus", "sentence"]
+
+
+def _ngrams(tokens: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
+    return Counter(zip(*(tokens[i:] for i in range(order)), strict=False))
+
+
+def closest_length(length: int, references: Sequence[int]) -> int:
+    """The reference length closest to an answer's; the shorter one of two equally close.
+
+    Args:
+        length: Tokens of the answer.
+        references: Tokens of each reference.
+
+    >>> closest_length(5, [3, 7, 9])
+    3
+    """
+    return min(references, key=lambda reference: (abs(reference - length), reference))
+
+
+def bleu_counts(answer: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, ...]:
+    """What BLEU needs of one answer: its length, the closest reference length, clipped matches and n-grams per order.
+
+    Args:
+        answer: Tokens.
+        references: Tokens of each reference, at least one.
+
+    Returns:
+        Ten numbers: length, reference length, four matches, four totals.
+    """
+    matches, totals = [0.0] * ORDERS, [0.0] * ORDERS
+    for order in range(1, min(ORDERS, len(answer)) + 1):
+        given = _ngrams(answer, order)
+        most: dict[tuple[str, ...], int] = {}
+        for reference in references:
+            # Only the answer's own n-grams can match.
+            shared = Counter(filter(given.__contains__, zip(*(reference[i:] for i in range(order)), strict=False)))
+            for ngram, count in shared.items():
+                if count > most.get(ngram, 0):
+                    most[ngram] = count
+        matches[order - 1] = float(sum(min(given[ngram], count) for ngram, count in most.items()))
+        totals[order - 1] = float(len(answer) - order + 1)
+        if not most:
+            # Without a match of this order there is none of a higher one either.
+            totals[order:] = [float(max(0, len(answer) - higher)) for higher in range(order, ORDERS)]
+            break
+    return (float(len(answer)), float(closest_length(len(answer), [len(r) for r in references])), *matches, *totals)
+
+
+def _perfect(length: float) -> list[float]:
+    """The counts of an answer that repeats a reference of this length."""
+    grams = [max(0.0, length - order) for order in range(ORDERS)]
+    return [length, length, *grams, *grams]
+
+
+def _precisions(
+    matches: NDArray[np.float64], totals: NDArray[np.float64], smoothing: Smoothing, amount: float
+) -> NDArray[np.float64]:
+    """Modified precisions [..., 4] after smoothing."""
+    if smoothing == "add-k":
+        # Order 1 is not smoothed (Lin and Och 2004).
+        add = np.array([0.0, amount, amount, amount])
+        matches, totals = matches + add, totals + add
+    plain: NDArray[np.float64] = matches / np.maximum(totals, 1)
+    empty = (matches == 0) & (totals > 0)
+    if smoothing == "floor":
+        plain = np.where(empty, amount / np.maximum(totals, 1), plain)
+    if smoothing == "exp":
+        # The k-th order without a match counts 1 / 2^k of a match.
+        plain = np.where(empty, 1.0 / (2.0 ** np.cumsum(empty, axis=-1) * np.maximum(totals, 1)), plain)
+    return plain
+
+
+def bleu_of_counts(
+    counts: NDArray[np.float64], smoothing: Smoothing = "none", amount: float = 0.0, effective_order: bool = False
+) -> NDArray[np.float64]:
+    """BLEU-1 to BLEU-4 of counts as `bleu_counts` gives them, or of their sums over a corpus.
+
+    Args:
+        counts: [..., 10].
+        smoothing: How orders without a match are treated.
+        amount: Matches that such an order is given by "floor", or that "add-k" adds.
+        effective_order: Leave out the orders for which the answer is too short.
+
+    Returns:
+        [..., 4], from 0 to 1.
+    """
+    length, reference = counts[..., 0], counts[..., 1]
+    totals = counts[..., 2 + ORDERS :]
+    precision = _precisions(counts[..., 2 : 2 + ORDERS], totals, smoothing, amount)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(precision)
+        orders = np.arange(1, ORDERS + 1)
+        if effective_order:
+            logs = np.where(totals > 0, logs, 0.0)
+            orders = np.maximum(np.cumsum(totals > 0, axis=-1), 1)
+        geometric = np.exp(np.cumsum(logs, axis=-1) / orders)
+        brevity = np.where(length >= reference, 1.0, np.exp(1 - reference / length))
+    # Smoothing must not reward an answer that shares no word.
+    some = (length > 0) & (counts[..., 2] > 0)
+    return np.where(some[..., None], geometric * brevity[..., None], 0.0)
+
+
+class Bleu(AdditiveMetric[tuple[float, ...]]):
+    """BLEU of captions, from 0 to 1; the headline is BLEU-4 of the corpus.
+
+    The defaults are those of the COCO caption evaluation: Penn Treebank words in lower case without punctuation,
+    counts pooled over the corpus, no smoothing. `tokenizer="13a", lowercase=False` with `smoothing="exp"` gives
+    sacrebleu's default, `tokenizer="whitespace", lowercase=False` nltk's `corpus_bleu` on split text, and
+    `average="sentence"` the mean of the answers' own BLEU.
+
+    >>> metric = Bleu()
+    >>> metric.update({"id": 1, "sentences": ["A cat sits on the mat."]}, Prediction("1", "a cat sits on the mat"))
+    >>> [score.value for score in metric.compute()]
+    [1.0, 1.0, 1.0, 1.0]
+    """
+
+    name = "bleu"
+
+    def __init__(
+        self,
+        tokenizer: str = "ptb",
+        *,
+        lowercase: bool = True,
+        smoothing: Smoothing = "none",
+        amount: float | None = None,
+        average: Averaging = "corpus",
+        effective_order: bool = False,
+    ) -> None:
+        """Choose a variant.
+
+        Args:
+            tokenizer: "ptb" (always lower case), "13a" or "whitespace".
+            lowercase: Lower-case before tokenising.
+            smoothing: "none", "exp" (sacrebleu's default), "floor" or "add-k".
+            amount: For "floor" (0.1 if None) and "add-k" (1 if None).
+            average: "corpus" pools counts, "sentence" averages the BLEU of each answer.
+            effective_order: Leave out the orders for which an answer is too short, as sacrebleu does for sentences.
+        """
+        super().__init__()
+        if smoothing not in SMOOTHINGS or average not in ("corpus", "sentence"):
+            raise UsageError(
+                f"Expected smoothing in {', '.join(SMOOTHINGS)} and average corpus or sentence, got {smoothing!r} and "
+                f"{average!r}. Choose among them."
+            )
+        self.tokenizer, self.lowercase, self.average = tokenizer, lowercase or tokenizer == "ptb", average
+        self._tokenize = tokenizer_named(tokenizer)
+        self.smoothing: Smoothing = smoothing
+        self.amount = {"floor": 0.1, "add-k": 1.0}.get(smoothing, 0.0) if amount is None else amount
+        self.effective_order = effective_order
+
+    def settings(self) -> dict[str, object]:
+        """The choices of the signature."""
+        amount = f"{self.amount:g}" if self.smoothing in ("floor", "add-k") else ""
+        return {
+            "tok": self.tokenizer,
+            "case": "lower" if self.lowercase else "mixed",
+            "smooth": f"{self.smoothing}{amount}",
+            "avg": self.average,
+            "eff": "yes" if self.effective_order else "no",
+            "len": "closest",
+            "failed": "empty",
+        }
+
+    def tokens(self, text: str) -> tuple[str, ...]:
+        """The words of a text under this variant."""
+        return self._tokenize(text.lower() if self.lowercase else text)
+
+    def update(self, reference: Reference, prediction: Prediction) -> None:
+        """Read one caption."""
+        answer = self.tokens(prediction.plain_text)
+        counts = bleu_counts(answer, [self.tokens(sentence) for sentence in reference["sentences"]])
+        self.keep(reference, Status.OK if answer else Status.NONE, counts)
+
+    def _one(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        return bleu_of_counts(counts, self.smoothing, self.amount, self.effective_order)
+
+    def rows(self) -> NDArray[np.float64]:
+        """The counts of every answer, or its four scores and 1."""
+        table = super().rows()
+        return table if self.average == "corpus" else np.hstack([self._one(table), np.ones((len(table), 1))])
+
+    def row(self, state: tuple[float, ...]) -> Sequence[float]:
+        """The ten counts."""
+        return state
+
+    def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """BLEU-4 first, then BLEU-1 to BLEU-3."""
+        orders = self._one(sums) if self.average == "corpus" else sums[..., :ORDERS] / sums[..., ORDERS:]
+        return np.concatenate([orders[..., 3:], orders[..., :3]], axis=-1)
+
+    @property
+    def score_names(self) -> Sequence[str]:
+        """The headline first."""
+        return ["bleu_4", "bleu_1", "bleu_2", "bleu_3"]
+
+    def extra(self, name: str) -> Mapping[str, float]:
+        """The score with every empty answer wrong, and right; the answers' length over the references'."""
+        table = AdditiveMetric.rows(self).reshape(-1, 2 + 2 * ORDERS)
+        if name != self.score_names[0] or not table[:, 1].sum():
+            return {}
+        failed = np.array([entry.status != Status.OK for _, entry in self.ordered()])
+        # A right answer repeats the shortest reference, the one closest to an empty answer.
+        right = np.where(failed[:, None], [_perfect(length) for length in table[:, 1]], table)
+        bounds = []
+        for counts in (table, right):
+            summed = counts if self.average == "sentence" else counts.sum(axis=0, keepdims=True)
+            bounds.append(float(self._one(summed)[:, ORDERS - 1].mean()))
+        ratio = float(table[:, 0].sum() / table[:, 1].sum())
+        return {"failures_wrong": bounds[0], "failures_right": bounds[1], "length_ratio": ratio}
+
+    def sample_value(self, state: tuple[float, ...]) -> float | None:
+        """The answer's own BLEU-4 with exponential smoothing over the orders it is long enough for."""
+        return float(bleu_of_counts(np.array(state), "exp", effective_order=True)[3])

@@ -1,0 +1,95 @@
+"""Counting: mean absolute and root mean squared error, with unreadable answers kept apart."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamm_metrics.extraction import Status, extract_number
+from lamm_metrics.metrics.additive import AdditiveMetric
+from lamm_metrics.metrics.base import OK, Reference
+from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.references import LARGEST_COUNT
+
+
+class Count(NamedTuple):
+    """The true count and the answered one, None where it could not be read."""
+
+    truth: float
+    given: float | None
+
+
+class CountingError(AdditiveMetric[Count]):
+    """MAE = sum |answer - truth| / N and RMSE = sqrt(sum (answer - truth)² / N), as in FamNet (arXiv 2104.08391).
+
+    An answer that cannot be read counts as 0 in `mae` and `rmse`, and is left out in `mae_parsed` and `rmse_parsed`.
+    Reading nothing must not pay, so the headline is the one in which failures count.
+
+    >>> metric = CountingError()
+    >>> metric.update({"id": 1, "num": 10}, Prediction("1", number=12))
+    >>> metric.compute()[0].value
+    2.0
+    """
+
+    name = "counting"
+    higher_is_better = False
+
+    def settings(self) -> dict[str, object]:
+        """The choices of the signature."""
+        return {"max": f"{LARGEST_COUNT:g}"}
+
+    def update(self, reference: Reference, prediction: Prediction) -> None:
+        """Read one count."""
+        status, given = str(Status.OK), prediction.number
+        if given is None:
+            found = extract_number(prediction.plain_text)
+            status, given = found.status, found.value
+        if given is not None and not abs(given) <= LARGEST_COUNT:
+            status, given = Status.MALFORMED, None
+        self.keep(reference, status, Count(float(reference["num"]), given if status == OK else None))
+
+    def row(self, state: Count) -> Sequence[float]:
+        """Absolute and squared error with failures as 0, records, the same over the readable, and their number."""
+        error = abs((state.given or 0.0) - state.truth)
+        read = float(state.given is not None)
+        return error, error * error, 1.0, read * error, read * error * error, read
+
+    def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The five scores, in the order of `score_names`."""
+        mae, mse = sums[..., 0] / sums[..., 2], sums[..., 1] / sums[..., 2]
+        mae_parsed, mse_parsed = sums[..., 3] / sums[..., 5], sums[..., 4] / sums[..., 5]
+        failed = 1.0 - sums[..., 5] / sums[..., 2]
+        return np.stack([mae, np.sqrt(mse), mae_parsed, np.sqrt(mse_parsed), failed], axis=-1)
+
+    @property
+    def score_names(self) -> Sequence[str]:
+        """Errors with failures as 0, errors over readable answers, share of failures."""
+        return ["mae", "rmse", "mae_parsed", "rmse_parsed", "failure_rate"]
+
+    def is_proportion(self, name: str) -> bool:
+        """Only the failure rate is."""
+        return name == "failure_rate"
+
+    def settings_of(self, name: str) -> dict[str, object]:
+        """How failures enter this score."""
+        failed = "left_out" if name.endswith("_parsed") else "counted" if name == "failure_rate" else "zero"
+        return {"failed": failed, **self.settings()}
+
+    def extra(self, name: str) -> Mapping[str, float]:
+        """The error with unreadable answers as 0 (no count is as wrong as can be), and with every one right."""
+        if name not in ("mae", "rmse") or not self.entries:
+            return {}
+        rows = np.array([self.row(entry.state) for entry in self.entries.values()])
+        column = 0 if name == "mae" else 1
+        wrong, right = rows[:, column].mean(), rows[:, column + 3].mean()
+        bounds = (wrong, right) if name == "mae" else (np.sqrt(wrong), np.sqrt(right))
+        return {"failures_wrong": float(bounds[0]), "failures_right": float(bounds[1])}
+
+    def sample_value(self, state: Count) -> float | None:
+        """The absolute error, with an unreadable answer as 0."""
+        return self.row(state)[0]
+
+    def shown(self, state: Count) -> str:
+        """The number that was read."""
+        return "" if state.given is None else f"{state.given:g}"

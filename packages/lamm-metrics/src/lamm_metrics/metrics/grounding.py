@@ -1,0 +1,143 @@
+"""3D visual grounding: is the box that an answer names for a description the described object's?"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamm_metrics.answers.located import boxes_3d, faults_in_words
+from lamm_metrics.errors import LammMetricsError, UsageError
+from lamm_metrics.metrics.additive import AdditiveMetric
+from lamm_metrics.metrics.base import Reference, record_id
+from lamm_metrics.metrics.detection3d import Rotation, padded, rotation_of, true_box_3d
+from lamm_metrics.records.predictions import Prediction
+
+SPLITS = ("unique", "multiple")
+
+
+class Grounded(NamedTuple):
+    """The overlap of one answer, the split of its record (empty where unknown), the box that was read, its faults."""
+
+    iou: float
+    split: str
+    box: tuple[float, ...]
+    faults: tuple[str, ...] = ()
+
+
+class GroundingAccuracy(AdditiveMetric[Grounded]):
+    """Share of descriptions whose answered box overlaps the object's by at least 0.5, and by at least 0.25.
+
+    Acc@IoU of ScanRefer (arXiv 1912.08830). An answer counts with its best-scored box, or its first where scores are
+    absent; a record with several true boxes is found with any of them. Where records say `unique` (true or false) or
+    `split` ("unique" or "multiple"), the scores of both parts follow.
+
+    >>> metric = GroundingAccuracy()
+    >>> record = {"id": 7, "gt_bbox": [0, 0, 0, 1, 1, 1]}
+    >>> metric.update(record, Prediction("7", boxes=[{"box": [0.4, 0, 0, 1, 1, 1]}]))
+    >>> [(score.name, score.value) for score in metric.compute()[:2]]
+    [('grounding_accuracy@0.5', 0.0), ('grounding_accuracy@0.25', 1.0)]
+    """
+
+    name = "grounding_accuracy"
+
+    def __init__(self, rotation: Rotation = "none", thresholds: Sequence[float] = (0.5, 0.25)) -> None:
+        """Choose which angles count and the overlaps to report, the first as headline."""
+        super().__init__()
+        self.numbers, self._iou = rotation_of(rotation)
+        if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
+            raise UsageError(f"Expected overlaps above 0 and up to 1, got {list(thresholds)}. Change the thresholds.")
+        self.rotation = rotation
+        self.thresholds = tuple(thresholds)
+
+    def settings(self) -> dict[str, object]:
+        """The choices of the signature."""
+        overlaps = ",".join(f"{threshold:g}" for threshold in self.thresholds)
+        return {"iou": f">={overlaps}", "rotation": self.rotation, "box": "best-or-first", "failed": "wrong"}
+
+    def update(self, reference: Reference, prediction: Prediction) -> None:
+        """Read one description's answer.
+
+        Raises:
+            LammMetricsError: A true box cannot be used, or the record was read before.
+        """
+        truth = np.array([true_box_3d(reference, box, self.numbers) for box in _true_boxes(reference)])
+        answer = boxes_3d(prediction, None, self.numbers)
+        chosen = max(answer.boxes, key=lambda box: -np.inf if box.score is None else box.score, default=None)
+        box = padded(chosen.box) if chosen else ()
+        iou = float(self._iou(np.tile(box, (len(truth), 1)), truth).max()) if box else 0.0
+        faults = tuple(str(fault) for fault in answer.faults)
+        self.keep(reference, answer.status, Grounded(iou, _split(reference), box, faults))
+
+    def row(self, state: Grounded) -> Sequence[float]:
+        """Hits per threshold and one for the record, thrice: all, unique, multiple."""
+        outcome = np.array([*(float(state.iou >= threshold) for threshold in self.thresholds), 1.0])
+        return list(np.concatenate([outcome, *(outcome * (state.split == split) for split in SPLITS)]))
+
+    def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Hits over records of each part; the parts that no record belongs to are left out."""
+        parts = sums.reshape(*sums.shape[:-1], 1 + len(SPLITS), len(self.thresholds) + 1)
+        parts = parts[..., [0, *(1 + SPLITS.index(split) for split in self._splits)], :]
+        shares = parts[..., :-1] / parts[..., -1:]
+        return np.asarray(shares.reshape(*sums.shape[:-1], -1))
+
+    @property
+    def _splits(self) -> list[str]:
+        present = {entry.state.split for entry in self.entries.values()}
+        return [split for split in SPLITS if split in present]
+
+    @property
+    def score_names(self) -> Sequence[str]:
+        """The thresholds over all records, then over each part that occurs."""
+        parts = ["", *(f"/{split}" for split in self._splits)]
+        return [f"{self.name}{part}@{threshold:g}" for part in parts for threshold in self.thresholds]
+
+    def is_proportion(self, name: str) -> bool:
+        """Wilson's interval applies to the whole; the parts have fewer records than it would assume."""
+        return "/" not in name
+
+    def is_share(self, name: str) -> bool:
+        """All of them are."""
+        return True
+
+    def extra(self, name: str) -> Mapping[str, float]:
+        """The mean overlap, and the score with every unreadable answer right."""
+        if not self.entries or name != self.score_names[0]:
+            return {}
+        states = [entry.state for _, entry in self.ordered()]
+        hits = sum(state.iou >= self.thresholds[0] for state in states)
+        return {
+            "mean_iou": float(np.mean([state.iou for state in states])),
+            "failures_wrong": hits / len(states),
+            "failures_right": min(1.0, (hits + self.n_failed) / len(states)),
+        }
+
+    def remarks(self) -> list[str]:
+        """The first ten records with faulty boxes, and how many there are."""
+        return faults_in_words({key: entry.state.faults for key, entry in self.ordered()})
+
+    def sample_value(self, state: Grounded) -> float | None:
+        """The overlap."""
+        return state.iou
+
+    def shown(self, state: Grounded) -> str:
+        """The box that was read."""
+        return f"[{', '.join(f'{number:.4g}' for number in state.box)}]" if state.box else ""
+
+
+def _true_boxes(reference: Reference) -> Sequence[Sequence[float]]:
+    boxes = [reference["gt_bbox"]] if "gt_bbox" in reference else [item["bbox"] for item in reference.get("object", ())]
+    if not boxes:
+        raise LammMetricsError(
+            f"Expected `gt_bbox` or at least one box in `object` in record {record_id(reference)!r}, got none. "
+            "Mend the record."
+        )
+    return boxes
+
+
+def _split(reference: Reference) -> str:
+    if "split" in reference:
+        return str(reference["split"]).lower()
+    if "unique" in reference:
+        return SPLITS[0] if reference["unique"] else SPLITS[1]
+    return ""

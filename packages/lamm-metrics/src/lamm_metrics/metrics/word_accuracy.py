@@ -1,0 +1,132 @@
+"""Text recognition: word accuracy, precision and F1, character error rate, 1 - N.E.D."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamm_metrics.errors import UsageError
+from lamm_metrics.extraction import extract_words
+from lamm_metrics.metrics.additive import AdditiveMetric
+from lamm_metrics.metrics.base import OK, Reference
+from lamm_metrics.metrics.edit_distance import levenshtein
+from lamm_metrics.records.predictions import Prediction
+
+Mode = Literal["exact", "ignore_case", "ignore_case_symbol"]
+MODES = ("exact", "ignore_case", "ignore_case_symbol")
+_SYMBOL = re.compile(r"[\W_]+")
+
+
+def normalise_word(word: str, mode: Mode) -> str:
+    """Bring a word into the form in which words are compared.
+
+    Args:
+        word: A word as written.
+        mode: "exact", "ignore_case", or "ignore_case_symbol": also without what is neither letter nor digit.
+
+    >>> normalise_word("SALE,", "ignore_case_symbol")
+    'sale'
+    """
+    if mode == "exact":
+        return word
+    folded = word.casefold()
+    return folded if mode == "ignore_case" else _SYMBOL.sub("", folded)
+
+
+class WordCounts(NamedTuple):
+    """Words found, true and answered; character edits, true characters, and edits over the longer text."""
+
+    hits: int
+    truth: int
+    given: int
+    edits: int
+    characters: int
+    relative_edits: float
+
+
+class WordAccuracy(AdditiveMetric[WordCounts]):
+    """Share of an image's words that the answer names, averaged over images; every occurrence has to be named.
+
+    Words are compared after `mode`, as mmocr names it: "exact", "ignore_case", or "ignore_case_symbol" (the default,
+    also without everything that is neither letter nor digit). Precision and F1 are pooled over all words, so naming
+    many words that are not there costs. CER = edits / true characters, over the words joined by spaces in the order
+    of the file; 1 - N.E.D. = 1 - mean(edits / longer length). An answer that cannot be read names no word.
+
+    >>> metric = WordAccuracy()
+    >>> metric.update({"id": "18_01", "word_list": ["HOTEL"]}, Prediction("18_01", 'It says "Hotel."'))
+    >>> metric.compute()[0].value
+    1.0
+    """
+
+    name = "word_accuracy"
+
+    def __init__(self, mode: Mode = "ignore_case_symbol") -> None:
+        super().__init__()
+        if mode not in MODES:
+            raise UsageError(f"Expected mode to be one of {', '.join(MODES)}, got {mode!r}. Choose one of them.")
+        self.mode: Mode = mode
+
+    def settings(self) -> dict[str, object]:
+        """The choices of the signature."""
+        return {"words": self.mode, "failed": "empty"}
+
+    def update(self, reference: Reference, prediction: Prediction) -> None:
+        """Read the words of one answer."""
+        found = extract_words(prediction.plain_text)
+        given = self._normalised(found.value or [] if found.status == OK else [])
+        truth = self._normalised(reference["word_list"])
+        hits = (Counter(given) & Counter(truth)).total()
+        true_text, given_text = " ".join(truth), " ".join(given)
+        edits = levenshtein(true_text, given_text)
+        longer = max(len(true_text), len(given_text))
+        counts = WordCounts(hits, len(truth), len(given), edits, len(true_text), edits / longer if longer else 0.0)
+        self.keep(reference, found.status, counts)
+
+    def _normalised(self, words: Sequence[str]) -> list[str]:
+        split = [normalise_word(part, self.mode) for word in words for part in word.split()]
+        return [word for word in split if word]
+
+    def row(self, state: WordCounts) -> Sequence[float]:
+        """Recall of the image, its counts, and 1."""
+        recall = state.hits / state.truth if state.truth else float(state.given == 0)
+        return recall, *state, 1.0
+
+    def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The five scores, in the order of `score_names`."""
+        recall, hits, truth, given, edits, characters, relative, n = np.moveaxis(sums, -1, 0)
+        # An answerer that never names a word is precise about nothing.
+        precision = np.where(given > 0, hits / np.maximum(given, 1), 0.0)
+        f1 = 2 * hits / np.maximum(truth + given, 1)
+        return np.stack([recall / n, precision, f1, edits / characters, 1 - relative / n], axis=-1)
+
+    @property
+    def score_names(self) -> Sequence[str]:
+        """Mean recall of images, pooled precision and F1, character error rate, 1 - N.E.D."""
+        return ["word_accuracy", "word_precision", "word_f1", "cer", "1-ned"]
+
+    def is_better_when_higher(self, name: str) -> bool:
+        """All but the error rate."""
+        return name != "cer"
+
+    def is_share(self, name: str) -> bool:
+        """All but the error rate, which can exceed 1."""
+        return name != "cer"
+
+    def extra(self, name: str) -> Mapping[str, float]:
+        """The headline with every unreadable answer wrong, and with every one right."""
+        if name != self.name or not self.entries:
+            return {}
+        read = [self.row(entry.state)[0] for _, entry in self.ordered() if entry.status == OK]
+        n = len(self.entries)
+        return {"failures_wrong": sum(read) / n, "failures_right": (sum(read) + n - len(read)) / n}
+
+    def sample_value(self, state: WordCounts) -> float | None:
+        """The recall of the image."""
+        return self.row(state)[0]
+
+    def shown(self, state: WordCounts) -> str:
+        """How many words were found."""
+        return f"{state.hits} of {state.truth} words, {state.given} named"

@@ -1,0 +1,84 @@
+"""POPE's set of numbers for yes/no questions about objects (arXiv 2305.10355)."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamm_metrics.answers.closed import YES_NO, read_yes_no, truth_label
+from lamm_metrics.metrics.additive import AdditiveMetric
+from lamm_metrics.metrics.base import Reference
+from lamm_metrics.records.predictions import Prediction
+
+
+class Verdict(NamedTuple):
+    """The true answer and the given one, empty where it could not be read."""
+
+    truth: str
+    given: str
+
+
+class YesNo(AdditiveMetric[Verdict]):
+    """Accuracy, precision, recall and F1 of "yes", and the share of "yes".
+
+    An answer that cannot be read is wrong and is no "yes"; precision and F1 are 0 where nothing was ever affirmed.
+
+    >>> metric = YesNo()
+    >>> metric.update({"id": 1, "label": "yes"}, Prediction("1", probabilities={"yes": 0.9, "no": 0.1}))
+    >>> metric.compute()[0].value
+    1.0
+    """
+
+    name = "yes_no"
+
+    def settings(self) -> dict[str, object]:
+        """The choices of the signature."""
+        return {"positive": "yes", "failed": "wrong"}
+
+    def update(self, reference: Reference, prediction: Prediction) -> None:
+        """Read one answer."""
+        answer = read_yes_no(reference, prediction, ())
+        truth = YES_NO[truth_label(reference).strip().lower()]
+        self.keep(reference, answer.status, Verdict(truth, answer.given))
+
+    def row(self, state: Verdict) -> Sequence[float]:
+        """Right answers, true positives, given positives, actual positives, answers."""
+        right = float(state.truth == state.given)
+        positive = float(state.truth == "yes")
+        return right, right * positive, float(state.given == "yes"), positive, 1.0
+
+    def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The five scores, in the order of `score_names`."""
+        right, hits, given, positive, n = np.moveaxis(sums, -1, 0)
+        precision = np.where(given > 0, hits / np.maximum(given, 1), 0.0)
+        f1 = np.where(given + positive > 0, 2 * hits / np.maximum(given + positive, 1), 0.0)
+        return np.stack([right / n, precision, hits / positive, f1, given / n], axis=-1)
+
+    @property
+    def score_names(self) -> Sequence[str]:
+        """Accuracy first."""
+        return ["accuracy", "precision", "recall", "f1", "yes_rate"]
+
+    def is_proportion(self, name: str) -> bool:
+        """Those that are shares of all records."""
+        return name in ("accuracy", "yes_rate")
+
+    def is_share(self, name: str) -> bool:
+        """All of them are."""
+        return True
+
+    def extra(self, name: str) -> Mapping[str, float]:
+        """Accuracy with every unreadable answer wrong, and with every one right."""
+        if name != "accuracy" or not self.entries:
+            return {}
+        right, n = sum(entry.state.truth == entry.state.given for entry in self.entries.values()), len(self.entries)
+        return {"failures_wrong": right / n, "failures_right": (right + self.n_failed) / n}
+
+    def sample_value(self, state: Verdict) -> float | None:
+        """1 for a right answer, 0 for a wrong one."""
+        return self.row(state)[0]
+
+    def shown(self, state: Verdict) -> str:
+        """What was read."""
+        return state.given

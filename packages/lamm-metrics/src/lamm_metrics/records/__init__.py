@@ -1,0 +1,1 @@
+"""Read what comes in: references, predictions and the tasks they belong to."""

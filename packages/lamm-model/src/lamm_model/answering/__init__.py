@@ -1,0 +1,1 @@
+"""What chat, prediction, serving and evaluation share: load, prompt, decode."""

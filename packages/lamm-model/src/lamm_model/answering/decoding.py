@@ -1,0 +1,131 @@
+"""Answers for a batch of rows, token by token: finished rows leave the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lamm_model.answering.prompt_state import PrefixMemory, PromptRow, PromptState, prefill
+from lamm_model.model.cache_name import cache_of
+from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+
+SHRINK_BELOW = 0.6  # drop finished rows from the batch when less than this share is still being answered
+Choose = Callable[[Tensor, list[int]], Tensor]
+Ended = Callable[[int, list[int]], bool]
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """What one decoding step brought to one row.
+
+    Attributes:
+        row: Number of the row.
+        token: The new token, or None where the model ended its answer.
+        finish: Empty while the answer goes on; `stop` where the model ended it, `length` at the longest answer.
+    """
+
+    row: int
+    token: int | None
+    finish: str
+
+
+def greedy(logits: Tensor, rows: list[int]) -> Tensor:
+    """Choose the likeliest token of each row: `[B, V]` to `[B]`."""
+    return logits.argmax(dim=-1)
+
+
+@torch.inference_mode()
+def decode_rows(
+    model: LammForConditionalGeneration,
+    rows: list[PromptRow],
+    *,
+    pad: int,
+    end_ids: set[int],
+    ended: Ended | None = None,
+    choose: Choose = greedy,
+    memory: PrefixMemory | None = None,
+) -> Iterator[list[NewToken]]:
+    """Answer a batch, one step at a time; each row's tokens are those it would get alone.
+
+    Args:
+        model: In evaluation mode.
+        rows: Prompts.
+        pad: Filling token id.
+        end_ids: Ids that end an answer; not part of it.
+        ended: Tells from a row's number and its tokens so far whether its answer is over, as by a stop string.
+        choose: Picks one token of each row from logits `[B, V]` and the rows' numbers.
+        memory: As for `prefill`.
+
+    Yields:
+        The new tokens of each step.
+    """
+    state = prefill(model, rows, pad, memory)
+    answers: list[list[int]] = [[] for _ in rows]
+    open_rows = list(range(len(rows)))
+    active = list(range(len(rows)))  # rows the state still holds
+    forbidden = model.placeholder_ids()
+    while True:
+        state.logits[:, forbidden] = -torch.inf
+        chosen = choose(state.logits, active)
+        step: list[NewToken] = []
+        for row, token in zip(active, chosen.tolist(), strict=True):
+            if row in open_rows:
+                step.append(_take(answers[row], row, token, rows[row].max_new_tokens, end_ids, ended))
+        open_rows = [new.row for new in step if not new.finish]
+        yield step
+        if not open_rows:
+            return
+        if len(open_rows) < SHRINK_BELOW * len(active):
+            kept = torch.tensor([active.index(row) for row in open_rows], device=model.device)
+            state.select(kept)
+            chosen = chosen[kept]
+            active = list(open_rows)
+        state = _step(model, state, chosen)
+
+
+def _take(answer: list[int], row: int, token: int, most: int, end_ids: set[int], ended: Ended | None) -> NewToken:
+    """Add a token to an answer and say whether the answer is complete."""
+    if token in end_ids:
+        return NewToken(row, None, "stop")
+    answer.append(token)
+    if ended is not None and ended(row, answer):
+        return NewToken(row, token, "stop")
+    return NewToken(row, token, "length" if len(answer) >= most else "")
+
+
+def _step(model: LammForConditionalGeneration, state: PromptState, tokens: Tensor) -> PromptState:
+    mask = torch.cat([state.mask, state.mask.new_ones(len(tokens), 1)], dim=1)
+    outputs = model(
+        input_ids=tokens.unsqueeze(1),
+        attention_mask=mask,
+        position_ids=state.position.unsqueeze(1),
+        modality_ids=state.modality.unsqueeze(1),
+        past_key_values=state.cache,
+        use_cache=True,
+    )
+    return PromptState(cache_of(outputs), mask, state.position + 1, state.modality, outputs.logits[:, -1])
+
+
+def answer_rows(
+    model: LammForConditionalGeneration,
+    rows: list[PromptRow],
+    *,
+    pad: int,
+    end_ids: set[int],
+    ended: Ended | None = None,
+    memory: PrefixMemory | None = None,
+) -> list[list[int]]:
+    """Answer a batch greedily; arguments as for `decode_rows`.
+
+    Returns:
+        Answer token ids of each row.
+    """
+    answers: list[list[int]] = [[] for _ in rows]
+    for step in decode_rows(model, rows, pad=pad, end_ids=end_ids, ended=ended, memory=memory):
+        for new in step:
+            if new.token is not None:
+                answers[new.row].append(new.token)
+    return answers

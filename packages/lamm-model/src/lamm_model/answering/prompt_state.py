@@ -1,0 +1,178 @@
+"""Reading prompts: each distinct beginning once, rows of any length side by side, the last beginning remembered."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from lamm_model.model.cache_name import cache_of
+from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.processing.segments import IMAGE, POINT_CLOUD
+
+Piece = tuple[list[int], list[int]]  # token ids and the adapter set of each
+WORTH_A_PASS = 128  # tokens; a common opening that saves fewer is not worth a pass of its own
+
+
+@dataclass
+class PromptRow:
+    """One prompt, ready to answer.
+
+    Attributes:
+        ids: Token ids.
+        modality_ids: Adapter set of each token.
+        shared: Number of leading tokens that rows with the same `shared_key` have in common (text and media).
+        shared_key: Names that beginning; rows with equal keys share one computation.
+        media: Kinds and features `[T, C]` of the row's media, in order; all lie inside the shared beginning.
+        max_new_tokens: Longest answer.
+    """
+
+    ids: list[int]
+    modality_ids: list[int]
+    shared: int = 0
+    shared_key: object = None
+    media: list[tuple[str, Tensor]] = field(default_factory=list)
+    max_new_tokens: int = 128
+
+
+@dataclass
+class PromptState:
+    """What a batch of rows has in the model: cache, mask, next position, adapter set, last logits."""
+
+    cache: DynamicCache
+    mask: Tensor
+    position: Tensor
+    modality: Tensor
+    logits: Tensor
+
+    def select(self, rows: Tensor) -> None:
+        """Keep (or repeat) the rows at these indices."""
+        self.cache.batch_select_indices(rows)
+        self.mask, self.position = self.mask[rows], self.position[rows]
+        self.modality, self.logits = self.modality[rows], self.logits[rows]
+
+
+class PrefixMemory:
+    """The state after one beginning, kept for later batches about the same image or scene.
+
+    It holds as long as the model's weights do: forget it when adapters are merged or taken out again.
+    """
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._state: PromptState | None = None
+
+    def holds(self, key: object) -> bool:
+        """Tell whether the beginning of that name is remembered."""
+        return self._state is not None and key == self._key
+
+    def keep(self, key: object, state: PromptState) -> None:
+        """Remember a state of one row instead of the last one."""
+        self._key, self._state = key, copy.deepcopy(state)
+
+    def recall(self) -> PromptState:
+        """Return a copy of the remembered state, to go on from."""
+        return copy.deepcopy(self._state)  # type: ignore[return-value]
+
+
+@torch.inference_mode()
+def prefill(
+    model: LammForConditionalGeneration, rows: list[PromptRow], pad: int, memory: PrefixMemory | None = None
+) -> PromptState:
+    """Read prompts, each distinct shared beginning once.
+
+    Args:
+        model: In evaluation mode.
+        rows: At least one prompt.
+        pad: Filling token id; always masked.
+        memory: Remembers the beginning of a batch whose rows all share one, and uses it again.
+
+    Returns:
+        The state after the last prompt token of each row, with its logits `[B, V]`.
+    """
+    keys = list(dict.fromkeys(row.shared_key for row in rows))
+    known = memory is not None and len(keys) == 1 and memory.holds(keys[0])
+    if None in keys or (len(keys) == len(rows) and not known):
+        return _begin(model, [(row.ids, row.modality_ids) for row in rows], pad, rows)
+    if known and memory is not None:
+        state = memory.recall()
+    else:
+        first = {row.shared_key: row for row in reversed(rows)}
+        heads = [first[key] for key in keys]
+        begun = [(row.ids[: row.shared], row.modality_ids[: row.shared]) for row in heads]
+        state = _begin(model, begun, pad, heads)
+        if memory is not None and len(keys) == 1:
+            memory.keep(keys[0], state)
+    state.select(torch.tensor([keys.index(row.shared_key) for row in rows], device=model.device))
+    rest = [(row.ids[row.shared :], row.modality_ids[row.shared :]) for row in rows]
+    return _extend(model, state, rest, pad, [])
+
+
+def _begin(model: LammForConditionalGeneration, pieces: list[Piece], pad: int, rows: list[PromptRow]) -> PromptState:
+    """Read beginnings; the text that all of them open with (the system message) is read once."""
+    lead = _common_text(model, pieces)
+    if (len(pieces) - 1) * lead < WORTH_A_PASS:
+        return _extend(model, None, pieces, pad, rows)
+    state = _extend(model, None, [(pieces[0][0][:lead], pieces[0][1][:lead])], pad, [])
+    state.select(torch.zeros(len(pieces), dtype=torch.long, device=model.device))
+    return _extend(model, state, [(ids[lead:], kinds[lead:]) for ids, kinds in pieces], pad, rows)
+
+
+def _common_text(model: LammForConditionalGeneration, pieces: list[Piece]) -> int:
+    """Count the tokens before any medium in which all pieces agree, leaving each at least one token."""
+    media = {model.config.image_token_id, model.config.point_cloud_token_id}
+    first, kinds = pieces[0]
+    count = 0
+    for count in range(min(len(ids) for ids, _ in pieces)):
+        token, kind = first[count], kinds[count]
+        if token in media or any(ids[count] != token or other[count] != kind for ids, other in pieces):
+            break
+    return count
+
+
+def _extend(
+    model: LammForConditionalGeneration,
+    state: PromptState | None,
+    pieces: list[Piece],
+    pad: int,
+    with_media: list[PromptRow],
+) -> PromptState:
+    """Run left-padded pieces of text after what the state holds.
+
+    Holes in the mask and explicit positions keep each row's result independent of its neighbours.
+    """
+    device = model.device
+    width = max(len(ids) for ids, _ in pieces)
+    ids = torch.full((len(pieces), width), pad)
+    modality, mask = torch.zeros_like(ids), torch.zeros_like(ids)
+    positions = torch.zeros_like(ids)
+    for number, (tokens, kinds) in enumerate(pieces):
+        start = width - len(tokens)
+        ids[number, start:] = torch.tensor(tokens)
+        modality[number, start:] = torch.tensor(kinds)
+        mask[number, start:] = 1
+        positions[number, start:] = torch.arange(len(tokens))
+    ids, modality, mask, positions = (x.to(device) for x in (ids, modality, mask, positions))
+    if state is not None:
+        positions = positions + state.position.unsqueeze(1)
+        mask = torch.cat([state.mask, mask], dim=1)
+    outputs = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
+        modality_ids=modality,
+        past_key_values=DynamicCache(config=model.config.text_config) if state is None else state.cache,
+        use_cache=True,
+        logits_to_keep=1,
+        image_features=_stack(with_media, IMAGE),
+        point_cloud_features=_stack(with_media, POINT_CLOUD),
+    )
+    return PromptState(cache_of(outputs), mask, positions[:, -1] + 1, modality[:, -1], outputs.logits[:, -1])
+
+
+def _stack(rows: list[PromptRow], kind: str) -> Tensor | None:
+    features = [feature for row in rows for name, feature in row.media if name == kind]
+    return torch.stack(features) if features else None

@@ -1,0 +1,1 @@
+"""Put a model together from a language model and towers."""

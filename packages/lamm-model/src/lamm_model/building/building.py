@@ -1,0 +1,295 @@
+"""Put a model together from a language model, an image tower and a point-cloud tower."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
+
+from lamm_model.building.auto_classes import register
+from lamm_model.building.embedded_models import embedded_parts
+from lamm_model.model.configuration_lamm import LammConfig
+from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.model.projector import LammProjector
+from lamm_model.model.quantization import loading_arguments, tell_adapters, torch_dtype
+from lamm_model.processing.image_processing_lamm import LammImageProcessor
+from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
+from lamm_model.processing.processing_lamm import LammProcessor
+from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
+from lamm_model.towers.point_cloud import LammPointCloudModel
+
+BaseNames = Mapping[str, str | None]
+EMBEDDED = "embedded"  # a base of this name is prepared from the package that carries it
+
+
+def resolve_base(names: BaseNames, cache: str | Path | None = None) -> dict[str, str | None]:
+    """Replace the name `embedded` by the folder of the embedded model.
+
+    Args:
+        names: `language_model` and `image_tower`: folder, hub name, `embedded` or None.
+        cache: Where embedded models are prepared.
+
+    Returns:
+        The same with folders.
+    """
+    if EMBEDDED not in names.values():
+        return dict(names)
+    parts = embedded_parts(cache)
+    folders = {"language_model": str(parts.language_model), "image_tower": str(parts.image_tower)}
+    return {name: folders[name] if value == EMBEDDED else value for name, value in names.items()}
+
+
+def base_names(model: LammForConditionalGeneration) -> BaseNames | None:
+    """Return the names of the base models that a model was built from, or None when they are not known."""
+    found = getattr(model, "lamm_base", None)
+    return found if isinstance(found, dict) else None
+
+
+def build_pair(
+    language_model: str | Path,
+    image_tower: str | Path | None = None,
+    point_cloud: LammPointCloudConfig | dict[str, Any] | str | None = None,
+    *,
+    prompt_format: str = "chat",
+    use_system: bool = True,
+    image_resize: str = "squash",
+    point_cloud_unit: str = "m",
+    cache: str | Path | None = None,
+    **settings: Any,
+) -> tuple[LammForConditionalGeneration, LammProcessor]:
+    """Build a model and its processor from pretrained parts.
+
+    Args:
+        language_model: Folder, hub name, or `embedded` for SmolLM2-135M-Instruct.
+        image_tower: Folder, hub name, `embedded` for EfficientNet-Lite0, or None.
+        point_cloud: As for `build_model`.
+        prompt_format: As for `build_processor`.
+        use_system: As for `build_processor`.
+        image_resize: As for `build_processor`.
+        point_cloud_unit: As for `build_processor`.
+        cache: Where embedded models are prepared.
+        **settings: Passed to `build_model` (`seed`, `dtype`, fields of `LammConfig`).
+
+    Returns:
+        Model and processor.
+    """
+    names = {"language_model": str(language_model), "image_tower": str(image_tower) if image_tower else None}
+    resolved = resolve_base(names, cache)
+    if isinstance(point_cloud, str) and Path(point_cloud).is_dir():
+        cloud_config = LammPointCloudConfig.from_pretrained(point_cloud)
+    else:
+        cloud_config = point_cloud = point_cloud_configuration(point_cloud)
+    processor = build_processor(
+        str(resolved["language_model"]),
+        resolved["image_tower"],
+        cloud_config,
+        prompt_format=prompt_format,
+        use_system=use_system,
+        image_feature_select=settings.get("image_feature_select", "patch"),
+        image_resize=image_resize,
+        point_cloud_unit=point_cloud_unit,
+    )
+    model = build_model(
+        str(resolved["language_model"]),
+        resolved["image_tower"],
+        point_cloud,
+        image_token_id=processor.image_token_id,
+        point_cloud_token_id=processor.point_cloud_token_id,
+        **settings,
+    )
+    model.lamm_base = names
+    return model, processor
+
+
+def build_model(
+    language_model: str | Path,
+    image_tower: str | Path | None = None,
+    point_cloud: LammPointCloudConfig | dict[str, Any] | str | None = None,
+    *,
+    image_token_id: int,
+    point_cloud_token_id: int,
+    seed: int = 0,
+    dtype: torch.dtype | str = torch.float32,
+    attn_implementation: str | None = None,
+    quantize: str = "none",
+    device: str = "",
+    **settings: Any,
+) -> LammForConditionalGeneration:
+    """Build a model from pretrained parts; projectors and an untrained point-cloud tower start from `seed`.
+
+    Args:
+        language_model: Folder or hub name of any causal language model.
+        image_tower: Folder or hub name of any vision tower, or None for no images.
+        point_cloud: Configuration, preset name (`tiny`, `epcl`), folder of a saved tower, or None for no clouds.
+        image_token_id: Placeholder id (`LammProcessor.image_token_id`).
+        point_cloud_token_id: Placeholder id (`LammProcessor.point_cloud_token_id`).
+        seed: Of the new weights.
+        dtype: Of the language model and image tower. New parts stay float32 so that they can be trained.
+        attn_implementation: As for `from_pretrained`.
+        quantize: `8bit` or `4bit` for the language model (extra `quantize`), else `none`.
+        device: Where a model with a quantised language model is put; a GPU where there is one when empty.
+        **settings: Further fields of `LammConfig`.
+
+    Returns:
+        The model, in evaluation mode, every parameter of frozen parts without gradient.
+    """
+    register()
+    causal = AutoModelForCausalLM.from_pretrained(
+        language_model,
+        dtype=dtype,
+        attn_implementation=attn_implementation,
+        **loading_arguments(quantize, torch_dtype(dtype), device),
+    )
+    image_config = None if image_tower is None else AutoConfig.from_pretrained(image_tower)
+    image_config = getattr(image_config, "vision_config", image_config)
+    cloud_tower, cloud_config = _point_cloud_part(point_cloud, seed)
+    config = LammConfig(
+        text_config=causal.config,
+        image_config=image_config,
+        point_cloud_config=cloud_config,
+        image_token_id=image_token_id,
+        point_cloud_token_id=point_cloud_token_id,
+        **settings,
+    )
+    with torch.device("meta"):
+        model = LammForConditionalGeneration(config)
+    body = model.model
+    body.language_model = getattr(causal, causal.base_model_prefix)
+    tell_adapters(causal, body.language_model)
+    model.lm_head = causal.get_output_embeddings()
+    generator = torch.Generator().manual_seed(seed)
+    rms = float(next(body.get_input_embeddings().parameters()).detach().float().square().mean().sqrt())
+    if image_tower is not None:
+        body.image_tower = AutoModel.from_pretrained(image_tower, config=image_config, dtype=dtype)
+        body.image_projector = new_projector(
+            config, config.image_feature_size, config.image_feature_norm, rms, generator
+        )
+    if cloud_tower is not None and cloud_config is not None:
+        body.point_cloud_tower = cloud_tower
+        body.point_cloud_projector = new_projector(
+            config, cloud_config.feature_size, config.point_cloud_feature_norm, rms, generator
+        )
+    model.generation_config = causal.generation_config
+    for tower in body.frozen_towers():
+        tower.requires_grad_(False)
+    if quantize != "none":
+        model.to(next(causal.parameters()).device)  # where quantised weights were put, the rest belongs too
+    model.eval()
+    return model
+
+
+def _point_cloud_part(
+    point_cloud: LammPointCloudConfig | dict[str, Any] | str | None, seed: int
+) -> tuple[LammPointCloudModel | None, LammPointCloudConfig | None]:
+    if isinstance(point_cloud, str) and Path(point_cloud).is_dir():
+        tower = LammPointCloudModel.from_pretrained(point_cloud)
+        return tower, tower.config
+    config = point_cloud_configuration(point_cloud)
+    if config is None:
+        return None, None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LammPointCloudModel(config), config
+
+
+def point_cloud_configuration(
+    point_cloud: LammPointCloudConfig | dict[str, Any] | str | None,
+) -> LammPointCloudConfig | None:
+    """Read a point-cloud setting.
+
+    Args:
+        point_cloud: A configuration, a preset name, or fields with an optional `preset` to start from.
+
+    Returns:
+        The configuration, or None for None.
+    """
+    if point_cloud is None or isinstance(point_cloud, LammPointCloudConfig):
+        return point_cloud
+    if isinstance(point_cloud, str):
+        return LammPointCloudConfig.preset(point_cloud)
+    settings = dict(point_cloud)
+    preset = settings.pop("preset", None)
+    return LammPointCloudConfig.preset(preset, **settings) if preset else LammPointCloudConfig(**settings)
+
+
+def new_projector(
+    config: LammConfig, in_features: int, norm: bool, rms: float, generator: torch.Generator
+) -> LammProjector:
+    """Make a projector whose outputs start at the scale of the token embeddings, for unit-variance features.
+
+    Args:
+        config: Projector type and widths.
+        in_features: Channels of the tower.
+        norm: Standardise features first.
+        rms: Root mean square of the token embeddings' entries.
+        generator: Source of the weights.
+
+    Returns:
+        The projector, float32.
+    """
+    projector = LammProjector(in_features, config.text_config.hidden_size, config.projector_type, norm)
+    for layer in (projector.linear, projector.second):
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=rms / layer.in_features**0.5, generator=generator)
+            nn.init.zeros_(layer.bias)
+    return projector
+
+
+def build_processor(
+    language_model: str | Path,
+    image_tower: str | Path | None = None,
+    point_cloud: LammPointCloudConfig | None = None,
+    *,
+    prompt_format: str = "chat",
+    use_system: bool = True,
+    image_feature_select: str = "patch",
+    image_resize: str = "squash",
+    point_cloud_seed: int = 0,
+    point_cloud_unit: str = "m",
+) -> LammProcessor:
+    """Build the processor that goes with `build_model`.
+
+    Args:
+        language_model: Folder or hub name; gives the tokenizer.
+        image_tower: Folder or hub name; gives size, normalisation and tokens per image.
+        point_cloud: Gives points, columns and tokens per cloud.
+        prompt_format: `chat` (the tokenizer's template), `lamm` or `llama2`.
+        use_system: Open dialogues with the task type's system message.
+        image_feature_select: As in `LammConfig`.
+        image_resize: `squash` or `letterbox`.
+        point_cloud_seed: Base seed of the clouds' sampling.
+        point_cloud_unit: What the cloud files' coordinates are in (`m`, `cm`, `mm`, `ft`, `in`).
+
+    Returns:
+        The processor; its `image_token_id` and `point_cloud_token_id` go to `build_model`.
+    """
+    register()
+    tokenizer = AutoTokenizer.from_pretrained(language_model)
+    image_processor, image_tokens = LammImageProcessor(), 0
+    if image_tower is not None:
+        image_processor = LammImageProcessor.for_tower(image_tower, resize=image_resize)
+        tower_config = AutoConfig.from_pretrained(image_tower)
+        tower_config = getattr(tower_config, "vision_config", tower_config)
+        image_tokens = LammConfig(image_config=tower_config, image_feature_select=image_feature_select).image_tokens
+    clouds = LammPointCloudProcessor(seed=point_cloud_seed, unit=point_cloud_unit)
+    if point_cloud is not None:
+        clouds = LammPointCloudProcessor(
+            point_cloud.num_points,
+            point_cloud.use_color,
+            point_cloud.use_height,
+            unit=point_cloud_unit,
+            seed=point_cloud_seed,
+        )
+    return LammProcessor(
+        image_processor,
+        clouds,
+        tokenizer,
+        prompt_format=prompt_format,
+        image_tokens=image_tokens,
+        point_cloud_tokens=point_cloud.num_tokens if point_cloud is not None else 0,
+        use_system=use_system,
+    )

@@ -1,0 +1,273 @@
+"""Save and load checkpoints: a folder with what fine-tuning changed and the names of the base models.
+
+lamm.json                   format, base models, their fingerprint, adapter settings
+config.json                 LammConfig
+adapters/, parts.safetensors  the weights (`lamm_model.checkpoints.trained_parts`)
+processor_config.json ...   LammProcessor
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lamm_model.building.auto_classes import register
+from lamm_model.building.building import BaseNames, base_names, build_model, resolve_base
+from lamm_model.checkpoints.trained_parts import load_trained, save_trained
+from lamm_model.errors import LammModelError
+from lamm_model.model.adapters import AdapterSettings, adapter_settings, add_adapters
+from lamm_model.model.configuration_lamm import LammConfig
+from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.model.quantization import is_quantised, loading_arguments
+from lamm_model.model.shared_tensors import whole
+from lamm_model.processing.processing_lamm import LammProcessor
+
+MANIFEST = "lamm.json"
+FORMAT_VERSION = 1
+_OWN_SETTINGS = (
+    "image_token_id",
+    "point_cloud_token_id",
+    "image_feature_layer",
+    "image_feature_select",
+    "image_feature_norm",
+    "point_cloud_feature_norm",
+    "projector_type",
+    "freeze_image_tower",
+    "freeze_point_cloud_tower",
+)
+
+
+def fingerprint(model: LammForConditionalGeneration, plain: bool = False) -> str:
+    """Hash the frozen base: names, shapes and sampled values of the language model's and image tower's weights.
+
+    Values enter rounded to bfloat16, so a base loaded in bfloat16 or float32 gives the same hash.
+
+    Args:
+        model: The model.
+        plain: Leave linear layers out: embeddings and norms are the same in a quantised base.
+    """
+    digest = hashlib.sha256()
+    towers = {"language_model": model.model.language_model}
+    if model.model.image_tower is not None and model.config.freeze_image_tower:
+        towers["image_tower"] = model.model.image_tower
+    for part, module in towers.items():
+        for name, value in sorted(_base_state(module, plain).items()):
+            digest.update(f"{part}.{name}{list(value.shape)}".encode())
+            digest.update(value.flatten()[:64].to(torch.bfloat16).float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def keep_fingerprints(model: LammForConditionalGeneration) -> None:
+    """Remember the fingerprints of a model that is about to be cut into shares, where they cannot be computed."""
+    model.lamm_fingerprints = {plain: fingerprint(model, plain) for plain in (False, True)}
+
+
+def _base_state(module: torch.nn.Module, plain: bool) -> dict[str, Tensor]:
+    """State without adapters, under the names it has without them."""
+    linear = {name for name, layer in module.named_modules() if plain and isinstance(layer, torch.nn.Linear)}
+    return {
+        name.replace(".base_layer.", "."): value
+        for name, value in module.state_dict().items()
+        if ".lora_" not in name and not name.endswith("num_batches_tracked") and not _within(name, linear)
+    }
+
+
+def _within(name: str, layers: set[str]) -> bool:
+    parts = name.split(".")
+    return bool(layers) and any(".".join(parts[:end]) in layers for end in range(1, len(parts)))
+
+
+def _check_base(model: LammForConditionalGeneration, manifest: dict[str, Any], place: Path, base: object) -> None:
+    """Refuse a base with other weights than the checkpoint was trained with."""
+    whole = manifest.get("fingerprint") and not is_quantised(model)
+    key = "fingerprint" if whole else "fingerprint_plain"
+    if fingerprint(model, plain=not whole) != manifest.get(key):
+        raise LammModelError(
+            f"Expected the base models that {place} was trained with, got other weights in {base}. Give the right base."
+        )
+
+
+def save_model(
+    model: LammForConditionalGeneration,
+    processor: LammProcessor,
+    folder: str | Path,
+    base: BaseNames | None = None,
+    write: bool = True,
+) -> None:
+    """Write a checkpoint (a model with adapters) or a whole model (one without) beside `folder` and rename it there.
+
+    Args:
+        model: The model; where it is sharded, every process must save it, and one of them writes.
+        processor: Its processor.
+        folder: Where to; an older checkpoint there is replaced.
+        base: `language_model` and `image_tower` as given to `build_pair`; taken from the model when None.
+        write: False only hands this process's shares over.
+
+    Raises:
+        LammModelError: The model's base is unknown.
+    """
+    if not write:
+        if adapter_settings(model) is None:
+            _gathered(model)
+        else:
+            save_trained(model, folder, write=False)
+        return
+    target = Path(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        if adapter_settings(model) is None:
+            model.save_pretrained(beside, state_dict=_gathered(model))
+        else:
+            _write(model, beside, base)
+        processor.save_pretrained(beside)
+        beside.chmod(0o755)
+        _replace_folder(beside, target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _gathered(model: LammForConditionalGeneration) -> dict[str, Tensor]:
+    return {name: whole(value) for name, value in model.state_dict().items()}
+
+
+def _replace_folder(new: Path, target: Path) -> None:
+    if not target.exists():
+        os.replace(new, target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+    os.replace(target, old / "previous")
+    os.replace(new, target)
+    shutil.rmtree(old)
+
+
+def _write(model: LammForConditionalGeneration, folder: Path, base: BaseNames | None) -> None:
+    names = base or base_names(model)
+    settings = adapter_settings(model)
+    if names is None or settings is None:
+        raise LammModelError("Expected to know the base models, got none. Build with build_pair or pass base.")
+    save_trained(model, folder)
+    model.config.save_pretrained(folder)
+    kept: dict[bool, str] = getattr(model, "lamm_fingerprints", {})
+    manifest = {
+        "format": "lamm-delta",
+        "version": FORMAT_VERSION,
+        "base": dict(names),
+        "fingerprint": "" if is_quantised(model) else kept.get(False) or fingerprint(model),
+        "fingerprint_plain": kept.get(True) or fingerprint(model, plain=True),
+        "adapters": settings.as_dict(),
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any] | None:
+    """Read a checkpoint's `lamm.json`; None where the folder has none (a whole model).
+
+    Raises:
+        LammModelError: The file is no manifest of a version this release reads.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as fault:
+        raise LammModelError(f"Expected a checkpoint manifest, got {fault} ({path}). Use an intact folder.") from fault
+    if not isinstance(manifest, dict) or manifest.get("version") != FORMAT_VERSION:
+        raise LammModelError(f"Expected a checkpoint manifest of version {FORMAT_VERSION} ({path}). Update lamm-model.")
+    return manifest
+
+
+def locate(folder: str | Path) -> Path:
+    """Find the model in a folder: itself, or `model/` in the folder of a fine-tuning run.
+
+    Raises:
+        LammModelError: There is none.
+    """
+    for place in (Path(folder), Path(folder) / "model"):
+        if (place / "config.json").is_file():
+            return place
+    raise LammModelError(
+        f"Expected a folder with a LAMM model or checkpoint, got {folder} without config.json. Check the path."
+    )
+
+
+def load_model(
+    folder: str | Path,
+    *,
+    base: BaseNames | None = None,
+    cache: str | Path | None = None,
+    dtype: torch.dtype = torch.float32,
+    attn_implementation: str | None = None,
+    quantize: str = "none",
+    device: str = "",
+) -> tuple[LammForConditionalGeneration, LammProcessor]:
+    """Load a checkpoint or a whole model, strictly.
+
+    Args:
+        folder: Written by `save_model` or `save_pretrained`.
+        base: Base models to use instead of the recorded ones, where those have moved.
+        cache: Where embedded models are prepared.
+        dtype: Of the language model and image tower.
+        attn_implementation: As for `from_pretrained`.
+        quantize: `8bit` or `4bit` for the language model (extra `quantize`), else `none`.
+        device: Where a quantised language model is put; a GPU where there is one when empty.
+
+    Returns:
+        The model in evaluation mode, and its processor.
+
+    Raises:
+        LammModelError: No model there, other base weights, or missing or extra keys (all listed).
+    """
+    register()
+    place = locate(folder)
+    manifest = read_manifest(place)
+    processor = LammProcessor.from_pretrained(place)
+    if manifest is None:
+        return _load_whole(place, dtype, attn_implementation, loading_arguments(quantize, dtype, device)), processor
+    config = LammConfig.from_pretrained(place)
+    names = base or manifest["base"]
+    resolved = resolve_base(names, cache)
+    model = build_model(
+        str(resolved["language_model"]),
+        resolved.get("image_tower"),
+        config.point_cloud_config,
+        dtype=dtype,
+        attn_implementation=attn_implementation,
+        quantize=quantize,
+        device=device,
+        **{name: getattr(config, name) for name in _OWN_SETTINGS},
+    )
+    _check_base(model, manifest, place, resolved)
+    model.lamm_base = dict(names)
+    add_adapters(model, AdapterSettings(**manifest["adapters"]))
+    load_trained(model, place)
+    return model.eval(), processor
+
+
+def _load_whole(
+    folder: Path, dtype: torch.dtype, attn_implementation: str | None, quantised: dict[str, Any]
+) -> LammForConditionalGeneration:
+    model, report = LammForConditionalGeneration.from_pretrained(
+        folder,
+        dtype=dtype,
+        attn_implementation=attn_implementation,
+        use_safetensors=True,
+        output_loading_info=True,
+        **quantised,
+    )
+    faults = {name: sorted(map(str, keys)) for name, keys in report.items() if keys}
+    if faults:
+        raise LammModelError(
+            f"Expected weights that fit the configuration in {folder}, got {faults}. Use an intact model."
+        )
+    loaded: LammForConditionalGeneration = model.eval()
+    return loaded

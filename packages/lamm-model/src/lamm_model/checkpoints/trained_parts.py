@@ -1,0 +1,105 @@
+"""Save and load the weights that fine-tuning changes, and nothing else.
+
+adapters/<set>/             one LoRA set in peft's own layout
+parts.safetensors           projectors, the point-cloud tower, the image tower where it is trained
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from peft import LoraConfig
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lamm_model.errors import LammModelError
+from lamm_model.model.adapters import adapter_settings, adapter_state, check_keys, load_adapter_state, trainable_parts
+from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.model.shared_tensors import put, whole
+
+PARTS = "parts.safetensors"
+_WEIGHTS = "adapter_model.safetensors"
+_PEFT_PREFIX = "base_model.model.model.language_model."
+
+
+def parts_state(model: LammForConditionalGeneration) -> dict[str, Tensor]:
+    """Return the weights besides the adapters: `{"image_projector.linear.weight": ..., ...}`."""
+    parts = dict(trainable_parts(model))
+    if model.model.point_cloud_tower is not None:
+        parts["point_cloud_tower"] = model.model.point_cloud_tower
+    return {f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()}
+
+
+def save_trained(model: LammForConditionalGeneration, folder: str | Path, write: bool = True) -> None:
+    """Write adapters, projectors and trained towers.
+
+    Args:
+        model: With adapters; where it is sharded, every process must save it, and one of them writes.
+        folder: Where to; made if missing. The caller sees to renaming it in place.
+        write: False only hands this process's shares over.
+
+    Raises:
+        LammModelError: The model has no adapters.
+    """
+    settings = adapter_settings(model)
+    if settings is None:
+        raise LammModelError("Expected a model with adapters, got one without. Use save_pretrained for a whole model.")
+    sets = {name: _whole(adapter_state(model, name), _PEFT_PREFIX) for name in settings.modalities}
+    parts = _whole(parts_state(model))
+    if not write:
+        return
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    for name, state in sets.items():
+        home = place / "adapters" / name
+        home.mkdir(parents=True, exist_ok=True)
+        save_file(state, home / _WEIGHTS)
+        LoraConfig(
+            r=settings.rank,
+            lora_alpha=settings.alpha,
+            lora_dropout=settings.dropout,
+            target_modules=rf".*\blanguage_model\..*\.({'|'.join(map(re.escape, settings.target_modules))})",
+            inference_mode=True,
+        ).save_pretrained(home)
+    save_file(parts, place / PARTS)
+
+
+def _whole(state: dict[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+    return {prefix + key: whole(value).contiguous() for key, value in state.items()}
+
+
+def load_trained(model: LammForConditionalGeneration, folder: str | Path) -> None:
+    """Load what `save_trained` wrote, strictly.
+
+    Args:
+        model: With adapters of the same settings.
+        folder: Where from.
+
+    Raises:
+        LammModelError: A file is missing or damaged, or keys are missing or left over (all listed).
+    """
+    place = Path(folder)
+    settings = adapter_settings(model)
+    for name in settings.modalities if settings else []:
+        state = read_tensors(place / "adapters" / name / _WEIGHTS)
+        load_adapter_state(model, name, {key.removeprefix(_PEFT_PREFIX): value for key, value in state.items()})
+    own, found = parts_state(model), read_tensors(place / PARTS)
+    check_keys("projectors and towers", own, found)
+    for key, value in found.items():
+        put(own[key], value)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file.
+
+    Raises:
+        LammModelError: It is missing or damaged.
+    """
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as fault:
+        raise LammModelError(
+            f"Expected safetensors weights, got {fault} ({path}). Use an intact checkpoint."
+        ) from fault

@@ -1,0 +1,288 @@
+"""One LoRA adapter set per modality, routed token by token.
+
+LAMM trains a separate LoRA set for images and for point clouds (arXiv 2306.06687, section 5.1: not shared). Here both
+are injected by peft in one model and both are active; a hook multiplies each set's low-rank activation by the tokens'
+modality, so rows of different modalities mix in one batch, in training and in generation. `shared` gives one set for
+every token instead.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from torch import Tensor, nn
+
+from lamm_model.errors import LammModelError, UsageError
+from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.model.routing import MODALITY_IDS, ModalityRouting
+from lamm_model.model.shared_tensors import put
+
+SHARED = "shared"
+MERGE_UP_TO = 3_000_000_000  # parameters; merging keeps a copy of the adapted weights
+
+
+@dataclass(frozen=True)
+class AdapterSettings:
+    """How LoRA is applied to the language model.
+
+    Attributes:
+        rank: Inner dimension (32 in the paper).
+        alpha: Scale numerator (32 in the paper).
+        dropout: On the adapters' input (0.1 in the paper).
+        target_modules: Names of the linear layers that get an adapter.
+        modalities: The sets: `image`, `point_cloud`, `text` each for its own tokens, or `shared` alone for all.
+    """
+
+    rank: int = 32
+    alpha: float = 32
+    dropout: float = 0.1
+    target_modules: list[str] = field(default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj"])
+    modalities: list[str] = field(default_factory=lambda: ["image", "point_cloud"])
+
+    def __post_init__(self) -> None:
+        """Check the sets' names."""
+        allowed = {*MODALITY_IDS, SHARED}
+        if not self.modalities or set(self.modalities) - allowed or (SHARED in self.modalities[1:]):
+            raise UsageError(f"Expected modalities from {sorted(allowed)}, `shared` only alone, got {self.modalities}.")
+        if SHARED in self.modalities and len(self.modalities) > 1:
+            raise UsageError(f"Expected `shared` alone, got {self.modalities}.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for a JSON file."""
+        return asdict(self)
+
+
+def add_adapters(
+    model: LammForConditionalGeneration, settings: AdapterSettings | None = None, seed: int = 0
+) -> LammForConditionalGeneration:
+    """Freeze the language model and inject one LoRA set per modality; projectors become trainable.
+
+    Args:
+        model: A model without adapters.
+        settings: Rank, targets and sets.
+        seed: Of the adapters' first weights.
+
+    Returns:
+        The same model, changed in place; it remains a `LammForConditionalGeneration`.
+
+    Raises:
+        UsageError: The model has adapters already, or no layer has a targeted name.
+    """
+    chosen = settings or AdapterSettings()
+    if adapter_settings(model) is not None:
+        raise UsageError("Expected a model without adapters, got one with them. Merge or reload it first.")
+    body = model.model
+    body.language_model.requires_grad_(False)
+    model.lm_head.requires_grad_(False)
+    config = LoraConfig(
+        r=chosen.rank, lora_alpha=chosen.alpha, lora_dropout=chosen.dropout, target_modules=chosen.target_modules
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name in chosen.modalities:
+            try:
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several sets are meant
+                    inject_adapter_in_model(config, body.language_model, adapter_name=name)
+            except ValueError as fault:
+                raise UsageError(f"Expected layers named {chosen.target_modules}, got {fault}") from fault
+    _activate(body.language_model, chosen.modalities)
+    body.routing.enabled = chosen.modalities != [SHARED]
+    if body.routing.enabled:
+        _add_routing_hooks(body.language_model, body.routing)
+    model.lamm_adapters = chosen
+    for part in trainable_parts(model).values():
+        part.requires_grad_(True)
+    return model
+
+
+def keep_adapter(model: LammForConditionalGeneration, name: str) -> None:
+    """Remove every set but one, for good.
+
+    Args:
+        model: A model with adapters; changed in place.
+        name: The set that stays.
+
+    Raises:
+        UsageError: The model has no set of that name.
+    """
+    settings = adapter_settings(model)
+    if settings is None or name not in settings.modalities:
+        have = settings.modalities if settings is not None else []
+        raise UsageError(f"Expected one of the model's adapter sets ({', '.join(have) or 'none'}), got {name!r}.")
+    for layer in lora_layers(model.model.language_model):
+        layer._active_adapter = [name]
+        for other in settings.modalities:
+            if other != name:
+                layer.delete_adapter(other)
+    known = getattr(model.model.language_model, "peft_config", {})
+    for other in [other for other in known if other != name]:
+        del known[other]
+    model.lamm_adapters = replace(settings, modalities=[name])
+
+
+def adapter_settings(model: LammForConditionalGeneration) -> AdapterSettings | None:
+    """Return how the model's adapters were made, or None when it has none."""
+    found = getattr(model, "lamm_adapters", None)
+    return found if isinstance(found, AdapterSettings) else None
+
+
+def lora_layers(model: nn.Module) -> list[LoraLayer]:
+    """List the layers that carry adapters."""
+    return [module for module in model.modules() if isinstance(module, LoraLayer)]
+
+
+def _activate(language_model: nn.Module, names: list[str]) -> None:
+    for layer in lora_layers(language_model):
+        layer._active_adapter = list(names)
+        for table in (layer.lora_A, layer.lora_B):
+            for name in names:  # float32 even on a 16-bit base: small updates would be rounded away
+                table[name].float().requires_grad_(True)
+
+
+def _add_routing_hooks(language_model: nn.Module, routing: ModalityRouting) -> None:
+    for layer in lora_layers(language_model):
+        for name, low_rank in layer.lora_A.items():
+            low_rank.register_forward_hook(_RoutingHook(routing, MODALITY_IDS[name]))
+
+
+class _RoutingHook:
+    """Zeroes one set's low-rank activation `[B, S, r]` where a token belongs to another modality."""
+
+    def __init__(self, routing: ModalityRouting, modality: int) -> None:
+        self.routing = routing
+        self.modality = modality
+
+    def __call__(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        mask = self.routing.mask(self.modality, output)
+        return output if mask is None else output * mask
+
+
+def trainable_parts(model: LammForConditionalGeneration) -> dict[str, nn.Module]:
+    """Name the parts besides the adapters that fine-tuning changes: projectors and towers that are not frozen."""
+    body, config = model.model, model.config
+    parts = {
+        "image_projector": body.image_projector,
+        "point_cloud_projector": body.point_cloud_projector,
+        "image_tower": None if config.freeze_image_tower else body.image_tower,
+        "point_cloud_tower": None if config.freeze_point_cloud_tower else body.point_cloud_tower,
+    }
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def adapter_state(model: LammForConditionalGeneration, name: str) -> dict[str, Tensor]:
+    """Return one set's weights.
+
+    Args:
+        model: A model with adapters.
+        name: Set name.
+
+    Returns:
+        `{"layers.0.self_attn.q_proj.lora_A.weight": tensor, ...}`: peft's key names below its prefix.
+    """
+    marker = f".{name}.weight"
+    state = model.model.language_model.state_dict()
+    return {
+        key[: -len(marker)] + ".weight": value
+        for key, value in state.items()
+        if key.endswith(marker) and ".lora_" in key
+    }
+
+
+def load_adapter_state(model: LammForConditionalGeneration, name: str, state: dict[str, Tensor]) -> None:
+    """Put one set's weights in place, strictly.
+
+    Args:
+        model: A model whose adapters were added with the same settings.
+        name: Set name.
+        state: What `adapter_state` returned.
+
+    Raises:
+        LammModelError: Keys are missing or left over, or a shape differs; all are listed.
+    """
+    own = adapter_state(model, name)
+    check_keys(f"adapter set {name!r}", own, state)
+    for key, value in state.items():
+        put(own[key], value)
+
+
+def check_keys(what: str, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    """Raise with the full list of missing, extra and misshapen keys.
+
+    Raises:
+        LammModelError: Any key differs.
+    """
+    missing = sorted(expected.keys() - found.keys())
+    extra = sorted(found.keys() - expected.keys())
+    shapes = [
+        f"{key}: {list(expected[key].shape)} expected, {list(found[key].shape)} found"
+        for key in sorted(expected.keys() & found.keys())
+        if expected[key].shape != found[key].shape
+    ]
+    if missing or extra or shapes:
+        raise LammModelError(
+            f"Expected the weights of {what} to fit this model, got missing keys {missing}, extra keys {extra}, "
+            f"shapes {shapes}. Load the checkpoint with the base model and settings it was trained with."
+        )
+
+
+def can_merge(model: LammForConditionalGeneration) -> bool:
+    """Return whether `merged_adapters` suits a model: with adapters on ordinary linear layers, and not too large."""
+    if adapter_settings(model) is None or sum(p.numel() for p in model.parameters()) > MERGE_UP_TO:
+        return False
+    return all(type(layer.get_base_layer()) is nn.Linear for layer in lora_layers(model.model.language_model))
+
+
+@contextmanager
+def merged_adapters(model: LammForConditionalGeneration, name: str) -> Iterator[None]:
+    """Add one set to the language model's weights for a while: every token then runs through it, at no extra cost.
+
+    The weights are kept aside and put back exactly.
+
+    Args:
+        model: A model with adapters whose base layers are ordinary linear layers.
+        name: The set; `text` where there is none of that name leaves the language model bare.
+    """
+    settings = adapter_settings(model)
+    names = settings.modalities if settings is not None else []
+    kept: list[tuple[nn.Parameter, Tensor]] = []
+    layers = lora_layers(model.model.language_model)
+    try:
+        for layer in layers:
+            if set_name := name if name in names else SHARED if SHARED in names else "":
+                weight = layer.get_base_layer().weight
+                kept.append((weight, weight.data.clone()))
+                weight.data += layer.get_delta_weight(set_name).to(weight.dtype)
+            layer._disable_adapters = True
+        yield
+    finally:
+        for weight, original in kept:
+            weight.data.copy_(original)
+        for layer in layers:
+            layer._disable_adapters = False
+
+
+@contextmanager
+def only_adapters(model: LammForConditionalGeneration, names: list[str]) -> Iterator[None]:
+    """Compute only the named sets for a while (inference on batches of one modality); the result is the same.
+
+    Args:
+        model: A model with routed adapters.
+        names: Sets to keep.
+    """
+    layers = lora_layers(model.model.language_model)
+    before = [layer._active_adapter for layer in layers]
+    for layer in layers:
+        layer._active_adapter = names
+    try:
+        yield
+    finally:
+        for layer, active in zip(layers, before, strict=True):
+            layer._active_adapter = active

@@ -1,0 +1,157 @@
+"""Configuration of the LAMM model: three sub-configurations and how they are joined."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from transformers import AutoConfig, PretrainedConfig
+
+from lamm_model.errors import UsageError
+from lamm_model.towers.configuration_efficientnet_lite import EfficientNetLiteConfig
+from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
+
+PROJECTOR_TYPES = ("linear", "mlp")
+FEATURE_SELECTIONS = ("patch", "full")
+
+
+def _as_config(value: Any) -> PretrainedConfig | None:
+    """Turn a mapping with `model_type` into its configuration class; leave configurations and None alone."""
+    if value is None or isinstance(value, PretrainedConfig):
+        return value
+    own = {cls.model_type: cls for cls in (LammPointCloudConfig, EfficientNetLiteConfig)}
+    settings = dict(value)
+    model_type = settings.pop("model_type", "")
+    if model_type in own:
+        return own[model_type](**settings)
+    return AutoConfig.for_model(model_type, **settings)
+
+
+class LammConfig(PretrainedConfig):  # type: ignore[misc]
+    """Configuration of `LammForConditionalGeneration`.
+
+    The model is the one of LAMM (arXiv 2306.06687, section 5): a frozen encoder per modality, one trainable projector
+    per modality into the language model's embedding space, and a causal language model.
+
+    Attributes:
+        text_config: Configuration of any `AutoModelForCausalLM` (or its dictionary with `model_type`).
+        image_config: Configuration of any `AutoModel` vision tower, or None for a model without images.
+        point_cloud_config: `LammPointCloudConfig`, or None for a model without point clouds.
+        image_token_id: Id of the placeholder that stands for one image feature in `input_ids`. It may lie outside the
+            language model's vocabulary: its embedding is always overwritten.
+        point_cloud_token_id: The same for point clouds.
+        image_feature_layer: Index into the tower's hidden states (`-1`: output of the last block, before the final
+            norm, as LAMM takes from CLIP; `-2`: as LLaVA does), or None for `last_hidden_state`.
+        image_feature_select: `patch` drops class and register tokens, `full` keeps every token.
+        image_feature_norm: Standardise each image feature vector (mean 0, variance 1, no parameters) before projecting.
+        point_cloud_feature_norm: The same for point-cloud features.
+        projector_type: `linear` (LAMM) or `mlp` (two layers with GELU).
+        freeze_image_tower: Keep the image tower in evaluation mode and without gradients.
+        freeze_point_cloud_tower: The same for the point-cloud tower.
+        modality_adapters: Names of the LoRA adapter sets injected in the language model (written by
+            `lamm_model.model.adapters`), for the record.
+    """
+
+    model_type = "lamm"
+    sub_configs: ClassVar[dict[str, Any]] = {
+        "image_config": AutoConfig,
+        "point_cloud_config": LammPointCloudConfig,
+        "text_config": AutoConfig,
+    }
+
+    text_config: Any = None
+    image_config: Any = None
+    point_cloud_config: Any = None
+    image_token_id: int = 0
+    point_cloud_token_id: int = 1
+    image_feature_layer: int | None = -1
+    image_feature_select: str = "patch"
+    image_feature_norm: bool = False
+    point_cloud_feature_norm: bool = False
+    projector_type: str = "linear"
+    freeze_image_tower: bool = True
+    freeze_point_cloud_tower: bool = True
+    tie_word_embeddings: bool = False
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Build the sub-configurations and check the choices."""
+        self.text_config = _as_config(self.text_config) or AutoConfig.for_model("llama")
+        self.image_config = _as_config(self.image_config)
+        self.point_cloud_config = _as_config(self.point_cloud_config)
+        if getattr(self.text_config, "tie_word_embeddings", False):
+            self.tie_word_embeddings = True
+        super().__post_init__(**kwargs)
+        _check_choice("projector_type", self.projector_type, PROJECTOR_TYPES)
+        _check_choice("image_feature_select", self.image_feature_select, FEATURE_SELECTIONS)
+        if self.image_token_id == self.point_cloud_token_id:
+            raise UsageError(
+                f"Expected two different placeholder ids, got {self.image_token_id} for images and point clouds. "
+                "Set image_token_id and point_cloud_token_id apart."
+            )
+
+    @property
+    def image_feature_size(self) -> int:
+        """Channels of one image feature, before the projector."""
+        return int(self.image_config.hidden_size)
+
+    @property
+    def image_tokens(self) -> int:
+        """Features (and so placeholders) per image; 0 without an image tower."""
+        config = self.image_config
+        if config is None:
+            return 0
+        if isinstance(config, EfficientNetLiteConfig):
+            return config.num_tokens
+        patches = image_patches(config)
+        return patches if self.image_feature_select == "patch" else patches + prefix_tokens(config)
+
+    @property
+    def point_cloud_tokens(self) -> int:
+        """Features (and so placeholders) per point cloud; 0 without a point-cloud tower."""
+        return self.point_cloud_config.num_tokens if self.point_cloud_config is not None else 0
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(
+            f"Expected {name} to be one of {', '.join(choices)}, got {value!r}. Correct the configuration."
+        )
+
+
+def image_patches(config: Any) -> int:
+    """Count the patch tokens a vision transformer makes of one image of its configured size.
+
+    Args:
+        config: Vision tower configuration with `image_size` and `patch_size` in pixels.
+
+    Returns:
+        Number of patches.
+
+    Raises:
+        UsageError: The configuration states neither.
+    """
+    size, patch = getattr(config, "image_size", None), getattr(config, "patch_size", None)
+    if size is None or patch is None:
+        raise UsageError(
+            f"Expected image_size and patch_size in the {config.model_type} configuration, got {size} and {patch}. "
+            "Use a vision tower with a fixed patch grid."
+        )
+    height, width = (size, size) if isinstance(size, int) else size
+    patch_height, patch_width = (patch, patch) if isinstance(patch, int) else patch
+    return (height // patch_height) * (width // patch_width)
+
+
+_TOWERS_WITH_CLASS_TOKEN = ("clip", "dinov2", "vit", "deit", "beit", "eva", "metaclip", "ijepa_cls")
+
+
+def prefix_tokens(config: Any) -> int:
+    """Count the tokens before the patches: the class token and registers.
+
+    Args:
+        config: Vision tower configuration.
+
+    Returns:
+        0 for towers without a class token (SigLIP), 1 for CLIP and ViT, 1 + registers where the configuration has some.
+    """
+    registers = getattr(config, "num_register_tokens", 0) or 0
+    has_class = config.model_type.startswith(_TOWERS_WITH_CLASS_TOKEN) or registers > 0
+    return registers + (1 if has_class else 0)

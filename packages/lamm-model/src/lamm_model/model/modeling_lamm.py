@@ -1,0 +1,386 @@
+"""The LAMM model: a tower and a projector per modality in front of any causal language model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, GenerationMixin, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+
+from lamm_model.errors import LammModelError
+from lamm_model.model.answer_loss import summed_cross_entropy
+from lamm_model.model.cache_name import CACHE, cache_of
+from lamm_model.model.configuration_lamm import LammConfig
+from lamm_model.model.image_features import encode_images
+from lamm_model.model.projector import LammProjector, fill_placeholders
+from lamm_model.model.routing import ModalityRouting, infer_modality_ids
+from lamm_model.towers.configuration_efficientnet_lite import EfficientNetLiteConfig
+from lamm_model.towers.efficientnet_lite import EfficientNetLiteModel
+from lamm_model.towers.point_cloud import LammPointCloudModel
+
+IGNORE_INDEX = -100
+
+
+@dataclass
+class LammOutput(CausalLMOutputWithPast):  # type: ignore[misc]
+    """What `LammForConditionalGeneration` returns.
+
+    Attributes:
+        loss: Scalar, where labels were given.
+        logits: `[B, S or logits_to_keep, V]`; None in a pass with labels, where only answer rows meet the head.
+        cache: Cache of the language model; `past_key_values` before transformers 5.24.
+        hidden_states: Per layer, where asked for.
+        attentions: Per layer, where asked for.
+    """
+
+
+class LammPreTrainedModel(PreTrainedModel):  # type: ignore[misc]
+    """Base of the LAMM models: configuration class, flags, initialisation."""
+
+    config_class = LammConfig
+    config: LammConfig
+    base_model_prefix = "model"
+    main_input_name = "input_ids"
+    input_modalities = ("image", "text")
+    supports_gradient_checkpointing = True
+    _skip_keys_device_placement = (CACHE,)
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
+
+class LammModel(LammPreTrainedModel):
+    """Towers, projectors and the language model without its head."""
+
+    def __init__(self, config: LammConfig) -> None:
+        super().__init__(config)
+        width = config.text_config.hidden_size
+        self.image_tower: nn.Module | None = None
+        self.image_projector: LammProjector | None = None
+        self.point_cloud_tower: nn.Module | None = None
+        self.point_cloud_projector: LammProjector | None = None
+        if config.image_config is not None:
+            own = isinstance(config.image_config, EfficientNetLiteConfig)
+            self.image_tower = (EfficientNetLiteModel if own else AutoModel.from_config)(config.image_config)
+            self.image_projector = LammProjector(
+                config.image_feature_size, width, config.projector_type, config.image_feature_norm
+            )
+        if config.point_cloud_config is not None:
+            self.point_cloud_tower = LammPointCloudModel(config.point_cloud_config)
+            self.point_cloud_projector = LammProjector(
+                config.point_cloud_config.feature_size, width, config.projector_type, config.point_cloud_feature_norm
+            )
+        self.language_model = AutoModel.from_config(config.text_config)
+        self.routing = ModalityRouting()
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the language model's token embedding."""
+        embedding: nn.Module = self.language_model.get_input_embeddings()
+        return embedding
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the language model's token embedding."""
+        self.language_model.set_input_embeddings(value)
+
+    def frozen_towers(self) -> list[nn.Module]:
+        """List the towers that must not learn."""
+        pairs = (
+            (self.image_tower, self.config.freeze_image_tower),
+            (self.point_cloud_tower, self.config.freeze_point_cloud_tower),
+        )
+        return [tower for tower, frozen in pairs if tower is not None and frozen]
+
+    def train(self, mode: bool = True) -> LammModel:
+        """Switch modes, except for frozen towers, whose batch statistics and dropout would otherwise drift."""
+        super().train(mode)
+        for tower in self.frozen_towers():
+            tower.eval()
+        return self
+
+    def encode_images(self, pixel_values: Tensor) -> Tensor:
+        """Run the image tower, before the projector.
+
+        Args:
+            pixel_values: `[n, 3, H, W]`, normalised as the tower expects.
+
+        Returns:
+            `[n, image_tokens, C]`.
+
+        Raises:
+            LammModelError: The model has no image tower.
+        """
+        if self.image_tower is None:
+            raise LammModelError("Expected a model with an image tower, got none. Build it with image_tower.")
+        dtype = next(self.image_tower.parameters()).dtype
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_image_tower):
+            return encode_images(self.image_tower, pixel_values.to(dtype), self.config)
+
+    def encode_point_clouds(self, point_clouds: Tensor) -> Tensor:
+        """Run the point-cloud tower, before the projector.
+
+        Args:
+            point_clouds: `[n, num_points, 3 or 6]`, float32.
+
+        Returns:
+            `[n, point_cloud_tokens, C]`.
+
+        Raises:
+            LammModelError: The model has no point-cloud tower.
+        """
+        if self.point_cloud_tower is None:
+            raise LammModelError("Expected a model with a point-cloud tower, got none. Build it with point_cloud.")
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_point_cloud_tower):
+            features: Tensor = self.point_cloud_tower(point_clouds).last_hidden_state
+        return features
+
+    def embed(
+        self,
+        input_ids: Tensor,
+        pixel_values: Tensor | None = None,
+        point_clouds: Tensor | None = None,
+        image_features: Tensor | None = None,
+        point_cloud_features: Tensor | None = None,
+    ) -> Tensor:
+        """Embed text and put projected features in the placeholders' rows.
+
+        Args:
+            input_ids: `[B, S]`.
+            pixel_values: `[n_images, 3, H, W]` in order of appearance.
+            point_clouds: `[n_clouds, N, 3 or 6]` in order of appearance.
+            image_features: `[n_images, T, C]` instead of `pixel_values`: tower outputs before the projector.
+            point_cloud_features: `[n_clouds, T, C]` instead of `point_clouds`.
+
+        Returns:
+            `[B, S, D]`.
+
+        Raises:
+            LammModelError: Placeholders and features differ in number.
+        """
+        image_mask = input_ids == self.config.image_token_id
+        cloud_mask = input_ids == self.config.point_cloud_token_id
+        embeds: Tensor = self.get_input_embeddings()(input_ids.masked_fill(image_mask | cloud_mask, 0))
+        if image_features is None and pixel_values is not None:
+            image_features = self.encode_images(pixel_values)
+        if point_cloud_features is None and point_clouds is not None:
+            point_cloud_features = self.encode_point_clouds(point_clouds)
+        embeds = fill_placeholders(embeds, image_mask, image_features, self.image_projector, "image")
+        return fill_placeholders(embeds, cloud_mask, point_cloud_features, self.point_cloud_projector, "point-cloud")
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Any = None,
+        cache: Any = None,
+        inputs_embeds: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        point_clouds: Tensor | None = None,
+        image_features: Tensor | None = None,
+        point_cloud_features: Tensor | None = None,
+        modality_ids: Tensor | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPast:
+        """Run towers, projectors and language model; see `LammForConditionalGeneration.forward`."""
+        if (input_ids is None) == (inputs_embeds is None):
+            raise LammModelError("Expected exactly one of input_ids and inputs_embeds, got both or neither.")
+        if inputs_embeds is None and input_ids is not None:
+            inputs_embeds = self.embed(input_ids, pixel_values, point_clouds, image_features, point_cloud_features)
+            if modality_ids is None and self.routing.enabled:
+                modality_ids = infer_modality_ids(
+                    input_ids, self.config.image_token_id, self.config.point_cloud_token_id
+                )
+        with self.routing.over(modality_ids):
+            return self.language_model(
+                attention_mask=attention_mask,
+                position_ids=position_ids,
+                inputs_embeds=inputs_embeds,
+                **{CACHE: past_key_values if cache is None else cache},
+                **kwargs,
+            )
+
+
+class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # type: ignore[misc]
+    """The LAMM model with a language-model head: trains with `labels`, answers with `generate`.
+
+    The class behaves as any image-text-to-text model of transformers: `from_pretrained`, `save_pretrained`,
+    `generate`, `Trainer`, peft. Build one from separate parts with `lamm_model.building.building.build_model`.
+    """
+
+    _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}  # noqa: RUF012
+
+    def __init__(self, config: LammConfig) -> None:
+        super().__init__(config)
+        self.model = LammModel(config)
+        self.loss_rows = 0  # answer rows that meet the head at once; 0 lets the vocabulary's size decide
+        self.lm_head: nn.Module = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the language model's token embedding."""
+        return self.model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the language model's token embedding."""
+        self.model.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        """Return the head."""
+        return self.lm_head
+
+    def set_output_embeddings(self, value: nn.Module) -> None:
+        """Replace the head."""
+        self.lm_head = value
+
+    def get_decoder(self) -> nn.Module:
+        """Return the language model without its head."""
+        decoder: nn.Module = self.model.language_model
+        return decoder
+
+    def encode_images(self, pixel_values: Tensor) -> Tensor:
+        """Run the image tower, before the projector: `[n, 3, H, W]` to `[n, T, C]`."""
+        return self.model.encode_images(pixel_values)
+
+    def encode_point_clouds(self, point_clouds: Tensor) -> Tensor:
+        """Run the point-cloud tower, before the projector: `[n, N, 3 or 6]` to `[n, T, C]`."""
+        return self.model.encode_point_clouds(point_clouds)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Any = None,
+        cache: Any = None,
+        inputs_embeds: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        point_clouds: Tensor | None = None,
+        image_features: Tensor | None = None,
+        point_cloud_features: Tensor | None = None,
+        modality_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
+        logits_to_keep: int | Tensor = 0,
+        **kwargs: Any,
+    ) -> LammOutput:
+        """Run the model.
+
+        Args:
+            input_ids: `[B, S]` with one placeholder id per media feature.
+            attention_mask: `[B, S]`, 1 for tokens; None for packed rows.
+            position_ids: `[B, S]`; restart at 0 for every packed document.
+            past_key_values: Cache while generating.
+            cache: The same under its name since transformers 5.24.
+            inputs_embeds: `[B, S, D]` instead of `input_ids`.
+            pixel_values: `[n_images, 3, H, W]`, in order of appearance over the batch.
+            point_clouds: `[n_clouds, N, 3 or 6]`, in order of appearance over the batch.
+            image_features: `[n_images, T, C]` instead of `pixel_values`: cached tower outputs before the projector.
+            point_cloud_features: `[n_clouds, T, C]` instead of `point_clouds`.
+            modality_ids: `[B, S]` long: which adapter set each token uses; 0 none, 1 image, 2 point cloud.
+                Inferred from the placeholders when missing.
+            labels: `[B, S]` long, -100 where no loss is wanted. Only rows that predict a kept label pass the head.
+            num_items_in_batch: Number of kept labels over all accumulated batches and devices; the loss is then a sum
+                divided by it, else the mean over this batch.
+            logits_to_keep: Number of last positions (or their indices) to compute logits for; 0 means all.
+            **kwargs: Passed to the language model.
+
+        Returns:
+            Loss, or logits, and the cache.
+        """
+        outputs = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            pixel_values=pixel_values,
+            point_clouds=point_clouds,
+            image_features=image_features,
+            point_cloud_features=point_cloud_features,
+            modality_ids=modality_ids,
+            **kwargs,
+        )
+        hidden: Tensor = outputs.last_hidden_state
+        loss = logits = None
+        if labels is not None:
+            loss = self.answer_loss(hidden, labels, num_items_in_batch)
+        else:
+            rows = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+            # Contiguous: for a slice, torch may multiply row by row and copy the head's weights for each of them.
+            logits = self.lm_head(hidden[:, rows].contiguous())
+        return LammOutput(
+            loss=loss,
+            logits=logits,
+            **{CACHE: cache_of(outputs)},
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def answer_loss(self, hidden: Tensor, labels: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
+        """Cross-entropy of the next token over the rows whose next label is kept.
+
+        Selecting the rows before the head gives the same loss and gradient as masking after it and never builds the
+        `[B, S, V]` logits.
+
+        Args:
+            hidden: `[B, S, D]`.
+            labels: `[B, S]`, -100 ignored.
+            num_items_in_batch: Divisor of the summed loss; the number of kept rows when None.
+
+        Returns:
+            Scalar loss in float32; 0 with a gradient path when nothing is kept.
+        """
+        targets = labels[:, 1:].to(hidden.device)
+        keep = targets != IGNORE_INDEX
+        total = summed_cross_entropy(hidden[:, :-1][keep], self.lm_head, targets[keep], self.loss_rows)
+        divisor = keep.sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
+        return total / divisor
+
+    def prepare_inputs_for_generation(
+        self, input_ids: Tensor, is_first_iteration: bool = False, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Keep media for the first pass only (the cache holds them after it) and route new tokens as their row."""
+        media = ("pixel_values", "point_clouds", "image_features", "point_cloud_features")
+        kept = {name: kwargs.pop(name) for name in media if name in kwargs}
+        modality_ids = kwargs.pop("modality_ids", None)
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(
+            input_ids, is_first_iteration=is_first_iteration, **kwargs
+        )
+        if is_first_iteration or not kwargs.get("use_cache", True):
+            inputs.update(kept)
+        if modality_ids is not None:
+            width = (inputs["input_ids"] if inputs.get("input_ids") is not None else inputs["inputs_embeds"]).shape[1]
+            inputs["modality_ids"] = modality_ids[:, -width:]
+        return inputs
+
+    def _update_model_kwargs_for_generation(
+        self, outputs: Any, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        updated: dict[str, Any] = super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
+        if (ids := updated.get("modality_ids")) is not None:
+            updated["modality_ids"] = torch.cat([ids, ids[:, -1:]], dim=1)
+        return updated
+
+    def generate(self, inputs: Tensor | None = None, **kwargs: Any) -> Any:
+        """Generate as any transformers model.
+
+        Modality ids are inferred from the placeholders when missing, and placeholders are never generated.
+        """
+        ids = kwargs.get("input_ids", inputs)
+        if ids is not None and kwargs.get("modality_ids") is None and self.model.routing.enabled:
+            kwargs["modality_ids"] = infer_modality_ids(
+                ids, self.config.image_token_id, self.config.point_cloud_token_id
+            )
+        kwargs["suppress_tokens"] = [*(kwargs.get("suppress_tokens") or []), *self.placeholder_ids()]
+        return super().generate(inputs, **kwargs)
+
+    def placeholder_ids(self) -> list[int]:
+        """List the placeholder ids that the head could choose; an answer must not hold any."""
+        size = self.config.text_config.vocab_size
+        return [i for i in (self.config.image_token_id, self.config.point_cloud_token_id) if i < size]

@@ -1,0 +1,277 @@
+"""Answer benchmark files with a LAMM model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Protocol
+
+from lamm_model.answering.decoding import answer_rows
+from lamm_model.answering.media import MediaFeatures
+from lamm_model.answering.option_scores import option_log_likelihoods, probabilities
+from lamm_model.answering.prompt_state import PrefixMemory, PromptRow
+from lamm_model.model.adapters import can_merge, merged_adapters
+from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.prediction.journal import Journal
+from lamm_model.prediction.queries import Query, read_queries, shard_queries
+from lamm_model.processing.coordinates import answer_to_picture, dialogue_to_input
+from lamm_model.processing.processing_lamm import LammProcessor
+from lamm_model.processing.segments import IMAGE
+
+MIXED = "mixed"  # a query with media of both kinds, whose tokens use both adapter sets
+Report = Callable[[int, int], None]
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """How to predict.
+
+    Attributes:
+        blind: Withhold the media: the same question and adapter set, no media tokens.
+        batch_size: Rows answered together.
+        limit: Only the first records of each file.
+        media_root: Folder that media paths are relative to; each benchmark file's own folder when None.
+        max_new_tokens: Longest answer for every task instead of each task's own.
+        system: `task` uses the system message of the record's task type (as in training), `record` the record's own
+            where it has one, `none` no system message.
+        probabilities: Also score every option of closed questions.
+        two_pass: Ask questions with options a second time, after the model's own reasoning, for the option alone (the
+            paper's VQA protocol); the text holds both answers.
+    """
+
+    blind: bool = False
+    batch_size: int = 32
+    limit: int | None = None
+    media_root: Path | None = None
+    max_new_tokens: int | None = None
+    system: str = "task"
+    probabilities: bool = False
+    two_pass: bool = False
+
+
+@dataclass
+class Prepared:
+    """A query with its tokens."""
+
+    query: Query
+    row: dict[str, list[int]]
+    shared: int
+    shared_key: object
+
+
+class Predictor:
+    """Answers queries with one model; features of media are remembered between files.
+
+    Attributes:
+        model: In evaluation mode.
+        processor: Its processor.
+        options: How to predict.
+    """
+
+    def __init__(
+        self, model: LammForConditionalGeneration, processor: LammProcessor, options: PredictionOptions | None = None
+    ) -> None:
+        self.model = model.eval()
+        self.processor = processor
+        self.options = options or PredictionOptions()
+        self.media = MediaFeatures(model, processor)
+        self._memory = PrefixMemory()
+        self._merge = can_merge(model)
+
+    def predict_file(self, path: Path, journal: Journal, report: Report = lambda done, total: None) -> int:
+        """Answer one benchmark file into its journal and write the predictions.
+
+        Args:
+            path: The benchmark.
+            journal: Where answers go; not opened yet.
+            report: Called with the number of answered and of all queries.
+
+        Returns:
+            How many queries were asked now; 0 when the output was finished before.
+
+        Raises:
+            LammModelError: Records are faulty, or a prompt is longer than the model's context.
+        """
+        return answer_file(path, journal, self, self.options, report)
+
+    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
+        """Answer queries in batches of like length.
+
+        Args:
+            queries: In any order.
+
+        Yields:
+            Queries with their answers, a batch at a time.
+        """
+        prepared = [self.prepare(query) for query in queries]
+        for modality, group in groupby(sorted(prepared, key=_by_modality), key=_by_modality):
+            with ExitStack() as stack:
+                if self._merge and modality != MIXED:
+                    stack.enter_context(merged_adapters(self.model, modality))
+                self._memory = PrefixMemory()  # what was read with other weights is no use
+                for batch in batches(list(group), self.options.batch_size):
+                    yield self._answer_batch(batch)
+
+    def _answer_batch(self, batch: list[Prepared]) -> list[tuple[Query, Answer]]:
+        rows = [self._prompt_row(item) for item in batch]
+        answers: list[Answer] = [{"text": text} for text in self._texts(rows)]
+        if self.options.two_pass:
+            self._ask_again(batch, answers)
+        if self.options.probabilities:
+            for item, row, answer in zip(batch, rows, answers, strict=True):
+                if item.query.choices:
+                    answer["probabilities"] = self._probabilities(item.query, row)
+        for item, answer in zip(batch, answers, strict=True):
+            pictures, name = self._pictures(item.query), item.query.key
+            answer["text"] = answer_to_picture(self.processor.image_processor, answer["text"], pictures, name)
+        return [(item.query, answer) for item, answer in zip(batch, answers, strict=True)]
+
+    def _texts(self, rows: list[PromptRow]) -> list[str]:
+        tokens = answer_rows(
+            self.model,
+            rows,
+            pad=self.processor.pad_token_id,
+            end_ids=self.processor.end_token_ids,
+            ended=lambda row, ids: self.processor.answer_stopped(ids),
+            memory=self._memory,
+        )
+        return [self.processor.answer_text(ids) for ids in tokens]
+
+    def _ask_again(self, batch: list[Prepared], answers: list[Answer]) -> None:
+        """Ask for the option alone, after the first answer, and append what comes."""
+        chosen = [number for number, item in enumerate(batch) if item.query.choices and not item.query.labelled]
+        if not chosen:
+            return
+        rows = []
+        for number in chosen:
+            turns = [{"from": "gpt", "value": answers[number]["text"]}, {"from": "human", "value": "ANSWER:"}]
+            rows.append(self._prompt_row(self.prepare(batch[number].query, turns)))
+        for number, text in zip(chosen, self._texts(rows), strict=True):
+            answers[number]["text"] += f"\nThe answer is {text}"
+
+    def _probabilities(self, query: Query, row: PromptRow) -> list[float] | dict[str, float]:
+        options = [self.processor.answer_ids(choice) for choice in query.choices]
+        scores = option_log_likelihoods(self.model, row, options, self.processor.pad_token_id, self._memory)
+        found = probabilities(scores)
+        return dict(zip(query.choices, found, strict=True)) if query.labelled else found
+
+    def prepare(self, query: Query, further: Sequence[dict[str, str]] = ()) -> Prepared:
+        """Build a query's tokens, with further turns after its question, and find where its shared beginning ends."""
+        kinds = [] if self.options.blind else [kind for kind, _ in query.media]
+        name = f"id {query.record_id!r}"
+        asked = [{"from": "human", "value": query.question}]
+        question = dialogue_to_input(self.processor.image_processor, asked, self._pictures(query), name)
+        row = self.processor.encode_dialogue(
+            [*question, *further],
+            media=kinds,
+            task_type=query.task_type,
+            system=self._system(query),
+            modality=query.modality if self.options.blind else None,
+            for_generation=True,
+            max_length=self._context() - query.max_new_tokens,
+            name=name,
+        )
+        if not kinds:
+            return Prepared(query, row, 0, None)
+        shared = self.processor.media_end(row["input_ids"])
+        return Prepared(query, row, shared, (tuple(row["input_ids"][:shared]), query.media))
+
+    def _pictures(self, query: Query) -> list[Path]:
+        return [] if self.options.blind else [path for kind, path in query.media if kind == IMAGE]
+
+    def _system(self, query: Query) -> str | None:
+        if self.options.system == "none":
+            return ""
+        return query.system if self.options.system == "record" else None
+
+    def _context(self) -> int:
+        return int(getattr(self.model.config.text_config, "max_position_embeddings", None) or 1 << 20)
+
+    def _prompt_row(self, item: Prepared) -> PromptRow:
+        media = [] if self.options.blind else list(item.query.media)
+        features = self.media.get(media)
+        return PromptRow(
+            ids=item.row["input_ids"],
+            modality_ids=item.row["modality_ids"],
+            shared=item.shared,
+            shared_key=item.shared_key,
+            media=[(kind, feature) for (kind, _), feature in zip(media, features, strict=True)],
+            max_new_tokens=item.query.max_new_tokens,
+        )
+
+
+class Answers(Protocol):
+    """Whatever answers queries a batch at a time: `Predictor`, or `EndpointAnswers`."""
+
+    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
+        """Yield queries with their answers, a batch at a time."""
+
+
+def answer_file(
+    path: Path, journal: Journal, source: Answers, options: PredictionOptions, report: Report = lambda done, total: None
+) -> int:
+    """Answer what the journals do not hold yet of this process's share, and write the predictions when all are there.
+
+    See `Predictor.predict_file`.
+    """
+    if journal.is_finished():
+        return 0
+    benchmark = read_queries(path, options.media_root, options.limit, options.max_new_tokens)
+    journal.open()
+    try:
+        share = shard_queries(benchmark.queries, *journal.shard)
+        waiting = [query for query in share if query.key not in journal.answers]
+        done = len(share) - len(waiting)
+        report(done, len(share))
+        for answers in source.answer(waiting):
+            journal.add([(query.key, answer) for query, answer in answers])
+            done += len(answers)
+            report(done, len(share))
+        journal.finish(benchmark)
+        return len(waiting)
+    finally:
+        journal.close()
+
+
+def _by_modality(item: Prepared) -> str:
+    kinds = {kind for kind, _ in item.query.media}
+    return item.query.modality if len(kinds) <= 1 else MIXED
+
+
+def batches(items: list[Prepared], size: int) -> Iterator[list[Prepared]]:
+    """Cut queries into batches: those with a common beginning together, else by length, longest first.
+
+    A beginning that more than `size` queries share gets batches of its own, so that it is read once for all of them.
+
+    Args:
+        items: Prepared queries.
+        size: Most queries a batch.
+
+    Yields:
+        Batches.
+    """
+    groups: dict[object, list[Prepared]] = {}
+    for number, item in enumerate(items):
+        groups.setdefault(item.shared_key if item.shared_key is not None else number, []).append(item)
+    ordered = sorted(groups.values(), key=lambda group: max(_cost(item) for item in group), reverse=True)
+    flat: list[Prepared] = []
+    for group in ordered:
+        longest_first = sorted(group, key=_cost, reverse=True)
+        if len(group) > size:
+            yield from _cut(longest_first, size)
+        else:
+            flat += longest_first
+    yield from _cut(flat, size)
+
+
+def _cut(items: list[Prepared], size: int) -> Iterator[list[Prepared]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _cost(item: Prepared) -> tuple[int, int]:
+    return item.query.max_new_tokens, len(item.row["input_ids"])

@@ -1,0 +1,1 @@
+"""From messages, images and clouds to what the model takes: prompts, pixels, points."""

@@ -1,0 +1,158 @@
+"""Load point clouds, sample them to a fixed number of points, and scale colour."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import BatchFeature, FeatureExtractionMixin
+
+from lamm_model.errors import LammModelError, UsageError
+from lamm_model.processing.point_cloud_files import read_point_cloud
+
+CENTRE_MODES = ("none", "floor", "centroid")
+SCALE_MODES = ("none", "unit_sphere")
+UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "ft": 0.3048, "in": 0.0254}
+FLOOR_PERCENTILE = 0.99  # of the heights, in percent: nearly the lowest point, but for stray ones (VoteNet's floor)
+
+
+class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
+    """Turns clouds of any size into `[num_points, columns]` float32: x, y, z, then colour and height where asked for.
+
+    Coordinates leave in metres, z up. Colours come as 0..255 and leave as -1..1; a cloud without colour gets grey (0).
+    Sampling is without replacement where there are enough points; a smaller cloud keeps every point once and repeats
+    some. The draw depends on the seed and the cloud's name only, so it is the same in training, prediction and resume.
+
+    Attributes:
+        num_points: Points per cloud.
+        use_color: Append red, green, blue.
+        use_height: Append the height above the floor, in metres.
+        unit: What the files' coordinates are in: `m`, `cm`, `mm`, `ft` or `in`.
+        centre: `none` keeps the file's frame (needed where answers hold coordinates), `floor` subtracts the centroid of
+            x and y and the lowest z, `centroid` subtracts the centroid.
+        scale: `none` keeps metres, `unit_sphere` divides by the largest distance from the origin.
+        seed: Base of the per-cloud seeds.
+    """
+
+    model_input_names = ["point_clouds"]  # noqa: RUF012
+
+    def __init__(
+        self,
+        num_points: int = 1024,
+        use_color: bool = True,
+        use_height: bool = False,
+        unit: str = "m",
+        centre: str = "none",
+        scale: str = "none",
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        for name, value, choices in (
+            ("centre", centre, CENTRE_MODES),
+            ("scale", scale, SCALE_MODES),
+            ("unit", unit, tuple(UNITS)),
+        ):
+            if value not in choices:
+                raise UsageError(f"Expected {name} to be one of {', '.join(choices)}, got {value!r}.")
+        self.num_points = num_points
+        self.use_color = use_color
+        self.use_height = use_height
+        self.unit = unit
+        self.centre = centre
+        self.scale = scale
+        self.seed = seed
+
+    def __call__(
+        self,
+        point_clouds: Any,
+        names: list[str] | None = None,
+        variant: int = 0,
+        return_tensors: str | None = "pt",
+        **kwargs: Any,
+    ) -> BatchFeature:
+        """Prepare clouds.
+
+        Args:
+            point_clouds: One or a list of paths or `[N, 3 or 6]` arrays.
+            names: One name a cloud that seeds its sampling; paths' file names by default.
+            variant: Another draw of the same clouds, for augmentation.
+            return_tensors: `pt` or `np`.
+            **kwargs: Ignored.
+
+        Returns:
+            `point_clouds`: `[n, num_points, columns]` float32.
+        """
+        items = point_clouds if isinstance(point_clouds, list | tuple) else [point_clouds]
+        labels: list[str | None] = list(names) if names is not None else [None] * len(items)
+        prepared = [self.prepare(item, name, variant) for item, name in zip(items, labels, strict=True)]
+        stacked = np.stack(prepared)
+        return BatchFeature({"point_clouds": stacked if return_tensors == "np" else torch.from_numpy(stacked)})
+
+    def prepare(self, cloud: Any, name: str | None = None, variant: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Turn one path or `[N, 3 or 6]` array into `[num_points, columns]` float32."""
+        is_file = isinstance(cloud, str | Path)
+        label = name or (Path(cloud).name if is_file else "")
+        points = read_point_cloud(cloud) if is_file else check_points(np.asarray(cloud), label or "the given cloud")
+        picked = self._sample(points, label, variant)
+        metres = picked[:, :3].astype(np.float64) * UNITS[self.unit]
+        columns = [self._place(metres)]
+        if self.use_color:
+            grey = np.zeros_like(metres)
+            columns.append(picked[:, 3:6] / 127.5 - 1.0 if picked.shape[1] >= 6 else grey)
+        if self.use_height:
+            columns.append(metres[:, 2:] - np.percentile(metres[:, 2], FLOOR_PERCENTILE))
+        return np.concatenate(columns, axis=1).astype(np.float32)
+
+    def _sample(self, points: np.ndarray[Any, Any], label: str, variant: int) -> np.ndarray[Any, Any]:
+        digest = hashlib.sha256(f"{self.seed}/{variant}/{label}".encode()).digest()
+        rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
+        count = len(points)
+        if count >= self.num_points:
+            return np.asarray(points[rng.choice(count, self.num_points, replace=False)])
+        extra = rng.choice(count, self.num_points - count, replace=True)
+        return np.asarray(points[np.concatenate([rng.permutation(count), extra])])
+
+    def _place(self, xyz: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if self.centre == "centroid":
+            xyz = xyz - xyz.mean(axis=0)
+        elif self.centre == "floor":
+            xyz = xyz - np.array([*xyz[:, :2].mean(axis=0), xyz[:, 2].min()])
+        if self.scale == "unit_sphere":
+            xyz = xyz / max(float(np.linalg.norm(xyz, axis=1).max()), 1e-9)
+        return xyz
+
+
+def check_points(points: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
+    """Refuse arrays that are no point cloud and drop nothing silently.
+
+    Args:
+        points: `[N, >= 3]` numbers.
+        name: What the message calls the cloud.
+
+    Returns:
+        The same points as float32 `[N, 3]` or `[N, 6]`.
+
+    Raises:
+        LammModelError: Wrong shape or type, no point, or a value that is not finite.
+    """
+    if points.dtype == object or not np.issubdtype(points.dtype, np.number) or np.iscomplexobj(points):
+        raise LammModelError(f"Expected numbers in a point cloud, got {points.dtype} ({name}). Save it as float32.")
+    if points.ndim != 2 or points.shape[1] < 3 or points.shape[1] in (4, 5):
+        raise LammModelError(
+            f"Expected a point cloud [N, 3] or [N, 6], got shape {list(points.shape)} ({name}). "
+            "Columns are x, y, z in metres, then red, green, blue in 0..255."
+        )
+    if len(points) == 0:
+        raise LammModelError(f"Expected at least one point, got none ({name}). Replace the file.")
+    kept = points[:, : 6 if points.shape[1] >= 6 else 3].astype(np.float32)
+    wrong = int((~np.isfinite(kept)).any(axis=1).sum())
+    if wrong:
+        raise LammModelError(
+            f"Expected finite coordinates, got {wrong} of {len(points)} points with NaN or infinity ({name}). "
+            "Remove those points."
+        )
+    return kept

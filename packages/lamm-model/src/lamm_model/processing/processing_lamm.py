@@ -1,0 +1,331 @@
+"""The LAMM processor: pictures, point clouds and dialogues to model input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import BatchFeature, ProcessorMixin
+
+from lamm_model.errors import LammModelError
+from lamm_model.model.routing import MODALITY_IDS
+from lamm_model.processing.chat_messages import read_messages
+from lamm_model.processing.prompt_formats import prompt_format, render, render_answer
+from lamm_model.processing.segments import IMAGE, POINT_CLOUD, Segment, find_markers, read_turns
+from lamm_model.processing.system_messages import system_message
+
+IGNORE_INDEX = -100
+# Special tokens that known vocabularies hold and chat does not use: taken first, so that nothing is resized.
+_IMAGE_TOKENS = ("<image>", "<|image_pad|>", "<|image|>", "<reponame>", "<|reserved_special_token_0|>")
+_POINT_CLOUD_TOKENS = ("<point_cloud>", "<|video_pad|>", "<filename>", "<|reserved_special_token_1|>")
+
+
+class LammProcessor(ProcessorMixin):  # type: ignore[misc]
+    """Prepares media and text for `LammForConditionalGeneration`; one builder for training and inference.
+
+    Attributes:
+        image_processor: `LammImageProcessor`.
+        feature_extractor: `LammPointCloudProcessor`.
+        tokenizer: The language model's.
+        prompt_format: `lamm`, `llama2` or `chat`.
+        image_tokens: Placeholders per image (`LammConfig.image_tokens`).
+        point_cloud_tokens: Placeholders per point cloud (`LammConfig.point_cloud_tokens`).
+        image_token: Placeholder token of images; an unused special token of the vocabulary is chosen when None.
+        point_cloud_token: The same for point clouds.
+        use_system: Open with the task type's system message.
+    """
+
+    def __init__(
+        self,
+        image_processor: Any,
+        feature_extractor: Any,
+        tokenizer: Any,
+        prompt_format: str = "chat",
+        image_tokens: int = 0,
+        point_cloud_tokens: int = 0,
+        image_token: str | None = None,
+        point_cloud_token: str | None = None,
+        use_system: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(image_processor, feature_extractor, tokenizer)
+        self.prompt_format = prompt_format
+        self.image_tokens = image_tokens
+        self.point_cloud_tokens = point_cloud_tokens
+        self.image_token = image_token or _choose_token(tokenizer, _IMAGE_TOKENS, "<|lamm_image|>")
+        self.point_cloud_token = point_cloud_token or _choose_token(
+            tokenizer, _POINT_CLOUD_TOKENS, "<|lamm_point_cloud|>"
+        )
+        self.use_system = use_system
+
+    @property
+    def image_token_id(self) -> int:
+        """Id of the image placeholder."""
+        return int(self.tokenizer.convert_tokens_to_ids(self.image_token))
+
+    @property
+    def point_cloud_token_id(self) -> int:
+        """Id of the point-cloud placeholder."""
+        return int(self.tokenizer.convert_tokens_to_ids(self.point_cloud_token))
+
+    @property
+    def pad_token_id(self) -> int:
+        """Id that fills short rows; always masked out."""
+        pad = self.tokenizer.pad_token_id
+        return int(self.tokenizer.eos_token_id if pad is None else pad)
+
+    @property
+    def stop_strings(self) -> list[str]:
+        """Strings that end an answer besides the end token."""
+        return list(prompt_format(self.prompt_format)["stop"])
+
+    def encode_dialogue(
+        self,
+        conversations: list[dict[str, Any]],
+        *,
+        media: list[str] | None = None,
+        n_images: int = 0,
+        n_point_clouds: int = 0,
+        task_type: str = "normal",
+        system: str | None = None,
+        modality: str | None = None,
+        for_generation: bool = False,
+        max_length: int | None = None,
+        name: str = "record",
+    ) -> dict[str, list[int]]:
+        """Build one row: ids, labels and modality ids from separately tokenised segments.
+
+        Args:
+            conversations: `[{"from": "human" | "gpt", "value": text}]`, a question first.
+            media: Kinds of the media in order (`image`, `point_cloud`), else `n_images` then `n_point_clouds`.
+            n_images: Number of images.
+            n_point_clouds: Number of point clouds.
+            task_type: Chooses the system message.
+            system: System message instead of the task type's; an empty string means none.
+            modality: Adapter set of the row (`text`, `image`, `point_cloud`) instead of the media's; needed where the
+                media are withheld.
+            for_generation: The dialogue ends with a question to answer; there are no labels then.
+            max_length: Longest row. Text after the last medium is cut from the end, media never.
+            name: What messages call the record.
+
+        Returns:
+            `input_ids`, `labels` (-100 where no loss) and `modality_ids`, lists of one length.
+
+        Raises:
+            LammModelError: Media and placeholders differ, or the row cannot be cut to `max_length`.
+        """
+        kinds = media if media is not None else [IMAGE] * n_images + [POINT_CLOUD] * n_point_clouds
+        message = system if system is not None else (system_message(task_type) if self.use_system else "")
+        turns = read_turns(conversations, kinds, name)
+        form = prompt_format(self.prompt_format)
+        segments = render(form, turns, message or None, self.tokenizer, for_generation)
+        row = self._tokenize(segments, kinds, modality)
+        if for_generation:
+            row["labels"] = [IGNORE_INDEX] * len(row["input_ids"])
+        if max_length is not None and len(row["input_ids"]) > max_length:
+            row = self._cut(row, max_length, for_generation, name)
+        return row
+
+    def _tokenize(self, segments: list[Segment], kinds: list[str], modality: str | None) -> dict[str, list[int]]:
+        current = MODALITY_IDS[modality or (kinds[0] if kinds else "text")]
+        row: dict[str, list[int]] = {"input_ids": [], "labels": [], "modality_ids": []}
+        for segment in segments:
+            if segment.medium and modality is None:
+                current = MODALITY_IDS[segment.medium]
+            ids = self._segment_ids(segment)
+            row["input_ids"] += ids
+            row["labels"] += ids if segment.trained else [IGNORE_INDEX] * len(ids)
+            row["modality_ids"] += [current] * len(ids)
+        return row
+
+    def _segment_ids(self, segment: Segment) -> list[int]:
+        if segment.medium == IMAGE:
+            return [self.image_token_id] * self.image_tokens
+        if segment.medium == POINT_CLOUD:
+            return [self.point_cloud_token_id] * self.point_cloud_tokens
+        if segment.special:
+            found = getattr(self.tokenizer, f"{segment.special}_token_id")
+            return [] if found is None else [int(found)]
+        encoded = self.tokenizer(segment.text, add_special_tokens=False, split_special_tokens=not segment.control)
+        return list(encoded["input_ids"])
+
+    def _cut(self, row: dict[str, list[int]], max_length: int, for_generation: bool, name: str) -> dict[str, list[int]]:
+        if for_generation or self.media_end(row["input_ids"]) >= max_length:
+            raise LammModelError(
+                f"Expected at most {max_length} tokens, got {len(row['input_ids'])} ({name}). "
+                "Shorten the text, use fewer media, or raise the maximum length."
+            )
+        cut = {key: values[:max_length] for key, values in row.items()}
+        if all(label == IGNORE_INDEX for label in cut["labels"]):
+            raise LammModelError(
+                f"Expected an answer within {max_length} tokens, got none after cutting ({name}). "
+                "Shorten the question or raise the maximum length."
+            )
+        return cut
+
+    def collate(
+        self, rows: list[dict[str, list[int]]], padding_side: str = "right", pad_to_multiple_of: int = 1
+    ) -> dict[str, Tensor]:
+        """Pad rows to one length.
+
+        Args:
+            rows: What `encode_dialogue` returned.
+            padding_side: `right` for training, `left` for generation.
+            pad_to_multiple_of: Round the length up.
+
+        Returns:
+            `input_ids`, `attention_mask`, `position_ids`, `labels`, `modality_ids`, each `[B, S]` long; padding is
+            masked, has label -100, position 0 and modality 0.
+        """
+        longest = max(len(row["input_ids"]) for row in rows)
+        width = -(-longest // pad_to_multiple_of) * pad_to_multiple_of
+        fill = {"input_ids": self.pad_token_id, "labels": IGNORE_INDEX, "modality_ids": 0}
+        batch = {key: torch.full((len(rows), width), value) for key, value in fill.items()}
+        batch["attention_mask"] = torch.zeros(len(rows), width, dtype=torch.long)
+        batch["position_ids"] = torch.zeros(len(rows), width, dtype=torch.long)
+        for number, row in enumerate(rows):
+            length = len(row["input_ids"])
+            place = slice(width - length, width) if padding_side == "left" else slice(0, length)
+            for key in fill:
+                batch[key][number, place] = torch.tensor(row[key])
+            batch["attention_mask"][number, place] = 1
+            batch["position_ids"][number, place] = torch.arange(length)
+        return batch
+
+    def __call__(
+        self,
+        messages: list[dict[str, Any]] | list[list[dict[str, Any]]],
+        images: list[Any] | None = None,
+        point_clouds: list[Any] | None = None,
+        **kwargs: Any,
+    ) -> BatchFeature:
+        """Prepare dialogues and media for `generate`.
+
+        Args:
+            messages: One dialogue or a list of them, each `[{"from", "value"}]` ending with a question, with `<image>`
+                and `<pcl>` markers; one dialogue alone may do without markers.
+            images: Pictures of all dialogues in order of their markers.
+            point_clouds: Clouds of all dialogues in order of their markers.
+            **kwargs: Passed to `encode_dialogue` (`task_type`, `system`).
+
+        Returns:
+            `input_ids`, `attention_mask`, `position_ids`, `modality_ids`, and the media tensors.
+        """
+        dialogues: list[Any] = list(messages) if isinstance(messages[0], list) else [messages]
+        images, point_clouds = images or [], point_clouds or []
+        rows = []
+        for dialogue in dialogues:
+            media = _marked_media(dialogue)
+            if len(dialogues) == 1 and not media:
+                media = [IMAGE] * len(images) + [POINT_CLOUD] * len(point_clouds)
+            rows.append(self.encode_dialogue(dialogue, media=media, for_generation=True, **kwargs))
+        return self._with_media(rows, images, point_clouds)
+
+    def apply_chat_template(
+        self,
+        conversation: list[dict[str, Any]] | list[list[dict[str, Any]]],
+        tokenize: bool = False,
+        add_generation_prompt: bool = True,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Render chat messages as any transformers processor does, in this model's prompt format.
+
+        Args:
+            conversation: One conversation or a list of them, as `read_messages` takes them, ending with a question.
+            tokenize: Return ids instead of text.
+            add_generation_prompt: Must stay True where the model is to answer.
+            return_dict: With `tokenize`, return all model inputs, media included.
+            **kwargs: `task_type`; others are ignored.
+
+        Returns:
+            Text (placeholders and all), ids `[B, S]`, or the inputs of `generate`.
+
+        Raises:
+            LammModelError: A block is no text, image or point cloud.
+        """
+        batched = isinstance(conversation[0], list)
+        rows, media = [], []
+        for messages in conversation if batched else [conversation]:
+            turns, shown, system = read_messages(messages)  # type: ignore[arg-type]
+            media += shown
+            rows.append(
+                self.encode_dialogue(
+                    turns,
+                    media=[kind for kind, _ in shown],
+                    system=system,
+                    task_type=str(kwargs.get("task_type", "normal")),
+                    for_generation=add_generation_prompt,
+                )
+            )
+        if not tokenize:
+            texts = [self.tokenizer.decode(row["input_ids"]) for row in rows]
+            return texts if batched else texts[0]
+        batch = self._with_media(
+            rows, [m for kind, m in media if kind == IMAGE], [m for kind, m in media if kind == POINT_CLOUD]
+        )
+        return batch if return_dict else batch["input_ids"]
+
+    def _with_media(self, rows: list[dict[str, list[int]]], images: list[Any], point_clouds: list[Any]) -> BatchFeature:
+        batch: dict[str, Any] = self.collate(rows, padding_side="left")
+        del batch["labels"]
+        if images:
+            batch["pixel_values"] = self.image_processor(images)["pixel_values"]
+        if point_clouds:
+            batch["point_clouds"] = self.feature_extractor(point_clouds)["point_clouds"]
+        return BatchFeature(batch)
+
+    @property
+    def end_token_ids(self) -> set[int]:
+        """Ids that end an answer."""
+        return {int(self.tokenizer.eos_token_id)} if self.tokenizer.eos_token_id is not None else set()
+
+    def media_end(self, input_ids: list[int]) -> int:
+        """Return the number of tokens up to and with the last placeholder; 0 when there is none."""
+        placeholders = {self.image_token_id, self.point_cloud_token_id}
+        return max((i for i, token in enumerate(input_ids) if token in placeholders), default=-1) + 1
+
+    def answer_ids(self, text: str) -> list[int]:
+        """Return the tokens an answer of this text would have, without its end."""
+        form = prompt_format(self.prompt_format)
+        (segment,) = render_answer(form, text, self.tokenizer)
+        return self._segment_ids(segment)
+
+    def decode_answer(self, new_ids: Tensor | list[int]) -> str:
+        """Decode the tokens of an answer as they are, stop strings and spaces included."""
+        return str(self.tokenizer.decode(new_ids, skip_special_tokens=True))
+
+    def answer_stopped(self, new_ids: list[int]) -> bool:
+        """Tell whether the last tokens of an answer hold a stop string."""
+        tail = self.tokenizer.decode(new_ids[-8:]) if self.stop_strings else ""
+        return any(stop in tail for stop in self.stop_strings)
+
+    def answer_text(self, new_ids: Tensor | list[int]) -> str:
+        """Decode the tokens of one answer and cut it at the format's stop strings."""
+        text = self.decode_answer(new_ids)
+        for stop in self.stop_strings:
+            text = text.split(stop)[0]
+        return text.strip()
+
+    def answer_texts(self, new_ids: Tensor) -> list[str]:
+        """Decode generated ids `[B, T]` (without the prompt)."""
+        return [self.answer_text(ids) for ids in new_ids]
+
+
+def _marked_media(dialogue: list[dict[str, Any]]) -> list[str]:
+    return [kind for turn in dialogue[0::2] for kind in find_markers(str(turn.get("value", turn.get("content", ""))))]
+
+
+def _choose_token(tokenizer: Any, candidates: tuple[str, ...], new: str) -> str:
+    """Pick an unused special token of the vocabulary, else add one beyond it (its embedding is never read)."""
+    vocabulary = tokenizer.get_vocab()
+    for token in candidates:
+        if token in vocabulary and vocabulary[token] in tokenizer.all_special_ids + _added_special(tokenizer):
+            return token
+    tokenizer.add_tokens([new], special_tokens=True)
+    return new
+
+
+def _added_special(tokenizer: Any) -> list[int]:
+    return [id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special]

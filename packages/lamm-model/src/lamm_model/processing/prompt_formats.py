@@ -1,0 +1,159 @@
+"""Prompt formats: LAMM's separators, Llama 2's instructions, or the language model's own chat template."""
+
+from __future__ import annotations
+
+import functools
+import json
+from importlib import resources
+from typing import Any
+
+from jinja2 import TemplateError
+
+from lamm_model.errors import LammModelError, UsageError
+from lamm_model.processing.segments import Segment, Turn, merge_segments
+
+
+@functools.cache
+def prompt_formats() -> dict[str, dict[str, Any]]:
+    """Return the formats by name."""
+    return dict(json.loads(resources.files(__package__).joinpath("prompt_formats.json").read_text("utf-8")))
+
+
+def prompt_format(name: str) -> dict[str, Any]:
+    """Return one format.
+
+    Raises:
+        UsageError: There is no format of that name.
+    """
+    if name not in prompt_formats():
+        raise UsageError(f"Expected a prompt format ({', '.join(prompt_formats())}), got {name!r}.")
+    return prompt_formats()[name]
+
+
+def render(
+    form: dict[str, Any], turns: list[Turn], system: str | None, tokenizer: Any, for_generation: bool
+) -> list[Segment]:
+    """Write a dialogue in a format.
+
+    Args:
+        form: A format of `formats.json`.
+        turns: Questions and answers in turn; ends with a question when `for_generation`.
+        system: System message or None.
+        tokenizer: The language model's, for its chat template and word joints.
+        for_generation: Stop where the model is to answer.
+
+    Returns:
+        Segments in order.
+
+    Raises:
+        LammModelError: The last turn does not fit `for_generation`.
+    """
+    wanted = "user" if for_generation else "assistant"
+    if turns[-1].role != wanted:
+        raise LammModelError(
+            f"Expected the dialogue to end with {'a question' if for_generation else 'an answer'}, "
+            f"got {'an answer' if for_generation else 'a question'}. Mend the record's conversations."
+        )
+    writer = _render_template if form.get("template") else _render_separators
+    return merge_segments(writer(form, turns, system, tokenizer))
+
+
+def render_answer(form: dict[str, Any], text: str, tokenizer: Any) -> list[Segment]:
+    """Write an answer's text as it follows a prompt, without its end."""
+    prefix = "" if form.get("template") or _adds_space(tokenizer) else form["answer_prefix"]
+    return [Segment(prefix + text, trained=True)]
+
+
+def _question(form: dict[str, Any], turn: Turn) -> list[Segment]:
+    pieces: list[Segment] = []
+    for piece in turn.pieces:
+        if piece.medium:
+            before, after = form[piece.medium]
+            pieces += [Segment(before), piece, Segment(after)]
+        else:
+            pieces.append(piece)
+    return pieces
+
+
+def _render_separators(form: dict[str, Any], turns: list[Turn], system: str | None, tokenizer: Any) -> list[Segment]:
+    segments = [Segment(special="bos")] if form.get("add_bos") else []
+    head = form["system"].format(system=system) if system else form.get("no_system", "")
+    segments.append(Segment(head + form["first_before_media"]))
+    prefix = "" if _adds_space(tokenizer) else form["answer_prefix"]
+    for number, turn in enumerate(turns):
+        if turn.role == "assistant":
+            segments.append(Segment(prefix + turn.text + form["answer_end"], trained=True))
+            if form.get("answer_eos"):
+                segments.append(Segment(special="eos", trained=True))
+            continue
+        if number > 0:
+            if form.get("next_add_bos"):
+                segments.append(Segment(special="bos"))
+            segments.append(Segment(form["next_before_question"]))
+        segments += [*_question(form, turn), Segment(form["after_question"])]
+    return segments
+
+
+def _adds_space(tokenizer: Any) -> bool:
+    """Whether the tokenizer itself opens a text with a space (SentencePiece)."""
+    ids = tokenizer("a", add_special_tokens=False)["input_ids"]
+    return str(tokenizer.convert_ids_to_tokens(ids[0])).startswith("▁")
+
+
+def _render_template(form: dict[str, Any], turns: list[Turn], system: str | None, tokenizer: Any) -> list[Segment]:
+    """Render the tokenizer's template around stand-ins, then cut it at them."""
+    pieces = _template_pieces(tokenizer, tuple(turn.role for turn in turns), system is not None)
+    contents: list[list[Segment]] = [[Segment(system)]] if system is not None else []
+    contents += [_question(form, turn) if turn.role == "user" else [Segment(turn.text, trained=True)] for turn in turns]
+    segments = [Segment(pieces[0], control=True)]
+    for content, after in zip(contents, pieces[1:], strict=True):
+        segments += content
+        if content[0].trained:
+            end, rest = _split_end(after, tokenizer.eos_token or "")
+            segments.append(Segment(end, trained=True, control=True) if end else Segment(special="eos", trained=True))
+            segments.append(Segment(rest, control=True))
+        else:
+            segments.append(Segment(after, control=True))
+    return segments
+
+
+def _split_end(after: str, eos: str) -> tuple[str, str]:
+    """Cut a template's text after an answer behind its end token; an answer's end is part of what is learned."""
+    position = after.find(eos) if eos else -1
+    return ("", after) if position < 0 else (after[: position + len(eos)], after[position + len(eos) :])
+
+
+def _template_pieces(tokenizer: Any, roles: tuple[str, ...], has_system: bool) -> list[str]:
+    cache: dict[tuple[tuple[str, ...], bool], list[str]] = tokenizer.__dict__.setdefault("_lamm_template_pieces", {})
+    if (roles, has_system) not in cache:
+        cache[roles, has_system] = _cut_template(tokenizer, roles, has_system)
+    return cache[roles, has_system]
+
+
+def _cut_template(tokenizer: Any, roles: tuple[str, ...], has_system: bool) -> list[str]:
+    all_roles = (["system"] if has_system else []) + list(roles)
+    marks = [f"\ue000{number}\ue001" for number in range(len(all_roles))]
+    messages = [{"role": role, "content": mark} for role, mark in zip(all_roles, marks, strict=True)]
+    generation = roles[-1] == "user"
+    try:
+        text = _apply(tokenizer, messages, generation)
+    except TemplateError as fault:
+        if not has_system:
+            raise UsageError(f"Expected a chat template for these turns, got {fault}. Set prompt_format.") from fault
+        folded = [{"role": "user", "content": marks[0] + "\n\n" + marks[1]}, *messages[2:]]
+        text = _apply(tokenizer, folded, generation)
+    pieces: list[str] = []
+    for mark in marks:
+        before, found, text = text.partition(mark)
+        if not found:
+            raise UsageError(
+                "Expected a chat template that keeps every message, got one that drops some. Set prompt_format."
+            )
+        pieces.append(before)
+    return [*pieces, text]
+
+
+def _apply(tokenizer: Any, messages: list[dict[str, str]], generation: bool) -> str:
+    if not tokenizer.chat_template:
+        raise UsageError("Expected a tokenizer with a chat template, got none. Set prompt_format to lamm or llama2.")
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generation))

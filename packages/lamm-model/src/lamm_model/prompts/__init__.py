@@ -1,1 +1,0 @@
-"""Prompts: formats and system messages, one builder for training and inference."""

@@ -1,0 +1,1 @@
+"""Towers: EfficientNet-Lite for images, PointNet++ with a transformer for clouds."""

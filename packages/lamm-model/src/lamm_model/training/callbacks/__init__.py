@@ -1,0 +1,1 @@
+"""What watches a run: guards, averaging, evaluation, trackers, the plot."""

@@ -1,0 +1,184 @@
+"""Evaluation while training: loss on held-out dialogues, real answers scored by a command, and an end in time."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import TrainerCallback
+
+from lamm_model.errors import LammModelError
+from lamm_model.training.dialogue import IGNORED
+from lamm_model.training.processes import processes as distributed
+from lamm_model.training.rows.collation import RowDataset
+from lamm_model.training.rows.loading import RankBatches, TrainLoader
+from lamm_model.training.rows.packing import Row
+from lamm_model.training.sampling import LengthSampler
+from lamm_model.training.saving.weights import load_changed, save_changed
+from lamm_model.training.step.acceleration import keep_input_types
+from lamm_model.training.step.isolation import isolate
+from lamm_model.training.tables.evaluation import EvaluationSettings
+
+if TYPE_CHECKING:
+    from lamm_model.processing.processing_lamm import LammProcessor
+    from lamm_model.training.run.trainer import LammTrainer
+
+BEST = "best"
+TAIL = 2000  # characters of a failed command's output that are shown
+
+
+class Evaluation(TrainerCallback):  # type: ignore[misc]
+    """Measures every few steps, keeps the best weights, and ends the run when nothing gets better.
+
+    Nothing is remembered besides the trainer's own log, which checkpoints hold: a resumed run judges as it would have.
+
+    Args:
+        trainer: The trainer, whose collator lays out the held-out rows too.
+        settings: What to measure.
+        run: Folder of the run; ``best/`` and ``evaluations/`` in it are written.
+        rows: Held-out rows; may be none.
+        processor: Of the model.
+    """
+
+    def __init__(
+        self,
+        trainer: LammTrainer,
+        settings: EvaluationSettings,
+        run: Path,
+        rows: list[Row],
+        processor: LammProcessor,
+    ) -> None:
+        self.trainer = trainer
+        self.settings = settings
+        self.run = run
+        self.rows = rows
+        self.processor = processor
+        self.key = "eval_score" if settings.benchmark else "eval_loss"
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Measure, where it is time."""
+        if state.global_step % self.settings.every and state.global_step != state.max_steps:
+            return
+        began = time.monotonic()
+        trainer, average = self.trainer, self.trainer.average
+        trainer.model.eval()
+        measured: dict[str, float] = {}
+        with average.in_use() if average is not None else contextlib.nullcontext():
+            if self.rows:
+                measured["eval_loss"] = self.loss()
+            if self.settings.benchmark:
+                measured["eval_score"] = distributed.by_main(lambda: self.score(state.global_step))
+            pending = control.should_log
+            trainer.log({**measured, "eval_seconds": round(time.monotonic() - began, 2)})
+            control.should_log = pending  # this step's own entry is still to come
+            waited = self.evaluations_without_gain()
+            if self.settings.patience and not waited:
+                self.keep_best()
+        trainer.model.train()
+        trainer.meter.since += time.monotonic() - began  # evaluation is not training
+        if self.settings.patience and waited >= self.settings.patience:
+            control.should_training_stop = control.should_log = True
+
+    @torch.no_grad()
+    def loss(self) -> float:
+        """Return the mean loss over all response tokens of the held-out rows, over all processes."""
+        trainer = self.trainer
+        size, collate = trainer.args.train_batch_size, trainer.data_collator
+        order = LengthSampler([row.tokens for row in self.rows], size, 0)
+        batches = RankBatches(order, size, distributed.rank(), distributed.world_size())
+        total = torch.zeros(2, dtype=torch.float64)
+        for batch in TrainLoader(RowDataset(self.rows), batches, collate, collate.pad_id):
+            inputs = trainer._prepare_inputs(batch)
+            facts = inputs.pop("facts")
+            learnt = int(inputs["labels"][..., 1:].ne(IGNORED).sum())
+            if not trainer.adapters.choose(facts.kinds):
+                inputs.pop("modality_ids", None)
+            out = trainer.compute(isolate(inputs, trainer.attention), 1)
+            total += torch.tensor([float(out.loss), learnt], dtype=torch.float64)
+        summed = distributed.summed(total.to(trainer.args.device))
+        return float(summed[0] / summed[1])
+
+    def score(self, step: int) -> float:
+        """Let the model answer the benchmark and the command score the answers.
+
+        Raises:
+            LammModelError: The command fails, or its last line is no number.
+        """
+        from lamm_model.prediction.journal import Journal
+        from lamm_model.prediction.predictor import PredictionOptions, Predictor
+
+        trainer = self.trainer
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        trainer.adapters.restore()
+        keep_input_types(model, False)
+        predictions = self.run / "evaluations" / f"step-{step}.jsonl"
+        predictions.parent.mkdir(parents=True, exist_ok=True)
+        predictions.unlink(missing_ok=True)  # of a run that was killed after it
+        journal = Journal(predictions, {"lamm": "predictions", "step": step})
+        Predictor(model, self.processor, PredictionOptions()).predict_file(Path(self.settings.benchmark), journal)
+        keep_input_types(model, trainer.settings.precision == "bf16")
+        return run_command(self.settings.command, self.settings.benchmark, predictions)
+
+    def evaluations_without_gain(self) -> int:
+        """Return how many evaluations lie between the best one and now; 0 when the last is the best."""
+        values = [entry[self.key] for entry in self.trainer.state.log_history if self.key in entry]
+        sign = 1.0 if self.key == "eval_score" and self.settings.higher_is_better else -1.0
+        best = max(range(len(values)), key=lambda number: sign * values[number])  # the first of equals
+        return len(values) - 1 - best
+
+    def keep_best(self) -> None:
+        """Write the weights as they are to ``best/``, beside and renamed."""
+        main = distributed.rank() == 0
+        beside, place = self.run / ".best.part", self.run / BEST
+        if main:
+            shutil.rmtree(beside, ignore_errors=True)
+        save_changed(self.trainer.accelerator.unwrap_model(self.trainer.model), beside, write=main)
+        if main:
+            shutil.rmtree(place, ignore_errors=True)
+            os.replace(beside, place)
+
+    def take_best(self) -> int | None:
+        """Load the best weights after a run; return their step, or None where none were kept."""
+        if not self.settings.patience:
+            return None
+        distributed.wait()
+        load_changed(self.trainer.accelerator.unwrap_model(self.trainer.model), self.run / BEST)
+        measured = [entry for entry in self.trainer.state.log_history if self.key in entry]
+        return int(measured[-1 - self.evaluations_without_gain()]["step"])
+
+
+def run_command(command: tuple[str, ...], benchmark: str, predictions: Path) -> float:
+    """Run a scoring command and return the number on its last line.
+
+    Args:
+        command: Program and arguments, with ``{benchmark}`` and ``{predictions}`` to be filled in; no shell runs it.
+        benchmark: The benchmark file.
+        predictions: The answers.
+
+    Raises:
+        LammModelError: It cannot be started, fails, or prints no number.
+    """
+    filled = [part.replace("{benchmark}", benchmark).replace("{predictions}", str(predictions)) for part in command]
+    try:
+        ended = subprocess.run(filled, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise LammModelError(f"Expected a scoring command, found {error} ({filled[0]}).") from error
+    lines = ended.stdout.strip().splitlines()
+    if ended.returncode:
+        said = (ended.stderr or ended.stdout)[-TAIL:]
+        raise LammModelError(f"Expected {' '.join(filled)} to score, it ended with {ended.returncode}:\n{said}")
+    try:
+        score = float(lines[-1])
+        if not math.isfinite(score):
+            raise ValueError("not finite")
+        return score
+    except (IndexError, ValueError) as error:
+        found = lines[-1] if lines else "nothing"
+        raise LammModelError(f"Expected a number on the last line of {' '.join(filled)}, found {found!r}.") from error

@@ -1,0 +1,279 @@
+"""Features of frozen towers, computed once and read in training.
+
+    cache.json                    format, what made the features (its signature), variants
+    files.json                    path -> size, modification time, key
+    image-00000.safetensors       key-variant -> [T, C]
+
+A frozen tower gives the same features every epoch. A key is the SHA-256 of a file's content (and of a cloud's name,
+which seeds its sampling); the signature is one of the tower's weights, of its preprocessing and of the layer that is
+read. What was made by anything else is refused, never used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from lamm_model.errors import LammModelError, UsageError
+
+if TYPE_CHECKING:
+    from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+    from lamm_model.processing.processing_lamm import LammProcessor
+
+FORMAT = {"format": "lamm-features", "version": 1}
+MANIFEST, FILES = "cache.json", "files.json"
+SHARD_BYTES = 1 << 28  # of one file: 256 MiB
+_READ = ("image_feature_layer", "image_feature_select")
+
+
+def signature(
+    model: LammForConditionalGeneration, processor: LammProcessor, kind: str, half: bool = False
+) -> dict[str, str]:
+    """Return hashes of everything that a modality's features depend on, by what it is.
+
+    Args:
+        model: With the tower.
+        processor: What prepares its input.
+        kind: ``image`` or ``point_cloud``.
+        half: Whether the tower computes in bfloat16 (autocast).
+
+    Raises:
+        UsageError: The model has no such tower.
+    """
+    tower = model.model.image_tower if kind == "image" else model.model.point_cloud_tower
+    if tower is None:
+        raise UsageError(f"Expected a model with a tower for {kind} media, got one without. Choose other records.")
+    prepares = processor.image_processor if kind == "image" else processor.feature_extractor
+    config = model.config.image_config if kind == "image" else model.config.point_cloud_config
+    read = {name: getattr(model.config, name) for name in _READ} if kind == "image" else {}
+    return {
+        "tower": _hash_weights(tower),
+        "tower configuration": _hash_json({"read": read, **config.to_diff_dict()}),
+        "precision": "bf16" if half else "fp32",
+        "preprocessing": _hash_json(prepares.to_dict()),
+    }
+
+
+def _hash_weights(module: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(f"{name}{list(value.shape)}{value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _hash_json(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def key_of(kind: str, path: str) -> str:
+    """Return the key of a file: the hash of its content, and of a cloud's name."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    if kind == "point_cloud":
+        digest.update(b"\0" + Path(path).name.encode())
+    return digest.hexdigest()[:40]
+
+
+@dataclass(slots=True)
+class FeatureCache:
+    """A folder of features, open for reading; small enough to travel to the loader's workers.
+
+    Attributes:
+        folder: Where it is.
+        signatures: What made the features, by modality.
+        variants: Samplings of each cloud.
+        files: Path -> size, modification time in nanoseconds, key.
+        places: Feature name -> shard.
+    """
+
+    folder: Path
+    signatures: dict[str, dict[str, str]]
+    variants: int
+    files: dict[str, tuple[int, int, str]]
+    places: dict[str, str] = field(default_factory=dict)
+
+    def key(self, kind: str, path: str) -> str:
+        """Return a file's key, read again where its size or time differ from what was noted."""
+        about = os.stat(path)
+        noted = self.files.get(path)
+        if noted is None or noted[:2] != (about.st_size, about.st_mtime_ns):
+            noted = (about.st_size, about.st_mtime_ns, key_of(kind, path))
+            self.files[path] = noted
+        return noted[2]
+
+    def name(self, kind: str, path: str, variant: int = 0) -> str:
+        """Return the name of a file's features."""
+        return f"{kind}-{self.key(kind, path)}-{variant % self.variants if kind == 'point_cloud' else 0}"
+
+    def missing(self, media: Iterable[tuple[str, str]]) -> list[str]:
+        """Return the paths of media that the cache holds no features of."""
+        return sorted(
+            path
+            for kind, path in set(media)
+            if any(self.name(kind, path, variant) not in self.places for variant in range(self.variants))
+        )
+
+    def read(self, kind: str, paths: Sequence[str], variants: Sequence[int]) -> Tensor:
+        """Return the features of files, in order: ``[n, T, C]``.
+
+        Raises:
+            LammModelError: A file has no features here, or a shard is damaged.
+        """
+        found = []
+        for path, variant in zip(paths, variants, strict=True):
+            name = self.name(kind, path, variant)
+            if name not in self.places:
+                raise LammModelError(
+                    f"Expected features of {path} in {self.folder}, found none (the file changed). "
+                    "Run lamm model cache-features again."
+                )
+            try:
+                with safe_open(self.folder / self.places[name], framework="pt") as shard:
+                    found.append(shard.get_tensor(name))
+            except (OSError, SafetensorError) as fault:
+                raise LammModelError(f"Expected features in {self.places[name]}, got {fault}. Make it anew.") from fault
+        return torch.stack(found)
+
+
+def open_cache(folder: Path) -> FeatureCache:
+    """Open a folder of features; an empty or absent one is a cache without any.
+
+    Raises:
+        UsageError: It holds something else, or is damaged.
+    """
+    if not (folder / MANIFEST).is_file():
+        return FeatureCache(folder, {}, 0, {})
+    try:
+        about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = json.loads((folder / FILES).read_text(encoding="utf-8"))
+        if {name: about.get(name) for name in FORMAT} != FORMAT:
+            raise UsageError(f"Expected a cache of features of version 1 in {folder}. Choose another folder.")
+        places = {}
+        for shard in sorted(folder.glob("*.safetensors")):
+            with safe_open(shard, framework="pt") as opened:
+                places.update(dict.fromkeys(opened.keys(), shard.name))
+    except (OSError, ValueError, AttributeError, SafetensorError) as fault:
+        raise UsageError(
+            f"Expected a cache of features in {folder}, got {fault}. Delete it and make it anew."
+        ) from fault
+    noted = {path: (int(size), int(time), str(key)) for path, (size, time, key) in files.items()}
+    return FeatureCache(folder, about["signatures"], int(about["variants"]), noted, places)
+
+
+def check_made_by(cache: FeatureCache, kind: str, made_by: dict[str, str]) -> None:
+    """Refuse features of another tower, preprocessing or seed.
+
+    Raises:
+        UsageError: With what differs.
+    """
+    theirs = cache.signatures.get(kind)
+    if theirs is None:
+        raise UsageError(f"Expected {kind} features in {cache.folder}, found none. Run lamm model cache-features.")
+    differing = [name for name, value in made_by.items() if theirs.get(name) != value]
+    if differing:
+        raise UsageError(
+            f"Expected {kind} features of this model in {cache.folder}, found some with another "
+            f"{', another '.join(differing)}. Run lamm model cache-features into another folder."
+        )
+
+
+class Writer:
+    """Adds features to a folder, one shard after another, each written beside and renamed.
+
+    Args:
+        cache: What is there already.
+        kind: ``image`` or ``point_cloud``.
+    """
+
+    def __init__(self, cache: FeatureCache, kind: str) -> None:
+        self.cache = cache
+        self.kind = kind
+        self.held: dict[str, Tensor] = {}
+        self.bytes = 0
+
+    def add(self, name: str, features: Tensor) -> None:
+        """Take the features of one file, ``[T, C]``."""
+        self.held[name] = features.detach().cpu().contiguous().clone()
+        self.bytes += features.numel() * features.element_size()
+        if self.bytes >= SHARD_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held, and what the cache is."""
+        folder = self.cache.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.held:
+            number = next(n for n in range(1 << 30) if not (folder / self._shard(n)).exists())
+            beside = folder / f".{self._shard(number)}.part"
+            save_file(self.held, beside)
+            os.replace(beside, folder / self._shard(number))
+            self.cache.places.update(dict.fromkeys(self.held, self._shard(number)))
+            self.held, self.bytes = {}, 0
+        about = {**FORMAT, "variants": self.cache.variants, "signatures": self.cache.signatures}
+        for name, value in ((FILES, self.cache.files), (MANIFEST, about)):
+            beside = folder / f".{name}.part"
+            beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+            os.replace(beside, folder / name)
+
+    def _shard(self, number: int) -> str:
+        return f"{self.kind}-{number:05}.safetensors"
+
+
+def fill(
+    cache: FeatureCache,
+    model: LammForConditionalGeneration,
+    processor: LammProcessor,
+    media: Collection[tuple[str, str]],
+    half: bool = False,
+    batch: int = 16,
+) -> Iterator[int]:
+    """Compute what the cache lacks; stopped and begun again, it goes on with the next shard.
+
+    Args:
+        cache: Open; its ``variants`` set.
+        model: With frozen towers, on the device that computes.
+        processor: Its processor.
+        media: Kind and path of every medium.
+        half: Compute in bfloat16 (autocast), as a run with ``training.precision = "bf16"`` does.
+        batch: Media encoded at once.
+
+    Yields:
+        How many were computed in each batch.
+    """
+    for kind in ("image", "point_cloud"):
+        paths = sorted({path for found, path in media if found == kind})
+        draws = [(path, v) for path in paths for v in range(cache.variants if kind == "point_cloud" else 1)]
+        writer = Writer(cache, kind)
+        lacking = [draw for draw in draws if cache.name(kind, *draw) not in cache.places]
+        for start in range(0, len(lacking), batch):
+            part = lacking[start : start + batch]
+            with torch.autocast(model.device.type, torch.bfloat16, enabled=half):
+                encoded = _encode(model, processor, kind, part)
+            for draw, features in zip(part, encoded, strict=True):
+                writer.add(cache.name(kind, *draw), features)
+            yield len(part)
+        writer.flush()
+
+
+@torch.no_grad()
+def _encode(
+    model: LammForConditionalGeneration, processor: LammProcessor, kind: str, draws: Sequence[tuple[str, int]]
+) -> Tensor:
+    if kind == "image":
+        pixels = processor.image_processor([path for path, _ in draws])["pixel_values"]
+        return model.encode_images(pixels.to(model.device))
+    clouds = [processor.feature_extractor([path], variant=variant)["point_clouds"] for path, variant in draws]
+    return model.encode_point_clouds(torch.cat(clouds).to(model.device))

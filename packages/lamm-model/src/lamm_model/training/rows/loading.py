@@ -1,0 +1,123 @@
+"""The batches of an epoch, dealt to processes: every row is seen exactly once, whatever their number.
+
+Batches are cut from one order that all processes know and dealt in turn. In the last round what is left is divided as
+evenly as it goes; a process that nothing is left for computes a row without a token to learn, so that all take part in
+every step. (The usual sharding repeats rows from the beginning to fill the last round.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from lamm_model.training.dialogue import IGNORED, Dialogue
+from lamm_model.training.rows.collation import RowDataset
+from lamm_model.training.rows.packing import Group, Row
+from lamm_model.training.sampling import LengthSampler
+
+BLANK = -1  # number of the row that stands for none
+AHEAD = 4  # batches each worker prepares in advance
+
+
+class RankBatches:
+    """Batches of row numbers, each with the epoch, for one process of several.
+
+    Args:
+        order: Row numbers of an epoch; equal in all processes.
+        batch: Rows in one batch of one process.
+        rank: Number of this process.
+        processes: How many there are.
+    """
+
+    def __init__(self, order: LengthSampler, batch: int, rank: int = 0, processes: int = 1) -> None:
+        self.order = order
+        self.batch = batch
+        self.rank = rank
+        self.processes = processes
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order is dealt next."""
+        self.order.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.order) / (self.batch * self.processes))
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        epoch = self.order.epoch
+        for share in self._shares():
+            yield [(number, epoch) for number in share]
+
+    def _shares(self) -> Iterator[list[int]]:
+        numbers = list(self.order)
+        span = self.batch * self.processes
+        for start in range(0, len(numbers), span):
+            dealt = numbers[start : start + span]
+            if len(dealt) == span:
+                yield dealt[self.rank * self.batch : (self.rank + 1) * self.batch]
+            else:
+                share = dealt[self.rank :: self.processes]
+                yield share or [BLANK]
+
+
+class RowsOrBlank:
+    """A data set that also knows the row without anything to learn, and which sampling of its clouds an epoch shows."""
+
+    def __init__(self, rows: RowDataset, pad_id: int, variants: int = 1) -> None:
+        self.rows = rows
+        self.variants = variants
+        # Two tokens: the smallest row with a next token, so that shapes are those of any other row.
+        blank = Dialogue("", (), [pad_id] * 2, [IGNORED] * 2, [0] * 2, 0)
+        self.blank = Row([Group([blank])])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, drawn: tuple[int, int]) -> Row:
+        number, epoch = drawn
+        return self.blank if number == BLANK else replace(self.rows[number], variant=epoch % self.variants)
+
+
+class TrainLoader(DataLoader[Any]):
+    """Loads batches in worker processes, ahead of their use.
+
+    The order comes from the batches, the workers only fetch: their number changes no batch. The seed is the loader's
+    own, so that fetching does not touch the random state that training uses.
+
+    Args:
+        rows: The data.
+        batches: Which rows, for this process.
+        collate: Makes a batch of rows.
+        pad_id: Token of the blank row.
+        workers: Processes that load; 0 loads in this one.
+        variants: Samplings of each cloud that epochs take in turn.
+    """
+
+    def __init__(
+        self,
+        rows: RowDataset,
+        batches: RankBatches,
+        collate: Callable[[Sequence[Row]], dict[str, Any]],
+        pad_id: int,
+        workers: int = 0,
+        variants: int = 1,
+    ) -> None:
+        super().__init__(
+            RowsOrBlank(rows, pad_id, variants),  # type: ignore[arg-type]
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=workers,
+            prefetch_factor=AHEAD if workers else None,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator().manual_seed(0),
+        )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that is loaded next."""
+        batches: Any = self.batch_sampler
+        batches.set_epoch(epoch)

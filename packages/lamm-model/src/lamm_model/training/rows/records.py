@@ -1,0 +1,133 @@
+"""Instruction records as rows of tokens with the media they need."""
+
+import zlib
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lamm_model.errors import LammModelError
+from lamm_model.training.callbacks.guards import fault_of
+from lamm_model.training.dialogue import Dialogue, Medium
+from lamm_model.training.rows.packing import Row, pack_rows
+from lamm_model.training.tables.data import DataSettings
+
+if TYPE_CHECKING:
+    from lamm_data.records.instruction import InstructionRecord
+    from lamm_model.processing.processing_lamm import LammProcessor
+
+LISTED = 10
+
+
+@dataclass(slots=True)
+class TrainingData:
+    """What a run is tuned on.
+
+    Attributes:
+        rows: Rows of dialogues.
+        rejected: The ids of records that were left out, by reason.
+        records: How many records were read.
+    """
+
+    rows: list[Row]
+    records: int
+    rejected: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def dialogues(self) -> int:
+        """Return the number of dialogues that are learnt."""
+        return sum(len(row.dialogues) for row in self.rows)
+
+    @property
+    def media(self) -> set[str]:
+        """Return the paths of all media."""
+        return {path for row in self.rows for _, path in row.media}
+
+
+def load_training_data(settings: DataSettings, processor: "LammProcessor") -> TrainingData:
+    """Read records, check their media, and pack them.
+
+    Raises:
+        LammModelError: A file is missing among the media (all are listed), or nothing is left to learn.
+        lamm_data.errors.LammDataError: A record file cannot be read; every fault is listed.
+    """
+    dialogues: list[Dialogue] = []
+    rejected: dict[str, list[str]] = defaultdict(list)
+    missing: list[str] = []
+    known: set[str] = set()
+    number = 0
+    for file, record in _records(settings):
+        number += 1
+        name = f"{file.name}:{record.id if record.id is not None else number}"
+        media = _media(record, Path(settings.media_root) if settings.media_root else file.parent)
+        for _, path in media:
+            if path not in known and not Path(path).is_file():
+                missing.append(f"{path} (record {name})")
+            known.add(path)
+        dialogue = encode(record, name, media, processor)
+        fault = fault_of(dialogue, settings.row_tokens, processor)
+        if fault:
+            rejected[fault].append(name)
+        else:
+            dialogues.append(dialogue)
+    if missing:
+        shown = "\n".join(f"  {line}" for line in missing)
+        raise LammModelError(
+            f"Expected every medium to exist, found {len(missing)} missing:\n{shown}\nSet data.media_root."
+        )
+    if not dialogues:
+        reasons = "; ".join(rejection(*pair) for pair in rejected.items()) or "the files hold no record"
+        raise LammModelError(f"Expected dialogues to learn from, found none: {reasons}.")
+    return TrainingData(pack_rows(dialogues, settings.row_tokens, settings.packing), number, dict(rejected))
+
+
+def rejection(reason: str, ids: Sequence[str]) -> str:
+    """Return one line about records that were left out: how many, why, and the first of them by id."""
+    more = f" and {len(ids) - LISTED} more" if len(ids) > LISTED else ""
+    return f"{len(ids)} rejected, {reason}: {', '.join(ids[:LISTED])}{more}"
+
+
+def _records(settings: DataSettings) -> "Iterator[tuple[Path, InstructionRecord]]":
+    """Yield the records of all files one after another, as often an epoch as their file's share says."""
+    from lamm_data.errors import Fault, RecordError
+    from lamm_data.records.instruction import scan_records
+
+    shares = settings.shares or (1.0,) * len(settings.records)
+    for file, share in zip(settings.records, shares, strict=True):
+        faults = []
+        for number, record in enumerate(scan_records(file)):
+            if isinstance(record, Fault):
+                faults.append(record)
+                continue
+            for _ in range(_times(f"{record.id or number}", share)):
+                yield Path(file), record
+        if faults:
+            raise RecordError(faults)
+
+
+def _times(key: str, share: float) -> int:
+    """Return how often an epoch shows a record: the share's whole part, and once more by a hash of the record's id."""
+    whole = int(share)
+    return whole + (zlib.crc32(key.encode()) / 2**32 < share - whole)
+
+
+def _media(record: "InstructionRecord", root: Path) -> tuple[Medium, ...]:
+    kind = "image" if record.modality == "image" else "point_cloud"
+    return tuple((kind, str(root / path)) for path in record.media)
+
+
+def encode(record: "InstructionRecord", name: str, media: Sequence[Medium], processor: "LammProcessor") -> Dialogue:
+    """Turn a record into tokens with the same builder that prediction uses."""
+    from lamm_model.processing.coordinates import dialogue_to_input
+
+    turns: list[dict[str, Any]] = [{"from": turn.role, "value": turn.text} for turn in record.dialogue()]
+    pictures = [Path(path) for kind, path in media if kind == "image"]
+    turns = dialogue_to_input(processor.image_processor, turns, pictures, name)
+    row = processor.encode_dialogue(turns, media=[kind for kind, _ in media], task_type=record.kind, name=name)
+    placeholders = {processor.image_token_id, processor.point_cloud_token_id}
+    last = max((place for place, token in enumerate(row["input_ids"]) if token in placeholders), default=-1)
+    # Arrays, nine bytes a token: as lists of numbers, half a million dialogues would take tens of gigabytes.
+    columns = (array("i", row["input_ids"]), array("i", row["labels"]), array("b", row["modality_ids"]))
+    return Dialogue(name, tuple(media), *columns, last + 1)

@@ -1,0 +1,121 @@
+"""The command ``lamm model finetune``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+SHOWN = {
+    "loss": "loss {:.4g}",
+    "eval_loss": "held-out loss {:.4g}",
+    "eval_score": "score {:.4g}",
+    "grad_norm": "gradient {:.3g}",
+    "learning_rate": "learning rate {:.3g}",
+    "tokens_per_second": "{:.0f} tokens/s",
+    "samples_per_second": "{:.3g} samples/s",
+    "model_tflops": "{:.3g} TFLOP/s",
+    "peak_memory_gib": "{:.3g} GiB",
+    "loader_wait": "{:.0%} waiting for data",
+    "eval_seconds": "in {:.0f} s",
+}
+
+
+@click.command()
+@click.argument("config", required=False)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key, e.g. training.seed=1.")
+@click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; an interrupted one is resumed.")
+@click.option("--list", "list_presets", is_flag=True, help="List the presets and launchers and end.")
+@click.option("--show", metavar="NAME", help="Print one of them, to copy and change, and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record of the run as JSON.")
+def finetune(
+    config: str | None,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    list_presets: bool,
+    show: str | None,
+    as_json: bool,
+) -> None:
+    """Fine-tune a model on instruction records.
+
+    CONFIG is a TOML file, or the name of a preset (--list). A run that was interrupted goes on from its last checkpoint
+    when the same command is given again; a run that is complete is left alone.
+    """
+    from lamm_model.errors import UsageError
+    from lamm_model.training.processes import processes as distributed
+    from lamm_model.training.settings import presets
+
+    if list_presets:
+        for name, summary in (presets.summaries() | presets.launchers()).items():
+            click.echo(f"{name:<28} {summary}")
+        return
+    if show:
+        click.echo(presets.path_of(show).read_text(encoding="utf-8"), nl=False)
+        return
+    if not config or output is None:
+        raise UsageError("Expected `lamm model finetune CONFIG.toml --output DIR` (or --list, --show NAME).")
+    from lamm_model.training.settings.settings import load_settings
+
+    path = presets.path_of(config) if config in presets.summaries() else Path(config)
+    settings = load_settings(path, overrides)
+    record = _run(settings, output)
+    if distributed.rank():
+        return  # the main process speaks for all
+    if as_json:
+        import json
+
+        click.echo(json.dumps(record))
+    elif record.get("already_done"):
+        click.echo(f"{output} is complete; nothing was done.")
+    else:
+        click.echo(_summary(record, output))
+
+
+def _run(settings: Any, output: Path) -> dict[str, Any]:
+    import os
+    import sys
+    from contextlib import redirect_stdout
+
+    os.environ.setdefault(
+        "HF_HUB_DISABLE_PROGRESS_BARS", "1"
+    )  # one bar is enough; read when the hub client is imported
+    import transformers
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from lamm_model.training.processes import processes as distributed
+    from lamm_model.training.run.finetune import finetune as run_finetune
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=distributed.rank() > 0) as progress:
+        task = progress.add_task("preparing the model", total=None)
+
+        def report(step: int, steps: int, log: dict[str, float]) -> None:
+            speed = f", {log['tokens_per_second']:.0f} tokens/s" if "tokens_per_second" in log else ""
+            loss = f", loss {log['loss']:.3f}" if "loss" in log else ""
+            progress.update(task, completed=step, total=steps, description=f"fine-tuning{loss}{speed}")
+            if log.get("step") == step and not distributed.rank():  # it is new
+                progress.console.print(_log_line(log, steps), highlight=False, markup=False, soft_wrap=True)
+
+        with redirect_stdout(sys.stderr):  # trackers and engines talk; stdout is for results
+            return run_finetune(settings, output, report)
+
+
+def _log_line(log: dict[str, float], steps: int) -> str:
+    """Return one line of the log: what was measured, in the order and units of `SHOWN`."""
+    measured = [shape.format(log[name]) for name, shape in SHOWN.items() if name in log]
+    return f"step {log['step']:.0f}/{steps}: {', '.join(measured)}"
+
+
+def _summary(record: dict[str, Any], output: Path) -> str:
+    from lamm_model.training.rows.records import rejection
+
+    share = record["trainable_parameters"] / record["parameters"]
+    rejected = "".join(f"\n{rejection(reason, ids)}." for reason, ids in record["rejected"].items())
+    torn = "".join(f"\nPassed over {name}: {fault}." for name, fault in record["torn_checkpoints"].items())
+    return (
+        f"{record['steps']} steps over {record['dialogues']} dialogues in {record['rows']} rows. "
+        f"Loss {record['loss']:.3f}. Trained {share:.1%} of {record['parameters'] / 1e6:.0f} M parameters."
+        f"{rejected}{torn}\nThe model is in {output / 'model'}."
+    )

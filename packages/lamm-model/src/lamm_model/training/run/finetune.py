@@ -1,0 +1,237 @@
+"""One fine-tuning run in one folder: build or load the model, prepare the data, train, save."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lamm_model.errors import UsageError
+from lamm_model.training.callbacks.plot import draw_run
+from lamm_model.training.preflight import check_names
+from lamm_model.training.processes import processes as distributed
+from lamm_model.training.rows.collation import Collator, MediaLoader, RowDataset
+from lamm_model.training.rows.records import TrainingData, load_training_data
+from lamm_model.training.run.cache_features import check_holds, open_features
+from lamm_model.training.saving import run_folder
+from lamm_model.training.settings.settings import FinetuneSettings
+
+if TYPE_CHECKING:
+    from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+    from lamm_model.training.callbacks.evaluation import Evaluation
+    from lamm_model.training.rows.feature_cache import FeatureCache
+    from lamm_model.training.run.preparation import Prepared
+    from lamm_model.training.run.trainer import LammTrainer
+
+MODEL_FOLDER = "model"
+UNTUNED_FOLDER = "untuned"
+RECORD = "finetune.json"
+PLOT = "loss.png"
+Report = Callable[[int, int, dict[str, float]], None]
+
+
+def finetune(
+    settings: FinetuneSettings, output: Path, report: Report = lambda step, steps, log: None
+) -> dict[str, Any]:
+    """Fine-tune in ``output``, going on from the newest intact checkpoint there.
+
+    Args:
+        settings: The run.
+        output: Folder of the run. ``model/`` in it appears when the run is complete.
+        report: Called with the step, the number of steps and a log entry: after each step the last one of a step, and
+            every one when it is new.
+
+    Returns:
+        The record of the run: settings, versions, data, final loss, speed. Also written as ``finetune.json``.
+
+    Raises:
+        UsageError: What the settings name is missing, the folder belongs to a run with other settings or data, or a
+            step cannot fit in memory.
+        LammModelError: Data or training failed; the message says where.
+    """
+    distributed.join()
+    if done := distributed.by_main(lambda: _claim(settings, output)):
+        return {**done, "already_done": True}
+    from transformers import set_seed
+
+    from lamm_model.checkpoints import save_model
+    from lamm_model.training.run.preparation import prepare_model
+    from lamm_model.training.zero3 import assembled, check_installed, shares_of
+
+    if settings.compute.sharding == "zero3":
+        check_installed()
+    set_seed(settings.training.seed)
+    prepared = prepare_model(settings)
+    model, processor = prepared.model, prepared.processor
+    data = load_training_data(settings.data, processor)
+    judged = settings.evaluation
+    files = [*settings.data.records, *judged.records, *filter(None, [judged.benchmark])]
+    about = run_folder.describe_data(files, data.media)
+    distributed.agree(_facts(settings, about, data))
+    distributed.by_main(lambda: run_folder.begin(settings, output, about, _device()))
+    main = distributed.rank() == 0
+    if settings.training.keep_untuned and main and not (output / UNTUNED_FOLDER).is_dir():
+        save_model(model, processor, output / UNTUNED_FOLDER)
+    record = _train(settings, output, prepared, data, report)
+    if main:
+        run_folder.write_json(output / RECORD, record)
+    with assembled(model, everything=settings.model.train != "adapters"):
+        save_model(model, processor, output / MODEL_FOLDER, write=main)
+    distributed.wait()
+    if (shares := shares_of(model)) is not None:
+        shares.close()
+    return record
+
+
+def _claim(settings: FinetuneSettings, output: Path) -> dict[str, Any]:
+    """Make the folder, or compare the run in it; return its record if that is complete, else nothing."""
+    from lamm_model.training.callbacks.trackers import find_trackers
+
+    check_names(settings)
+    find_trackers(settings.training.trackers, output)
+    output.mkdir(parents=True, exist_ok=True)
+    run_folder.claim(settings, output)
+    return run_folder.read_complete(output, RECORD) if (output / MODEL_FOLDER).is_dir() else {}
+
+
+def _facts(settings: FinetuneSettings, about: dict[str, Any], data: TrainingData) -> dict[str, str]:
+    """Return what all processes of a run must have in common."""
+    rows = hashlib.sha256()
+    for row in data.rows:
+        rows.update(f"{[dialogue.id for dialogue in row.dialogues]} {row.tokens}\n".encode())
+    return {
+        "settings": hashlib.sha256(repr(settings).encode()).hexdigest()[:12],
+        **{f"content of {name}": digest[:12] for name, digest in about["records"].items()},
+        "media": f"{about['media']} files {about['media_sizes'][:12]}",
+        "rows": f"{len(data.rows)} of {data.dialogues} dialogues {rows.hexdigest()[:12]}",
+    }
+
+
+def share_model(settings: FinetuneSettings, model: "LammForConditionalGeneration") -> None:
+    """Get a model ready for several processes: sharded where that is wanted, and with a gradient for every part."""
+    if distributed.world_size() == 1:
+        return
+    from transformers import set_seed
+
+    from lamm_model.training import zero3
+    from lamm_model.training.processes.fsdp2 import shard, take_part
+    from lamm_model.training.step.parameter_groups import parameter_groups
+
+    set_seed(settings.training.seed + distributed.rank())  # each process drops out other activations
+    if settings.compute.sharding == "fsdp2":
+        shard(model)
+    take_part(model)
+    if settings.compute.sharding == "zero3":
+        zero3.share(model, settings, parameter_groups(model, settings.training, by_modality=True))
+
+
+def add_evaluation(
+    settings: FinetuneSettings, output: Path, prepared: "Prepared", trainer: "LammTrainer"
+) -> "Evaluation | None":
+    """Let a trainer evaluate, where that is configured.
+
+    Raises:
+        UsageError: Answers are wanted of a sharded model.
+        LammModelError: Held-out media are missing, or nothing is left to judge.
+    """
+    chosen = settings.evaluation
+    if not chosen.wanted:
+        return None
+    from lamm_model.training.callbacks.evaluation import Evaluation
+
+    if chosen.benchmark and trainer.sharded:
+        raise UsageError("Expected the whole model in one process to answer evaluation.benchmark. Use records instead.")
+    held = replace(settings.data, records=chosen.records, shares=())
+    rows = load_training_data(held, prepared.processor).rows if chosen.records else []
+    cache: FeatureCache | None = trainer.data_collator.load_media.features
+    if cache is not None:
+        check_holds(cache, {medium for row in rows for medium in row.media})
+    evaluation = Evaluation(trainer, chosen, output, rows, prepared.processor)
+    trainer.add_callback(evaluation)
+    return evaluation
+
+
+def build_trainer(settings: FinetuneSettings, output: Path, prepared: "Prepared", data: TrainingData) -> "LammTrainer":
+    """Return the trainer of a prepared model and its data."""
+    from lamm_model.training.run.trainer import LammTrainer, training_arguments
+
+    form = "segments" if prepared.attention == "segments" else "mask"
+    length = longest = 0
+    if settings.compute.compile:  # shapes must repeat
+        length = settings.data.row_tokens
+        longest = max(len(dialogue.input_ids) for row in data.rows for dialogue in row.dialogues)
+    processor = prepared.processor
+    features = open_features(settings, prepared, data)
+    return LammTrainer(
+        settings=settings.training,
+        variants=settings.data.cloud_variants,
+        attention=prepared.attention,
+        compiled=settings.compute.compile,
+        model=prepared.model,
+        args=training_arguments(settings.training, output),
+        train_dataset=RowDataset(data.rows),
+        data_collator=Collator(processor.pad_token_id, MediaLoader(processor, features), form, length, longest),
+    )
+
+
+def _train(
+    settings: FinetuneSettings, output: Path, prepared: "Prepared", data: TrainingData, report: Report
+) -> dict[str, Any]:
+    from lamm_model.training.callbacks.trackers import SettingsTracker
+    from lamm_model.training.run.trainer import ProgressCallback
+    from lamm_model.training.saving.checkpoints import newest_intact
+
+    model = prepared.model
+    trained, parameters = (
+        sum(p.numel() for p in model.parameters() if p.requires_grad or everything) for everything in (False, True)
+    )
+    share_model(settings, model)
+    trainer = build_trainer(settings, output, prepared, data)
+    trainer.add_callback(ProgressCallback(report, trainer.meter))
+    trainer.add_callback(SettingsTracker(settings.training.trackers, settings.to_tables()))
+    evaluation = add_evaluation(settings, output, prepared, trainer)
+    found = distributed.by_main(lambda: newest_intact(output))
+    trainer.train(resume_from_checkpoint=str(found.path) if found.path else None)
+    best = evaluation.take_best() if evaluation is not None else None
+    if best is None and trainer.average is not None:
+        trainer.average.apply()
+    if distributed.rank() == 0:
+        draw_run(trainer.state.log_history, output / PLOT)
+    return {
+        **json.loads((output / run_folder.RUN).read_text(encoding="utf-8")),
+        "records": data.records,
+        "dialogues": data.dialogues,
+        "rows": len(data.rows),
+        "rejected": data.rejected,
+        "trainable_parameters": trained,
+        "parameters": parameters,
+        "attention": prepared.attention,
+        "memory_plan": str(prepared.plan),
+        "steps": trainer.state.global_step,
+        "best_step": best,
+        "resumed_from": found.path.name if found.path else None,
+        "torn_checkpoints": found.torn,
+        "loss": mean_loss(trainer.state.log_history),
+        "log": trainer.state.log_history,
+    }
+
+
+def mean_loss(log: Iterable[Mapping[str, Any]]) -> float:
+    """Return the mean loss over all steps, those before a resume included.
+
+    Args:
+        log: Entries with ``step`` and ``loss``, the mean over the steps since the entry before.
+    """
+    total, last = 0.0, 0
+    for entry in log:
+        if "loss" in entry:
+            total += entry["loss"] * (entry["step"] - last)
+            last = entry["step"]
+    return total / max(1, last)
+
+
+def _device() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"

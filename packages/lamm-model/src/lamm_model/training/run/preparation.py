@@ -1,0 +1,144 @@
+"""The model of a run, ready to train: built or loaded, its trained part chosen, its step planned."""
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lamm_model.errors import LammModelError, UsageError
+from lamm_model.training.processes import processes as distributed
+from lamm_model.training.settings.settings import FinetuneSettings
+
+if TYPE_CHECKING:
+    from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+    from lamm_model.processing.processing_lamm import LammProcessor
+    from lamm_model.training.step.recomputation import StepPlan
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A model that can be trained.
+
+    Attributes:
+        model: With adapters where they are what is trained.
+        processor: Its processor.
+        attention: What its language model is set to.
+        plan: Memory of one pass.
+    """
+
+    model: "LammForConditionalGeneration"
+    processor: "LammProcessor"
+    attention: str
+    plan: "StepPlan"
+
+
+def prepare_model(settings: FinetuneSettings) -> Prepared:
+    """Build or load the model, choose what learns, and plan the step.
+
+    Raises:
+        LammModelError: Parts cannot be loaded or do not fit together, or dialogues of one row see each other.
+        UsageError: A pass cannot fit in the device's memory.
+    """
+    from lamm_model.training.step.attention import choose_attention
+    from lamm_model.training.step.isolation import prove_isolation
+    from lamm_model.training.step.recomputation import free_memory, plan_step
+
+    device = distributed.device()
+    if device.type == "cpu":  # accelerate imports DeepSpeed where it is, and that says on stdout what it takes this for
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    half = settings.training.precision == "bf16"
+    model, processor = load_parts(settings)
+    _choose_trained(settings, model)
+    attention = choose_attention(settings.compute.attention, model.model.language_model, device, half)
+    budget = free_memory(settings.compute, device)
+    if distributed.world_size() == 1 or settings.compute.sharding == "none":
+        model.to(device)
+    prove_isolation(model, attention)
+    tokens = settings.data.row_tokens * settings.training.batch_rows
+    plan = plan_step(model, tokens, settings.compute, budget, half)
+    accelerate_step(model, settings, plan)
+    return Prepared(model, processor, attention, plan)
+
+
+def accelerate_step(model: "LammForConditionalGeneration", settings: FinetuneSettings, plan: "StepPlan") -> None:
+    """Carry out the plan: recomputed layers, compiled layers, the loss in pieces."""
+    from lamm_model.training.step.acceleration import compile_layers
+    from lamm_model.training.step.recomputation import recompute
+
+    recompute(model.model.language_model, plan.recomputed)
+    model.loss_rows = settings.compute.loss_rows
+    if settings.compute.compile:
+        compile_layers(model.model.language_model)
+
+
+def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneration, LammProcessor]":
+    """Build or load the model of a run and its processor, in the type that its frozen part is held in.
+
+    Raises:
+        LammModelError: Parts cannot be loaded or do not fit together.
+    """
+    import torch
+
+    from lamm_model.building.building import build_pair
+    from lamm_model.checkpoints import load_model
+
+    chosen = settings.model
+    half = settings.training.precision == "bf16" and torch.cuda.is_available()
+    dtype = torch.bfloat16 if half else torch.float32
+    if chosen.train == "full":
+        dtype = torch.float32  # what is trained keeps float32 weights: small updates would be rounded away
+    pair: tuple[LammForConditionalGeneration, LammProcessor]
+    if chosen.path:
+        pair = load_model(chosen.path, dtype=dtype, quantize=chosen.quantize)
+        return pair
+    try:
+        pair = build_pair(
+            chosen.language_model,
+            image_tower=chosen.image_tower or None,
+            point_cloud=chosen.point_cloud_tower or None,
+            prompt_format=chosen.prompt_format,
+            use_system=chosen.system_message,
+            freeze_point_cloud_tower=not chosen.train_point_cloud_tower,
+            seed=settings.training.seed,
+            dtype=dtype,
+            quantize=chosen.quantize,
+            image_resize=chosen.image_resize,
+            point_cloud_unit=chosen.point_cloud_unit,
+        )
+    except (OSError, ValueError) as error:  # transformers' words for what it cannot fetch or read
+        raise LammModelError(
+            f"Expected folders or hub names that can be loaded, found model.language_model = {chosen.language_model!r} "
+            f"and model.image_tower = {chosen.image_tower!r}. Check both, and give a folder where there is no network. "
+            f"The library said: {error}"
+        ) from error
+    if chosen.jpeg_scaling and pair[1].image_processor is not None:
+        pair[1].image_processor.jpeg_scaling = True
+    return pair
+
+
+def _choose_trained(settings: FinetuneSettings, model: "LammForConditionalGeneration") -> None:
+    from lamm_model.model.adapters import AdapterSettings, adapter_settings, add_adapters, trainable_parts
+
+    present = adapter_settings(model) is not None
+    if not present:
+        model.requires_grad_(False)  # a whole model comes from disk with everything to be learnt
+    if settings.model.train == "adapters":
+        if not present:
+            modalities = [name for name, tower in _towers(model).items() if tower is not None]
+            parts = settings.adapters
+            lora = AdapterSettings(parts.rank, parts.alpha, parts.dropout, list(parts.target_modules), modalities)
+            add_adapters(model, lora, seed=settings.training.seed)
+        return
+    if present:
+        raise UsageError(
+            f"Expected a model without adapters to train its {settings.model.train}, got one with them. "
+            "Export it first: lamm model export."
+        )
+    full = settings.model.train == "full"
+    model.model.language_model.requires_grad_(full)
+    model.lm_head.requires_grad_(full)
+    for part in trainable_parts(model).values():
+        part.requires_grad_(True)
+
+
+def _towers(model: "LammForConditionalGeneration") -> dict[str, Any]:
+    return {"image": model.model.image_tower, "point_cloud": model.model.point_cloud_tower}

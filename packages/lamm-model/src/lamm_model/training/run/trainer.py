@@ -1,0 +1,289 @@
+"""The trainer: Hugging Face's, with LAMM's parameter groups, packed rows, guards and checkpoints."""
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from lamm_model.errors import LammModelError
+from lamm_model.model.shared_tensors import whole
+from lamm_model.training.callbacks.averaging import WeightAverage
+from lamm_model.training.callbacks.guards import GradientGuard, check_finite
+from lamm_model.training.callbacks.trackers import PROJECT, find_trackers
+from lamm_model.training.processes.fsdp2 import (
+    UnseenModalities,
+    is_sharded,
+    load_local_optimizer_state,
+    local_optimizer_state,
+)
+from lamm_model.training.rows.loading import RankBatches, TrainLoader
+from lamm_model.training.sampling import LengthSampler
+from lamm_model.training.saving.checkpoints import PARTIAL, newest_intact, publish
+from lamm_model.training.saving.weights import load_changed, save_changed
+from lamm_model.training.settings.tables import TrainingSettings
+from lamm_model.training.step.acceleration import MODALITIES, AdapterChoice, keep_input_types, mark_changing
+from lamm_model.training.step.isolation import isolate
+from lamm_model.training.step.parameter_groups import parameter_groups
+from lamm_model.training.step.speed import BatchFacts, SpeedMeter, flops_per_token
+from lamm_model.training.zero3 import EngineOptimizer, shares_of
+
+SCHEDULER = "scheduler.pt"
+
+
+def training_arguments(settings: TrainingSettings, run: Path) -> TrainingArguments:
+    """Return the Hugging Face arguments that carry out the settings."""
+    schedules = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+    return TrainingArguments(
+        output_dir=str(run),
+        num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps or -1,
+        per_device_train_batch_size=settings.batch_rows,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        adam_beta1=settings.beta1,
+        adam_beta2=settings.beta2,
+        max_grad_norm=settings.clip,
+        warmup_steps=settings.warmup,
+        lr_scheduler_type=schedules[settings.schedule],
+        optim="adamw_torch_fused",
+        bf16=settings.precision == "bf16",
+        use_cpu=not torch.cuda.is_available(),
+        ddp_find_unused_parameters=True,  # adapter sets and towers that a process's rows do not need
+        save_steps=settings.save_every,
+        logging_steps=settings.log_every,
+        seed=settings.seed,
+        remove_unused_columns=False,
+        report_to=find_trackers(settings.trackers, run),
+        run_name=run.name,
+        project=PROJECT,
+        disable_tqdm=True,
+        save_total_limit=None,  # kept here: rotation must follow the rename
+        label_names=["labels"],
+    )
+
+
+class LammTrainer(Trainer):  # type: ignore[misc]
+    """Trains what is not frozen of a LAMM model.
+
+    Args:
+        settings: The recipe.
+        attention: What the language model is set to: ``segments``, ``sdpa`` or ``eager``.
+        compiled: Whether its layers are compiled.
+        variants: Samplings of each cloud that epochs take in turn.
+        kwargs: As for the Hugging Face trainer.
+    """
+
+    def __init__(
+        self, *, settings: TrainingSettings, attention: str, compiled: bool = False, variants: int = 1, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.variants = variants
+        self.settings = settings
+        self.compiled = compiled
+        self.attention = attention
+        self.seen: set[str] = set()
+        self.step_kinds: set[int] = set()
+        self.sharded = is_sharded(self.model)
+        self.shares = shares_of(self.model)
+        self.adapters = AdapterChoice(self.model, always_all=self.sharded)
+        self.meter = SpeedMeter(flops_per_token(self.model))
+        self.average: WeightAverage | None = None
+        if settings.average:
+            settle = (lambda: None) if self.shares is None else self.shares.settle
+            self.average = WeightAverage(self.model, settings.average, self.sharded, settle)
+            self.add_callback(self.average)
+        self.model_accepts_loss_kwargs = True
+        self.add_callback(UnseenModalities(self))
+        self.add_callback(GradientGuard(self))
+        self.remove_callback(PrinterCallback)  # stdout is for results
+
+    def get_train_dataloader(self) -> TrainLoader:
+        """Return this process's batches, each row of an epoch in exactly one of them over all processes."""
+        args, collate = self.args, self.data_collator
+        lengths = [row.tokens for row in self.train_dataset.rows]
+        order = LengthSampler(lengths, args.train_batch_size, self.settings.seed)
+        batches = RankBatches(order, args.train_batch_size, args.process_index, args.world_size)
+        return TrainLoader(self.train_dataset, batches, collate, collate.pad_id, self.settings.workers, self.variants)
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Give adapters, projectors and a trained tower their own learning rates."""
+        made: torch.optim.Optimizer | None = getattr(self, "optimizer", None)
+        if made is None and self.shares is not None:
+            made = EngineOptimizer(self.shares)
+        if made is None:
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            made = kind(parameter_groups(self.model, self.settings), **options)
+        self.optimizer = made
+        return made
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """Fetch the batches of one step, and count the time that takes."""
+        began = time.monotonic()
+        fetched = super().get_batch_samples(*args, **kwargs)
+        self.meter.wait(time.monotonic() - began)
+        self.step_kinds = {kind for batch in fetched[0] for kind in batch["facts"].kinds}
+        return fetched
+
+    def compute(self, inputs: dict[str, Any], items: Tensor | int | None, wrapped: nn.Module | None = None) -> Any:
+        """Compute a pass by the model as it is, as it was wrapped for training, or by the engine that holds it."""
+        inputs = {**inputs, "use_cache": False, "num_items_in_batch": items}
+        if self.shares is not None:
+            return self.shares.engine(**inputs)  # casts within
+        # A wrapped model casts by itself; a sharded one is not wrapped.
+        with self.accelerator.autocast() if wrapped is None or self.sharded else nullcontext():
+            return (self.model if wrapped is None else wrapped)(**inputs)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Return the loss over response tokens, divided by their number over all accumulated batches and devices."""
+        facts: BatchFacts = inputs.pop("facts")
+        self.seen |= {MODALITIES[kind] for kind in facts.kinds if kind in MODALITIES}
+        if not self.adapters.choose(facts.kinds):
+            inputs.pop("modality_ids", None)
+        isolated = isolate(inputs, self.attention)
+        if self.compiled:
+            mark_changing(isolated)
+        outputs = self.compute(isolated, num_items_in_batch, model)
+        loss = outputs.loss
+        check_finite(loss, self.state.global_step + 1, facts.ids)
+        self.meter.add(facts)
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes  # gradients are averaged over devices, this sum must not be
+        return (loss, outputs) if return_outputs else loss
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train, and leave the model with all of its adapter sets active."""
+        keep_input_types(self.model, self.settings.precision == "bf16")
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            self.adapters.restore()
+            keep_input_types(self.model, False)
+
+    def _save(self, output_dir: str | None = None, state_dict: Mapping[str, Tensor] | None = None) -> None:
+        model = self.accelerator.unwrap_model(self.model)
+        folder = Path(output_dir or self.args.output_dir)
+        save_changed(model, folder, write=self.args.should_save)
+        if self.average is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.average.save(folder)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        load_changed(self.accelerator.unwrap_model(model or self.model), Path(resume_from_checkpoint))
+        if self.average is not None:
+            self.average.load(Path(resume_from_checkpoint))
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log, the speed since the last time with it, to trackers too."""
+        if math.isfinite(logs.get("loss", math.nan)):
+            logs |= self.meter.look()
+        super().log(logs, *args, **kwargs)
+
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        return None if self.shares is not None else super()._clip_grad_norm(model)
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        if self.shares is not None:
+            return self.shares.norm  # clipped, and known, when the engine steps
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        return whole(norm) if isinstance(norm, Tensor) else norm
+
+    def _own_optimizer_file(self, folder: str) -> Path:
+        return Path(folder) / f"optimizer-{self.args.process_index}-of-{self.args.world_size}.pt"
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if not self.sharded:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        place = self._own_optimizer_file(output_dir)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(local_optimizer_state(self.optimizer), place)
+        if self.args.should_save:
+            torch.save(self.lr_scheduler.state_dict(), place.parent / SCHEDULER)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if not self.sharded or checkpoint is None:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        place = self._own_optimizer_file(checkpoint)
+        state = torch.load(place, map_location="cpu", weights_only=True)
+        if self.shares is not None:
+            self.optimizer.load_state_dict(state)
+        else:
+            load_local_optimizer_state(self.optimizer, state)
+        self.lr_scheduler.load_state_dict(torch.load(place.parent / SCHEDULER, weights_only=True))
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(Path(self.args.output_dir) / PARTIAL)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        run = Path(self.args.output_dir)
+        name = f"checkpoint-{self.state.global_step}"
+        try:
+            if self.args.should_save:
+                shutil.rmtree(run / PARTIAL, ignore_errors=True)
+            self.accelerator.wait_for_everyone()
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                publish(run, name, self.settings.keep_last)
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap a full disk in their own
+            shutil.rmtree(run / PARTIAL, ignore_errors=True)
+            kept = newest_intact(run).path
+            raise LammModelError(
+                f"Expected to write {name}, found: {error} "
+                f"({shutil.disk_usage(run).free / 2**20:.0f} MiB free). "
+                f"{f'{kept.name} is intact' if kept else 'There is no earlier checkpoint'}; "
+                "make room and give the same command again."
+            ) from error
+
+
+class ProgressCallback(TrainerCallback):  # type: ignore[misc]
+    """Reports step, loss and speed to a function.
+
+    Args:
+        report: Called with the step, the number of steps and the last log entry of a step, or the entry that is new.
+        meter: Counts what was computed.
+    """
+
+    def __init__(self, report: Callable[[int, int, dict[str, float]], None], meter: SpeedMeter) -> None:
+        self.report = report
+        self.meter = meter
+        self.last: dict[str, float] = {}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Start the clock."""
+        self.meter.start()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Report one step.
+
+        The last one is logged, so that its loss is gathered over all processes. So is the one that a checkpoint
+        follows: a run that goes on from there then logs the mean losses of the same steps.
+        """
+        ends = state.global_step == state.max_steps or state.global_step % args.save_steps == 0
+        control.should_log = control.should_log or ends
+        self.report(state.global_step, state.max_steps, self.last)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Report an entry, speeds included, and keep the last one of a step."""
+        if not logs or "train_runtime" in logs:
+            return
+        entry = {key: value for key, value in state.log_history[-1].items() if isinstance(value, int | float)}
+        if math.isfinite(entry.get("loss", math.nan)):
+            self.last = entry
+        self.report(state.global_step, state.max_steps, entry)

@@ -1,0 +1,138 @@
+"""The folder of a run says what it is: configuration, versions, seed, and what the data were.
+
+``run.json`` is written before the first step and compared when the folder is used again; ``finetune.json`` is written
+at the end.
+"""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from lamm_model.errors import UsageError
+from lamm_model.training.processes import processes as distributed
+from lamm_model.training.settings.settings import FinetuneSettings
+
+RUN = "run.json"
+PACKAGES = ("lamm-model", "lamm-data", "torch", "transformers", "peft", "accelerate")
+ENGINES = {"zero3": ("deepspeed",)}
+# What may differ when a run goes on: it changes how fast the same numbers are reached, or how they are shown.
+FREE = {
+    "training.workers", "training.keep_last", "training.log_every", "training.save_every", "training.trackers",
+    "compute.memory",
+}  # fmt: skip
+
+
+def describe_data(records: Iterable[str], media: Iterable[str]) -> dict[str, Any]:
+    """Return what the data were: a hash of each record file, and of the media's paths and sizes."""
+    files = {}
+    for name in records:
+        with Path(name).open("rb") as file:
+            files[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    sizes = hashlib.sha256()
+    count = 0
+    for path in sorted(set(media)):
+        sizes.update(f"{path}\0{os.stat(path).st_size}\n".encode())
+        count += 1
+    return {"records": files, "media": count, "media_sizes": sizes.hexdigest()}
+
+
+def claim(settings: FinetuneSettings, output: Path) -> None:
+    """Compare the settings with those of the run that is in the folder, if any.
+
+    Where nothing was trained yet, there is nothing to protect, and the run in it is replaced.
+
+    Raises:
+        UsageError: They differ; every difference is listed.
+    """
+    found = _begun(output)
+    if found is None:
+        return
+    mine, theirs = json.loads(json.dumps(settings.to_tables())), found.get("settings", {})
+    differing = [
+        f"{section}.{key}: {theirs.get(section, {}).get(key)!r} there, {value!r} here"
+        for section, table in mine.items()
+        for key, value in table.items()
+        if theirs.get(section, {}).get(key) != value and f"{section}.{key}" not in FREE
+    ]
+    _refuse(output, "settings", differing)
+
+
+def begin(settings: FinetuneSettings, output: Path, data: dict[str, Any], device: str) -> None:
+    """Write what the run is, or compare its data with those the run in the folder began with.
+
+    Raises:
+        UsageError: A record file or the media changed since.
+    """
+    found = _begun(output)
+    if found is not None:
+        theirs = found.get("data", {})
+        differing = [
+            f"{name} has changed since" for name, digest in data["records"].items()
+            if theirs.get("records", {}).get(name) != digest
+        ]  # fmt: skip
+        if theirs.get("media_sizes") != data["media_sizes"]:
+            differing.append(f"media: {theirs.get('media')} files there, {data['media']} here, or their sizes differ")
+        if (processes := found.get("processes", 1)) != distributed.world_size():
+            differing.append(f"dealt to {processes} processes there, {distributed.world_size()} here")
+        _refuse(output, "data", differing)
+        return
+    about = {
+        "settings": settings.to_tables(),
+        "versions": {name: version(name) for name in PACKAGES + ENGINES.get(settings.compute.sharding, ())},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "device": device,
+        "processes": distributed.world_size(),
+        "seed": settings.training.seed,
+        "data": data,
+    }
+    write_json(output / RUN, about)
+
+
+def _refuse(output: Path, what: str, differing: list[str]) -> None:
+    if differing:
+        raise UsageError(
+            f"{output} holds a run with other {what}:\n"
+            + "\n".join(f"  {line}" for line in differing)
+            + f"\nChoose another --output, or the same {what}."
+        )
+
+
+def _begun(output: Path) -> dict[str, Any] | None:
+    """Return the record of a run that has left something in its folder, else None."""
+    left = [path for path in output.iterdir() if path.name != RUN and not path.name.startswith(".")]
+    return _read(output / RUN) if left and (output / RUN).exists() else None
+
+
+def read_complete(output: Path, name: str) -> dict[str, Any]:
+    """Return the record of a complete run.
+
+    Raises:
+        UsageError: It is missing or torn.
+    """
+    if not (output / name).is_file():
+        raise UsageError(
+            f"Expected a new folder or that of a run, found {output} with a model in it and no {name}. "
+            "Choose another --output."
+        )
+    return _read(output / name)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"Expected the record of a run in {path}, found {error}. Choose another --output.") from error
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write JSON beside its place and rename it there."""
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    os.replace(beside, path)

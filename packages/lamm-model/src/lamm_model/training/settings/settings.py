@@ -1,0 +1,88 @@
+"""What a fine-tuning run is made of, read from one TOML file.
+
+Every fault of a configuration is reported at once, before a weight is loaded: unknown keys with the nearest known one,
+values of the wrong type or out of range, and keys that exclude each other. Each table is a file in ``tables/``.
+"""
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lamm_model.errors import UsageError
+from lamm_model.training.settings.checking import build_tables, table_kinds
+from lamm_model.training.settings.tables import TrainingSettings
+from lamm_model.training.tables.adapters import AdapterSettings
+from lamm_model.training.tables.compute import ComputeSettings
+from lamm_model.training.tables.data import DataSettings
+from lamm_model.training.tables.evaluation import EvaluationSettings
+from lamm_model.training.tables.model import ModelSettings
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuneSettings:
+    """One fine-tuning run."""
+
+    model: ModelSettings = field(default_factory=ModelSettings)
+    adapters: AdapterSettings = field(default_factory=AdapterSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    compute: ComputeSettings = field(default_factory=ComputeSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+
+    def to_tables(self) -> dict[str, dict[str, Any]]:
+        """Return the settings as plain tables, as the TOML file holds them."""
+        return dataclasses.asdict(self)
+
+
+def load_settings(path: Path, overrides: tuple[str, ...] = ()) -> FinetuneSettings:
+    """Read a configuration and apply ``section.key=value`` overrides.
+
+    Args:
+        path: A TOML file with the tables of `FinetuneSettings`.
+        overrides: Assignments in TOML syntax, e.g. ``training.seed=1``; a bare word is taken as a string.
+
+    Raises:
+        UsageError: The file cannot be read as TOML, or holds faults; all of them are listed.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"Expected a configuration file, found none at {path}.") from error
+    except OSError as error:
+        raise UsageError(f"Expected a configuration file at {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: expected TOML: {error}") from error
+    for assignment in overrides:
+        _apply(tables, assignment)
+    return settings_from_tables(tables, str(path))
+
+
+def settings_from_tables(tables: dict[str, Any], origin: str) -> FinetuneSettings:
+    """Check plain tables and build the settings.
+
+    Raises:
+        UsageError: With every fault, one a line, each naming ``origin``, the key and what was expected.
+    """
+    built, faults = build_tables(tables, table_kinds(FinetuneSettings))
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        lines = [f"{origin}: {count} in the configuration:", *(f"  {fault}" for fault in faults)]
+        raise UsageError("\n".join(lines))
+    return FinetuneSettings(**built)
+
+
+def _apply(tables: dict[str, Any], assignment: str) -> None:
+    key, sign, text = assignment.partition("=")
+    section, dot, name = key.strip().partition(".")
+    if not sign or not dot:
+        raise UsageError(f"Expected --set section.key=value, found {assignment!r}.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    table = tables.setdefault(section, {})
+    if not isinstance(table, dict):
+        raise UsageError(f"Expected the table [{section}] to set {key.strip()} in, found {table!r}.")
+    table[name] = value

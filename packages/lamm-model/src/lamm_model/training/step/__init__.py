@@ -1,0 +1,1 @@
+"""One step: attention over packed rows, isolation, recomputation, speed."""

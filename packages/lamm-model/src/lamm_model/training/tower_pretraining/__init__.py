@@ -1,0 +1,1 @@
+"""Train a point tower before it meets a language model."""

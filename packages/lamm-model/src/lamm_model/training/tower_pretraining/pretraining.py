@@ -1,0 +1,168 @@
+"""Pre-train a point-cloud tower on questions about scenes, before it is joined to a language model.
+
+The paper's point-cloud encoder is pre-trained (EPCL, on ScanNet detection) and frozen. Where no such weights are at
+hand, a tower learns to see from closed questions alone: for each question of a source ("Which solid is in the room?") a
+linear layer on the tower's pooled tokens chooses among the answers that the training split knows. The layers are thrown
+away. One pass takes milliseconds, where the same signal through a language model takes a second.
+"""
+
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lamm_model.errors import LammModelError
+
+if TYPE_CHECKING:
+    import torch
+
+    from lamm_model.towers.point_cloud import LammPointCloudModel
+
+MOST_ANSWERS = 64  # a question with more different answers is open, not closed
+Report = Callable[[int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SceneQuestion:
+    """One closed question about one cloud."""
+
+    cloud: str
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class TowerSettings:
+    """How a tower is pre-trained: preset, passes over the scenes, scenes per step, peak learning rate, seed."""
+
+    preset: str = "tiny"
+    epochs: int = 30
+    batch: int = 32
+    learning_rate: float = 2e-3
+    seed: int = 0
+
+
+def read_scene_questions(root: Path, split: str = "train") -> list[SceneQuestion]:
+    """Read the closed questions of a folder in ScanNet's exported layout with ScanQA files.
+
+    Raises:
+        LammModelError: There is no closed question.
+    """
+    from lamm_data.sources.readers.scannet_export import open_scanqa
+
+    found = [
+        SceneQuestion(str(root / item.media), question.text, question.answers[0])
+        for item in open_scanqa(root, split)
+        for question in item.questions
+        if question.answers
+    ]
+    answers: dict[str, set[str]] = defaultdict(set)
+    for entry in found:
+        answers[entry.question].add(entry.answer)
+    closed = [entry for entry in found if 2 <= len(answers[entry.question]) <= MOST_ANSWERS]
+    if not closed:
+        raise LammModelError(f"Expected questions with a closed set of answers in {root}, found none.")
+    return closed
+
+
+def pretrain_tower(
+    questions: Sequence[SceneQuestion],
+    output: Path,
+    settings: TowerSettings,
+    report: Report = lambda step, steps, log: None,
+) -> dict[str, Any]:
+    """Train a tower on questions and write it, with its configuration, to ``output`` (beside it, then renamed).
+
+    Returns:
+        Numbers of scenes, questions and steps, the last loss, and the share of right answers in the last pass.
+    """
+    import torch
+
+    from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
+    from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
+    from lamm_model.towers.point_cloud import LammPointCloudModel
+    from lamm_model.training.processes import processes as distributed
+
+    torch.manual_seed(settings.seed)
+    place = distributed.device()
+    tower = LammPointCloudModel(LammPointCloudConfig.preset(settings.preset)).train()
+    task = _Questions(questions, tower.config.feature_size)
+    tower.to(place)
+    task.to(place)
+    processor = LammPointCloudProcessor(tower.config.num_points, tower.config.use_color)
+    clouds = processor(task.clouds)["point_clouds"]
+    steps = settings.epochs * -(-len(task.clouds) // settings.batch)
+    parameters = [*tower.parameters(), *task.heads.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps)
+    generator = torch.Generator().manual_seed(settings.seed)
+    record: dict[str, Any] = {"scenes": len(task.clouds), "questions": len(questions), "steps": steps}
+    done = 0
+    for _ in range(settings.epochs):
+        right = asked = 0
+        order = torch.randperm(len(task.clouds), generator=generator)
+        for batch in torch.split(order, settings.batch):
+            loss, hits, count = task.loss(tower, clouds[batch].to(place), batch)
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimiser.step()
+            schedule.step()
+            right, asked, done = right + hits, asked + count, done + 1
+            report(done, steps, {"loss": loss.item()})
+        record |= {"loss": loss.item(), "accuracy": right / max(asked, 1)}
+    _write(tower.eval(), output)
+    return record
+
+
+class _Questions:
+    """A linear layer per question, and the answers of every scene as class numbers."""
+
+    def __init__(self, questions: Sequence[SceneQuestion], features: int) -> None:
+        import torch
+
+        answers: dict[str, set[str]] = defaultdict(set)
+        for entry in questions:
+            answers[entry.question].add(entry.answer)
+        self.names = sorted(answers)
+        numbers = {name: {text: i for i, text in enumerate(sorted(answers[name]))} for name in self.names}
+        self.clouds = list(dict.fromkeys(entry.cloud for entry in questions))
+        place = {cloud: i for i, cloud in enumerate(self.clouds)}
+        self.heads = torch.nn.ModuleList(torch.nn.Linear(features, len(numbers[name])) for name in self.names)
+        self.targets = torch.full((len(self.clouds), len(self.names)), -100)
+        for entry in questions:
+            row, column = place[entry.cloud], self.names.index(entry.question)
+            self.targets[row, column] = numbers[entry.question][entry.answer]
+
+    def to(self, device: "torch.device") -> None:
+        """Move layers and answers to a device."""
+        self.heads.to(device)
+        self.targets = self.targets.to(device)
+
+    def loss(
+        self, tower: "LammPointCloudModel", clouds: "torch.Tensor", rows: "torch.Tensor"
+    ) -> "tuple[torch.Tensor, int, int]":
+        """Return the summed loss over the questions, how many were right, and how many were asked."""
+        import torch
+
+        pooled = tower(clouds).last_hidden_state.amax(dim=1)
+        total, right, asked = pooled.new_zeros(()), 0, 0
+        for column, head in enumerate(self.heads):
+            wanted = self.targets[rows, column]
+            kept = wanted >= 0
+            if kept.any():
+                logits = head(pooled[kept])
+                total = total + torch.nn.functional.cross_entropy(logits, wanted[kept])
+                right += int((logits.argmax(-1) == wanted[kept]).sum())
+                asked += int(kept.sum())
+        return total, right, asked
+
+
+def _write(tower: "LammPointCloudModel", output: Path) -> None:
+    beside = output.with_name(f".{output.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    tower.save_pretrained(beside)
+    os.replace(beside, output)

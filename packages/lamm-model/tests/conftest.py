@@ -1,0 +1,180 @@
+"""Tiny models with random weights, built once a session: a language model with a real tokenizer, and towers."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+CORPUS = [
+    "What is in the picture? A red chair and a blue table.",
+    "How many lamps are there? There are 3 lamps. ### Human: ### Assistant:",
+    "The box is [0.12, 0.34, 0.56, 0.78]. Yes. No. (A) (B)",
+]
+
+
+def pytest_configure():
+    torch.set_num_threads(1)
+
+
+def tiny_tokenizer(folder: Path) -> int:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<reponame>", "<filename>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
+    backend.train_from_iterator(CORPUS, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
+    tokenizer.chat_template = CHATML
+    tokenizer.save_pretrained(folder)
+    return len(tokenizer)
+
+
+@pytest.fixture(scope="session")
+def write_tokenizer():
+    return tiny_tokenizer
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory):
+    """Folders of a tiny Llama (2 layers of 48), a tiny CLIP tower (4 patches) and a tiny EfficientNet-Lite."""
+    from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
+
+    from lamm_model import EfficientNetLiteConfig, EfficientNetLiteModel, LammImageProcessor
+
+    root = tmp_path_factory.mktemp("parts")
+    torch.manual_seed(0)
+    language = root / "language"
+    size = tiny_tokenizer(language)
+    config = LlamaConfig(
+        vocab_size=size, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=512, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+        tie_word_embeddings=True, initializer_range=0.3,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(language)
+    clip = root / "clip"
+    vision = CLIPVisionConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2, image_size=32, patch_size=16
+    )
+    CLIPVisionModel(vision).save_pretrained(clip)
+    LammImageProcessor(size=32).save_pretrained(clip)
+    lite = root / "lite"
+    stages = [[1, 8, 1, 1, 3], [6, 16, 2, 2, 3]]
+    EfficientNetLiteModel(
+        EfficientNetLiteConfig(image_size=32, stem_channels=8, head_channels=24, stages=stages, levels=[0, 1, 3])
+    ).eval().save_pretrained(lite)
+    LammImageProcessor(size=32).save_pretrained(lite)
+    return SimpleNamespace(language=language, clip=clip, lite=lite)
+
+
+@pytest.fixture(scope="session")
+def cloud_config():
+    from lamm_model import LammPointCloudConfig
+
+    return LammPointCloudConfig.preset(
+        "tiny",
+        num_points=64,
+        hidden_size=32,
+        intermediate_size=48,
+        num_attention_heads=2,
+        stages=[{"centres": 6, "radius": 1.0, "neighbours": 8, "mlp": [16, 32]}],
+    )
+
+
+@pytest.fixture
+def pair(parts, cloud_config):
+    """A fresh model and processor with image (CLIP) and point-cloud towers."""
+    from lamm_model import build_pair
+
+    return build_pair(parts.language, parts.clip, cloud_config, freeze_point_cloud_tower=False, seed=1)
+
+
+@pytest.fixture(scope="session")
+def with_adapters():
+    """Give a model adapter sets whose B matrices are not zero, so that its answers depend on them."""
+    from lamm_model import AdapterSettings, add_adapters
+    from lamm_model.model.adapters import lora_layers
+
+    def give(model):
+        add_adapters(model, AdapterSettings(rank=4))
+        torch.manual_seed(5)
+        for layer in lora_layers(model):
+            for low_rank in layer.lora_B.values():
+                torch.nn.init.normal_(low_rank.weight, std=0.2)
+
+    return give
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory):
+    """Folder with three pictures and three clouds."""
+    root = tmp_path_factory.mktemp("media")
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(root / f"{number}.png")
+        cloud = np.concatenate([rng.normal(size=(100, 3)), rng.uniform(0, 255, (100, 3))], axis=1)
+        np.save(root / f"{number}.npy", cloud.astype(np.float32))
+    return root
+
+
+@pytest.fixture(scope="session")
+def write_coloured():
+    """Write twelve pictures and twelve clouds of one colour each; return the colours and a record about each."""
+    colours = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (50, 60, 220)}
+
+    def write(root):
+        rng = np.random.default_rng(0)
+        records = []
+        for number in range(12):
+            name = list(colours)[number % 3]
+            Image.new("RGB", (40, 40), colours[name]).save(root / f"{number}.png")
+            cloud = np.concatenate([rng.normal(size=(80, 3)), np.tile(colours[name], (80, 1))], axis=1)
+            np.save(root / f"{number}.npy", cloud.astype(np.float32))
+            for key, path in (("image", f"{number}.png"), ("pcl", f"{number}.npy")):
+                turns = [{"from": "human", "value": "What colour?"}, {"from": "gpt", "value": name}]
+                records.append({"id": f"{key}{number}", key: path, "task_type": "normal", "conversations": turns})
+        return list(colours), records
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Folder of other people's files; the test is skipped where it is missing."""
+    root = Path(os.environ.get("LAMM_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
+    if not root.is_dir():
+        pytest.skip(f"the real test files are not at {root}; set LAMM_TEST_DATA")
+    return root
+
+
+@pytest.fixture(scope="session")
+def batch_of(media):
+    """Build a padded training batch: one row per tuple of media kinds."""
+
+    def build(processor, kinds):
+        dialogue = [{"from": "human", "value": "What is in the picture?"}, {"from": "gpt", "value": "A red chair."}]
+        batch = processor.collate([processor.encode_dialogue(dialogue, media=list(kind)) for kind in kinds])
+        flat = [medium for kind in kinds for medium in kind]
+        images = [media / f"{i % 3}.png" for i, kind in enumerate(flat) if kind == "image"]
+        clouds = [media / f"{i % 3}.npy" for i, kind in enumerate(flat) if kind == "point_cloud"]
+        if images:
+            batch["pixel_values"] = processor.image_processor(images)["pixel_values"]
+        if clouds:
+            batch["point_clouds"] = processor.feature_extractor(clouds)["point_clouds"]
+        return batch
+
+    return build

@@ -1,0 +1,87 @@
+"""Input: mixing weights, compact tokens, and pictures that the JPEG decoder may halve."""
+
+import json
+from array import array
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageOps
+
+from lamm_model import LammImageProcessor
+from lamm_model.training.rows.records import load_training_data
+from lamm_model.training.tables.data import DataSettings
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Two files of 40 dialogues about one picture."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    names = []
+    for file in ("few", "many"):
+        turns = [{"from": "human", "value": "What?"}, {"from": "gpt", "value": "A lamp."}]
+        about = {"image": "a.png", "task_type": "normal", "conversations": turns}
+        lines = [json.dumps({"id": f"{file}{n}", **about}) for n in range(40)]
+        path = tmp_path / f"{file}.jsonl"
+        path.write_text("\n".join(lines))
+        names.append(str(path))
+    return tuple(names)
+
+
+def test_shares_repeat_one_file_and_thin_another(files, pair):
+    settings = DataSettings(records=files, shares=(2.5, 0.5), packing="none")
+    data = load_training_data(settings, pair[1])
+    ids = [dialogue.id for row in data.rows for dialogue in row.dialogues]
+    assert data.records == len(ids)
+    few = [ids.count(f"few.jsonl:few{n}") for n in range(40)]
+    many = [ids.count(f"many.jsonl:many{n}") for n in range(40)]
+    assert set(few) == {2, 3}
+    assert set(many) == {0, 1}
+    assert 10 < sum(many) < 30
+    assert [n for n, times in enumerate(few) if times == 3] == [
+        n for n in range(40) if load_counts(files, pair, (0.5, 0.5))[n]
+    ]
+
+
+def load_counts(files, pair, shares):
+    data = load_training_data(DataSettings(records=files, shares=shares, packing="none"), pair[1])
+    ids = [dialogue.id for row in data.rows for dialogue in row.dialogues]
+    return [ids.count(f"few.jsonl:few{n}") for n in range(40)]
+
+
+def test_tokens_are_held_in_nine_bytes(files, pair):
+    data = load_training_data(DataSettings(records=files), pair[1])
+    dialogue = data.rows[0].dialogues[0]
+    columns = (dialogue.input_ids, dialogue.labels, dialogue.modality_ids)
+    assert [type(column) for column in columns] == [array] * 3
+    assert sum(column.itemsize for column in columns) == 9
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    rng = np.random.default_rng(0)
+    rough = Image.fromarray(rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)).resize((640, 480))
+    path = tmp_path / "photograph.jpg"
+    rough.save(path, quality=90)
+    return path
+
+
+def test_values_are_those_of_plain_arithmetic(photograph):
+    prepared = LammImageProcessor(size=224).prepare(photograph)
+    with Image.open(photograph) as image:
+        square = ImageOps.exif_transpose(image).convert("RGB").resize((224, 224), Image.Resampling.BICUBIC)
+    processor = LammImageProcessor()
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (processor.image_mean, processor.image_std))
+    plain = torch.from_numpy(np.asarray(square, dtype=np.float32) / 255.0).permute(2, 0, 1)
+    assert torch.equal(prepared, (plain - mean) / std)
+
+
+def test_a_scaled_picture_is_nearly_the_whole_one(photograph, tmp_path):
+    processor = LammImageProcessor(size=224, jpeg_scaling=True)
+    whole = LammImageProcessor(size=224).prepare(photograph)
+    step = 1 / 255 / min(processor.image_std)
+    assert 0 < (processor.prepare(photograph) - whole).abs().mean() < 2 * step
+    processor.save_pretrained(tmp_path / "kept")
+    assert LammImageProcessor.from_pretrained(tmp_path / "kept").jpeg_scaling
+    large = LammImageProcessor(size=400, jpeg_scaling=True)  # 320 x 240 would be too small for it
+    assert torch.equal(large.prepare(photograph), LammImageProcessor(size=400).prepare(photograph))
