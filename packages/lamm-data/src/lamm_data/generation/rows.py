@@ -1,7 +1,8 @@
 """Annotation rows that a prompt can be written from.
 
 A row is everything known about one image or one point cloud, whatever file it came from: a line of JSON Lines, or an
-item of a source's own download folder (`download_folders`). A faulty line never stops a run: it comes out as a `RowFault` that names file, line and id, and the run counts it as a rejection.
+item of a source's own download folder (`download_folders`). A faulty line never stops a run: it comes out as a
+`RowFault` that names file, line and id, and the run counts it as a rejection.
 """
 
 from __future__ import annotations
