@@ -22,6 +22,9 @@ CORPUS = [
 
 def pytest_configure():
     torch.set_num_threads(1)
+    # Without a CUDA device the Triton kernels run in Triton's interpreter; that choice is made when they are imported.
+    if not torch.cuda.is_available():
+        os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 def tiny_tokenizer(folder: Path) -> int:

@@ -28,9 +28,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "benchmark.records": ("BenchmarkRecord", "read_benchmark", "write_benchmark"),
+    "records.benchmark": ("BenchmarkRecord", "read_benchmark", "write_benchmark"),
     "benchmark.run": ("build_benchmark",),
-    "records": ("InstructionRecord", "Turn", "read_records", "scan_records", "write_records"),
+    "records.instruction": ("InstructionRecord", "Turn", "read_records", "scan_records", "write_records"),
     "sample.world": ("write_world",),
     "templates.run": ("ConvertSettings", "convert_source"),
 }

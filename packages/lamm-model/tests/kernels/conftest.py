@@ -1,18 +1,11 @@
-"""Clouds and implementations that every kernel test runs over.
+"""Clouds and implementations that every kernel test runs over."""
 
-Without a CUDA device the Triton kernels run in Triton's interpreter; that choice is made when they are imported, so it
-is made here, before any test imports them.
-"""
-
-import os
 from pathlib import Path
 
 import pytest
 import torch
 
 HAS_GPU = torch.cuda.is_available()
-if not HAS_GPU:
-    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 def pytest_collection_modifyitems(items):
