@@ -124,7 +124,7 @@ def _read_rooms(folder: Path, split: str) -> Iterator[Row]:
     scannet, scanqa = get_source("scannet"), get_source("scanqa")
     source = _sample_source(root, "vqa3d") or scannet
     asked = replace(source, licence=f"{scannet.licence}; questions {scanqa.licence}") if source is scannet else source
-    for item in load_function("scannet_export:read_rooms")(root, split or source.train):
+    for item in load_function("readers.scannet_export:read_rooms")(root, split or source.train):
         yield row_from_item(item, asked if item.questions else source)
 
 
