@@ -126,8 +126,8 @@ def test_killed_run_goes_on_and_ends_as_an_uninterrupted_one(folder, bench, tmp_
     predict_files(folder, [(bench, whole)], PredictionOptions(batch_size=2))
     journal = tmp_path / "cut.jsonl.journal"
     code = (
-        "import sys; from pathlib import Path; from lamm_model.prediction import run, session\n"
-        "a, b, c = map(Path, sys.argv[1:]); session.predict_files(a, [(b, c)], run.PredictionOptions(batch_size=2))"
+        "import sys; from pathlib import Path; from lamm_model.prediction import predictor, session\n"
+        "a, b, c = map(Path, sys.argv[1:]); session.predict_files(a, [(b, c)], predictor.PredictionOptions(batch_size=2))"
     )
     command = [sys.executable, "-c", code, str(folder), str(bench), str(cut)]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
