@@ -127,7 +127,8 @@ def test_killed_run_goes_on_and_ends_as_an_uninterrupted_one(folder, bench, tmp_
     journal = tmp_path / "cut.jsonl.journal"
     code = (
         "import sys; from pathlib import Path; from lamm_model.prediction import predictor, session\n"
-        "a, b, c = map(Path, sys.argv[1:]); session.predict_files(a, [(b, c)], predictor.PredictionOptions(batch_size=2))"
+        "a, b, c = map(Path, sys.argv[1:]); options = predictor.PredictionOptions(batch_size=2)\n"
+        "session.predict_files(a, [(b, c)], options)"
     )
     command = [sys.executable, "-c", code, str(folder), str(bench), str(cut)]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
