@@ -7,12 +7,13 @@ if TYPE_CHECKING:
     from lamm_metrics.comparison.chance import chance_predictions
     from lamm_metrics.comparison.paired import Comparison, compare
     from lamm_metrics.errors import LammMetricsError, UsageError
-    from lamm_metrics.metrics.base import Metric, SampleResult, Score
+    from lamm_metrics.metrics.base import Metric
     from lamm_metrics.metrics.registry import make_metric, metric_names
     from lamm_metrics.records.predictions import Prediction, Predictions, read_predictions
     from lamm_metrics.records.references import References, read_references
     from lamm_metrics.records.tasks import TASKS, Task
     from lamm_metrics.report import Report, Sample, write_report
+    from lamm_metrics.results.score import SampleResult, Score
     from lamm_metrics.scoring import score
 
 # Where each public name lives; a module is imported when one of its names is first used.
@@ -23,8 +24,8 @@ _HOME = {
     "LammMetricsError": "errors",
     "UsageError": "errors",
     "Metric": "metrics.base",
-    "SampleResult": "metrics.base",
-    "Score": "metrics.base",
+    "SampleResult": "results.score",
+    "Score": "results.score",
     "Prediction": "records.predictions",
     "Predictions": "records.predictions",
     "read_predictions": "records.predictions",
@@ -67,7 +68,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return import_module("lamm_metrics.metrics.base").version()
+        return import_module("lamm_metrics.results.score").version()
     if name not in _HOME:
         raise AttributeError(f"module 'lamm_metrics' has no attribute {name!r}")
     value = getattr(import_module(f"lamm_metrics.{_HOME[name]}"), name)

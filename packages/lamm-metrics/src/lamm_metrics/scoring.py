@@ -6,17 +6,17 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from lamm_metrics.answers.closed import labels_of
 from lamm_metrics.answers.marks import marks_of
 from lamm_metrics.errors import UsageError
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY
-from lamm_metrics.metrics.base import Metric, Score
+from lamm_metrics.metrics.base import Metric
 from lamm_metrics.metrics.registry import NEEDED_TRUTH, make_metric, option_names
 from lamm_metrics.records.predictions import Prediction, Predictions, read_predictions
 from lamm_metrics.records.references import References, pair, read_references
 from lamm_metrics.records.tasks import task_named
-from lamm_metrics.records.truth import truth_text
+from lamm_metrics.records.truth import labels_of, truth_text
 from lamm_metrics.results.report import Report, Sample
+from lamm_metrics.results.score import Score
 
 PROTOCOLS = ("standard", "paper", "coco")
 # What COCO's protocol compares for the tasks that it knows; `iou_type="segm"` compares masks.
@@ -229,7 +229,12 @@ def _samples(task: str, metric: Metric[Any], references: References, predictions
         prediction = predictions.records.get(result.id, Prediction(result.id))
         media = record.get("image") or record.get("pcl") or ""
         yield Sample(
-            *result,
+            id=result.id,
+            group=result.group,
+            status=result.status,
+            value=result.value,
+            extracted=result.extracted,
+            detail=result.detail,
             query=str(record.get("query", "")),
             answer=f"(no answer: {prediction.error})" if prediction.error else prediction.plain_text,
             truth=truth_text(record),

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.metrics.base import Metric, Score, record_id
+from lamm_metrics.metrics.base import Metric
 from lamm_metrics.records.predictions import Prediction, read_predictions
+from lamm_metrics.records.truth import record_id
+from lamm_metrics.results.score import Score
 
 Pair = tuple[Mapping[str, Any], Prediction]
 DRAWS = 20

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamm_metrics.answers.closed import labels_of, reader_of
+from lamm_metrics.answers.closed import reader_of
 from lamm_metrics.errors import UsageError
 from lamm_metrics.metrics.accuracy import Accuracy, CircularAccuracy
 from lamm_metrics.metrics.yes_no import YesNo
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import labels_of
 
 CHOICES = {"gt_choice": 1, "gt_choices": ["red", "blue", "green"]}
 

@@ -126,9 +126,9 @@ class OrderMatters(Accuracy):
 class ReadsTwice(Accuracy):
     """Lets a record be read again."""
 
-    def keep(self, reference, status, state):
+    def keep(self, reference, status, state, detail=""):
         self.entries.pop(str(reference["id"]), None)
-        super().keep(reference, status, state)
+        super().keep(reference, status, state, detail)
 
 
 @pytest.mark.parametrize(("broken", "promise"), [(OrderMatters, "shards"), (ReadsTwice, "twice")])

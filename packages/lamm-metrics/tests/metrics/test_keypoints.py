@@ -3,8 +3,9 @@
 import pytest
 
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.metrics.keypoints import LSP_JOINTS, KeypointPCK, Norm
+from lamm_metrics.metrics.keypoints import KeypointPCK, Norm
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import LSP_JOINTS
 
 SIZE = [200, 100]
 # A figure 100 px high: head 20 px, left shoulder to right hip 40 px, box 100 px.

@@ -224,3 +224,31 @@ def test_score_prints_itself_and_its_html(report):
     assert report.score("accuracy") is headline
     with pytest.raises(KeyError):
         report.score("nonsense")
+
+
+def test_a_sample_says_why_its_answer_could_not_be_read(tmp_path):
+    answers = [{"id": i, "text": "a cat or a dog" if i == 3 else "a cat"} for i in range(8)]
+    report = score("classification", REFERENCES, answers, draws=2)
+    assert [bool(sample.detail) for sample in report.samples] == [i == 3 for i in range(8)]
+    why = report.samples[3].detail
+    assert "cat, dog" in why
+    assert f"not read: '3' (ambiguous: {why})" in str(report)
+    (tmp_path / "r.json").write_text(json.dumps(report.to_json(samples=True)), "utf-8")
+    assert read_reports(tmp_path / "r.json")[0].samples[3].detail == why
+    (panel,) = panels(write_report(tmp_path / "r.html", [report]).read_text("utf-8"))
+    assert [sample["detail"] for sample in panel["samples"][2:4]] == ["", why]
+
+
+@pytest.mark.parametrize(
+    ("task", "truth", "answer"),
+    [
+        ("vqa", {"gt_choice": 0, "gt_choices": ["red", "blue"]}, {"text": "(A) or (B)"}),
+        ("vqa", {"gt_choice": 0, "gt_choices": ["red", "blue"]}, {"choice": 7}),
+        ("yes_no", {"label": "yes"}, {"probabilities": [0.5, 0.5]}),
+        ("counting", {"num": 3}, {"text": "3 or 4 or 5 birds"}),
+        ("detection", {"object": [{"label": "cat", "bbox": [0, 0, 1, 1]}]}, {"text": "cat [0.1, 0.2, 0.3]"}),
+    ],
+)
+def test_every_kind_of_answer_says_why_it_could_not_be_read(task, truth, answer):
+    (sample,) = score(task, [{"id": 1, **truth}], [{"id": 1, **answer}], draws=2).samples
+    assert (sample.status == "ok", bool(sample.detail)) == (False, True)

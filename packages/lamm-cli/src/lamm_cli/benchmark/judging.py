@@ -71,7 +71,7 @@ class Judged:
         """Return one run's scores as rows of the report's leaderboard."""
         if run not in self.scores:
             return {}
-        from lamm_metrics.metrics.base import Score
+        from lamm_metrics import Score
         from lamm_metrics.results.report import Report
 
         return {

@@ -12,7 +12,7 @@ from lamm_cli.leaderboard.scores import CHANCE, BenchmarkFile, BenchmarkFilesErr
 from lamm_cli.output import console
 
 if TYPE_CHECKING:
-    from lamm_metrics.metrics.base import Score
+    from lamm_metrics import Score
     from lamm_metrics.results.report import Report
 
 

@@ -1,42 +1,25 @@
 """Read the answer to a closed question and compare it with the truth: classes, attributes, options, yes and no."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import Status, extract_choice, extract_label, extract_yes_no
 from lamm_metrics.extraction.labelled_choices import extract_labelled_choice
-from lamm_metrics.metrics.base import Reference
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import YES_NO, Reference, label_set, letter, truth_label
+
+UNDECIDED = "the probabilities settle on none of the options"
 
 
 class Answer(NamedTuple):
-    """A read answer: how the reading ended, what was read, whether it is right, and the confidence that was stated."""
+    """A read answer: how reading ended, what was read, whether it is right, the confidence that was stated, why."""
 
     status: str
     given: str
     correct: bool
     confidence: float | None = None
-
-
-YES_NO = {"1": "yes", "-1": "no", "yes": "yes", "no": "no", "true": "yes", "false": "no"}
-
-
-def letter(index: int) -> str:
-    """The letter of an option, A for 0."""
-    return chr(ord("A") + index)
-
-
-def truth_label(reference: Reference) -> str:
-    """The true class or attribute of a record, spelled as in the file."""
-    return str(reference["label"] if "label" in reference else reference["attr"])
-
-
-def label_set(reference: Reference, labels: Sequence[str]) -> list[str]:
-    """The closed set of a record: its own `labels`, else the given ones, with the truth among them."""
-    own = [str(label) for label in reference.get("labels") or labels]
-    truth = truth_label(reference)
-    return own if truth in own else [*own, truth]
+    detail: str = ""
 
 
 def _most_probable(probabilities: Mapping[str, float] | Sequence[float], options: Sequence[str]) -> tuple[int, float]:
@@ -61,9 +44,9 @@ def read_label(reference: Reference, prediction: Prediction, labels: Sequence[st
     if likeliest is not None:
         index, confidence = likeliest
         given = options[index] if index >= 0 else ""
-        return Answer(Status.OK if given else Status.AMBIGUOUS, given, given == truth, confidence)
+        return Answer(Status.OK if given else Status.AMBIGUOUS, given, given == truth, confidence, UNDECIDED)
     found = extract_label(prediction.plain_text, options)
-    return Answer(found.status, found.value or "", found.value == truth)
+    return Answer(found.status, found.value or "", found.value == truth, detail=found.detail)
 
 
 def read_attribute(reference: Reference, prediction: Prediction, labels: Sequence[str]) -> Answer:
@@ -81,10 +64,10 @@ def read_yes_no(reference: Reference, prediction: Prediction, labels: Sequence[s
     if likeliest is not None:
         index, confidence = likeliest
         given = ("yes", "no")[index] if index >= 0 else ""
-        return Answer(Status.OK if given else Status.AMBIGUOUS, given, given == truth, confidence)
+        return Answer(Status.OK if given else Status.AMBIGUOUS, given, given == truth, confidence, UNDECIDED)
     found = extract_yes_no(prediction.plain_text)
     given = "" if found.value is None else "yes" if found.value else "no"
-    return Answer(found.status, given, given == truth)
+    return Answer(found.status, given, given == truth, detail=found.detail)
 
 
 def _stated_choice(choice: int | str, options: Sequence[str]) -> int:
@@ -103,13 +86,13 @@ def read_choice(reference: Reference, prediction: Prediction, labels: Sequence[s
     """
     options, truth = [str(option) for option in reference["gt_choices"]], int(reference["gt_choice"])
     right = {truth, *reference.get("gt_accepted", ())}
-    confidence = None
+    confidence, why = None, ""
     if prediction.choice is not None:
         index = _stated_choice(prediction.choice, options)
-        status = Status.OK if index >= 0 else Status.MALFORMED
+        status, why = Status.OK if index >= 0 else Status.MALFORMED, "the choice is none of the options"
     elif (likeliest := _from_probabilities(prediction, options)) is not None:
         index, confidence = likeliest
-        status = Status.OK if index >= 0 else Status.AMBIGUOUS
+        status, why = Status.OK if index >= 0 else Status.AMBIGUOUS, UNDECIDED
     else:
         own = reference.get("option_labels")
         found = (
@@ -117,8 +100,8 @@ def read_choice(reference: Reference, prediction: Prediction, labels: Sequence[s
             if own
             else extract_choice(prediction.plain_text, options)
         )
-        index, status = (-1 if found.value is None else found.value), found.status
-    return Answer(status, letter(index) if index >= 0 else "", index in right, confidence)
+        index, status, why = (-1 if found.value is None else found.value), found.status, found.detail
+    return Answer(status, letter(index) if index >= 0 else "", index in right, confidence, why)
 
 
 Reader = Callable[[Reference, Prediction, Sequence[str]], Answer]
@@ -143,11 +126,3 @@ def reader_of(task: str) -> Reader:
             f"Expected a task with closed answers ({', '.join(READERS)}), got {task!r}. Choose one of them."
         )
     return READERS[task]
-
-
-def labels_of(references: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Every class, attribute and object name that is true in some reference, sorted: the default closed set."""
-    labels = {truth_label(record) for record in references if "label" in record or "attr" in record}
-    objects = [record.get("object") for record in references]
-    # A yes/no record names the object it asks for, others list what the image shows.
-    return sorted(labels.union(str(item["label"]) for shown in objects if isinstance(shown, list) for item in shown))

@@ -17,26 +17,28 @@ from lamm_metrics.extraction.text.names import words_of
 from lamm_metrics.extraction.text.synonyms import known_synonyms
 from lamm_metrics.geometry import boxes3d
 from lamm_metrics.geometry.boxes import BoxFault, find_fault, to_corners
-from lamm_metrics.metrics.base import Reference, record_id
 from lamm_metrics.records.files import SHOWN
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference, record_id
 
 NumberCount = Literal[6, 7, 9]
 
 
 class AnsweredBoxes(NamedTuple):
-    """The boxes of an answer, how reading it ended, and what was wrong with single boxes."""
+    """The boxes of an answer, how reading it ended, what was wrong with single boxes, and why it ended so."""
 
     status: str
     boxes: Sequence[LabelledBox]
     faults: Sequence[BoxFault]
+    detail: str = ""
 
 
 class AnsweredPoints(NamedTuple):
-    """The points of an answer and how reading it ended."""
+    """The points of an answer, how reading it ended and why."""
 
     status: str
     points: Sequence[LabelledPoint]
+    detail: str = ""
 
 
 def class_key(name: str) -> str:
@@ -106,7 +108,7 @@ def boxes_2d(
     size = size_of(reference)
     if prediction.boxes is None:
         found = extract_boxes_2d(prediction.plain_text, convention, size, labels)
-        return AnsweredBoxes(found.status, found.value or [], ())
+        return AnsweredBoxes(found.status, found.value or [], (), found.detail)
     read, faults = [], []
     for item in prediction.boxes:
         numbers = _numbers(item, "box")
@@ -134,7 +136,7 @@ def boxes_3d(prediction: Prediction, labels: Sequence[str] | None, numbers: Numb
     """
     if prediction.boxes is None:
         found = extract_boxes_3d(prediction.plain_text, numbers, labels)
-        return AnsweredBoxes(found.status, found.value or [], ())
+        return AnsweredBoxes(found.status, found.value or [], (), found.detail)
     read, faults = [], []
     for item in prediction.boxes:
         given = _numbers(item, "box")
@@ -161,7 +163,7 @@ def points_2d(
     size = size_of(reference)
     if prediction.points is None and prediction.boxes is None:
         found = extract_points(prediction.plain_text, convention, size, labels)
-        return AnsweredPoints(found.status, found.value or [])
+        return AnsweredPoints(found.status, found.value or [], found.detail)
     points = []
     for item in prediction.points or ():
         numbers = _numbers(item, "point")

@@ -2,33 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 from lamm_metrics.answers.located import boxes_2d, boxes_3d, closed_set, points_2d, size_of
 from lamm_metrics.geometry.boxes import repaired
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.results.score import BOX, BOX_3D, POINT, Mark
 
-BOX, POINT, BOX_3D = "box", "point", "box3d"
 # More are not drawn: nobody could tell them apart.
 MOST = 200
-
-
-class Mark(NamedTuple):
-    """One box or point.
-
-    Attributes:
-        kind: "box" `[x1, y1, x2, y2]` and "point" `[x, y]` in shares of the image; "box3d" centre, size and, where the
-            box is rotated, angles, in metres and radians in the cloud's frame.
-        numbers: The coordinates.
-        label: Class or joint, empty where there is none.
-        true: Whether it belongs to the truth, else to the answer.
-    """
-
-    kind: str
-    numbers: tuple[float, ...]
-    label: str
-    true: bool
 
 
 def marks_of(

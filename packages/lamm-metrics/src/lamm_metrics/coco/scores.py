@@ -22,9 +22,9 @@ from lamm_metrics.coco.summary import (
     summary_numbers,
 )
 from lamm_metrics.errors import UsageError
-from lamm_metrics.metrics.base import Score, signature
 from lamm_metrics.records.files import FileFaultsError, parse_json, read_text
 from lamm_metrics.results.report import Report
+from lamm_metrics.results.score import Score, signature
 from lamm_metrics.statistics import centred_interval, group_weights
 
 Source = str | PathLike[str] | Mapping[str, Any] | Sequence[Mapping[str, Any]]

@@ -7,12 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.answers.closed import letter
-from lamm_metrics.metrics.base import group_of
-from lamm_metrics.metrics.keypoints import LSP_JOINTS
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.references import read_references
-from lamm_metrics.records.truth import truth_text
+from lamm_metrics.records.truth import LSP_JOINTS, group_of, letter, truth_text
 
 Record = Mapping[str, Any]
 

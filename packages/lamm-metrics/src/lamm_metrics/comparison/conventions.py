@@ -25,11 +25,11 @@ from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction.text.names import name_index
 from lamm_metrics.extraction.text.synonyms import known_synonyms
 from lamm_metrics.geometry.boxes import paired_iou
-from lamm_metrics.metrics.base import signature
 from lamm_metrics.metrics.box_ap import BoxAP, Scene
 from lamm_metrics.records.predictions import Prediction, read_predictions
 from lamm_metrics.records.references import References, pair, read_references
 from lamm_metrics.report.text import table
+from lamm_metrics.results.score import signature
 from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for, parse_options
 
 TASKS = ("detection", "detection3d")

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import Metric, Score
+from lamm_metrics.metrics.base import Metric
 from lamm_metrics.records.predictions import read_predictions
 from lamm_metrics.records.references import pair, read_references
+from lamm_metrics.results.score import Score
 from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for, parse_options
 from lamm_metrics.statistics import (
     bootstrap_p_value,

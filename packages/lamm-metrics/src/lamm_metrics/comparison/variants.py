@@ -7,12 +7,14 @@ paired interval comes first, and a ratio is given only where the base score is c
 from dataclasses import dataclass
 from typing import Any
 
-from lamm_metrics.answers.closed import READERS, labels_of
+from lamm_metrics.answers.closed import READERS
 from lamm_metrics.comparison.paired import Comparison, compare_metrics
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.metrics.base import Metric, Score
+from lamm_metrics.metrics.base import Metric
 from lamm_metrics.records.predictions import Prediction, read_predictions
 from lamm_metrics.records.references import References, pair, read_references
+from lamm_metrics.records.truth import labels_of
+from lamm_metrics.results.score import Score
 from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for, parse_options
 from lamm_metrics.statistics import wilson
 
@@ -81,7 +83,7 @@ class Variation:
 def clear_of_chance(score: Score, chance: Score) -> bool:
     """Whether a score's whole interval is better than chance's whole interval.
 
-    >>> from lamm_metrics.metrics.base import Score
+    >>> from lamm_metrics.results.score import Score
     >>> def made(low, value, high):
     ...     return Score("accuracy", value, (low, high), 100, 0, True, "")
     >>> clear_of_chance(made(0.6, 0.7, 0.8), made(0.2, 0.25, 0.3))

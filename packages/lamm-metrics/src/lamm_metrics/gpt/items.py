@@ -11,12 +11,11 @@ import numpy as np
 
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.gpt.texts import sendable
-from lamm_metrics.metrics.base import group_of
 from lamm_metrics.records.files import FileFaultsError, read_records
 from lamm_metrics.records.predictions import Prediction, Predictions, read_predictions
 from lamm_metrics.records.references import References, pair, read_references
 from lamm_metrics.records.tasks import TASKS
-from lamm_metrics.records.truth import truth_text
+from lamm_metrics.records.truth import group_of, truth_text
 
 ReferenceSource = str | PathLike[str] | Iterable[Mapping[str, Any]]
 PredictionSource = str | PathLike[str] | Iterable[Mapping[str, Any] | Prediction]

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from lamm_metrics.answers.closed import reader_of
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import OK, Reference, record_id
+from lamm_metrics.metrics.base import OK
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference, record_id
 from lamm_metrics.statistics import clustered_standard_error
 
 
@@ -55,7 +56,7 @@ class Accuracy(AdditiveMetric[Outcome]):
         """Read one answer."""
         answer = self._read(reference, prediction, self.labels)
         question = str(reference.get("question_id", record_id(reference)))
-        self.keep(reference, answer.status, Outcome(answer.correct, answer.given, question))
+        self.keep(reference, answer.status, Outcome(answer.correct, answer.given, question), answer.detail)
 
     def row(self, state: Outcome) -> Sequence[float]:
         """Right answers and answers."""

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.metrics.base import Metric, Score, StateT, signature
+from lamm_metrics.metrics.base import Metric, StateT
+from lamm_metrics.results.score import Score, signature
 from lamm_metrics.statistics import wilson
 
 

@@ -1,147 +1,33 @@
-"""The two types that every metric of this package shares: `Metric`, which gathers, and `Score`, which is said.
+"""`Metric`, which gathers answers and says scores.
 
 A metric keeps one small state per record id. Shards are merged by id and everything is computed in the order of the
 sorted ids, so any split of the records over processes gives the very same bits as one pass.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cache
-from html import escape
-from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from collections.abc import Iterator
+from typing import ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference, group_of, record_id
+from lamm_metrics.results.score import SampleResult, Score
 from lamm_metrics.statistics import group_weights, percentile_interval
 
 StateT = TypeVar("StateT")
-Reference = Mapping[str, Any]
 OK = "ok"
 
 
-@cache
-def version() -> str:
-    """Version of the installed lamm-metrics, part of every signature."""
-    from importlib.metadata import version as installed_version
-
-    return installed_version("lamm-metrics")
-
-
-def signature(name: str, **choices: object) -> str:
-    """Name every choice that can move a number, as `name|choice:value|…|v:version`.
-
-    >>> signature("accuracy", task="vqa", failed="wrong").rsplit("|", 1)[0]
-    'accuracy|task:vqa|failed:wrong'
-    """
-    return "|".join([name, *(f"{key}:{value}" for key, value in choices.items()), f"v:{version()}"])
-
-
-def record_id(record: Mapping[str, Any]) -> str:
-    """The identifier of a record as a string, so that 7 and "7" name the same record."""
-    return str(record["id"])
-
-
-def group_of(reference: Reference) -> str:
-    """What makes records dependent: `group`, else the image or point cloud they look at, else the record itself."""
-    for key in ("group", "image", "pcl"):
-        value = reference.get(key)
-        if value:
-            return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
-    return record_id(reference)
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One number and all that is needed to trust or reproduce it.
-
-    Attributes:
-        name: What it is, `paper/…` for the published formulas.
-        value: The number (fractions are 0..1), or None where it is undefined, as with no records.
-        interval: Confidence interval, None where there are too few groups for one.
-        n: Records that were scored.
-        n_failed: Records whose answer could not be read.
-        higher_is_better: Direction.
-        signature: Every choice that can move the number.
-        extra: Further numbers about this one, such as the score if every failed answer were right.
-    """
-
-    name: str
-    value: float | None
-    interval: tuple[float, float] | None
-    n: int
-    n_failed: int
-    higher_is_better: bool
-    signature: str
-    extra: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def failure_rate(self) -> float:
-        """Share of the records whose answer could not be read."""
-        return self.n_failed / self.n if self.n else 0.0
-
-    def __str__(self) -> str:
-        value = "undefined" if self.value is None else f"{self.value:.4f}"
-        interval = "" if self.interval is None else f" [{self.interval[0]:.4f}, {self.interval[1]:.4f}]"
-        return f"{self.name} {value}{interval}  n={self.n} failed={self.failure_rate:.1%}  {self.signature}"
-
-    def _repr_html_(self) -> str:
-        value = "undefined" if self.value is None else f"{self.value:.4f}"
-        interval = "" if self.interval is None else f" [{self.interval[0]:.4f}, {self.interval[1]:.4f}]"
-        return (
-            f"<p><strong>{escape(self.name)}</strong> {value}{interval} "
-            f"<small>n={self.n}, failed {self.failure_rate:.1%}, <code>{escape(self.signature)}</code></small></p>"
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain dictionary that `json.dumps` accepts."""
-        return {
-            "name": self.name,
-            "value": self.value,
-            "interval": None if self.interval is None else list(self.interval),
-            "n": self.n,
-            "n_failed": self.n_failed,
-            "failure_rate": self.failure_rate,
-            "higher_is_better": self.higher_is_better,
-            "signature": self.signature,
-            "extra": dict(self.extra),
-        }
-
-    @classmethod
-    def from_json(cls, given: Mapping[str, Any]) -> Self:
-        """Read back what `to_json` wrote."""
-        interval = given["interval"]
-        return cls(
-            name=given["name"],
-            value=given["value"],
-            interval=None if interval is None else (float(interval[0]), float(interval[1])),
-            n=given["n"],
-            n_failed=given["n_failed"],
-            higher_is_better=given["higher_is_better"],
-            signature=given["signature"],
-            extra=given["extra"],
-        )
-
-
-class SampleResult(NamedTuple):
-    """How one record was scored. `status` is a value of `lamm_metrics.extraction.result.Status`."""
-
-    id: str
-    group: str
-    status: str
-    value: float | None
-    extracted: str
-
-
 class Entry(NamedTuple, Generic[StateT]):
-    """What a metric keeps of one record: its group, the extraction status and the metric's own compact state."""
+    """What a metric keeps of one record: its group, how reading ended, its own compact state, why reading failed."""
 
     group: str
     status: str
     state: StateT
+    detail: str = ""
 
 
 class Metric(ABC, Generic[StateT]):
@@ -195,13 +81,15 @@ class Metric(ABC, Generic[StateT]):
         """What was extracted from the answer, for lists of samples."""
         return ""
 
-    def keep(self, reference: Reference, status: str, state: StateT) -> None:
-        """Store the state of one record.
+    def keep(self, reference: Reference, status: str, state: StateT, detail: str = "") -> None:
+        """Store the state of one record, and where it could not be read a sentence that says why.
 
         Raises:
             LammMetricsError: The record was read before.
         """
-        self._insert(record_id(reference), Entry(group_of(reference), str(status), state))
+        self._insert(
+            record_id(reference), Entry(group_of(reference), str(status), state, "" if status == OK else detail)
+        )
 
     def merge(self, other: Self) -> None:
         """Take over the records of another shard. The order of merging does not matter.
@@ -260,4 +148,5 @@ class Metric(ABC, Generic[StateT]):
     def per_sample(self) -> Iterator[SampleResult]:
         """How each record was scored, sorted by id."""
         for key, entry in self.ordered():
-            yield SampleResult(key, entry.group, entry.status, self.sample_value(entry.state), self.shown(entry.state))
+            value, extracted = self.sample_value(entry.state), self.shown(entry.state)
+            yield SampleResult(key, entry.group, entry.status, value, extracted, entry.detail)

@@ -15,9 +15,11 @@ from lamm_metrics.average_precision.curves import Curve, Matched
 from lamm_metrics.average_precision.matching import SCORE_FREE, Found, PairedIoU, Truth, match
 from lamm_metrics.average_precision.tie_bounds import order_bounds
 from lamm_metrics.errors import LammMetricsError, UsageError
-from lamm_metrics.metrics.base import OK, Metric, Reference, SampleResult, Score, record_id, signature
+from lamm_metrics.metrics.base import OK, Metric
 from lamm_metrics.records.files import first_ten
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference, record_id
+from lamm_metrics.results.score import SampleResult, Score, signature
 from lamm_metrics.statistics import centred_interval, group_weights, wilson
 
 Floats = NDArray[np.float64]
@@ -94,7 +96,7 @@ class BoxAP(Metric[Scene]):
             faults=tuple(str(fault) for fault in answer.faults),
             mended=sum(self.is_reversed(item["bbox"]) for item in objects),
         )
-        self.keep(reference, answer.status, scene)
+        self.keep(reference, answer.status, scene, answer.detail)
 
     @staticmethod
     def _one_class(name: str | None) -> str:
@@ -259,7 +261,7 @@ class BoxAP(Metric[Scene]):
         for (key, entry), right, both in zip(self.ordered(), hits.tolist(), total.tolist(), strict=True):
             # A record with neither object nor detection has no value of its own.
             value = 2 * right / both if both else None
-            yield SampleResult(key, entry.group, entry.status, value, self.shown(entry.state))
+            yield SampleResult(key, entry.group, entry.status, value, self.shown(entry.state), entry.detail)
 
     def shown(self, state: Scene) -> str:
         """The boxes that were read, and their faults."""

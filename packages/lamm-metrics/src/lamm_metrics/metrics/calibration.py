@@ -10,8 +10,9 @@ from lamm_metrics.answers.closed import reader_of
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import OK, Reference
+from lamm_metrics.metrics.base import OK
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference
 
 Binning = Literal["width", "mass"]
 
@@ -90,7 +91,8 @@ class CalibrationError(AdditiveMetric[Belief]):
         answer = self._read(reference, prediction, self.labels)
         confident = answer.confidence is not None and answer.status == OK
         belief = Belief(float(answer.confidence or 0.0) if confident else float("nan"), answer.correct)
-        self.keep(reference, answer.status if confident else Status.NONE, belief)
+        why = answer.detail if answer.status != OK else "no probabilities are stated"
+        self.keep(reference, answer.status if confident else Status.NONE, belief, why)
 
     def row(self, state: Belief) -> Sequence[float]:
         """Confidence and outcome; bins need all the records, see `rows`."""

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from lamm_metrics.extraction import Status, extract_number
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import OK, Reference
+from lamm_metrics.metrics.base import OK
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.references import LARGEST_COUNT
+from lamm_metrics.records.truth import Reference
 
 
 class Count(NamedTuple):
@@ -41,13 +42,13 @@ class CountingError(AdditiveMetric[Count]):
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one count."""
-        status, given = str(Status.OK), prediction.number
+        status, given, why = str(Status.OK), prediction.number, ""
         if given is None:
             found = extract_number(prediction.plain_text)
-            status, given = found.status, found.value
+            status, given, why = found.status, found.value, found.detail
         if given is not None and not abs(given) <= LARGEST_COUNT:
-            status, given = Status.MALFORMED, None
-        self.keep(reference, status, Count(float(reference["num"]), given if status == OK else None))
+            status, given, why = Status.MALFORMED, None, f"a count beyond {LARGEST_COUNT:g}"
+        self.keep(reference, status, Count(float(reference["num"]), given if status == OK else None), why)
 
     def row(self, state: Count) -> Sequence[float]:
         """Absolute and squared error with failures as 0, records, the same over the readable, and their number."""

@@ -9,9 +9,9 @@ from lamm_metrics.answers.located import AnsweredBoxes, boxes_2d
 from lamm_metrics.average_precision.matching import SCORE_FREE
 from lamm_metrics.geometry.boxes import BoxFault, Floats, find_fault, paired_iou
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
-from lamm_metrics.metrics.base import Reference
 from lamm_metrics.metrics.box_ap import BoxAP, bad_truth
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference
 
 COCO_THRESHOLDS = tuple(float(threshold) for threshold in np.linspace(0.5, 0.95, 10))
 

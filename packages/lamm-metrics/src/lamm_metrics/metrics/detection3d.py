@@ -12,9 +12,9 @@ from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.geometry import boxes3d
 from lamm_metrics.geometry.boxes import Floats
 from lamm_metrics.geometry.rotated import paired_iou_rotated
-from lamm_metrics.metrics.base import Reference, record_id
 from lamm_metrics.metrics.box_ap import BoxAP, bad_truth
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference, record_id
 
 Rotation = Literal["none", "yaw", "full"]
 ROTATIONS: Mapping[str, tuple[NumberCount, PairedIoU]] = {

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from lamm_metrics.answers.located import boxes_3d, faults_in_words
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import Reference, record_id
 from lamm_metrics.metrics.detection3d import Rotation, padded, rotation_of, true_box_3d
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference, record_id
 
 SPLITS = ("unique", "multiple")
 
@@ -67,7 +67,7 @@ class GroundingAccuracy(AdditiveMetric[Grounded]):
         box = padded(chosen.box) if chosen else ()
         iou = float(self._iou(np.tile(box, (len(truth), 1)), truth).max()) if box else 0.0
         faults = tuple(str(fault) for fault in answer.faults)
-        self.keep(reference, answer.status, Grounded(iou, _split(reference), box, faults))
+        self.keep(reference, answer.status, Grounded(iou, _split(reference), box, faults), answer.detail)
 
     def row(self, state: Grounded) -> Sequence[float]:
         """Hits per threshold and one for the record, thrice: all, unique, multiple."""

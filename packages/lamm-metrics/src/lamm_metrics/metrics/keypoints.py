@@ -13,16 +13,11 @@ from lamm_metrics.extraction import Status
 from lamm_metrics.extraction.entities import LabelledPoint
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import OK, Reference, record_id
+from lamm_metrics.metrics.base import OK
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import LSP_JOINTS, Reference, record_id
 
 Floats = NDArray[np.float64]
-
-# Joint order of Leeds Sports Pose, the published benchmark's data set.
-LSP_JOINTS = (
-    "right ankle", "right knee", "right hip", "left hip", "left knee", "left ankle", "right wrist", "right elbow",
-    "right shoulder", "left shoulder", "left elbow", "left wrist", "neck", "head top",
-)  # fmt: skip
 
 
 class Norm(StrEnum):
@@ -136,13 +131,13 @@ class KeypointPCK(AdditiveMetric[Pose]):
         size = needed_size(reference)
         visible = np.array([len(joint) < 3 or joint[2] > 0 for joint in given], np.bool_)
         where = np.array([joint[:2] for joint in given], np.float64).reshape(-1, 2)
-        status, answered = self._read(reference, prediction, names)
+        status, answered, why = self._read(reference, prediction, names)
         distances = pose_distances(answered, where, size, _norms(reference, names, where, visible))
         shown_names = tuple(name for name, seen in zip(names, visible, strict=True) if seen)
-        self.keep(reference, status, Pose(shown_names, distances[:, visible], int((~visible).sum())))
+        self.keep(reference, status, Pose(shown_names, distances[:, visible], int((~visible).sum())), why)
 
-    def _read(self, reference: Reference, prediction: Prediction, names: Sequence[str]) -> tuple[str, Floats]:
-        """How reading ended, and a point a joint [J, 2] as shares of the image, NaN where there is none."""
+    def _read(self, reference: Reference, prediction: Prediction, names: Sequence[str]) -> tuple[str, Floats, str]:
+        """How reading ended, a point a joint [J, 2] as shares of the image, NaN where there is none, and why."""
         points = np.full((len(names), 2), np.nan)
         if isinstance(prediction.text, Mapping) and prediction.points is None:
             texts = {class_key(name): text for name, text in prediction.text.items()}
@@ -152,7 +147,7 @@ class KeypointPCK(AdditiveMetric[Pose]):
                 answer = points_2d(reference, single, None, self.convention)
                 if answer.points:
                     points[i], found = _choose(answer.points, name).point, True
-            return (Status.OK if found else Status.NONE), points
+            return (Status.OK if found else Status.NONE), points, "no joint has a point"
         answer = points_2d(reference, prediction, names, self.convention)
         named = {class_key(point.label): point.point for point in reversed(answer.points) if point.label}
         for i, name in enumerate(names):
@@ -160,7 +155,7 @@ class KeypointPCK(AdditiveMetric[Pose]):
         unnamed = [point.point for point in answer.points if not point.label]
         if not named and len(unnamed) == len(names):
             points = np.array(unnamed, np.float64)  # one point a joint, in the order that was asked for
-        return answer.status, points
+        return answer.status, points, answer.detail
 
     def row(self, state: Pose) -> Sequence[float]:
         """Correct and counted joints of each norm."""

@@ -16,8 +16,9 @@ from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.geometry.boxes import repaired
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import OK, Reference, record_id
+from lamm_metrics.metrics.base import OK
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference, record_id
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -114,7 +115,8 @@ class BinaryLocating(AdditiveMetric[Located]):
                 "Mend the record."
             )
         read = tuple(point.point for point in answer.points)
-        self.keep(reference, answer.status, Located(hits, objects, str(reference.get("dataset") or kind), read))
+        located = Located(hits, objects, str(reference.get("dataset") or kind), read)
+        self.keep(reference, answer.status, located, answer.detail)
 
     def _objects(self, reference: Reference, prediction: Prediction) -> tuple[AnsweredPoints, int, int]:
         labels = closed_set(reference, self.labels)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import extract_words
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import OK, Reference
+from lamm_metrics.metrics.base import OK
 from lamm_metrics.metrics.edit_distance import levenshtein
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference
 
 Mode = Literal["exact", "ignore_case", "ignore_case_symbol"]
 MODES = ("exact", "ignore_case", "ignore_case_symbol")
@@ -83,7 +84,7 @@ class WordAccuracy(AdditiveMetric[WordCounts]):
         edits = levenshtein(true_text, given_text)
         longer = max(len(true_text), len(given_text))
         counts = WordCounts(hits, len(truth), len(given), edits, len(true_text), edits / longer if longer else 0.0)
-        self.keep(reference, found.status, counts)
+        self.keep(reference, found.status, counts, found.detail)
 
     def _normalised(self, words: Sequence[str]) -> list[str]:
         split = [normalise_word(part, self.mode) for word in words for part in word.split()]

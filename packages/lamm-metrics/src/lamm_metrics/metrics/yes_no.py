@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.answers.closed import YES_NO, read_yes_no, truth_label
+from lamm_metrics.answers.closed import read_yes_no
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import Reference
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import YES_NO, Reference, truth_label
 
 
 class Verdict(NamedTuple):
@@ -40,7 +40,7 @@ class YesNo(AdditiveMetric[Verdict]):
         """Read one answer."""
         answer = read_yes_no(reference, prediction, ())
         truth = YES_NO[truth_label(reference).strip().lower()]
-        self.keep(reference, answer.status, Verdict(truth, answer.given))
+        self.keep(reference, answer.status, Verdict(truth, answer.given), answer.detail)
 
     def row(self, state: Verdict) -> Sequence[float]:
         """Right answers, true positives, given positives, actual positives, answers."""

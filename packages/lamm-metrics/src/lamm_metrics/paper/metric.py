@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction.result import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import Reference
 from lamm_metrics.paper import formulas, joints
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference
 
 Pairs = tuple[tuple[float, float], ...]
 

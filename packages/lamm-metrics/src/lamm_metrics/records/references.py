@@ -7,11 +7,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from lamm_metrics.answers.closed import YES_NO
 from lamm_metrics.errors import UsageError
 from lamm_metrics.records.files import ENOUGH, FileFaultsError, are_numbers, first_ten, is_number, read_records, shown
 from lamm_metrics.records.predictions import Prediction, Predictions
 from lamm_metrics.records.tasks import TASKS, Task, task_named
+from lamm_metrics.records.truth import YES_NO
 
 # A count beyond this is no count: it would drown every other record and overflow when squared.
 LARGEST_COUNT = 1e9

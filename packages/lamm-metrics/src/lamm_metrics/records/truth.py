@@ -1,10 +1,55 @@
-"""Ground truth in words, for lists of samples and for answering without looking."""
+"""The ground truth of a record: its identity and group, its classes, and all of it in words."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lamm_metrics.answers.closed import YES_NO, letter, truth_label
+Reference = Mapping[str, Any]
+# Joint order of Leeds Sports Pose, the published benchmark's data set.
+LSP_JOINTS = (
+    "right ankle", "right knee", "right hip", "left hip", "left knee", "left ankle", "right wrist", "right elbow",
+    "right shoulder", "left shoulder", "left elbow", "left wrist", "neck", "head top",
+)  # fmt: skip
+YES_NO = {"1": "yes", "-1": "no", "yes": "yes", "no": "no", "true": "yes", "false": "no"}
+
+
+def record_id(record: Mapping[str, Any]) -> str:
+    """The identifier of a record as a string, so that 7 and "7" name the same record."""
+    return str(record["id"])
+
+
+def group_of(reference: Reference) -> str:
+    """What makes records dependent: `group`, else the image or point cloud they look at, else the record itself."""
+    for key in ("group", "image", "pcl"):
+        value = reference.get(key)
+        if value:
+            return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+    return record_id(reference)
+
+
+def letter(index: int) -> str:
+    """The letter of an option, A for 0."""
+    return chr(ord("A") + index)
+
+
+def truth_label(reference: Reference) -> str:
+    """The true class or attribute of a record, spelled as in the file."""
+    return str(reference["label"] if "label" in reference else reference["attr"])
+
+
+def label_set(reference: Reference, labels: Sequence[str]) -> list[str]:
+    """The closed set of a record: its own `labels`, else the given ones, with the truth among them."""
+    own = [str(label) for label in reference.get("labels") or labels]
+    truth = truth_label(reference)
+    return own if truth in own else [*own, truth]
+
+
+def labels_of(references: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Every class, attribute and object name that is true in some reference, sorted: the default closed set."""
+    labels = {truth_label(record) for record in references if "label" in record or "attr" in record}
+    objects = [record.get("object") for record in references]
+    # A yes/no record names the object it asks for, others list what the image shows.
+    return sorted(labels.union(str(item["label"]) for shown in objects if isinstance(shown, list) for item in shown))
 
 
 def _attribute(record: Mapping[str, Any]) -> str:

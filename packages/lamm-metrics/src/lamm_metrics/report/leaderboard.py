@@ -6,9 +6,9 @@ from html import escape
 from importlib.resources import files
 from typing import Protocol, TypeAlias
 
-from lamm_metrics.metrics.base import Score
 from lamm_metrics.report.text import number
 from lamm_metrics.results.report import Report
+from lamm_metrics.results.score import Score
 
 Arranged = Mapping[str, Mapping[str, Report]]
 

@@ -5,11 +5,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from lamm_metrics.answers.marks import Mark
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.metrics.base import Score
 from lamm_metrics.records.files import parse_json, read_text
 from lamm_metrics.results.report import Report, Sample
+from lamm_metrics.results.score import Mark, Score
 
 
 def _sample(given: Mapping[str, Any]) -> Sample:

@@ -9,10 +9,10 @@ from pathlib import Path
 from string import Template
 
 from lamm_metrics.errors import UsageError
-from lamm_metrics.metrics.base import version
 from lamm_metrics.report.leaderboard import Significance, details, leaderboard, published
 from lamm_metrics.report.page_data import PageData
 from lamm_metrics.results.report import Report
+from lamm_metrics.results.score import version
 
 Results = Sequence[Report] | Mapping[str, Mapping[str, Report]]
 MediaRoot = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]

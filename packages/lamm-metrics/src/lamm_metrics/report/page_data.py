@@ -115,6 +115,7 @@ class PageData:
             "status": sample.status,
             "value": sample.value,
             "extracted": _cut(sample.extracted),
+            "detail": _cut(sample.detail),
             "system": self.systems.setdefault(_cut(sample.system), len(self.systems)),
             "query": _cut(sample.query),
             "answer": _cut(sample.answer),

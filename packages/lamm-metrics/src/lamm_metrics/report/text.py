@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from lamm_metrics.metrics.base import Score
+from lamm_metrics.records.files import SHOWN
 from lamm_metrics.results.report import Report
+from lamm_metrics.results.score import Score
 
 
 def number(value: float | None) -> str:
@@ -50,7 +51,14 @@ def report_text(report: Report) -> str:
         if score.extra
     ]
     statuses = ", ".join(f"{status} {count}" for status, count in report.statuses.items())
+    unread = [
+        f"{sample.id[:80]!r} ({sample.status}{f': {sample.detail}' if sample.detail else ''})"
+        for sample in report.samples
+        if sample.status != "ok"
+    ]
+    more = f", … ({len(unread)} in all)" if len(unread) > SHOWN else ""
     parts = [title, table(rows), "\n".join(extras), f"answers: {statuses}" if statuses else ""]
+    parts.append(f"not read: {', '.join(unread[:SHOWN])}{more}" if unread else "")
     parts.append(f"note: {report.note}" if report.note else "")
     parts.append("\n".join(_signatures(report)))
     return "\n\n".join(part for part in parts if part)

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lamm_metrics.answers.marks import Mark
-from lamm_metrics.metrics.base import Score
+from lamm_metrics.results.score import Mark, Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +24,7 @@ class Sample:
         marks: True and answered boxes and points, for drawing.
         confidence: Probability that the model gave its answer, where the prediction states probabilities.
         system: The task's system message, where the record has one.
+        detail: Why the answer could not be read; empty where it could, or where nothing more is known.
     """
 
     id: str
@@ -39,6 +39,7 @@ class Sample:
     marks: tuple[Mark, ...] = ()
     confidence: float | None = None
     system: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from lamm_metrics.gpt.prompts import CRITERIA, prompt_texts
 from lamm_metrics.gpt.settings import JudgeSettings
 from lamm_metrics.gpt.strength import bradley_terry
 from lamm_metrics.gpt.verdicts import HIGHEST, LOWEST
-from lamm_metrics.metrics.base import Score, signature
+from lamm_metrics.results.score import Score, signature
 from lamm_metrics.statistics import percentile_interval
 
 ALL_JUDGES = "all judges"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lamm_metrics.metrics.base import Score
+from lamm_metrics.results.score import Score
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import Reference
 from lamm_metrics.metrics.captions.tokenizers import tokenizer_named
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference
 
 ORDERS = 4
 Smoothing = Literal["none", "exp", "floor", "add-k"]

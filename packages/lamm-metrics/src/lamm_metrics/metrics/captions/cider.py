@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import Reference
 from lamm_metrics.metrics.captions.tokenizers import ptb
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference
 
 ORDERS = 4
 SIGMA = 6.0

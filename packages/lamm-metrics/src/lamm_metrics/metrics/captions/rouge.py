@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import Reference
 from lamm_metrics.metrics.captions.tokenizers import ptb
 from lamm_metrics.metrics.edit_distance import common_subsequence
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference
 
 # Recall counts beta² times as much as precision.
 BETA = 1.2
