@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from lamm_data.cli import data
 from lamm_data.errors import LammDataError, SourceError, UsageError
+from lamm_data.files.processes import in_parallel
 from lamm_data.quality.run import CheckSettings, check_file
-from lamm_data.quality.workers import map_pieces
 
 
 def record(number, text="It is a cat.", **keys):
@@ -84,7 +84,7 @@ def test_a_process_that_is_killed_ends_in_an_error(tmp_path):
         os.kill(os.getpid(), signal.SIGKILL)
 
     with pytest.raises(LammDataError, match="ended from outside"):
-        list(map_pieces(lambda _: kill, None, range(10), 2))
+        list(in_parallel(kill, range(10), 2, fork=True))
 
 
 def test_bias_figures_compare_answers_with_captions(tmp_path):

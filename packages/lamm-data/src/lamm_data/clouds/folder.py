@@ -11,8 +11,8 @@ from typing import Any
 
 from lamm_data.clouds.reading import SUFFIXES, load_cloud, resample, sample_mesh, save_cloud, seed_of
 from lamm_data.errors import SourceError, UsageError
-from lamm_data.files.json_lines import atomic_text
 from lamm_data.files.processes import in_parallel
+from lamm_data.files.whole import atomic_text
 
 MESHES = frozenset({".obj", ".off", ".stl"})
 UNITS = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "none": 1.0}

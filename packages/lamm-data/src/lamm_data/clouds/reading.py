@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from lamm_data.clouds.headers import check_complete
 from lamm_data.errors import LammDataError, SourceError
+from lamm_data.files.whole import atomic_bytes
 
 Cloud = NDArray[np.float32]
 SUFFIXES = (".npy", ".ply", ".pcd", ".xyz")
@@ -132,12 +132,5 @@ def seed_of(name: str, seed: int = 0) -> int:
 
 def save_cloud(path: str | Path, cloud: NDArray[Any]) -> None:
     """Write an array as `.npy`, beside its name first."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as handle:
-            np.save(handle, cloud, allow_pickle=False)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic_bytes(path) as handle:
+        np.save(handle, cloud, allow_pickle=False)

@@ -12,7 +12,7 @@ from typing import Any
 from lamm_data.errors import UsageError
 from lamm_data.export.croissant import croissant
 from lamm_data.export.licences import LicenceRow, licence_of
-from lamm_data.files.json_lines import atomic_text
+from lamm_data.files.whole import atomic_text
 from lamm_data.records.instruction import InstructionRecord
 from lamm_data.stats.counting import Statistics
 

@@ -11,9 +11,9 @@ from lamm_data.errors import SourceError, UsageError
 from lamm_data.export.card import CardFacts, refuse_existing, write_card
 from lamm_data.export.licences import check_commercial
 from lamm_data.export.parquet import read_parquet, write_parquet
-from lamm_data.export.rows import new_folder
 from lamm_data.export.webdataset import read_webdataset, write_webdataset
 from lamm_data.files.json_lines import iter_values, write_values
+from lamm_data.files.whole import new_folder
 from lamm_data.records.instruction import InstructionRecord, Turn
 
 _ROLES = {"human": "user", "gpt": "assistant"}

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lamm_data.errors import SourceError, UsageError
+from lamm_data.errors import SourceError
 from lamm_data.records.instruction import InstructionRecord
 
 SCHEMA = "lamm-instruction"
@@ -59,25 +56,3 @@ def from_row(row: Mapping[str, Any], path: str | Path) -> InstructionRecord:
             f"Expected a row of an exported file, got {error!r} ({path}). Was it written by `lamm data export`?"
         ) from error
     return InstructionRecord.from_dict(value)
-
-
-@contextmanager
-def new_folder(path: str | Path) -> Iterator[Path]:
-    """Fill a folder that appears under its name only when the block has ended without an error.
-
-    Raises:
-        UsageError: There is a folder or file of this name already, and it is not empty.
-    """
-    path = Path(path)
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise UsageError(f"Expected a new or empty folder, got {path}, which is there already. Name another one.")
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    try:
-        yield beside
-        if path.is_dir():
-            path.rmdir()
-        os.replace(beside, path)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

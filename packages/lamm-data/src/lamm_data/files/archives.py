@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import tarfile
 import zipfile
@@ -15,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from lamm_data.errors import SourceError, UsageError
+from lamm_data.files.whole import atomic_bytes
 
 CHUNK = 1 << 20
 
@@ -169,13 +169,7 @@ def _inside(root: Path, target: Path, archive: Path) -> Path:
 
 
 def _copy(member: _Member, target: Path, budget: _Budget) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with member.open() as source, beside.open("wb") as copy:
-            while block := source.read(CHUNK):
-                budget.spend(len(block))
-                copy.write(block)
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic_bytes(target) as copy, member.open() as source:
+        while block := source.read(CHUNK):
+            budget.spend(len(block))
+            copy.write(block)

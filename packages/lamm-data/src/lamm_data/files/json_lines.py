@@ -1,17 +1,16 @@
-"""JSON Lines and JSON lists: read one value at a time with its line number, write beside and rename."""
+"""JSON Lines and JSON lists: read one value at a time with its line number, write whole files."""
 
 from __future__ import annotations
 
 import codecs
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from lamm_data.errors import SourceError, UsageError
+from lamm_data.errors import SourceError
 from lamm_data.files.json_stream import JsonCursor
+from lamm_data.files.whole import atomic_text
 
 
 def iter_values(path: str | Path) -> Iterator[tuple[int, Any]]:
@@ -54,41 +53,6 @@ def _iter_lines(path: Path, handle: IO[bytes]) -> Iterator[tuple[int, Any]]:
                     f"({path}, line {number}, byte {offset}). Mend or remove that line."
                 ) from error
         offset += len(raw)
-
-
-def refuse_folder(path: Path) -> None:
-    """Say so when a folder stands where a file is to be written.
-
-    Raises:
-        UsageError: It does.
-    """
-    if path.is_dir():
-        raise UsageError(f"Expected the name of a file to write, got a folder: {path}. Name a file in it.")
-
-
-@contextmanager
-def atomic_text(path: str | Path) -> Iterator[IO[str]]:
-    """Open a file for writing that appears under its name only when the block has ended without an error.
-
-    Args:
-        path: Final name; missing parent folders are made.
-
-    Yields:
-        A UTF-8 text handle of a file beside it.
-
-    Raises:
-        UsageError: The name is a folder's.
-    """
-    path = Path(path)
-    refuse_folder(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("w", encoding="utf-8", newline="\n") as handle:
-            yield handle
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def write_values(path: str | Path, values: Iterable[Mapping[str, Any]]) -> int:

@@ -1,30 +1,37 @@
-"""Work spread over processes, results in order, with little in flight."""
+"""Work spread over processes, results in order, with little in flight; and over machines, a part each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
-from multiprocessing import get_context
-from typing import TypeVar
+from multiprocessing import get_all_start_methods, get_context, parent_process
+from typing import Any, TypeVar
 
-from lamm_data.errors import LammDataError
+from lamm_data.errors import LammDataError, UsageError
 
-AHEAD = 4
-"""Pieces handed to each worker beyond the one it works on."""
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
 
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+IN_THE_AIR = 4
+"""Pieces a process that are read ahead: enough to keep it busy, few enough to bound memory."""
+_work: list[Callable[[Any], Any]] = []
 
 
-def in_parallel(work: Callable[[Given], Made], given: Sequence[Given], workers: int) -> Iterator[Made]:
+def in_parallel(
+    work: Callable[[Piece], Result], pieces: Iterable[Piece], workers: int, *, fork: bool = False
+) -> Iterator[Result]:
     """Do work on each piece in worker processes, or in this one when a single worker is asked for.
 
     Args:
-        work: Picklable function of a piece.
-        given: Pieces.
-        workers: Processes.
+        work: Function of a piece; each process receives it once.
+        pieces: Pieces; no more of them are read than are worked on soon.
+        workers: Processes. They end with the last result, with the caller's loop, and with this process.
+        fork: Let processes inherit the work where the system can, instead of receiving a pickled copy: for work that
+            is large, and only where no library has started threads.
 
     Yields:
         What `work` returned, in the order of the pieces.
@@ -32,18 +39,65 @@ def in_parallel(work: Callable[[Given], Made], given: Sequence[Given], workers: 
     Raises:
         LammDataError: A worker process died, most likely for want of memory.
     """
-    if workers <= 1 or len(given) < 2:
-        yield from map(work, given)
+    if workers <= 1 or (isinstance(pieces, Sized) and len(pieces) < 2):
+        yield from map(work, pieces)
         return
+    context = get_context("fork" if fork and "fork" in get_all_start_methods() else "spawn")
+    waiting: deque[Future[Result]] = deque()
     try:
-        # Spawned, not forked: a library such as open3d has started threads by then.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            waiting = iter(given)
-            running = [pool.submit(work, piece) for piece in islice(waiting, workers * AHEAD)]
-            while running:
-                yield running.pop(0).result()
-                running += [pool.submit(work, piece) for piece in islice(waiting, 1)]
+        with ProcessPoolExecutor(workers, context, _start, (work,)) as pool:
+            try:
+                for piece in pieces:
+                    waiting.append(pool.submit(_run, piece))
+                    if len(waiting) >= IN_THE_AIR * workers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
     except BrokenProcessPool as error:
         raise LammDataError(
-            f"Expected {workers} worker processes to finish, got one that died: {error}. Ask for fewer of them."
+            f"Expected {workers} worker processes to live, got one that was ended from outside, most likely for want "
+            "of memory. Ask for fewer of them."
         ) from error
+
+
+def _start(work: Callable[[Any], Any]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _work[:] = [work]
+
+
+def _end_with_parent() -> None:
+    """End this worker when the run was killed: it would wait for its next piece for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _run(piece: Any) -> Any:
+    return _work[0](piece)
+
+
+def parse_part(text: str, name: str = "part") -> tuple[int, int]:
+    """Read `2/8` as the second of eight parts.
+
+    Args:
+        text: Number of the part, from 1, and how many there are; empty for the whole.
+        name: What an error calls it.
+
+    Returns:
+        Number of the part, from 0, and how many there are.
+
+    Raises:
+        UsageError: The text is no such pair.
+
+    Example:
+        >>> parse_part("2/8"), parse_part("")
+        ((1, 8), (0, 1))
+    """
+    number, _, count = (text or "1/1").partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise UsageError(f"Expected a {name} such as 2/8, got {text!r}.")
+    return int(number) - 1, int(count)

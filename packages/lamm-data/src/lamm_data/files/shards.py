@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from lamm_data.errors import UsageError
-from lamm_data.files.json_lines import refuse_folder
+from lamm_data.files.whole import refuse_folder
 
 
 class ShardWriter:

@@ -11,6 +11,7 @@ from typing import Any
 
 from lamm_data.errors import UsageError
 from lamm_data.files.json_lines import load_json
+from lamm_data.files.processes import parse_part
 from lamm_data.generation.prompts import Prompt
 from lamm_data.generation.query import split_row
 from lamm_data.generation.rows import Row, RowFault, read_rows
@@ -31,7 +32,7 @@ def input_rows(settings: GenerationSettings, prompt: Prompt) -> Iterator[Row | R
         UsageError: When the input, the shard or the table of descriptions is unusable.
         SourceError: When a source file is damaged.
     """
-    number, shards = _read_shard(settings.shard)
+    number, shards = parse_part(settings.shard, "shard")
     texts = _read_descriptions(settings.descriptions) if settings.descriptions else {}
     rows = islice(_parts(settings, prompt, texts), settings.limit)
     yield from (row for place, row in enumerate(rows) if place % shards == number)
@@ -44,16 +45,6 @@ def _parts(settings: GenerationSettings, prompt: Prompt, texts: Mapping[str, str
             continue
         text = texts.get(row.label)
         yield from split_row(prompt, replace(row, description=text) if text else row)
-
-
-def _read_shard(text: str) -> tuple[int, int]:
-    """Read `2/4` as the second of four processes."""
-    if not text:
-        return 0, 1
-    number, _, shards = text.partition("/")
-    if not (number.isdigit() and shards.isdigit() and 1 <= int(number) <= int(shards)):
-        raise UsageError(f"Expected a shard such as 1/2 or 2/2, got {text!r}.")
-    return int(number) - 1, int(shards)
 
 
 def _read_descriptions(path: Path) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lamm_data.errors import LammDataError
+from lamm_data.files.whole import atomic_path
 from lamm_data.generation.record_maker import RecordMaker
 from lamm_data.generation.rows import Row, RowFault
 from lamm_data.generation.solving import Outcome
@@ -133,18 +133,13 @@ class _Spool:
         self._size += len(lines)
 
     def write(self, path: Path) -> None:
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            with _room_for(path), beside.open("wb") as out:
+            with _room_for(path), atomic_path(path, sync=True) as beside, beside.open("wb") as out:
                 for place in sorted(self._places):
                     offset, length = self._places[place]
                     self._file.seek(offset)
                     out.write(self._file.read(length))
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(beside, path)
         finally:
-            beside.unlink(missing_ok=True)
             self.close()
 
     def close(self) -> None:

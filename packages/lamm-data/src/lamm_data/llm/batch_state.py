@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lamm_data.errors import LammDataError, UsageError
-from lamm_data.files.json_lines import atomic_text
+from lamm_data.files.whole import atomic_text
 
 MOST_REQUESTS = 50_000
 MOST_BYTES = 200_000_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lamm_data.errors import SourceError, UsageError
+from lamm_data.files.whole import atomic_path
 from lamm_data.obfuscation.blur import MARGIN, MOSAIC, ORIENTATION, as_stored, hide, upright
 from lamm_data.obfuscation.detectors import Detector, Region
 from lamm_data.records.instruction import InstructionRecord
@@ -151,16 +151,11 @@ def _obfuscate(source: Path, target: Path, detectors: Sequence[Detector]) -> tup
             turned = upright(image)
             picture = turned.convert("RGB")
             regions = [region for detector in detectors for region in detector.find(np.asarray(picture))]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-            try:
+            with atomic_path(target) as beside:
                 if regions:
                     _save(hide(picture, regions), image, turned, beside)
                 else:
                     shutil.copyfile(source, beside)
-                os.replace(beside, target)
-            finally:
-                beside.unlink(missing_ok=True)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise SourceError(f"Expected a picture, got one that cannot be decoded ({source}): {error}") from error
     return regions, list(turned.size)

@@ -48,7 +48,7 @@ def check(
 ) -> None:
     """Check instruction records and name every fault; nothing is deleted."""
     from lamm_data.errors import UsageError
-    from lamm_data.files.json_lines import refuse_folder
+    from lamm_data.files.whole import refuse_folder
     from lamm_data.progress import progress_bar
     from lamm_data.quality.checks.findings import KINDS
     from lamm_data.quality.contamination.benchmarks import ContaminationSettings
@@ -125,7 +125,7 @@ def dedup(
     records: Path, output: Path, rejected: Path | None, threshold: float, text: str, method: str, workers: int
 ) -> None:
     """Find near-duplicate records by ROUGE-L and keep the first of each group."""
-    from lamm_data.files.json_lines import refuse_folder
+    from lamm_data.files.whole import refuse_folder
     from lamm_data.near_duplicates.exact import find_near
     from lamm_data.progress import progress_bar
     from lamm_data.records.instruction import read_records, write_records

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import RecordError, UsageError
-from lamm_data.files.json_lines import atomic_text, write_values
+from lamm_data.files.json_lines import write_values
+from lamm_data.files.processes import in_parallel
+from lamm_data.files.whole import atomic_text
 from lamm_data.generation.rows import Row, read_rows
 from lamm_data.near_duplicates.exact import find_near
 from lamm_data.quality.checks.bias import BiasFigures
@@ -21,7 +23,6 @@ from lamm_data.quality.checks.phrases import PreparedRecord
 from lamm_data.quality.checks.text import check_text
 from lamm_data.quality.chunks import Chunk, read_chunks
 from lamm_data.quality.contamination.benchmarks import Benchmarks, ContaminationSettings
-from lamm_data.quality.workers import map_pieces
 from lamm_data.records.instruction import PLACEHOLDERS, InstructionRecord
 
 Advance = Callable[[int], None]
@@ -107,6 +108,10 @@ class Checker:
         self._grounding = Grounding(self._rows.values()) if self._rows else None
         self._benchmarks = Benchmarks(settings.contamination) if settings.contamination.benchmarks else None
 
+    def __reduce__(self) -> tuple[type[Checker], tuple[CheckSettings]]:
+        """Travel to a process that does not inherit it as its settings alone."""
+        return Checker, (self.settings,)
+
     def __call__(self, chunk: Chunk) -> ChunkReport:
         """Check a chunk.
 
@@ -169,7 +174,7 @@ def check_file(
             raise UsageError(f"Expected an output beside the records, got the same file {path}. Choose another name.")
     report = CheckReport(bias=BiasFigures() if settings.bias else None)
     collected = _Collected(report)
-    for part in map_pieces(Checker, settings, read_chunks(path), settings.workers if _large(path) else 1):
+    for part in in_parallel(Checker(settings), read_chunks(path), settings.workers if _large(path) else 1, fork=True):
         collected.add(part)
         if advance is not None:
             advance(part.size)

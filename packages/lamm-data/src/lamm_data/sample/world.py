@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import UsageError
+from lamm_data.files.whole import atomic_path
 from lamm_data.sample.pictures import write_counts, write_faces, write_shapes, write_textures, write_words
 from lamm_data.sample.plan import NOTE, Batch, batches, share
 from lamm_data.sample.rooms import write_rooms
@@ -69,21 +68,14 @@ def write_world(
         if existing.is_file() and json.loads(existing.read_text(encoding="utf-8")) == manifest:
             return manifest
         raise UsageError(f"Expected an empty or new folder, got {output}, which holds other files. Name another one.")
-    beside = output.with_name(f".{output.name}.{os.getpid()}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
+    with atomic_path(output) as beside:
         for name, count in manifest["sets"].items():
             for batch in batches(beside / name, name, count, seed, benchmark_fraction):
                 for _ in WRITERS[name](batch) if len(batch) else ():
                     if progress is not None:
                         progress(1)
-        beside.mkdir(parents=True, exist_ok=True)
+        beside.mkdir(exist_ok=True)
         (beside / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        if output.exists():
-            output.rmdir()
-        os.replace(beside, output)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return manifest
 
 

@@ -16,8 +16,9 @@ import numpy as np
 from lamm_data.clouds.folder import write_manifest
 from lamm_data.clouds.reading import load_cloud, sample_mesh, save_cloud, seed_of
 from lamm_data.errors import SourceError
-from lamm_data.files.json_lines import atomic_text, load_json
+from lamm_data.files.json_lines import load_json
 from lamm_data.files.processes import in_parallel
+from lamm_data.files.whole import atomic_text
 from lamm_data.sources.readers import scannet, shapenet, three_rscan
 from lamm_data.sources.readers.cifar10 import extract_images
 from lamm_data.sources.readers.fields import read_lines

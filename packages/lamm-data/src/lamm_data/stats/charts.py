@@ -5,14 +5,13 @@ Coordinates are pixels, x right, y down. Both writers draw the same list of shap
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
 from lamm_data.errors import UsageError
-from lamm_data.files.json_lines import atomic_text
+from lamm_data.files.whole import atomic_bytes, atomic_text
 
 INK, GREY, GRID, BAR = "#222222", "#666666", "#dddddd", "#3b6ea8"
 FONT_SIZE = 12
@@ -208,13 +207,8 @@ def _save_png(page: Page, path: Path) -> None:
         elif shape.height > 0 and shape.width > 0:
             corner = (x + shape.width * PNG_SCALE, y + shape.height * PNG_SCALE)
             draw.rectangle((x, y, max(corner[0] - 1, x), max(corner[1] - 1, y)), fill=shape.fill)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        image.save(beside, format="PNG")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic_bytes(path) as handle:
+        image.save(handle, "PNG")
 
 
 def save_page(page: Page, path: str | Path) -> None:

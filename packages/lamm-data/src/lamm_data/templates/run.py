@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from lamm_data.errors import UsageError
+from lamm_data.files.processes import parse_part
 from lamm_data.files.shards import open_shards
 from lamm_data.records.annotations import Annotated
 from lamm_data.records.tasks import CONVERSION_TASKS
@@ -78,15 +79,6 @@ class ConvertSettings:
 
             return worker_processes(self.workers)
         return in_this_process
-
-    def share(self) -> tuple[int, int]:
-        """Read `part`: the place of the part, from 0, and the number of parts."""
-        if not self.part:
-            return 0, 1
-        place, slash, count = self.part.partition("/")
-        if not (slash and place.isdigit() and count.isdigit() and 1 <= int(place) <= int(count)):
-            raise UsageError(f"Expected a part such as 2/8, got {self.part!r}.")
-        return int(place) - 1, int(count)
 
 
 def convert_source(
@@ -228,4 +220,4 @@ def _source_plans(
             )
             media = MediaCheck(root, settings.media, settings.decode)
             split = settings.split or source.train
-            yield _Plan(source, root, split, read, conversion, media, settings.share(), Counter())
+            yield _Plan(source, root, split, read, conversion, media, parse_part(settings.part), Counter())

@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 
 from lamm_data.errors import Fault, SourceError
-from lamm_data.files.json_lines import atomic_text
+from lamm_data.files.whole import atomic_text
 from lamm_data.generation.rows import Row
 from lamm_data.records.instruction import InstructionRecord
 from lamm_data.view.drawings import cloud, picture

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lamm_data.benchmark.recipes.image_corruption import changed_name, write_medium
+from lamm_data.benchmark.recipes.image_corruption import changed_name
 from lamm_data.benchmark.recipes.recipe import Job, setting
 from lamm_data.errors import SourceError, UsageError
 from lamm_data.records.benchmark import BenchmarkRecord
@@ -85,6 +85,8 @@ def turned_box(box: Sequence[float], quarters: int) -> list[float]:
 def _corrupted(name: str, way: str, amount: float, job: Job) -> str:
     import numpy as np
 
+    from lamm_data.clouds.reading import save_cloud
+
     try:
         cloud = np.load(job.media_root / name, allow_pickle=False)
     except (OSError, ValueError, EOFError) as fault:
@@ -94,7 +96,7 @@ def _corrupted(name: str, way: str, amount: float, job: Job) -> str:
     rng = np.random.default_rng(item_rng(job.seed, job.variant, name).getrandbits(63))
     changed = _changed(cloud.astype(np.float32), way, amount, rng)
     target = f"{job.variant}/{changed_name(name.removesuffix('.npy'), '.npy')}"
-    write_medium(job.media_output / target, lambda handle: np.save(handle, changed, allow_pickle=False))
+    save_cloud(job.media_output / target, changed)
     return target
 
 

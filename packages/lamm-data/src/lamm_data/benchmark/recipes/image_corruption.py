@@ -6,11 +6,12 @@ import hashlib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lamm_data.benchmark.recipes.recipe import Job, setting
 from lamm_data.errors import SourceError, UsageError
+from lamm_data.files.whole import atomic_bytes
 from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.records.instruction import media_paths
 from lamm_data.templates.convert import item_rng
@@ -123,7 +124,8 @@ def _corrupted(name: str, way: str, level: int, job: Job) -> str:
     seed = item_rng(job.seed, job.variant, name).getrandbits(63)
     changed = WAYS[way](image, level, np.random.default_rng(seed))
     target = f"{job.variant}/{changed_name(name, '.png')}"
-    write_medium(job.media_output / target, lambda handle: changed.save(handle, "PNG"))
+    with atomic_bytes(job.media_output / target) as handle:
+        changed.save(handle, "PNG")
     return target
 
 
@@ -133,12 +135,3 @@ def changed_name(name: str, suffix: str) -> str:
     if path.is_absolute() or ".." in path.parts:
         name = hashlib.sha256(name.encode()).hexdigest()[:24]
     return f"{name}{suffix}"
-
-
-def write_medium(path: Path, write: Callable[[Any], object]) -> None:
-    """Write a medium beside its name and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    with beside.open("wb") as handle:
-        write(handle)
-    beside.replace(path)

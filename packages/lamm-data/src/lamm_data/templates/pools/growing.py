@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import LammDataError, UsageError
-from lamm_data.files.json_lines import atomic_text
+from lamm_data.files.whole import atomic_text
 from lamm_data.llm.endpoint import Endpoint, EndpointSettings
 from lamm_data.llm.engine import Engine, RetryPolicy
 from lamm_data.llm.failures import BudgetReachedError, GaveUpError, RefusedError, UnsupportedError

@@ -1,0 +1,95 @@
+"""Files and folders that appear under their names only when they are whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from lamm_data.errors import UsageError
+
+
+def refuse_folder(path: Path) -> None:
+    """Refuse a folder where a file is to be written.
+
+    Raises:
+        UsageError: A folder stands there.
+    """
+    if path.is_dir():
+        raise UsageError(f"Expected the name of a file to write, got a folder: {path}. Name a file in it.")
+
+
+@contextmanager
+def atomic_path(path: str | Path, *, sync: bool = False) -> Iterator[Path]:
+    """Give a name beside a path; what is written there takes the path when the block has ended without an error.
+
+    Args:
+        path: Final name of a file, or of a folder that is not there yet or empty; missing parent folders are made.
+        sync: Wait until the file is on the disk before it takes its name.
+
+    Yields:
+        Where to write; removed when the block fails.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    _remove(beside)
+    try:
+        yield beside
+        if beside.is_dir() and path.is_dir():
+            path.rmdir()
+        if sync:
+            with beside.open("rb+") as handle:
+                os.fsync(handle.fileno())
+        os.replace(beside, path)
+    finally:
+        _remove(beside)
+
+
+@contextmanager
+def atomic_text(path: str | Path) -> Iterator[IO[str]]:
+    """Open a UTF-8 text file for writing that takes its name only when the block has ended without an error.
+
+    Raises:
+        UsageError: The name is a folder's.
+    """
+    refuse_folder(Path(path))
+    with atomic_path(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as handle:
+        yield handle
+
+
+@contextmanager
+def atomic_bytes(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a binary file for writing that takes its name only when the block has ended without an error.
+
+    Raises:
+        UsageError: The name is a folder's.
+    """
+    refuse_folder(Path(path))
+    with atomic_path(path) as beside, beside.open("wb") as handle:
+        yield handle
+
+
+@contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Fill a folder that appears under its name only when the block has ended without an error.
+
+    Raises:
+        UsageError: There is a folder or file of this name already, and it is not empty.
+    """
+    path = Path(path)
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise UsageError(f"Expected a new or empty folder, got {path}, which is there already. Name another one.")
+    with atomic_path(path) as beside:
+        beside.mkdir()
+        yield beside
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
