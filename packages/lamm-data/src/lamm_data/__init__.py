@@ -1,4 +1,7 @@
-"""Turn vision annotations into instruction data and benchmark sets."""
+"""Turn vision annotations into instruction data and benchmark sets.
+
+Everything people and other packages use is imported from here; a name's module is loaded when it is first used.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +9,157 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lamm_data.benchmark.run import build_benchmark
-    from lamm_data.records.benchmark import BenchmarkRecord, read_benchmark, write_benchmark
-    from lamm_data.records.instruction import InstructionRecord, Turn, read_records, scan_records, write_records
+    from lamm_data.benchmark.build import BUILDERS, Build, build_records
+    from lamm_data.benchmark.recipes.alignment import is_alignment_set
+    from lamm_data.benchmark.recipes.apply import KINDS, apply_recipe
+    from lamm_data.benchmark.recipes.recipe import packaged_recipes, read_recipe
+    from lamm_data.benchmark.run import ATTRIBUTES, build_benchmark
+    from lamm_data.clouds.reading import PointCloud, load_cloud, read_cloud, save_cloud
+    from lamm_data.errors import Fault, LammDataError, RecordError, SourceError, UsageError
+    from lamm_data.files.json_lines import iter_values
+    from lamm_data.files.processes import in_parallel, parse_part
+    from lamm_data.files.whole import atomic_bytes, atomic_path, atomic_text
+    from lamm_data.generation.prompts import load_prompt
+    from lamm_data.generation.request_builder import RequestBuilder, Sampling
+    from lamm_data.generation.rows import read_rows
+    from lamm_data.generation.run import generate
+    from lamm_data.generation.settings import make_settings
+    from lamm_data.near_duplicates.exact import find_near
+    from lamm_data.near_duplicates.minhash import find_near_minhash
+    from lamm_data.quality.contamination.benchmarks import ContaminationSettings
+    from lamm_data.quality.run import CheckSettings, check_file
+    from lamm_data.records.annotations import Annotated, Box, Box3D, Description, Keypoints
+    from lamm_data.records.benchmark import LSP_JOINTS, BenchmarkRecord, read_benchmark, write_benchmark
+    from lamm_data.records.instruction import (
+        InstructionRecord,
+        Turn,
+        media_paths,
+        read_records,
+        scan_records,
+        write_records,
+    )
+    from lamm_data.records.tasks import TASK_TYPES, TASKS, benchmark_file_name, task_of_file_name
     from lamm_data.sample.world import write_world
+    from lamm_data.sources.readers.coco import read_instances
+    from lamm_data.sources.readers.scannet_export import open_scanqa
+    from lamm_data.sources.registry import Source, get_source, load_sources
+    from lamm_data.templates.convert import Conversion, convert
+    from lamm_data.templates.exhaustive import load_exhaustive
+    from lamm_data.templates.pools.pools import STYLES
     from lamm_data.templates.run import ConvertSettings, convert_source
+    from lamm_data.writing.coordinates import NUMBER_STYLES
 
 __all__ = [
+    "ATTRIBUTES",
+    "BUILDERS",
+    "KINDS",
+    "LSP_JOINTS",
+    "NUMBER_STYLES",
+    "STYLES",
+    "TASKS",
+    "TASK_TYPES",
+    "Annotated",
     "BenchmarkRecord",
+    "Box",
+    "Box3D",
+    "Build",
+    "CheckSettings",
+    "ContaminationSettings",
+    "Conversion",
     "ConvertSettings",
+    "Description",
+    "Fault",
     "InstructionRecord",
+    "Keypoints",
+    "LammDataError",
+    "PointCloud",
+    "RecordError",
+    "RequestBuilder",
+    "Sampling",
+    "Source",
+    "SourceError",
     "Turn",
+    "UsageError",
+    "apply_recipe",
+    "atomic_bytes",
+    "atomic_path",
+    "atomic_text",
+    "benchmark_file_name",
     "build_benchmark",
+    "build_records",
+    "check_file",
+    "convert",
     "convert_source",
+    "find_near",
+    "find_near_minhash",
+    "generate",
+    "get_source",
+    "in_parallel",
+    "is_alignment_set",
+    "iter_values",
+    "load_cloud",
+    "load_exhaustive",
+    "load_prompt",
+    "load_sources",
+    "make_settings",
+    "media_paths",
+    "open_scanqa",
+    "packaged_recipes",
+    "parse_part",
     "read_benchmark",
+    "read_cloud",
+    "read_instances",
+    "read_recipe",
     "read_records",
+    "read_rows",
+    "save_cloud",
     "scan_records",
+    "task_of_file_name",
     "write_benchmark",
     "write_records",
     "write_world",
 ]
 
 _HOMES = {
-    "records.benchmark": ("BenchmarkRecord", "read_benchmark", "write_benchmark"),
-    "benchmark.run": ("build_benchmark",),
-    "records.instruction": ("InstructionRecord", "Turn", "read_records", "scan_records", "write_records"),
-    "sample.world": ("write_world",),
-    "templates.run": ("ConvertSettings", "convert_source"),
+    "benchmark.build": "BUILDERS Build build_records",
+    "benchmark.recipes.alignment": "is_alignment_set",
+    "benchmark.recipes.apply": "KINDS apply_recipe",
+    "benchmark.recipes.recipe": "packaged_recipes read_recipe",
+    "benchmark.run": "ATTRIBUTES build_benchmark",
+    "clouds.reading": "PointCloud load_cloud read_cloud save_cloud",
+    "errors": "Fault LammDataError RecordError SourceError UsageError",
+    "files.json_lines": "iter_values",
+    "files.processes": "in_parallel parse_part",
+    "files.whole": "atomic_bytes atomic_path atomic_text",
+    "generation.prompts": "load_prompt",
+    "generation.request_builder": "RequestBuilder Sampling",
+    "generation.rows": "read_rows",
+    "generation.run": "generate",
+    "generation.settings": "make_settings",
+    "near_duplicates.exact": "find_near",
+    "near_duplicates.minhash": "find_near_minhash",
+    "quality.contamination.benchmarks": "ContaminationSettings",
+    "quality.run": "CheckSettings check_file",
+    "records.annotations": "Annotated Box Box3D Description Keypoints",
+    "records.benchmark": "LSP_JOINTS BenchmarkRecord read_benchmark write_benchmark",
+    "records.instruction": "InstructionRecord Turn media_paths read_records scan_records write_records",
+    "records.tasks": "TASKS TASK_TYPES benchmark_file_name task_of_file_name",
+    "sample.world": "write_world",
+    "sources.readers.coco": "read_instances",
+    "sources.readers.scannet_export": "open_scanqa",
+    "sources.registry": "Source get_source load_sources",
+    "templates.convert": "Conversion convert",
+    "templates.exhaustive": "load_exhaustive",
+    "templates.pools.pools": "STYLES",
+    "templates.run": "ConvertSettings convert_source",
+    "writing.coordinates": "NUMBER_STYLES",
 }
+"""Public names by their module, for the first use of each."""
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: importing the package alone loads nothing heavy."""
     for module, names in _HOMES.items():
-        if name in names:
+        if name in names.split():
             return getattr(importlib.import_module(f"lamm_data.{module}"), name)
     raise AttributeError(f"module 'lamm_data' has no attribute {name!r}")

@@ -94,7 +94,7 @@ def test_misuse_is_named(folder, tmp_path):
 
 
 def test_without_open3d_the_message_says_what_to_install(folder, tmp_path, monkeypatch):
-    (folder / "mesh.ply").write_text("ply\nformat ascii 1.0\n")
+    (folder / "mesh.obj").write_text("v 0 0 0\n")
     monkeypatch.setitem(sys.modules, "open3d", None)
     with pytest.raises(LammDataError, match=r"pip install 'lamm-data\[3d\]'"):
         convert_folder(folder, tmp_path / "out")

@@ -1,87 +1,135 @@
-"""How much data PLY and PCD files must hold by their own headers: readers pass truncated files off as whole ones."""
+"""What PLY and PCD files hold by their own headers, and whether all of it is there.
+
+Readers such as open3d's pass truncated files off as whole ones.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from lamm_data.errors import SourceError
 
-LONGEST_HEADER = 1 << 16
-_SIZES = {
-    "char": 1, "uchar": 1, "int8": 1, "uint8": 1, "short": 2, "ushort": 2, "int16": 2, "uint16": 2, "int": 4, "uint": 4,
-    "int32": 4, "uint32": 4, "float": 4, "float32": 4, "double": 8, "float64": 8,
+_PLY_TYPES = {
+    "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
+    "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
+    "double": "f8", "float64": "f8",
 }  # fmt: skip
+_ORDERS = {"ascii": "<", "binary_little_endian": "<", "binary_big_endian": ">"}
 
 
-def check_complete(path: Path) -> None:
-    """Check that a `.ply` or `.pcd` file holds all points that its header announces; other files are not looked at.
+class Element(NamedTuple):
+    """Rows of one kind in a file: its points, or its faces.
+
+    Attributes:
+        name: `vertex` for points.
+        rows: How many there are.
+        fields: One row; None where rows hold lists and differ in length.
+        least: Bytes that a row takes at least, in a binary file.
+    """
+
+    name: str
+    rows: int
+    fields: np.dtype[Any] | None
+    least: int
+
+
+class Layout(NamedTuple):
+    """How a file is laid out.
+
+    Attributes:
+        encoding: `ascii`, `binary` or `binary_compressed`.
+        start: Byte at which the rows begin.
+        elements: Its rows, in order.
+    """
+
+    encoding: str
+    start: int
+    elements: list[Element]
+
+
+def read_layout(content: bytes, path: Path) -> Layout:
+    """Read the header of a PLY or PCD file and check that all it announces is there.
+
+    Args:
+        content: The whole file.
+        path: Its name, which ends in `.ply` or `.pcd`.
 
     Raises:
-        SourceError: It is shorter than its header says, or has no such header.
+        SourceError: The file is shorter than its header says, or has no such header.
     """
-    check = {".ply": _ply_fault, ".pcd": _pcd_fault}.get(path.suffix.lower())
+    kind = path.suffix[1:].upper()
     try:
-        fault = check(path) if check else ""
-    except (ValueError, IndexError, KeyError) as error:
+        layout = _ply_layout(content) if kind == "PLY" else _pcd_layout(content)
+        fault = _shortage(content, layout)
+    except (ValueError, IndexError, KeyError, TypeError) as error:
         fault = f"a header that cannot be read ({error})"
     if fault:
-        raise SourceError(f"Expected a whole {path.suffix[1:].upper()} file, got {fault} ({path}). Download it again.")
+        raise SourceError(f"Expected a whole {kind} file, got {fault} ({path}). Download it again.")
+    return layout
 
 
-def _head(path: Path, end: bytes) -> tuple[list[list[str]], int]:
-    """Return the words of each header line and the byte at which the data begin."""
-    with path.open("rb") as handle:
-        raw = handle.read(LONGEST_HEADER)
-    place = raw.index(end)
-    stop = raw.index(b"\n", place) + 1
-    return [line.split() for line in raw[:stop].decode("ascii", "replace").splitlines()], stop
-
-
-def _lines_after(path: Path, start: int) -> int:
-    with path.open("rb") as handle:
-        handle.seek(start)
-        return sum(bool(line.strip()) for line in handle)
-
-
-def _ply_fault(path: Path) -> str:
-    head, start = _head(path, b"end_header")
-    layout, elements = "", list[tuple[str, int, list[list[str]]]]()
-    for words in head:
-        if words[:1] == ["format"]:
-            layout = words[1]
-        elif words[:1] == ["element"]:
+def _ply_layout(content: bytes) -> Layout:
+    end = content.index(b"end_header")
+    start = content.index(b"\n", end) + 1
+    if not content.startswith(b"ply"):
+        raise ValueError("it does not begin with ply")
+    header = [line.split() for line in content[:end].decode("ascii", "replace").splitlines()]
+    encoding = next(words[1] for words in header if words[:1] == ["format"])
+    order = _ORDERS[encoding]
+    elements: list[tuple[str, int, list[list[str]]]] = []
+    for words in header:
+        if words[:1] == ["element"]:
             elements.append((words[1], int(words[2]), []))
         elif words[:1] == ["property"]:
             elements[-1][2].append(words)
-    if layout == "ascii":
-        wanted, found = sum(count for _, count, _ in elements), _lines_after(path, start)
-        return f"{found} of {wanted} lines" if found < wanted else ""
-    wanted = start
-    for _, count, properties in elements:
-        wanted += count * sum(_least_size(words) for words in properties)
-    found = path.stat().st_size
-    return f"{found} of at least {wanted} bytes" if found < wanted else ""
+    return Layout("ascii" if encoding == "ascii" else "binary", start, [_ply_element(*row, order) for row in elements])
+
+
+def _ply_element(name: str, rows: int, properties: list[list[str]], order: str) -> Element:
+    if all(words[1] != "list" for words in properties):
+        fields = np.dtype([(words[2], order + _PLY_TYPES[words[1]]) for words in properties])
+        return Element(name, rows, fields, fields.itemsize)
+    return Element(name, rows, None, sum(map(_least_size, properties)))
 
 
 def _least_size(words: list[str]) -> int:
     """Return the fewest bytes a property can take: a list has its length, and a face three corners or more."""
-    if words[1] != "list":
-        return _SIZES[words[1]]
-    return _SIZES[words[2]] + (3 * _SIZES[words[3]] if words[4] in ("vertex_indices", "vertex_index") else 0)
+    length = np.dtype(_PLY_TYPES[words[2 if words[1] == "list" else 1]]).itemsize
+    corners = 3 if words[-1] in ("vertex_indices", "vertex_index") and words[1] == "list" else 0
+    return length + (corners * np.dtype(_PLY_TYPES[words[3]]).itemsize if corners else 0)
 
 
-def _pcd_fault(path: Path) -> str:
-    head, start = _head(path, b"DATA ")
-    values = {words[0]: words[1:] for words in head if words}
-    points, layout = int(values["POINTS"][0]), values["DATA"][0]
-    if layout == "ascii":
-        found = _lines_after(path, start)
-        return f"{found} of {points} points" if found < points else ""
-    counts = [int(count) for count in values.get("COUNT", ["1"] * len(values["SIZE"]))]
-    wanted = start + points * sum(int(size) * count for size, count in zip(values["SIZE"], counts, strict=True))
-    if layout == "binary_compressed":
-        with path.open("rb") as handle:
-            handle.seek(start)
-            wanted = start + 8 + int.from_bytes(handle.read(4), "little")
-    found = path.stat().st_size
-    return f"{found} of {wanted} bytes" if found < wanted else ""
+def _pcd_layout(content: bytes) -> Layout:
+    values: dict[str, list[str]] = {}
+    start = 0
+    while "DATA" not in values:
+        end = content.index(b"\n", start)
+        words = content[start:end].decode("ascii", "replace").split()
+        if words and not words[0].startswith("#"):
+            values[words[0]] = words[1:]
+        start = end + 1
+    counts = values.get("COUNT", ["1"] * len(values["FIELDS"]))
+    columns = enumerate(zip(values["FIELDS"], values["TYPE"], values["SIZE"], counts, strict=True))
+    fields = np.dtype(
+        [
+            (f"_{number}" if name == "_" else name, f"<{kind.lower()}{size}", (int(count),))
+            for number, (name, kind, size, count) in columns
+        ]
+    )
+    points = Element("vertex", int(values["POINTS"][0]), fields, fields.itemsize)
+    return Layout(values["DATA"][0], start, [points])
+
+
+def _shortage(content: bytes, layout: Layout) -> str:
+    """Say how much of a file is missing."""
+    if layout.encoding == "ascii":
+        wanted = sum(element.rows for element in layout.elements)
+        found = sum(bool(line.strip()) for line in content[layout.start :].split(b"\n"))
+        return f"{found} of {wanted} lines" if found < wanted else ""
+    least = layout.start + sum(element.rows * element.least for element in layout.elements)
+    if layout.encoding == "binary_compressed":
+        least = layout.start + 8 + int.from_bytes(content[layout.start : layout.start + 4], "little")
+    return f"{len(content)} of at least {least} bytes" if len(content) < least else ""
