@@ -26,7 +26,7 @@ TESTED = {
         "-e",
         "packages/lamm-data",
         "-e",
-        "packages/lamm-model[cli,demo,deepspeed,quantize,trackers]",
+        "packages/lamm-model[cli,demo,quantize,trackers]",
     ],
     "cli": ["-e", "packages/lamm-cli"],
 }

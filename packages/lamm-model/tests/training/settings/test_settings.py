@@ -62,14 +62,14 @@ def test_contradictions_are_faults(tmp_path):
     [("training.beta1=1.0", "training.beta1: expected less than 1"), ("adapters.rank=0", "adapters.rank"),
      ("compute.checkpointing=some", "checkpointed_layers"), ("compute.attention=segment", "did you mean segments"),
      ("model.quantize=4bit", "stays frozen"), ("data.packing=mix", "did you mean mixed"),
-     ("compute.sharding=zero3", "compute.compile: expected false"),
+     ("compute.sharding=fsdp", "did you mean fsdp2"),
      ("data.shares=[0]", "data.shares"),
      ("training.learning_rate=nan", "at least 0"), ("computer.compile=true", "did you mean compute")],
 )  # fmt: skip
 def test_faults_of_every_table(tmp_path, assignment, said):
     path = tmp_path / "good.toml"
     path.write_text(GOOD)
-    also = {"4bit": "model.train=full", "zero3": "compute.compile=true"}
+    also = {"4bit": "model.train=full"}
     overrides = (assignment, *(other for word, other in also.items() if word in assignment))
     with pytest.raises(UsageError) as error:
         load_settings(path, overrides)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from transformers import TrainerCallback
 
 from lamm_model.model.adapters import check_keys
 from lamm_model.training.processes import processes as distributed
+from lamm_model.training.processes.fsdp2 import let_go
 
 
 def _local(value: Any) -> Tensor:
     """Return this process's share of a weight, or the weight."""
-    own: Tensor = value.to_local() if hasattr(value, "to_local") else getattr(value, "ds_tensor", value)
+    own: Tensor = value.to_local() if hasattr(value, "to_local") else value
     return own.detach()
 
 
@@ -29,13 +30,10 @@ class WeightAverage(TrainerCallback):  # type: ignore[misc]
         model: With its trained part chosen; a share of it where it is sharded.
         decay: Close to 1; 0.999 remembers about a thousand steps.
         sharded: Whether every process holds other values.
-        settle: Called when shares have been changed.
     """
 
-    def __init__(
-        self, model: nn.Module, decay: float, sharded: bool, settle: Callable[[], None] = lambda: None
-    ) -> None:
-        self.settle = settle
+    def __init__(self, model: nn.Module, decay: float, sharded: bool) -> None:
+        self.model = model
         self.decay = decay
         self.sharded = sharded
         self.weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -49,20 +47,22 @@ class WeightAverage(TrainerCallback):  # type: ignore[misc]
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Let the model hold the average for a while."""
-        kept = {name: _local(weight).clone() for name, weight in self.weights.items()}
+        own = {name: _local(weight).clone() for name, weight in self.weights.items()}
         self.apply()
         try:
             yield
         finally:
-            for name, weight in self.weights.items():
-                _local(weight).copy_(kept[name])
-            self.settle()
+            self._put(own)
 
-    @torch.no_grad()
     def apply(self) -> None:
         """Let the model hold the average for good."""
+        self._put(self.average)
+
+    @torch.no_grad()
+    def _put(self, values: dict[str, Tensor]) -> None:
         for name, weight in self.weights.items():
-            _local(weight).copy_(self.average[name])
+            _local(weight).copy_(values[name])
+        let_go(self.model)
 
     def _file(self, folder: Path) -> Path:
         mine = f"-{distributed.rank()}-of-{distributed.world_size()}" if self.sharded else ""

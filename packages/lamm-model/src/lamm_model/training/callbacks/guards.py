@@ -9,7 +9,6 @@ from transformers import TrainerCallback
 from lamm_model.errors import LammModelError
 from lamm_model.model.shared_tensors import whole
 from lamm_model.training.dialogue import Dialogue
-from lamm_model.training.zero3 import gradient_of
 
 if TYPE_CHECKING:
     from lamm_model.processing.processing_lamm import LammProcessor
@@ -68,7 +67,7 @@ def silent_parts(model: nn.Module, modalities: set[str]) -> list[str]:
     heard: dict[str, bool] = {}
     wrong = []
     for name, parameter in model.named_parameters():
-        gradient = gradient_of(parameter)
+        gradient = parameter.grad
         moved = gradient is not None and bool(whole(gradient.abs().max()) > 0)
         if not parameter.requires_grad:
             if moved:

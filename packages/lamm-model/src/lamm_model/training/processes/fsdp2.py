@@ -21,7 +21,6 @@ from lamm_model.errors import UsageError
 from lamm_model.model.routing import MODALITY_IDS, TEXT
 from lamm_model.training.callbacks.guards import modality_of
 from lamm_model.training.processes import processes as distributed
-from lamm_model.training.zero3 import shares_of
 
 if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
@@ -56,7 +55,16 @@ def shard(model: LammForConditionalGeneration) -> None:
 
 def is_sharded(model: nn.Module) -> bool:
     """Return whether a model's weights are in shares."""
-    return shares_of(model) is not None or any(hasattr(parameter, "full_tensor") for parameter in model.parameters())
+    return any(hasattr(parameter, "full_tensor") for parameter in model.parameters())
+
+
+def let_go(model: nn.Module) -> None:
+    """Drop the weights that a sharded model still holds gathered, since the shares have been changed."""
+    from torch.distributed.fsdp import FSDPModule
+
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def take_part(model: LammForConditionalGeneration) -> None:
@@ -88,10 +96,6 @@ def drop_unseen(model: nn.Module, kinds: set[int], device: torch.device) -> None
     names = [name for name, number in MODALITY_IDS.items() if number != TEXT]
     seen = torch.tensor([int(MODALITY_IDS[name] in kinds) for name in names], device=device)
     unseen = {name for name, found in zip(names, distributed.largest(seen).tolist(), strict=True) if not found}
-    shares = shares_of(model)
-    if shares is not None:
-        shares.unseen = unseen
-        return
     for name, parameter in model.named_parameters() if unseen else ():
         if modality_of(name) in unseen:
             parameter.grad = None

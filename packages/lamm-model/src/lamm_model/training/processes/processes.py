@@ -39,7 +39,7 @@ def join() -> None:
         if os.environ.get(name, "false").lower() == "true":
             raise UsageError(
                 f"Expected a launcher that leaves sharding to lamm, found accelerate's {engine} switched on. Launch "
-                "with `lamm model finetune --show launch-gpus`, and set compute.sharding = 'fsdp2' or 'zero3'."
+                "with `lamm model finetune --show launch-gpus`, and set compute.sharding = 'fsdp2'."
             )
     if world_size() == 1:
         return

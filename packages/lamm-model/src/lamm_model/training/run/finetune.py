@@ -57,10 +57,7 @@ def finetune(
 
     from lamm_model.checkpoints import save_model
     from lamm_model.training.run.preparation import prepare_model
-    from lamm_model.training.zero3 import assembled, check_installed, shares_of
 
-    if settings.compute.sharding == "zero3":
-        check_installed()
     set_seed(settings.training.seed)
     prepared = prepare_model(settings)
     model, processor = prepared.model, prepared.processor
@@ -76,11 +73,8 @@ def finetune(
     record = _train(settings, output, prepared, data, report)
     if main:
         run_folder.write_json(output / RECORD, record)
-    with assembled(model, everything=settings.model.train != "adapters"):
-        save_model(model, processor, output / MODEL_FOLDER, write=main)
+    save_model(model, processor, output / MODEL_FOLDER, write=main)
     distributed.wait()
-    if (shares := shares_of(model)) is not None:
-        shares.close()
     return record
 
 
@@ -114,16 +108,12 @@ def share_model(settings: FinetuneSettings, model: "LammForConditionalGeneration
         return
     from transformers import set_seed
 
-    from lamm_model.training import zero3
     from lamm_model.training.processes.fsdp2 import shard, take_part
-    from lamm_model.training.step.parameter_groups import parameter_groups
 
     set_seed(settings.training.seed + distributed.rank())  # each process drops out other activations
     if settings.compute.sharding == "fsdp2":
         shard(model)
     take_part(model)
-    if settings.compute.sharding == "zero3":
-        zero3.share(model, settings, parameter_groups(model, settings.training, by_modality=True))
 
 
 def add_evaluation(

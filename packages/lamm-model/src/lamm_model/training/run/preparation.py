@@ -1,6 +1,5 @@
 """The model of a run, ready to train: built or loaded, its trained part chosen, its step planned."""
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +42,6 @@ def prepare_model(settings: FinetuneSettings) -> Prepared:
     from lamm_model.training.step.recomputation import free_memory, plan_step
 
     device = distributed.device()
-    if device.type == "cpu":  # accelerate imports DeepSpeed where it is, and that says on stdout what it takes this for
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     half = settings.training.precision == "bf16"
     model, processor = load_parts(settings)
     _choose_trained(settings, model)

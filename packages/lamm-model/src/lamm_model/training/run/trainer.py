@@ -33,7 +33,6 @@ from lamm_model.training.step.acceleration import MODALITIES, AdapterChoice, kee
 from lamm_model.training.step.isolation import isolate
 from lamm_model.training.step.parameter_groups import parameter_groups
 from lamm_model.training.step.speed import BatchFacts, SpeedMeter, flops_per_token
-from lamm_model.training.zero3 import EngineOptimizer, shares_of
 
 SCHEDULER = "scheduler.pt"
 
@@ -93,13 +92,11 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         self.seen: set[str] = set()
         self.step_kinds: set[int] = set()
         self.sharded = is_sharded(self.model)
-        self.shares = shares_of(self.model)
         self.adapters = AdapterChoice(self.model, always_all=self.sharded)
         self.meter = SpeedMeter(flops_per_token(self.model))
         self.average: WeightAverage | None = None
         if settings.average:
-            settle = (lambda: None) if self.shares is None else self.shares.settle
-            self.average = WeightAverage(self.model, settings.average, self.sharded, settle)
+            self.average = WeightAverage(self.model, settings.average, self.sharded)
             self.add_callback(self.average)
         self.model_accepts_loss_kwargs = True
         self.add_callback(UnseenModalities(self))
@@ -117,8 +114,6 @@ class LammTrainer(Trainer):  # type: ignore[misc]
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Give adapters, projectors and a trained tower their own learning rates."""
         made: torch.optim.Optimizer | None = getattr(self, "optimizer", None)
-        if made is None and self.shares is not None:
-            made = EngineOptimizer(self.shares)
         if made is None:
             kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
             made = kind(parameter_groups(self.model, self.settings), **options)
@@ -134,10 +129,8 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         return fetched
 
     def compute(self, inputs: dict[str, Any], items: Tensor | int | None, wrapped: nn.Module | None = None) -> Any:
-        """Compute a pass by the model as it is, as it was wrapped for training, or by the engine that holds it."""
+        """Compute a pass by the model as it is, or as it was wrapped for training."""
         inputs = {**inputs, "use_cache": False, "num_items_in_batch": items}
-        if self.shares is not None:
-            return self.shares.engine(**inputs)  # casts within
         # A wrapped model casts by itself; a sharded one is not wrapped.
         with self.accelerator.autocast() if wrapped is None or self.sharded else nullcontext():
             return (self.model if wrapped is None else wrapped)(**inputs)
@@ -193,12 +186,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
             logs |= self.meter.look()
         super().log(logs, *args, **kwargs)
 
-    def _clip_grad_norm(self, model: nn.Module) -> Any:
-        return None if self.shares is not None else super()._clip_grad_norm(model)
-
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
-        if self.shares is not None:
-            return self.shares.norm  # clipped, and known, when the engine steps
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
         return whole(norm) if isinstance(norm, Tensor) else norm
 
@@ -220,11 +208,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
             super()._load_optimizer_and_scheduler(checkpoint)
             return
         place = self._own_optimizer_file(checkpoint)
-        state = torch.load(place, map_location="cpu", weights_only=True)
-        if self.shares is not None:
-            self.optimizer.load_state_dict(state)
-        else:
-            load_local_optimizer_state(self.optimizer, state)
+        load_local_optimizer_state(self.optimizer, torch.load(place, map_location="cpu", weights_only=True))
         self.lr_scheduler.load_state_dict(torch.load(place.parent / SCHEDULER, weights_only=True))
 
     def _get_output_dir(self, trial: Any) -> str:

@@ -19,7 +19,6 @@ from lamm_model.training.settings.settings import FinetuneSettings
 
 RUN = "run.json"
 PACKAGES = ("lamm-model", "lamm-data", "torch", "transformers", "peft", "accelerate")
-ENGINES = {"zero3": ("deepspeed",)}
 # What may differ when a run goes on: it changes how fast the same numbers are reached, or how they are shown.
 FREE = {
     "training.workers", "training.keep_last", "training.log_every", "training.save_every", "training.trackers",
@@ -83,7 +82,7 @@ def begin(settings: FinetuneSettings, output: Path, data: dict[str, Any], device
         return
     about = {
         "settings": settings.to_tables(),
-        "versions": {name: version(name) for name in PACKAGES + ENGINES.get(settings.compute.sharding, ())},
+        "versions": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "machine": platform.machine(),
         "device": device,

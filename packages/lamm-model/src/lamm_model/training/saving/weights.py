@@ -9,7 +9,6 @@ from torch import Tensor
 from lamm_model.checkpoints.trained_parts import load_trained, read_tensors, save_trained
 from lamm_model.model.adapters import adapter_settings, check_keys, trainable_parts
 from lamm_model.model.shared_tensors import put, whole
-from lamm_model.training.zero3 import assembled
 
 if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
@@ -32,14 +31,13 @@ def save_changed(model: "LammForConditionalGeneration", folder: Path, write: boo
         folder: Where to.
         write: False only hands this process's shares over.
     """
-    with assembled(model):
-        if adapter_settings(model) is not None:
-            save_trained(model, folder, write)
-            return
-        state = {name: whole(value).contiguous() for name, value in changed_state(model).items()}
-        if write:
-            folder.mkdir(parents=True, exist_ok=True)
-            save_file(state, folder / CHANGED)
+    if adapter_settings(model) is not None:
+        save_trained(model, folder, write)
+        return
+    state = {name: whole(value).contiguous() for name, value in changed_state(model).items()}
+    if write:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(state, folder / CHANGED)
 
 
 def load_changed(model: "LammForConditionalGeneration", folder: Path) -> None:
@@ -48,11 +46,10 @@ def load_changed(model: "LammForConditionalGeneration", folder: Path) -> None:
     Raises:
         LammModelError: A file is missing or damaged, or keys are missing or left over (all listed).
     """
-    with assembled(model, back=True):
-        if adapter_settings(model) is not None:
-            load_trained(model, folder)
-            return
-        own, found = changed_state(model), read_tensors(folder / CHANGED)
-        check_keys("what is trained", own, found)
-        for name, value in found.items():
-            put(own[name], value)
+    if adapter_settings(model) is not None:
+        load_trained(model, folder)
+        return
+    own, found = changed_state(model), read_tensors(folder / CHANGED)
+    check_keys("what is trained", own, found)
+    for name, value in found.items():
+        put(own[name], value)

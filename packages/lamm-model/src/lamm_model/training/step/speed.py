@@ -113,7 +113,6 @@ def flops_per_token(model: Any) -> float:
 
 
 def _elements(parameter: nn.Parameter) -> int:
-    # Four-bit weights are stored two in a byte, and say their true shape in their quantisation state; DeepSpeed's
-    # weights are empty until they are gathered.
+    # Four-bit weights are stored two in a byte, and say their true shape in their quantisation state.
     state = getattr(parameter, "quant_state", None)
-    return int(state.shape.numel() if state is not None else getattr(parameter, "ds_numel", parameter.numel()))
+    return int(state.shape.numel() if state is not None else parameter.numel())

@@ -18,8 +18,7 @@ class ComputeSettings:
             (``checkpointed_layers`` of them), or as few as the memory plan allows (``auto``).
         checkpointed_layers: How many, with ``some``.
         memory: GiB of one device that may be used; 0 means what is free on it at the start.
-        sharding: Across processes, ``none`` gives each the whole model (DDP), ``fsdp2`` a share of every weight,
-            ``zero3`` the same by DeepSpeed (extra ``deepspeed``).
+        sharding: Across processes, ``none`` gives each the whole model (DDP), ``fsdp2`` a share of every weight.
         loss_rows: Response tokens that meet the head at once; 0 lets the vocabulary's size decide.
     """
 
@@ -28,7 +27,7 @@ class ComputeSettings:
     checkpointing: Literal["auto", "none", "some", "all"] = "auto"
     checkpointed_layers: int = 0
     memory: float = 0.0
-    sharding: Literal["none", "fsdp2", "zero3"] = "none"
+    sharding: Literal["none", "fsdp2"] = "none"
     loss_rows: int = 0
 
     def faults(self) -> list[str]:
@@ -36,6 +35,4 @@ class ComputeSettings:
         found = []
         if (self.checkpointing == "some") != bool(self.checkpointed_layers):
             found.append("compute.checkpointed_layers: expected above 0 with checkpointing = 'some', and only with it")
-        if self.compile and self.sharding == "zero3":
-            found.append("compute.compile: expected false with sharding = 'zero3', whose hooks cut every layer's graph")
         return found
