@@ -88,68 +88,125 @@ def match(found: Found, truth: Truth, iou: PairedIoU, threshold: float, conventi
         threshold: Overlap at which a detection finds an object.
         convention: How ties, taken objects and the threshold are treated.
     """
-    found, truth, pairs = candidates(found, truth, iou, threshold, convention)
-    hits = greedy(pairs, found, truth, convention)
-    correct, dropped = np.zeros(len(found.image), np.bool_), np.zeros(len(found.image), np.bool_)
-    correct[hits.detection] = ~truth.ignored[hits.truth]
-    dropped[hits.detection] = truth.ignored[hits.truth]
-    return decided(found, truth, correct, dropped)
+    return candidates(found, truth, iou, threshold, convention).at(threshold).matched
 
 
-def candidates(
-    found: Found, truth: Truth, iou: PairedIoU, threshold: float, convention: Convention
-) -> tuple[Found, Truth, Pairs]:
-    """Detections and objects in the order of a convention, and the pairs that overlap enough.
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Detections and objects in the order of a convention, and the pairs that overlap: matched at any threshold.
+
+    Attributes:
+        found: Detections.
+        truth: Objects.
+        found_row: Position of each detection in the input, [D].
+        truth_row: Position of each object in the input, [G].
+        pairs: Pairs that overlap by at least the lowest threshold.
+        convention: Which order, and how taken objects and the threshold are treated.
+    """
+
+    found: Found
+    truth: Truth
+    found_row: Indices
+    truth_row: Indices
+    pairs: Pairs
+    convention: Convention
+
+    def at(self, threshold: float) -> "Matches":
+        """Match at a threshold, which is no lower than the one that the pairs were looked up for."""
+        overlap = self.pairs.overlap
+        pairs = self.pairs.where(overlap > threshold if self.convention.strict else overlap >= threshold)
+        return Matches(self, pairs, greedy(pairs, self.found, self.truth, self.convention))
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Which detection found which object at one threshold.
+
+    Attributes:
+        candidates: What was matched.
+        pairs: The pairs that overlap enough.
+        hits: Those of them that are matches.
+    """
+
+    candidates: Candidates
+    pairs: Pairs
+    hits: Pairs
+
+    @property
+    def correct(self) -> Flags:
+        """Return which detections found an object that counts, [D]."""
+        return self._flags(~self.candidates.truth.ignored[self.hits.truth])
+
+    @property
+    def dropped(self) -> Flags:
+        """Return which detections found an ignored object and do not count, [D]."""
+        return self._flags(self.candidates.truth.ignored[self.hits.truth])
+
+    @property
+    def matched(self) -> Matched:
+        """Return what curves need."""
+        return self.decided(self.correct)
+
+    def _flags(self, chosen: Flags) -> Flags:
+        flags = np.zeros(len(self.candidates.found.image), np.bool_)
+        flags[self.hits.detection] = chosen
+        return flags
+
+    def decided(self, correct: Flags) -> Matched:
+        """Return what curves need if these detections were correct, without those that found an ignored object."""
+        truth, remaining = self.candidates.truth, np.flatnonzero(~self.dropped)
+        rest, counted = self.candidates.found.take(remaining), ~truth.ignored
+        return Matched(
+            rest.image, rest.label, rest.score, correct[remaining], truth.image[counted], truth.label[counted]
+        )
+
+    def in_input(self) -> tuple[Flags, Flags]:
+        """Return which detections and which objects of the input found each other, [D] and [G]."""
+        flags = []
+        for rows, hits in (
+            (self.candidates.found_row, self.hits.detection),
+            (self.candidates.truth_row, self.hits.truth),
+        ):
+            flags.append(np.zeros(rows.max(initial=-1) + 1, np.bool_))
+            flags[-1][rows[hits]] = True
+        return flags[0], flags[1]
+
+
+def candidates(found: Found, truth: Truth, iou: PairedIoU, lowest: float, convention: Convention) -> Candidates:
+    """Bring detections and objects into the order of a convention and pair those that overlap enough.
 
     Args:
         found: Detections.
         truth: Objects.
         iou: Overlap [P] of corresponding boxes [P, K] and [P, K].
-        threshold: Overlap at which a detection finds an object.
-        convention: Which order, which limit, and whether the threshold itself is enough.
+        lowest: The lowest threshold that will be asked for.
+        convention: Which order, which limit, and whether a repetition may find an object.
     """
-    found, truth = _sorted_found(found, convention), _sorted_truth(truth, convention)
+    found_row, truth_row = _found_order(found, convention), _truth_order(truth, convention)
+    found = found.take(found_row)
+    truth = Truth(truth.image[truth_row], truth.label[truth_row], truth.box[truth_row], truth.ignored[truth_row])
     images = int(max(found.image.max(initial=0), truth.image.max(initial=0))) + 1
     key = found.label * images + found.image
     if convention.max_detections is not None:
         by_key = np.argsort(key, kind="stable")
-        kept = np.sort(by_key[rank_within(key[by_key]) < convention.max_detections])
-        found, key = found.take(kept), key[kept]
+        within = np.sort(by_key[rank_within(key[by_key]) < convention.max_detections])
+        found, found_row, key = found.take(within), found_row[within], key[within]
     pairs = overlapping_pairs(
-        key, truth.label * images + truth.image, lambda d, g: iou(found.box[d], truth.box[g]), threshold
+        key, truth.label * images + truth.image, lambda d, g: iou(found.box[d], truth.box[g]), lowest
     )
-    if convention.strict:
-        pairs = pairs.where(pairs.overlap > threshold)
     if not convention.repeats:
         pairs = pairs.where(~_repeats(found)[pairs.detection])
-    return found, truth, pairs
+    return Candidates(found, truth, found_row, truth_row, pairs, convention)
 
 
-def decided(found: Found, truth: Truth, correct: Flags, dropped: Flags) -> Matched:
-    """What curves need, without the detections that found an ignored object.
-
-    Args:
-        found: Detections by class and falling score.
-        truth: Objects.
-        correct: Whether each detection found an object that counts, [D].
-        dropped: Whether it found an ignored one, [D].
-    """
-    remaining, counted = ~dropped, ~truth.ignored
-    rest = found.take(np.flatnonzero(remaining))
-    return Matched(rest.image, rest.label, rest.score, correct[remaining], truth.image[counted], truth.label[counted])
-
-
-def _sorted_found(found: Found, convention: Convention) -> Found:
+def _found_order(found: Found, convention: Convention) -> Indices:
     """By class, falling score, then input order, or for grouped ties by the boxes' numbers, which know no order."""
     columns = [*found.box.T[::-1], found.image] if convention.grouped else []
-    return found.take(np.lexsort([*columns, -found.score, found.label]))
+    return np.lexsort([*columns, -found.score, found.label])
 
 
-def _sorted_truth(truth: Truth, convention: Convention) -> Truth:
-    if not convention.grouped:
-        return truth
-    order = np.lexsort([*truth.box.T[::-1], truth.image])
-    return Truth(truth.image[order], truth.label[order], truth.box[order], truth.ignored[order])
+def _truth_order(truth: Truth, convention: Convention) -> Indices:
+    return np.lexsort([*truth.box.T[::-1], truth.image]) if convention.grouped else np.arange(len(truth.image))
 
 
 def _repeats(found: Found) -> Flags:

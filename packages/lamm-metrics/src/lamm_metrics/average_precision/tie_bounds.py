@@ -13,17 +13,8 @@ from functools import cache
 import numpy as np
 
 from lamm_metrics.average_precision.curves import Curve, Matched, optimistic
-from lamm_metrics.average_precision.matching import (
-    Convention,
-    Found,
-    PairedIoU,
-    Truth,
-    candidates,
-    decided,
-    greedy,
-    ties,
-)
-from lamm_metrics.average_precision.pairs import Flags, Indices, Pairs, matching_size
+from lamm_metrics.average_precision.matching import Convention, Found, Matches, PairedIoU, Truth, candidates, ties
+from lamm_metrics.average_precision.pairs import Indices, Pairs, matching_size
 
 # Up to so many tied detections that compete for the same objects, all orders are tried.
 FEW = 8
@@ -32,12 +23,7 @@ FEW = 8
 def order_bounds(
     found: Found, truth: Truth, iou: PairedIoU, threshold: float, convention: Convention, n_labels: int
 ) -> tuple[float, float]:
-    """The least and the most AP over all orders of detections of equal class and score; NaN without objects.
-
-    Detections of higher scores are taken as matched by overlap. Where no detection has a score there are none, and the
-    most is reached by an order. The least is a bound: the fewest detections that any order finds correct, all of them
-    behind the wrong ones. Where more than `FEW` tied detections of an image compete, half of the most is taken for the
-    fewest, which no greedy assignment falls below.
+    """Return `bounds_of` detections and objects that have not been matched yet.
 
     Args:
         found: Detections.
@@ -47,14 +33,26 @@ def order_bounds(
         convention: How taken objects and the threshold are treated, and how the area is taken.
         n_labels: Number of classes.
     """
-    grouped = replace(convention, grouped=True)
-    found, truth, pairs = candidates(found, truth, iou, threshold, grouped)
-    hits = greedy(pairs, found, truth, grouped)
-    correct, dropped = np.zeros(len(found.image), np.bool_), np.zeros(len(found.image), np.bool_)
-    correct[hits.detection] = ~truth.ignored[hits.truth]
-    dropped[hits.detection] = truth.ignored[hits.truth]
+    grouped = candidates(found, truth, iou, threshold, replace(convention, grouped=True))
+    return bounds_of(grouped.at(threshold), n_labels)
+
+
+def bounds_of(matches: Matches, n_labels: int) -> tuple[float, float]:
+    """Return the least and the most AP over all orders of detections of equal class and score; NaN without objects.
+
+    Detections of higher scores are taken as matched by overlap. Where no detection has a score there are none, and the
+    most is reached by an order. The least is a bound: the fewest detections that any order finds correct, all of them
+    behind the wrong ones. Where more than `FEW` tied detections of an image compete, half of the most is taken for the
+    fewest, which no greedy assignment falls below.
+
+    Args:
+        matches: Matches of a convention that groups ties.
+        n_labels: Number of classes.
+    """
+    found, truth = matches.candidates.found, matches.candidates.truth
+    correct, tie = matches.correct, ties(found)
     fewest, most = correct.copy(), correct.copy()
-    for rows, low, high in _contested(_free(pairs, hits, truth, dropped, ties(found), grouped), ties(found)):
+    for rows, low, high in _contested(_free(matches, tie), tie):
         right = rows[correct[rows]]
         wrong = rows[~correct[rows]]
         fewest[right[low:]] = False
@@ -62,20 +60,22 @@ def order_bounds(
     images = int(max(found.image.max(initial=0), truth.image.max(initial=0))) + 1
 
     def area(of: Matched, at_once: bool) -> float:
-        return float(Curve(of, n_labels, convention.interpolation, at_once).mean(np.ones((1, images), np.int64))[0])
+        curve = Curve(of, n_labels, matches.candidates.convention.interpolation, at_once)
+        return float(curve.mean(np.ones((1, images), np.int64))[0])
 
-    least = area(decided(found, truth, fewest, dropped), True)
-    return least, area(optimistic(decided(found, truth, most, dropped)), False)
+    return area(matches.decided(fewest), True), area(optimistic(matches.decided(most)), False)
 
 
-def _free(pairs: Pairs, hits: Pairs, truth: Truth, dropped: Flags, tie: Indices, convention: Convention) -> Pairs:
-    """The pairs whose object no detection of a higher score has taken, in the order in which detections prefer them."""
+def _free(matches: Matches, tie: Indices) -> Pairs:
+    """Return the pairs whose object no detection of a higher score has taken, as detections prefer them."""
+    pairs, hits, truth = matches.pairs, matches.hits, matches.candidates.truth
     taken_at = np.full(len(truth.image), np.iinfo(np.intp).max)
     taken_at[hits.truth] = tie[hits.detection]
-    usable = ~truth.ignored[pairs.truth] & ~dropped[pairs.detection] & (taken_at[pairs.truth] >= tie[pairs.detection])
+    held = taken_at[pairs.truth] < tie[pairs.detection]
+    usable = ~truth.ignored[pairs.truth] & ~matches.dropped[pairs.detection] & ~held
     pairs = pairs.where(usable)
     pairs = pairs.where(np.lexsort([-pairs.truth, -pairs.overlap, pairs.detection]))
-    if convention.best_only and len(pairs.detection):
+    if matches.candidates.convention.best_only and len(pairs.detection):
         first = np.ones(len(pairs.detection), np.bool_)
         first[1:] = pairs.detection[1:] != pairs.detection[:-1]
         pairs = pairs.where(first)
