@@ -134,6 +134,45 @@ def test_options_that_no_metric_knows_are_refused(files):
     assert "option of a metric" in run(*scoring(files, files / "good.jsonl", "--set", "labels=[]"), code=2)
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "named"),
+    [
+        ("score", "progress=1", "class_agnostic, convention, thresholds"),
+        ("score", "samples=false", "class_agnostic, convention, thresholds"),
+        ("compare", "seed=3", "class_agnostic, convention, thresholds"),
+        ("conventions", "threshold=0.3", "class_agnostic, convention, thresholds"),
+        *((command, option, "Options of detection_ap: convention")
+          for command in ("score", "compare", "conventions")
+          for option in ("convention=5", "thresholds=abc", "class_agnostic=maybe")),
+    ],
+)  # fmt: skip
+def test_a_wrong_option_is_misuse_in_one_line_that_names_the_options(files, command, option, named):
+    (files / "d.json").write_text('[{"id": 1, "object": []}]')
+    (files / "d.jsonl").write_text('{"id": 1, "text": ""}')
+    answers = [files / "d.jsonl"] * 2 if command == "compare" else ["--predictions", files / "d.jsonl"]
+    with pytest.raises(UsageError, match=named) as raised:
+        run(command, "--task", "detection", "--references", files / "d.json", *answers, "--set", option)
+    assert raised.value.exit_code == 2
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("option", ["nonsense", "labels=[]", "task=vqa", "=5"])
+def test_what_is_no_option_at_all_is_said_in_one_line(files, option):
+    output = run(*scoring(files, files / "good.jsonl", "--set", option), code=2)
+    assert output.startswith("Error: Expected")
+    assert output.count("\n") == 1
+
+
+def test_metrics_are_listed_with_their_options_and_defaults():
+    lines = run("list", "--metrics").splitlines()
+    assert lines[0].split() == ["metric", "option", "type", "default"]
+    line = next(line for line in lines if line.startswith("detection_ap ") and " thresholds " in line)
+    assert line.split()[-1] == "0.5,0.75"
+    parsed = {metric["name"]: metric["options"] for metric in json.loads(run("list", "--metrics", "--json"))}
+    assert {"name": "convention", "type": "a box convention", "default": "normalised-xyxy"} in parsed["pck"]
+    assert parsed["accuracy"] == []
+
+
 @pytest.mark.parametrize("name", ["bleu", "counting", "word_accuracy", "pck", "detection_ap", "cider_d"])
 def test_a_metric_that_reads_another_truth_is_refused(files, name):
     with pytest.raises(UsageError, match=f"Expected `.*for the metric {name}, got a record without it"):

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False)
 FOLDER = click.Path(exists=True, file_okay=False)
 ENDINGS = (".html", ".htm", ".json", ".txt")
-ARGUMENTS = {"task", "labels", "references", "predictions", "first", "second", "protocol", "missing", "metrics"}
-"""Arguments of scoring that are no option of a metric."""
-
 
 # Commands of modules that are imported only when they are called: name, module, attribute, line in the help.
 _LAZY = {
@@ -58,19 +55,26 @@ def metrics() -> None:
     """Score answers, compare models, judge open answers."""
 
 
-def _parse_options(pairs: Sequence[str]) -> dict[str, Any]:
-    """Options of metrics, written key=value; values are JSON where they can be read as such."""
-    options: dict[str, Any] = {}
+class _Misuse(click.ClickException):
+    """A wrong option in one line."""
+
+    exit_code = 2
+
+
+def _options(pairs: Sequence[str], task: str, protocol: str = "standard", names: Sequence[str] = ()) -> dict[str, Any]:
+    """Options of the metrics that score a task, written key=value; the metrics read the values."""
+    from lamm_metrics.metrics.options import FILLED_IN
+    from lamm_metrics.scoring import metric_names_for
+
+    options = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.isidentifier():
-            raise click.BadParameter(f"Expected key=value, got {pair!r}.", param_hint="--set")
-        if key in ARGUMENTS:
-            raise click.BadParameter(f"Expected an option of a metric, got {key!r}.", param_hint="--set")
-        try:
-            options[key] = json.loads(value)
-        except ValueError:
-            options[key] = value
+            raise _Misuse(f"Expected --set KEY=VALUE, got {pair!r}. Write the option's name, = and its value.")
+        if key in FILLED_IN:
+            raise _Misuse(f"Expected an option of a metric, got {key!r}. The task and the records say it.")
+        options[key] = value
+    metric_names_for(task, protocol, names, options)
     return options
 
 
@@ -173,7 +177,7 @@ def score(
     if chance and protocol == "coco":
         raise click.UsageError("Expected --chance with another protocol: COCO's files have no answers to draw from.")
     settings: dict[str, Any] = {"seed": seed, "draws": draws, "confidence": confidence, "metrics": names}
-    settings |= _parse_options(pairs)
+    settings |= _options(pairs, task, protocol, names)
     with _progress(task) as progress:
         report = score_files(task, references, predictions, protocol, missing=missing, progress=progress, **settings)
     reports = {report.model or "model": {task: report}}
@@ -193,24 +197,54 @@ def score(
 
 
 @metrics.command("list")
+@click.option("--metrics", "by_metric", is_flag=True, help="List the metrics with their options instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_tasks(as_json: bool) -> None:
-    """List the tasks with their metrics."""
+def list_tasks(by_metric: bool, as_json: bool) -> None:
+    """List the tasks with their metrics, or the metrics with their options."""
     from dataclasses import asdict
 
     from lamm_metrics.records.tasks import TASKS
 
+    if by_metric:
+        _list_metrics(as_json)
+        return
     if as_json:
         click.echo(json.dumps([asdict(task) for task in TASKS.values()], indent=1))
         return
+    from lamm_metrics.report.text import table
+
     rows = [("task", "file", "reads", "metrics", "better", "chance")]
     for task in TASKS.values():
         better = "higher" if task.higher_is_better else "lower"
         metrics_named = ", ".join(task.metrics)
         rows.append((task.key, f"{task.prefix}_*.json", task.extractor, metrics_named, better, task.chance))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    click.echo(table(rows))
+
+
+def _list_metrics(as_json: bool) -> None:
+    """Print every metric with its options, their types and defaults."""
+    from lamm_metrics.metrics.options import options_of
+    from lamm_metrics.metrics.registry import metric_class, metric_names
+
+    found = {name: options_of(metric_class(name)).values() for name in metric_names()}
+    if as_json:
+        listed = [
+            {
+                "name": name,
+                "options": [
+                    {"name": option.name, "type": option.kind, "default": option.default_text} for option in options
+                ],
+            }
+            for name, options in found.items()
+        ]
+        click.echo(json.dumps(listed, indent=1))
+        return
+    from lamm_metrics.report.text import table
+
+    rows = [("metric", "option", "type", "default")]
+    for name, options in found.items():
+        rows += [(name, option.name, option.kind, option.default_text) for option in options] or [(name, "", "", "")]
+    click.echo(table(rows))
 
 
 @metrics.command()
@@ -254,7 +288,7 @@ def compare(
         seed=seed,
         draws=draws,
         confidence=confidence,
-        **_parse_options(pairs),
+        **_options(pairs, task, protocol, names),
     )
     click.echo(json.dumps(found.to_json(), indent=1) if as_json else str(found))
 
@@ -273,7 +307,7 @@ def conventions(
     """Score boxes under every convention in use, side by side."""
     from lamm_metrics.comparison.conventions import compare_conventions, conventions_table
 
-    rows = compare_conventions(references, predictions, task, threshold, missing, **_parse_options(pairs))
+    rows = compare_conventions(references, predictions, task, threshold, missing, **_options(pairs, task))
     click.echo(json.dumps([row.to_json() for row in rows], indent=1) if as_json else conventions_table(rows))
 
 

@@ -10,7 +10,8 @@ from lamm_metrics.answers.marks import marks_of
 from lamm_metrics.errors import UsageError
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY
 from lamm_metrics.metrics.base import Metric
-from lamm_metrics.metrics.registry import NEEDED_TRUTH, make_metric, option_names
+from lamm_metrics.metrics.options import options_of, refuse_unknown
+from lamm_metrics.metrics.registry import make_metric, metric_class
 from lamm_metrics.records.predictions import Prediction, Predictions, read_predictions
 from lamm_metrics.records.references import References, pair, read_references
 from lamm_metrics.records.tasks import task_named
@@ -26,10 +27,35 @@ Progress = Callable[[int, int], None]
 PredictionSource = str | PathLike[str] | Iterable[Mapping[str, Any] | Prediction]
 
 
+def metric_names_for(
+    task: str, protocol: str = "standard", names: Sequence[str] = (), options: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Name the metrics that score a task, and refuse options that none of them has.
+
+    Args:
+        task: A task key.
+        protocol: "standard", "paper" or "coco", whose numbers come from no metric.
+        names: Metrics to use in place of the task's own.
+        options: Names of options.
+
+    Raises:
+        UsageError: Unknown task, protocol or metric, or an option that none of the metrics knows.
+    """
+    row = task_named(task)
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"Expected a protocol ({', '.join(PROTOCOLS)}), got {protocol!r}. Choose one of them.")
+    if protocol == "coco":
+        refuse_unknown(["COCO's protocol"], ["iou_type"], options)
+        return ()
+    chosen = tuple(names) or (row.metrics if protocol == "standard" else ("paper",))
+    refuse_unknown(chosen, {option for name in chosen for option in options_of(metric_class(name))}, options)
+    return chosen
+
+
 def metrics_for(
     task: str, references: References, protocol: str = "standard", names: Sequence[str] = (), **options: Any
 ) -> list[Metric[Any]]:
-    """The empty metrics that score a task.
+    """Make the empty metrics that score a task.
 
     Args:
         task: A task key.
@@ -39,32 +65,26 @@ def metrics_for(
         options: Passed on to the metrics that know them, such as `convention` or `tokenizer`.
 
     Raises:
-        UsageError: Unknown task, protocol or metric, an option that none of the metrics knows, or a metric that reads
-            another ground truth than these records have.
+        UsageError: Unknown task, protocol, metric, option or value, or a metric that reads another ground truth than
+            these records have.
     """
-    row = task_named(task)
-    if protocol not in PROTOCOLS[:2]:
+    chosen = metric_names_for(task, protocol, names, options)
+    if not chosen:
         raise UsageError(f"Expected a protocol ({', '.join(PROTOCOLS[:2])}), got {protocol!r}. Choose one of them.")
-    labels = labels_of(list(references.records.values()))
-    chosen = tuple(names) or (row.metrics if protocol == "standard" else ("paper",))
-    able = {option for name in chosen for option in option_names(name)}
-    unknown = sorted(options.keys() - able)
-    if unknown:
-        raise UsageError(
-            f"Expected an option of {', '.join(chosen)} ({', '.join(sorted(able)) or 'there is none'}), got "
-            f"{', '.join(unknown)}. Leave it out."
-        )
     for name in names:
         _check_truth(name, task, references)
-    return [make_metric(name, task, labels, **options) for name in chosen]
+    labels = labels_of(list(references.records.values()))
+    own = [options.keys() & options_of(metric_class(name)).keys() for name in chosen]
+    return [
+        make_metric(name, task, labels, **{key: options[key] for key in sorted(keys)})
+        for name, keys in zip(chosen, own, strict=True)
+    ]
 
 
 def _check_truth(name: str, task: str, references: References) -> None:
     """Say so where records lack what a metric compares answers with."""
-    keys = NEEDED_TRUTH.get(name, ())
-    lacking = next(
-        (key for key, record in references.records.items() if not any(name in record for name in keys)), None
-    )
+    keys = metric_class(name).needs
+    lacking = next((key for key, record in references.records.items() if record.keys().isdisjoint(keys)), None)
     if keys and lacking is not None:
         wanted = " or ".join(f"`{key}`" for key in keys)
         raise UsageError(
@@ -119,10 +139,11 @@ def score(
     0.5
     """
     if protocol == "coco":
+        metric_names_for(task, protocol, options=options)
         return _coco(task, references, predictions, seed=seed, draws=draws, confidence=confidence, **options)
     truth = read_references(references, task)
     answers = read_predictions(predictions)
-    chosen = metrics_for(task, truth, protocol, metrics, **parse_options(options))
+    chosen = metrics_for(task, truth, protocol, metrics, **options)
     gather(chosen, truth, pair(truth, answers, missing), progress)
     scores: list[Score] = []
     for metric in chosen:
@@ -149,9 +170,6 @@ def _coco(task: str, references: Any, predictions: Any, iou_type: str | None = N
         raise UsageError(
             f"Expected a task of COCO's protocol ({', '.join(COCO_TASKS)}), got {task!r}. Choose one of them."
         )
-    unknown = options.keys() - {"seed", "draws", "confidence"}
-    if unknown:
-        raise UsageError(f"Expected no option but iou_type for COCO's protocol, got {sorted(unknown)}. Leave them out.")
     return coco_report(references, predictions, iou_type=iou_type or COCO_TASKS[task], **options)
 
 
@@ -183,20 +201,6 @@ def _note(task: str, protocol: str) -> str:
     from lamm_metrics.paper.metric import PAPER_FORMULAS
 
     return PAPER_FORMULAS[task].note
-
-
-def parse_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of metrics with the written ones read: a box convention may be given as text.
-
-    Raises:
-        UsageError: A value cannot be read.
-    """
-    parsed = dict(options)
-    if isinstance(parsed.get("convention"), str):
-        from lamm_metrics.geometry.conventions import BoxConvention
-
-        parsed["convention"] = BoxConvention.parse(parsed["convention"])
-    return parsed
 
 
 def gather(

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.geometry.conventions import BoxConvention
-from lamm_metrics.metrics.detection import DetectionAP
-from lamm_metrics.metrics.detection3d import DetectionAP3D
+from lamm_metrics.metrics.detection import DetectionAP, DetectionAP3D
 from lamm_metrics.records.predictions import Prediction
 
 CLASSES = ("cat", "dog", "bird")

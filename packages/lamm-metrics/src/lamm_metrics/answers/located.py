@@ -6,7 +6,7 @@ counts as a false alarm, and its fault is listed.
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -17,11 +17,10 @@ from lamm_metrics.extraction.text.names import words_of
 from lamm_metrics.extraction.text.synonyms import known_synonyms
 from lamm_metrics.geometry import boxes3d
 from lamm_metrics.geometry.boxes import BoxFault, find_fault, to_corners
+from lamm_metrics.geometry.rotated import NumberCount
 from lamm_metrics.records.files import SHOWN
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference, record_id
-
-NumberCount = Literal[6, 7, 9]
 
 
 class AnsweredBoxes(NamedTuple):
@@ -194,3 +193,33 @@ def _numbers(item: Mapping[str, Any], key: str) -> tuple[float, ...]:
     except (TypeError, ValueError, OverflowError):
         # Not numbers at all, or whole numbers beyond any float: reported as a box of the wrong length.
         return ()
+
+
+def bad_truth(reference: Reference, box: object, expected: str) -> LammMetricsError:
+    """The error for a true box that cannot be used."""
+    return LammMetricsError(
+        f"Expected a true box of {expected} in record {record_id(reference)!r}, got {box}. Mend the record."
+    )
+
+
+def padded(box: Sequence[float]) -> tuple[float, ...]:
+    """A 3D box with angles of 0 added up to 9 numbers; NaN boxes stay NaN."""
+    return (*box, *(0.0,) * (9 - len(box)))
+
+
+def true_box_3d(reference: Reference, box: Sequence[float], numbers: NumberCount) -> tuple[float, ...]:
+    """A true 3D box with 9 numbers.
+
+    Raises:
+        LammMetricsError: It is not finite, has a negative side, or an angle that the chosen rotation would drop.
+    """
+    values = padded(tuple(float(number) for number in box))
+    usable = len(values) == 9 and np.isfinite(values).all() and min(values[3:6]) >= 0
+    if not usable:
+        raise bad_truth(reference, box, "6, 7 or 9 finite numbers with sides of at least 0")
+    if any(values[numbers:]):
+        raise LammMetricsError(
+            f"Expected boxes without angles in record {record_id(reference)!r}, got {list(values[numbers:])}, which "
+            "would be dropped. Choose rotation yaw or full."
+        )
+    return values

@@ -30,7 +30,7 @@ from lamm_metrics.records.predictions import Prediction, read_predictions
 from lamm_metrics.records.references import References, pair, read_references
 from lamm_metrics.report.text import table
 from lamm_metrics.results.score import signature
-from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for, parse_options
+from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for
 
 TASKS = ("detection", "detection3d")
 PAPER_THRESHOLD = 0.5
@@ -98,7 +98,7 @@ def compare_conventions(
     truth = read_references(references, task)
     answers = pair(truth, read_predictions(predictions), missing)
     name = "detection_ap" if task == "detection" else "detection_ap_3d"
-    (metric,) = metrics_for(task, truth, names=[name], **parse_options(options))
+    (metric,) = metrics_for(task, truth, names=[name], **options)
     if not isinstance(metric, BoxAP):
         raise UsageError(f"Expected a detection metric for {task}, got {type(metric).__name__}. Choose another task.")
     gather([metric], truth, answers)

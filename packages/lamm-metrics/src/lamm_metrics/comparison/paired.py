@@ -13,7 +13,7 @@ from lamm_metrics.metrics.base import Metric
 from lamm_metrics.records.predictions import read_predictions
 from lamm_metrics.records.references import pair, read_references
 from lamm_metrics.results.score import Score
-from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for, parse_options
+from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for
 from lamm_metrics.statistics import (
     bootstrap_p_value,
     detectable_difference,
@@ -214,7 +214,7 @@ def compare(
     truth = read_references(references, task)
     found = []
     for source in (first, second):
-        metric = metrics_for(task, truth, protocol, metrics, **parse_options(options))[0]
+        metric = metrics_for(task, truth, protocol, metrics, **options)[0]
         gather([metric], truth, pair(truth, read_predictions(source), missing))
         found.append(metric)
     return compare_metrics(task, *found, seed=seed, draws=draws, confidence=confidence)

@@ -15,7 +15,7 @@ from lamm_metrics.records.predictions import Prediction, read_predictions
 from lamm_metrics.records.references import References, pair, read_references
 from lamm_metrics.records.truth import labels_of
 from lamm_metrics.results.score import Score
-from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for, parse_options
+from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for
 from lamm_metrics.statistics import wilson
 
 
@@ -139,7 +139,7 @@ def vary(
     metrics: list[Metric[Any]] = []
     for references, answers in ((kept, plain), (changed, varied)):
         # One closed label set for both: the variant's own might be smaller.
-        metric = metrics_for(task, whole, protocol, **parse_options(options))[0]
+        metric = metrics_for(task, whole, protocol, **options)[0]
         gather([metric], references, answers)
         metrics.append(metric)
     scores = [metric.compute(seed=seed, draws=draws, confidence=confidence)[0] for metric in metrics]

@@ -6,13 +6,27 @@ sign of the shadow's orientation and cut to |x| <= p, |y| <= q. Only the faces o
 planes, and each step is continuous in the corners: touching, equal and parallel faces need no special case.
 """
 
+from collections.abc import Callable, Mapping
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
+from lamm_metrics.errors import UsageError
 from lamm_metrics.geometry.boxes import over_union
-from lamm_metrics.geometry.boxes3d import corners, rotations, to_nine, volume
+from lamm_metrics.geometry.boxes3d import (
+    corners,
+    paired_iou_axis_aligned,
+    paired_iou_yaw,
+    rotations,
+    to_nine,
+    volume,
+)
 
 Floats = NDArray[np.float64]
+NumberCount = Literal[6, 7, 9]
+Rotation = Literal["none", "yaw", "full"]
+PairedIoU = Callable[[Floats, Floats], Floats]
 
 # Corner numbers of the six faces, counter-clockwise seen from outside.
 FACES = np.array([[0, 3, 2, 1], [4, 5, 6, 7], [0, 1, 5, 4], [2, 3, 7, 6], [1, 2, 6, 5], [0, 4, 7, 3]])
@@ -123,3 +137,21 @@ def _mean_excess(low: Floats, middle: Floats, high: Floats) -> Floats:
 
 def _share(part: Floats, whole: Floats) -> Floats:
     return np.divide(part, whole, out=np.zeros_like(part), where=whole != 0)
+
+
+ROTATIONS: Mapping[str, tuple[NumberCount, PairedIoU]] = {
+    "none": (6, paired_iou_axis_aligned),
+    "yaw": (7, paired_iou_yaw),
+    "full": (9, paired_iou_rotated),
+}
+
+
+def rotation_of(rotation: str) -> tuple[NumberCount, PairedIoU]:
+    """Return how many numbers a box has and how boxes overlap under a choice of rotation.
+
+    Raises:
+        UsageError: There is no such choice.
+    """
+    if rotation not in ROTATIONS:
+        raise UsageError(f"Expected rotation to be {', '.join(ROTATIONS)}, got {rotation!r}. Choose one of them.")
+    return ROTATIONS[rotation]

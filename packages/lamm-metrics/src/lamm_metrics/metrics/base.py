@@ -5,7 +5,7 @@ sorted ids, so any split of the records over processes gives the very same bits 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -40,6 +40,8 @@ class Metric(ABC, Generic[StateT]):
 
     name: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+    # Ground truth that it reads: a record must have one of these keys. Empty where `update` says so itself.
+    needs: ClassVar[Sequence[str]] = ()
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry[StateT]] = {}

@@ -14,11 +14,11 @@ from lamm_metrics.answers.located import AnsweredBoxes, class_of, closed_set, fa
 from lamm_metrics.average_precision.curves import Curve, Matched
 from lamm_metrics.average_precision.matching import SCORE_FREE, Found, PairedIoU, Truth, match
 from lamm_metrics.average_precision.tie_bounds import order_bounds
-from lamm_metrics.errors import LammMetricsError, UsageError
+from lamm_metrics.errors import UsageError
 from lamm_metrics.metrics.base import OK, Metric
 from lamm_metrics.records.files import first_ten
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.truth import Reference, record_id
+from lamm_metrics.records.truth import Reference
 from lamm_metrics.results.score import SampleResult, Score, signature
 from lamm_metrics.statistics import centred_interval, group_weights, wilson
 
@@ -48,6 +48,7 @@ class BoxAP(Metric[Scene]):
     # Overlaps averaged into a score of their own, if any.
     mean_over: ClassVar[Sequence[float]] = ()
     dimensions: ClassVar[int]
+    needs = ("object",)
 
     def __init__(
         self, iou: PairedIoU, thresholds: Sequence[float], labels: Sequence[str], class_agnostic: bool
@@ -270,13 +271,6 @@ class BoxAP(Metric[Scene]):
             for name, box in zip(state.found_label, state.found_box, strict=True)
         )
         return read + (f" ({', '.join(state.faults)})" if state.faults else "")
-
-
-def bad_truth(reference: Reference, box: object, expected: str) -> LammMetricsError:
-    """The error for a true box that cannot be used."""
-    return LammMetricsError(
-        f"Expected a true box of {expected} in record {record_id(reference)!r}, got {box}. Mend the record."
-    )
 
 
 def _named(name: str | None, labels: Sequence[str] | None) -> str:

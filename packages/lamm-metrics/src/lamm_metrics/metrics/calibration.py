@@ -11,6 +11,7 @@ from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import OK
+from lamm_metrics.metrics.options import one_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
 
@@ -75,8 +76,9 @@ class CalibrationError(AdditiveMetric[Belief]):
             bins: Number of bins; 15 of equal width or 10 of equal mass if None.
         """
         super().__init__()
-        if binning not in ("width", "mass"):
-            raise UsageError(f"Expected binning width or mass, got {binning!r}. Choose one of them.")
+        one_of("binning", binning, Binning)
+        if bins is not None and bins < 1:
+            raise UsageError(f"Expected at least one bin, got {bins}. Choose a larger number.")
         self.task, self.labels, self.binning = task, list(labels), binning
         self.bins = (15 if binning == "width" else 10) if bins is None else bins
         self._read = reader_of(task)

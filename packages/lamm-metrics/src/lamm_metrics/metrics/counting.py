@@ -34,6 +34,7 @@ class CountingError(AdditiveMetric[Count]):
     """
 
     name = "counting"
+    needs = ("num",)
     higher_is_better = False
 
     def settings(self) -> dict[str, object]:

@@ -1,15 +1,17 @@
-"""Detection in images, scored by average precision."""
+"""Detection in images and in point clouds, scored by average precision."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 
 import numpy as np
 
-from lamm_metrics.answers.located import AnsweredBoxes, boxes_2d
+from lamm_metrics.answers.located import AnsweredBoxes, bad_truth, boxes_2d, boxes_3d, padded, true_box_3d
 from lamm_metrics.average_precision.matching import SCORE_FREE
 from lamm_metrics.geometry.boxes import BoxFault, Floats, find_fault, paired_iou
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
-from lamm_metrics.metrics.box_ap import BoxAP, bad_truth
+from lamm_metrics.geometry.rotated import Rotation, rotation_of
+from lamm_metrics.metrics.box_ap import BoxAP
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
 
@@ -78,3 +80,55 @@ class DetectionAP(BoxAP):
                 raise bad_truth(reference, box, "four finite numbers")
         given = np.array(boxes, np.float64).reshape(-1, 2, 2)
         return np.concatenate([given.min(axis=1), given.max(axis=1)], axis=1)
+
+
+class DetectionAP3D(BoxAP):
+    """Average precision of 3D boxes that need no confidences, at overlaps of 0.5 and 0.25.
+
+    >>> metric = DetectionAP3D()
+    >>> record = {"id": "scene0011_00", "object": [{"label": "chair", "bbox": [1, 2, 0.5, 1, 1, 1]}]}
+    >>> metric.update(record, Prediction("scene0011_00", boxes=[{"label": "chair", "box": [1, 2, 0.75, 1, 1, 1]}]))
+    >>> [score.value for score in metric.compute()[:2]]
+    [1.0, 1.0]
+    """
+
+    name = "detection_ap_3d"
+    dimensions = 9
+
+    def __init__(
+        self,
+        labels: Sequence[str] = (),
+        rotation: Rotation = "none",
+        thresholds: Sequence[float] = (0.5, 0.25),
+        class_agnostic: bool = False,
+    ) -> None:
+        """Choose how answers are read and when they are right.
+
+        Args:
+            labels: The closed set of classes, for records that do not carry their own.
+            rotation: Which angles count: none (6 numbers), yaw (7) or full (9).
+            thresholds: Overlaps to report; the first is the headline.
+            class_agnostic: Whether to disregard the names.
+        """
+        self.numbers, iou = rotation_of(rotation)
+        super().__init__(iou, thresholds, labels, class_agnostic)
+        self.rotation = rotation
+
+    def settings(self) -> dict[str, object]:
+        """The choices of the signature."""
+        return {
+            "iou": ">=" + ",".join(f"{threshold:g}" for threshold in self.thresholds),
+            "interp": SCORE_FREE.interpolation,
+            "ties": "grouped",
+            "rotation": self.rotation,
+            "classes": "one" if self.class_agnostic else "macro",
+        }
+
+    def read(self, reference: Reference, prediction: Prediction, labels: Sequence[str] | None) -> AnsweredBoxes:
+        """The boxes of the answer, with 9 numbers each."""
+        answer = boxes_3d(prediction, labels, self.numbers)
+        return answer._replace(boxes=[replace(box, box=padded(box.box)) for box in answer.boxes])
+
+    def truth(self, reference: Reference, boxes: Sequence[Sequence[float]]) -> Floats:
+        """The true boxes with 9 numbers each."""
+        return np.array([true_box_3d(reference, box, self.numbers) for box in boxes], np.float64).reshape(-1, 9)

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.answers.located import boxes_3d, faults_in_words
+from lamm_metrics.answers.located import boxes_3d, faults_in_words, padded, true_box_3d
 from lamm_metrics.errors import LammMetricsError, UsageError
+from lamm_metrics.geometry.rotated import Rotation, rotation_of
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.detection3d import Rotation, padded, rotation_of, true_box_3d
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference, record_id
 

@@ -86,6 +86,7 @@ class KeypointPCK(AdditiveMetric[Pose]):
     """
 
     name = "pck"
+    needs = ("gt_joints",)
 
     def __init__(
         self,
@@ -103,7 +104,7 @@ class KeypointPCK(AdditiveMetric[Pose]):
         super().__init__()
         self.joints = tuple(joints)
         self.convention = convention
-        self.thresholds = dict(thresholds)
+        self.thresholds = {**THRESHOLDS, **thresholds}
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature."""

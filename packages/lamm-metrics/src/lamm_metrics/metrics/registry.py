@@ -7,6 +7,7 @@ from typing import Any
 
 from lamm_metrics.errors import UsageError
 from lamm_metrics.metrics.base import Metric
+from lamm_metrics.metrics.options import read_options
 
 ENTRY_POINTS = "lamm.metrics"
 
@@ -22,25 +23,12 @@ BUILT_IN: Mapping[str, str] = {
     "ece": "metrics.calibration:CalibrationError",
     "yes_no": "metrics.yes_no:YesNo",
     "detection_ap": "metrics.detection:DetectionAP",
-    "detection_ap_3d": "metrics.detection3d:DetectionAP3D",
+    "detection_ap_3d": "metrics.detection:DetectionAP3D",
     "grounding_accuracy": "metrics.grounding:GroundingAccuracy",
     "binary_locating": "metrics.locating:BinaryLocating",
     "pck": "metrics.keypoints:KeypointPCK",
     "paper": "paper.metric:PaperMetric",
 }
-
-NEEDED_TRUTH = {
-    "bleu": ("sentences",),
-    "rouge_l": ("sentences",),
-    "cider_d": ("sentences",),
-    "counting": ("num",),
-    "word_accuracy": ("word_list",),
-    "yes_no": ("label", "attr"),
-    "detection_ap": ("object",),
-    "detection_ap_3d": ("object",),
-    "pck": ("gt_joints",),
-}
-"""Ground truth that a metric reads: a record must have one of these keys. The others say so themselves."""
 
 
 def _plugins() -> dict[str, Any]:
@@ -76,15 +64,6 @@ def metric_class(name: str) -> type[Metric[Any]]:
     return found
 
 
-def option_names(name: str) -> list[str]:
-    """What can be set of a metric.
-
-    Raises:
-        UsageError: No metric has this name.
-    """
-    return [key for key in call_signature(metric_class(name)).parameters if key not in ("task", "labels")]
-
-
 def make_metric(name: str, task: str, labels: Sequence[str] = (), **options: Any) -> Metric[Any]:
     """Make an empty metric.
 
@@ -92,9 +71,12 @@ def make_metric(name: str, task: str, labels: Sequence[str] = (), **options: Any
         name: Its name.
         task: Passed on to constructors that have a parameter `task`.
         labels: Closed label set, passed on to constructors that have a parameter `labels`.
-        options: Further options, passed on to constructors that have a parameter of that name.
+        options: Options of the metric, as text or as the types that its constructor annotates.
+
+    Raises:
+        UsageError: There is no such metric or option, or an option has another kind of value.
     """
-    found = metric_class(name)
-    accepted = call_signature(found).parameters
-    given = {"task": task, "labels": list(labels), **options}
-    return found(**{key: value for key, value in given.items() if key in accepted})
+    made = metric_class(name)
+    accepted = call_signature(made).parameters
+    filled_in = {key: value for key, value in (("task", task), ("labels", list(labels))) if key in accepted}
+    return made(**filled_in, **read_options(name, made, options))

@@ -8,16 +8,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import extract_words
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import OK
 from lamm_metrics.metrics.edit_distance import levenshtein
+from lamm_metrics.metrics.options import one_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
 
 Mode = Literal["exact", "ignore_case", "ignore_case_symbol"]
-MODES = ("exact", "ignore_case", "ignore_case_symbol")
 _SYMBOL = re.compile(r"[\W_]+")
 
 
@@ -63,11 +62,11 @@ class WordAccuracy(AdditiveMetric[WordCounts]):
     """
 
     name = "word_accuracy"
+    needs = ("word_list",)
 
     def __init__(self, mode: Mode = "ignore_case_symbol") -> None:
         super().__init__()
-        if mode not in MODES:
-            raise UsageError(f"Expected mode to be one of {', '.join(MODES)}, got {mode!r}. Choose one of them.")
+        one_of("mode", mode, Mode)
         self.mode: Mode = mode
 
     def settings(self) -> dict[str, object]:

@@ -31,6 +31,7 @@ class YesNo(AdditiveMetric[Verdict]):
     """
 
     name = "yes_no"
+    needs = ("label", "attr")
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature."""

@@ -7,16 +7,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.captions.tokenizers import tokenizer_named
+from lamm_metrics.metrics.captions.tokenizers import Tokenizer, tokenizer_named
+from lamm_metrics.metrics.options import one_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
 
 ORDERS = 4
 Smoothing = Literal["none", "exp", "floor", "add-k"]
-SMOOTHINGS = ("none", "exp", "floor", "add-k")
 Averaging = Literal["corpus", "sentence"]
 
 
@@ -135,10 +134,11 @@ class Bleu(AdditiveMetric[tuple[float, ...]]):
     """
 
     name = "bleu"
+    needs = ("sentences",)
 
     def __init__(
         self,
-        tokenizer: str = "ptb",
+        tokenizer: Tokenizer = "ptb",
         *,
         lowercase: bool = True,
         smoothing: Smoothing = "none",
@@ -157,11 +157,8 @@ class Bleu(AdditiveMetric[tuple[float, ...]]):
             effective_order: Leave out the orders for which an answer is too short, as sacrebleu does for sentences.
         """
         super().__init__()
-        if smoothing not in SMOOTHINGS or average not in ("corpus", "sentence"):
-            raise UsageError(
-                f"Expected smoothing in {', '.join(SMOOTHINGS)} and average corpus or sentence, got {smoothing!r} and "
-                f"{average!r}. Choose among them."
-            )
+        one_of("smoothing", smoothing, Smoothing)
+        one_of("average", average, Averaging)
         self.tokenizer, self.lowercase, self.average = tokenizer, lowercase or tokenizer == "ptb", average
         self._tokenize = tokenizer_named(tokenizer)
         self.smoothing: Smoothing = smoothing

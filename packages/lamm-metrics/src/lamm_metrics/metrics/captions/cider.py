@@ -147,6 +147,7 @@ class CiderD(AdditiveMetric[Words]):
     """
 
     name = "cider_d"
+    needs = ("sentences",)
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature."""

@@ -44,6 +44,7 @@ class RougeL(AdditiveMetric[float]):
     """
 
     name = "rouge_l"
+    needs = ("sentences",)
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature."""

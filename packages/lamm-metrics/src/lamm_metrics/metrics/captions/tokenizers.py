@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Literal
 
 from lamm_metrics.errors import UsageError
 
@@ -81,6 +82,7 @@ def whitespace(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+Tokenizer = Literal["ptb", "13a", "whitespace"]
 TOKENIZERS: Mapping[str, Callable[[str], tuple[str, ...]]] = {"ptb": ptb, "13a": mteval13a, "whitespace": whitespace}
 
 
