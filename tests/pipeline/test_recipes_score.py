@@ -7,7 +7,7 @@ import pytest
 
 from lamm_data.benchmark.recipes.apply import KINDS, apply_recipe
 from lamm_data.benchmark.recipes.recipe import packaged_recipes, read_recipe
-from lamm_data.benchmark.sample import build_sample_benchmark
+from lamm_data.benchmark.run import build_benchmark
 from lamm_data.sample.world import write_world
 from lamm_metrics import chance_predictions, score
 
@@ -18,7 +18,7 @@ def world(tmp_path_factory):
     root = tmp_path_factory.mktemp("world")
     write_world(root / "data", images=96, rooms=16, seed=3, benchmark_fraction=0.5)
     for folder, split in (("benchmark", "benchmark"), ("train", "train")):
-        build_sample_benchmark(root / "data", root / folder, split=split, per_task=12)
+        build_benchmark("sample", root / "data", root / folder, split=split, per_task=12)
     return root
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lamm_cli.main import lamm
 from lamm_data.benchmark.build import Build, build_records
-from lamm_data.benchmark.sample import build_sample_benchmark
+from lamm_data.benchmark.run import build_benchmark
 from lamm_data.quality.run import CheckSettings, check_file
 from lamm_data.records.annotations import Annotated, Box, Box3D, Description
 from lamm_data.records.benchmark import LSP_JOINTS, write_benchmark
@@ -22,7 +22,7 @@ from lamm_data.records.tasks import TASKS, task_of_file_name
 from lamm_data.sources.registry import get_source
 from lamm_data.templates.convert import Conversion, convert
 from lamm_data.templates.pools.pools import STYLES
-from lamm_data.templates.sample import convert_sample
+from lamm_data.templates.run import ConvertSettings, convert_source
 from lamm_metrics import chance_predictions, score
 from lamm_metrics.extraction import Status, extract_boxes_2d, extract_boxes_3d
 from lamm_metrics.geometry.boxes3d import corners, rotations
@@ -127,7 +127,7 @@ def world(tmp_path_factory):
 @pytest.mark.parametrize("style", STYLES)
 def test_every_produced_record_passes_the_check(world, tmp_path, style):
     path = tmp_path / "i.jsonl"
-    convert_sample(world, path, style=style)
+    convert_source("sample", world, path, ConvertSettings(style=style))
     report = check_file(path, CheckSettings())
     assert report.records > 500
     assert report.kept == report.records, report.findings[:5]
@@ -139,7 +139,7 @@ def test_every_produced_record_passes_the_check(world, tmp_path, style):
 def bench(world, tmp_path_factory):
     """Every benchmark file of the sample world, and locating variants of the three kinds the paper has."""
     folder = tmp_path_factory.mktemp("bench")
-    build_sample_benchmark(world, folder)
+    build_benchmark("sample", world, folder)
     sample = get_source("sample")
     for task in ("detection", "keypoint_detection", "counting"):
         build = Build("locating", f"Sample{task}", meta={"synthetic": True})

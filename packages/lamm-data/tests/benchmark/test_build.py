@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from lamm_data.benchmark.build import BUILDERS, Build, instructions, subset
-from lamm_data.benchmark.sample import build_sample_benchmark
+from lamm_data.benchmark.run import build_benchmark
 from lamm_data.errors import UsageError
 from lamm_data.records.benchmark import LSP_JOINTS, BenchmarkRecord, read_benchmark
 from lamm_data.sources.registry import get_source
@@ -13,7 +13,7 @@ from lamm_data.sources.registry import get_source
 @pytest.fixture(scope="module")
 def folder(world, tmp_path_factory):
     output = tmp_path_factory.mktemp("bench")
-    build_sample_benchmark(world, output)
+    build_benchmark("sample", world, output)
     return output
 
 
@@ -42,7 +42,7 @@ def test_no_benchmark_medium_is_used_for_training(world, folder):
 
 
 def test_same_seed_gives_the_same_bytes(world, folder, tmp_path):
-    build_sample_benchmark(world, tmp_path)
+    build_benchmark("sample", world, tmp_path)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {p.name: p.read_bytes() for p in folder.iterdir()}
 
 
@@ -86,8 +86,11 @@ def test_a_subset_is_balanced_seeded_and_in_order():
 
 
 def test_per_task_limits_every_file(world, tmp_path):
-    written = build_sample_benchmark(world, tmp_path, per_task=4, tasks=("vqa", "detection3d"))
-    assert written == {"VQA_SampleScenes.json": 4, "Detection_SampleRooms.json": 4}
+    written = build_benchmark("sample", world, tmp_path, per_task=4, tasks=("vqa", "detection3d"))
+    assert {file.name: file.records for file in written} == {
+        "VQA_SampleScenes.json": 4,
+        "Detection_SampleRooms.json": 4,
+    }
 
 
 def test_unknown_task_is_refused():

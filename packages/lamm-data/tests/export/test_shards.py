@@ -14,7 +14,7 @@ from lamm_data.export.formats import export_records, read_export
 from lamm_data.export.parquet import read_parquet, write_parquet
 from lamm_data.export.webdataset import read_webdataset, write_webdataset
 from lamm_data.records.instruction import InstructionRecord, Turn, read_records, write_records
-from lamm_data.templates.sample import convert_sample
+from lamm_data.templates.run import ConvertSettings, convert_source
 
 TASKS = ("vqa", "detection", "caption", "detection3d", "vqa3d")
 
@@ -22,7 +22,7 @@ TASKS = ("vqa", "detection", "caption", "detection3d", "vqa3d")
 @pytest.fixture(scope="module")
 def records(world, tmp_path_factory):
     path = tmp_path_factory.mktemp("records") / "i.jsonl"
-    convert_sample(world, path, tasks=TASKS, rounds=2)
+    convert_source("sample", world, path, ConvertSettings(tasks=TASKS, rounds=2))
     return read_records(path)
 
 

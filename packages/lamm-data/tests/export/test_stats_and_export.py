@@ -8,7 +8,7 @@ from lamm_data.errors import LammDataError, UsageError
 from lamm_data.export.formats import FORMATS, export_records, read_export
 from lamm_data.records.instruction import InstructionRecord, Turn, read_records, scan_records, write_records
 from lamm_data.stats.counting import count_records
-from lamm_data.templates.sample import convert_sample
+from lamm_data.templates.run import ConvertSettings, convert_source
 
 
 def record(source="voc2012", **values):
@@ -19,7 +19,7 @@ def record(source="voc2012", **values):
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("suffix", [".json", ".jsonl"])
 def test_exports_read_back_equal(world, tmp_path, name, suffix):
-    convert_sample(world, tmp_path / "i.jsonl", tasks=("vqa", "detection3d"), rounds=2)
+    convert_source("sample", world, tmp_path / "i.jsonl", ConvertSettings(tasks=("vqa", "detection3d"), rounds=2))
     records = read_records(tmp_path / "i.jsonl")
     records.append(InstructionRecord(record().conversations, image=["a.jpg", "b.jpg"]))
     export_records(records, tmp_path / f"out{suffix}", name)

@@ -11,14 +11,14 @@ from lamm_data.clouds.reading import load_cloud, resample, sample_mesh
 from lamm_data.errors import SourceError
 from lamm_data.records.benchmark import read_benchmark
 from lamm_data.sources import prepare
-from lamm_data.sources.readers import scannet, scannet_export, scanqa, scanrefer, shapenet, three_rscan
+from lamm_data.sources.readers import scannet, scannet_export, shapenet, three_rscan
 from lamm_data.sources.registry import get_source
 
 
 def test_scanrefer_names_lose_their_underscores_and_ids_stay_scannets(real_data):
     path = real_data / "scanrefer" / "ScanRefer_filtered_sampled50.json"
     raw = json.loads(path.read_text())
-    entries = list(scanrefer.read_descriptions(path))
+    entries = list(scannet_export.read_descriptions(path))
     assert len(entries) == len(raw) == 50
     assert any("_" in entry["object_name"] for entry in raw)
     for (scene, name, description), entry in zip(entries, raw, strict=True):
@@ -29,7 +29,7 @@ def test_scanrefer_names_lose_their_underscores_and_ids_stay_scannets(real_data)
 
 
 def test_scanqa_complete_validation_set(real_data):
-    grouped = scanqa.questions_by_scene(real_data / "scanqa" / "ScanQA_v1.0_val.json")
+    grouped = scannet_export.by_scene(scannet_export.read_questions(real_data / "scanqa" / "ScanQA_v1.0_val.json"))
     assert len(grouped) == 71
     assert sum(map(len, grouped.values())) == 4675
     first = grouped["scene0011_00"][0]

@@ -15,7 +15,7 @@ from lamm_data.records.benchmark import read_benchmark
 from lamm_data.records.instruction import read_records
 from lamm_data.sources import prepare
 from lamm_data.sources.check import check_download
-from lamm_data.sources.readers import bamboo, coco, flickr30k, scanqa, textvqa, three_rscan, visual_genome
+from lamm_data.sources.readers import bamboo, coco, flickr30k, scannet_export, textvqa, three_rscan, visual_genome
 from lamm_data.sources.registry import get_source
 from lamm_data.templates.run import ConvertSettings, convert_source
 
@@ -296,7 +296,7 @@ def test_clevr3d_lists_its_questions_under_either_key(tmp_path, key):
 
 def test_scanqa_test_questions_have_no_answers(tmp_path):
     entry = {"question_id": "test-1", "scene_id": "scene0707_00", "question": "What is it?"}
-    ((scene, asked),) = scanqa.read_questions(write(tmp_path / "q.json", [entry]))
+    ((scene, asked),) = scannet_export.read_questions(write(tmp_path / "q.json", [entry]))
     assert (scene, asked.answers, asked.id) == ("scene0707_00", (), "test-1")
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from lamm_data.benchmark.sample import build_sample_benchmark
+from lamm_data.benchmark.run import build_benchmark
 from lamm_data.cli import data
 from lamm_data.errors import UsageError
 from lamm_data.records.annotations import Annotated, Box, Box3D, ClassLabel, Count, Keypoints
@@ -21,7 +21,7 @@ from lamm_data.stats.geometry import GRID
 from lamm_data.stats.labels import POOLS, named_classes
 from lamm_data.templates.convert import Conversion, convert
 from lamm_data.templates.pools.pools import STYLES
-from lamm_data.templates.sample import convert_sample
+from lamm_data.templates.run import convert_source
 
 SIZE = {"width": 100, "height": 200}
 
@@ -74,7 +74,7 @@ def test_positions_are_counted_on_a_grid_from_the_top_left():
 
 
 def test_benchmark_files_are_counted_from_their_truth(world, tmp_path):
-    build_sample_benchmark(world, tmp_path)
+    build_benchmark("sample", world, tmp_path)
     truth = json.loads((tmp_path / "Detection_SampleScenes.json").read_text())
     objects = [item for record in truth for item in record["object"]]
     result = CliRunner().invoke(data, ["stats", str(tmp_path / "Detection_SampleScenes.json"), "--json"])
@@ -90,7 +90,7 @@ def test_benchmark_files_are_counted_from_their_truth(world, tmp_path):
 @pytest.fixture(scope="module")
 def converted(world, tmp_path_factory):
     path = tmp_path_factory.mktemp("plots") / "i.jsonl"
-    convert_sample(world, path)
+    convert_source("sample", world, path)
     return path
 
 

@@ -23,8 +23,8 @@ from lamm_data.sources.registry import get_source
 from lamm_data.templates.convert import Conversion, convert
 from lamm_data.templates.pairs import PAIR_MAKERS
 from lamm_data.templates.pools import pools
-from lamm_data.templates.sample import convert_sample
-from lamm_data.writing.coordinates import fill
+from lamm_data.templates.run import ConvertSettings, convert_source
+from lamm_data.writing.draws import fill
 
 
 def test_unknown_pool_style_and_task_are_refused():
@@ -41,7 +41,7 @@ def test_unknown_pool_style_and_task_are_refused():
 @pytest.mark.parametrize("style", pools.STYLES)
 def test_sample_world_converts_to_valid_records_of_every_task(world, tmp_path, style):
     path = tmp_path / "out.jsonl"
-    counts = convert_sample(world, path, style=style)
+    counts = convert_source("sample", world, path, ConvertSettings(style=style))
     records = read_records(path)  # raises on any fault
     by_task = Counter(record.meta["task"] for record in records)
     elsewhere = {"scene_graph", "scene_graph3d", "presence", "presence3d"}
@@ -61,7 +61,7 @@ def test_sample_world_converts_to_valid_records_of_every_task(world, tmp_path, s
     ],
 )
 def test_every_produced_record_passes_the_check(world, tmp_path, options):
-    counts = convert_sample(world, tmp_path / "i.jsonl", **options)
+    counts = convert_source("sample", world, tmp_path / "i.jsonl", ConvertSettings(**options))
     result = CliRunner().invoke(data, ["check", str(tmp_path / "i.jsonl"), "--json"])
     report = json.loads(result.stdout)
     assert report["kept"] == report["records"] > 100
@@ -70,8 +70,8 @@ def test_every_produced_record_passes_the_check(world, tmp_path, options):
 
 def test_conversion_is_deterministic_and_needs_no_order(world, tmp_path):
     for name in ("a", "b"):
-        convert_sample(world, tmp_path / name, seed=1)
-    convert_sample(world, tmp_path / "c", seed=2)
+        convert_source("sample", world, tmp_path / name, ConvertSettings(seed=1))
+    convert_source("sample", world, tmp_path / "c", ConvertSettings(seed=2))
     a, b, c = ((tmp_path / name).read_bytes() for name in "abc")
     assert a == b != c
     items = [Annotated(str(k), f"{k}.png", captions=("one", "two", "three")) for k in range(9)]

@@ -9,7 +9,7 @@ from lamm_data.records.annotations import Annotated, Box, Box3D, ClassLabel, Cou
 from lamm_data.templates.convert import Conversion, convert
 from lamm_data.templates.pools import pools
 from lamm_data.templates.pools.definitions import check_pools, get_definition, load_definitions, pool_faults
-from lamm_data.writing.coordinates import placeholders
+from lamm_data.writing.draws import placeholders
 from lamm_data.writing.english import plural, singular, takes_are, with_article
 
 

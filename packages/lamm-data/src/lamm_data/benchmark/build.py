@@ -13,10 +13,9 @@ from typing import Any
 from lamm_data.errors import UsageError
 from lamm_data.records.annotations import Annotated, Box3D
 from lamm_data.records.benchmark import LSP_JOINTS, BenchmarkRecord
-from lamm_data.templates.convert import item_rng
 from lamm_data.templates.pairs import usable_boxes
 from lamm_data.writing.boxes import solid_boxes
-from lamm_data.writing.coordinates import fill
+from lamm_data.writing.draws import fill, item_rng
 from lamm_data.writing.english import as_sentence, plural, singular
 from lamm_data.writing.options import AnswerPool, lettered, question_kind
 

@@ -78,7 +78,7 @@ class RecordMaker:
         """Give a benchmark record whose options stand in an order drawn by the request's key."""
         from lamm_data.benchmark.build import instructions
         from lamm_data.records.benchmark import BenchmarkRecord
-        from lamm_data.writing.coordinates import fill
+        from lamm_data.writing.draws import fill
         from lamm_data.writing.options import lettered
 
         question, wrong = row.questions[0], outcome.answer.items if outcome.answer else ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,7 +14,8 @@ from lamm_data.records.instruction import InstructionRecord, Turn
 from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.templates.pairs import PAIR_MAKERS, Context, Pair
 from lamm_data.templates.pools.pools import STYLES, Pool, load_pool
-from lamm_data.writing.coordinates import fill, number_style
+from lamm_data.writing.coordinates import number_style
+from lamm_data.writing.draws import fill, item_rng
 from lamm_data.writing.options import AnswerPool
 
 MAX_ROUNDS_3D = 10
@@ -79,12 +79,6 @@ class Conversion:
             raise UsageError(f"Expected a number style with points for {self.task}, got {self.numbers!r}: boxes only.")
         if self.task == "detection" and self.style == "full" and not numbers.sentences:
             raise UsageError(f"Expected short answers with the number style {self.numbers!r}, got the style 'full'.")
-
-
-def item_rng(seed: int, *names: str) -> random.Random:
-    """Make the random stream of one item, which depends on nothing but its names and the seed."""
-    digest = hashlib.blake2b("\x1f".join((str(seed), *names)).encode(), digest_size=8).digest()
-    return random.Random(int.from_bytes(digest, "big"))
 
 
 def _phrase(pair: Pair, conversion: Conversion, rng: random.Random) -> tuple[str, str]:

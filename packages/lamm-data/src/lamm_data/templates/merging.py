@@ -12,7 +12,8 @@ from typing import Any, Self
 
 from lamm_data.errors import UsageError
 from lamm_data.sources.registry import load_sources
-from lamm_data.templates.convert import MAX_ROUNDS_3D, item_rng
+from lamm_data.templates.convert import MAX_ROUNDS_3D
+from lamm_data.writing.draws import item_rng
 
 MIXED = "normal"
 """Task type of a dialogue whose rounds are of different tasks: no published system message fits all of them."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 
 from lamm_data.errors import UsageError
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 Size = tuple[int, int]
 
 
@@ -181,26 +179,3 @@ def number_style(name: str) -> NumberStyle:
     if name not in NUMBER_STYLES:
         raise UsageError(f"Expected a number style out of {', '.join(NUMBER_STYLES)}, got {name!r}.")
     return NUMBER_STYLES[name]
-
-
-@lru_cache(maxsize=8192)
-def _pieces(template: str) -> tuple[str, ...]:
-    """Cut a template into literal text (even places) and names of placeholders (odd places)."""
-    return tuple(_PLACEHOLDER.split(template))
-
-
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """Put values into the `{placeholders}` of a template; braces inside values are left alone.
-
-    Raises:
-        KeyError: A placeholder has no value.
-    """
-    pieces = list(_pieces(template))
-    for place in range(1, len(pieces), 2):
-        pieces[place] = values[pieces[place]]
-    return "".join(pieces)
-
-
-def placeholders(template: str) -> frozenset[str]:
-    """Name the placeholders of a template."""
-    return frozenset(_PLACEHOLDER.findall(template))

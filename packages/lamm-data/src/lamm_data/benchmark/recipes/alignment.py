@@ -9,7 +9,7 @@ from typing import Any
 from lamm_data.errors import Fault, RecordError
 from lamm_data.files.json_lines import load_json
 from lamm_data.records.benchmark import BenchmarkRecord
-from lamm_data.templates.convert import item_rng
+from lamm_data.writing.draws import item_rng
 from lamm_data.writing.options import LETTERS, lettered
 
 UNSURE = "i don't know"

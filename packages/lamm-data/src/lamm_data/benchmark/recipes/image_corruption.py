@@ -14,7 +14,7 @@ from lamm_data.errors import SourceError, UsageError
 from lamm_data.files.whole import atomic_bytes
 from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.records.instruction import media_paths
-from lamm_data.templates.convert import item_rng
+from lamm_data.writing.draws import item_rng
 
 if TYPE_CHECKING:
     import numpy as np

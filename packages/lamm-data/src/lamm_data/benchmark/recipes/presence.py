@@ -9,8 +9,8 @@ from typing import Any
 from lamm_data.benchmark.recipes.recipe import Job, setting
 from lamm_data.errors import UsageError
 from lamm_data.records.benchmark import BenchmarkRecord
-from lamm_data.templates.convert import item_rng
 from lamm_data.templates.exhaustive import load_exhaustive
+from lamm_data.writing.draws import item_rng
 from lamm_data.writing.english import singular, with_article
 
 SAMPLINGS = ("random", "popular", "adversarial")

@@ -10,7 +10,7 @@ from typing import Any
 from lamm_data.benchmark.recipes.recipe import Job, setting
 from lamm_data.errors import UsageError
 from lamm_data.records.benchmark import BenchmarkRecord
-from lamm_data.templates.convert import item_rng
+from lamm_data.writing.draws import item_rng
 from lamm_data.writing.options import lettered
 
 SHORTEST = 4  # letters of a word that may hold a typing error

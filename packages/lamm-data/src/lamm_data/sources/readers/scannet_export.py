@@ -1,22 +1,23 @@
-"""ScanNet as VoteNet and ScanRefer export it: one array of points and one of boxes per scene, axis-aligned."""
+"""ScanNet as VoteNet and ScanRefer export it, axis-aligned, with ScanRefer's descriptions and ScanQA's questions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lamm_data.errors import SourceError
-from lamm_data.records.annotations import Annotated, Box3D
-from lamm_data.sources.readers.fields import join, read_lines
-from lamm_data.sources.readers.scanqa import questions_by_scene
-from lamm_data.sources.readers.scanrefer import descriptions_by_scene
+from lamm_data.files.json_lines import iter_values
+from lamm_data.records.annotations import Annotated, Box3D, Description, Question
+from lamm_data.sources.readers.fields import join, need, read_lines
 
 FOLDER = "scannet_data"
+T = TypeVar("T")
 
 
 def load_array(path: str | Path, columns: tuple[int, ...]) -> NDArray[np.floating[Any]]:
@@ -83,12 +84,52 @@ def read_scannet_export(root: str | Path, split: str, below: str = "") -> Iterat
         )
 
 
+def read_descriptions(path: str | Path) -> Iterator[tuple[str, str, Description]]:
+    """Read ScanRefer's sentences one by one.
+
+    Yields:
+        `(scene id, object name, description)`; underscores of names become spaces, object ids are ScanNet's.
+    """
+    keys = ("scene_id", "object_id", "object_name", "ann_id", "description")
+    for line, value in iter_values(path):
+        entry = need(value, keys, f"{path}, line {line}", "a ScanRefer entry")
+        scene, object_id = str(entry["scene_id"]), str(entry["object_id"])
+        text = Description(" ".join(entry["description"].split()), object_id, f"{scene}-{object_id}-{entry['ann_id']}")
+        yield scene, str(entry["object_name"]).replace("_", " "), text
+
+
+def read_questions(path: str | Path) -> Iterator[tuple[str, Question]]:
+    """Read ScanQA's questions one by one; repeated answers are kept once, in order.
+
+    The test files have no answers: their questions come with none.
+
+    Yields:
+        `(scene id, question)`.
+    """
+    for line, value in iter_values(path):
+        entry = need(value, ("question_id", "scene_id", "question"), f"{path}, line {line}", "a ScanQA entry")
+        answers = tuple(dict.fromkeys(answer.strip() for answer in entry.get("answers", ())))
+        yield str(entry["scene_id"]), Question(entry["question"].strip(), answers, id=str(entry["question_id"]))
+
+
+def by_scene(pairs: Iterable[tuple[str, T]]) -> dict[str, tuple[T, ...]]:
+    """Group values by scene, in file order."""
+    grouped: dict[str, list[T]] = defaultdict(list)
+    for scene, value in pairs:
+        grouped[scene].append(value)
+    return {scene: tuple(values) for scene, values in grouped.items()}
+
+
+def _descriptions(path: Path) -> dict[str, tuple[Description, ...]]:
+    return by_scene((scene, text) for scene, _, text in read_descriptions(path))
+
+
 def read_rooms(root: str | Path, split: str, below: str = "") -> Iterator[Annotated]:
     """Read every scene with its boxes, and the descriptions and questions about it where the root has such files."""
     root = Path(root)
     references, asked = root / f"ScanRefer_filtered_{split}.json", root / f"ScanQA_v1.0_{split}.json"
-    texts = descriptions_by_scene(references) if references.is_file() else {}
-    questions = questions_by_scene(asked) if asked.is_file() else {}
+    texts = _descriptions(references) if references.is_file() else {}
+    questions = by_scene(read_questions(asked)) if asked.is_file() else {}
     for item in read_scannet_export(root, split, below):
         yield replace(item, descriptions=texts.get(item.id, ()), questions=questions.get(item.id, ()))
 
@@ -100,7 +141,9 @@ def open_scannet(root: Path, split: str) -> Iterator[Annotated]:
 
 def open_scanrefer(root: Path, split: str) -> Iterator[Annotated]:
     """Read descriptions with the boxes of a prepared ScanNet beside them; scenes that nobody described are left out."""
-    need_file(root / f"ScanRefer_filtered_{split}.json")
+    path = root / f"ScanRefer_filtered_{split}.json"
+    if not path.is_file():
+        raise SourceError(f"Expected a file, got nothing at {path}. Check the root folder.")
     for item in read_rooms(root, split):
         if item.descriptions:
             yield item
@@ -108,20 +151,10 @@ def open_scanrefer(root: Path, split: str) -> Iterator[Annotated]:
 
 def open_scanqa(root: Path, split: str) -> Iterator[Annotated]:
     """Read questions alone: neither boxes nor clouds need to be there."""
-    for scene, questions in questions_by_scene(root / f"ScanQA_v1.0_{split}.json").items():
+    for scene, questions in by_scene(read_questions(root / f"ScanQA_v1.0_{split}.json")).items():
         media = f"{FOLDER}/{scene}_aligned_vert.npy"
         origin = f"ScanQA_v1.0_{split}.json"
         yield Annotated(scene, media, "pcl", origin=origin, questions=questions, group=room_of(scene))
-
-
-def need_file(path: Path) -> None:
-    """Check that a file is there.
-
-    Raises:
-        SourceError: It is not.
-    """
-    if not path.is_file():
-        raise SourceError(f"Expected a file, got nothing at {path}. Check the root folder.")
 
 
 def room_of(scene: str) -> str:

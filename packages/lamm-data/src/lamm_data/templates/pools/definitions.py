@@ -11,7 +11,7 @@ from importlib import resources
 
 from lamm_data.errors import UsageError
 from lamm_data.templates.pools.pools import Pool, names
-from lamm_data.writing.coordinates import placeholders
+from lamm_data.writing.draws import placeholders
 
 LONGEST = 240
 """Characters a template may have: longer ones are no templates but text that a model ran on with."""
