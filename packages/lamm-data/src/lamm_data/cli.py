@@ -31,7 +31,7 @@ COMMANDS = {
     "export": Entry("lamm_data.export.command:export", "Write instruction records in other tools' formats."),
     "generate": Entry("lamm_data.generation.command:generate", "Generate instruction records with a language model."),
     "check": Entry("lamm_data.quality.command:check", "Check instruction records and name every fault."),
-    "dedup": Entry("lamm_data.quality.command:dedup", "Find near-duplicate instructions."),
+    "dedup": Entry("lamm_data.near_duplicates.command:dedup", "Find near-duplicate instructions."),
     "review": Entry("lamm_data.review.command:review", "Read a sample by hand; act on what is rejected."),
     "obfuscate": Entry("lamm_data.obfuscation.command:obfuscate", "Blur faces and licence plates in copies."),
 }

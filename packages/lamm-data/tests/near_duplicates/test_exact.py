@@ -5,7 +5,7 @@ import random
 import pytest
 
 from lamm_data.errors import UsageError
-from lamm_data.near_duplicates.bitmap_filter import ParityFilter
+from lamm_data.near_duplicates.bitmap_filter import BitmapFilter
 from lamm_data.near_duplicates.exact import find_near
 
 
@@ -68,7 +68,7 @@ def test_no_pair_that_reaches_the_threshold_is_ruled_out(threshold):
     chance = random.Random(8)
     letters = "abcdefghijklmnop"
     coded = ["".join(chance.choices(letters, k=chance.randint(0, 40))) for _ in range(70)]
-    rows, columns = ParityFilter(coded, threshold).possible(range(70), range(70))
+    rows, columns = BitmapFilter(coded, threshold).possible(range(70), range(70))
     possible = set(zip(rows.tolist(), columns.tolist(), strict=True))
     alike = {
         (one, other)

@@ -9,7 +9,7 @@ import pytest
 
 from lamm_data.generation.rows import Row, read_rows
 from lamm_data.quality.checks.grounding import Grounding
-from lamm_data.quality.checks.phrases import PreparedRecord
+from lamm_data.quality.checks.record import PreparedRecord
 from lamm_data.quality.checks.text import check_text
 from lamm_data.records.instruction import InstructionRecord, Turn
 

@@ -80,15 +80,6 @@ def licence_of(record: InstructionRecord) -> LicenceRow:
     return LicenceRow(source.name, text, source.redistribution, commercial, source.citation, source.url)
 
 
-def roll_up(records: Iterable[InstructionRecord]) -> list[LicenceRow]:
-    """Count records by source and licence, the most frequent first."""
-    rows: dict[tuple[str, str], LicenceRow] = {}
-    for record in records:
-        row = licence_of(record)
-        rows.setdefault((row.source, row.licence), row).records += 1
-    return sorted(rows.values(), key=lambda row: (-row.records, row.source, row.licence))
-
-
 def check_commercial(records: Iterable[InstructionRecord]) -> Iterator[InstructionRecord]:
     """Pass records on that may be used commercially.
 

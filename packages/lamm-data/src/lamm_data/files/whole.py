@@ -22,6 +22,11 @@ def refuse_folder(path: Path) -> None:
         raise UsageError(f"Expected the name of a file to write, got a folder: {path}. Name a file in it.")
 
 
+def rejected_beside(output: Path) -> Path:
+    """Name the file of rejected records that goes with an output: nothing is deleted."""
+    return output.with_name(f"{output.stem}.rejected.jsonl")
+
+
 @contextmanager
 def atomic_path(path: str | Path, *, sync: bool = False) -> Iterator[Path]:
     """Give a name beside a path; what is written there takes the path when the block has ended without an error.

@@ -21,7 +21,7 @@ _LEAST_BITS, _MOST_BITS = 256, 4096
 _FACTORS = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 
 
-class ParityFilter:
+class BitmapFilter:
     """Bitmaps of texts.
 
     Args:

@@ -3,7 +3,7 @@
 ROUGE-L of two token sequences of lengths m and n with a longest common subsequence L is F = 2 L / (m + n), which is the
 normalised Indel similarity. Tokens become characters, so that rapidfuzz's bit-parallel code compares whole blocks;
 texts are sorted by length first, because F can reach t only while the longer is at most (2 - t) / t times the shorter.
-Pairs of long texts are ruled out by bitmaps before (`parity`).
+Pairs of long texts are ruled out by bitmaps before (`bitmap_filter`).
 """
 
 from __future__ import annotations
@@ -96,13 +96,13 @@ class _Scores:
     """Compares blocks of texts: short ones all with all, of long ones only the pairs that may reach the threshold."""
 
     def __init__(self, coded: list[str], threshold: float, workers: int) -> None:
-        from lamm_data.near_duplicates.bitmap_filter import LONG, ParityFilter
+        from lamm_data.near_duplicates.bitmap_filter import LONG, BitmapFilter
 
         self._process, self._scorer = _rapidfuzz()
         self._coded = coded
         self._settings = {"scorer": self._scorer, "score_cutoff": threshold - 1e-6, "workers": workers}
         self._long = LONG
-        self._filter = ParityFilter(coded, threshold) if max(map(len, coded), default=0) > LONG else None
+        self._filter = BitmapFilter(coded, threshold) if max(map(len, coded), default=0) > LONG else None
 
     def between(self, rows: list[int], columns: list[int]) -> Iterator[tuple[int, int, float]]:
         """Give index in rows, index in columns and similarity of the pairs that reach the threshold."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamm_data.near_duplicates.exact import Duplicate, encode_texts, similarity_function
-from lamm_data.quality.checks.phrases import words_of
+from lamm_data.writing.words import words_of
 
 BANDS, ROWS = 48, 3
 """A pair of Jaccard similarity 0.33 shares one of 48 bands of 3 hashes with probability 0.83, one of 0.5 with 0.998."""

@@ -1,4 +1,4 @@
-"""`lamm data check` and `dedup`."""
+"""`lamm data check`."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def check(
 ) -> None:
     """Check instruction records and name every fault; nothing is deleted."""
     from lamm_data.errors import UsageError
-    from lamm_data.files.whole import refuse_folder
+    from lamm_data.files.whole import refuse_folder, rejected_beside
     from lamm_data.progress import progress_bar
-    from lamm_data.quality.checks.findings import KINDS
+    from lamm_data.quality.checks.record import KINDS
     from lamm_data.quality.contamination.benchmarks import ContaminationSettings
     from lamm_data.quality.run import CheckSettings, check_file
 
@@ -63,7 +63,7 @@ def check(
         refuse_folder(output)
     contamination = ContaminationSettings(benchmarks, links, media_root, benchmark_media)
     settings = CheckSettings(annotations, contamination, near_duplicates, rounds, frozenset(skip), bias, workers)
-    rejected = rejected or _beside(output)
+    rejected = rejected or (rejected_beside(output) if output else None)
     size = records.stat().st_size if records.is_file() else None
     with progress_bar("check (bytes)", size) as advance:
         report = check_file(records, settings, output, rejected, advance)
@@ -71,11 +71,6 @@ def check(
         click.echo(json.dumps(_plain(report)))
     else:
         _show(report)
-
-
-def _beside(output: Path | None) -> Path | None:
-    """Name the file of rejected records that goes with an output: nothing is deleted."""
-    return output.with_name(f"{output.stem}.rejected.jsonl") if output else None
 
 
 def _plain(report: CheckReport) -> dict[str, object]:
@@ -99,53 +94,3 @@ def _show(report: CheckReport) -> None:
     click.echo(f"{'records without findings':28}{report.kept:>10}")
     if report.bias:
         click.echo("\n".join(describe_bias(report.bias)))
-
-
-@click.command()
-@click.argument("records", type=_FILE)
-@click.option("--output", type=_FILE, required=True, help="Write the records that are kept here.")
-@click.option("--rejected", type=_FILE, help="Write the duplicates here, with what they repeat [beside --output].")
-@click.option("--threshold", type=float, default=0.7, show_default=True, help="ROUGE-L from which two texts are one.")
-@click.option(
-    "--text",
-    type=click.Choice(["dialogue", "questions", "answers"]),
-    default="dialogue",
-    show_default=True,
-    help="What is compared.",
-)
-@click.option(
-    "--method",
-    type=click.Choice(["exact", "minhash"]),
-    default="exact",
-    show_default=True,
-    help="exact compares all pairs; minhash those that share hashes, for millions.",
-)
-@click.option("--workers", type=int, default=2, show_default=True, help="Threads of the exact method.")
-def dedup(
-    records: Path, output: Path, rejected: Path | None, threshold: float, text: str, method: str, workers: int
-) -> None:
-    """Find near-duplicate records by ROUGE-L and keep the first of each group."""
-    from lamm_data.files.whole import refuse_folder
-    from lamm_data.near_duplicates.exact import find_near
-    from lamm_data.progress import progress_bar
-    from lamm_data.records.instruction import read_records, write_records
-
-    refuse_folder(output)
-    found = read_records(records)
-    roles = {"dialogue": ("human", "gpt"), "questions": ("human",), "answers": ("gpt",)}[text]
-    texts = ["\n".join(turn.text for turn in record.dialogue() if turn.role in roles) for record in found]
-    with progress_bar("compare", len(texts)) as advance:
-        if method == "exact":
-            alike = find_near(texts, threshold, workers, advance)
-        else:
-            from lamm_data.near_duplicates.minhash import find_near_minhash
-
-            alike = find_near_minhash(texts, threshold, advance=advance)
-    duplicates = {item.place: item for item in alike}
-    rejected = rejected or _beside(output)
-    if rejected is not None:
-        for place, item in duplicates.items():
-            found[place].extra["duplicate_of"] = {"record": item.of + 1, "rouge_l": item.similarity}
-        write_records(rejected, (found[place] for place in sorted(duplicates)))
-    kept = write_records(output, (record for place, record in enumerate(found) if place not in duplicates))
-    click.echo(f"{len(found)} records: {kept} kept, {len(duplicates)} near duplicates (ROUGE-L >= {threshold:g})")

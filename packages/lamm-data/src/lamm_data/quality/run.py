@@ -17,9 +17,8 @@ from lamm_data.files.whole import atomic_text
 from lamm_data.generation.rows import Row, read_rows
 from lamm_data.near_duplicates.exact import find_near
 from lamm_data.quality.checks.bias import BiasFigures
-from lamm_data.quality.checks.findings import KINDS, Finding
 from lamm_data.quality.checks.grounding import Grounding
-from lamm_data.quality.checks.phrases import PreparedRecord
+from lamm_data.quality.checks.record import KINDS, Finding, PreparedRecord
 from lamm_data.quality.checks.text import check_text
 from lamm_data.quality.chunks import Chunk, read_chunks
 from lamm_data.quality.contamination.benchmarks import Benchmarks, ContaminationSettings

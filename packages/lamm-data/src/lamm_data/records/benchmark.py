@@ -116,11 +116,16 @@ class BenchmarkRecord(HasMedia):
         return {key: getattr(self, key) for key in _KEYS if getattr(self, key) is not None} | self.extra
 
     def _repr_html_(self) -> str:
-        from lamm_data.records.notebook import benchmark_html
+        from lamm_data.records.notebook import record_html
 
-        return benchmark_html(self)
+        truth = [(key, str(value)) for key, value in self.to_dict().items() if key not in _NO_TRUTH]
+        rows = [*([("system", self.system)] if self.system else []), ("query", self.query), *truth]
+        title = (self.id, self.task, self.dataset, *self.media)
+        return record_html(title, self.media if self.modality == "image" else (), rows)
 
 
+_NO_TRUTH = {"id", "query", "image", "pcl", "task", "dataset", "group", "image_size", "system", "meta", "src_image"}
+"""What a record holds beside question and truth."""
 _KEYS = tuple(item.name for item in fields(BenchmarkRecord) if item.name != "extra")
 
 

@@ -105,9 +105,10 @@ class InstructionRecord(HasMedia):
         return out | self.extra
 
     def _repr_html_(self) -> str:
-        from lamm_data.records.notebook import instruction_html
+        from lamm_data.records.notebook import record_html
 
-        return instruction_html(self)
+        rows = [(turn.role, turn.text) for turn in self.dialogue()]
+        return record_html((self.id, self.kind, *self.media), self.media if self.modality == "image" else (), rows)
 
     @property
     def kind(self) -> str:

@@ -4,46 +4,33 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lamm_data.records.benchmark import BenchmarkRecord
-    from lamm_data.records.instruction import HasMedia, InstructionRecord
 
 SIDE = 240
-# What a benchmark record holds beside question and truth.
-_OTHER = {"id", "query", "image", "pcl", "task", "dataset", "group", "image_size", "system", "meta", "src_image"}
 
 
-def instruction_html(record: InstructionRecord) -> str:
-    """A dialogue, a line an utterance, beside its picture."""
-    title = " · ".join(str(part) for part in (record.id, record.kind, *record.media) if part)
-    rows = [(turn.role, turn.text) for turn in record.dialogue()]
-    return _shown(title, record, rows)
+def record_html(title: Iterable[object], media: tuple[str, ...], rows: Iterable[tuple[str, str]]) -> str:
+    """Write a record as a title, its pictures and a table.
 
-
-def benchmark_html(record: BenchmarkRecord) -> str:
-    """A question with its truth, beside its picture."""
-    title = " · ".join(str(part) for part in (record.id, record.task, record.dataset, *record.media) if part)
-    truth = [(key, str(value)) for key, value in record.to_dict().items() if key not in _OTHER]
-    system = [("system", record.system)] if record.system else []
-    return _shown(title, record, [*system, ("query", record.query), *truth])
-
-
-def _shown(title: str, record: HasMedia, rows: list[tuple[str, str]]) -> str:
+    Args:
+        title: Parts of the title; empty ones are left out.
+        media: Paths of its images; none for a cloud.
+        rows: Name and text of each line.
+    """
+    heading = escape(" · ".join(str(part) for part in title if part))
     left = 'style="text-align: left; vertical-align: top"'
     body = "".join(
         f"<tr><th {left}>{escape(name)}</th><td {left}>{escape(text).replace(chr(10), '<br>')}</td></tr>"
         for name, text in rows
     )
-    pictures = "".join(_picture(path) for path in record.media) if record.modality == "image" else ""
-    return f"<p><strong>{escape(title)}</strong></p>{pictures}<table><tbody>{body}</tbody></table>"
+    pictures = "".join(map(_picture, media))
+    return f"<p><strong>{heading}</strong></p>{pictures}<table><tbody>{body}</tbody></table>"
 
 
 def _picture(media: str) -> str:
-    """An image as a small `data:` picture; nothing where it lies elsewhere or is none.
+    """Return an image as a small `data:` picture; nothing where it lies elsewhere or is none.
 
     Records are not trusted: only what lies below the current folder is read.
     """

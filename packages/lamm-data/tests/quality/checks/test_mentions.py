@@ -5,7 +5,7 @@ import pytest
 from lamm_data.generation.rows import Row, SceneObject
 from lamm_data.quality.checks.grounding import Grounding
 from lamm_data.quality.checks.mentions import MentionFinder
-from lamm_data.quality.checks.phrases import PreparedRecord
+from lamm_data.quality.checks.record import PreparedRecord
 from lamm_data.quality.checks.relations import check_relations
 from lamm_data.records.instruction import InstructionRecord, Turn
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lamm_data.quality.checks.phrases import PhraseIndex, PreparedRecord, compile_phrase, load_phrases
+from lamm_data.quality.checks.phrases import PhraseIndex, compile_phrase, load_phrases
+from lamm_data.quality.checks.record import PreparedRecord
 from lamm_data.records.instruction import InstructionRecord, Turn
 
 KINDS = ("leakage", "refusal", "markup", "profanity", "toxicity")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from lamm_data.errors import SourceError
-from lamm_data.quality.checks.phrases import PreparedRecord
+from lamm_data.quality.checks.record import PreparedRecord
 from lamm_data.quality.contamination.benchmarks import COMMON, Benchmarks, ContaminationSettings
 from lamm_data.quality.contamination.image_hashes import HashIndex, hash_image
 from lamm_data.quality.contamination.media_keys import MediaKeys

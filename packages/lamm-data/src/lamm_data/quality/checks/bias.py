@@ -11,9 +11,10 @@ from importlib.resources import files
 from typing import Any
 
 from lamm_data.generation.rows import Row
-from lamm_data.quality.checks.phrases import PreparedRecord, words_of
+from lamm_data.quality.checks.record import PreparedRecord
 from lamm_data.quality.checks.vocabulary import label_words, plural_forms
 from lamm_data.stats.counting import Spread
+from lamm_data.writing.words import words_of
 
 _BOX = re.compile(r"\[\s*(\d*\.?\d+)\s*,\s*(\d*\.?\d+)\s*,\s*(\d*\.?\d+)\s*,\s*(\d*\.?\d+)\s*\]")
 _GRID = ("top left", "top", "top right", "left", "middle", "right", "bottom left", "bottom", "bottom right")

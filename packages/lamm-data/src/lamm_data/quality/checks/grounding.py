@@ -13,9 +13,8 @@ from collections.abc import Iterable, Iterator, Set
 
 from lamm_data.generation.query import format_number
 from lamm_data.generation.rows import Row
-from lamm_data.quality.checks.findings import Finding
 from lamm_data.quality.checks.mentions import Mention, MentionFinder
-from lamm_data.quality.checks.phrases import PreparedRecord
+from lamm_data.quality.checks.record import Finding, PreparedRecord
 from lamm_data.quality.checks.relations import check_relations
 from lamm_data.quality.checks.text import PROSE_TYPES
 from lamm_data.quality.checks.vocabulary import NUMBERS, exact_words

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lamm_data.quality.checks.phrases import words_of
 from lamm_data.quality.checks.vocabulary import ADJECTIVES, COLOURS, NUMBERS, label_words, plural_forms
+from lamm_data.writing.words import words_of
 
 _TOKEN = re.compile(r"[^\W_]+")
 _JOINT = re.compile(r"[ \t\n-]+")

@@ -1,58 +1,18 @@
-"""A record made ready for the checks: its words are found once, and most patterns are ruled out by them alone."""
+"""Patterns of what a text must not hold; most are ruled out by a record's words alone."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from lamm_data.records.instruction import InstructionRecord
+from lamm_data.quality.checks.record import PreparedRecord
 
-_SIGNS = "".join(chr(code) for code in range(128) if not chr(code).isalnum()) + "‘’“”—–…•«»"
-_TO_SPACES = str.maketrans(_SIGNS, " " * len(_SIGNS))
 _RARE = "*@#$<{[`=!1:"
 _NEED = re.compile(r"\(\?#([^)]*)\)")
-
-
-def words_of(text: str) -> list[str]:
-    """Split a text into words: runs of letters and digits, in lower case.
-
-    >>> words_of("A dog's bowl, red-brown; 2 cats_")
-    ['a', 'dog', 's', 'bowl', 'red', 'brown', '2', 'cats']
-    """
-    return text.lower().translate(_TO_SPACES).split()
-
-
-class PreparedRecord:
-    """A record with what several checks need of it.
-
-    Args:
-        record: The record.
-
-    Attributes:
-        record: The record.
-        text: Its turns in lower case, a line each.
-        words: Words of all turns, in order; a mark that is no word ends each turn.
-        vocabulary: Its different words.
-    """
-
-    __slots__ = ("record", "text", "vocabulary", "words")
-
-    def __init__(self, record: InstructionRecord) -> None:
-        self.record = record
-        self.text = "\n".join([turn.text for turn in record.conversations]).lower()
-        self.words = self.text.translate(_TO_SPACES).split()
-        self.vocabulary = frozenset(self.words)
-
-    def after(self, word: str) -> Iterator[list[str]]:
-        """Give the two words after each occurrence of a word that occurs."""
-        words, at = self.words, -1
-        for _ in range(words.count(word)):
-            at = words.index(word, at + 1)
-            yield words[at + 1 : at + 3]
 
 
 @dataclass(frozen=True, slots=True)

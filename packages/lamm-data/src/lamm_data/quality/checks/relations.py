@@ -15,9 +15,9 @@ from importlib.resources import files
 from itertools import pairwise
 
 from lamm_data.generation.rows import Row
-from lamm_data.quality.checks.findings import Finding
-from lamm_data.quality.checks.phrases import words_of
+from lamm_data.quality.checks.record import Finding
 from lamm_data.quality.checks.vocabulary import label_words, plural_forms
+from lamm_data.writing.words import words_of
 
 _SENTENCE = re.compile(r"[.!?;:\n]+|, (?:and|while|but)\b")
 _LINKING = frozenset(

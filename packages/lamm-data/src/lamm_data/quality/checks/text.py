@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lamm_data.quality.checks.findings import Finding
-from lamm_data.quality.checks.phrases import PreparedRecord, phrase_index
+from lamm_data.quality.checks.phrases import phrase_index
+from lamm_data.quality.checks.record import Finding, PreparedRecord
 from lamm_data.records.instruction import InstructionRecord
 
 PROSE_TYPES = {"conversation", "description", "commomsenseqa", "conversation3d", "description3d", "commomsenseqa3d"}

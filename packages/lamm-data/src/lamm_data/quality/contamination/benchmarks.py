@@ -11,11 +11,11 @@ from typing import Any
 
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import iter_values
-from lamm_data.quality.checks.findings import Finding
-from lamm_data.quality.checks.phrases import PreparedRecord, words_of
+from lamm_data.quality.checks.record import Finding, PreparedRecord
 from lamm_data.quality.contamination.image_hashes import HashIndex, ImageHash, hash_image
 from lamm_data.quality.contamination.media_keys import MediaKeys
 from lamm_data.records.instruction import media_paths
+from lamm_data.writing.words import words_of
 
 SPAN = 13
 """Words in a row that count as copied (GPT-3's contamination study, arXiv 2005.14165, appendix C)."""

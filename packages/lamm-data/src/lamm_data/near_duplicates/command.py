@@ -1,0 +1,57 @@
+"""`lamm data dedup`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("records", type=_PATH)
+@click.option("--output", type=_PATH, required=True, help="Write the records that are kept here.")
+@click.option("--rejected", type=_PATH, help="Write the duplicates here, with what they repeat [beside --output].")
+@click.option("--threshold", type=float, default=0.7, show_default=True, help="ROUGE-L from which two texts are one.")
+@click.option(
+    "--text",
+    type=click.Choice(["dialogue", "questions", "answers"]),
+    default="dialogue",
+    show_default=True,
+    help="What is compared.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["exact", "minhash"]),
+    default="exact",
+    show_default=True,
+    help="exact compares all pairs; minhash those that share hashes, for millions.",
+)
+@click.option("--workers", type=int, default=2, show_default=True, help="Threads of the exact method.")
+def dedup(
+    records: Path, output: Path, rejected: Path | None, threshold: float, text: str, method: str, workers: int
+) -> None:
+    """Find near-duplicate records by ROUGE-L and keep the first of each group."""
+    from lamm_data.files.whole import refuse_folder, rejected_beside
+    from lamm_data.near_duplicates.exact import find_near
+    from lamm_data.progress import progress_bar
+    from lamm_data.records.instruction import read_records, write_records
+
+    refuse_folder(output)
+    found = read_records(records)
+    roles = {"dialogue": ("human", "gpt"), "questions": ("human",), "answers": ("gpt",)}[text]
+    texts = ["\n".join(turn.text for turn in record.dialogue() if turn.role in roles) for record in found]
+    with progress_bar("compare", len(texts)) as advance:
+        if method == "exact":
+            alike = find_near(texts, threshold, workers, advance)
+        else:
+            from lamm_data.near_duplicates.minhash import find_near_minhash
+
+            alike = find_near_minhash(texts, threshold, advance=advance)
+    duplicates = {item.place: item for item in alike}
+    for place, item in duplicates.items():
+        found[place].extra["duplicate_of"] = {"record": item.of + 1, "rouge_l": item.similarity}
+    write_records(rejected or rejected_beside(output), (found[place] for place in sorted(duplicates)))
+    kept = write_records(output, (record for place, record in enumerate(found) if place not in duplicates))
+    click.echo(f"{len(found)} records: {kept} kept, {len(duplicates)} near duplicates (ROUGE-L >= {threshold:g})")
