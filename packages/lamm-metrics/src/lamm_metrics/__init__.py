@@ -4,66 +4,115 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lamm_metrics.answers.kinds import described
+    from lamm_metrics.coco.scores import coco_report, coco_scores
+    from lamm_metrics.coco.summary import CocoSummary, coco_summary
     from lamm_metrics.comparison.chance import chance_predictions
+    from lamm_metrics.comparison.conventions import ConventionRow, compare_conventions
     from lamm_metrics.comparison.paired import Comparison, compare
+    from lamm_metrics.comparison.variants import Share, Variation, clear_of_chance, vary
     from lamm_metrics.errors import LammMetricsError, UsageError
+    from lamm_metrics.extraction import (
+        Extraction,
+        LabelledBox,
+        LabelledPoint,
+        Status,
+        extract_boxes_2d,
+        extract_boxes_3d,
+        extract_choice,
+        extract_label,
+        extract_noun_phrases,
+        extract_number,
+        extract_points,
+        extract_words,
+        extract_yes_no,
+    )
+    from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention, Frame, Layout
+    from lamm_metrics.metrics.accuracy import Accuracy, CircularAccuracy
+    from lamm_metrics.metrics.additive import AdditiveMetric
     from lamm_metrics.metrics.base import Metric
-    from lamm_metrics.metrics.registry import make_metric, metric_names
-    from lamm_metrics.records.predictions import Prediction, Predictions, read_predictions
+    from lamm_metrics.metrics.calibration import CalibrationError
+    from lamm_metrics.metrics.captions.bleu import Bleu
+    from lamm_metrics.metrics.captions.cider import CiderD
+    from lamm_metrics.metrics.captions.rouge import RougeL
+    from lamm_metrics.metrics.counting import CountingError
+    from lamm_metrics.metrics.detection import DetectionAP, DetectionAP3D
+    from lamm_metrics.metrics.grounding import GroundingAccuracy
+    from lamm_metrics.metrics.keypoints import KeypointPCK
+    from lamm_metrics.metrics.locating import BinaryLocating
+    from lamm_metrics.metrics.registry import make_metric, metric_class, metric_names
+    from lamm_metrics.metrics.word_accuracy import WordAccuracy
+    from lamm_metrics.metrics.yes_no import YesNo
+    from lamm_metrics.paper.metric import PaperMetric
+    from lamm_metrics.records.predictions import Prediction, Predictions, header_of, read_predictions
     from lamm_metrics.records.references import References, read_references
-    from lamm_metrics.records.tasks import TASKS, Task
-    from lamm_metrics.report import Report, Sample, write_report
-    from lamm_metrics.results.score import SampleResult, Score
-    from lamm_metrics.scoring import score
+    from lamm_metrics.records.tasks import TASKS, Task, all_tasks, task_named, task_of_file, task_of_record
+    from lamm_metrics.report.loading import read_reports
+    from lamm_metrics.report.page import write_report
+    from lamm_metrics.report.text import comparison_table
+    from lamm_metrics.results.report import Report, Sample
+    from lamm_metrics.results.score import Mark, SampleResult, Score
+    from lamm_metrics.scoring import other_version, score
+    from lamm_metrics.testing import ConformanceError, check_metric
 
 # Where each public name lives; a module is imported when one of its names is first used.
-_HOME = {
-    "chance_predictions": "comparison.chance",
-    "Comparison": "comparison.paired",
-    "compare": "comparison.paired",
-    "LammMetricsError": "errors",
-    "UsageError": "errors",
-    "Metric": "metrics.base",
-    "SampleResult": "results.score",
-    "Score": "results.score",
-    "Prediction": "records.predictions",
-    "Predictions": "records.predictions",
-    "read_predictions": "records.predictions",
-    "References": "records.references",
-    "read_references": "records.references",
-    "make_metric": "metrics.registry",
-    "metric_names": "metrics.registry",
-    "Report": "report",
-    "Sample": "report",
-    "write_report": "report",
-    "score": "scoring",
-    "TASKS": "records.tasks",
-    "Task": "records.tasks",
+_NAMES = {
+    "answers.kinds": "described",
+    "coco.scores": "coco_report coco_scores",
+    "coco.summary": "CocoSummary coco_summary",
+    "comparison.chance": "chance_predictions",
+    "comparison.conventions": "ConventionRow compare_conventions",
+    "comparison.paired": "Comparison compare",
+    "comparison.variants": "Share Variation clear_of_chance vary",
+    "errors": "LammMetricsError UsageError",
+    "extraction": (
+        "Extraction LabelledBox LabelledPoint Status extract_boxes_2d extract_boxes_3d extract_choice "
+        "extract_label extract_noun_phrases extract_number extract_points extract_words extract_yes_no"
+    ),
+    "geometry.conventions": "BoxConvention Frame Layout NORMALISED_XYXY",
+    "metrics.accuracy": "Accuracy CircularAccuracy",
+    "metrics.additive": "AdditiveMetric",
+    "metrics.base": "Metric",
+    "metrics.calibration": "CalibrationError",
+    "metrics.captions.bleu": "Bleu",
+    "metrics.captions.cider": "CiderD",
+    "metrics.captions.rouge": "RougeL",
+    "metrics.counting": "CountingError",
+    "metrics.detection": "DetectionAP DetectionAP3D",
+    "metrics.grounding": "GroundingAccuracy",
+    "metrics.keypoints": "KeypointPCK",
+    "metrics.locating": "BinaryLocating",
+    "metrics.registry": "make_metric metric_class metric_names",
+    "metrics.word_accuracy": "WordAccuracy",
+    "metrics.yes_no": "YesNo",
+    "paper.metric": "PaperMetric",
+    "records.predictions": "Prediction Predictions header_of read_predictions",
+    "records.references": "References read_references",
+    "records.tasks": "TASKS Task all_tasks task_named task_of_file task_of_record",
+    "report.loading": "read_reports",
+    "report.page": "write_report",
+    "report.text": "comparison_table",
+    "results.report": "Report Sample",
+    "results.score": "Mark SampleResult Score",
+    "scoring": "other_version score",
+    "testing": "ConformanceError check_metric",
 }
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "TASKS",
-    "Comparison",
-    "LammMetricsError",
-    "Metric",
-    "Prediction",
-    "Predictions",
-    "References",
-    "Report",
-    "Sample",
-    "SampleResult",
-    "Score",
-    "Task",
-    "UsageError",
-    "chance_predictions",
-    "compare",
-    "make_metric",
-    "metric_names",
-    "read_predictions",
-    "read_references",
-    "score",
-    "write_report",
-]
+    "NORMALISED_XYXY", "TASKS", "Accuracy", "AdditiveMetric", "BinaryLocating", "Bleu", "BoxConvention",
+    "CalibrationError", "CiderD", "CircularAccuracy", "CocoSummary", "Comparison", "ConformanceError",
+    "ConventionRow", "CountingError", "DetectionAP", "DetectionAP3D", "Extraction", "Frame", "GroundingAccuracy",
+    "KeypointPCK", "LabelledBox", "LabelledPoint", "LammMetricsError", "Layout", "Mark", "Metric", "PaperMetric",
+    "Prediction", "Predictions", "References", "Report", "RougeL", "Sample", "SampleResult", "Score", "Share",
+    "Status", "Task", "UsageError", "Variation", "WordAccuracy", "YesNo", "all_tasks", "chance_predictions",
+    "check_metric", "clear_of_chance", "coco_report", "coco_scores", "coco_summary", "compare",
+    "compare_conventions", "comparison_table", "described", "extract_boxes_2d", "extract_boxes_3d",
+    "extract_choice", "extract_label", "extract_noun_phrases", "extract_number", "extract_points", "extract_words",
+    "extract_yes_no", "header_of", "make_metric", "metric_class", "metric_names", "other_version",
+    "read_predictions", "read_references", "read_reports", "score", "task_named", "task_of_file", "task_of_record",
+    "vary", "write_report",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -201,23 +201,23 @@ def score(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_tasks(by_metric: bool, as_json: bool) -> None:
     """List the tasks with their metrics, or the metrics with their options."""
-    from dataclasses import asdict
-
-    from lamm_metrics.records.tasks import TASKS
+    from lamm_metrics.answers.kinds import described
+    from lamm_metrics.records.tasks import all_tasks
 
     if by_metric:
         _list_metrics(as_json)
         return
+    listed = [described(task) for task in all_tasks().values()]
     if as_json:
-        click.echo(json.dumps([asdict(task) for task in TASKS.values()], indent=1))
+        click.echo(json.dumps(listed, indent=1))
         return
     from lamm_metrics.report.text import table
 
     rows = [("task", "file", "reads", "metrics", "better", "chance")]
-    for task in TASKS.values():
-        better = "higher" if task.higher_is_better else "lower"
-        metrics_named = ", ".join(task.metrics)
-        rows.append((task.key, f"{task.prefix}_*.json", task.extractor, metrics_named, better, task.chance))
+    for task in listed:
+        better = "higher" if task["higher_is_better"] else "lower"
+        metrics_named = ", ".join(task["metrics"])
+        rows.append((task["key"], f"{task['prefix']}_*.json", task["extractor"], metrics_named, better, task["chance"]))
     click.echo(table(rows))
 
 

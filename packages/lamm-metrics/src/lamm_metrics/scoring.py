@@ -14,14 +14,12 @@ from lamm_metrics.metrics.options import options_of, refuse_unknown
 from lamm_metrics.metrics.registry import make_metric, metric_class
 from lamm_metrics.records.predictions import Prediction, Predictions, read_predictions
 from lamm_metrics.records.references import References, pair, read_references
-from lamm_metrics.records.tasks import task_named
+from lamm_metrics.records.tasks import all_tasks, task_named
 from lamm_metrics.records.truth import labels_of, truth_text
 from lamm_metrics.results.report import Report, Sample
 from lamm_metrics.results.score import Score
 
 PROTOCOLS = ("standard", "paper", "coco")
-# What COCO's protocol compares for the tasks that it knows; `iou_type="segm"` compares masks.
-COCO_TASKS = {"detection": "bbox", "keypoint_detection": "keypoints"}
 ReferenceSource = str | PathLike[str] | Iterable[Mapping[str, Any]]
 Progress = Callable[[int, int], None]
 PredictionSource = str | PathLike[str] | Iterable[Mapping[str, Any] | Prediction]
@@ -166,11 +164,11 @@ def _coco(task: str, references: Any, predictions: Any, iou_type: str | None = N
     """Score a COCO results file."""
     from lamm_metrics.coco.scores import coco_report
 
-    if task_named(task).key not in COCO_TASKS:
-        raise UsageError(
-            f"Expected a task of COCO's protocol ({', '.join(COCO_TASKS)}), got {task!r}. Choose one of them."
-        )
-    return coco_report(references, predictions, iou_type=iou_type or COCO_TASKS[task], **options)
+    compared = task_named(task).coco
+    if not compared:
+        able = ", ".join(row.key for row in all_tasks().values() if row.coco)
+        raise UsageError(f"Expected a task of COCO's protocol ({able}), got {task!r}. Choose one of them.")
+    return coco_report(references, predictions, iou_type=iou_type or compared, **options)
 
 
 def other_version(references: ReferenceSource, header: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamm_metrics.answers.closed import reader_of
+from lamm_metrics.answers.kinds import reader_of
 from lamm_metrics.errors import UsageError
 from lamm_metrics.metrics.accuracy import Accuracy, CircularAccuracy
 from lamm_metrics.metrics.yes_no import YesNo

@@ -1,9 +1,8 @@
 """Read the answer to a closed question and compare it with the truth: classes, attributes, options, yes and no."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import Status, extract_choice, extract_label, extract_yes_no
 from lamm_metrics.extraction.labelled_choices import extract_labelled_choice
 from lamm_metrics.records.predictions import Prediction
@@ -102,27 +101,3 @@ def read_choice(reference: Reference, prediction: Prediction, labels: Sequence[s
         )
         index, status, why = (-1 if found.value is None else found.value), found.status, found.detail
     return Answer(status, letter(index) if index >= 0 else "", index in right, confidence, why)
-
-
-Reader = Callable[[Reference, Prediction, Sequence[str]], Answer]
-READERS: Mapping[str, Reader] = {
-    "classification": read_label,
-    "fine_grained_classification": read_label,
-    "facial_classification": read_attribute,
-    "vqa": read_choice,
-    "vqa3d": read_choice,
-    "yes_no": read_yes_no,
-}
-
-
-def reader_of(task: str) -> Reader:
-    """The reader of a task with closed answers.
-
-    Raises:
-        UsageError: The task has no closed answers.
-    """
-    if task not in READERS:
-        raise UsageError(
-            f"Expected a task with closed answers ({', '.join(READERS)}), got {task!r}. Choose one of them."
-        )
-    return READERS[task]

@@ -8,6 +8,7 @@ from lamm_metrics.answers.located import boxes_2d, boxes_3d, closed_set, points_
 from lamm_metrics.geometry.boxes import repaired
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.tasks import task_named
 from lamm_metrics.results.score import BOX, BOX_3D, POINT, Mark
 
 # More are not drawn: nobody could tell them apart.
@@ -34,13 +35,7 @@ def marks_of(
     >>> [mark.true for mark in marks_of("detection", record, Prediction("1", "cat [0.1, 0.1, 0.4, 0.4]"))]
     [True, False]
     """
-    draw = {
-        "detection": _boxes,
-        "keypoint_detection": _points,
-        "locating": _points,
-        "detection3d": _boxes_3d,
-        "visual_grounding3d": _boxes_3d,
-    }.get(task)
+    draw = {"2D boxes": _boxes, "points": _points, "3D boxes": _boxes_3d}.get(task_named(task).extractor)
     if draw is None:
         return ()
     found = [mark for mark in draw(record, prediction, labels, convention) if all(map(isfinite, mark.numbers))]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -26,13 +26,14 @@ from lamm_metrics.extraction.text.names import name_index
 from lamm_metrics.extraction.text.synonyms import known_synonyms
 from lamm_metrics.geometry.boxes import paired_iou
 from lamm_metrics.metrics.box_ap import BoxAP, Scene
+from lamm_metrics.metrics.registry import metric_class
 from lamm_metrics.records.predictions import Prediction, read_predictions
 from lamm_metrics.records.references import References, pair, read_references
+from lamm_metrics.records.tasks import all_tasks
 from lamm_metrics.report.text import table
 from lamm_metrics.results.score import signature
 from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for
 
-TASKS = ("detection", "detection3d")
 PAPER_THRESHOLD = 0.5
 """The only overlap of the published formula."""
 
@@ -93,17 +94,15 @@ def compare_conventions(
     >>> [(row.name, row.value) for row in rows][:2]
     [('score-free', 1.0), ('coco', 1.0)]
     """
-    if task not in TASKS:
-        raise UsageError(f"Expected a task of {', '.join(TASKS)}, got {task!r}. Conventions differ in detection only.")
+    able = [row.key for row in all_tasks().values() if issubclass(metric_class(row.metrics[0]), BoxAP)]
+    if task not in able:
+        raise UsageError(f"Expected a task of {', '.join(able)}, got {task!r}. Conventions differ in detection only.")
     truth = read_references(references, task)
     answers = pair(truth, read_predictions(predictions), missing)
-    name = "detection_ap" if task == "detection" else "detection_ap_3d"
-    (metric,) = metrics_for(task, truth, names=[name], **options)
-    if not isinstance(metric, BoxAP):
-        raise UsageError(f"Expected a detection metric for {task}, got {type(metric).__name__}. Choose another task.")
+    metric = cast("BoxAP", metrics_for(task, truth, **options)[0])
     gather([metric], truth, answers)
     found, objects, names = metric.columns()
-    sizes = _sizes(metric, truth.records) if task == "detection" else None
+    sizes = _sizes(metric, truth.records) if metric.dimensions == 4 else None
     rows = [
         _row(convention, found, objects, len(names), metric, threshold, sizes)
         for convention in (SCORE_FREE, COCO, VOC07, VOC12)

@@ -7,7 +7,7 @@ paired interval comes first, and a ratio is given only where the base score is c
 from dataclasses import dataclass
 from typing import Any
 
-from lamm_metrics.answers.closed import READERS
+from lamm_metrics.answers.kinds import answers_of
 from lamm_metrics.comparison.paired import Comparison, compare_metrics
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.metrics.base import Metric
@@ -159,10 +159,11 @@ def same_choices(
     confidence: float = 0.95,
 ) -> Share | None:
     """Share of records in which the same option or class was chosen, with Wilson's interval; None for open tasks."""
-    if task not in READERS or not variant[0].records:
+    read = answers_of(task).read
+    if read is None or not variant[0].records:
         return None
     labels = labels_of(list(base[0].records.values()))
-    read, same = READERS[task], 0
+    same = 0
     for key, record in variant[0].records.items():
         before = read(base[0].records[key], base[1][key], labels).given
         same += bool(before) and before == read(record, variant[1][key], labels).given

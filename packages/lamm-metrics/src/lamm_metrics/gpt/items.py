@@ -14,14 +14,12 @@ from lamm_metrics.gpt.texts import sendable
 from lamm_metrics.records.files import FileFaultsError, read_records
 from lamm_metrics.records.predictions import Prediction, Predictions, read_predictions
 from lamm_metrics.records.references import References, pair, read_references
-from lamm_metrics.records.tasks import TASKS
+from lamm_metrics.records.tasks import task_of_record
 from lamm_metrics.records.truth import group_of, truth_text
 
 ReferenceSource = str | PathLike[str] | Iterable[Mapping[str, Any]]
 PredictionSource = str | PathLike[str] | Iterable[Mapping[str, Any] | Prediction]
 MOST_MODELS = 26
-# Truth keys that several tasks share are told apart by these.
-_BOX_TASKS = {4: "detection", 6: "detection3d", 7: "detection3d", 9: "detection3d"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +53,6 @@ def answer_text(prediction: Prediction) -> str:
     return json.dumps(given, ensure_ascii=False, default=str) if given else ""
 
 
-def _task_of(record: Mapping[str, Any]) -> str:
-    """The task that a record belongs to, by its `task` or by the keys of its truth; empty when neither tells."""
-    if record.get("task") in TASKS:
-        return str(record["task"])
-    objects = record.get("object")
-    if isinstance(objects, list) and objects and isinstance(objects[0], Mapping):
-        box = objects[0].get("bbox")
-        return _BOX_TASKS.get(len(box) if isinstance(box, list) else 0, "detection")
-    return next((task.key for task in TASKS.values() if any(key in record for key in task.truth)), "")
-
-
 def read_truth(source: ReferenceSource, task: str | None = None) -> tuple[References, dict[str, str]]:
     """Read benchmark records of one task or of several.
 
@@ -90,9 +77,9 @@ def read_truth(source: ReferenceSource, task: str | None = None) -> tuple[Refere
     )
     by_task: dict[str, list[Mapping[str, Any]]] = {}
     for where, record in placed:
-        key = _task_of(record) if isinstance(record, Mapping) else ""
-        if key:
-            by_task.setdefault(key, []).append(record)
+        belongs = task_of_record(record) if isinstance(record, Mapping) else None
+        if belongs is not None:
+            by_task.setdefault(belongs.key, []).append(record)
         else:
             faults.append(f"{where}: expected a benchmark record with its ground truth")
     if faults:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.answers.closed import reader_of
+from lamm_metrics.answers.kinds import reader_of
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import OK
 from lamm_metrics.records.predictions import Prediction

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.answers.closed import reader_of
+from lamm_metrics.answers.kinds import reader_of
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric

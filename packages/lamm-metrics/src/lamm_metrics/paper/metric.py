@@ -26,12 +26,14 @@ class PaperFormula:
         apply: From a record and its answer to (achieved, possible) per score.
         note: What the number really is, where its published name says something else.
         higher_is_better: Direction.
+        per_joint: Whether it reads an answer a joint, where there is one, instead of the whole text.
     """
 
     names: tuple[str, ...]
     apply: Callable[[Mapping[str, Any], Any], Pairs]
     note: str = ""
     higher_is_better: bool = True
+    per_joint: bool = False
 
 
 _LOCATING = tuple(f"paper/binary_loc{part}" for part in ("", "/voc2012", "/lsp", "/fsc147"))
@@ -46,7 +48,9 @@ PAPER_FORMULAS: Mapping[str, PaperFormula] = {
     ),
     "facial_classification": PaperFormula(("paper/acc",), formulas.facial, "an answer without no or not is a smile"),
     "detection": PaperFormula(("paper/recall@0.5",), formulas.detection, _RECALL),
-    "keypoint_detection": PaperFormula(("paper/pck", "paper/pck_repaired"), joints.pck, joints.PCK_IS_ZERO),
+    "keypoint_detection": PaperFormula(
+        ("paper/pck", "paper/pck_repaired"), joints.pck, joints.PCK_IS_ZERO, per_joint=True
+    ),
     "vqa": PaperFormula(("paper/acc",), formulas.choice, "letters A to E; the first family of patterns decides"),
     "caption": PaperFormula(("paper/bleu4",), formulas.caption, "mean of the best unsmoothed sentence BLEU, 0 to 100"),
     "counting": PaperFormula(
@@ -56,7 +60,7 @@ PAPER_FORMULAS: Mapping[str, PaperFormula] = {
     "detection3d": PaperFormula(("paper/recall@0.5",), formulas.detection3d, _RECALL),
     "visual_grounding3d": PaperFormula(("paper/acc@0.5",), formulas.grounding3d, "the first box only"),
     "vqa3d": PaperFormula(("paper/acc",), formulas.choice3d, "letters A to F; the first family of patterns decides"),
-    "locating": PaperFormula(_LOCATING, joints.locating, "any of the predicted points may hit"),
+    "locating": PaperFormula(_LOCATING, joints.locating, "any of the predicted points may hit", per_joint=True),
 }
 
 
@@ -96,8 +100,7 @@ class PaperMetric(AdditiveMetric[Pairs]):
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one answer."""
-        keypoints = self.task in {"keypoint_detection", "locating"}
-        text = prediction.text if keypoints else prediction.plain_text
+        text = prediction.text if self.formula.per_joint else prediction.plain_text
         self.keep(reference, Status.OK, self.formula.apply(reference, text))
 
     def row(self, state: Pairs) -> Sequence[float]:

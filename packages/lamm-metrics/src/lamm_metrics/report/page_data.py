@@ -9,6 +9,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from lamm_metrics.answers.kinds import answers_of
+from lamm_metrics.records.tasks import all_tasks
 from lamm_metrics.report.media import cloud_for_page
 from lamm_metrics.report.pictures import picture_for_page
 from lamm_metrics.results.report import Report, Sample
@@ -63,6 +65,7 @@ class PageData:
                     "model": model,
                     "name": name,
                     "task": report.task,
+                    "plot": answers_of(report.task).plot if report.task in all_tasks() else "",
                     "higher": report.headline.higher_is_better,
                     "total": len(report.samples),
                     "statuses": report.statuses,
@@ -142,7 +145,7 @@ class PageData:
         number = 0
         for panel in panels:
             samples, panel["samples"], panel["parts"] = panel["samples"], [], []
-            panel["plotted"] = _plotted(panel["task"], samples)
+            panel["plotted"] = _plotted(panel["plot"], samples)
             for start in range(0, len(samples), PART):
                 part = f"{folder.name}/{number}.js"
                 content = json.dumps(samples[start : start + PART], ensure_ascii=False)
@@ -153,9 +156,9 @@ class PageData:
         beside.rename(folder)
 
 
-def _plotted(task: str, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _plotted(plot: str, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What plots of single samples need, evenly thinned: counts against the truth, confidence against correctness."""
-    if task != "counting":
+    if plot != "count":
         samples = [sample for sample in samples if sample["confidence"] is not None]
     keys = ("status", "value", "extracted", "truth", "confidence")
     step = max(1, -(-len(samples) // PLOTTED))

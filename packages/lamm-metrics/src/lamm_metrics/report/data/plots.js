@@ -89,7 +89,7 @@
     return figure;
   };
   const counting = () => {
-    const panels = data.panels.filter((panel) => panel.task === "counting");
+    const panels = data.panels.filter((panel) => panel.plot === "count");
     const dots = panels.flatMap((panel) => listed(panel).filter((sample) => sample.status === "ok" && isFinite(Number(sample.extracted)) && isFinite(Number(sample.truth))).map((sample) => [panel.model, Number(sample.truth), Number(sample.extracted)]));
     if (dots.length < 5) return null;
     const most = 2 * Math.ceil(Math.max(...dots.map(([, truth]) => truth)) * 0.6) || 2, ticks = [[0, "0"], [0.5, String(most / 2)], [1, String(most)]];

@@ -1,0 +1,155 @@
+"""The kinds of ground truth that a record may carry, and what is wrong with a record that carries one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lamm_metrics.records.files import are_numbers, is_number, shown
+from lamm_metrics.records.truth import YES_NO
+
+# A count beyond this is no count: it would drown every other record and overflow when squared.
+LARGEST_COUNT = 1e9
+Record = Mapping[str, Any]
+# Returns what was expected of a record that has the key; empty where nothing is wrong.
+Check = Callable[[Record], str]
+
+
+def _strings(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(item, str) for item in value)
+
+
+def _check_label(record: Record) -> str:
+    labels = record.get("labels")
+    if labels is not None and not _strings(labels):
+        return "`labels` to be a list of strings"
+    return "" if isinstance(record["label"], str) and record["label"].strip() else "`label` to be a class name"
+
+
+def _check_yes_no(record: Record) -> str:
+    return "" if str(record["label"]).strip().lower() in YES_NO else "`label` to be yes or no"
+
+
+def _check_attribute(record: Record) -> str:
+    return "" if isinstance(record["attr"], str | int) and str(record["attr"]).strip() else '`attr` "1", "-1" or a word'
+
+
+def _check_choice(record: Record) -> str:
+    choices, choice = record.get("gt_choices"), record["gt_choice"]
+    if not _strings(choices) or len(choices or ()) > 26:
+        return "`gt_choices` to be a list of 1 to 26 strings"
+    good = isinstance(choice, int) and not isinstance(choice, bool) and 0 <= choice < len(choices or ())
+    if not good:
+        return f"`gt_choice` to be an index from 0 to {len(choices or ()) - 1}"
+    labels, accepted = record.get("option_labels"), record.get("gt_accepted", [])
+    if labels is not None and not (_strings(labels) and len(labels) == len(set(labels)) == len(choices or ())):
+        return "`option_labels` to be a different string for each option"
+    known = isinstance(accepted, list) and all(number in range(len(choices or ())) for number in accepted)
+    return "" if known else f"`gt_accepted` to be a list of indices from 0 to {len(choices or ()) - 1}"
+
+
+def _check_sentences(record: Record) -> str:
+    return "" if _strings(record["sentences"]) else "`sentences` to be a list of at least one string"
+
+
+def _check_count(record: Record) -> str:
+    good = is_number(record["num"]) and 0 <= record["num"] <= LARGEST_COUNT
+    return "" if good else f"`num` to be a count from 0 to {LARGEST_COUNT:g}"
+
+
+def _check_words(record: Record) -> str:
+    words = record["word_list"]
+    # An image without text has no words.
+    return "" if words == [] or _strings(words) else "`word_list` to be a list of words"
+
+
+def _is_object(item: object, numbers: Sequence[int] = (4, 6, 7, 9)) -> bool:
+    return isinstance(item, Mapping) and isinstance(item.get("label"), str) and are_numbers(item.get("bbox"), numbers)
+
+
+def _check_objects(*numbers: int) -> Check:
+    def check(record: Record) -> str:
+        objects = record["object"]
+        good = isinstance(objects, list) and all(_is_object(item, numbers) for item in objects)
+        return (
+            "" if good else f'`object` to be a list of {{"label", "bbox"}} with boxes of {list(numbers)} finite numbers'
+        )
+
+    return check
+
+
+def _check_box(record: Record) -> str:
+    return "" if are_numbers(record["gt_bbox"], (6, 7, 9)) else "`gt_bbox` to be 6, 7 or 9 finite numbers"
+
+
+def _check_joints(record: Record) -> str:
+    joints = record["gt_joints"]
+    good = isinstance(joints, list) and len(joints) > 0 and all(are_numbers(joint, (2, 3)) for joint in joints)
+    if not good:
+        return "`gt_joints` to be a list of [x, y, visible] in pixels"
+    names = record.get("joints")
+    if names is not None and not (_strings(names) and len(names) == len(joints)):
+        return f"`joints` to name the {len(joints)} joints of `gt_joints`"
+    wrong = [key for key in ("bbox", "head_bbox") if key in record and not are_numbers(record[key], (4,))]
+    if wrong:
+        return f"`{wrong[0]}` to be four finite numbers"
+    return "" if _has_size(record) else "`image_size` [width, height], because `gt_joints` is in pixels"
+
+
+def _check_points(record: Record) -> str:
+    points = record["points"]
+    if not (isinstance(points, list) and all(are_numbers(point, (2,)) for point in points)):
+        return "`points` to be a list of [x, y] in pixels"
+    return "" if _has_size(record) else "`image_size` [width, height], because `points` is in pixels"
+
+
+def _has_size(record: Record) -> bool:
+    size = record.get("image_size")
+    return isinstance(size, list | tuple) and are_numbers(size, (2,)) and all(side > 0 for side in size)
+
+
+TRUTHS: Mapping[str, Mapping[str, Check]] = {
+    "class": {"label": _check_label},
+    "yes or no": {"label": _check_yes_no},
+    "attribute": {"attr": _check_attribute},
+    "option": {"gt_choice": _check_choice},
+    "sentences": {"sentences": _check_sentences},
+    "count": {"num": _check_count},
+    "words": {"word_list": _check_words},
+    "2D boxes": {"object": _check_objects(4)},
+    "3D boxes": {"object": _check_objects(6, 7, 9)},
+    "3D box": {"gt_bbox": _check_box, "object": _check_objects(6, 7, 9)},
+    "joints": {"gt_joints": _check_joints},
+    "places": {"object": _check_objects(4), "gt_joints": _check_joints, "points": _check_points},
+}
+"""Kinds of truth: the keys under which a record may carry it, the first that is there counts, and their checks."""
+
+
+def fault_of(kind: str, record: object, where: str) -> str:
+    """Return what is wrong with a record of a kind of truth; empty when nothing is."""
+    if not isinstance(record, Mapping):
+        return f"{where}: expected an object, got {type(record).__name__}"
+    if not isinstance(record.get("id"), int | str) or isinstance(record["id"], bool):
+        return f"{where}: expected `id`, a string or a whole number, got {shown(record.get('id'))}"
+    named = f"{where}, id {str(record['id'])[:80]!r}"
+    if not any(key in record for key in TRUTHS[kind]):
+        return f"{named}: expected the key `{'` or `'.join(TRUTHS[kind])}`"
+    fault = truth_fault(kind, record)
+    if not fault and record.get("image_size") is not None and not _has_size(record):
+        fault = "`image_size` to be [width, height], both above 0"
+    return f"{named}: expected {fault}, got {_found(record, fault)}" if fault else ""
+
+
+def truth_fault(kind: str, record: Record) -> str:
+    """Return what was expected of a record's truth, which must be there; empty when nothing is wrong."""
+    return next(check(record) for key, check in TRUTHS[kind].items() if key in record)
+
+
+def _found(record: Record, fault: str) -> str:
+    """Return what stands under the key that a fault names first; of a list the first item that cannot be used."""
+    key = fault.partition("`")[2].partition("`")[0]
+    if key not in record:
+        return "none"
+    value = record[key]
+    if isinstance(value, list) and key in ("object", "gt_joints", "points"):
+        usable = _is_object if key == "object" else lambda item: are_numbers(item, (2, 3))
+        value = next((item for item in value if not usable(item)), value)
+    return shown(value)
