@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from curves import write_curves
 from transformers import Trainer, TrainerCallback, set_seed
 from transformers.trainer_utils import SaveStrategy
 
+from lamm_data import Curves, lay_out, save_page
 from lamm_model.training.rows.collation import Collator, MediaLoader, RowDataset
 from lamm_model.training.rows.packing import Group, Row
 from lamm_model.training.rows.records import load_training_data
@@ -208,9 +208,9 @@ def main() -> None:
     }  # fmt: skip
     chosen.output.parent.mkdir(parents=True, exist_ok=True)
     chosen.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    steps = list(range(1, chosen.steps + 1))
-    curves = {label: (steps, row["losses"]) for label, row in measured.items()}
-    write_curves(chosen.output.with_suffix(".svg"), "Loss by optimiser step", "step", curves)
+    curves = {label: list(enumerate(row["losses"], start=1)) for label, row in measured.items()}
+    page = lay_out("", [Curves("Loss by optimiser step", curves, "step")], columns=1)
+    save_page(page, chosen.output.with_suffix(".svg"))
     print(json.dumps({key: value for key, value in result.items() if key != "rows"}, indent=1))
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lamm_data.sources.readers.coco import read_instances
     from lamm_data.sources.readers.scannet_export import open_scanqa
     from lamm_data.sources.registry import Source, get_source, load_sources
+    from lamm_data.stats.charts import Curves, lay_out, save_page
     from lamm_data.templates.convert import Conversion, convert
     from lamm_data.templates.exhaustive import load_exhaustive
     from lamm_data.templates.pools.pools import STYLES
@@ -67,6 +68,7 @@ __all__ = [
     "ContaminationSettings",
     "Conversion",
     "ConvertSettings",
+    "Curves",
     "Description",
     "Fault",
     "InstructionRecord",
@@ -97,6 +99,7 @@ __all__ = [
     "in_parallel",
     "is_alignment_set",
     "iter_values",
+    "lay_out",
     "load_cloud",
     "load_exhaustive",
     "load_prompt",
@@ -113,6 +116,7 @@ __all__ = [
     "read_records",
     "read_rows",
     "save_cloud",
+    "save_page",
     "scan_records",
     "task_of_file_name",
     "write_benchmark",
@@ -148,6 +152,7 @@ _HOMES = {
     "sources.readers.coco": "read_instances",
     "sources.readers.scannet_export": "open_scanqa",
     "sources.registry": "Source get_source load_sources",
+    "stats.charts": "Curves lay_out save_page",
     "templates.convert": "Conversion convert",
     "templates.exhaustive": "load_exhaustive",
     "templates.pools.pools": "STYLES",

@@ -15,7 +15,18 @@ from lamm_data.cli import data
 from lamm_data.errors import UsageError
 from lamm_data.records.annotations import Annotated, Box, Box3D, ClassLabel, Count, Keypoints
 from lamm_data.sources.registry import get_source
-from lamm_data.stats.charts import Bars, Heatmap, Histogram, Rectangle, Text, lay_out, save_page, to_svg
+from lamm_data.stats.charts import (
+    Bars,
+    Curves,
+    Heatmap,
+    Histogram,
+    Rectangle,
+    Text,
+    lay_out,
+    round_ticks,
+    save_page,
+    to_svg,
+)
 from lamm_data.stats.counting import count_records
 from lamm_data.stats.geometry import GRID
 from lamm_data.stats.labels import POOLS, named_classes
@@ -141,3 +152,22 @@ def test_every_shape_lies_on_the_page(tmp_path):
             assert shape.y + shape.height <= page.height
     save_page(page, tmp_path / "p.png")
     assert (tmp_path / "p.png").stat().st_size > 1000
+
+
+def test_curves_enclose_their_points_and_are_named(tmp_path):
+    lines = {"loss": [(step, 3.5 / step) for step in range(1, 60)], "eval loss": [(1, 2.0)]}
+    page = lay_out("run", [Curves("loss", lines, "step"), Curves("one point", {"loss": [(3, 2.0)]})], columns=1)
+    root = ET.fromstring(to_svg(page))
+    space = "{http://www.w3.org/2000/svg}"
+    texts = [element.text for element in root.iter(f"{space}text")]
+    assert {"loss", "eval loss", "step", "0", "4", "20", "40"} <= set(texts)
+    drawn = [element.attrib["points"].split() for element in root.iter(f"{space}polyline")]
+    assert [len(points) for points in drawn] == [59, 1, 1]
+    places = [tuple(map(float, point.split(","))) for points in drawn for point in points]
+    assert all(0 < x < page.width and 0 < y < page.height for x, y in places)
+    assert places[0][1] < places[58][1]  # the loss falls
+    save_page(page, tmp_path / "curves.png")
+    with Image.open(tmp_path / "curves.png") as image:
+        assert image.size == (page.width * 2, page.height * 2)
+        assert (np.asarray(image) == (0x1F, 0x6F, 0x8B)).all(-1).sum() > 100
+    assert (round_ticks(0.0, 9.4e-4), round_ticks(5.0, 5.0)[0]) == ([0.0, 2e-4, 4e-4, 6e-4, 8e-4, 1e-3], 5.0)

@@ -5,7 +5,8 @@ Coordinates are pixels, x right, y down. Both writers draw the same list of shap
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -14,6 +15,7 @@ from lamm_data.errors import UsageError
 from lamm_data.files.whole import atomic_bytes, atomic_text
 
 INK, GREY, GRID, BAR = "#222222", "#666666", "#dddddd", "#3b6ea8"
+LINES = ("#1f6f8b", "#d1495b", "#66a182", "#8d6a9f")
 FONT_SIZE = 12
 PANEL = (440, 300)
 MARGIN = 24
@@ -44,13 +46,24 @@ class Text:
     fill: str = INK
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line through points."""
+
+    points: Sequence[tuple[float, float]]
+    stroke: str
+
+
+Shape = Rectangle | Text | Line
+
+
 @dataclass(slots=True)
 class Page:
     """Shapes on a white page."""
 
     width: int
     height: int
-    shapes: list[Rectangle | Text] = field(default_factory=list)
+    shapes: list[Shape] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +95,16 @@ class Heatmap:
     axes: str
 
 
-Panel = Bars | Histogram | Heatmap
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Lines over a shared axis; `lines` holds the `(x, y)` of each by its name, at least one."""
+
+    title: str
+    lines: Mapping[str, Sequence[tuple[float, float]]]
+    across: str = ""
+
+
+Panel = Bars | Histogram | Heatmap | Curves
 
 
 def shorten(text: str, length: int) -> str:
@@ -94,7 +116,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
-def _bars(panel: Bars, x: float, y: float) -> Iterable[Rectangle | Text]:
+def _bars(panel: Bars, x: float, y: float) -> Iterable[Shape]:
     width, height = PANEL
     largest = max((value for _, value in panel.rows), default=0) or 1
     left, step = 150, min(23.0, (height - 56) / max(len(panel.rows), 1))
@@ -109,7 +131,7 @@ def _bars(panel: Bars, x: float, y: float) -> Iterable[Rectangle | Text]:
         yield Text(x + left, y + 34 + len(panel.rows) * step + 14, panel.rest, "start", 11, GREY)
 
 
-def _histogram(panel: Histogram, x: float, y: float) -> Iterable[Rectangle | Text]:
+def _histogram(panel: Histogram, x: float, y: float) -> Iterable[Shape]:
     width, height = PANEL
     left, top, inner_width, inner_height = x + 52, y + 34, width - 72, height - 80
     largest = max(panel.counts, default=0) or 1
@@ -134,7 +156,7 @@ def _shade(part: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in ends)
 
 
-def _heatmap(panel: Heatmap, x: float, y: float) -> Iterable[Rectangle | Text]:
+def _heatmap(panel: Heatmap, x: float, y: float) -> Iterable[Shape]:
     width, height = PANEL
     side = height - 76
     left, top = x + (width - side) / 2, y + 34
@@ -150,12 +172,55 @@ def _heatmap(panel: Heatmap, x: float, y: float) -> Iterable[Rectangle | Text]:
     yield Text(x + width / 2, top + side + 34, f"darkest cell: {_number(largest)}", "middle", 11, GREY)
 
 
-def _draw(panel: Panel, x: float, y: float) -> Iterable[Rectangle | Text]:
+def _curves(panel: Curves, x: float, y: float) -> Iterable[Shape]:
+    left, top, inner_width, inner_height = x + 52, y + 40, PANEL[0] - 72, PANEL[1] - 86
+    xs, ys = zip(*(point for line in panel.lines.values() for point in line), strict=True)
+    heights = round_ticks(min(0.0, *ys), max(ys))
+    first, last, whole = min(xs), max(xs), all(value == int(value) for value in xs)
+
+    def place(point: tuple[float, float]) -> tuple[float, float]:
+        right = (point[0] - first) / ((last - first) or 1)
+        up = (point[1] - heights[0]) / (heights[-1] - heights[0])
+        return left + inner_width * right, top + inner_height * (1 - up)
+
+    for value in heights:
+        height = place((first, value))[1]
+        yield Rectangle(left, height, inner_width, 1, GRID)
+        yield Text(left - 6, height + 4, _number(value), "end", 11, GREY)
+    for value in round_ticks(first, last):
+        if first <= value <= last and not (whole and value % 1):
+            yield Text(place((value, 0))[0], top + inner_height + 18, _number(value), "middle", 11, GREY)
+    yield Text(left + inner_width / 2, top + inner_height + 36, panel.across, "middle", 11, GREY)
+    for number, (name, line) in enumerate(panel.lines.items()):
+        points, colour = [place(point) for point in line], LINES[number % len(LINES)]
+        yield Line(points, colour)
+        if len(points) <= 30:
+            yield from (Rectangle(right - 2, height - 2, 4, 4, colour) for right, height in points)
+        yield Text(left + 120 * number, top - 8, shorten(name, 18), fill=colour)
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """Return four to seven evenly spaced round numbers that enclose a range.
+
+    Example:
+        >>> round_ticks(0.0, 3.47)
+        [0.0, 1.0, 2.0, 3.0, 4.0]
+    """
+    span = high - low if high > low else 1.0
+    size = 10.0 ** math.floor(math.log10(span / 4))
+    step = size * next(factor for factor in (1, 2, 2.5, 5, 10) if span / (size * factor) <= 5)
+    first, last = math.floor(low / step + 1e-9), math.ceil((low + span) / step - 1e-9)
+    return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def _draw(panel: Panel, x: float, y: float) -> Iterable[Shape]:
     yield Text(x, y + 16, panel.title, size=14)
     if isinstance(panel, Bars):
         yield from _bars(panel, x, y)
     elif isinstance(panel, Histogram):
         yield from _histogram(panel, x, y)
+    elif isinstance(panel, Curves):
+        yield from _curves(panel, x, y)
     else:
         yield from _heatmap(panel, x, y)
 
@@ -185,6 +250,12 @@ def to_svg(page: Page) -> str:
                 f'<text x="{shape.x:.1f}" y="{shape.y:.1f}" font-size="{shape.size}" text-anchor="{shape.anchor}" '
                 f'fill="{shape.fill}">{escape(shape.text)}</text>'
             )
+        elif isinstance(shape, Line):
+            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
+            lines.append(
+                f'<polyline points="{points}" fill="none" stroke="{shape.stroke}" stroke-width="2" '
+                'shape-rendering="auto"/>'
+            )
         else:
             lines.append(
                 f'<rect x="{shape.x:.1f}" y="{shape.y:.1f}" width="{shape.width:.1f}" height="{shape.height:.1f}" '
@@ -196,17 +267,24 @@ def to_svg(page: Page) -> str:
 def _save_png(page: Page, path: Path) -> None:
     from PIL import Image, ImageDraw, ImageFont
 
-    image = Image.new("RGB", (page.width * PNG_SCALE, page.height * PNG_SCALE), "#ffffff")
+    # Lines are drawn twice as large and reduced, so that they are smooth.
+    fine = 2 if any(isinstance(shape, Line) for shape in page.shapes) else 1
+    scale = fine * PNG_SCALE
+    image = Image.new("RGB", (page.width * scale, page.height * scale), "#ffffff")
     draw = ImageDraw.Draw(image)
     anchors = {"start": "ls", "middle": "ms", "end": "rs"}
     for shape in page.shapes:
-        x, y = shape.x * PNG_SCALE, shape.y * PNG_SCALE
+        if isinstance(shape, Line):
+            draw.line([(x * scale, y * scale) for x, y in shape.points], shape.stroke, 2 * scale, joint="curve")
+            continue
+        x, y = shape.x * scale, shape.y * scale
         if isinstance(shape, Text):
-            font = ImageFont.load_default(shape.size * PNG_SCALE)
+            font = ImageFont.load_default(shape.size * scale)
             draw.text((x, y), shape.text, fill=shape.fill, font=font, anchor=anchors[shape.anchor])
         elif shape.height > 0 and shape.width > 0:
-            corner = (x + shape.width * PNG_SCALE, y + shape.height * PNG_SCALE)
+            corner = (x + shape.width * scale, y + shape.height * scale)
             draw.rectangle((x, y, max(corner[0] - 1, x), max(corner[1] - 1, y)), fill=shape.fill)
+    image = image.reduce(fine) if fine > 1 else image
     with atomic_bytes(path) as handle:
         image.save(handle, "PNG")
 
