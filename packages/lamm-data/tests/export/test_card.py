@@ -7,8 +7,9 @@ import re
 import pytest
 
 from lamm_data.errors import LammDataError, UsageError
+from lamm_data.export.card import CardFacts
 from lamm_data.export.formats import export_records
-from lamm_data.export.licences import licence_of, roll_up
+from lamm_data.export.licences import licence_of
 from lamm_data.records.instruction import InstructionRecord, Turn
 from lamm_data.sources.readers.coco import read_instances
 from lamm_data.sources.registry import get_source
@@ -50,8 +51,10 @@ def test_published_records_are_traced_by_their_data_set(values, source):
 
 
 def test_licences_are_counted_by_source_and_text():
-    rows = roll_up([record("voc2012"), record("textvqa"), record("voc2012"), InstructionRecord(TURNS, image="a.jpg")])
-    assert [(row.source, row.records) for row in rows] == [("voc2012", 2), ("not stated", 1), ("textvqa", 1)]
+    facts = CardFacts()
+    records = [record("voc2012"), record("textvqa"), record("voc2012"), InstructionRecord(TURNS, image="a.jpg")]
+    assert list(facts.watch(records)) == records
+    assert [(row.source, row.records) for row in facts.rows] == [("voc2012", 2), ("not stated", 1), ("textvqa", 1)]
 
 
 def test_licences_of_single_coco_photographs_reach_the_records(real_data, tmp_path):

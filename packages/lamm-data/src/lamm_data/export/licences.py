@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -86,14 +87,13 @@ def check_commercial(records: Iterable[InstructionRecord]) -> Iterator[Instructi
     Raises:
         LammDataError: After the last record, when some may not or do not say: how many of which source and licence.
     """
-    refused: dict[tuple[str, str], int] = {}
+    refused = Counter[tuple[str, str]]()
     for record in records:
         row = licence_of(record)
         if row.commercial:
             yield record
         else:
-            key = (row.source, row.licence)
-            refused[key] = refused.get(key, 0) + 1
+            refused[row.source, row.licence] += 1
     if refused:
         listed = ", ".join(f"{number} of {source} ({licence})" for (source, licence), number in refused.items())
         raise LammDataError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +28,20 @@ def iter_values(path: str | Path) -> Iterator[tuple[int, Any]]:
     Raises:
         SourceError: The file is missing, not UTF-8, or not JSON; the message names line and byte offset.
     """
+    with open_values(path) as (handle, start, is_list):
+        yield from JsonCursor(Path(path), handle, start).elements() if is_list else _iter_lines(Path(path), handle)
+
+
+@contextmanager
+def open_values(path: str | Path) -> Iterator[tuple[IO[bytes], int, bool]]:
+    """Open a file of values behind its byte order mark, if it has one.
+
+    Yields:
+        The handle, the byte it is at, and whether the file is one JSON list.
+
+    Raises:
+        SourceError: The file is missing.
+    """
     path = Path(path)
     if not path.is_file():
         raise SourceError(f"Expected a file, got nothing at {path}. Check the path.")
@@ -38,7 +53,7 @@ def iter_values(path: str | Path) -> Iterator[tuple[int, Any]]:
         while first and first in b" \t\r\n":
             first = handle.read(1)
         handle.seek(start)
-        yield from JsonCursor(path, handle, start).elements() if first == b"[" else _iter_lines(path, handle)
+        yield handle, start, first == b"["
 
 
 def _iter_lines(path: Path, handle: IO[bytes]) -> Iterator[tuple[int, Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lamm_data.errors import SourceError, UsageError
+from lamm_data.files.pictures import open_picture
 from lamm_data.files.whole import atomic_path
 from lamm_data.obfuscation.blur import MARGIN, MOSAIC, ORIENTATION, as_stored, hide, upright
 from lamm_data.obfuscation.detectors import Detector, Region
@@ -141,23 +142,19 @@ class Obfuscator:
 
 def _obfuscate(source: Path, target: Path, detectors: Sequence[Detector]) -> tuple[list[Region], list[int]]:
     import numpy as np
-    from PIL import Image
 
-    try:
-        with Image.open(source) as image:
-            if getattr(image, "is_animated", False):
-                raise SourceError(f"Expected a picture of one frame, got several ({source}).")
-            image.load()
-            turned = upright(image)
-            picture = turned.convert("RGB")
-            regions = [region for detector in detectors for region in detector.find(np.asarray(picture))]
-            with atomic_path(target) as beside:
-                if regions:
-                    _save(hide(picture, regions), image, turned, beside)
-                else:
-                    shutil.copyfile(source, beside)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise SourceError(f"Expected a picture, got one that cannot be decoded ({source}): {error}") from error
+    with open_picture(source) as image:
+        if getattr(image, "is_animated", False):
+            raise SourceError(f"Expected a picture of one frame, got several ({source}).")
+        image.load()
+        turned = upright(image)
+        picture = turned.convert("RGB")
+        regions = [region for detector in detectors for region in detector.find(np.asarray(picture))]
+        with atomic_path(target) as beside:
+            if regions:
+                _save(hide(picture, regions), image, turned, beside)
+            else:
+                shutil.copyfile(source, beside)
     return regions, list(turned.size)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import SourceError
-from lamm_data.files.json_lines import iter_values
+from lamm_data.files.json_lines import open_values
+from lamm_data.files.json_stream import JsonCursor
 
 CHUNK = 256
 
@@ -66,30 +66,16 @@ def read_chunks(path: Path, size: int = CHUNK) -> Iterator[Chunk]:
     Raises:
         SourceError: The file is missing, or a list in it is not JSON.
     """
-    entries = _list_entries(path) if _is_list(path) else _line_entries(path)
-    first = 0
+    entries, first = _entries(path), 0
     while part := list(islice(entries, size)):
         lines, items = [line for line, _ in part], [item for _, item in part]
         yield Chunk(str(path), first, lines, items, sum(len(item) for item in items if isinstance(item, bytes)))
         first += len(part)
 
 
-def _is_list(path: Path) -> bool:
-    if not path.is_file():
-        raise SourceError(f"Expected a file, got nothing at {path}. Check the path.")
-    with path.open("rb") as handle:
-        head = handle.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()
-    return head.startswith(b"[")
-
-
-def _list_entries(path: Path) -> Iterator[tuple[int, Any]]:
-    return iter_values(path)
-
-
-def _line_entries(path: Path) -> Iterator[tuple[int, bytes]]:
-    with path.open("rb") as handle:
-        for number, line in enumerate(handle, 1):
-            if number == 1:
-                line = line.removeprefix(codecs.BOM_UTF8)
-            if line.strip():
-                yield number, line
+def _entries(path: Path) -> Iterator[tuple[int, Any]]:
+    with open_values(path) as (handle, start, is_list):
+        if is_list:
+            yield from JsonCursor(path, handle, start).elements()
+        else:
+            yield from ((number, line) for number, line in enumerate(handle, 1) if line.strip())

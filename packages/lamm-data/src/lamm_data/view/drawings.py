@@ -11,8 +11,7 @@ from math import cos, sin
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamm_data.errors import SourceError
-from lamm_data.view.media import MOST_PIXELS
+from lamm_data.view.media import open_small, small_cloud
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,16 +43,9 @@ def picture(path: Path, boxes: Sequence[dict[str, Any]]) -> str:
     Raises:
         SourceError: The file is no picture, is damaged, or has more than 80 million pixels.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as opened:
-            if opened.width * opened.height > MOST_PIXELS:
-                raise SourceError(f"Expected at most {MOST_PIXELS} pixels, got {opened.size} ({path}).")
-            opened.draft("RGB", (WIDTH, WIDTH))
-            image = opened.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise SourceError(f"Expected a picture, got one that cannot be decoded ({path}): {error}") from error
+    with open_small(path) as opened:
+        opened.draft("RGB", (WIDTH, WIDTH))
+        image = opened.convert("RGB")
     image.thumbnail((WIDTH, WIDTH * 2))
     outlines = []
     for box in boxes:
@@ -70,11 +62,7 @@ def cloud(path: Path, boxes: Sequence[dict[str, Any]]) -> str:
     """
     import numpy as np
 
-    from lamm_data.clouds.reading import load_cloud, resample
-
-    points = load_cloud(path)
-    if len(points) > POINTS:
-        points = resample(points, POINTS, seed=0)
+    points = small_cloud(path, POINTS)
     corners = [(_corners(box["box"]), box["turn"] == 0) for box in boxes]
     low, high = points[:, :3].min(axis=0), points[:, :3].max(axis=0)
     scale = (WIDTH - 10) / max(float(np.max(high - low)), 1e-6)

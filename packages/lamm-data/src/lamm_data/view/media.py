@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import io
-import re
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamm_data.errors import SourceError
+from lamm_data.files.pictures import open_picture
 from lamm_data.generation.rows import Row
 from lamm_data.records.instruction import InstructionRecord
+from lamm_data.stats.geometry import number_groups
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
 
 LONGEST_SIDE = 1600
 MOST_POINTS = 30_000
 MOST_PIXELS = 80_000_000
-_BRACKET = re.compile(r"\[\s*(-?\d*\.?\d+(?:\s*,\s*-?\d*\.?\d+){3,8})\s*\]")
 
 
 def media_file(root: Path, name: str) -> Path:
@@ -39,6 +46,19 @@ def media_file(root: Path, name: str) -> Path:
     return path
 
 
+@contextmanager
+def open_small(path: Path) -> Iterator[Image]:
+    """Open a picture to be shown.
+
+    Raises:
+        SourceError: The file is no picture, is damaged, or has more than 80 million pixels.
+    """
+    with open_picture(path) as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise SourceError(f"Expected at most {MOST_PIXELS} pixels, got {image.width} x {image.height} ({path}).")
+        yield image
+
+
 def picture_png(path: Path) -> bytes:
     """Read any picture and write it anew as PNG, at most 1600 pixels long.
 
@@ -47,22 +67,20 @@ def picture_png(path: Path) -> bytes:
     Raises:
         SourceError: The file is no picture, is damaged, or has more than 80 million pixels.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise SourceError(
-                    f"Expected at most {MOST_PIXELS} pixels, got {image.width} x {image.height} ({path})."
-                )
-            image.load()
-            shown = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise SourceError(f"Expected a picture, got one that cannot be decoded ({path}): {error}") from error
+    with open_small(path) as image:
+        shown = image.convert("RGB")
     shown.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     out = io.BytesIO()
     shown.save(out, "PNG", compress_level=1)
     return out.getvalue()
+
+
+def small_cloud(path: Path, most: int) -> NDArray[np.float32]:
+    """Read a cloud to be shown: `[N, 3]` or `[N, 6]`, at most so many points, drawn by a fixed seed."""
+    from lamm_data.clouds.reading import load_cloud, resample
+
+    cloud = load_cloud(path)
+    return resample(cloud, most, seed=0) if len(cloud) > most else cloud
 
 
 def cloud_bytes(path: Path) -> bytes:
@@ -78,11 +96,7 @@ def cloud_bytes(path: Path) -> bytes:
     """
     import numpy as np
 
-    from lamm_data.clouds.reading import load_cloud, resample
-
-    cloud = load_cloud(path)
-    if len(cloud) > MOST_POINTS:
-        cloud = resample(cloud, MOST_POINTS, seed=0)
+    cloud = small_cloud(path, MOST_POINTS)
     coloured = cloud.shape[1] == 6
     packed = struct.pack("<II", len(cloud), coloured) + cloud[:, :3].astype("<f4").tobytes()
     if coloured:
@@ -104,10 +118,8 @@ def shown_boxes(record: InstructionRecord, row: Row | None) -> list[dict[str, An
     sizes = (4,) if record.modality == "image" else (6, 7, 9)
     boxes: list[dict[str, Any]] = []
     for number, turn in enumerate(record.conversations, start=1):
-        for found in _BRACKET.finditer(turn.text):
-            values = [float(part) for part in found[1].split(",")]
-            if len(values) in sizes:
-                boxes.append({"label": "", "box": values, "turn": number})
+        found = (list(numbers) for numbers in number_groups(turn.text) if len(numbers) in sizes)
+        boxes += ({"label": "", "box": box, "turn": number} for box in found)
     if row is not None:
         boxes += [{"label": item.label, "box": list(item.box), "turn": 0} for item in row.objects if item.box]
     return boxes

@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lamm_data.benchmark.recipes.recipe import Job, setting
-from lamm_data.errors import SourceError, UsageError
+from lamm_data.errors import UsageError
+from lamm_data.files.pictures import open_picture
 from lamm_data.files.whole import atomic_bytes
 from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.records.instruction import media_paths
@@ -114,13 +115,9 @@ def corrupt_images(records: Sequence[BenchmarkRecord], values: Mapping[str, Any]
 
 def _corrupted(name: str, way: str, level: int, job: Job) -> str:
     import numpy as np
-    import PIL.Image
 
-    try:
-        with PIL.Image.open(job.media_root / name) as opened:
-            image = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as fault:
-        raise SourceError(f"Expected a picture, got {type(fault).__name__}: {fault} ({name}).") from fault
+    with open_picture(job.media_root / name) as opened:
+        image = opened.convert("RGB")
     seed = item_rng(job.seed, job.variant, name).getrandbits(63)
     changed = WAYS[way](image, level, np.random.default_rng(seed))
     target = f"{job.variant}/{changed_name(name, '.png')}"

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamm_data.errors import SourceError, UsageError
+from lamm_data.errors import UsageError
+from lamm_data.files.pictures import open_picture
 from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.records.instruction import media_paths
 from lamm_data.writing.draws import item_rng
@@ -114,13 +115,9 @@ def picture_features(path: Path) -> NDArray[np.float64]:
         SourceError: It cannot be read.
     """
     import numpy as np
-    from PIL import Image
 
-    try:
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as fault:
-        raise SourceError(f"Expected a picture, got {type(fault).__name__}: {fault} ({path}).") from fault
+    with open_picture(path) as opened:
+        image = opened.convert("RGB")
     pixels = np.asarray(image.resize((64, 64)), np.int64) * TONES // 256
     colours = np.bincount((pixels @ [TONES * TONES, TONES, 1]).ravel(), minlength=TONES**3).astype(np.float64)
     grey = np.asarray(image.convert("L").resize((SIDE, SIDE)), np.float64).ravel()

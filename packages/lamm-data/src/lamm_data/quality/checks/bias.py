@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,9 +13,9 @@ from lamm_data.generation.rows import Row
 from lamm_data.quality.checks.record import PreparedRecord
 from lamm_data.quality.checks.vocabulary import label_words, plural_forms
 from lamm_data.stats.counting import Spread
+from lamm_data.stats.geometry import number_groups
 from lamm_data.writing.words import words_of
 
-_BOX = re.compile(r"\[\s*(\d*\.?\d+)\s*,\s*(\d*\.?\d+)\s*,\s*(\d*\.?\d+)\s*,\s*(\d*\.?\d+)\s*\]")
 _GRID = ("top left", "top", "top right", "left", "middle", "right", "bottom left", "bottom", "bottom right")
 SHOWN = 20
 
@@ -72,8 +71,8 @@ class BiasFigures:
             self.lengths.add(len(words))
             if words and words[0] in ("yes", "no"):
                 self.closed[words[0]] += 1
-            for found in _BOX.finditer(turn.text):
-                self.text_boxes[_place(*map(float, found.groups()))] += 1
+            boxes = (numbers for numbers in number_groups(turn.text) if len(numbers) == 4 and min(numbers) >= 0)
+            self.text_boxes.update(_place(*box) for box in boxes)
         self.answers.update(name for name, terms in _terms().items() if not terms.isdisjoint(said))
         if row is not None:
             self._compare(row, said)
@@ -95,17 +94,9 @@ class BiasFigures:
         self.records += other.records
         self.with_captions += other.with_captions
         self.lengths.histogram.update(other.lengths.histogram)
-        for name in (
-            "answers",
-            "captions",
-            "named",
-            "annotated",
-            "first_words",
-            "closed",
-            "text_boxes",
-            "annotated_boxes",
-        ):
-            getattr(self, name).update(getattr(other, name))
+        for name, counts in vars(self).items():
+            if isinstance(counts, Counter):
+                counts.update(getattr(other, name))
 
     def to_dict(self) -> dict[str, Any]:
         """Give shares: of terms in answers and in captions, of classes that are named where they are annotated."""

@@ -18,8 +18,8 @@ from lamm_data.quality.checks.record import Finding, PreparedRecord
 from lamm_data.quality.checks.relations import check_relations
 from lamm_data.quality.checks.text import PROSE_TYPES
 from lamm_data.quality.checks.vocabulary import NUMBERS, exact_words
+from lamm_data.stats.geometry import number_groups
 
-_BOX = re.compile(r"\[\s*(-?\d*\.?\d+(?:\s*,\s*-?\d*\.?\d+){3,8})\s*\]")
 _BOX_TOLERANCE = 0.0101
 _CROWD = 10
 
@@ -125,12 +125,11 @@ def _denied(text: str, at: int) -> bool:
 
 def _unknown_boxes(text: str, row: Row, turn: int) -> Iterator[Finding]:
     known = [item.box for item in row.objects if item.box]
-    for found in _BOX.finditer(text):
-        box = [float(part) for part in found[1].split(",")]
-        if known and not any(_same(box, other) for other in known):
+    for box in number_groups(text):
+        if known and 4 <= len(box) <= 9 and not any(_same(box, other) for other in known):
             shown = ", ".join(format_number(value) for value in box)
             yield Finding("unknown_box", f"[{shown}]", turn)
 
 
-def _same(box: list[float], other: tuple[float, ...]) -> bool:
+def _same(box: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return len(box) == len(other) and all(abs(a - b) < _BOX_TOLERANCE for a, b in zip(box, other, strict=True))

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lamm_data.errors import SourceError
+from lamm_data.files.pictures import open_picture
 
 DISTANCE = 8
 """Bits in which the hashes of two copies may differ, of 64 each."""
@@ -49,15 +49,12 @@ def hash_image(path: Path) -> ImageHash:
     import numpy as np
     from PIL import Image
 
-    try:
+    with open_picture(path) as image:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        with Image.open(path) as image:
-            image.draft("L", (_DRAFT, _DRAFT))
-            grey = image.convert("RGBA").convert("L") if image.mode in ("P", "PA") else image.convert("L")
-            small = grey.resize((32, 32), Image.Resampling.LANCZOS)
-            wide = grey.resize((9, 8), Image.Resampling.LANCZOS)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise SourceError(f"Expected a picture, got {error} ({path}).") from error
+        image.draft("L", (_DRAFT, _DRAFT))
+        grey = image.convert("RGBA").convert("L") if image.mode in ("P", "PA") else image.convert("L")
+        small = grey.resize((32, 32), Image.Resampling.LANCZOS)
+        wide = grey.resize((9, 8), Image.Resampling.LANCZOS)
     levels = np.asarray(small, np.float64)
     if levels.std() < FLAT:
         return ImageHash(digest, flat=True)
