@@ -12,8 +12,7 @@ from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.gpt import JudgeSettings, bradley_terry, krippendorff_alpha
 from lamm_metrics.gpt.endpoint import Endpoint, retry_after
 from lamm_metrics.gpt.items import Item, read_items
-from lamm_metrics.gpt.prompts import judge_messages
-from lamm_metrics.gpt.verdicts import read_verdict
+from lamm_metrics.gpt.verdicts import judge_messages, read_verdict
 
 # Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011): 4 observers, 12 units, missing values.
 OBSERVERS = ["123321412...", "1233224125.3", ".3332342251.", "12332441251."]

@@ -7,19 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lamm_metrics.gpt.agreement import krippendorff_alpha
     from lamm_metrics.gpt.findings.result import Judgement
+    from lamm_metrics.gpt.findings.statistics import bradley_terry, krippendorff_alpha
     from lamm_metrics.gpt.judging import judge_answers, plan_judging
     from lamm_metrics.gpt.settings import JudgeSettings
-    from lamm_metrics.gpt.strength import bradley_terry
 
 _HOME = {
     "judge_answers": "judging",
     "plan_judging": "judging",
     "Judgement": "findings.result",
     "JudgeSettings": "settings",
-    "bradley_terry": "strength",
-    "krippendorff_alpha": "agreement",
+    "bradley_terry": "findings.statistics",
+    "krippendorff_alpha": "findings.statistics",
 }
 
 __all__ = ["JudgeSettings", "Judgement", "bradley_terry", "judge_answers", "krippendorff_alpha", "plan_judging"]

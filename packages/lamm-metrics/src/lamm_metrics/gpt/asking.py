@@ -6,11 +6,18 @@ from typing import Any
 
 from lamm_metrics.gpt.cache import Reply
 from lamm_metrics.gpt.failures import NotSentError, PassingError
-from lamm_metrics.gpt.plan import Job
-from lamm_metrics.gpt.prompts import corrected, form_text, judge_messages
+from lamm_metrics.gpt.items import Job
 from lamm_metrics.gpt.sending import Sender
 from lamm_metrics.gpt.settings import JudgeSettings
-from lamm_metrics.gpt.verdicts import FORMATS, Reading, read_verdict, response_format
+from lamm_metrics.gpt.verdicts import (
+    FORMATS,
+    Reading,
+    corrected,
+    form_text,
+    judge_messages,
+    read_verdict,
+    response_format,
+)
 
 
 @dataclass(frozen=True, slots=True)

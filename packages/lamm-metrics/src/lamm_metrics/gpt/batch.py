@@ -18,11 +18,11 @@ from lamm_metrics.gpt.asking import FormatLadder, request_payload
 from lamm_metrics.gpt.cache import Reply, request_key
 from lamm_metrics.gpt.endpoint import read_reply
 from lamm_metrics.gpt.failures import PassingError, RefusedError, UnknownError, UnsupportedFormatError
-from lamm_metrics.gpt.plan import Job
+from lamm_metrics.gpt.items import Job
 from lamm_metrics.gpt.prices import BATCH_SHARE, estimate_tokens, price_of
-from lamm_metrics.gpt.prompts import judge_messages
 from lamm_metrics.gpt.sending import FIRST_WAIT, LONGEST_WAIT, Sender
 from lamm_metrics.gpt.settings import JudgeSettings
+from lamm_metrics.gpt.verdicts import judge_messages
 from lamm_metrics.records.files import parse_json
 
 STATE = "batches.json"

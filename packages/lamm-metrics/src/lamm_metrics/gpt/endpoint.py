@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from lamm_metrics.errors import UsageError
 from lamm_metrics.gpt.cache import Reply
 from lamm_metrics.gpt.failures import EndpointError, PassingError, RefusedError, UnknownError, UnsupportedFormatError
+from lamm_metrics.gpt.items import sendable
 from lamm_metrics.gpt.settings import JudgeSettings
-from lamm_metrics.gpt.texts import sendable
 
 _NO_KEY = "no-key"
 # What a gateway says when the server behind it did not answer it: that server may have done the work.

@@ -1,8 +1,9 @@
-"""What is judged: records with a question, the truth in words, and the answer of every model."""
+"""What is judged: records with a question, the truth in words and every model's answer, and the verdicts to ask for."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lamm_metrics.errors import LammMetricsError, UsageError
-from lamm_metrics.gpt.texts import sendable
+from lamm_metrics.gpt.settings import JudgeSettings
 from lamm_metrics.records.files import FileFaultsError, read_records
 from lamm_metrics.records.predictions import Prediction, Predictions, read_predictions
 from lamm_metrics.records.references import References, pair, read_references
@@ -20,6 +21,15 @@ from lamm_metrics.records.truth import group_of, truth_text
 ReferenceSource = str | PathLike[str] | Iterable[Mapping[str, Any]]
 PredictionSource = str | PathLike[str] | Iterable[Mapping[str, Any] | Prediction]
 MOST_MODELS = 26
+
+
+def sendable(text: str) -> str:
+    r"""The text with joined surrogate pairs, and U+FFFD in place of single halves.
+
+    >>> sendable("a\ud83d\ude00\ud800") == "a\U0001f600\ufffd"
+    True
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +163,55 @@ def read_items(
         truth_said = sendable(truth_text(record))
         items.append(Item(identifier, group_of(record), tasks[identifier], question, truth_said, given))
     return items, model_names(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One verdict to ask for.
+
+    Attributes:
+        item: The record.
+        judge: Name of the judging model.
+        mode: One of the modes.
+        order: Indices of the answers in the order in which they are shown.
+        repeat: 0, or 1 for the second asking that measures self-agreement.
+    """
+
+    item: Item
+    judge: str
+    mode: str
+    order: tuple[int, ...]
+    repeat: int
+
+
+def _orders(mode: str, models: int, generator: np.random.Generator) -> list[tuple[int, ...]]:
+    """The orders in which the answers to one record are shown; every order comes with its reverse."""
+    if mode == "absolute":
+        return [(index,) for index in range(models)]
+    if mode == "pairwise":
+        return [order for one, two in combinations(range(models), 2) for order in ((one, two), (two, one))]
+    shuffled = tuple(int(index) for index in generator.permutation(models))
+    return [shuffled, shuffled[::-1]]
+
+
+def plan_jobs(items: Sequence[Item], judges: Sequence[str], models: int, settings: JudgeSettings) -> list[Job]:
+    """List the verdicts of a run.
+
+    Raises:
+        UsageError: A comparison needs two models.
+    """
+    if settings.mode != "absolute" and models < 2:
+        raise UsageError(
+            f"Expected at least two predictions files to compare, got {models}. Add one, or use --mode absolute."
+        )
+    generator = np.random.default_rng(settings.seed)
+    share = settings.repeat_share
+    again = set(generator.permutation(len(items))[: int(np.ceil(share * len(items)))].tolist())
+    orders = [_orders(settings.mode, models, generator) for _ in items]
+    return [
+        Job(item, judge, settings.mode, order, repeat)
+        for judge in judges
+        for number, item in enumerate(items)
+        for order in orders[number]
+        for repeat in ((0, 1) if number in again else (0,))
+    ]

@@ -18,13 +18,11 @@ from lamm_metrics.gpt.cache import ReplyCache, request_key
 from lamm_metrics.gpt.endpoint import Endpoint
 from lamm_metrics.gpt.findings.analysis import analyse
 from lamm_metrics.gpt.findings.result import Judgement
-from lamm_metrics.gpt.items import PredictionSource, ReferenceSource, read_items
-from lamm_metrics.gpt.plan import Job, plan_jobs
+from lamm_metrics.gpt.items import Job, PredictionSource, ReferenceSource, plan_jobs, read_items
 from lamm_metrics.gpt.prices import BATCH_SHARE, TYPICAL_ANSWER, Budget, estimate_tokens, price_of, read_prices
-from lamm_metrics.gpt.prompts import judge_messages, prompt_texts
 from lamm_metrics.gpt.sending import Sender
 from lamm_metrics.gpt.settings import JudgeSettings
-from lamm_metrics.gpt.verdicts import FORMATS
+from lamm_metrics.gpt.verdicts import FORMATS, judge_messages, prompt_texts
 
 Progress = Callable[[int, int], None]
 CACHE, TRANSCRIPTS, RESULT = "requests.jsonl", "transcripts.jsonl", "result.json"

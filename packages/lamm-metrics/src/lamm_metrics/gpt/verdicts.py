@@ -1,13 +1,24 @@
-"""The form of verdicts, and reading them from what a judge wrote. A reply that does not fit is never a score."""
+"""What a judge is asked for and what it answered. A reply that does not fit is never a score."""
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 from typing import Any, NamedTuple
 
-from lamm_metrics.gpt.prompts import CRITERIA, LETTERS
+from lamm_metrics.gpt.items import Item
 from lamm_metrics.records.files import parse_json
 
+NO_ANSWER = "(no answer)"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+CRITERIA = ("accuracy", "relevance", "fluency", "logical_coherence", "information_richness")
+_FORMS: Mapping[str, str] = {
+    "pairwise": '{"explanation": "…", "verdict": "A" or "B" or "tie"}',
+    "absolute": '{"explanation": "…", ' + ", ".join(f'"{name}": 1 to 10' for name in CRITERIA) + "}",
+}
 FORMATS = ("json_schema", "json_object", "text")
 LOWEST, HIGHEST = 1, 10
 # A verdict is short; what is longer is cut before it is searched, so that nonsense costs little.
@@ -24,6 +35,69 @@ class Reading(NamedTuple):
 
     values: tuple[int, ...]
     reason: str = ""
+
+
+@cache
+def prompt_texts() -> Mapping[str, Any]:
+    """The packaged texts."""
+    return tomllib.loads(files("lamm_metrics.gpt").joinpath("data/prompts.toml").read_text(encoding="utf-8"))
+
+
+def fill(template: str, **values: str) -> str:
+    """Put values into a template in one pass, so that braces inside values stay as they are.
+
+    >>> fill("{{a}} {{b}}", a="{{b}}", b="2")
+    '{{b}} 2'
+    """
+    return re.sub(r"\{\{(\w+)\}\}", lambda hit: values[hit[1]], template)
+
+
+def form_text(mode: str, shown: int) -> str:
+    """The form of a verdict about so many answers, in words."""
+    if mode == "listwise":
+        ranks = ", ".join(f'"{letter}": rank' for letter in LETTERS[:shown])
+        return '{"explanation": "…", "ranks": {' + ranks + "}}"
+    return _FORMS[mode]
+
+
+def judge_messages(item: Item, mode: str, order: tuple[int, ...]) -> list[dict[str, str]]:
+    """What a judge is asked about one record.
+
+    Args:
+        item: The record with all answers.
+        mode: One of the modes.
+        order: Indices of the answers in the order in which they are shown.
+
+    Returns:
+        A system and a user message. Every marker carries a code that depends on the contents, so that no answer can
+        close its own block and write one of its own.
+    """
+    texts = prompt_texts()
+    answers = [item.answers[index].strip() or NO_ANSWER for index in order]
+    mark = sha256("\0".join([item.question, item.truth, *answers]).encode()).hexdigest()[:8]
+    parts = [fill(texts["case"], mark=mark, question=item.question, truth=item.truth)]
+    letters = LETTERS[: len(order)]
+    parts += [
+        fill(texts["answer"], letter=letter, text=text, mark=mark)
+        for letter, text in zip(letters, answers, strict=True)
+    ]
+    parts.append(fill(texts[mode], letters=", ".join(letters)))
+    parts.append(fill(texts["form"], form=form_text(mode, len(order))))
+    return [
+        {"role": "system", "content": fill(texts["system"], task=item.task.replace("_", " "))},
+        {"role": "user", "content": "\n\n".join(part.strip() for part in parts)},
+    ]
+
+
+def corrected(messages: list[dict[str, str]], reply: str, reason: str, form: str) -> list[dict[str, str]]:
+    """The conversation continued by a reply that could not be used and by why it could not."""
+    texts = prompt_texts()
+    again = fill(texts["correction"], reason=texts["reasons"][reason], form=form).strip()
+    return [
+        *messages,
+        {"role": "assistant", "content": reply[:4000] or "(empty)"},
+        {"role": "user", "content": again},
+    ]
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
