@@ -22,8 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lamm_data.quality.contamination.benchmarks import ContaminationSettings
-from lamm_data.quality.run import CheckSettings, check_file
+from lamm_data import CheckSettings, ContaminationSettings, check_file
 
 RESULT = Path(__file__).parents[1] / "results" / "data_checking.json"
 LABELS = ["cat", "dog", "chair", "umbrella", "pizza", "truck", "zebra", "kite", "laptop", "vase", "bench", "person"]

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lamm_data.templates.exhaustive import load_exhaustive
+from lamm_data import load_exhaustive
 
 RESULTS = Path(__file__).parents[1] / "results"
 TRAIN2017 = 118_287, 860_001

@@ -19,7 +19,7 @@ from coco_files import TRAIN2017, in_fresh_process, measured_here, write_instanc
 
 def read(root: str) -> dict[str, int]:
     """Read all items and forget them: the annotation file's own parse."""
-    from lamm_data.sources.registry import get_source
+    from lamm_data import get_source
 
     images = boxes = 0
     for item in get_source("coco_detection").open(root, "train", "detection"):
@@ -29,7 +29,7 @@ def read(root: str) -> dict[str, int]:
 
 def convert(root: str, workers: str) -> dict[str, Any]:
     """Convert the source and fingerprint the output."""
-    from lamm_data.templates.run import ConvertSettings, convert_source
+    from lamm_data import ConvertSettings, convert_source
 
     output = Path(root) / f"out-{workers}.jsonl"
     counts = convert_source("coco_detection", root, output, ConvertSettings(media="ignore", workers=int(workers)))

@@ -26,8 +26,7 @@ from typing import Any
 
 from installed import versions
 
-from lamm_data.near_duplicates.exact import find_near
-from lamm_data.near_duplicates.minhash import find_near_minhash
+from lamm_data import find_near, find_near_minhash
 
 RESULT = Path(__file__).parents[1] / "results" / "data_duplicates.json"
 THRESHOLD, WHOLE = 0.7, 186_000

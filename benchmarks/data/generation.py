@@ -110,7 +110,7 @@ def cpu_seconds() -> float:
 
 
 def ours(url: str, rows: int, concurrency: int, first: int, start: Barrier, results: Any) -> None:
-    from lamm_data.generation import generate, make_settings
+    from lamm_data import generate, make_settings
 
     with tempfile.TemporaryDirectory() as folder:
 
@@ -130,8 +130,7 @@ def ours(url: str, rows: int, concurrency: int, first: int, start: Barrier, resu
 
 def make_payloads(folder: Path, rows: int, first: int = 0) -> list[dict[str, Any]]:
     """Build the requests beforehand: peers only have to send them."""
-    from lamm_data.generation import load_prompt, read_rows
-    from lamm_data.generation.request_builder import RequestBuilder, Sampling
+    from lamm_data import RequestBuilder, Sampling, load_prompt, read_rows
 
     write_rows(folder / "rows.jsonl", rows, first)
     builder = RequestBuilder(load_prompt("daily_dialogue"), Sampling("m"))

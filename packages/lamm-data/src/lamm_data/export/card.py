@@ -188,7 +188,7 @@ DESCRIPTIONS = {
     "messages": "The file holds chat `messages` whose content parts are the media's paths and the texts.",
     "parquet": "Columns: `id`, `modality` (image or pcl), `media` (paths), `conversations` (from, value), `task_type`, "
     "`src_image`, `src_dataset`, `src_id`, and as JSON text `meta` (provenance) and `extra`. "
-    '`lamm_data.export.formats.read_export(folder, "parquet")` gives the records back.',
+    '`lamm_data.read_export(folder, "parquet")` gives the records back.',
     "webdataset": "Each sample is `<number>.json`, with the columns of a record, and its media; shards of one name "
-    'hold media of one kind. `lamm_data.export.formats.read_export(folder, "webdataset")` gives the records back.',
+    'hold media of one kind. `lamm_data.read_export(folder, "webdataset")` gives the records back.',
 }
