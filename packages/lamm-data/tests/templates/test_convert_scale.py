@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import socket
 import subprocess
 import sys
@@ -24,7 +23,6 @@ from lamm_data.sources.media import MediaCheck
 from lamm_data.sources.registry import get_source
 from lamm_data.templates.convert import Conversion, convert
 from lamm_data.templates.engines import blocks
-from lamm_data.templates.engines import worker_processes as workers
 from lamm_data.templates.engines.blocks import BlockMaker, batched, pack, unpack
 from lamm_data.templates.exhaustive import load_exhaustive
 from lamm_data.templates.run import ConvertSettings, convert_source, new_items
@@ -262,7 +260,7 @@ class Deadly:
 
 
 def test_a_worker_that_dies_is_named(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "pack", lambda value: pickle.dumps(Deadly()))
+    monkeypatch.setattr(blocks, "BlockMakers", lambda makers: Deadly())
     with pytest.raises(LammDataError, match="2 worker processes to live"):
         run(world, tmp_path / "x.jsonl", tasks=("caption",), workers=2)
     assert not (tmp_path / "x.jsonl").exists()
@@ -272,14 +270,13 @@ ENDLESS = """
 import itertools, multiprocessing
 from lamm_data.records.annotations import Annotated
 from lamm_data.sources.media import MediaCheck
-from lamm_data.templates.engines.blocks import BlockMaker
+from lamm_data.templates.engines.blocks import BlockMaker, processes
 from lamm_data.templates.convert import Conversion
-from lamm_data.templates.engines.worker_processes import worker_processes
 
 if __name__ == "__main__":
     maker = BlockMaker(Conversion("caption", "x"), MediaCheck("", "ignore"))
     batches = ((0, [Annotated(str(k), "a.png", captions=("one",))]) for k in itertools.count())
-    for _ in worker_processes(2)([maker], batches):
+    for _ in processes(2)([maker], batches):
         print(*(child.pid for child in multiprocessing.active_children()), flush=True)
 """
 

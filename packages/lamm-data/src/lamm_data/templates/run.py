@@ -18,7 +18,7 @@ from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.sources.media import MediaCheck
 from lamm_data.sources.registry import Source, choose_tasks, get_source
 from lamm_data.templates.convert import Conversion
-from lamm_data.templates.engines.blocks import Batch, Block, BlockMaker, Engine, batched, in_this_process
+from lamm_data.templates.engines.blocks import Batch, Block, BlockMaker, Engine, batched, processes
 from lamm_data.templates.exhaustive import PRESENCE, closed_lists, refuse_negatives
 from lamm_data.templates.merging import Merger
 from lamm_data.templates.pools.definitions import check_pools
@@ -74,11 +74,7 @@ class ConvertSettings:
             from lamm_data.templates.engines.ray_cluster import ray_cluster
 
             return ray_cluster(self.ray)
-        if self.workers > 1:
-            from lamm_data.templates.engines.worker_processes import worker_processes
-
-            return worker_processes(self.workers)
-        return in_this_process
+        return processes(self.workers)
 
 
 def convert_source(

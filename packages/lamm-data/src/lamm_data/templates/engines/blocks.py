@@ -12,6 +12,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
+from lamm_data.files.processes import in_parallel
 from lamm_data.records.annotations import (
     Annotated,
     Box,
@@ -74,10 +75,21 @@ Engine = Callable[[Sequence[BlockMaker], Iterator[Batch]], Iterator[tuple[int, B
 """Makes the blocks of batches, in the order of the batches, each with the place of its maker."""
 
 
-def in_this_process(makers: Sequence[BlockMaker], batches: Iterator[Batch]) -> Iterator[tuple[int, Block]]:
-    """Make one block after the other."""
-    for place, items in batches:
-        yield place, makers[place](items)
+@dataclass(frozen=True, slots=True)
+class BlockMakers:
+    """The block makers of a run, as one function of a batch."""
+
+    makers: tuple[BlockMaker, ...]
+
+    def __call__(self, batch: Batch) -> tuple[int, Block]:
+        """Make the block of one batch."""
+        place, items = batch
+        return place, self.makers[place](items)
+
+
+def processes(workers: int) -> Engine:
+    """Give an engine of so many worker processes of this machine; one makes the blocks in this process."""
+    return lambda makers, batches: in_parallel(BlockMakers(tuple(makers)), batches, workers)
 
 
 def batched(items: Iterable[Annotated], size: int = 0) -> Iterator[list[Annotated]]:
