@@ -47,10 +47,9 @@ if TYPE_CHECKING:
     from lamm_metrics.records.predictions import Prediction, Predictions, header_of, read_predictions
     from lamm_metrics.records.references import References, read_references
     from lamm_metrics.records.tasks import TASKS, Task, all_tasks, task_named, task_of_file, task_of_record
-    from lamm_metrics.report.loading import read_reports
+    from lamm_metrics.report.leaderboard import comparison_table
     from lamm_metrics.report.page import write_report
-    from lamm_metrics.report.text import comparison_table
-    from lamm_metrics.results.report import Report, Sample
+    from lamm_metrics.results.report import Report, Sample, read_reports
     from lamm_metrics.results.score import Mark, SampleResult, Score
     from lamm_metrics.scoring import other_version, score
     from lamm_metrics.testing import ConformanceError, check_metric
@@ -89,10 +88,9 @@ _NAMES = {
     "records.predictions": "Prediction Predictions header_of read_predictions",
     "records.references": "References read_references",
     "records.tasks": "TASKS Task all_tasks task_named task_of_file task_of_record",
-    "report.loading": "read_reports",
+    "report.leaderboard": "comparison_table",
     "report.page": "write_report",
-    "report.text": "comparison_table",
-    "results.report": "Report Sample",
+    "results.report": "Report Sample read_reports",
     "results.score": "Mark SampleResult Score",
     "scoring": "other_version score",
     "testing": "ConformanceError check_metric",

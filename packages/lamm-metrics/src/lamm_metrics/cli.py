@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from lamm_metrics.report import Report
+    from lamm_metrics.results.report import Report
 
 FILE = click.Path(exists=True, dir_okay=False)
 FOLDER = click.Path(exists=True, file_okay=False)
@@ -114,7 +114,7 @@ def _save(path: str, reports: Mapping[str, Mapping[str, "Report"]], media_root: 
 
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     if path.endswith((".html", ".htm")):
-        from lamm_metrics.report import write_report
+        from lamm_metrics.report.page import write_report
 
         write_report(path, reports, media_root, title)
         return
@@ -211,7 +211,7 @@ def list_tasks(by_metric: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(listed, indent=1))
         return
-    from lamm_metrics.report.text import table
+    from lamm_metrics.tables import table
 
     rows = [("task", "file", "reads", "metrics", "better", "chance")]
     for task in listed:
@@ -239,7 +239,7 @@ def _list_metrics(as_json: bool) -> None:
         ]
         click.echo(json.dumps(listed, indent=1))
         return
-    from lamm_metrics.report.text import table
+    from lamm_metrics.tables import table
 
     rows = [("metric", "option", "type", "default")]
     for name, options in found.items():
@@ -324,9 +324,9 @@ def conventions(
 @click.option("--media-root", type=FOLDER, help="Folder of the images, to show them.")
 def report(results: tuple[str, ...], output: str, title: str, media_root: str | None) -> None:
     """Join the JSON reports RESULTS (`score --output NAME.json`) into one report, models side by side."""
-    from lamm_metrics.report.loading import read_reports
+    from lamm_metrics.report.leaderboard import comparison_table
     from lamm_metrics.report.page import by_model
-    from lamm_metrics.report.text import comparison_table
+    from lamm_metrics.results.report import read_reports
 
     reports = by_model([found for path in results for found in read_reports(path)])
     _save(output, reports, media_root, title)

@@ -5,9 +5,8 @@ import base64
 import numpy as np
 import pytest
 
-from lamm_metrics import Prediction, score
+from lamm_metrics import Prediction, read_reports, score
 from lamm_metrics.answers.marks import MOST, marks_of
-from lamm_metrics.report.loading import read_reports
 from lamm_metrics.report.media import cloud_for_page
 
 

@@ -5,7 +5,7 @@ import pytest
 from lamm_metrics import chance_predictions, score
 from lamm_metrics.comparison.variants import vary
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.extraction.labelled_choices import extract_labelled_choice
+from lamm_metrics.extraction.choices import extract_labelled_choice
 from lamm_metrics.extraction.result import Status
 from lamm_metrics.records.files import FileFaultsError
 

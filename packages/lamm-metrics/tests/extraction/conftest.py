@@ -69,7 +69,7 @@ def judge(entry):
     same = _comparable(found.value) == _comparable(entry["value"])
     if str(found.status) == entry["status"] and same:
         return "right", found
-    return ("wrong" if found.ok else "missed"), found
+    return ("wrong" if found.status == "ok" else "missed"), found
 
 
 @dataclass

@@ -42,10 +42,10 @@ def check(kind, found):
     if kind in LISTS:
         assert isinstance(found.value, list)
     else:
-        assert (found.value is not None) == found.ok
-    if kind == "number" and found.ok:
+        assert (found.value is not None) == (found.status == "ok")
+    if kind == "number" and found.status == "ok":
         assert math.isfinite(found.value)
-    if kind == "choice" and found.ok:
+    if kind == "choice" and found.status == "ok":
         assert 0 <= found.value < 4
     for item in found.value if kind.startswith(("boxes", "points")) else ():
         assert all(math.isfinite(number) for number in getattr(item, "box", None) or item.point)

@@ -22,8 +22,8 @@ from lamm_metrics.extraction.text.synonyms import known_synonyms, wordnet_synony
 
 
 def test_value_types_say_whether_to_trust_them():
-    assert Extraction(3, Status.OK).ok
-    assert not Extraction(None, Status.AMBIGUOUS).ok
+    assert Extraction(3, Status.OK).status == "ok"
+    assert Extraction(None, Status.AMBIGUOUS).status != "ok"
     assert Status("refused") is Status.REFUSED
 
 
@@ -113,7 +113,7 @@ def test_letters_that_equal_others_but_for_case_are_read_or_not_read(extractors,
 
 def test_three_dimensional_boxes_of_another_length_are_malformed():
     assert extract_boxes_3d("[1, 2, 3, 4, 5, 6, 7]", 6).status == "malformed"
-    assert extract_boxes_3d("[1, 2, 3, 4, 5, 6, 0.5]", 7).ok
+    assert extract_boxes_3d("[1, 2, 3, 4, 5, 6, 0.5]", 7).status == "ok"
 
 
 def test_noun_phrases_without_and_with_the_tagger(monkeypatch):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lamm_metrics.paper import formulas, joints
+from lamm_metrics.paper import formulas
+from lamm_metrics.paper.formulas import iou_2d, iou_3d
 from lamm_metrics.paper.metric import PAPER_FORMULAS, PaperMetric
-from lamm_metrics.paper.overlap import iou_2d, iou_3d
 from lamm_metrics.paper.parsing import all_numbers, boxes_2d, boxes_3d, numbers_in_brackets, points, quoted
 from lamm_metrics.paper.words import accepted_words, mentions
 from lamm_metrics.records.predictions import Prediction
@@ -178,7 +178,7 @@ def test_point_clouds_have_six_letters():
 
 def test_pck_is_always_zero_and_says_why():
     perfect = {f"joint {i}": f"[{x / 100}, {y / 200}]" for i, (x, y, _) in enumerate(LSP["gt_joints"])}
-    assert joints.pck(LSP, perfect) == ((0.0, 1.0), (1.0, 1.0))
+    assert formulas.pck(LSP, perfect) == ((0.0, 1.0), (1.0, 1.0))
     metric = PaperMetric("keypoint_detection")
     metric.update(LSP, Prediction("1", perfect))
     published, repaired = metric.compute()
@@ -199,7 +199,8 @@ def test_locating_pools_three_sets():
     scores = {score.name: score.value for score in metric.compute()}
     assert scores["paper/binary_loc"] == pytest.approx(3 / 4)
     assert scores["paper/binary_loc/fsc147"] == 0.5
-    assert joints.locating(voc, "dog [0.1, 0.1, 0.5, 0.5]")[0] == (0.0, 1.0)  # a tight box's corners lie on the border
+    # A tight box's corners lie on the border.
+    assert formulas.locating(voc, "dog [0.1, 0.1, 0.5, 0.5]")[0] == (0.0, 1.0)
 
 
 def test_every_task_of_the_paper_has_a_formula():

@@ -6,10 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from lamm_metrics import Report, Sample, Score, chance_predictions, score, write_report
+from lamm_metrics import Report, Sample, Score, chance_predictions, comparison_table, read_reports, score, write_report
 from lamm_metrics.errors import LammMetricsError, UsageError
-from lamm_metrics.report import comparison_table
-from lamm_metrics.report.loading import read_reports
 
 EVIL = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'
 REFERENCES = [

@@ -150,7 +150,7 @@ class Scorer:
         paths = self._paths(folder, file)
         if paths is None or not all(path.is_file() for path in paths) or paths[1].read_text() != key:
             return None
-        from lamm_metrics.report.loading import read_reports
+        from lamm_metrics.results.report import read_reports
 
         return read_reports(paths[0])[0]
 

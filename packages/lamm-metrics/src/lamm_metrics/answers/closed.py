@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from lamm_metrics.extraction import Status, extract_choice, extract_label, extract_yes_no
-from lamm_metrics.extraction.labelled_choices import extract_labelled_choice
+from lamm_metrics.extraction.choices import extract_labelled_choice
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import YES_NO, Reference, label_set, letter, truth_label
 

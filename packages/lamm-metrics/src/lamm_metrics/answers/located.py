@@ -12,7 +12,7 @@ import numpy as np
 
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.extraction import BoxConvention, Layout, Status, extract_boxes_2d, extract_boxes_3d, extract_points
-from lamm_metrics.extraction.entities import LabelledBox, LabelledPoint
+from lamm_metrics.extraction.result import LabelledBox, LabelledPoint
 from lamm_metrics.extraction.text.names import words_of
 from lamm_metrics.extraction.text.synonyms import known_synonyms
 from lamm_metrics.geometry import boxes3d

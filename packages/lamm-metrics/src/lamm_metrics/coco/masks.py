@@ -4,14 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lamm_metrics.average_precision.pairs import Floats, Indices, Overlap
-from lamm_metrics.coco.records import CocoFound, CocoTruth
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.records.files import are_numbers, shown
 
 
-def _coco_masks() -> Any:
+def coco_masks() -> Any:
+    """Return pycocotools' functions of masks.
+
+    Raises:
+        UsageError: It is not installed.
+    """
     try:
         from pycocotools import mask
     except ImportError as error:
@@ -33,7 +37,7 @@ def run_lengths(segmentation: Any, height: int, width: int) -> Mapping[str, Any]
         LammMetricsError: It is neither, or polygons come without the size of the image.
         UsageError: pycocotools is not installed.
     """
-    coco = _coco_masks()
+    coco = coco_masks()
     if _are_runs(segmentation, height, width):
         if isinstance(segmentation["counts"], list):
             return dict(coco.frPyObjects(segmentation, *segmentation["size"]))
@@ -66,36 +70,19 @@ def _are_runs(segmentation: object, height: int, width: int) -> bool:
     return isinstance(counts, str | bytes)
 
 
-def _encoded(records: Sequence[Mapping[str, Any]], image: Indices, truth: CocoTruth) -> list[Mapping[str, Any]]:
-    sizes = np.zeros((len(truth.image_ids), 2), np.int64) if truth.sizes is None else truth.sizes
+def encoded(records: Sequence[Mapping[str, Any]], sizes: NDArray[np.int64]) -> list[Mapping[str, Any]]:
+    """Return the masks of records in COCO's compressed run-length form.
+
+    Args:
+        records: With `segmentation`.
+        sizes: Height and width of each record's image in pixels, [records, 2]; 0 where unknown.
+    """
     return [
-        run_lengths(record["segmentation"], int(sizes[place, 0]), int(sizes[place, 1]))
-        for record, place in zip(records, image, strict=True)
+        run_lengths(record["segmentation"], int(height), int(width))
+        for record, (height, width) in zip(records, sizes, strict=True)
     ]
 
 
-def mask_areas(detections: Sequence[Mapping[str, Any]], truth: CocoTruth) -> Floats:
-    """Areas of detected masks in pixels, [D]."""
-    place = {key: i for i, key in enumerate(truth.image_ids)}
-    image = np.array([place.get(record["image_id"], 0) for record in detections], np.intp)
-    encoded = _encoded(detections, image, truth)
-    return np.asarray(_coco_masks().area(encoded) if encoded else [], np.float64)
-
-
-def mask_overlap(found: CocoFound, truth: CocoTruth) -> Overlap:
-    """Intersection over union of masks (over the detection's area with a crowd) for `summarise`."""
-    coco = _coco_masks()
-    detected = _encoded(found.records, found.image, truth)
-    objects = _encoded(truth.records, truth.image, truth)
-
-    def overlap(detection: Indices, thing: Indices) -> Floats:
-        result = np.zeros(len(detection))
-        # One call a detection: its objects are contiguous.
-        starts = np.flatnonzero(np.diff(detection, prepend=-1))
-        for start, stop in zip(starts, np.append(starts[1:], len(detection)), strict=True):
-            things = thing[start:stop]
-            crowd = truth.crowd[things].astype(np.uint8)
-            result[start:stop] = coco.iou([detected[detection[start]]], [objects[i] for i in things], crowd)[0]
-        return result
-
-    return overlap
+def mask_areas(records: Sequence[Mapping[str, Any]], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the areas of masks in pixels, [records]; arguments as for `encoded`."""
+    return np.asarray(coco_masks().area(encoded(records, sizes)) if records else [], np.float64)

@@ -1,14 +1,79 @@
-"""Object keypoint similarity (OKS), the overlap of poses that COCO's keypoint AP is built on."""
+"""What COCO compares and how much of it overlaps: boxes, masks, and poses by object keypoint similarity (OKS)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from lamm_metrics.average_precision.pairs import Floats, Indices, Overlap
+from lamm_metrics.coco.masks import coco_masks, encoded
 from lamm_metrics.coco.records import CocoFound, CocoTruth
 from lamm_metrics.errors import LammMetricsError
 
+IouType = Literal["bbox", "segm", "keypoints"]
+OverlapMaker = Callable[[CocoFound, CocoTruth], Overlap]
 # Spread of each of COCO's 17 keypoints between annotators, in units of the object's scale (COCO keypoint challenge).
 _SPREADS = (26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89)
 SIGMAS: Floats = np.array(_SPREADS, np.float64) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """What differs between boxes and keypoints: area ranges and how many detections an image and class keep."""
+
+    areas: tuple[str, ...] = ("all", "small", "medium", "large")
+    max_detections: tuple[int, ...] = (1, 10, 100)
+
+
+BOXES = Protocol()
+KEYPOINTS = Protocol(areas=("all", "medium", "large"), max_detections=(20,))
+
+
+def overlap_maker(iou_type: IouType) -> tuple[OverlapMaker, Protocol]:
+    """How detections and objects overlap, and the area ranges and limits that go with it."""
+    if iou_type == "keypoints":
+        return keypoint_overlap, KEYPOINTS
+    if iou_type == "segm":
+        return mask_overlap, BOXES
+    return box_overlap, BOXES
+
+
+def box_overlap(found: CocoFound, truth: CocoTruth) -> Overlap:
+    """Intersection over union of boxes; with a crowd, over the detection's area."""
+    detected, objects = found.corners, truth.corners
+    detected_area, object_area = found.box_area, truth.box_area
+
+    def overlap(detection: Indices, thing: Indices) -> Floats:
+        a, b = detected[detection], objects[thing]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            width = np.minimum(a[:, 2], b[:, 2]) - np.maximum(a[:, 0], b[:, 0])
+            height = np.minimum(a[:, 3], b[:, 3]) - np.maximum(a[:, 1], b[:, 1])
+            shared = width * height
+            own = detected_area[detection]
+            union = np.where(truth.crowd[thing], own, own + object_area[thing] - shared)
+            return np.where((width > 0) & (height > 0), shared / union, 0.0)
+
+    return overlap
+
+
+def mask_overlap(found: CocoFound, truth: CocoTruth) -> Overlap:
+    """Intersection over union of masks (over the detection's area with a crowd) for `summarise`."""
+    coco = coco_masks()
+    detected = encoded(found.records, truth.sizes[found.image])
+    objects = encoded(truth.records, truth.sizes[truth.image])
+
+    def overlap(detection: Indices, thing: Indices) -> Floats:
+        result = np.zeros(len(detection))
+        # One call a detection: its objects are contiguous.
+        starts = np.flatnonzero(np.diff(detection, prepend=-1))
+        for start, stop in zip(starts, np.append(starts[1:], len(detection)), strict=True):
+            things = thing[start:stop]
+            crowd = truth.crowd[things].astype(np.uint8)
+            result[start:stop] = coco.iou([detected[detection[start]]], [objects[i] for i in things], crowd)[0]
+        return result
+
+    return overlap
 
 
 def paired_oks(found: Floats, truth: Floats, area: Floats, box: Floats, sigmas: Floats = SIGMAS) -> Floats:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamm_metrics.average_precision.pairs import Flags, Floats, Indices
+from lamm_metrics.coco.masks import mask_areas
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.records.files import shown
 
@@ -47,7 +48,7 @@ class CocoTruth:
     image_ids: Sequence[int]
     category_ids: Sequence[int]
     records: Sequence[Record] = field(default=(), repr=False)
-    sizes: NDArray[np.int64] | None = field(default=None, repr=False)
+    sizes: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +189,14 @@ def read_found(detections: Sequence[Record], truth: CocoTruth, iou_type: str) ->
         )
     box = _read("detections", detections, lambda rows: _found_boxes(rows, iou_type))
     box_area = box[:, 2] * box[:, 3]
+    image = _indices(detections, "image_id", truth.image_ids, "detections")
     return CocoFound(
-        image=_indices(detections, "image_id", truth.image_ids, "detections"),
+        image=image,
         label=_indices(detections, "category_id", truth.category_ids, "detections"),
         score=score,
         corners=np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1),
         box_area=box_area,
-        area=_mask_areas(detections, truth) if iou_type == "segm" else box_area,
+        area=mask_areas(detections, truth.sizes[image]) if iou_type == "segm" else box_area,
         records=() if iou_type == "bbox" else list(detections),
     )
 
@@ -213,12 +215,6 @@ def _found_boxes(detections: Sequence[Record], iou_type: str) -> Floats:
         low, high = points[..., :2].min(axis=1), points[..., :2].max(axis=1)
         box = np.concatenate([low, high - low], axis=1)
     return box
-
-
-def _mask_areas(detections: Sequence[Record], truth: CocoTruth) -> Floats:
-    from lamm_metrics.coco.masks import mask_areas
-
-    return mask_areas(detections, truth)
 
 
 def _indices(records: Sequence[Record], key: str, known: Sequence[int], kind: str) -> Indices:

@@ -9,18 +9,9 @@ import numpy as np
 
 from lamm_metrics.average_precision.curves import Curve, Interpolation, Matched
 from lamm_metrics.average_precision.pairs import Floats
+from lamm_metrics.coco.overlaps import IouType, OverlapMaker, Protocol, overlap_maker
 from lamm_metrics.coco.records import CocoFound, CocoTruth, read_found, read_truth
-from lamm_metrics.coco.summary import (
-    THRESHOLDS,
-    IouType,
-    Judged,
-    OverlapMaker,
-    Protocol,
-    judge,
-    overlap_maker,
-    summarise,
-    summary_numbers,
-)
+from lamm_metrics.coco.summary import THRESHOLDS, Judged, judge, summarise, summary_numbers
 from lamm_metrics.errors import UsageError
 from lamm_metrics.records.files import FileFaultsError, parse_json, read_text
 from lamm_metrics.results.report import Report

@@ -5,9 +5,9 @@ differ only in which of the few overlapping pairs they admit. Equal scores keep 
 file, as in pycocotools: use `lamm_metrics.metrics.detection` where a model gives no scores.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,16 +16,13 @@ from lamm_metrics.average_precision.pairs import (
     Flags,
     Floats,
     Indices,
-    Overlap,
     Pairs,
     assign,
     overlapping_pairs,
     rank_within,
 )
+from lamm_metrics.coco.overlaps import BOXES, IouType, OverlapMaker, Protocol, box_overlap, overlap_maker
 from lamm_metrics.coco.records import CocoFound, CocoTruth, read_found, read_truth
-
-IouType = Literal["bbox", "segm", "keypoints"]
-OverlapMaker = Callable[[CocoFound, CocoTruth], Overlap]
 
 # As the original writes them: np.linspace, so that comparisons round alike.
 THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
@@ -37,18 +34,6 @@ AREAS: Mapping[str, tuple[float, float]] = {
     "medium": (32.0**2, 96.0**2),
     "large": (96.0**2, 1e10),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """What differs between boxes and keypoints: area ranges and how many detections an image and class keep."""
-
-    areas: tuple[str, ...] = ("all", "small", "medium", "large")
-    max_detections: tuple[int, ...] = (1, 10, 100)
-
-
-BOXES = Protocol()
-KEYPOINTS = Protocol(areas=("all", "medium", "large"), max_detections=(20,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,37 +73,6 @@ def coco_summary(
     found = read_found(detections, truth, iou_type)
     maker, protocol = overlap_maker(iou_type)
     return summarise(found, truth, maker, protocol)
-
-
-def overlap_maker(iou_type: IouType) -> tuple[OverlapMaker, Protocol]:
-    """How detections and objects overlap, and the area ranges and limits that go with it."""
-    if iou_type == "keypoints":
-        from lamm_metrics.coco.overlaps import keypoint_overlap
-
-        return keypoint_overlap, KEYPOINTS
-    if iou_type == "segm":
-        from lamm_metrics.coco.masks import mask_overlap
-
-        return mask_overlap, BOXES
-    return box_overlap, BOXES
-
-
-def box_overlap(found: CocoFound, truth: CocoTruth) -> Overlap:
-    """Intersection over union of boxes; with a crowd, over the detection's area."""
-    detected, objects = found.corners, truth.corners
-    detected_area, object_area = found.box_area, truth.box_area
-
-    def overlap(detection: Indices, thing: Indices) -> Floats:
-        a, b = detected[detection], objects[thing]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            width = np.minimum(a[:, 2], b[:, 2]) - np.maximum(a[:, 0], b[:, 0])
-            height = np.minimum(a[:, 3], b[:, 3]) - np.maximum(a[:, 1], b[:, 1])
-            shared = width * height
-            own = detected_area[detection]
-            union = np.where(truth.crowd[thing], own, own + object_area[thing] - shared)
-            return np.where((width > 0) & (height > 0), shared / union, 0.0)
-
-    return overlap
 
 
 @dataclass(frozen=True, slots=True)

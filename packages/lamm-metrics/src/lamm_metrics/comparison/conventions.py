@@ -30,9 +30,9 @@ from lamm_metrics.metrics.registry import metric_class
 from lamm_metrics.records.predictions import Prediction, read_predictions
 from lamm_metrics.records.references import References, pair, read_references
 from lamm_metrics.records.tasks import all_tasks
-from lamm_metrics.report.text import table
 from lamm_metrics.results.score import signature
 from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for
+from lamm_metrics.tables import table
 
 PAPER_THRESHOLD = 0.5
 """The only overlap of the published formula."""

@@ -3,11 +3,10 @@
 from lamm_metrics.extraction.choices import extract_choice
 from lamm_metrics.extraction.coordinates.boxes import extract_boxes_2d, extract_boxes_3d
 from lamm_metrics.extraction.coordinates.points import extract_points
-from lamm_metrics.extraction.entities import LabelledBox, LabelledPoint
 from lamm_metrics.extraction.labels import extract_label
 from lamm_metrics.extraction.nouns import extract_noun_phrases
 from lamm_metrics.extraction.numbers import extract_number
-from lamm_metrics.extraction.result import Extraction, Status
+from lamm_metrics.extraction.result import Extraction, LabelledBox, LabelledPoint, Status
 from lamm_metrics.extraction.words import extract_words
 from lamm_metrics.extraction.yes_no import extract_yes_no
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention, Frame, Layout

@@ -1,4 +1,4 @@
-"""What every extractor returns: a value and how far it can be trusted."""
+"""What extractors return: a value and how far it can be trusted; boxes and points with their names."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -41,7 +41,31 @@ class Extraction(Generic[T]):
     status: Status
     detail: str = ""
 
-    @property
-    def ok(self) -> bool:
-        """Whether the status is `ok`."""
-        return self.status is Status.OK
+
+@dataclass(frozen=True, slots=True)
+class LabelledBox:
+    """One box of an answer.
+
+    Attributes:
+        label: The class it was given, spelled as in the closed set where one was passed; `None` where none was written.
+        box: 2D: (x1, y1, x2, y2) as fractions of the image. 3D: (cx, cy, cz, dx, dy, dz) in metres, z up; 7 numbers
+            add the yaw about z in radians, 9 numbers three Euler angles.
+        score: The confidence the answer states, or `None`.
+    """
+
+    label: str | None
+    box: tuple[float, ...]
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPoint:
+    """One point of an answer.
+
+    Attributes:
+        label: The name it was given, or `None`.
+        point: (x, y) as fractions of the image.
+    """
+
+    label: str | None
+    point: tuple[float, float]

@@ -42,8 +42,14 @@ def to_corners(boxes: ArrayLike, layout: Layout | str) -> Floats:
     >>> to_corners([[10, 20, 30, 40]], "xywh")
     array([[10., 20., 40., 60.]])
     """
+    try:
+        written = Layout(layout)
+    except ValueError as error:
+        raise UsageError(
+            f"Expected a box layout among {', '.join(Layout)}, got {layout!r}. Name one of them."
+        ) from error
     box = np.asarray(boxes, np.float64).reshape(-1, 4)
-    match _layout(layout):
+    match written:
         case Layout.XYXY:
             return box.copy()
         case Layout.YXYX:
@@ -52,50 +58,6 @@ def to_corners(boxes: ArrayLike, layout: Layout | str) -> Floats:
             return np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1)
         case Layout.CXCYWH:
             return np.concatenate([box[:, :2] - box[:, 2:] / 2, box[:, :2] + box[:, 2:] / 2], axis=1)
-
-
-def from_corners(boxes: ArrayLike, layout: Layout | str) -> Floats:
-    """Rewrite corners in another layout; the inverse of `to_corners`.
-
-    Args:
-        boxes: Boxes `[x1, y1, x2, y2]`, [N, 4].
-        layout: How they are to be written.
-
-    Raises:
-        UsageError: `layout` is unknown.
-
-    >>> from_corners([[10, 20, 40, 60]], "cxcywh")
-    array([[25., 40., 30., 40.]])
-    """
-    box = np.asarray(boxes, np.float64).reshape(-1, 4)
-    size = box[:, 2:] - box[:, :2]
-    match _layout(layout):
-        case Layout.XYXY:
-            return box.copy()
-        case Layout.YXYX:
-            return box[:, [1, 0, 3, 2]]
-        case Layout.XYWH:
-            return np.concatenate([box[:, :2], size], axis=1)
-        case Layout.CXCYWH:
-            return np.concatenate([(box[:, :2] + box[:, 2:]) / 2, size], axis=1)
-
-
-def _layout(name: Layout | str) -> Layout:
-    try:
-        return Layout(name)
-    except ValueError as error:
-        raise UsageError(f"Expected a box layout among {', '.join(Layout)}, got {name!r}. Name one of them.") from error
-
-
-def rescale(boxes: ArrayLike, width: float, height: float) -> Floats:
-    """Multiply boxes by the size of the image: shares of the image become pixels.
-
-    Args:
-        boxes: Boxes `[x1, y1, x2, y2]`, [N, 4].
-        width: Width of the image in pixels; 1/width turns pixels into shares.
-        height: Height of the image in pixels.
-    """
-    return np.asarray(boxes, np.float64).reshape(-1, 4) * np.array([width, height, width, height], np.float64)
 
 
 def box_area(boxes: ArrayLike, plus: float = 0.0) -> Floats:

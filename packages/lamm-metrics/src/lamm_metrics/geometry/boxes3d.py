@@ -27,8 +27,6 @@ CORNER_SIGNS: Floats = np.array(
 )
 # Pairs handled at once: keeps the temporaries of one step in the second-level cache.
 BLOCK = 16384
-# Relative error up to which eight given corners are accepted as those of a box.
-CORNER_TOLERANCE = 1e-5
 
 
 def rotations(angles: ArrayLike) -> Floats:
@@ -70,37 +68,6 @@ def corners(boxes: ArrayLike) -> Floats:
     box = to_nine(boxes)
     offsets = CORNER_SIGNS[None] * (box[:, None, 3:6] / 2)
     return np.asarray(box[:, None, :3] + np.einsum("nij,nkj->nki", rotations(box[:, 6:9]), offsets))
-
-
-def from_corners(points: ArrayLike) -> Floats:
-    """Boxes of 9 numbers [N, 9] from their corners [N, 8, 3] in the order of `CORNER_SIGNS`.
-
-    Raises:
-        LammMetricsError: The points are not the corners of a box with right angles in that order.
-
-    >>> bool(np.allclose(from_corners(corners([[1, 2, 3, 2, 4, 6, 0.3]])), [1, 2, 3, 2, 4, 6, 0.3, 0, 0]))
-    True
-    """
-    point = np.asarray(points, np.float64).reshape(-1, 8, 3)
-    centre = point.mean(axis=1)
-    edges = np.stack([point[:, to] - point[:, 0] for to in (1, 3, 4)], axis=2)  # columns: own x, y and z
-    size = np.linalg.norm(edges, axis=1)
-    axes = np.divide(edges, size[:, None], out=np.tile(np.eye(3), (len(point), 1, 1)), where=size[:, None] > 0)
-    rebuilt = centre[:, None] + np.einsum("nij,nkj->nki", axes, CORNER_SIGNS[None] * (size[:, None] / 2))
-    scale = np.maximum(size.max(axis=1, initial=0.0), np.finfo(np.float64).tiny)
-    skew = np.abs(np.einsum("nij,nik->njk", axes, axes) - np.eye(3)).max(axis=(1, 2), initial=0.0)
-    off = np.abs(rebuilt - point).max(axis=(1, 2), initial=0.0) / scale
-    left_handed = np.linalg.det(axes) <= 0
-    wrong = np.flatnonzero(~(np.maximum(skew, off) <= CORNER_TOLERANCE) | left_handed)
-    if len(wrong):
-        raise LammMetricsError(
-            f"Expected the eight corners of a box in the documented order, got other points in row {wrong[0]} "
-            f"({len(wrong)} in all). Order them as lamm_metrics.geometry.boxes3d.CORNER_SIGNS."
-        )
-    yaw = np.arctan2(axes[:, 1, 0], axes[:, 0, 0])
-    pitch = np.arcsin(np.clip(-axes[:, 2, 0], -1.0, 1.0))
-    roll = np.arctan2(axes[:, 2, 1], axes[:, 2, 2])
-    return np.concatenate([centre, size, np.stack([yaw, pitch, roll], axis=1)], axis=1)
 
 
 def volume(boxes: Floats) -> Floats:

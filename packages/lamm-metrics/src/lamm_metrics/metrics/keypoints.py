@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lamm_metrics.answers.located import class_key, needed_size, points_2d
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.extraction import Status
-from lamm_metrics.extraction.entities import LabelledPoint
+from lamm_metrics.extraction.result import LabelledPoint
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import OK

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction.result import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.paper import formulas, joints
+from lamm_metrics.paper import formulas
+from lamm_metrics.paper.formulas import Pairs
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
-
-Pairs = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ PAPER_FORMULAS: Mapping[str, PaperFormula] = {
     "facial_classification": PaperFormula(("paper/acc",), formulas.facial, "an answer without no or not is a smile"),
     "detection": PaperFormula(("paper/recall@0.5",), formulas.detection, _RECALL),
     "keypoint_detection": PaperFormula(
-        ("paper/pck", "paper/pck_repaired"), joints.pck, joints.PCK_IS_ZERO, per_joint=True
+        ("paper/pck", "paper/pck_repaired"), formulas.pck, formulas.PCK_IS_ZERO, per_joint=True
     ),
     "vqa": PaperFormula(("paper/acc",), formulas.choice, "letters A to E; the first family of patterns decides"),
     "caption": PaperFormula(("paper/bleu4",), formulas.caption, "mean of the best unsmoothed sentence BLEU, 0 to 100"),
@@ -60,7 +59,7 @@ PAPER_FORMULAS: Mapping[str, PaperFormula] = {
     "detection3d": PaperFormula(("paper/recall@0.5",), formulas.detection3d, _RECALL),
     "visual_grounding3d": PaperFormula(("paper/acc@0.5",), formulas.grounding3d, "the first box only"),
     "vqa3d": PaperFormula(("paper/acc",), formulas.choice3d, "letters A to F; the first family of patterns decides"),
-    "locating": PaperFormula(_LOCATING, joints.locating, "any of the predicted points may hit", per_joint=True),
+    "locating": PaperFormula(_LOCATING, formulas.locating, "any of the predicted points may hit", per_joint=True),
 }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lamm_metrics.records.files import ENOUGH, FileFaultsError, are_numbers, first_ten, is_number, read_records, shown
+from lamm_metrics.tables import listed_html
 
 # A header's line is no longer than this.
 MOST_HEADER = 2**20
@@ -64,9 +65,17 @@ class Predictions:
     source: str = "predictions"
 
     def _repr_html_(self) -> str:
-        from lamm_metrics.report.notebook import predictions_html
+        rows = [
+            (one.id, f"(no answer: {one.error})" if one.error else one.plain_text or _structured(one))
+            for one in self.records.values()
+        ]
+        model = str(self.header.get("model", ""))
+        return listed_html(f"{len(rows)} answers{f' of {model}' if model else ''}", ("id", "answer"), rows)
 
-        return predictions_html(self)
+
+def _structured(prediction: Prediction) -> str:
+    names = ("boxes", "points", "number", "choice", "probabilities")
+    return ", ".join(f"{name}: {value}" for name in names if (value := getattr(prediction, name)) is not None)
 
 
 def _is_text(value: object) -> bool:

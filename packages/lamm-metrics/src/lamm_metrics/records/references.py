@@ -12,6 +12,8 @@ from lamm_metrics.records.checks import fault_of
 from lamm_metrics.records.files import ENOUGH, FileFaultsError, first_ten, read_records
 from lamm_metrics.records.predictions import Prediction, Predictions
 from lamm_metrics.records.tasks import Task, all_tasks, task_named
+from lamm_metrics.records.truth import truth_text
+from lamm_metrics.tables import listed_html
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,9 @@ class References:
     dataset: str = ""
 
     def _repr_html_(self) -> str:
-        from lamm_metrics.report.notebook import references_html
-
-        return references_html(self)
+        rows = [(key, str(one.get("query", "")), truth_text(one)) for key, one in self.records.items()]
+        title = f"{len(rows)} records{f' of {self.dataset}' if self.dataset else ''}"
+        return listed_html(title, ("id", "question", "truth"), rows)
 
 
 def _other_task(task: Task, placed: Sequence[tuple[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""The tables of a report in HTML: the leaderboard, every score, and what the paper published."""
+"""The tables of a report: the leaderboard in HTML and in text, every score, and what the paper published."""
 
 import tomllib
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from html import escape
 from importlib.resources import files
 from typing import Protocol, TypeAlias
 
-from lamm_metrics.report.text import number
-from lamm_metrics.results.report import Report
+from lamm_metrics.results.report import Report, with_interval
 from lamm_metrics.results.score import Score
+from lamm_metrics.tables import number, table
 
 Arranged = Mapping[str, Mapping[str, Report]]
 
@@ -148,3 +148,18 @@ def _details(model: str, name: str, report: Report) -> str:
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
         f"<p>Answers by extraction status: {statuses}</p>{note}</details>"
     )
+
+
+def comparison_table(results: Mapping[str, Mapping[str, Report]]) -> str:
+    """Headline scores of several models on several tasks, a row a task and a column a model.
+
+    Args:
+        results: Reports by model and task.
+    """
+    tasks = list(dict.fromkeys(task for reports in results.values() for task in reports))
+    rows = [["task", "score", *results]]
+    for task in tasks:
+        reports = [reports.get(task) for reports in results.values()]
+        name = next(report.headline.name for report in reports if report is not None)
+        rows.append([task, name, *("–" if report is None else with_interval(report.headline) for report in reports)])
+    return table(rows)

@@ -1,7 +1,9 @@
-"""Point clouds small enough to travel inside a page: a seeded part of the points, as whole numbers within their box."""
+"""Media small enough to travel inside a page: shrunk images; of clouds a seeded part, as whole numbers."""
 
 import base64
+import io
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 
 POINTS = 4096
 LEVELS = 65535
+SIDE = 360
 
 
 def cloud_for_page(path: Path, points: int = POINTS) -> dict[str, Any] | None:
@@ -50,6 +53,35 @@ def _colours(given: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np
         given = (given + 1) / 2
     scale = 255.0 if given.max() <= 1.0 else 1.0
     return np.clip(np.round(given * scale), 0, 255).astype(np.uint8)
+
+
+def picture_for_page(path: Path, side: int = SIDE) -> str | None:
+    """Shrink an image to a `data:` URI.
+
+    Args:
+        path: The image.
+        side: Longest side in pixels.
+
+    Returns:
+        A JPEG or PNG as `data:image/…;base64,…`; None without Pillow or where the file is no readable image, so that
+        the page links to the file instead.
+    """
+    if find_spec("PIL") is None:
+        return None
+    from PIL import Image, ImageOps
+
+    written = io.BytesIO()
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (2 * side, 2 * side))
+            upright = ImageOps.exif_transpose(image)
+            upright.thumbnail((side, side))
+            # Small drawings stay sharp as PNG; photographs are a tenth of the size as JPEG.
+            kind, mime = ("PNG", "png") if max(image.size) <= 2 * side and path.suffix == ".png" else ("JPEG", "jpeg")
+            upright.convert("RGB").save(written, kind, quality=80)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return f"data:image/{mime};base64,{_base64(written.getvalue())}"
 
 
 def _base64(content: bytes) -> str:

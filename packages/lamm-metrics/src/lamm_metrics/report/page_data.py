@@ -11,8 +11,7 @@ from typing import Any
 
 from lamm_metrics.answers.kinds import answers_of
 from lamm_metrics.records.tasks import all_tasks
-from lamm_metrics.report.media import cloud_for_page
-from lamm_metrics.report.pictures import picture_for_page
+from lamm_metrics.report.media import cloud_for_page, picture_for_page
 from lamm_metrics.results.report import Report, Sample
 
 # Characters of one answer that the page shows.

@@ -2,9 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from html import escape
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
+from lamm_metrics.errors import LammMetricsError
+from lamm_metrics.records.files import SHOWN, parse_json, read_text
 from lamm_metrics.results.score import Mark, Score
+from lamm_metrics.tables import number, table, table_html
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +97,10 @@ class Report:
         return dict(sorted(counts.items()))
 
     def __str__(self) -> str:
-        from lamm_metrics.report.text import report_text
-
-        return report_text(self)
+        return _text(self)
 
     def _repr_html_(self) -> str:
-        from lamm_metrics.report.notebook import report_html
-
-        return report_html(self)
+        return _html(self)
 
     def to_json(self, samples: bool = False) -> dict[str, Any]:
         """A plain dictionary that `json.dumps` accepts.
@@ -120,3 +122,115 @@ class Report:
         if samples:
             result["samples"] = [asdict(sample) for sample in self.samples]
         return result
+
+
+def with_interval(score: Score) -> str:
+    """A value with its interval.
+
+    >>> with_interval(Score("accuracy", 0.5, (0.25, 0.75), 4, 0, True, ""))
+    '0.5000 [0.2500, 0.7500]'
+    """
+    interval = "" if score.interval is None else f" [{number(score.interval[0])}, {number(score.interval[1])}]"
+    return number(score.value) + interval
+
+
+def _exact(value: float) -> str:
+    """A count as a whole number, anything else to four decimals."""
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
+def _text(report: Report) -> str:
+    """A report as a table with the signatures below it."""
+    title = " · ".join(part for part in (report.task, report.dataset, report.model, report.protocol) if part)
+    rows = [["score", "value", "interval", "better", "n", "failed", "if failures right"]]
+    for score in report.scores:
+        interval = "–" if score.interval is None else f"[{number(score.interval[0])}, {number(score.interval[1])}]"
+        direction = "higher" if score.higher_is_better else "lower"
+        best = number(score.extra.get("failures_right"))
+        rows.append(
+            [score.name, number(score.value), interval, direction, str(score.n), f"{score.failure_rate:.1%}", best]
+        )
+    extras = [
+        f"{score.name}: " + ", ".join(f"{key} {_exact(value)}" for key, value in score.extra.items())
+        for score in report.scores
+        if score.extra
+    ]
+    statuses = ", ".join(f"{status} {count}" for status, count in report.statuses.items())
+    unread = [
+        f"{sample.id[:80]!r} ({sample.status}{f': {sample.detail}' if sample.detail else ''})"
+        for sample in report.samples
+        if sample.status != "ok"
+    ]
+    more = f", … ({len(unread)} in all)" if len(unread) > SHOWN else ""
+    parts = [title, table(rows), "\n".join(extras), f"answers: {statuses}" if statuses else ""]
+    parts.append(f"not read: {', '.join(unread[:SHOWN])}{more}" if unread else "")
+    parts.append(f"note: {report.note}" if report.note else "")
+    parts.append("\n".join(_signatures(report)))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _signatures(report: Report) -> list[str]:
+    """The signatures, those that differ in the name alone on one line."""
+    names: dict[str, list[str]] = {}
+    for score in report.scores:
+        names.setdefault(score.signature.removeprefix(score.name), []).append(score.name)
+    return [", ".join(alike) + choices for choices, alike in names.items()]
+
+
+def _html(report: Report) -> str:
+    """Every score of a report with its interval and what could not be read, then note and signatures."""
+    title = " · ".join(part for part in (report.task, report.dataset, report.model, report.protocol) if part)
+    rows = [
+        (
+            score.name,
+            f"{number(score.value)} {'↑' if score.higher_is_better else '↓'}",
+            "–" if score.interval is None else f"[{number(score.interval[0])}, {number(score.interval[1])}]",
+            str(score.n),
+            f"{score.failure_rate:.1%}",
+        )
+        for score in report.scores
+    ]
+    statuses = ", ".join(f"{status} {count}" for status, count in report.statuses.items())
+    notes = [f"answers: {statuses}" if statuses else "", f"note: {report.note}" if report.note else ""]
+    signatures = "<br>".join(f"<code>{escape(score.signature)}</code>" for score in report.scores)
+    return (
+        f"<p><strong>{escape(title)}</strong></p>{table_html(('score', 'value', 'interval', 'n', 'unreadable'), rows)}"
+        + "".join(f"<p>{escape(note)}</p>" for note in notes if note)
+        + f"<details><summary>signatures</summary>{signatures}</details>"
+    )
+
+
+def _sample(given: Mapping[str, Any]) -> Sample:
+    marks = tuple(
+        Mark(kind, tuple(map(float, numbers)), label, true) for kind, numbers, label, true in given.get("marks", ())
+    )
+    return Sample(**{**given, "marks": marks})
+
+
+def _report(given: Mapping[str, Any]) -> Report:
+    return Report(
+        task=given["task"],
+        protocol=given["protocol"],
+        scores=tuple(Score.from_json(score) for score in given["scores"]),
+        samples=tuple(_sample(sample) for sample in given.get("samples", [])),
+        dataset=given["dataset"],
+        model=given["model"],
+        settings=given["settings"],
+        note=given["note"],
+    )
+
+
+def read_reports(path: str | PathLike[str]) -> list[Report]:
+    """Read a file of one report or a list of reports.
+
+    Raises:
+        LammMetricsError: The file holds something else.
+    """
+    try:
+        parsed = parse_json(read_text(Path(path)))
+        return [_report(given) for given in (parsed if isinstance(parsed, list) else [parsed])]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise LammMetricsError(
+            f"Expected a report that `lamm metrics score --json` wrote, got something else ({path}: {error}). "
+            "Score again with --output NAME.json."
+        ) from error

@@ -7,11 +7,9 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
-from lamm_metrics.extraction.coordinates.groups import Group, ends_inside, find_groups, mark_brackets
+from lamm_metrics.extraction.coordinates.groups import NUMBER, Group, ends_inside, find_groups, mark_brackets
 from lamm_metrics.extraction.coordinates.pairing import pair_names
-from lamm_metrics.extraction.entities import LabelledBox
-from lamm_metrics.extraction.keyed import NUMBER
-from lamm_metrics.extraction.result import Extraction, Status
+from lamm_metrics.extraction.result import Extraction, LabelledBox, Status
 from lamm_metrics.extraction.text.answer import answer_part, fold, overlong
 from lamm_metrics.extraction.text.refusal import is_refusal
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention, Layout

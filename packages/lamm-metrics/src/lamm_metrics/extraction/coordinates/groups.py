@@ -11,9 +11,8 @@ Four kinds of group are recognised, in this order of precedence where they overl
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
-
-from lamm_metrics.extraction.keyed import NUMBER, keyed_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +39,49 @@ class Group:
     score: float | None = None
 
 
+_ALIASES = {
+    "x1": "x1 xmin x_min x_1 left minx min_x xtl x0 x_left x_top_left",
+    "y1": "y1 ymin y_min y_1 top miny min_y ytl y0 y_top y_top_left",
+    "x2": "x2 xmax x_max x_2 right maxx max_x xbr x_right x_bottom_right",
+    "y2": "y2 ymax y_max y_2 bottom maxy max_y ybr y_bottom y_bottom_right",
+    "x": "x",
+    "y": "y",
+    "z": "z",
+    "w": "w width",
+    "h": "h height",
+    "cx": "cx center_x x_center xc centerx x_c",
+    "cy": "cy center_y y_center yc centery y_c",
+    "cz": "cz center_z z_center zc centerz z_c",
+    "dx": "dx l length lx size_x x_size",
+    "dy": "dy ly size_y y_size",
+    "dz": "dz lz size_z z_size",
+    "yaw": "yaw heading theta rotation rz angle",
+    "score": "score confidence conf probability prob",
+}
+_CANON = {alias: key for key, aliases in _ALIASES.items() for alias in aliases.split()}
+NUMBER = r"[-+]?(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})(?:[eE][-+]?\d{1,3})?"
+# `a`: without it "ı" and "İ" pass for "i" where case is ignored, and are no key.
+_KEYED = re.compile(
+    rf"(?<![A-Za-z0-9])(?P<key>(?a:{'|'.join(sorted(_CANON, key=len, reverse=True))}))\d{{0,2}}[\"']?(?: ?[:=] ?|"
+    rf" is |>)[\"']? ?(?P<number>{NUMBER})(?![\d\w.]*\w)",
+    re.IGNORECASE,
+)
+# The key sets that make a box or a point, longest first.
+SETS = (
+    ("cx", "cy", "cz", "dx", "dy", "dz", "yaw"),
+    ("x", "y", "z", "dx", "w", "h", "yaw"),
+    ("cx", "cy", "cz", "dx", "dy", "dz"),
+    ("x", "y", "z", "dx", "dy", "dz"),
+    ("cx", "cy", "cz", "dx", "w", "h"),
+    ("x", "y", "z", "dx", "w", "h"),
+    ("x1", "y1", "x2", "y2"),
+    ("x1", "y1", "w", "h"),
+    ("x", "y", "w", "h"),
+    ("cx", "cy", "w", "h"),
+    ("x", "y"),
+    ("cx", "cy"),
+)
+_BY_SET = {frozenset(keys): keys for keys in SETS}
 _OPEN_TAG = re.compile(
     r"<(?:\|?(?:box|bbox|bndbox|det|point|bounding_box|loc|location|coordinates?)(?:_start)?\|?)>", re.IGNORECASE
 )
@@ -50,10 +92,6 @@ _CLOSE_TAG = re.compile(
 )
 _ANGLE = re.compile(r"[{\[(]? ?((?:< ?\d{1,4}(?:\.\d{1,6})? ?>[ ,]?){2,9}+)[}\])]?")
 _BRACKET = re.compile(r"[\[({]([^\[\](){}]{1,240}+)[\])}]")
-_ITEM = re.compile(
-    r"[ \n]*(?:([\"'])([^\"'\n]{1,80})\1|([^\s,;|:\"']{1,60}(?: [^\s,;|:\"'\d.+-][^\s,;|"
-    r":\"']{0,40}){0,4}))[ \n]*(?:[,;|:]|(?=[ \n])|$)"
-)
 _NUMERIC = re.compile(NUMBER)
 _UNITS = re.compile(r"(?<=\d) ?(?:m|px|pixels?|meters?|metres?|rad|cm|deg)\b|(?<=\d) ?%", re.IGNORECASE)
 _BARE_LINE = re.compile(
@@ -80,12 +118,12 @@ def mark_brackets(text: str) -> str:
 
 
 def find_groups(text: str) -> list[Group]:
-    """All groups of numbers of an answer, from left to right, without overlap.
+    """Return all groups of numbers of an answer, from left to right, without overlap.
 
     Args:
         text: The result of `mark_brackets`.
     """
-    found = [*_location_tokens(text), *(Group(*keyed) for keyed in keyed_groups(text))]
+    found = [*_location_tokens(text), *_keyed(text)]
     taken = sorted((group.start, group.end) for group in found)
     for group in (*_bracketed(text), *_bare_lines(text)):
         if not _overlaps(taken, group.start, group.end):
@@ -174,6 +212,33 @@ def _bare_lines(text: str) -> list[Group]:
         )
         for found in _BARE_LINE.finditer(text)
     ]
+
+
+def _keyed(text: str) -> Iterator[Group]:
+    """Yield a group for each run of keyed numbers that makes a box or a point."""
+    run: dict[str, float] = {}
+    start = end = 0
+    for found in _KEYED.finditer(text):
+        key = _CANON[found["key"].lower()]
+        if run and (key in run or found.start() - end > 60):
+            yield from _keyed_group(run, start, end)
+            run = {}
+        if not run:
+            start = found.start()
+        run[key] = float(found["number"])
+        end = found.end()
+    yield from _keyed_group(run, start, end)
+
+
+def _keyed_group(run: dict[str, float], start: int, end: int) -> Iterator[Group]:
+    score = run.pop("score", None)
+    keys = _BY_SET.get(frozenset(run))
+    if keys is not None:
+        numbers = tuple(run[key] if abs(run[key]) < 1e15 else float("nan") for key in keys)
+        yield Group(start, end, numbers, keys=keys, score=score)
+    elif len(run) >= 3 and not {"w", "h"} >= set(run):
+        # Some keys are missing: an incomplete box, whose reader reports it as malformed.
+        yield Group(start, end, tuple(run.values()), score=score)
 
 
 def _location_tokens(text: str) -> list[Group]:

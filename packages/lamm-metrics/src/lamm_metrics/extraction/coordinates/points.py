@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lamm_metrics.extraction.coordinates.boxes import prepared
-from lamm_metrics.extraction.coordinates.groups import Group, ends_inside, find_groups
+from lamm_metrics.extraction.coordinates.groups import SETS, Group, ends_inside, find_groups
 from lamm_metrics.extraction.coordinates.pairing import pair_names
-from lamm_metrics.extraction.entities import LabelledPoint
-from lamm_metrics.extraction.keyed import SETS
-from lamm_metrics.extraction.result import Extraction, Status
+from lamm_metrics.extraction.result import Extraction, LabelledPoint, Status
 from lamm_metrics.extraction.text.answer import overlong
 from lamm_metrics.extraction.text.refusal import is_refusal
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention, Layout

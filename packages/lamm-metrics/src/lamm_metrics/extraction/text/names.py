@@ -73,13 +73,11 @@ class NameHit:
         label: The label whose name it is.
         start: Index of its first character.
         end: Index behind its last character.
-        plural: Whether it stands in the plural.
     """
 
     label: str
     start: int
     end: int
-    plural: bool = False
 
 
 class NameIndex:
@@ -99,9 +97,9 @@ class NameIndex:
         traps: Sequence[str] = (),
         inflect: bool = True,
     ) -> None:
-        self._by_first: dict[str, list[tuple[tuple[str, ...], str | None, bool]]] = {}
+        self._by_first: dict[str, list[tuple[tuple[str, ...], str | None]]] = {}
         for trap in traps:
-            self._add(tuple(words_of(trap)), None, False)
+            self._add(tuple(words_of(trap)), None)
         for label in labels:
             self._add_forms(label, label, inflect)
         for label in labels:
@@ -114,19 +112,19 @@ class NameIndex:
         words = tuple(words_of(name))
         if not words:
             return
-        self._add(words, label, False)
+        self._add(words, label)
         if inflect and words[-1].isalpha():
             for plural in plurals(words[-1]):
-                self._add((*words[:-1], plural), label, True)
+                self._add((*words[:-1], plural), label)
 
-    def _add(self, words: tuple[str, ...], label: str | None, plural: bool) -> None:
+    def _add(self, words: tuple[str, ...], label: str | None) -> None:
         if not words:
             return
         entries = self._by_first.setdefault(words[0], [])
         # The first owner of a name keeps it: labels come before synonyms, so a synonym never takes another label's
         # name.
-        if all(words != known for known, _, _ in entries):
-            entries.append((words, label, plural))
+        if all(words != known for known, _ in entries):
+            entries.append((words, label))
 
     def find(self, text: str) -> Iterator[NameHit]:
         """Yield the names in `text` from left to right, the longest at each place, without overlap."""
@@ -136,12 +134,12 @@ class NameIndex:
             entries = by_first.get(found.group().lower())
             if entries is None or found.start() < resume:
                 continue
-            for words, label, plural in entries:
+            for words, label in entries:
                 end = _follow(text, found.end(), words)
                 if end is not None:
                     resume = end
                     if label is not None:
-                        yield NameHit(label, found.start(), end, plural)
+                        yield NameHit(label, found.start(), end)
                     break
 
 
