@@ -210,10 +210,10 @@ def resample(cloud: Cloud, count: int, seed: int) -> Cloud:
         seed: Seed; derive it from the cloud's id so that a cloud is always drawn the same way.
     """
     rng = np.random.default_rng(seed)
-    kept = rng.permutation(len(cloud))[:count]
-    if count > len(kept):
-        kept = np.concatenate([kept, rng.integers(0, len(cloud), count - len(kept))])
-    return cloud[kept]
+    drawn = rng.permutation(len(cloud))[:count]
+    if count > len(drawn):
+        drawn = np.concatenate([drawn, rng.integers(0, len(cloud), count - len(drawn))])
+    return cloud[drawn]
 
 
 def seed_of(name: str, seed: int = 0) -> int:

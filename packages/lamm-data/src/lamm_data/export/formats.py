@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from lamm_data.export.card import CardFacts, refuse_existing, write_card
 from lamm_data.export.licences import check_commercial
 from lamm_data.export.parquet import read_parquet, write_parquet
 from lamm_data.export.webdataset import read_webdataset, write_webdataset
-from lamm_data.files.json_lines import iter_values, write_values
+from lamm_data.files.json_lines import iter_values
+from lamm_data.files.shards import write_values
 from lamm_data.files.whole import new_folder
 from lamm_data.records.instruction import InstructionRecord, Turn
 
@@ -70,19 +70,15 @@ def from_messages(value: dict[str, Any]) -> InstructionRecord:
     return record
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
-    """How records are written in a format and read back."""
-
-    write: Callable[[InstructionRecord], dict[str, Any]]
-    read: Callable[[dict[str, Any]], InstructionRecord]
-
-
-FORMATS: dict[str, Format] = {"llava": Format(to_llava, from_llava), "messages": Format(to_messages, from_messages)}
-
-
+FORMATS = {"llava": (to_llava, from_llava), "messages": (to_messages, from_messages)}
+"""Formats that are one JSON file: how a record is written and read back."""
 SHARDED = ("parquet", "webdataset")
-"""Formats that are a folder of shards instead of one JSON file."""
+"""Formats that are a folder of shards."""
+
+
+def _check_format(name: str) -> None:
+    if name not in (*FORMATS, *SHARDED):
+        raise UsageError(f"Expected a format out of {', '.join((*FORMATS, *SHARDED))}, got {name!r}.")
 
 
 def export_records(
@@ -113,17 +109,16 @@ def export_records(
             media root.
         LammDataError: A licence forbids it, or the format needs a package that is not installed.
     """
+    _check_format(name)
     facts, output = CardFacts(), Path(output)
     chosen = facts.watch(check_commercial(records) if commercial else records)
     if name in FORMATS:
         if card:
             refuse_existing(output.parent)
-        count = write_values(output, (FORMATS[name].write(record) for record in chosen))
+        count = write_values(output, map(FORMATS[name][0], chosen))
         if card:
             write_card(output.parent, card, facts, [output], name)
         return count
-    if name not in SHARDED:
-        raise UsageError(f"Expected a format out of {', '.join((*FORMATS, *SHARDED))}, got {name!r}.")
     with new_folder(output) as folder:
         if name == "parquet":
             count = write_parquet(chosen, folder)
@@ -139,7 +134,7 @@ def export_records(
 def _read_json(path: str | Path, name: str) -> Iterator[InstructionRecord]:
     for line, value in iter_values(path):
         try:
-            yield FORMATS[name].read(value)
+            yield FORMATS[name][1](value)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise SourceError(
                 f"Expected a record in the format {name}, got {str(value)[:60]} without {error} ({path}, line {line})."
@@ -153,8 +148,7 @@ def read_export(path: str | Path, name: str) -> Iterator[InstructionRecord]:
         UsageError: No such format.
         SourceError: It is missing, damaged or of another version.
     """
+    _check_format(name)
     if name in FORMATS:
         return _read_json(path, name)
-    if name not in SHARDED:
-        raise UsageError(f"Expected a format out of {', '.join((*FORMATS, *SHARDED))}, got {name!r}.")
     return read_parquet(path) if name == "parquet" else read_webdataset(path)

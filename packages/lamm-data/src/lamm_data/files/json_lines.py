@@ -1,17 +1,16 @@
-"""JSON Lines and JSON lists: read one value at a time with its line number, write whole files."""
+"""JSON Lines and JSON lists: read one value at a time with its line number."""
 
 from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from lamm_data.errors import SourceError
 from lamm_data.files.json_stream import JsonCursor
-from lamm_data.files.whole import atomic_text
 
 
 def iter_values(path: str | Path) -> Iterator[tuple[int, Any]]:
@@ -68,26 +67,6 @@ def _iter_lines(path: Path, handle: IO[bytes]) -> Iterator[tuple[int, Any]]:
                     f"({path}, line {number}, byte {offset}). Mend or remove that line."
                 ) from error
         offset += len(raw)
-
-
-def write_values(path: str | Path, values: Iterable[Mapping[str, Any]]) -> int:
-    """Write mappings as JSON Lines, or as a JSON list when the name ends in `.json`.
-
-    Returns:
-        How many were written.
-    """
-    as_list, count = Path(path).suffix == ".json", 0
-    with atomic_text(path) as handle:
-        for value in values:
-            text = json.dumps(value, ensure_ascii=False)
-            if as_list:
-                handle.write(("[\n" if count == 0 else ",\n") + text)
-            else:
-                handle.write(text + "\n")
-            count += 1
-        if as_list:
-            handle.write("\n]\n" if count else "[]\n")
-    return count
 
 
 def load_json(path: str | Path, *, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:

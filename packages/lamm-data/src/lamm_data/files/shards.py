@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from lamm_data.errors import UsageError
 from lamm_data.files.whole import refuse_folder
@@ -90,6 +91,17 @@ class ShardWriter:
                 self._file.write("\n]\n" if self._in_shard else "[]\n")
             self._file.close()
             self._file = None
+
+
+def write_values(path: str | Path, values: Iterable[Mapping[str, Any]]) -> int:
+    """Write mappings as JSON Lines, or as a JSON list when the name ends in `.json`.
+
+    Returns:
+        How many were written.
+    """
+    with open_shards(path) as writer:
+        writer.add(json.dumps(value, ensure_ascii=False) for value in values)
+    return writer.written
 
 
 @contextmanager

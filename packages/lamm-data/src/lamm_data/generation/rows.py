@@ -113,6 +113,11 @@ def read_rows(path: Path, split: str = "") -> Iterator[Row | RowFault]:
         )
 
 
+def rows_by_id(path: Path) -> dict[str, Row]:
+    """Read annotation rows by id; rows that cannot be used are left out, as generation leaves them out."""
+    return {row.id: row for row in read_rows(path) if isinstance(row, Row)}
+
+
 def _read_json_lines(path: Path) -> Iterator[Row | RowFault]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):

@@ -53,5 +53,5 @@ def dedup(
     for place, item in duplicates.items():
         found[place].extra["duplicate_of"] = {"record": item.of + 1, "rouge_l": item.similarity}
     write_records(rejected or rejected_beside(output), (found[place] for place in sorted(duplicates)))
-    kept = write_records(output, (record for place, record in enumerate(found) if place not in duplicates))
-    click.echo(f"{len(found)} records: {kept} kept, {len(duplicates)} near duplicates (ROUGE-L >= {threshold:g})")
+    count = write_records(output, (record for place, record in enumerate(found) if place not in duplicates))
+    click.echo(f"{len(found)} records: {count} kept, {len(duplicates)} near duplicates (ROUGE-L >= {threshold:g})")

@@ -61,9 +61,9 @@ def find_near(
     found = []
     dropped: set[int] = set()
     for place in sorted(pairs):
-        kept = [(similarity, -other) for other, similarity in pairs[place] if other not in dropped]
-        if kept:
-            similarity, other = max(kept)
+        earlier = [(similarity, -other) for other, similarity in pairs[place] if other not in dropped]
+        if earlier:
+            similarity, other = max(earlier)
             dropped.add(place)
             found.append(Duplicate(place, -other, similarity))
     return found

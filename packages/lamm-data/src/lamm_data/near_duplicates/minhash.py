@@ -46,17 +46,17 @@ def find_near_minhash(
     similarity = similarity_function(threshold)
     groups = band_groups(texts, seed)
     coded = encode_texts(texts)
-    kept: dict[tuple[int, int], list[int]] = {}
+    standing: dict[tuple[int, int], list[int]] = {}
     found = []
     for place in range(len(texts)):
         keys = [(band, int(group)) for band, group in enumerate(groups[place]) if group >= 0]
-        others = {other for key in keys for other in kept.get(key, ())}
+        others = {other for key in keys for other in standing.get(key, ())}
         best = max(((similarity(coded[place], coded[other]), -other) for other in others), default=(0.0, 0))
         if best[0] >= threshold - 1e-6:
             found.append(Duplicate(place, -best[1], round(best[0], 4)))
         else:
             for key in keys:
-                kept[key] = [*kept.get(key, ())[-COMPARED + 1 :], place]
+                standing[key] = [*standing.get(key, ())[-COMPARED + 1 :], place]
         if advance is not None:
             advance(1)
     return found

@@ -171,15 +171,15 @@ def suppress(boxes: Floats, scores: Floats, overlap: float = 0.3) -> list[int]:
     """
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     order = np.argsort(-scores, kind="stable")
-    kept = []
+    best_first = []
     while len(order):
         best, order = int(order[0]), order[1:]
-        kept.append(best)
+        best_first.append(best)
         low = np.maximum(boxes[best, :2], boxes[order, :2])
         high = np.minimum(boxes[best, 2:], boxes[order, 2:])
         common = np.prod(np.maximum(high - low, 0), 1)
         order = order[common < overlap * (areas[best] + areas[order] - common)]
-    return kept
+    return best_first
 
 
 class PlateCascade:

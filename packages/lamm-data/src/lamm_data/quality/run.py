@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import RecordError, UsageError
-from lamm_data.files.json_lines import write_values
 from lamm_data.files.processes import in_parallel
+from lamm_data.files.shards import write_values
 from lamm_data.files.whole import atomic_text
-from lamm_data.generation.rows import Row, read_rows
+from lamm_data.generation.rows import rows_by_id
 from lamm_data.near_duplicates.exact import find_near
 from lamm_data.quality.checks.bias import BiasFigures
 from lamm_data.quality.checks.grounding import Grounding
@@ -101,9 +101,7 @@ class Checker:
 
     def __init__(self, settings: CheckSettings) -> None:
         self.settings = settings
-        self._rows: dict[str, Row] = {}
-        if settings.annotations is not None:
-            self._rows = {row.id: row for row in read_rows(settings.annotations) if isinstance(row, Row)}
+        self._rows = rows_by_id(settings.annotations) if settings.annotations is not None else {}
         self._grounding = Grounding(self._rows.values()) if self._rows else None
         self._benchmarks = Benchmarks(settings.contamination) if settings.contamination.benchmarks else None
 
@@ -179,8 +177,7 @@ def check_file(
             advance(part.size)
     if settings.near_duplicates is not None:
         report.findings += _near(collected.texts, settings.near_duplicates, settings.workers, collected.exact)
-    _finish(report, settings.skip)
-    found = _by_place(report.findings)
+    found = _finish(report, settings.skip)
     if kept is not None:
         _write_kept(kept, path, found)
     if rejected is not None:
@@ -241,35 +238,25 @@ def dialogue_text(record: InstructionRecord) -> str:
     return "\n".join([*record.media, *(turn.text for turn in record.dialogue())])
 
 
-def _finish(report: CheckReport, skip: frozenset[str]) -> None:
+def _finish(report: CheckReport, skip: frozenset[str]) -> dict[int, list[Finding]]:
+    """Sort and count the findings; return them by the position of their record."""
     report.findings = sorted((item for item in report.findings if item[1].kind not in skip), key=lambda item: item[0])
-    places: dict[str, set[int]] = {}
+    places, found, gone = defaultdict[str, set[int]](set), defaultdict[int, list[Finding]](list), set[int]()
     for place, finding in report.findings:
-        places.setdefault(finding.kind, set()).add(place)
-    gone: set[int] = set()
+        places[finding.kind].add(place)
+        found[place].append(finding)
     for kind in KINDS:
         if kind in places:
             gone |= places[kind]
             report.kinds[kind] = len(places[kind])
             report.funnel[kind] = report.records - len(gone)
     report.kept = report.records - len(gone)
-
-
-def _by_place(findings: Iterable[tuple[int, Finding]]) -> dict[int, list[Finding]]:
-    found: dict[int, list[Finding]] = {}
-    for place, finding in findings:
-        found.setdefault(place, []).append(finding)
     return found
 
 
 def _write_kept(target: Path, path: Path, found: dict[int, list[Finding]]) -> None:
     """Copy lines as they stand; nothing is decoded that need not be."""
-    items = (
-        item
-        for chunk in read_chunks(path)
-        for place, item in enumerate(chunk.items, start=chunk.first)
-        if place not in found
-    )
+    items = (item for place, item in _items(path) if place not in found)
     if target.suffix == ".json":
         write_values(target, (json.loads(item) if isinstance(item, bytes) else item for item in items))
         return
@@ -280,11 +267,12 @@ def _write_kept(target: Path, path: Path, found: dict[int, list[Finding]]) -> No
 
 
 def _rejected(path: Path, found: dict[int, list[Finding]]) -> Iterator[dict[str, Any]]:
-    for chunk in read_chunks(path):
-        for place, item in enumerate(chunk.items, start=chunk.first):
-            if place in found:
-                value = json.loads(item) if isinstance(item, bytes) else item
-                reasons = [{"kind": entry.kind, "detail": entry.detail, "turn": entry.turn} for entry in found[place]]
-                yield (
-                    {**value, "findings": reasons} if isinstance(value, dict) else {"value": value, "findings": reasons}
-                )
+    for place, item in _items(path):
+        if place in found:
+            value = json.loads(item) if isinstance(item, bytes) else item
+            reasons = list(map(asdict, found[place]))
+            yield {**(value if isinstance(value, dict) else {"value": value}), "findings": reasons}
+
+
+def _items(path: Path) -> Iterator[tuple[int, Any]]:
+    return ((place, item) for chunk in read_chunks(path) for place, item in enumerate(chunk.items, start=chunk.first))

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from lamm_data.errors import Fault, RecordError
-from lamm_data.files.json_lines import iter_values, write_values
+from lamm_data.files.json_lines import iter_values
+from lamm_data.files.shards import write_values
 from lamm_data.records.instruction import HasMedia, is_header, media_faults
 from lamm_data.records.tasks import TASKS, Task, task_of_file_name
 

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from lamm_data.errors import Fault, RecordError, SourceError
-from lamm_data.files.json_lines import iter_values, write_values
+from lamm_data.files.json_lines import iter_values
+from lamm_data.files.shards import write_values
 from lamm_data.records.tasks import TASK_TYPES, canonical_task_type
 
 ROLES = ("human", "gpt")

@@ -103,11 +103,11 @@ def _session(
 ) -> ReviewSession:
     import getpass
 
-    from lamm_data.review.regenerate import load_rows
+    from lamm_data.generation.rows import rows_by_id
     from lamm_data.review.session import ReviewSession, ReviewSettings
 
     settings = ReviewSettings(verdicts[0], reviewer or getpass.getuser(), media_root, verdicts[1:])
-    return ReviewSession(sample, settings, load_rows(annotations) if annotations else None)
+    return ReviewSession(sample, settings, rows_by_id(annotations) if annotations else None)
 
 
 def _serve(session: ReviewSession, port: int) -> None:
@@ -150,14 +150,15 @@ def _act(
     rejected: Path | None,
     output: Path | None,
 ) -> None:
+    from lamm_data.generation.rows import rows_by_id
     from lamm_data.records.instruction import read_records, write_records
-    from lamm_data.review.regenerate import load_rows, replace_rejected, write_rejected_rows
+    from lamm_data.review.regenerate import replace_rejected, write_rejected_rows
     from lamm_data.review.statistics import rejected_keys
     from lamm_data.review.verdicts import read_verdicts
 
     refused = rejected_keys(read_verdicts(verdicts))
     if rejected_rows and annotations:
-        count = write_rejected_rows(rejected_rows, found, refused, load_rows(annotations))
+        count = write_rejected_rows(rejected_rows, found, refused, rows_by_id(annotations))
         click.echo(f"{count} rows to write anew in {rejected_rows}")
     if replace and rejected and output:
         result = replace_rejected(found, refused, read_records(replace))

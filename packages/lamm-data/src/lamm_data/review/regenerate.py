@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import SourceError
-from lamm_data.files.json_lines import write_values
-from lamm_data.generation.rows import Row, RowFault, read_rows
+from lamm_data.files.shards import write_values
+from lamm_data.generation.rows import Row
 from lamm_data.records.instruction import InstructionRecord
 from lamm_data.review.sampling import content_key
 from lamm_data.review.verdicts import Verdict
@@ -41,11 +41,6 @@ def row_values(row: Row) -> dict[str, Any]:
         "licence": row.licence,
     }
     return {key: value for key, value in values.items() if value}
-
-
-def load_rows(path: Path) -> dict[str, Row]:
-    """Read annotation rows by id; rows that cannot be used are left out, as generation leaves them out."""
-    return {row.id: row for row in read_rows(path) if not isinstance(row, RowFault)}
 
 
 def write_rejected_rows(

@@ -152,8 +152,8 @@ class _Handler(BaseHTTPRequestHandler):
             raise _RefusedError(HTTPStatus.FORBIDDEN, "Expected a request from the review page itself.")
 
     def _check_token(self) -> None:
-        given = self.headers.get("X-Review-Token", "")
-        if not hmac.compare_digest(given.encode("utf-8", "replace"), self.server.token.encode()):
+        token = self.headers.get("X-Review-Token", "")
+        if not hmac.compare_digest(token.encode("utf-8", "replace"), self.server.token.encode()):
             raise _RefusedError(
                 HTTPStatus.FORBIDDEN, "Expected the token of this review. Open the address that was printed."
             )

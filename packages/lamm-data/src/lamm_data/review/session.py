@@ -121,7 +121,7 @@ class ReviewSession:
             OSError: It could not be stored.
         """
         record = self.at(place)
-        given = Verdict(
+        judged = Verdict(
             record=self.keys[place],
             reviewer=self.settings.reviewer,
             verdict=verdict,
@@ -131,9 +131,9 @@ class ReviewSession:
             note=note,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        self._file.add(given)
-        self._mine[given.record] = given
-        return asdict(given)
+        self._file.add(judged)
+        self._mine[judged.record] = judged
+        return asdict(judged)
 
     def report(self) -> ReviewReport:
         """Count the verdicts of everybody."""
@@ -145,8 +145,8 @@ class ReviewSession:
         self._file.close()
 
     def _verdict_of(self, key: str) -> dict[str, str] | None:
-        given = self._mine.get(key)
-        return None if given is None else {"verdict": given.verdict, "reason": given.reason, "note": given.note}
+        judged = self._mine.get(key)
+        return None if judged is None else {"verdict": judged.verdict, "reason": judged.reason, "note": judged.note}
 
 
 @cache

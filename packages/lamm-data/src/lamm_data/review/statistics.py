@@ -142,11 +142,11 @@ def summarise(sample: Mapping[str, str], verdicts: Iterable[Verdict]) -> ReviewR
     Returns:
         The report.
     """
-    given: dict[str, dict[str, Verdict]] = {}
+    readings: dict[str, dict[str, Verdict]] = {}
     stale = 0
     for verdict in verdicts:
         if verdict.record in sample:
-            given.setdefault(verdict.record, {})[verdict.reviewer] = verdict
+            readings.setdefault(verdict.record, {})[verdict.reviewer] = verdict
         else:
             stale += 1
     strata: dict[str, Stratum] = {name: Stratum() for name in sorted(set(sample.values()))}
@@ -154,21 +154,21 @@ def summarise(sample: Mapping[str, str], verdicts: Iterable[Verdict]) -> ReviewR
     for key, name in sample.items():
         for layer in (strata[name], strata["all"]):
             layer.sampled += 1
-            if key in given:
-                rejecting = [item for item in given[key].values() if item.verdict == REJECT]
+            if key in readings:
+                rejecting = [item for item in readings[key].values() if item.verdict == REJECT]
                 layer.read += 1
                 layer.accepted += not rejecting
                 layer.reasons.update({item.reason or "no reason given" for item in rejecting})
-    return ReviewReport(strata, _agreements(given), stale)
+    return ReviewReport(strata, _agreements(readings), stale)
 
 
-def _agreements(given: Mapping[str, Mapping[str, Verdict]]) -> list[Agreement]:
-    names = sorted({name for verdicts in given.values() for name in verdicts})
+def _agreements(readings: Mapping[str, Mapping[str, Verdict]]) -> list[Agreement]:
+    names = sorted({name for verdicts in readings.values() for name in verdicts})
     found = []
     for first, second in combinations(names, 2):
         both = [
             (verdicts[first].verdict, verdicts[second].verdict)
-            for verdicts in given.values()
+            for verdicts in readings.values()
             if first in verdicts and second in verdicts
         ]
         if both:

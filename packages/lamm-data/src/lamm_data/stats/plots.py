@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from lamm_data.stats.charts import Bars, Heatmap, Histogram, Page, Panel, lay_out, save_page
+from lamm_data.stats.charts import Bars, Heatmap, Histogram, Panel, lay_out, save_page
 from lamm_data.stats.counting import Spread, Statistics
 from lamm_data.stats.geometry import EDGE
 
@@ -67,16 +67,10 @@ def panels_of(statistics: Statistics) -> list[Panel]:
     return panels
 
 
-def plot_page(statistics: Statistics, title: str) -> Page:
-    """Lay all charts of a file out on one page."""
-    heading = f"{title}: {statistics.records:,} records"
-    return lay_out(heading, panels_of(statistics))
-
-
 def save_plot(statistics: Statistics, title: str, path: str | Path) -> None:
     """Write the charts of a file as `.svg` or `.png`.
 
     Raises:
         UsageError: The name ends otherwise.
     """
-    save_page(plot_page(statistics, title), path)
+    save_page(lay_out(f"{title}: {statistics.records:,} records", panels_of(statistics)), path)

@@ -36,7 +36,7 @@ def view(
 
     With --model every token is shown as well, and whether the loss learns it.
     """
-    from lamm_data.generation.rows import Row, read_rows
+    from lamm_data.generation.rows import rows_by_id
     from lamm_data.progress import progress_bar
     from lamm_data.records.instruction import scan_records
     from lamm_data.view.page import Viewed, draw_records, write_page
@@ -44,7 +44,7 @@ def view(
 
     account = Viewed()
     drawn = draw_records(scan_records(records), limit, seed, account)
-    rows = {row.id: row for row in read_rows(annotations) if isinstance(row, Row)} if annotations else {}
+    rows = rows_by_id(annotations) if annotations else {}
     token_mask = open_token_masks(model) if model else None
     with progress_bar("drawing", len(drawn)) as advance:
         root = media_root or records.parent

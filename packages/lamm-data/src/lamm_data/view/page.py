@@ -51,16 +51,16 @@ def draw_records(found: Iterable[Found], limit: int, seed: int, account: Viewed)
         account: Where records and faults are counted.
     """
     generator = random.Random(seed)
-    kept: list[tuple[int, InstructionRecord]] = []
+    drawn: list[tuple[int, InstructionRecord]] = []
     for record in found:
         if isinstance(record, Fault):
             account.faults.append(str(record))
             continue
         place = account.read if account.read < limit else generator.randrange(account.read + 1)
         if place < limit:
-            kept[place : place + 1] = [(account.read, record)]
+            drawn[place : place + 1] = [(account.read, record)]
         account.read += 1
-    return [record for _, record in sorted(kept, key=lambda pair: pair[0])]
+    return [record for _, record in sorted(drawn, key=lambda pair: pair[0])]
 
 
 def write_page(

@@ -16,7 +16,8 @@ from lamm_data.benchmark.recipes.recipe import Job, Recipe, Variant
 from lamm_data.benchmark.recipes.remapping import remap
 from lamm_data.benchmark.recipes.text_corruption import corrupt_texts
 from lamm_data.errors import UsageError
-from lamm_data.files.json_lines import iter_values, write_values
+from lamm_data.files.json_lines import iter_values
+from lamm_data.files.shards import write_values
 from lamm_data.records.benchmark import BenchmarkRecord, read_benchmark
 from lamm_data.records.instruction import is_header
 from lamm_data.records.tasks import task_of_file_name

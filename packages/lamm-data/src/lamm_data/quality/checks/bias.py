@@ -61,30 +61,30 @@ class BiasFigures:
     def add(self, prepared: PreparedRecord, row: Row | None) -> None:
         """Count one record, with its annotations where there are any."""
         self.records += 1
-        said: set[str] = set()
+        answered: set[str] = set()
         for turn in prepared.record.dialogue():
             words = words_of(turn.text)
             if turn.role == "human":
                 self.first_words[" ".join(words[:2])] += 1
                 continue
-            said.update(words)
+            answered.update(words)
             self.lengths.add(len(words))
             if words and words[0] in ("yes", "no"):
                 self.closed[words[0]] += 1
             boxes = (numbers for numbers in number_groups(turn.text) if len(numbers) == 4 and min(numbers) >= 0)
             self.text_boxes.update(_place(*box) for box in boxes)
-        self.answers.update(name for name, terms in _terms().items() if not terms.isdisjoint(said))
+        self.answers.update(name for name, terms in _terms().items() if not terms.isdisjoint(answered))
         if row is not None:
-            self._compare(row, said)
+            self._compare(row, answered)
 
-    def _compare(self, row: Row, said: set[str]) -> None:
+    def _compare(self, row: Row, answered: set[str]) -> None:
         if row.captions:
             self.with_captions += 1
             written = set(words_of(" ".join(row.captions)))
             self.captions.update(name for name, terms in _terms().items() if not terms.isdisjoint(written))
         labels = {item.label for item in row.objects}
         self.annotated.update(labels)
-        self.named.update(label for label in labels if _says(label, said))
+        self.named.update(label for label in labels if _names(label, answered))
         for item in row.objects:
             if len(item.box) == 4:
                 self.annotated_boxes[_place(*item.box)] += 1
@@ -131,8 +131,8 @@ def _share(part: int, whole: int) -> float | None:
     return round(part / whole, 4) if whole else None
 
 
-def _says(label: str, said: set[str]) -> bool:
-    return any(said.issuperset(words_of(form)) for word in label_words(label) for form in plural_forms(word))
+def _names(label: str, answered: set[str]) -> bool:
+    return any(answered.issuperset(words_of(form)) for word in label_words(label) for form in plural_forms(word))
 
 
 def _place(x1: float, y1: float, x2: float, y2: float) -> str:

@@ -46,8 +46,8 @@ def check_relations(text: str, row: Row, turn: int) -> Iterator[Finding]:
         Findings of the kind wrong_relation.
     """
     counts = Counter(item.label.lower() for item in row.objects)
-    triples = [(subject.lower(), predicate, thing.lower()) for subject, predicate, thing in row.relations]
-    names = {name for subject, _, thing in triples for name in (subject, thing) if counts[name] < 2}
+    triples = [(subject.lower(), predicate, target.lower()) for subject, predicate, target in row.relations]
+    names = {name for subject, _, target in triples for name in (subject, target) if counts[name] < 2}
     for sentence in _SENTENCE.split(text):
         words = words_of(sentence)
         mentions = list(_mentions(words, names))
@@ -105,15 +105,15 @@ def _meaning_between(words: list[str]) -> str:
     return ""
 
 
-def _contradicted(subject: str, meaning: str, thing: str, triples: list[tuple[str, str, str]]) -> str:
+def _contradicted(subject: str, meaning: str, target: str, triples: list[tuple[str, str, str]]) -> str:
     """Give the triple that rules a relation out, as text; empty when none does or another one confirms it."""
     meanings, inverses, against = _predicates()
     ruled_out = ""
     for first, predicate, second in triples:
         annotated = meanings.get(tuple(words_of(predicate)), "")
-        if (first, second) == (thing, subject):
+        if (first, second) == (target, subject):
             annotated = inverses.get(annotated, "")
-        elif (first, second) != (subject, thing):
+        elif (first, second) != (subject, target):
             continue
         if annotated == meaning:
             return ""
