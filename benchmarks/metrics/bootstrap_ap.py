@@ -9,10 +9,7 @@ import numpy as np
 from detections import CLASSES, IMAGES, coco_like
 from measuring import seconds, write_result
 
-from lamm_metrics.average_precision.curves import Curve
-from lamm_metrics.average_precision.matching import SCORE_FREE, Found, Truth, match
-from lamm_metrics.geometry.boxes import paired_iou
-from lamm_metrics.statistics import centred_interval, group_weights
+from lamm_metrics import SCORE_FREE, Curve, Found, Truth, centred_interval, group_weights, match, paired_iou
 
 DETECTIONS = 35_000
 DRAWS = 10_000

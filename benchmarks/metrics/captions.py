@@ -13,8 +13,7 @@ import numpy as np
 import sacrebleu
 from measuring import peak_memory_mib, seconds, write_result
 
-from lamm_metrics import Prediction, make_metric
-from lamm_metrics.metrics.captions.tokenizers import ptb
+from lamm_metrics import Prediction, make_metric, ptb
 
 RECORDS, REFERENCES, VOCABULARY = 5_000, 5, 8_000
 

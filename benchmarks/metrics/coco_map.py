@@ -17,8 +17,7 @@ import numpy as np
 from detections import as_files, coco_like
 from measuring import REPEATS, peak_memory_mib, seconds, write_result
 
-from lamm_metrics.coco.records import read_found, read_truth
-from lamm_metrics.coco.summary import coco_summary, summarise
+from lamm_metrics import coco_summary, read_coco_found, read_coco_truth, summarise_coco
 
 SMALL, LARGE = 35_000, 500_000
 # What the peak memory is measured of; "records" begins with the contents of the two files as Python objects.
@@ -65,9 +64,11 @@ def faster_coco_eval(content: dict[str, Any], detections: list[dict[str, Any]], 
 def measure(n: int, peers: tuple[Any, ...], repeats: int) -> dict[str, Any]:
     truth, found = coco_like(n)
     content, detections = as_files(truth, found)
-    measured: dict[str, Any] = {"ours_reading": seconds(lambda: read_found(detections, read_truth(content), "bbox"))}
-    columns = read_truth(content), read_found(detections, read_truth(content), "bbox")
-    measured["ours"] = seconds(lambda: summarise(columns[1], columns[0]))
+    measured: dict[str, Any] = {
+        "ours_reading": seconds(lambda: read_coco_found(detections, read_coco_truth(content), "bbox"))
+    }
+    columns = read_coco_truth(content), read_coco_found(detections, read_coco_truth(content), "bbox")
+    measured["ours"] = seconds(lambda: summarise_coco(columns[1], columns[0]))
     ours = np.nan_to_num(list(coco_summary(content, detections).numbers.values()), nan=-1)
     measured["numbers"] = [round(float(value), 9) for value in ours]
     for peer in peers:
@@ -85,7 +86,7 @@ def memory_of(kind: str) -> float:
     """The most memory that this process holds while it evaluates 500,000 detections one way."""
     truth, found = coco_like(LARGE)
     if kind == "ours, columns":
-        summarise(found, truth)
+        summarise_coco(found, truth)
         return peak_memory_mib()
     content, detections = as_files(truth, found)
     if kind == "ours, records":

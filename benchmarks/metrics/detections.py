@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lamm_metrics.coco.records import CocoFound, CocoTruth
+from lamm_metrics import CocoFound, CocoTruth
 
 IMAGES = 5_000
 CLASSES = 80

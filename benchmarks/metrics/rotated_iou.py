@@ -6,8 +6,7 @@ Run: OMP_NUM_THREADS=1 python benchmarks/metrics/rotated_iou.py
 import numpy as np
 from measuring import seconds, write_result
 
-from lamm_metrics.geometry.boxes3d import corners, paired_iou_axis_aligned, paired_iou_yaw, rotations
-from lamm_metrics.geometry.rotated import paired_iou_rotated
+from lamm_metrics import corners, paired_iou_axis_aligned, paired_iou_rotated, paired_iou_yaw, rotations
 
 PAIRS = 1_000_000
 FULL_PAIRS = 100_000

@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lamm_metrics.answers.kinds import described
+    from lamm_metrics.average_precision.curves import Curve
+    from lamm_metrics.average_precision.matching import SCORE_FREE, Found, Truth, match
+    from lamm_metrics.coco.records import CocoFound, CocoTruth, read_coco_found, read_coco_truth
     from lamm_metrics.coco.scores import coco_report, coco_scores
-    from lamm_metrics.coco.summary import CocoSummary, coco_summary
+    from lamm_metrics.coco.summary import CocoSummary, coco_summary, summarise_coco
     from lamm_metrics.comparison.chance import chance_predictions
     from lamm_metrics.comparison.conventions import ConventionRow, compare_conventions
     from lamm_metrics.comparison.paired import Comparison, compare
@@ -27,7 +30,10 @@ if TYPE_CHECKING:
         extract_words,
         extract_yes_no,
     )
+    from lamm_metrics.geometry.boxes import paired_iou
+    from lamm_metrics.geometry.boxes3d import corners, paired_iou_axis_aligned, paired_iou_yaw, rotations
     from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention, Frame, Layout
+    from lamm_metrics.geometry.rotated import paired_iou_rotated
     from lamm_metrics.metrics.accuracy import Accuracy, CircularAccuracy
     from lamm_metrics.metrics.additive import AdditiveMetric
     from lamm_metrics.metrics.base import Metric
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
     from lamm_metrics.metrics.captions.bleu import Bleu
     from lamm_metrics.metrics.captions.cider import CiderD
     from lamm_metrics.metrics.captions.rouge import RougeL
+    from lamm_metrics.metrics.captions.tokenizers import ptb
     from lamm_metrics.metrics.counting import CountingError
     from lamm_metrics.metrics.detection import DetectionAP, DetectionAP3D
     from lamm_metrics.metrics.grounding import GroundingAccuracy
@@ -52,13 +59,17 @@ if TYPE_CHECKING:
     from lamm_metrics.results.report import Report, Sample, read_reports
     from lamm_metrics.results.score import Mark, SampleResult, Score
     from lamm_metrics.scoring import other_version, score
+    from lamm_metrics.statistics import centred_interval, clustered_standard_error, group_weights, wilson
     from lamm_metrics.testing import ConformanceError, check_metric
 
 # Where each public name lives; a module is imported when one of its names is first used.
 _NAMES = {
     "answers.kinds": "described",
+    "average_precision.curves": "Curve",
+    "average_precision.matching": "Found SCORE_FREE Truth match",
+    "coco.records": "CocoFound CocoTruth read_coco_found read_coco_truth",
     "coco.scores": "coco_report coco_scores",
-    "coco.summary": "CocoSummary coco_summary",
+    "coco.summary": "CocoSummary coco_summary summarise_coco",
     "comparison.chance": "chance_predictions",
     "comparison.conventions": "ConventionRow compare_conventions",
     "comparison.paired": "Comparison compare",
@@ -68,7 +79,10 @@ _NAMES = {
         "Extraction LabelledBox LabelledPoint Status extract_boxes_2d extract_boxes_3d extract_choice "
         "extract_label extract_noun_phrases extract_number extract_points extract_words extract_yes_no"
     ),
+    "geometry.boxes": "paired_iou",
+    "geometry.boxes3d": "corners paired_iou_axis_aligned paired_iou_yaw rotations",
     "geometry.conventions": "BoxConvention Frame Layout NORMALISED_XYXY",
+    "geometry.rotated": "paired_iou_rotated",
     "metrics.accuracy": "Accuracy CircularAccuracy",
     "metrics.additive": "AdditiveMetric",
     "metrics.base": "Metric",
@@ -76,6 +90,7 @@ _NAMES = {
     "metrics.captions.bleu": "Bleu",
     "metrics.captions.cider": "CiderD",
     "metrics.captions.rouge": "RougeL",
+    "metrics.captions.tokenizers": "ptb",
     "metrics.counting": "CountingError",
     "metrics.detection": "DetectionAP DetectionAP3D",
     "metrics.grounding": "GroundingAccuracy",
@@ -93,23 +108,26 @@ _NAMES = {
     "results.report": "Report Sample read_reports",
     "results.score": "Mark SampleResult Score",
     "scoring": "other_version score",
+    "statistics": "centred_interval clustered_standard_error group_weights wilson",
     "testing": "ConformanceError check_metric",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "NORMALISED_XYXY", "TASKS", "Accuracy", "AdditiveMetric", "BinaryLocating", "Bleu", "BoxConvention",
-    "CalibrationError", "CiderD", "CircularAccuracy", "CocoSummary", "Comparison", "ConformanceError",
-    "ConventionRow", "CountingError", "DetectionAP", "DetectionAP3D", "Extraction", "Frame", "GroundingAccuracy",
-    "KeypointPCK", "LabelledBox", "LabelledPoint", "LammMetricsError", "Layout", "Mark", "Metric", "PaperMetric",
-    "Prediction", "Predictions", "References", "Report", "RougeL", "Sample", "SampleResult", "Score", "Share",
-    "Status", "Task", "UsageError", "Variation", "WordAccuracy", "YesNo", "all_tasks", "chance_predictions",
-    "check_metric", "clear_of_chance", "coco_report", "coco_scores", "coco_summary", "compare",
-    "compare_conventions", "comparison_table", "described", "extract_boxes_2d", "extract_boxes_3d",
+    "NORMALISED_XYXY", "SCORE_FREE", "TASKS", "Accuracy", "AdditiveMetric", "BinaryLocating", "Bleu",
+    "BoxConvention", "CalibrationError", "CiderD", "CircularAccuracy", "CocoFound", "CocoSummary", "CocoTruth",
+    "Comparison", "ConformanceError", "ConventionRow", "CountingError", "Curve", "DetectionAP", "DetectionAP3D",
+    "Extraction", "Found", "Frame", "GroundingAccuracy", "KeypointPCK", "LabelledBox", "LabelledPoint",
+    "LammMetricsError", "Layout", "Mark", "Metric", "PaperMetric", "Prediction", "Predictions", "References",
+    "Report", "RougeL", "Sample", "SampleResult", "Score", "Share", "Status", "Task", "Truth", "UsageError",
+    "Variation", "WordAccuracy", "YesNo", "all_tasks", "centred_interval", "chance_predictions", "check_metric",
+    "clear_of_chance", "clustered_standard_error", "coco_report", "coco_scores", "coco_summary", "compare",
+    "compare_conventions", "comparison_table", "corners", "described", "extract_boxes_2d", "extract_boxes_3d",
     "extract_choice", "extract_label", "extract_noun_phrases", "extract_number", "extract_points", "extract_words",
-    "extract_yes_no", "header_of", "make_metric", "metric_class", "metric_names", "other_version",
-    "read_predictions", "read_references", "read_reports", "score", "task_named", "task_of_file", "task_of_record",
-    "vary", "write_report",
+    "extract_yes_no", "group_weights", "header_of", "make_metric", "match", "metric_class", "metric_names",
+    "other_version", "paired_iou", "paired_iou_axis_aligned", "paired_iou_rotated", "paired_iou_yaw", "ptb",
+    "read_coco_found", "read_coco_truth", "read_predictions", "read_references", "read_reports", "rotations",
+    "score", "summarise_coco", "task_named", "task_of_file", "task_of_record", "vary", "wilson", "write_report",
 ]  # fmt: skip
 
 

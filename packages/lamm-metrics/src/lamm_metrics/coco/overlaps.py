@@ -58,7 +58,7 @@ def box_overlap(found: CocoFound, truth: CocoTruth) -> Overlap:
 
 
 def mask_overlap(found: CocoFound, truth: CocoTruth) -> Overlap:
-    """Intersection over union of masks (over the detection's area with a crowd) for `summarise`."""
+    """Intersection over union of masks (over the detection's area with a crowd) for `summarise_coco`."""
     coco = coco_masks()
     detected = encoded(found.records, truth.sizes[found.image])
     objects = encoded(truth.records, truth.sizes[truth.image])
@@ -109,7 +109,7 @@ def paired_oks(found: Floats, truth: Floats, area: Floats, box: Floats, sigmas: 
 
 
 def keypoint_overlap(found: CocoFound, truth: CocoTruth) -> Overlap:
-    """OKS as an overlap function for `lamm_metrics.coco.summary.summarise`.
+    """OKS as an overlap function for `lamm_metrics.coco.summary.summarise_coco`.
 
     Raises:
         LammMetricsError: A pose does not have 17 keypoints.

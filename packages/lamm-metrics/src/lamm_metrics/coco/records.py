@@ -77,7 +77,7 @@ class CocoFound:
         )
 
 
-def read_truth(content: Record, iou_type: str = "bbox") -> CocoTruth:
+def read_coco_truth(content: Record, iou_type: str = "bbox") -> CocoTruth:
     """Columns of an annotation file's content.
 
     Args:
@@ -166,7 +166,7 @@ def _read(kind: str, records: Any, build: Callable[[Sequence[Record]], T]) -> T:
     raise LammMetricsError(f"Expected {kind} in COCO's form, got records that do not agree: {reason!r}. Mend the file.")
 
 
-def read_found(detections: Sequence[Record], truth: CocoTruth, iou_type: str) -> CocoFound:
+def read_coco_found(detections: Sequence[Record], truth: CocoTruth, iou_type: str) -> CocoFound:
     """Columns of a results file's content.
 
     Raises:

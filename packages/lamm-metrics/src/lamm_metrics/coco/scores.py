@@ -10,8 +10,8 @@ import numpy as np
 from lamm_metrics.average_precision.curves import Curve, Interpolation, Matched
 from lamm_metrics.average_precision.pairs import Floats
 from lamm_metrics.coco.overlaps import IouType, OverlapMaker, Protocol, overlap_maker
-from lamm_metrics.coco.records import CocoFound, CocoTruth, read_found, read_truth
-from lamm_metrics.coco.summary import THRESHOLDS, Judged, judge, summarise, summary_numbers
+from lamm_metrics.coco.records import CocoFound, CocoTruth, read_coco_found, read_coco_truth
+from lamm_metrics.coco.summary import THRESHOLDS, Judged, judge, summarise_coco, summary_numbers
 from lamm_metrics.errors import UsageError
 from lamm_metrics.records.files import FileFaultsError, parse_json, read_text
 from lamm_metrics.results.report import Report
@@ -53,10 +53,10 @@ def coco_scores(
     >>> found[1].name, found[1].value, found[1].interval
     ('coco/bbox/AP50', 1.0, None)
     """
-    truth = read_truth(ground_truth, iou_type)
-    found = read_found(detections, truth, iou_type)
+    truth = read_coco_truth(ground_truth, iou_type)
+    found = read_coco_found(detections, truth, iou_type)
     maker, protocol = overlap_maker(iou_type)
-    numbers = summarise(found, truth, maker, protocol).numbers
+    numbers = summarise_coco(found, truth, maker, protocol).numbers
     n_images = len(truth.image_ids)
     drawn = _drawn(found, truth, maker, protocol, seed, draws) if n_images >= 2 and draws >= 2 else {}
     scores = []

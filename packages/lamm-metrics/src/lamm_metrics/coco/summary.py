@@ -22,7 +22,7 @@ from lamm_metrics.average_precision.pairs import (
     rank_within,
 )
 from lamm_metrics.coco.overlaps import BOXES, IouType, OverlapMaker, Protocol, box_overlap, overlap_maker
-from lamm_metrics.coco.records import CocoFound, CocoTruth, read_found, read_truth
+from lamm_metrics.coco.records import CocoFound, CocoTruth, read_coco_found, read_coco_truth
 
 # As the original writes them: np.linspace, so that comparisons round alike.
 THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
@@ -69,10 +69,10 @@ def coco_summary(
     >>> round(summary.numbers["AP"], 6), round(summary.numbers["AP50"], 6)
     (0.6, 1.0)
     """
-    truth = read_truth(ground_truth, iou_type)
-    found = read_found(detections, truth, iou_type)
+    truth = read_coco_truth(ground_truth, iou_type)
+    found = read_coco_found(detections, truth, iou_type)
     maker, protocol = overlap_maker(iou_type)
-    return summarise(found, truth, maker, protocol)
+    return summarise_coco(found, truth, maker, protocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _ranked(found: CocoFound, n_labels: int, limit: int) -> Ranked:
     return Ranked(rows, key[rows], label, rank[by_label], np.searchsorted(label, np.arange(n_labels + 1)))
 
 
-def summarise(
+def summarise_coco(
     found: CocoFound, truth: CocoTruth, maker: OverlapMaker = box_overlap, protocol: Protocol = BOXES
 ) -> CocoSummary:
     """COCO's numbers for columns of detections and objects; `coco_summary` reads them from files' contents.
