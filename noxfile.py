@@ -87,10 +87,12 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and formatting with ruff."""
+    """Check style and formatting (ruff), and that no import goes up or into another package's rooms (import-linter)."""
     _install(session, *GROUPS["lint"])
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    sources = os.pathsep.join(str(ROOT / "packages" / f"lamm-{package}" / "src") for package in PACKAGES)
+    session.run("lint-imports", "--no-logo", "--no-cache", env={"PYTHONPATH": sources})
 
 
 @nox.session
