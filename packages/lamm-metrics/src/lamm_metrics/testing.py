@@ -38,12 +38,12 @@ def _read(make: Callable[[], Metric[Any]], pairs: Iterable[Pair]) -> Metric[Any]
 
 
 def _bits(scores: Sequence[Score]) -> str:
-    """Scores as text in which any difference of a bit shows."""
+    """Return scores as text in which any difference of a bit shows."""
     return json.dumps([score.to_json() for score in scores], sort_keys=True)
 
 
 def _check_shards(make: Callable[[], Metric[Any]], pairs: Sequence[Pair], expected: str, seed: int) -> None:
-    """Any split into shards, merged in any order and carried between processes, gives the same bits."""
+    """Demand that any split into shards, merged in any order and carried between processes, gives the same bits."""
     generator = np.random.default_rng(seed)
     for count in (1, 2, 3, len(pairs) + 1):
         place = generator.integers(0, count, len(pairs))
@@ -58,7 +58,7 @@ def _check_shards(make: Callable[[], Metric[Any]], pairs: Sequence[Pair], expect
 
 
 def _check_resampling(metric: Metric[Any], scores: Sequence[Score]) -> None:
-    """Weights of one give the scores, and a weight is a repetition."""
+    """Demand that weights of one give the scores, and that a weight is a repetition."""
     values = metric.resampled(np.ones((2, len(metric.groups())), np.int64))
     _demand(values.shape == (2, len(scores)), f"resampled gives {values.shape}, expected (2, {len(scores)})")
     for value, score in zip(values[0], scores, strict=True):

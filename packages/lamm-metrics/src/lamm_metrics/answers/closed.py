@@ -22,7 +22,7 @@ class Answer(NamedTuple):
 
 
 def _most_probable(probabilities: Mapping[str, float] | Sequence[float], options: Sequence[str]) -> tuple[int, float]:
-    """Index and probability of the likeliest option; -1 where two options share the first place or none is known."""
+    """Return the index and probability of the likeliest option; -1 where two share the first place or none is known."""
     if isinstance(probabilities, Mapping):
         values = [float(probabilities.get(option, 0.0)) for option in options]
     else:
@@ -70,7 +70,7 @@ def read_yes_no(reference: Reference, prediction: Prediction, labels: Sequence[s
 
 
 def _stated_choice(choice: int | str, options: Sequence[str]) -> int:
-    """Index of a structured choice, -1 where it names no option."""
+    """Return the index of a structured choice, -1 where it names no option."""
     if isinstance(choice, str):
         text = choice.strip().upper()
         choice = ord(text) - ord("A") if len(text) == 1 and text.isascii() and text.isalpha() else -1

@@ -41,7 +41,7 @@ class AnsweredPoints(NamedTuple):
 
 
 def class_key(name: str) -> str:
-    """What two spellings of a class share: the lower-case letters and digits.
+    """Return what two spellings of a class share: the lower-case letters and digits.
 
     >>> class_key("Dining_Table") == class_key("diningtable")
     True
@@ -56,7 +56,7 @@ def _keys(labels: tuple[str, ...]) -> Mapping[str, str]:
 
 
 def class_of(name: str | None, labels: Sequence[str] | None) -> str | None:
-    """The key of a class, with the built-in further names of a closed set read as the class they mean.
+    """Return the key of a class, with the built-in further names of a closed set read as the class they mean.
 
     >>> class_of("Sofas ", None), class_of(None, ["cat"])
     ('sofas', None)
@@ -68,18 +68,18 @@ def class_of(name: str | None, labels: Sequence[str] | None) -> str | None:
 
 
 def closed_set(reference: Reference, labels: Sequence[str]) -> list[str] | None:
-    """The classes an answer may name: the record's own `labels`, else the metric's, else any."""
+    """Return the classes an answer may name: the record's own `labels`, else the metric's, else any."""
     return list(reference.get("labels") or labels) or None
 
 
 def size_of(reference: Reference) -> tuple[float, float] | None:
-    """The image's width and height in pixels, where the record states them."""
+    """Return the image's width and height in pixels, where the record states them."""
     size = reference.get("image_size")
     return None if size is None else (float(size[0]), float(size[1]))
 
 
 def needed_size(reference: Reference) -> tuple[float, float]:
-    """The image's width and height in pixels.
+    """Return the image's width and height in pixels.
 
     Raises:
         LammMetricsError: The record does not state them.
@@ -96,7 +96,7 @@ def needed_size(reference: Reference) -> tuple[float, float]:
 def boxes_2d(
     reference: Reference, prediction: Prediction, labels: Sequence[str] | None, convention: BoxConvention
 ) -> AnsweredBoxes:
-    """Boxes `[x1, y1, x2, y2]` as shares of the image.
+    """Return boxes `[x1, y1, x2, y2]` as shares of the image.
 
     Args:
         reference: The record; its `image_size` is used where the convention counts pixels.
@@ -126,7 +126,7 @@ def _has_size(convention: BoxConvention) -> bool:
 
 
 def boxes_3d(prediction: Prediction, labels: Sequence[str] | None, numbers: NumberCount) -> AnsweredBoxes:
-    """Boxes of `numbers` numbers, metres and radians; structured boxes with fewer get angles of 0.
+    """Return the boxes of `numbers` numbers, metres and radians; structured boxes with fewer get angles of 0.
 
     Args:
         prediction: The answer.
@@ -151,7 +151,7 @@ def boxes_3d(prediction: Prediction, labels: Sequence[str] | None, numbers: Numb
 def points_2d(
     reference: Reference, prediction: Prediction, labels: Sequence[str] | None, convention: BoxConvention
 ) -> AnsweredPoints:
-    """Points as shares of the image; a box answers with its centre.
+    """Return points as shares of the image; a box answers with its centre.
 
     Args:
         reference: The record; its `image_size` is used where the convention counts pixels.
@@ -177,7 +177,7 @@ def points_2d(
 
 
 def faults_in_words(faults: Mapping[str, Sequence[str]]) -> list[str]:
-    """The first ten records with faulty boxes and how many there are, in one sentence; empty where there are none.
+    """Return in one sentence the first ten records with faulty boxes and how many there are; empty without any.
 
     Args:
         faults: What was wrong with the boxes of an answer, by record id.
@@ -196,19 +196,19 @@ def _numbers(item: Mapping[str, Any], key: str) -> tuple[float, ...]:
 
 
 def bad_truth(reference: Reference, box: object, expected: str) -> LammMetricsError:
-    """The error for a true box that cannot be used."""
+    """Return the error for a true box that cannot be used."""
     return LammMetricsError(
         f"Expected a true box of {expected} in record {record_id(reference)!r}, got {box}. Mend the record."
     )
 
 
 def padded(box: Sequence[float]) -> tuple[float, ...]:
-    """A 3D box with angles of 0 added up to 9 numbers; NaN boxes stay NaN."""
+    """Return a 3D box with angles of 0 added up to 9 numbers; NaN boxes stay NaN."""
     return (*box, *(0.0,) * (9 - len(box)))
 
 
 def true_box_3d(reference: Reference, box: Sequence[float], numbers: NumberCount) -> tuple[float, ...]:
-    """A true 3D box with 9 numbers.
+    """Return a true 3D box with 9 numbers.
 
     Raises:
         LammMetricsError: It is not finite, has a negative side, or an angle that the chosen rotation would drop.

@@ -25,7 +25,7 @@ def coco_masks() -> Any:
 
 
 def run_lengths(segmentation: Any, height: int, width: int) -> Mapping[str, Any]:
-    """A mask in COCO's compressed run-length form.
+    """Return a mask in COCO's compressed run-length form.
 
     Args:
         segmentation: Polygons `[[x1, y1, x2, y2, …], …]` in pixels, or run lengths `{"size", "counts"}`, compressed or
@@ -56,7 +56,7 @@ def _is_polygon(points: object) -> bool:
 
 
 def _are_runs(segmentation: object, height: int, width: int) -> bool:
-    """Whether these are run lengths of a mask of the image's size, where that is known."""
+    """Return whether these are run lengths of a mask of the image's size, where that is known."""
     if not isinstance(segmentation, Mapping) or not {"size", "counts"} <= segmentation.keys():
         return False
     size, counts = segmentation["size"], segmentation["counts"]

@@ -31,7 +31,7 @@ KEYPOINTS = Protocol(areas=("all", "medium", "large"), max_detections=(20,))
 
 
 def overlap_maker(iou_type: IouType) -> tuple[OverlapMaker, Protocol]:
-    """How detections and objects overlap, and the area ranges and limits that go with it."""
+    """Return how detections and objects overlap, and the area ranges and limits that go with it."""
     if iou_type == "keypoints":
         return keypoint_overlap, KEYPOINTS
     if iou_type == "segm":
@@ -40,44 +40,44 @@ def overlap_maker(iou_type: IouType) -> tuple[OverlapMaker, Protocol]:
 
 
 def box_overlap(found: CocoFound, truth: CocoTruth) -> Overlap:
-    """Intersection over union of boxes; with a crowd, over the detection's area."""
+    """Return the intersection over union of boxes; with a crowd, over the detection's area."""
     detected, objects = found.corners, truth.corners
     detected_area, object_area = found.box_area, truth.box_area
 
-    def overlap(detection: Indices, thing: Indices) -> Floats:
-        a, b = detected[detection], objects[thing]
+    def overlap(detection: Indices, target: Indices) -> Floats:
+        a, b = detected[detection], objects[target]
         with np.errstate(invalid="ignore", divide="ignore"):
             width = np.minimum(a[:, 2], b[:, 2]) - np.maximum(a[:, 0], b[:, 0])
             height = np.minimum(a[:, 3], b[:, 3]) - np.maximum(a[:, 1], b[:, 1])
             shared = width * height
             own = detected_area[detection]
-            union = np.where(truth.crowd[thing], own, own + object_area[thing] - shared)
+            union = np.where(truth.crowd[target], own, own + object_area[target] - shared)
             return np.where((width > 0) & (height > 0), shared / union, 0.0)
 
     return overlap
 
 
 def mask_overlap(found: CocoFound, truth: CocoTruth) -> Overlap:
-    """Intersection over union of masks (over the detection's area with a crowd) for `summarise_coco`."""
+    """Return the intersection over union of masks (over the detection's area with a crowd) for `summarise_coco`."""
     coco = coco_masks()
     detected = encoded(found.records, truth.sizes[found.image])
     objects = encoded(truth.records, truth.sizes[truth.image])
 
-    def overlap(detection: Indices, thing: Indices) -> Floats:
+    def overlap(detection: Indices, target: Indices) -> Floats:
         result = np.zeros(len(detection))
         # One call a detection: its objects are contiguous.
         starts = np.flatnonzero(np.diff(detection, prepend=-1))
         for start, stop in zip(starts, np.append(starts[1:], len(detection)), strict=True):
-            things = thing[start:stop]
-            crowd = truth.crowd[things].astype(np.uint8)
-            result[start:stop] = coco.iou([detected[detection[start]]], [objects[i] for i in things], crowd)[0]
+            targets = target[start:stop]
+            crowd = truth.crowd[targets].astype(np.uint8)
+            result[start:stop] = coco.iou([detected[detection[start]]], [objects[i] for i in targets], crowd)[0]
         return result
 
     return overlap
 
 
 def paired_oks(found: Floats, truth: Floats, area: Floats, box: Floats, sigmas: Floats = SIGMAS) -> Floats:
-    """Similarity of corresponding poses.
+    """Return the similarity of corresponding poses.
 
     Args:
         found: Detected keypoints `(x, y, anything)`, [P, K, 3], in pixels.
@@ -109,15 +109,15 @@ def paired_oks(found: Floats, truth: Floats, area: Floats, box: Floats, sigmas: 
 
 
 def keypoint_overlap(found: CocoFound, truth: CocoTruth) -> Overlap:
-    """OKS as an overlap function for `lamm_metrics.coco.summary.summarise_coco`.
+    """Return OKS as an overlap function for `summarise_coco`.
 
     Raises:
         LammMetricsError: A pose does not have 17 keypoints.
     """
     detected, true = (_poses(part) for part in (found, truth))
 
-    def overlap(detection: Indices, thing: Indices) -> Floats:
-        return paired_oks(detected[detection], true[thing], truth.area[thing], truth.corners[thing])
+    def overlap(detection: Indices, target: Indices) -> Floats:
+        return paired_oks(detected[detection], true[target], truth.area[target], truth.corners[target])
 
     return overlap
 

@@ -64,7 +64,7 @@ class CocoFound:
     records: Sequence[Record] = field(default=(), repr=False)
 
     def take(self, rows: Indices) -> "CocoFound":
-        """The given rows."""
+        """Return the given rows."""
         records = [self.records[row] for row in rows] if len(self.records) else ()
         return CocoFound(
             self.image[rows],
@@ -78,7 +78,7 @@ class CocoFound:
 
 
 def read_coco_truth(content: Record, iou_type: str = "bbox") -> CocoTruth:
-    """Columns of an annotation file's content.
+    """Return the columns of an annotation file's content.
 
     Args:
         content: The file's content.
@@ -167,7 +167,7 @@ def _read(kind: str, records: Any, build: Callable[[Sequence[Record]], T]) -> T:
 
 
 def read_coco_found(detections: Sequence[Record], truth: CocoTruth, iou_type: str) -> CocoFound:
-    """Columns of a results file's content.
+    """Return the columns of a results file's content.
 
     Raises:
         LammMetricsError: A detection lacks a key, names an unknown image or category, or has a score that is no number.
@@ -206,7 +206,7 @@ def _rows_without(key: str, records: Sequence[Record]) -> list[int]:
 
 
 def _found_boxes(detections: Sequence[Record], iou_type: str) -> Floats:
-    """Boxes `[x, y, width, height]`, [D, 4]: for keypoints, around them; for masks none are needed."""
+    """Return boxes `[x, y, width, height]`, [D, 4]: for keypoints, around them; for masks none are needed."""
     if iou_type == "bbox":
         return _boxes(detections)
     box = np.zeros((len(detections), 4))

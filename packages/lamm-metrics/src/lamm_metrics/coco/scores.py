@@ -30,7 +30,7 @@ def coco_scores(
     draws: int = 1000,
     confidence: float = 0.95,
 ) -> list[Score]:
-    """COCO's twelve numbers (ten for keypoints), from 0 to 1, with bootstrap intervals over images.
+    """Return COCO's twelve numbers (ten for keypoints), from 0 to 1, with bootstrap intervals over images.
 
     The values are pycocotools'. Intervals draw images with replacement and use the matches again; like all intervals of
     AP here they are centred on the value.
@@ -90,7 +90,7 @@ def _choices(protocol: Protocol) -> dict[str, object]:
 
 
 def _curve(judged: Judged, found: CocoFound, truth: CocoTruth, n_labels: int) -> Curve:
-    """The curves of one area range and threshold, ready for drawing images."""
+    """Return the curves of one area range and threshold, ready for drawing images."""
     correct = np.zeros(len(judged.counted), np.bool_)
     correct[judged.correct] = True
     kept, counts = judged.ranked.rows[judged.counted], ~judged.ignored
@@ -106,7 +106,7 @@ def _curve(judged: Judged, found: CocoFound, truth: CocoTruth, n_labels: int) ->
 
 
 def _table(image: Any, label: Any, images: int, n_labels: int) -> Floats:
-    """How many things each image holds of each class, [images, labels]."""
+    """Return how many things each image holds of each class, [images, labels]."""
     cells = np.bincount(image * n_labels + label, minlength=images * n_labels)
     return cells.reshape(images, n_labels).astype(np.float64)
 
@@ -114,7 +114,7 @@ def _table(image: Any, label: Any, images: int, n_labels: int) -> Floats:
 def _drawn(
     found: CocoFound, truth: CocoTruth, maker: OverlapMaker, protocol: Protocol, seed: int, draws: int
 ) -> dict[str, Floats]:
-    """COCO's numbers under drawn images, by name, [draws]."""
+    """Return COCO's numbers under drawn images, by name, [draws]."""
     images, n_labels = len(truth.image_ids), len(truth.names)
     shape = (len(protocol.areas), len(THRESHOLDS), n_labels, draws)
     precision = np.full(shape, np.nan)
@@ -142,7 +142,7 @@ def _drawn(
 
 
 def _content(source: Source, expected: str) -> Any:
-    """The content of a file, or what was given in its place."""
+    """Return the content of a file, or what was given in its place."""
     if not isinstance(source, str | PathLike):
         return source
     path = Path(source)

@@ -52,7 +52,7 @@ class CocoSummary:
 def coco_summary(
     ground_truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]], iou_type: IouType = "bbox"
 ) -> CocoSummary:
-    """COCO's numbers for detections of an instances or keypoints file.
+    """Return COCO's numbers for detections of an instances or keypoints file.
 
     Args:
         ground_truth: The content of a COCO annotation file.
@@ -125,7 +125,7 @@ def _ranked(found: CocoFound, n_labels: int, limit: int) -> Ranked:
 def summarise_coco(
     found: CocoFound, truth: CocoTruth, maker: OverlapMaker = box_overlap, protocol: Protocol = BOXES
 ) -> CocoSummary:
-    """COCO's numbers for columns of detections and objects; `coco_summary` reads them from files' contents.
+    """Return COCO's numbers for columns of detections and objects; `coco_summary` reads them from files' contents.
 
     Args:
         found: Detections.
@@ -179,7 +179,7 @@ def judge(found: CocoFound, truth: CocoTruth, maker: OverlapMaker, protocol: Pro
 
 
 def _preferred(pairs: Pairs, ignored: Flags) -> Pairs:
-    """The pairs in the order in which COCO tries objects: those that count, then by overlap, then the later one."""
+    """Return the pairs in the order in which COCO tries objects: those that count, by overlap, the later one first."""
     contested = np.flatnonzero(pairs.detection[1:] == pairs.detection[:-1])
     if not len(contested):
         return pairs
@@ -194,7 +194,7 @@ def _preferred(pairs: Pairs, ignored: Flags) -> Pairs:
 
 
 def _average_precision(correct: Indices, counted: Flags, ranked: Ranked, positives: Indices) -> Floats:
-    """Average precision of each class, [labels]; NaN without objects that count."""
+    """Return the average precision of each class, [labels]; NaN without objects that count."""
     result = np.where(positives > 0, 0.0, np.nan)
     if len(correct):
         label = ranked.label[correct]
@@ -209,13 +209,13 @@ def _average_precision(correct: Indices, counted: Flags, ranked: Ranked, positiv
 
 
 def _recall(correct: Indices, limit: int, ranked: Ranked, positives: Indices) -> Floats:
-    """Recall of each class when an image and class keep `limit` detections, [labels]; NaN without objects."""
+    """Return the recall of each class where an image and class keep `limit` found, [labels]; NaN without objects."""
     hits = np.bincount(ranked.label[correct[ranked.rank[correct] < limit]], minlength=len(positives))
     return np.where(positives > 0, hits / np.maximum(positives, 1), np.nan)
 
 
 def _mean(values: Floats) -> Floats:
-    """Mean of what is defined over all axes but the last; NaN where nothing is."""
+    """Return the mean of what is defined over all axes but the last; NaN where nothing is."""
     flat = values.reshape(-1, values.shape[-1])
     defined = ~np.isnan(flat)
     count = defined.sum(axis=0)
@@ -225,7 +225,7 @@ def _mean(values: Floats) -> Floats:
 
 
 def summary_numbers(precision: Floats, recall: Floats, protocol: Protocol) -> dict[str, Floats]:
-    """COCO's numbers by name, in its order, [draws] each.
+    """Return COCO's numbers by name, in its order, [draws] each.
 
     Args:
         precision: Average precision, [areas, thresholds, labels, draws], NaN where there is no object.

@@ -16,7 +16,7 @@ Record = Mapping[str, Any]
 
 
 def _donors(groups: Sequence[str], generator: np.random.Generator) -> NDArray[np.int64]:
-    """For each record one of another group, each equally likely; another record where there is one group only."""
+    """Return a record of another group for each, all equally likely; any other record where there is one group only."""
     names, codes = np.unique(np.array(groups, dtype=object).astype(str), return_inverse=True)
     if len(names) < 2:
         codes = np.arange(len(groups))
@@ -33,7 +33,7 @@ def _donors(groups: Sequence[str], generator: np.random.Generator) -> NDArray[np
 def chance_predictions(
     task: str, references: str | PathLike[str] | Iterable[Record], seed: int = 0
 ) -> list[Prediction]:
-    """Answers of somebody who knows the data set but not the picture: the truth about a picture of another group.
+    """Return answers of somebody who knows the data set but not the picture: the truth about one of another group.
 
     Multiple-choice questions are answered with a random option instead. Score these answers like any others; their
     score is the level of chance, with an interval.

@@ -59,7 +59,7 @@ class ConventionRow:
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary that `json.dumps` accepts."""
+        """Return a plain dictionary that `json.dumps` accepts."""
         return asdict(self)
 
 
@@ -112,7 +112,7 @@ def compare_conventions(
 
 
 def conventions_table(rows: Sequence[ConventionRow]) -> str:
-    """The rows as text for people."""
+    """Return the rows as text for people."""
 
     def number(value: float | None) -> str:
         return "undefined" if value is None else f"{value:.4f}"
@@ -122,7 +122,7 @@ def conventions_table(rows: Sequence[ConventionRow]) -> str:
 
 
 def _sizes(metric: BoxAP, records: Mapping[str, Mapping[str, Any]]) -> Floats | None:
-    """Width and height of each record's image in the order of `ordered()`, or None where one is not stated."""
+    """Return the width and height of each record's image in the order of `ordered()`; None where one is unknown."""
     sizes = [size_of(records[key]) for key, _ in metric.ordered()]
     known = [size for size in sizes if size is not None]
     return np.array(known, np.float64) if known and len(known) == len(sizes) else None
@@ -179,7 +179,7 @@ def _published(
     answers: Mapping[str, Prediction],
     threshold: float,
 ) -> list[ConventionRow]:
-    """The rule of LAMM's recall, which is called mAP in the paper, and ChEF's quotient of the same hits.
+    """Return the rule of LAMM's recall, which is called mAP in the paper, and ChEF's quotient of the same hits.
 
     Both are applied to the boxes and names that were read for the other rows, so that rows differ by convention alone.
     """
@@ -197,7 +197,7 @@ def _published(
 
 
 def _paper(task: str, truth: References, answers: Mapping[str, Prediction]) -> ConventionRow:
-    """The number that `protocol="paper"` gives: the same rule, with text and names read as they were published."""
+    """Return the number that `protocol="paper"` gives: the same rule, text and names read as they were published."""
     (metric,) = metrics_for(task, truth, "paper")
     name = f"paper/recall@{PAPER_THRESHOLD:g}"
     try:
@@ -217,6 +217,6 @@ def _quotient(name: str, hits: int, total: int, note: str, threshold: float) -> 
 
 
 def _mentioned(scene: Scene, prediction: Prediction, labels: Sequence[str]) -> set[str]:
-    """Keys of the classes that an answer names, in its text or in its structured boxes."""
+    """Return the keys of the classes that an answer names, in its text or in its structured boxes."""
     index = name_index(labels, known_synonyms(tuple(labels)))
     return {*scene.found_label, *(class_key(hit.label) for hit in index.find(prediction.plain_text))}

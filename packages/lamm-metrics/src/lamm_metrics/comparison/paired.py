@@ -67,7 +67,7 @@ class Comparison:
     seed: int
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary that `json.dumps` accepts."""
+        """Return a plain dictionary that `json.dumps` accepts."""
         return {**asdict(self), "first": self.first.to_json(), "second": self.second.to_json()}
 
     @classmethod
@@ -98,7 +98,7 @@ class Comparison:
 
 
 def _differences(first: Metric[Any], second: Metric[Any], draws: int, seed: int) -> NDArray[np.float64]:
-    """Bootstrapped differences of the headline, the same groups drawn for both models, [draws]."""
+    """Return the bootstrapped differences of the headline, the same groups drawn for both models, [draws]."""
     chunks = [
         second.resampled(weights)[:, 0] - first.resampled(weights)[:, 0]
         for weights in group_weights(len(first.groups()), draws, seed)
@@ -108,7 +108,7 @@ def _differences(first: Metric[Any], second: Metric[Any], draws: int, seed: int)
 
 
 def _permuted(first: AdditiveMetric[Any], second: AdditiveMetric[Any], draws: int, seed: int) -> NDArray[np.float64]:
-    """Differences of the headline after swapping random groups between the models, [draws]."""
+    """Return the differences of the headline after swapping random groups between the models, [draws]."""
     one, two = first.group_sums(), second.group_sums()
     change, sums = two - one, (one.sum(axis=0), two.sum(axis=0))
     found = []

@@ -50,7 +50,7 @@ class Variation:
     same_choice: Share | None = None
 
     def retained(self, chance: Score) -> Share | None:
-        """The share of the base score's distance from chance that the variant keeps (ChEF's RRM and RIAM, mended).
+        """Return the share of the base score's distance from chance that the variant keeps (ChEF's RRM and RIAM).
 
         `(variant - chance) / (base - chance)`, its interval that of the difference on the same scale, the distance
         taken as it is. None unless the base score's whole interval lies on the good side of chance's.
@@ -68,7 +68,7 @@ class Variation:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary that `json.dumps` accepts."""
+        """Return a plain dictionary that `json.dumps` accepts."""
         same = self.same_choice
         return {
             "task": self.task,
@@ -81,7 +81,7 @@ class Variation:
 
 
 def clear_of_chance(score: Score, chance: Score) -> bool:
-    """Whether a score's whole interval is better than chance's whole interval.
+    """Return whether a score's whole interval is better than chance's whole interval.
 
     >>> from lamm_metrics.results.score import Score
     >>> def made(low, value, high):
@@ -133,11 +133,11 @@ def vary(
             f"Expected a variant of {whole.source}, got records of other ids, {sorted(strange)[0]!r} first. "
             "Give the file that the variant was made from."
         )
-    kept = References({key: whole.records[key] for key in changed.records}, whole.source, whole.dataset)
-    plain = {key: answer for key, answer in pair(whole, read_predictions(base[1])).items() if key in kept.records}
+    unchanged = References({key: whole.records[key] for key in changed.records}, whole.source, whole.dataset)
+    plain = {key: answer for key, answer in pair(whole, read_predictions(base[1])).items() if key in unchanged.records}
     varied = pair(changed, read_predictions(variant[1]))
     metrics: list[Metric[Any]] = []
-    for references, answers in ((kept, plain), (changed, varied)):
+    for references, answers in ((unchanged, plain), (changed, varied)):
         # One closed label set for both: the variant's own might be smaller.
         metric = metrics_for(task, whole, protocol, **options)[0]
         gather([metric], references, answers)
@@ -148,7 +148,7 @@ def vary(
         comparison = compare_metrics(task, metrics[0], metrics[1], seed=seed, draws=draws, confidence=confidence)
     except LammMetricsError as fault:
         why = str(fault)
-    same = same_choices(task, (kept, plain), (changed, varied), confidence)
+    same = same_choices(task, (unchanged, plain), (changed, varied), confidence)
     return Variation(task, scores[0], scores[1], comparison, why, same)
 
 
@@ -158,7 +158,7 @@ def same_choices(
     variant: tuple[References, dict[str, Prediction]],
     confidence: float = 0.95,
 ) -> Share | None:
-    """Share of records in which the same option or class was chosen, with Wilson's interval; None for open tasks."""
+    """Return the share of records with the same option or class chosen, with Wilson's interval; None for open tasks."""
     read = answers_of(task).read
     if read is None or not variant[0].records:
         return None

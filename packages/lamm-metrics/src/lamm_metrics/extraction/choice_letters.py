@@ -71,7 +71,7 @@ _SECTION_END = re.compile(r"\n|[.;!](?= |$)")
 
 
 def verdict_letters(text: str, count: int) -> list[int]:
-    """The one option that an option-by-option review calls right, where it calls every other reviewed option wrong.
+    """Return the one option that an option-by-option review calls right, where it calls every other one wrong.
 
     Args:
         text: A plain answer.
@@ -106,7 +106,7 @@ _NAMED = ("one", "two", "three", "four", "five", "six")
 
 
 def ordinal_options(text: str, count: int) -> list[int]:
-    """Options called by their place: "the second option", "option 3".
+    """Return options called by their place: "the second option", "option 3".
 
     Args:
         text: A plain answer.
@@ -133,7 +133,7 @@ _AFTER_OPTION = re.compile(
 
 
 def _position(letter: str, count: int) -> int | None:
-    """The index of an option letter, `None` for a letter beyond the options."""
+    """Return the index of an option letter, `None` for a letter beyond the options."""
     number = ord(letter.upper()) - 65
     return number if 0 <= number < count else None
 
@@ -144,14 +144,14 @@ def _denied(text: str, start: int, end: int) -> bool:
 
 
 def _article(text: str, letter: str, end: int) -> bool:
-    """Whether a letter is the article "a" or the pronoun "I" rather than an option."""
+    """Return whether a letter is the article "a" or the pronoun "I" rather than an option."""
     if letter not in {"a", "A", "I"} or re.match(r" [a-z]", text[end : end + 2]) is None:
         return False
     return letter != "A" or _AFTER_OPTION.match(text, end) is None
 
 
 def _with_companions(text: str, number: int, end: int, count: int) -> list[int]:
-    """The letter and those joined to it: "A or B"."""
+    """Return the letter and those joined to it: "A or B"."""
     numbers = [number]
     also = _ALSO.match(text, end)
     while also is not None and len(numbers) < count:
@@ -168,7 +168,7 @@ _ONLY_LETTERS = re.compile(r"[\s(\[\"']{0,4}(?:[A-Z](?![A-Za-z0-9_])[\s()\[\]\"'
 
 
 def leading_letter(text: str, count: int, lower_case: bool = False) -> list[int]:
-    """The option letter (and those joined to it) that a text opens with.
+    """Return the option letter (and those joined to it) that a text opens with.
 
     Args:
         text: A plain answer or a final statement.
@@ -197,7 +197,7 @@ def leading_letter(text: str, count: int, lower_case: bool = False) -> list[int]
 
 
 def declared_letters(text: str, count: int) -> list[int]:
-    """The letter of the last "the answer is B" / "I choose B" / "B is correct" that is not denied."""
+    """Return the letter of the last "the answer is B" / "I choose B" / "B is correct" that is not denied."""
     last: list[int] = []
     for found in _DECLARED.finditer(text):
         group = "letter" if found["letter"] else "subject"
@@ -215,7 +215,7 @@ _CLOSING = re.compile(r"(?:^|[.!?:\n] ?)[(\[]?(?P<letter>[A-Z])[)\]]?[.!]?$")
 
 
 def closing_letter(text: str, count: int) -> list[int]:
-    """The option letter that is the whole last sentence or line of a text.
+    """Return the option letter that is the whole last sentence or line of a text.
 
     Args:
         text: A plain answer.
@@ -232,7 +232,7 @@ _DENIED_LIST = re.compile(
 
 
 def asserted_letters(text: str, count: int) -> list[int]:
-    """All option letters that stand marked as such somewhere in the text and are not denied.
+    """Return all option letters that stand marked as such somewhere in the text and are not denied.
 
     A denial reaches over a list that ends in "or", "nor" or "and" ("after excluding A, C and D").
 

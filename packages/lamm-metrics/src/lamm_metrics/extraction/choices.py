@@ -68,7 +68,7 @@ def extract_choice(text: str, choices: Sequence[str]) -> Extraction[int]:
 
 
 def _read_rest(text: str, count: int, index: NameIndex) -> Extraction[int] | None:
-    """The option that a text without final statement settles on: by letter, by text, by place; `None` without any."""
+    """Return the option that a text without final statement settles on, by letter, text or place; `None` if none."""
     for letters in (
         declared_letters(text, count),
         leading_letter(text, count),
@@ -125,7 +125,7 @@ def _exact(plain: str, options: Sequence[str]) -> int | None:
 
 
 def _asserted_texts(text: str, index: NameIndex) -> list[int]:
-    """Options whose text is asserted; weakly asserted ones only where no other is."""
+    """Return options whose text is asserted; weakly asserted ones only where no other is."""
     judged = forces(text, index.find(text))
     for wanted in (Force.ASSERTED, Force.WEAK):
         numbers = sorted({ord(hit.label) - _BASE for hit, force in judged if force is wanted})
@@ -135,7 +135,7 @@ def _asserted_texts(text: str, index: NameIndex) -> list[int]:
 
 
 def _read_statement(statement: str, count: int, index: NameIndex) -> Extraction[int] | None:
-    """The option a final statement settles on; `None` where it names none."""
+    """Return the option a final statement settles on; `None` where it names none."""
     letters = leading_letter(statement, count, lower_case=True) or asserted_letters(statement, count)
     if letters:
         return _decide(letters, statement, index)
@@ -202,7 +202,7 @@ def extract_labelled_choice(text: str, options: Sequence[str], labels: Sequence[
 
 
 def _stands(label: str, text: str) -> bool:
-    """Whether a label stands without parentheses: a word anywhere, a short one or a sign where an answer names it."""
+    """Return whether a label stands without parentheses: a word anywhere, a short one or a sign where it is named."""
     written = re.escape(label)
     if label.isalnum() and len(label) > SHORT:
         return re.search(rf"(?<!\w){written}(?!\w)", text, re.IGNORECASE) is not None
@@ -210,7 +210,7 @@ def _stands(label: str, text: str) -> bool:
 
 
 def _named(text: str, options: Sequence[str]) -> set[int]:
-    """The options whose texts occur as whole words; a longer one hides those that it contains."""
+    """Return the options whose texts occur as whole words; a longer one hides those that it contains."""
     folded = [option.strip().casefold() for option in options]
     longest = sorted(filter(None, set(folded)), key=len, reverse=True)
     if not longest:

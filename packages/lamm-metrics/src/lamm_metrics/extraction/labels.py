@@ -28,7 +28,7 @@ _HEADLINE_EXTRA = re.compile(
 
 
 def _asserted(text: str, index: NameIndex, hair: bool) -> tuple[list[str], list[str]]:
-    """Labels asserted and weakly asserted in a text, each once, in order."""
+    """Return labels asserted and weakly asserted in a text, each once, in order."""
     hits = list(index.find(text))
     if hair:
         hits = _about_hair(text, hits)
@@ -58,7 +58,7 @@ def _about_hair(text: str, hits: list[NameHit]) -> list[NameHit]:
 
 
 def _headline(text: str, index: NameIndex) -> str | None:
-    """The label of a first line or sentence, or of a last line, that says nothing but one label."""
+    """Return the label of a first line or sentence, or of a last line, that says nothing but one label."""
     found = set()
     head = re.split(r"\n|[.!](?: |$)", text[:300], maxsplit=1)[0]
     tail = text[-120:].rsplit("\n", 1)[-1] if "\n" in text[-120:] else ""
@@ -130,7 +130,7 @@ def _from_whole(plain: str, index: NameIndex, hair: bool, declined: bool) -> Ext
 
 
 def _exact(plain: str, labels: Sequence[str]) -> str | None:
-    """The label an answer consists of, word for word."""
+    """Return the label an answer consists of, word for word."""
     if len(plain) > 100:
         return None
     words = words_of(fold(plain))

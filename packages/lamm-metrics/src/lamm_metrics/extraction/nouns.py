@@ -14,7 +14,7 @@ _CLOSED = frozenset(read_table("closed_words.json")["words"])
 
 @lru_cache(maxsize=1)
 def _tagger_ready() -> bool:
-    """Whether nltk's tagger data is on disk; asked once."""
+    """Return whether nltk's tagger data is on disk; asked once."""
     import nltk
 
     try:
@@ -38,7 +38,7 @@ def _chunk(tokens: list[tuple[str, bool]]) -> list[str]:
 
 
 def _tagged(words: list[str]) -> list[str]:
-    """Noun phrases by nltk's tagger: adjectives and nouns in a row that end in a noun."""
+    """Return noun phrases by nltk's tagger: adjectives and nouns in a row that end in a noun."""
     import nltk
 
     phrases: list[str] = []

@@ -43,7 +43,7 @@ _PIECE = re.compile(r"[a-z]+")
 
 
 def parse_number_words(text: str) -> float | None:
-    """The value of a phrase matched by `WORDS`; `None` where its words do not form one number ("two three").
+    """Return the value of a phrase matched by `WORDS`; `None` where its words do not form one number ("two three").
 
     Args:
         text: The phrase, in any case.

@@ -103,7 +103,7 @@ def _value(text: str) -> float | None:
 
 
 def _read(found: re.Match[str]) -> list[_Number]:
-    """The number, range, or two numbers of one match."""
+    """Return the number, range, or two numbers of one match."""
     first = _value(found["first"])
     if first is None:
         return []
@@ -128,7 +128,7 @@ def _read(found: re.Match[str]) -> list[_Number]:
 
 
 def _numbers(text: str) -> list[_Number]:
-    """The counts and measures of a text, without labels of things, years, percentages and the pronoun "one"."""
+    """Return the counts and measures of a text, without labels of things, years, percentages and the pronoun "one"."""
     kept: list[_Number] = []
     for found in _FOUND.finditer(text):
         before = text[max(0, found.start() - 40) : found.start()]
@@ -174,14 +174,14 @@ def _choose(numbers: list[_Number], text: str) -> Extraction[float] | None:
 
 
 def _is_subset(text: str, number: _Number) -> bool:
-    """Whether a number counts a part of what was counted before ("4 of them", "of these, 3")."""
+    """Return whether a number counts a part of what was counted before ("4 of them", "of these, 3")."""
     if _SUBSET.match(text, number.end):
         return True
     return _SUBSET_AHEAD.search(text[max(0, number.start - 30) : number.start]) is not None
 
 
 def _is_breakdown(numbers: list[_Number], text: str) -> bool:
-    """Whether the first number is announced as the sum of the others ("14 bottles: 9 green and 5 brown")."""
+    """Return whether the first number is announced as the sum of the others ("14 bottles: 9 green and 5 brown")."""
     first, rest = numbers[0], numbers[1:]
     adds_up = len(rest) > 1 and first.value == sum(number.value for number in rest)
     return adds_up and _BREAKDOWN.match(text[first.end : rest[0].start]) is not None

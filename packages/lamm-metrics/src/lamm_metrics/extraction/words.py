@@ -66,7 +66,7 @@ def _quoted(text: str) -> list[str]:
 
 
 def _listed(text: str) -> list[str] | None:
-    """The items of an answer that is a list: bullets, numbered lines, or what stands behind an introducing colon."""
+    """Return the items of an answer that is a list: bullets, numbered lines, or what follows an introducing colon."""
     marked = _MARKER.findall(text)
     if len(marked) >= 1 and (len(marked) > 1 or _MARKER.match(text)):
         lines = [_MARKER.sub("", line, count=1) for line in text.split("\n") if _MARKER.match(line)]

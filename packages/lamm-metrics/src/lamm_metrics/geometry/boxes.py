@@ -61,7 +61,7 @@ def to_corners(boxes: ArrayLike, layout: Layout | str) -> Floats:
 
 
 def box_area(boxes: ArrayLike, plus: float = 0.0) -> Floats:
-    """Area of boxes, [N], in the square of their unit; 0 for reversed boxes.
+    """Return the area of boxes, [N], in the square of their unit; 0 for reversed boxes.
 
     Args:
         boxes: Boxes `[x1, y1, x2, y2]`, [N, 4].
@@ -79,7 +79,7 @@ def paired_iou(
     second_area: Floats | None = None,
     plus: float = 0.0,
 ) -> Floats:
-    """Intersection over union of corresponding boxes.
+    """Return the intersection over union of corresponding boxes.
 
     Args:
         first: Boxes [N, 4].
@@ -110,7 +110,7 @@ def over_union(intersection: Floats, union: Floats) -> Floats:
 
 
 def iou_matrix(first: ArrayLike, second: ArrayLike, plus: float = 0.0) -> Floats:
-    """Intersection over union of every pair, [N, M].
+    """Return the intersection over union of every pair, [N, M].
 
     Args:
         first: Boxes `[x1, y1, x2, y2]`, [N, 4].
@@ -127,7 +127,7 @@ def iou_matrix(first: ArrayLike, second: ArrayLike, plus: float = 0.0) -> Floats
 
 
 def find_fault(box: Sequence[float]) -> BoxFault | None:
-    """What is wrong with one 2D box, or None.
+    """Return what is wrong with one 2D box, or None.
 
     >>> find_fault([0.5, 0.1, 0.2, 0.9])
     <BoxFault.REVERSED: 'reversed'>
@@ -144,7 +144,7 @@ def find_fault(box: Sequence[float]) -> BoxFault | None:
 
 
 def repaired(box: Sequence[float]) -> Floats:
-    """One 2D box, [4], with what can be mended mended.
+    """Return one 2D box, [4], with what can be mended mended.
 
     Two opposite corners describe the same rectangle in either order, so reversed corners are put in order. A box of
     the wrong length or with a number that is not finite becomes four NaN: it overlaps nothing, and as a prediction it

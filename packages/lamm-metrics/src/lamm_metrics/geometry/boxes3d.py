@@ -30,7 +30,7 @@ BLOCK = 16384
 
 
 def rotations(angles: ArrayLike) -> Floats:
-    """Rotation matrices Rz(yaw) Ry(pitch) Rx(roll).
+    """Return rotation matrices Rz(yaw) Ry(pitch) Rx(roll).
 
     Args:
         angles: Yaw, pitch and roll in radians, [N, 3].
@@ -64,19 +64,19 @@ def to_nine(boxes: ArrayLike) -> Floats:
 
 
 def corners(boxes: ArrayLike) -> Floats:
-    """The eight corners [N, 8, 3] of boxes of 6, 7 or 9 numbers, in the order of `CORNER_SIGNS`."""
+    """Return the eight corners [N, 8, 3] of boxes of 6, 7 or 9 numbers, in the order of `CORNER_SIGNS`."""
     box = to_nine(boxes)
     offsets = CORNER_SIGNS[None] * (box[:, None, 3:6] / 2)
     return np.asarray(box[:, None, :3] + np.einsum("nij,nkj->nki", rotations(box[:, 6:9]), offsets))
 
 
 def volume(boxes: Floats) -> Floats:
-    """Volume in cubic metres, [N], of boxes [N, 6 or more]; 0 where a side is negative."""
+    """Return the volume in cubic metres, [N], of boxes [N, 6 or more]; 0 where a side is negative."""
     return np.asarray(np.maximum(boxes[:, 3:6], 0.0).prod(axis=1))
 
 
 def paired_iou_axis_aligned(first: Floats, second: Floats) -> Floats:
-    """Intersection over union of corresponding boxes, angles ignored.
+    """Return the intersection over union of corresponding boxes, angles ignored.
 
     Args:
         first: Boxes [N, 6 or more].
@@ -101,7 +101,7 @@ def paired_iou_axis_aligned(first: Floats, second: Floats) -> Floats:
 
 
 def paired_iou_yaw(first: Floats, second: Floats) -> Floats:
-    """Exact intersection over union of corresponding upright boxes that are turned about z.
+    """Return the exact intersection over union of corresponding upright boxes that are turned about z.
 
     Args:
         first: Boxes [N, 7 or more]; further angles are ignored.
@@ -129,7 +129,7 @@ def _blocks(n: int) -> list[slice]:
 
 
 def _extent(a: Floats, b: Floats, axis: int) -> Floats:
-    """Length of the overlap along one axis, [N]; boxes of negative or no size have none."""
+    """Return the length of the overlap along one axis, [N]; boxes of negative or no size have none."""
     high = np.minimum(a[:, axis] + a[:, axis + 3] / 2, b[:, axis] + b[:, axis + 3] / 2)
     low = np.maximum(a[:, axis] - a[:, axis + 3] / 2, b[:, axis] - b[:, axis + 3] / 2)
     positive = (a[:, axis + 3] > 0) & (b[:, axis + 3] > 0)
@@ -137,7 +137,7 @@ def _extent(a: Floats, b: Floats, axis: int) -> Floats:
 
 
 def _shared_footprint(a: Floats, b: Floats) -> Floats:
-    """Area shared by the two rectangles seen from above, [N].
+    """Return the area shared by the two rectangles seen from above, [N].
 
     In the frame of b, b is the strip product |x| <= w, |y| <= h, and the area is the boundary integral of clamp(y)
     over the part of a's four edges with |x| <= w. Nothing is intersected explicitly, so touching, equal and parallel
@@ -160,7 +160,7 @@ def _shared_footprint(a: Floats, b: Floats) -> Floats:
 
 
 def _edge_integral(x0: Floats, y0: Floats, x1: Floats, y1: Floats, w: Floats, h: Floats) -> Floats:
-    """Integral of clamp(y, -h, h) dx along the segment from (x0, y0) to (x1, y1) within |x| <= w, [N]."""
+    """Return the integral of clamp(y, -h, h) dx along the segment from (x0, y0) to (x1, y1) within |x| <= w, [N]."""
     start, end = np.clip(x0, -w, w), np.clip(x1, -w, w)
     run = x1 - x0
     slope = np.divide(y1 - y0, run, out=np.zeros_like(run), where=run != 0)
@@ -175,7 +175,7 @@ def _edge_integral(x0: Floats, y0: Floats, x1: Floats, y1: Floats, w: Floats, h:
 
 
 def find_fault(box: Sequence[float]) -> BoxFault | None:
-    """What is wrong with one 3D box of 6, 7 or 9 numbers, or None.
+    """Return what is wrong with one 3D box of 6, 7 or 9 numbers, or None.
 
     >>> find_fault([0, 0, 0, 1, -1, 1])
     <BoxFault.NEGATIVE_SIZE: 'negative_size'>

@@ -78,11 +78,11 @@ class BoxConvention:
         return cls(frame, layout)
 
     def __str__(self) -> str:
-        """The form that `parse` reads."""
+        """Return the form that `parse` reads."""
         return f"{self.frame}-{self.layout}"
 
     def spans(self, image_size: tuple[float, float] | None) -> tuple[float, float]:
-        """The numbers that stand for the image's full width and height.
+        """Return the numbers that stand for the image's full width and height.
 
         Args:
             image_size: Width and height in pixels; only the pixel frame needs it.

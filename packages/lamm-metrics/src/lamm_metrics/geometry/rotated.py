@@ -35,7 +35,7 @@ BLOCK = 1024
 
 
 def paired_iou_rotated(first: Floats, second: Floats) -> Floats:
-    """Exact intersection over union of corresponding boxes of any rotation.
+    """Return the exact intersection over union of corresponding boxes of any rotation.
 
     Args:
         first: Boxes of 6, 7 or 9 numbers, [N, 6 | 7 | 9].
@@ -113,7 +113,7 @@ def _clip(polygons: Floats, count: NDArray[np.intp], height: Floats, limit: Floa
 
 
 def _clamped_under(polygons: Floats, count: NDArray[np.intp], limit: Floats) -> Floats:
-    """Integral of clamp(z, -limit, limit) over the signed shadow of each polygon on the x-y plane, [N]."""
+    """Return the integral of clamp(z, -limit, limit) over the signed shadow of each polygon on the x-y plane, [N]."""
     apex = polygons[:, :1]
     second, third = polygons[:, 1:-1], polygons[:, 2:]
     u, v = second - apex, third - apex
@@ -126,7 +126,7 @@ def _clamped_under(polygons: Floats, count: NDArray[np.intp], limit: Floats) -> 
 
 
 def _mean_excess(low: Floats, middle: Floats, high: Floats) -> Floats:
-    """Mean of max(z, 0) over a triangle on which z is linear, from its values at the corners in rising order."""
+    """Return the mean of max(z, 0) over a triangle on which z is linear, from its rising values at the corners."""
     span_high, span_low = high - low, middle - low
     # One corner above: a small similar triangle at it. One corner below: the whole mean, and the same at that corner.
     tip = high * _share(high, span_high) * _share(high, high - middle) / 3

@@ -28,7 +28,7 @@ PCK_IS_ZERO = (
 
 
 def iou_2d(first: Sequence[float], second: Sequence[float]) -> float:
-    """Plain intersection over union of two corner boxes; 0 where the published code would divide by zero.
+    """Return the plain intersection over union of two corner boxes; 0 where the published code would divide by zero.
 
     Args:
         first: (x1, y1, x2, y2).
@@ -46,14 +46,14 @@ def iou_2d(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def _corners(box: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Lower and upper corner of a centre-and-size box, rounded to millimetres; a negative size counts as positive."""
+    """Return the lower and upper corner of a centre-and-size box in whole millimetres, sizes made positive."""
     low = [round(centre - abs(size) / 2, 3) for centre, size in zip(box[:3], box[3:6], strict=True)]
     high = [round(centre + abs(size) / 2, 3) for centre, size in zip(box[:3], box[3:6], strict=True)]
     return low, high
 
 
 def iou_3d(first: Sequence[float], second: Sequence[float]) -> float:
-    """Intersection over union of two axis-aligned boxes, the published fault included.
+    """Return the intersection over union of two axis-aligned boxes, the published fault included.
 
     The differences of the three axes are multiplied without a lower bound of zero, so two boxes that miss each other
     along two axes get a positive "intersection". Only values below 0 or above 1 are set to 0.
@@ -78,17 +78,17 @@ def iou_3d(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def classification(record: Record, text: str) -> Pairs:
-    """Whether the label's words occur in the answer."""
+    """Return whether the label's words occur in the answer."""
     return ((float(mentions(str(record["label"]), text)), 1.0),)
 
 
 def fine_grained(record: Record, text: str) -> Pairs:
-    """Whether the label's letters occur in the answer, in the same case, even inside another word."""
+    """Return whether the label's letters occur in the answer, in the same case, even inside another word."""
     return ((float(str(record["label"]) in text), 1.0),)
 
 
 def facial(record: Record, text: str) -> Pairs:
-    """Hair as classification; smile: "no" or "not" means no, anything else means yes, even an empty answer."""
+    """Judge hair as classification; of a smile "no" or "not" means no, anything else yes, even an empty answer."""
     truth = str(record["attr"])
     if truth not in {"1", "-1"}:
         return ((float(mentions(truth, text)), 1.0),)
@@ -107,31 +107,31 @@ def _recalled(record: Record, text: str, boxes: Sequence[Sequence[float]], solid
 
 
 def detection(record: Record, text: str) -> Pairs:
-    """True objects whose label occurs anywhere and which any box overlaps by more than half: a recall."""
+    """Return the true objects whose label occurs anywhere and which any box overlaps by more than half: a recall."""
     return _recalled(record, text, boxes_2d(text), solid=False)
 
 
 def detection3d(record: Record, text: str) -> Pairs:
-    """The same in three dimensions."""
+    """Apply the same rule in three dimensions."""
     return _recalled(record, text, boxes_3d(text), solid=True)
 
 
 def grounding3d(record: Record, text: str) -> Pairs:
-    """Whether the first box overlaps the true one by more than half."""
+    """Return whether the first box overlaps the true one by more than half."""
     truth = record["gt_bbox"] if "gt_bbox" in record else record["object"][0]["bbox"]
     boxes = boxes_3d(text)
     return ((float(bool(boxes) and iou_3d(boxes[0], truth) > 0.5), 1.0),)
 
 
 def word_accuracy(record: Record, text: str) -> Pairs:
-    """Share of the true words that are a word of the answer, punctuation still on it."""
+    """Return the share of the true words that are a word of the answer, punctuation still on it."""
     found = set(quoted(text).lower().split())
     truth = record["word_list"]
     return ((sum(word.lower() in found for word in truth) / len(truth), 1.0),)
 
 
 def parse_count(text: str) -> int:
-    """The first word that is all digits or a number word up to twenty; 0 without one."""
+    """Return the first word that is all digits or a number word up to twenty; 0 without one."""
     for word in text.lower().split():
         if word.isdigit():
             # The published code fails on superscripts, which are digits that int() refuses; they are passed over here.
@@ -145,14 +145,14 @@ def parse_count(text: str) -> int:
 
 
 def counting(record: Record, text: str) -> Pairs:
-    """Absolute error, over all images and over those with fewer than ten objects."""
+    """Return the absolute error, over all images and over those with fewer than ten objects."""
     error = float(abs(parse_count(text) - int(record["num"])))
     few = float(record["num"] < 10)
     return ((error, 1.0), (error * few, few))
 
 
 def caption(record: Record, text: str) -> Pairs:
-    """The best unsmoothed sentence BLEU-4 of the answer's sentences, words split at white space, times 100."""
+    """Return the best unsmoothed sentence BLEU-4 of the answer's sentences, words split at white space, times 100."""
     from nltk.translate.bleu_score import sentence_bleu
 
     references = [sentence.replace(".", "").split() for sentence in record["sentences"]]
@@ -171,7 +171,7 @@ def _bleu(sentence_bleu: Any, references: list[list[str]], words: list[str]) -> 
 
 
 def _choice(record: Record, text: str, letters: str) -> bool:
-    """The first family of patterns that matches anything decides."""
+    """Return whether the first family of patterns that matches anything states the truth alone."""
     truth = chr(ord("A") + int(record["gt_choice"]))
     stated = [found.group() for found in re.finditer(rf"[Tt]he answer is \(?[{letters}]\)?\W", text)]
     if stated:
@@ -189,12 +189,12 @@ def _choice(record: Record, text: str, letters: str) -> bool:
 
 
 def choice(record: Record, text: str) -> Pairs:
-    """Multiple choice about images: letters A to E."""
+    """Judge a choice about an image: letters A to E."""
     return ((float(_choice(record, text, "A-E")), 1.0),)
 
 
 def choice3d(record: Record, text: str) -> Pairs:
-    """Multiple choice about point clouds: letters A to F."""
+    """Judge a choice about a point cloud: letters A to F."""
     return ((float(_choice(record, text, "A-F")), 1.0),)
 
 
@@ -204,14 +204,14 @@ def _normalised(record: Record, key: str) -> list[tuple[float, float]]:
 
 
 def _answers(record: Record, text: str | Mapping[str, str]) -> Sequence[str]:
-    """One answer per joint, in the order of the answers; one string serves all joints."""
+    """Return one answer per joint, in the order of the answers; one string serves all joints."""
     if isinstance(text, str):
         return [text] * len(record["gt_joints"])
     return list(text.values())
 
 
 def pck(record: Record, text: str | Mapping[str, str]) -> Pairs:
-    """The published value, which is always 0, and the repaired one.
+    """Return the published value, which is always 0, and the repaired one.
 
     A joint is right if any point of its answer lies nearer than a tenth of the image (each axis as a fraction of the
     image's side). Answers and joints are paired by their order; visibility plays no part; every image is divided by 14.
@@ -233,7 +233,7 @@ def _strictly_inside(point: Sequence[float], box: Sequence[float]) -> bool:
 
 
 def locating(record: Record, text: str | Mapping[str, str]) -> Pairs:
-    """Binary locating: hits and decisions over VOC2012 objects, LSP persons and FSC147 points, pooled and apart.
+    """Return hits and decisions of binary locating over VOC2012 objects, LSP persons, FSC147 points, pooled and apart.
 
     VOC2012: an object counts where its label occurs and any point lies strictly inside its box. LSP: one decision an
     image, any point inside the box around all joints. FSC147: images with fewer than ten points; each true point needs
@@ -265,7 +265,7 @@ def locating(record: Record, text: str | Mapping[str, str]) -> Pairs:
 
 
 def _person_hit(record: Record, found: Sequence[Sequence[float]]) -> bool:
-    """Whether any point lies in the box around all joints, both in pixels."""
+    """Return whether any point lies in the box around all joints, both in pixels."""
     width, height = record["image_size"]
     across = [float(joint[0]) for joint in record["gt_joints"]]
     down = [float(joint[1]) for joint in record["gt_joints"]]

@@ -94,7 +94,7 @@ class PaperMetric(AdditiveMetric[Pairs]):
         self.formula = PAPER_FORMULAS[task]
 
     def settings(self) -> dict[str, object]:
-        """The choices of the signature."""
+        """Return the choices of the signature."""
         return {"task": self.task, "protocol": "lamm-v1", "wordnet": "3.0"}
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
@@ -103,23 +103,23 @@ class PaperMetric(AdditiveMetric[Pairs]):
         self.keep(reference, Status.OK, self.formula.apply(reference, text))
 
     def row(self, state: Pairs) -> Sequence[float]:
-        """Achieved and possible, score by score."""
+        """Return achieved and possible, score by score."""
         return [number for pair in state for number in pair]
 
     def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Achieved over possible."""
+        """Return achieved over possible."""
         return sums[..., 0::2] / sums[..., 1::2]
 
     @property
     def score_names(self) -> Sequence[str]:
-        """The names of the formula's scores."""
+        """Return the names of the formula's scores."""
         return self.formula.names
 
     def is_better_when_higher(self, name: str) -> bool:
-        """The direction of the formula."""
+        """Return the direction of the formula."""
         return self.formula.higher_is_better
 
     def sample_value(self, state: Pairs) -> float | None:
-        """The headline's value of one record."""
+        """Return the headline's value of one record."""
         achieved, possible = state[0]
         return achieved / possible if possible else None

@@ -15,7 +15,7 @@ def _float(text: str) -> float | None:
 
 
 def numbers_in_brackets(text: str, opening: str, closing: str) -> list[float]:
-    """All numbers inside one kind of bracket, over the whole text.
+    """Return all numbers inside one kind of bracket, over the whole text.
 
     Commas and spaces separate. What does not read as a number is never thrown away: it stays at the front of
     everything that follows, so one word inside a bracket hides every later number in that kind of bracket.
@@ -54,7 +54,7 @@ def numbers_in_brackets(text: str, opening: str, closing: str) -> list[float]:
 
 
 def _may_grow(text: str) -> bool:
-    """Whether a text that is no number can become one by appending characters ("-", "1e", "in")."""
+    """Return whether a text that is no number can become one by appending characters ("-", "1e", "in")."""
     lowered = text.lower().lstrip("\t\n\r\f\v")
     grown = (
         lowered + tail
@@ -82,7 +82,7 @@ def _may_grow(text: str) -> bool:
 
 
 def all_numbers(text: str) -> list[float]:
-    """The numbers in square brackets, then those in round ones; where there are none at all, every number of the text.
+    """Return the numbers in square brackets, then those in round ones; without any, every number of the text.
 
     Args:
         text: The answer.
@@ -97,7 +97,7 @@ def _grouped(numbers: Sequence[float], size: int) -> list[Numbers]:
 
 
 def boxes_2d(text: str) -> list[Numbers]:
-    """Boxes of an answer: the numbers in fours; both axes reversed are put in order, one reversed axis drops the box.
+    """Return the boxes of an answer, its numbers in fours: both axes reversed are mended, one drops the box.
 
     Args:
         text: The answer.
@@ -112,7 +112,7 @@ def boxes_2d(text: str) -> list[Numbers]:
 
 
 def boxes_3d(text: str) -> list[Numbers]:
-    """Boxes of an answer: the numbers in sixes (centre and size).
+    """Return the boxes of an answer: the numbers in sixes (centre and size).
 
     Args:
         text: The answer.
@@ -121,7 +121,7 @@ def boxes_3d(text: str) -> list[Numbers]:
 
 
 def points(text: str) -> list[Numbers]:
-    """Points of an answer: the numbers in twos; a box therefore yields its two corners.
+    """Return the points of an answer: the numbers in twos; a box therefore yields its two corners.
 
     Args:
         text: The answer.
@@ -130,7 +130,7 @@ def points(text: str) -> list[Numbers]:
 
 
 def quoted(text: str) -> str:
-    """The parts in double quotes joined by spaces, or the whole text where there is no double quote.
+    """Return the parts in double quotes joined by spaces, or the whole text where there is no double quote.
 
     Args:
         text: The answer.

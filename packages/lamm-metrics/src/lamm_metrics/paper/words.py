@@ -36,7 +36,7 @@ def _tokenizers() -> tuple[Any, Any]:
 
 @lru_cache(maxsize=4096)
 def tokens(text: str) -> tuple[str, ...]:
-    """The words of a lower-cased answer as nltk's `word_tokenize` splits them, without its trained data.
+    """Return the words of a lower-cased answer as nltk's `word_tokenize` splits them, without its trained data.
 
     Args:
         text: The answer.
@@ -51,7 +51,7 @@ def tokens(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def accepted_words(label: str) -> frozenset[str]:
-    """Every word that the published protocol takes for a label; empty where nothing can pass.
+    """Return every word that the published protocol takes for a label; empty where nothing can pass.
 
     Args:
         label: The label as the benchmark file spells it.
@@ -72,7 +72,7 @@ def accepted_words(label: str) -> frozenset[str]:
 
 
 def mentions(label: str, text: str) -> bool:
-    """Whether the published entity matching finds a label in an answer.
+    """Return whether the published entity matching finds a label in an answer.
 
     Args:
         label: The true label.
@@ -107,7 +107,7 @@ def derive_accepted_words(label: str, wordnet: Any) -> frozenset[str]:
 
 
 def _inflections(lemma: str, wordnet: Any) -> set[str]:
-    """Every word that one step of WordNet's detachment rules, or its list of exceptions, can lead to a lemma."""
+    """Return every word that one step of WordNet's detachment rules, or its list of exceptions, can lead to a lemma."""
     found = {lemma}
     for rules in wordnet.MORPHOLOGICAL_SUBSTITUTIONS.values():
         found.update(lemma[: len(lemma) - len(new)] + old for old, new in rules if lemma.endswith(new))

@@ -33,13 +33,13 @@ class FileFaultsError(LammMetricsError):
 
 
 def first_ten(ids: Sequence[str]) -> str:
-    """The first ten ids and how many there are."""
+    """Return the first ten ids and how many there are."""
     listed = ", ".join(repr(name[:80]) for name in ids[:SHOWN])
     return f"{listed}, … ({len(ids)} in all)" if len(ids) > SHOWN else f"{listed} ({len(ids)} in all)"
 
 
 def is_number(value: object) -> bool:
-    """Whether a parsed value is a finite number that a float can hold, and no truth value.
+    """Return whether a parsed value is a finite number that a float can hold, and no truth value.
 
     >>> is_number(3), is_number(True), is_number(float("nan")), is_number(10**400)
     (True, False, False, False)
@@ -49,7 +49,7 @@ def is_number(value: object) -> bool:
 
 
 def are_numbers(value: object, lengths: Sequence[int] | None = None) -> bool:
-    """Whether a parsed value is a list of finite numbers, of one of these lengths."""
+    """Return whether a parsed value is a list of finite numbers, of one of these lengths."""
     return isinstance(value, list | tuple) and all(map(is_number, value)) and (lengths is None or len(value) in lengths)
 
 
@@ -78,7 +78,7 @@ def _parse_leniently(text: str) -> Any:
 
 
 def shown(value: object) -> str:
-    """A value as an error message shows it: as JSON, cut off where it is long."""
+    """Return a value as an error message shows it: as JSON, cut off where it is long."""
     try:
         text = json.dumps(value, default=str)
     except RecursionError:
@@ -87,7 +87,7 @@ def shown(value: object) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, with or without a byte order mark.
+    """Return the text of a UTF-8 file, with or without a byte order mark.
 
     Raises:
         LammMetricsError: It is not UTF-8.

@@ -46,7 +46,7 @@ class Prediction:
 
     @property
     def plain_text(self) -> str:
-        """The answer as one string: the answers per joint are joined by line breaks."""
+        """Return the answer as one string: the answers per joint are joined by line breaks."""
         return self.text if isinstance(self.text, str) else "\n".join(f"{k}: {v}" for k, v in self.text.items())
 
 
@@ -117,7 +117,7 @@ _FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 
 
 def _read_one(record: object, where: str, faults: list[str]) -> Prediction | None:
-    """One prediction; what is wrong with it is added to the faults."""
+    """Read one prediction, adding what is wrong with it to the faults."""
     if not isinstance(record, dict):
         faults.append(f"{where}: expected an object, got {type(record).__name__}")
         return None
@@ -137,14 +137,14 @@ def _read_one(record: object, where: str, faults: list[str]) -> Prediction | Non
 
 
 def _wrong(value: object) -> str:
-    """The part of a value that a message should show: of a list the first box or point that cannot be used."""
+    """Return the part of a value that a message should show: of a list the first box or point that cannot be used."""
     if isinstance(value, list):
         value = next((item for item in value if not (_are_boxes([item]) or _are_points([item]))), value)
     return shown(value)
 
 
 def header_of(path: str | PathLike[str]) -> Mapping[str, Any]:
-    """What the first line of a JSON Lines file of predictions says about its making; empty where it is no header."""
+    """Return what the first line of a predictions file says about its making; empty where it is no header."""
     with Path(path).open("rb") as lines:
         try:
             first = json.loads(lines.readline(MOST_HEADER))
@@ -154,7 +154,7 @@ def header_of(path: str | PathLike[str]) -> Mapping[str, Any]:
 
 
 def _is_header(record: object) -> bool:
-    """Whether a record is a header; a file of several shards put together has several."""
+    """Return whether a record is a header; a file of several shards put together has several."""
     return isinstance(record, dict) and "lamm" in record and "id" not in record
 
 

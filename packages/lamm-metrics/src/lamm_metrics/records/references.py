@@ -37,7 +37,7 @@ class References:
 
 
 def _other_task(task: Task, placed: Sequence[tuple[str, Any]]) -> str:
-    """What the file seems to be of, when no record carries the task's truth; empty when some do."""
+    """Return what the file seems to be of, when no record carries the task's truth; empty when some do."""
     records = [record for _, record in placed if isinstance(record, Mapping)]
     if not records or any(key in record for record in records for key in task.truth):
         return ""

@@ -46,7 +46,7 @@ class Task:
         return tuple(TRUTHS[self.truth_kind])
 
     def matches(self, path: str | PathLike[str]) -> bool:
-        """Whether a file is named as the published ones of this task are; a task of the other modality may match too.
+        """Return whether a file is named as those of this task are; one of the other modality may match too.
 
         >>> TASKS["yes_no"].matches("data/POPE_Mine.json"), TASKS["ocr"].matches("POPE_Mine.json")
         (True, False)

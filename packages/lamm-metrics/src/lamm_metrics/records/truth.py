@@ -14,12 +14,12 @@ YES_NO = {"1": "yes", "-1": "no", "yes": "yes", "no": "no", "true": "yes", "fals
 
 
 def record_id(record: Mapping[str, Any]) -> str:
-    """The identifier of a record as a string, so that 7 and "7" name the same record."""
+    """Return the identifier of a record as a string, so that 7 and "7" name the same record."""
     return str(record["id"])
 
 
 def group_of(reference: Reference) -> str:
-    """What makes records dependent: `group`, else the image or point cloud they look at, else the record itself."""
+    """Return what makes records dependent: `group`, else the image or cloud they look at, else the record itself."""
     for key in ("group", "image", "pcl"):
         value = reference.get(key)
         if value:
@@ -28,24 +28,24 @@ def group_of(reference: Reference) -> str:
 
 
 def letter(index: int) -> str:
-    """The letter of an option, A for 0."""
+    """Return the letter of an option, A for 0."""
     return chr(ord("A") + index)
 
 
 def truth_label(reference: Reference) -> str:
-    """The true class or attribute of a record, spelled as in the file."""
+    """Return the true class or attribute of a record, spelled as in the file."""
     return str(reference["label"] if "label" in reference else reference["attr"])
 
 
 def label_set(reference: Reference, labels: Sequence[str]) -> list[str]:
-    """The closed set of a record: its own `labels`, else the given ones, with the truth among them."""
+    """Return the closed set of a record: its own `labels`, else the given ones, with the truth among them."""
     own = [str(label) for label in reference.get("labels") or labels]
     truth = truth_label(reference)
     return own if truth in own else [*own, truth]
 
 
 def labels_of(references: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Every class, attribute and object name that is true in some reference, sorted: the default closed set."""
+    """Return every class, attribute and object name that is true in some reference, sorted: the default closed set."""
     labels = {truth_label(record) for record in references if "label" in record or "attr" in record}
     objects = [record.get("object") for record in references]
     # A yes/no record names the object it asks for, others list what the image shows.
@@ -81,5 +81,5 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def truth_text(record: Mapping[str, Any]) -> str:
-    """The ground truth of a record as a person would read it."""
+    """Return the ground truth of a record as a person would read it."""
     return next((words(record) for key, words in _WORDS.items() if key in record), "")

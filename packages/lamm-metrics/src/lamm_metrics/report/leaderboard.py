@@ -30,7 +30,7 @@ Significance: TypeAlias = Mapping[str, Mapping[str, Compared]]
 
 
 def leaderboard(arranged: Arranged, significance: Significance) -> str:
-    """The table of headline scores: a row a task, a column a model."""
+    """Return the table of headline scores: a row a task, a column a model."""
     names = list(dict.fromkeys(name for reports in arranged.values() for name in reports))
     head = "".join(f'<th scope="col">{escape(model)}</th>' for model in arranged)
     body = []
@@ -54,13 +54,13 @@ def leaderboard(arranged: Arranged, significance: Significance) -> str:
 
 
 def _name(name: str, listed: bool) -> str:
-    """The name of a row, which leads to its samples where any are listed."""
+    """Return the name of a row, which leads to its samples where any are listed."""
     shown = escape(name.replace("_", " ")).replace("+", "+<wbr>")
     return f'<button class="link" type="button" data-task="{escape(name)}">{shown}</button>' if listed else shown
 
 
 def details(arranged: Arranged) -> str:
-    """Every score of every report with its signature, folded by benchmark and within it by model."""
+    """Return every score of every report with its signature, folded by benchmark and within it by model."""
     names = dict.fromkeys(name for reports in arranged.values() for name in reports)
     return "\n".join(
         f"<details><summary>{escape(name.replace('_', ' '))}</summary>"
@@ -71,7 +71,7 @@ def details(arranged: Arranged) -> str:
 
 
 def published() -> str:
-    """The scores that LAMM published, folded and marked with their protocol."""
+    """Return the scores that LAMM published, folded and marked with their protocol."""
     table = tomllib.loads((files("lamm_metrics.report") / "data" / "published.toml").read_text("utf-8"))
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in ("Set", "Metric", *table["columns"]))
     body = "".join(
@@ -99,7 +99,7 @@ def _best(given: Mapping[str, Score]) -> set[str]:
 
 
 def _bar(score: Score) -> str:
-    """A picture of a share and its interval; other numbers have no common scale and get none."""
+    """Return a picture of a share and its interval; other numbers have no common scale and get none."""
     if score.value is None or score.interval is None or not 0 <= score.value <= 1 or score.interval[1] > 1:
         return ""
     low, high = (100 * side for side in score.interval)
@@ -115,7 +115,7 @@ def _interval(score: Score) -> str:
 
 
 def _cell(score: Score, best: bool, compared: Compared | None, sized: bool) -> str:
-    """One score; its number of records where the head of the row does not say it."""
+    """Return one score, with its number of records where the head of the row does not say it."""
     notes = [] if sized else [f"n = {score.n}"]
     if score.n_failed:
         notes.append(f"unreadable {score.failure_rate:.1%}")
@@ -151,7 +151,7 @@ def _details(model: str, name: str, report: Report) -> str:
 
 
 def comparison_table(results: Mapping[str, Mapping[str, Report]]) -> str:
-    """Headline scores of several models on several tasks, a row a task and a column a model.
+    """Return headline scores of several models on several tasks, a row a task and a column a model.
 
     Args:
         results: Reports by model and task.

@@ -48,7 +48,7 @@ def cloud_for_page(path: Path, points: int = POINTS) -> dict[str, Any] | None:
 
 
 def _colours(given: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Colours as bytes, from 0..1, -1..1 or 0..255, told apart by their range."""
+    """Return colours as bytes, from 0..1, -1..1 or 0..255, told apart by their range."""
     if given.min() < 0:
         given = (given + 1) / 2
     scale = 255.0 if given.max() <= 1.0 else 1.0

@@ -129,8 +129,8 @@ class PageData:
             ],
             "confidence": sample.confidence,
         }
-        said = self.transcripts.get(name, {}).get(sample.id)
-        return {**listed, "judge": said} if said else listed
+        verdict = self.transcripts.get(name, {}).get(sample.id)
+        return {**listed, "judge": verdict} if verdict else listed
 
     def _part(self, panels: list[dict[str, Any]]) -> None:
         """Move the samples of a large page into parts that are loaded when their task is chosen."""
@@ -156,7 +156,7 @@ class PageData:
 
 
 def _plotted(plot: str, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What plots of single samples need, evenly thinned: counts against the truth, confidence against correctness."""
+    """Return what plots of single samples need, evenly thinned: counts and truths, or confidence and correctness."""
     if plot != "count":
         samples = [sample for sample in samples if sample["confidence"] is not None]
     keys = ("status", "value", "extracted", "truth", "confidence")

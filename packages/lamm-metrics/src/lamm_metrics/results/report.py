@@ -74,11 +74,11 @@ class Report:
 
     @property
     def headline(self) -> Score:
-        """The first score."""
+        """Return the first score."""
         return self.scores[0]
 
     def score(self, name: str) -> Score:
-        """The score of a name.
+        """Return the score of a name.
 
         Raises:
             KeyError: There is none.
@@ -90,7 +90,7 @@ class Report:
 
     @property
     def statuses(self) -> dict[str, int]:
-        """How many answers ended in each extraction status."""
+        """Return how many answers ended in each extraction status."""
         counts: dict[str, int] = {}
         for sample in self.samples:
             counts[sample.status] = counts.get(sample.status, 0) + 1
@@ -103,7 +103,7 @@ class Report:
         return _html(self)
 
     def to_json(self, samples: bool = False) -> dict[str, Any]:
-        """A plain dictionary that `json.dumps` accepts.
+        """Return a plain dictionary that `json.dumps` accepts.
 
         Args:
             samples: Include every record with its answer.
@@ -125,7 +125,7 @@ class Report:
 
 
 def with_interval(score: Score) -> str:
-    """A value with its interval.
+    """Return a value with its interval.
 
     >>> with_interval(Score("accuracy", 0.5, (0.25, 0.75), 4, 0, True, ""))
     '0.5000 [0.2500, 0.7500]'
@@ -135,12 +135,12 @@ def with_interval(score: Score) -> str:
 
 
 def _exact(value: float) -> str:
-    """A count as a whole number, anything else to four decimals."""
+    """Return a count as a whole number, anything else to four decimals."""
     return str(value) if isinstance(value, int) else f"{value:.4f}"
 
 
 def _text(report: Report) -> str:
-    """A report as a table with the signatures below it."""
+    """Return a report as a table with the signatures below it."""
     title = " · ".join(part for part in (report.task, report.dataset, report.model, report.protocol) if part)
     rows = [["score", "value", "interval", "better", "n", "failed", "if failures right"]]
     for score in report.scores:
@@ -170,7 +170,7 @@ def _text(report: Report) -> str:
 
 
 def _signatures(report: Report) -> list[str]:
-    """The signatures, those that differ in the name alone on one line."""
+    """Return the signatures, those that differ in the name alone on one line."""
     names: dict[str, list[str]] = {}
     for score in report.scores:
         names.setdefault(score.signature.removeprefix(score.name), []).append(score.name)
@@ -178,7 +178,7 @@ def _signatures(report: Report) -> list[str]:
 
 
 def _html(report: Report) -> str:
-    """Every score of a report with its interval and what could not be read, then note and signatures."""
+    """Return every score of a report with its interval and what could not be read, then note and signatures."""
     title = " · ".join(part for part in (report.task, report.dataset, report.model, report.protocol) if part)
     rows = [
         (

@@ -11,7 +11,7 @@ BOX, POINT, BOX_3D = "box", "point", "box3d"
 
 @cache
 def version() -> str:
-    """Version of the installed lamm-metrics, part of every signature."""
+    """Return version of the installed lamm-metrics, part of every signature."""
     from importlib.metadata import version as installed_version
 
     return installed_version("lamm-metrics")
@@ -52,7 +52,7 @@ class Score:
 
     @property
     def failure_rate(self) -> float:
-        """Share of the records whose answer could not be read."""
+        """Return the share of the records whose answer could not be read."""
         return self.n_failed / self.n if self.n else 0.0
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ class Score:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary that `json.dumps` accepts."""
+        """Return a plain dictionary that `json.dumps` accepts."""
         return {
             "name": self.name,
             "value": self.value,

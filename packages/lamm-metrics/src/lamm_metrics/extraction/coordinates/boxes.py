@@ -41,7 +41,7 @@ _LAYOUT_OF_KEYS: dict[tuple[str, ...], Layout] = {
 
 
 def prepared(text: str) -> str:
-    """The answering part of an output with plain characters and every tag that encloses numbers written as brackets."""
+    """Return the answering part of an output in plain characters, tags that enclose numbers written as brackets."""
     return mark_brackets(fold(_MARKS.sub("", fold(answer_part(text)))))
 
 
@@ -80,7 +80,7 @@ def _near(text: str, left: Group, right: Group, gap: re.Pattern[str]) -> bool:
 
 
 def _box_2d(group: Group, convention: BoxConvention, size: tuple[float, float] | None) -> tuple[float, ...] | None:
-    """The normalised box of a group, or `None` where it does not make one."""
+    """Return the normalised box of a group, or `None` where it does not make one."""
     if len(group.numbers) != 4 or not all(map(math.isfinite, group.numbers)):
         return None
     if group.frame == "unit":
@@ -163,7 +163,7 @@ _YAW = re.compile(
 
 
 def _with_yaw(text: str, group: Group) -> Group:
-    """A group of six numbers together with the yaw that is written behind it under its own name."""
+    """Return a group of six numbers together with the yaw that is written behind it under its own name."""
     found = _YAW.match(text, group.end) if len(group.numbers) == 6 else None
     if found is None:
         return group

@@ -144,12 +144,12 @@ def _overlaps(taken: list[tuple[int, int]], start: int, end: int) -> bool:
 
 
 def ends_inside(text: str) -> bool:
-    """Whether the answer breaks off within a bracket of numbers."""
+    """Return whether the answer breaks off within a bracket of numbers."""
     return _OPEN_END.search(text[-200:]) is not None
 
 
 def _number(item: str) -> float | None:
-    """The number an item is; `nan` for the words that stand for no finite one; `None` for anything else."""
+    """Return the number an item is; `nan` for the words that stand for no finite one; `None` for anything else."""
     bare = _UNITS.sub("", item.strip())
     bare = _KEY.sub("", bare)
     if _NUMERIC.fullmatch(bare):
@@ -242,7 +242,7 @@ def _keyed_group(run: dict[str, float], start: int, end: int) -> Iterator[Group]
 
 
 def _location_tokens(text: str) -> list[Group]:
-    """Boxes written in tokens whose grid is part of the token."""
+    """Return boxes written in tokens whose grid is part of the token."""
     groups: list[Group] = []
     for pattern, size, decode in ((_PATCH, 2, _kosmos), (_PALI, 4, _paligemma), (_FLORENCE, 4, _florence)):
         run: list[re.Match[str]] = []
@@ -260,7 +260,7 @@ def _location_tokens(text: str) -> list[Group]:
 
 
 def _kosmos(bins: list[int]) -> tuple[float, ...]:
-    """Centres of two cells of the 32 x 32 grid (arXiv 2306.14824, decoded as transformers does)."""
+    """Return the centres of two cells of the 32 x 32 grid (arXiv 2306.14824, decoded as transformers does)."""
     nan = float("nan")
     if max(bins) >= 1024:
         return (nan, nan, nan, nan)
@@ -273,11 +273,11 @@ def _kosmos(bins: list[int]) -> tuple[float, ...]:
 
 
 def _paligemma(bins: list[int]) -> tuple[float, ...]:
-    """Four bins of 1024, y first."""
+    """Return four bins of 1024, y first."""
     top, left, bottom, right = (number / 1024 for number in bins)
     return (left, top, right, bottom)
 
 
 def _florence(bins: list[int]) -> tuple[float, ...]:
-    """Four bins of 1000, decoded to the bins' centres."""
+    """Return four bins of 1000, decoded to the bins' centres."""
     return tuple((number + 0.5) / 1000 for number in bins)

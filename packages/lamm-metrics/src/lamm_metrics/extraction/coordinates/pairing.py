@@ -52,7 +52,7 @@ _WINDOW = 200
 
 
 def _context(text: str, groups: Sequence[Group], place: int) -> tuple[str, str]:
-    """The text between the group before and this one, and between this one and the next, both bounded."""
+    """Return the text between the group before and this one, and between this one and the next, both bounded."""
     group = groups[place]
     low = groups[place - 1].end if place else 0
     high = groups[place + 1].start if place + 1 < len(groups) else len(text)
@@ -60,7 +60,7 @@ def _context(text: str, groups: Sequence[Group], place: int) -> tuple[str, str]:
 
 
 def _explicit(before: str, after: str) -> str | None:
-    """A name in a tag before the group, or in a label field of the same object."""
+    """Return a name in a tag before the group, or in a label field of the same object."""
     before = _ITEM_END.split(before)[-1]
     tags = [*_TAG.finditer(before)]
     if tags:
@@ -84,7 +84,7 @@ def _field_value(found: re.Match[str]) -> str:
 
 
 def _open_name(context: str, last: bool) -> str | None:
-    """The words of a context that can name an object, where no closed set says which names exist."""
+    """Return the words of a context that can name an object, where no closed set says which names exist."""
     pieces = _SENTENCE.split(context)
     for piece in reversed(pieces) if last else pieces:
         name = " ".join(_NOISE.sub(" ", piece).split())
@@ -95,7 +95,7 @@ def _open_name(context: str, last: bool) -> str | None:
 
 
 def read_score(group: Group, before: str, after: str) -> float | None:
-    """The confidence written beside a group: under a key, or as a bare fraction right behind it."""
+    """Return the confidence written beside a group: under a key, or as a bare fraction right behind it."""
     if group.score is not None:
         return group.score if 0 <= group.score <= 1 else None
     inner = after.split("}", 1)[0].split("\n", 1)[0]
@@ -116,7 +116,7 @@ def read_score(group: Group, before: str, after: str) -> float | None:
 def pair_names(
     text: str, groups: Sequence[Group], labels: Sequence[str] | None
 ) -> list[tuple[str | None, float | None]]:
-    """The name and the score of each group.
+    """Return the name and the score of each group.
 
     Args:
         text: The text the groups were found in.
@@ -143,7 +143,7 @@ def pair_names(
 
 
 def _run_length(text: str, groups: Sequence[Group], place: int) -> int:
-    """How many groups follow one another from `place` on with nothing but connectives between them."""
+    """Return how many groups follow one another from `place` on with nothing but connectives between them."""
     end = place + 1
     while end < len(groups) and _CARRY.fullmatch(
         text, groups[end - 1].end, min(groups[end].start, groups[end - 1].end + 60)
@@ -153,7 +153,7 @@ def _run_length(text: str, groups: Sequence[Group], place: int) -> int:
 
 
 def _named_in_turn(text: str, groups: Sequence[Group], place: int, hits: list[NameHit], before: str) -> list[str]:
-    """The names of a run of groups that a list of as many names announces: "a dog and a cat are at [..] and [..]"."""
+    """Return the names of a run of groups that a list of as many announces: "a dog and a cat are at [..] and [..]"."""
     if len(hits) < 2:
         return []
     length = _run_length(text, groups, place)

@@ -23,7 +23,7 @@ _NOWHERE = re.compile(
 
 
 def _molmo(text: str) -> tuple[list[Group], str]:
-    """The points of `<point>` and `<points>` elements with attributes, and the text without those elements."""
+    """Return the points of `<point>` and `<points>` elements with attributes, and the text without those elements."""
     groups: list[Group] = []
     for element in _POINTS_TAG.finditer(text):
         pairs: dict[str, dict[str, float]] = {}
@@ -42,7 +42,7 @@ def _molmo(text: str) -> tuple[list[Group], str]:
 
 
 def _point(group: Group, convention: BoxConvention, size: tuple[float, float] | None) -> tuple[float, float] | None:
-    """The normalised point of a group of two numbers, or the centre of one of four."""
+    """Return the normalised point of a group of two numbers, or the centre of one of four."""
     if not all(map(math.isfinite, group.numbers)):
         return None
     if len(group.numbers) == 2:

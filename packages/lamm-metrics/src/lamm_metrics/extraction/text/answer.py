@@ -58,7 +58,7 @@ _LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|boldsymbol)\{([^{}]{0,200})
 
 
 def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    """The last place where a pattern matches.
+    """Return the last place where a pattern matches.
 
     Args:
         pattern: A compiled pattern.
@@ -71,7 +71,7 @@ def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 
 
 def answer_part(text: str) -> str:
-    """The part of a model's output that answers: without the thinking block, without what follows the end of the turn.
+    """Return the part of a model's output that answers: no thinking block, nothing behind the end of the turn.
 
     Args:
         text: The raw output.
@@ -112,13 +112,13 @@ def overlong(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Plain characters (ASCII digits, quotes and dashes) and single spaces; line breaks are kept."""
+    """Return plain characters (ASCII digits, quotes and dashes) and single spaces; line breaks are kept."""
     text = text.translate(_TABLE).replace("\r\n", "\n").replace("\r", "\n")
     return _BREAKS.sub("\n", _SPACE.sub(" ", text)).strip()
 
 
 def plain_answer(text: str) -> str:
-    """The answering part of an output, folded and without Markdown and LaTeX marks."""
+    """Return the answering part of an output, folded and without Markdown and LaTeX marks."""
     text = fold(answer_part(text))
     text = _LATEX.sub(lambda found: found.group(1) or "", text)
     return fold(_MARKDOWN.sub("", text))
@@ -152,7 +152,7 @@ def _strip_quotes(text: str) -> str:
 
 
 def final_statements(text: str) -> list[str]:
-    r"""What a plain answer itself declares as its answer, strongest and latest first.
+    r"""Return what a plain answer itself declares as its answer, strongest and latest first.
 
     In order: an `<answer>` element, a `\boxed{}` value, the `"answer"` field of a JSON object, the sentence after the
     last "final answer" / "the answer is" / "therefore".
@@ -170,7 +170,7 @@ def final_statements(text: str) -> list[str]:
 
 
 def _after_cues(text: str) -> list[str]:
-    """The sentences behind the last explicit cue and, apart from it, the last connective."""
+    """Return the sentences behind the last explicit cue and, apart from it, the last connective."""
     explicit, connective = None, None
     for cue in _FINAL.finditer(text):
         words = cue.group().lower().strip()

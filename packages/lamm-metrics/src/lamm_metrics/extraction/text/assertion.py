@@ -91,7 +91,7 @@ _WINDOW = 70
 
 
 def _alone(text: str, hit: NameHit) -> Force:
-    """The force of one hit, its neighbours left aside."""
+    """Return the force of one hit, its neighbours left aside."""
     after = text[hit.end : hit.end + _WINDOW]
     before = text[max(0, hit.start - _WINDOW) : hit.start]
     if _DENIED_AFTER.match(after) or _HIDDEN_AFTER.match(after):

@@ -36,7 +36,7 @@ _NO_PLURAL = frozenset({"doe"})
 
 
 def plurals(word: str) -> tuple[str, ...]:
-    """The plural spellings of a lower-case English noun.
+    """Return the plural spellings of a lower-case English noun.
 
     Example:
         >>> plurals("bus"), plurals("baby"), plurals("sheep")
@@ -61,7 +61,7 @@ def plurals(word: str) -> tuple[str, ...]:
 
 
 def words_of(text: str) -> list[str]:
-    """Lower-case words of a name; underscores and hyphens separate words."""
+    """Return lower-case words of a name; underscores and hyphens separate words."""
     return [word.lower() for word in _WORD.findall(text)]
 
 
@@ -144,7 +144,7 @@ class NameIndex:
 
 
 def _follow(text: str, end: int, words: tuple[str, ...]) -> int | None:
-    """Where a name ends whose first word ends at `end`, or `None` where its further words do not follow."""
+    """Return where a name ends whose first word ends at `end`, or `None` where its further words do not follow."""
     for word in words[1:]:
         following = _NEXT_WORD.match(text, end)
         if following is None or following.group(1).lower() != word:
@@ -166,7 +166,7 @@ def name_index(
     traps: Sequence[str] = (),
     inflect: bool = True,
 ) -> NameIndex:
-    """A `NameIndex`, built once per set of labels and kept.
+    """Return a `NameIndex`, built once per set of labels and kept.
 
     Args:
         labels: The closed set.

@@ -65,5 +65,5 @@ def split_refusal(text: str) -> tuple[str, bool]:
 
 
 def is_refusal(text: str) -> bool:
-    """Whether a plain answer declines anywhere."""
+    """Return whether a plain answer declines anywhere."""
     return _REFUSAL.search(text) is not None

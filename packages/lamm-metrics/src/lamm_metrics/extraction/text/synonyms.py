@@ -10,7 +10,7 @@ from lamm_metrics.errors import UsageError
 
 
 def read_table(name: str) -> dict[str, list[str]]:
-    """A JSON table of word lists from the package's data.
+    """Return a JSON table of word lists from the package's data.
 
     Args:
         name: File name.
@@ -30,7 +30,7 @@ TRAPS: Sequence[str] = tuple(read_table("traps.json")["phrases"])
 
 @lru_cache(maxsize=64)
 def known_synonyms(labels: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
-    """The built-in further names of these labels; a label without any is left out.
+    """Return the built-in further names of these labels; a label without any is left out.
 
     Args:
         labels: Labels as a benchmark file spells them (`diningtable`, `dining table` and `dining_table` are one).
@@ -41,7 +41,7 @@ def known_synonyms(labels: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
 
 
 def installed_wordnet(purpose: str) -> Any:
-    """WordNet as nltk reads it, where its data is on disk.
+    """Return WordNet as nltk reads it, where its data is on disk.
 
     Args:
         purpose: What it is wanted for, for the message.
@@ -64,7 +64,7 @@ def installed_wordnet(purpose: str) -> Any:
 
 
 def wordnet_synonyms(labels: Sequence[str]) -> dict[str, list[str]]:
-    """Further names of any labels from WordNet: the lemmas of each label's first noun sense.
+    """Return further names of any labels from WordNet: the lemmas of each label's first noun sense.
 
     Never used unless asked for, so that no number depends on what is installed.
 
