@@ -21,17 +21,24 @@ class PointCloud(NamedTuple):
     """A cloud in the precision of its file.
 
     Attributes:
-        points: `[N, 3]` x, y, z in the file's unit (metres in all of our sources); finite, at least one.
-        colours: `[N, 3]` red, green, blue in 0..255; None where the file has none.
+        values: `[N, 3]` or, with colours, `[N, 6]`; finite, at least one point.
     """
 
-    points: NDArray[Any]
-    colours: NDArray[Any] | None
+    values: NDArray[Any]
+
+    @property
+    def points(self) -> NDArray[Any]:
+        """`[N, 3]` x, y, z in the file's unit (metres in all of our sources)."""
+        return self.values[:, :3]
+
+    @property
+    def colours(self) -> NDArray[Any] | None:
+        """`[N, 3]` red, green, blue in 0..255; None where the file has none."""
+        return self.values[:, 3:] if self.values.shape[1] == 6 else None
 
     def table(self) -> Cloud:
         """Return `[N, 3]` or, with colours, `[N, 6]` float32."""
-        columns = [self.points] if self.colours is None else [self.points, self.colours]
-        return np.ascontiguousarray(np.concatenate(columns, axis=1), dtype=np.float32)
+        return np.ascontiguousarray(self.values, dtype=np.float32)
 
 
 def read_cloud(source: str | Path | NDArray[Any], name: str = "") -> PointCloud:
@@ -102,12 +109,13 @@ def _checked(values: NDArray[Any], name: str | Path) -> PointCloud:
         )
     if not len(values):
         raise SourceError(f"Expected at least one point, got none ({name}). Replace the file.")
-    if wrong := int((~np.isfinite(values)).any(axis=1).sum()):
+    if not (finite := np.isfinite(values)).all():
+        wrong = int((~finite).any(axis=1).sum())
         raise SourceError(
             f"Expected finite coordinates, got {wrong} of {len(values)} points with NaN or infinity ({name}). "
             "Remove those points."
         )
-    return PointCloud(values[:, :3], values[:, 3:] if values.shape[1] == 6 else None)
+    return PointCloud(values)
 
 
 def _point_table(content: bytes, layout: Layout) -> NDArray[Any]:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from transformers import BatchFeature, FeatureExtractionMixin
 
+from lamm_data import LammDataError, read_cloud
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.processing.point_cloud_files import read_point_cloud
 
 CENTRE_MODES = ("none", "floor", "centroid")
 SCALE_MODES = ("none", "unit_sphere")
@@ -94,9 +94,8 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
 
     def prepare(self, cloud: Any, name: str | None = None, variant: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Turn one path or `[N, 3 or 6]` array into `[num_points, columns]` float32."""
-        is_file = isinstance(cloud, str | Path)
-        label = name or (Path(cloud).name if is_file else "")
-        points = read_point_cloud(cloud) if is_file else check_points(np.asarray(cloud), label or "the given cloud")
+        label = name or (Path(cloud).name if isinstance(cloud, str | Path) else "")
+        points = read_point_cloud(cloud, label)
         picked = self._sample(points, label, variant)
         metres = picked[:, :3].astype(np.float64) * UNITS[self.unit]
         columns = [self._place(metres)]
@@ -126,33 +125,21 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         return xyz
 
 
-def check_points(points: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
-    """Refuse arrays that are no point cloud and drop nothing silently.
+def read_point_cloud(cloud: str | Path | np.ndarray[Any, Any], name: str = "") -> np.ndarray[Any, Any]:
+    """Read a cloud file (`lamm_data.read_cloud` says which) or check an array.
 
     Args:
-        points: `[N, >= 3]` numbers.
-        name: What the message calls the cloud.
+        cloud: Path, or `[N, 3]` or `[N, 6]` numbers.
+        name: What the message calls an array.
 
     Returns:
-        The same points as float32 `[N, 3]` or `[N, 6]`.
+        float32 `[N, 3]` x, y, z in the file's unit; `[N, 6]` with red, green, blue in 0..255 where there are colours.
 
     Raises:
-        LammModelError: Wrong shape or type, no point, or a value that is not finite.
+        LammModelError: The file is missing, torn or of another kind; or the cloud has another shape or type, no point,
+            or a value that is not finite.
     """
-    if points.dtype == object or not np.issubdtype(points.dtype, np.number) or np.iscomplexobj(points):
-        raise LammModelError(f"Expected numbers in a point cloud, got {points.dtype} ({name}). Save it as float32.")
-    if points.ndim != 2 or points.shape[1] < 3 or points.shape[1] in (4, 5):
-        raise LammModelError(
-            f"Expected a point cloud [N, 3] or [N, 6], got shape {list(points.shape)} ({name}). "
-            "Columns are x, y, z in metres, then red, green, blue in 0..255."
-        )
-    if len(points) == 0:
-        raise LammModelError(f"Expected at least one point, got none ({name}). Replace the file.")
-    kept = points[:, : 6 if points.shape[1] >= 6 else 3].astype(np.float32)
-    wrong = int((~np.isfinite(kept)).any(axis=1).sum())
-    if wrong:
-        raise LammModelError(
-            f"Expected finite coordinates, got {wrong} of {len(points)} points with NaN or infinity ({name}). "
-            "Remove those points."
-        )
-    return kept
+    try:
+        return read_cloud(cloud, name).table()
+    except LammDataError as fault:
+        raise LammModelError(str(fault)) from fault
