@@ -9,11 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lamm_data.benchmark.build import BUILDERS, Build, build_records
+    from lamm_data.benchmark.build import Build, build_records
     from lamm_data.benchmark.recipes.alignment import is_alignment_set
     from lamm_data.benchmark.recipes.apply import KINDS, apply_recipe
     from lamm_data.benchmark.recipes.recipe import packaged_recipes, read_recipe
-    from lamm_data.benchmark.run import ATTRIBUTES, build_benchmark
+    from lamm_data.benchmark.run import build_benchmark
     from lamm_data.clouds.reading import PointCloud, load_cloud, read_cloud, save_cloud
     from lamm_data.errors import Fault, LammDataError, RecordError, SourceError, UsageError
     from lamm_data.export.formats import export_records, read_export
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         scan_records,
         write_records,
     )
-    from lamm_data.records.tasks import TASK_TYPES, TASKS, benchmark_file_name, task_of_file_name
+    from lamm_data.records.tasks import TASK_TABLE, TASK_TYPES, TASKS, benchmark_file_name, task_of_file_name
     from lamm_data.sample.world import write_world
     from lamm_data.sources.readers.coco import read_instances
     from lamm_data.sources.readers.scannet_export import open_scanqa
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from lamm_data.writing.coordinates import NUMBER_STYLES
 
 __all__ = [
-    "ATTRIBUTES", "BUILDERS", "KINDS", "LSP_JOINTS", "NUMBER_STYLES", "STYLES", "TASKS", "TASK_TYPES", "Annotated",
+    "KINDS", "LSP_JOINTS", "NUMBER_STYLES", "STYLES", "TASKS", "TASK_TABLE", "TASK_TYPES", "Annotated",
     "BenchmarkRecord", "Box", "Box3D", "Build", "CheckSettings", "ContaminationSettings", "Conversion",
     "ConvertSettings", "Curves", "Description", "Fault", "InstructionRecord", "Keypoints", "LammDataError",
     "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source", "SourceError", "Turn", "UsageError",
@@ -66,11 +66,11 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "benchmark.build": "BUILDERS Build build_records",
+    "benchmark.build": "Build build_records",
     "benchmark.recipes.alignment": "is_alignment_set",
     "benchmark.recipes.apply": "KINDS apply_recipe",
     "benchmark.recipes.recipe": "packaged_recipes read_recipe",
-    "benchmark.run": "ATTRIBUTES build_benchmark",
+    "benchmark.run": "build_benchmark",
     "clouds.reading": "PointCloud load_cloud read_cloud save_cloud",
     "errors": "Fault LammDataError RecordError SourceError UsageError",
     "export.formats": "export_records read_export",
@@ -89,7 +89,7 @@ _HOMES = {
     "records.annotations": "Annotated Box Box3D Description Keypoints",
     "records.benchmark": "LSP_JOINTS BenchmarkRecord read_benchmark write_benchmark",
     "records.instruction": "InstructionRecord Turn media_paths read_records scan_records write_records",
-    "records.tasks": "TASKS TASK_TYPES benchmark_file_name task_of_file_name",
+    "records.tasks": "TASKS TASK_TABLE TASK_TYPES benchmark_file_name task_of_file_name",
     "sample.world": "write_world",
     "sources.readers.coco": "read_instances",
     "sources.readers.scannet_export": "open_scanqa",

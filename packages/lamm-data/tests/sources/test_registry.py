@@ -4,14 +4,13 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from lamm_data.benchmark.build import BUILDERS
 from lamm_data.benchmark.run import build_benchmark
 from lamm_data.cli import data
 from lamm_data.errors import SourceError, UsageError
 from lamm_data.records.annotations import Annotated
 from lamm_data.records.benchmark import read_benchmark
 from lamm_data.records.instruction import read_records
-from lamm_data.records.tasks import CONVERSION_TASKS
+from lamm_data.records.tasks import CONVERSION_TASKS, TASKS
 from lamm_data.sources.check import check_download
 from lamm_data.sources.registry import get_source, load_function, load_sources
 from lamm_data.templates.run import ConvertSettings, convert_source
@@ -62,7 +61,7 @@ def test_every_source_is_listed_with_licence_layout_and_citation():
 def test_every_reader_exists_and_every_task_is_known():
     for source in load_sources().values():
         for task, target in source.readers.items():
-            assert task in CONVERSION_TASKS or task in BUILDERS
+            assert task in CONVERSION_TASKS or task in TASKS
             assert callable(load_function(target))
         assert set(source.benchmark_tasks) <= set(source.readers)
         assert not source.prepare or callable(load_function(source.prepare))

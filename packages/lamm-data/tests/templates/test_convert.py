@@ -19,9 +19,9 @@ from lamm_data.records.annotations import (
     Relation,
 )
 from lamm_data.records.instruction import read_records
+from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.sources.registry import get_source
 from lamm_data.templates.convert import Conversion, convert
-from lamm_data.templates.pairs import PAIR_MAKERS
 from lamm_data.templates.pools import pools
 from lamm_data.templates.run import ConvertSettings, convert_source
 from lamm_data.writing.draws import fill
@@ -45,7 +45,7 @@ def test_sample_world_converts_to_valid_records_of_every_task(world, tmp_path, s
     records = read_records(path)  # raises on any fault
     by_task = Counter(record.meta["task"] for record in records)
     elsewhere = {"scene_graph", "scene_graph3d", "presence", "presence3d"}
-    assert set(by_task) == set(get_source("sample").readers) == set(PAIR_MAKERS) - elsewhere
+    assert set(by_task) == set(get_source("sample").readers) == set(CONVERSION_TASKS) - elsewhere
     assert all(by_task[task] == counts[f"{task}: records written"] for task in by_task)
     assert len({record.id for record in records}) == len(records)
     assert all((world / path).is_file() for record in records for path in record.media)

@@ -9,7 +9,6 @@ from lamm_cli.benchmark.sets import (
     benchmark_sources,
     finished_files,
     sources_under,
-    tasks_of,
 )
 
 
@@ -40,21 +39,19 @@ def benchmark_rows(root: Path | None = None) -> list[BenchmarkRow]:
     Args:
         root: Data root; says for each file whether it or its source is there.
     """
-    from lamm_data.benchmark.run import ATTRIBUTES
-    from lamm_data.records.tasks import TASKS, benchmark_file_name
+    from lamm_data import TASKS, benchmark_file_name
 
     finished = {path.name for path in finished_files(root)} if root is not None else set()
     folders = {source.name for source in sources_under(root)} if root is not None else set()
     rows = []
     for name, source in benchmark_sources().items():
-        for task in tasks_of(source):
-            for attribute in ATTRIBUTES if task == "facial_classification" else ("",):
-                suffix = f"({ATTRIBUTES[attribute]})" if attribute else ""
-                file = benchmark_file_name(task, source.dataset_of(task) + suffix)
+        for task in source.benchmarks:
+            for attribute in TASKS[task].attributes:
+                file = benchmark_file_name(task, source.dataset_of(task, attribute))
                 present = ""
                 if root is not None:
                     present = "file" if file in finished else "source" if name in folders else "no"
-                published = source.published.get(f"{task}.{attribute}" if attribute else task, 0)
+                published = source.published_records(task, attribute)
                 rows.append(BenchmarkRow(file, task, TASKS[task].modality, name, published, present))
     for path in alignment_sets(root) if root is not None else []:
         rows.append(BenchmarkRow(path.name, "vqa", TASKS["vqa"].modality, ALIGNMENT, 0, "source"))

@@ -37,13 +37,6 @@ def benchmark_sources() -> "dict[str, Source]":
     return {name: source for name, source in load_sources().items() if source.benchmark_split}
 
 
-def tasks_of(source: "Source") -> tuple[str, ...]:
-    """Return the task keys a source is a benchmark for."""
-    from lamm_data.benchmark.build import BUILDERS
-
-    return source.benchmark_tasks or tuple(task for task in source.readers if task in BUILDERS)
-
-
 def sources_under(root: Path, wanted: Sequence[str] = ()) -> list[SourceFolder]:
     """Find the sources under a data root: the root itself if it is a sample world, else one folder a source.
 
@@ -61,14 +54,14 @@ def sources_under(root: Path, wanted: Sequence[str] = ()) -> list[SourceFolder]:
             f"Expected a folder for each source under {root}, found none for {', '.join(missing)}. "
             f"Benchmark sources are {', '.join(known)}."
         )
-    return [SourceFolder(name, folders[name], tasks_of(known[name])) for name in wanted or folders]
+    return [SourceFolder(name, folders[name], known[name].benchmarks) for name in wanted or folders]
 
 
 def finished_files(root: Path) -> list[Path]:
     """Return the benchmark files ``<Task>_<Dataset>.json`` that lie directly under a root."""
-    from lamm_data.records.tasks import TASKS
+    from lamm_data import TASK_TABLE
 
-    prefixes = (*(f"{task.prefix}_" for task in TASKS.values()), "POPE_")
+    prefixes = tuple(f"{task.prefix}_" for task in TASK_TABLE.values() if task.prefix)
     return sorted(path for path in root.glob("*.json") if path.name.startswith(prefixes))
 
 
@@ -109,10 +102,10 @@ def gather_files(settings: dict[str, Any], output: Path) -> list[BenchmarkFile]:
 
 
 def _check_tasks(wanted: Sequence[str]) -> None:
-    from lamm_data.records.tasks import TASKS
+    from lamm_data import TASK_TABLE
 
     # Finished files may hold a task that is built by recipes alone.
-    known = (*TASKS, "yes_no")
+    known = [task.key for task in TASK_TABLE.values() if task.prefix]
     unknown = [task for task in wanted if task not in known]
     if unknown:
         raise BenchmarkFilesError(f"Expected tasks out of {', '.join(known)}, got {', '.join(map(repr, unknown))}.")

@@ -1,4 +1,4 @@
-"""Build benchmark records from annotated items: one function a task."""
+"""Build benchmark records from annotated items: one function a kind of truth."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from lamm_data.errors import UsageError
 from lamm_data.records.annotations import Annotated, Box3D
 from lamm_data.records.benchmark import LSP_JOINTS, BenchmarkRecord
+from lamm_data.records.tasks import TASKS
 from lamm_data.templates.pairs import usable_boxes
 from lamm_data.writing.boxes import solid_boxes
 from lamm_data.writing.draws import fill, item_rng
@@ -23,43 +25,43 @@ Entry = tuple[str, str, dict[str, Any]]
 """Suffix of the record id, query and ground truth."""
 
 
+@dataclass
 class Build:
     """Settings of one benchmark file and the account it keeps.
 
-    Args:
+    Attributes:
         task: Task key.
         dataset: Data set name, the second part of the file name.
         seed: Seed for drawing options.
         choices: Options per question where options are made.
-        attribute: For faces: `smile` or `hair`.
+        attribute: What the classes are about, for a task with attributes.
         oriented: Write 3D boxes that are turned with nine numbers instead of the axis-aligned box around them.
         meta: Provenance added to every record.
+        left_out: Annotations left out, by reason.
+        read: Images or clouds read.
+        options: Answers that options are drawn from, once there are any.
     """
 
-    def __init__(
-        self,
-        task: str,
-        dataset: str,
-        *,
-        seed: int = 0,
-        choices: int = 4,
-        attribute: str = "",
-        oriented: bool = False,
-        meta: dict[str, Any] | None = None,
-    ) -> None:
-        if task not in BUILDERS:
-            raise UsageError(f"Expected a task out of {', '.join(BUILDERS)}, got {task!r}.")
-        self.task, self.dataset, self.seed, self.choices, self.attribute = task, dataset, seed, choices, attribute
-        self.oriented = oriented
-        self.meta = meta or {}
-        self.left_out: Counter[str] = Counter()
-        self.read = 0
-        self.options: AnswerPool | None = None
+    task: str
+    dataset: str
+    _: KW_ONLY
+    seed: int = 0
+    choices: int = 4
+    attribute: str = ""
+    oriented: bool = False
+    meta: dict[str, Any] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+    read: int = 0
+    options: AnswerPool | None = None
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise UsageError(f"Expected a task out of {', '.join(TASKS)}, got {self.task!r}.")
 
     @property
     def instruction(self) -> str:
         """Name of the instruction in `instructions.toml`."""
-        return f"facial_{self.attribute}" if self.task == "facial_classification" else self.task
+        return f"facial_{self.attribute}" if self.attribute else self.task
 
 
 @cache
@@ -163,21 +165,19 @@ def _locating(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
 
 
 BUILDERS: dict[str, Callable[[Annotated, Build, str], Iterator[Entry]]] = {
-    "classification": _label,
-    "fine_grained_classification": _label,
-    "facial_classification": _attr,
-    "detection": _objects,
-    "keypoint_detection": _joints,
-    "vqa": _choices,
-    "caption": _sentences,
-    "counting": _number,
-    "ocr": _words,
-    "detection3d": _objects3d,
-    "visual_grounding3d": _grounded,
-    "vqa3d": _choices,
-    "locating": _locating,
+    "class": _label,
+    "attribute": _attr,
+    "boxes": _objects,
+    "joints": _joints,
+    "choice": _choices,
+    "captions": _sentences,
+    "count": _number,
+    "words": _words,
+    "boxes3d": _objects3d,
+    "description": _grounded,
+    "places": _locating,
 }
-"""Builder by task key."""
+"""Builder by the task's kind of truth."""
 
 
 def build_records(items: Iterable[Annotated], build: Build) -> Iterator[BenchmarkRecord]:
@@ -187,13 +187,14 @@ def build_records(items: Iterable[Annotated], build: Build) -> Iterator[Benchmar
     (`lamm_data.writing.options.AnswerPool`); the seed is written into the record's `meta`.
     """
     items = list(items)
-    if build.task in ("vqa", "vqa3d") and any(not q.choices for item in items for q in item.questions):
+    kind = TASKS[build.task].kind
+    if kind == "choice" and any(not q.choices for item in items for q in item.questions):
         build.options = AnswerPool(items)
         build.meta = build.meta | {"options_seed": build.seed}
     words = instructions()[build.instruction]
     for item in items:
         flat = item.modality == "image"
-        for suffix, query, truth in BUILDERS[build.task](item, build, words["query"]):
+        for suffix, query, truth in BUILDERS[kind](item, build, words["query"]):
             yield BenchmarkRecord(
                 id=f"{item.id}{suffix}",
                 query=query,

@@ -8,7 +8,7 @@ from typing import Any
 from lamm_data.errors import UsageError
 from lamm_data.records.benchmark import LSP_JOINTS, BenchmarkRecord
 from lamm_data.records.instruction import InstructionRecord, Turn
-from lamm_data.records.tasks import get_task
+from lamm_data.records.tasks import TASKS
 from lamm_data.writing.coordinates import fractions, metres
 from lamm_data.writing.options import LETTERS
 
@@ -32,18 +32,20 @@ def _option(record: BenchmarkRecord) -> str:
 
 
 _ANSWERS: dict[str, Callable[[BenchmarkRecord], str]] = {
-    "classification": lambda record: str(record.label),
-    "fine_grained_classification": lambda record: str(record.label),
-    "facial_classification": lambda record: {"1": "yes", "-1": "no"}.get(str(record.attr), str(record.attr)),
-    "detection": _objects,
-    "detection3d": _objects,
-    "vqa": _option,
-    "vqa3d": _option,
-    "caption": lambda record: (record.sentences or [""])[0],
-    "counting": lambda record: str(record.num),
-    "ocr": lambda record: ", ".join(f'"{word}"' for word in record.word_list or []),
-    "visual_grounding3d": lambda record: metres(record.gt_bbox or []),
+    "class": lambda record: str(record.label),
+    "attribute": lambda record: {"1": "yes", "-1": "no"}.get(str(record.attr), str(record.attr)),
+    "boxes": _objects,
+    "boxes3d": _objects,
+    "choice": _option,
+    "captions": lambda record: (record.sentences or [""])[0],
+    "count": lambda record: str(record.num),
+    "words": lambda record: ", ".join(f'"{word}"' for word in record.word_list or []),
+    "description": lambda record: metres(record.gt_bbox or []),
 }
+"""The true answer by the task's kind of truth; joints become a round each."""
+
+FINE_TUNE_TASKS = {key: task for key, task in TASKS.items() if task.kind in (*_ANSWERS, "joints")}
+"""Benchmark tasks with a fine-tune form."""
 
 
 def _joint_turns(record: BenchmarkRecord) -> Iterator[Turn]:
@@ -61,21 +63,23 @@ def as_instruction(record: BenchmarkRecord) -> InstructionRecord:
     Raises:
         UsageError: The record's task has no fine-tune form (locating), or joints come without an image size.
     """
-    task = str(record.task)
-    if task == "keypoint_detection":
+    task = FINE_TUNE_TASKS.get(str(record.task))
+    if task is None:
+        raise UsageError(
+            f"Expected a task out of {', '.join(FINE_TUNE_TASKS)}, got {record.task!r}: it has no fine-tune form."
+        )
+    if task.kind == "joints":
         turns = list(_joint_turns(record))
-    elif task in _ANSWERS:
-        turns = [Turn("human", record.query), Turn("gpt", _ANSWERS[task](record))]
     else:
-        raise UsageError(f"Expected a task out of {', '.join(_ANSWERS)}, got {task!r}: it has no fine-tune form.")
-    meta: dict[str, Any] = dict(record.meta or {}) | {"task": task, "system": record.system}
+        turns = [Turn("human", record.query), Turn("gpt", _ANSWERS[task.kind](record))]
+    meta: dict[str, Any] = dict(record.meta or {}) | {"task": task.key, "system": record.system}
     flat = record.modality == "image"
     return InstructionRecord(
         turns,
         id=record.id,
         image=record.image,
         pcl=record.pcl,
-        task_type=get_task(task).task_type,
+        task_type=task.task_type,
         src_image=record.dataset if flat else None,
         src_dataset=None if flat else record.dataset,
         src_id=None if flat else record.group,

@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lamm_data.benchmark.build import BUILDERS, Build, build_records, subset
-from lamm_data.benchmark.fine_tune import as_instruction
+from lamm_data.benchmark.build import Build, build_records, subset
+from lamm_data.benchmark.fine_tune import FINE_TUNE_TASKS, as_instruction
 from lamm_data.errors import SourceError, UsageError
 from lamm_data.records.annotations import Annotated
 from lamm_data.records.benchmark import BenchmarkRecord, write_benchmark
 from lamm_data.records.instruction import write_records
-from lamm_data.records.tasks import benchmark_file_name
+from lamm_data.records.tasks import TASKS, benchmark_file_name
 from lamm_data.sources.media import MediaCheck
 from lamm_data.sources.registry import Source, choose_tasks, get_source
-
-ATTRIBUTES = {"smile": "Smile", "hair": "Hair"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +74,14 @@ def build_benchmark(
         SourceError: The download is damaged or incomplete, or names two records alike.
     """
     source = get_source(name)
-    possible = source.benchmark_tasks or tuple(task for task in source.readers if task in BUILDERS)
-    possible = tuple(task for task in possible if not (fine_tune and task == "locating"))
+    possible = tuple(task for task in source.benchmarks if not fine_tune or task in FINE_TUNE_TASKS)
     split = split or (source.train if fine_tune else source.benchmark_split)
     if not split:
         raise UsageError(f"Expected a source with a held-out split, got {name}. Name one with --split.")
     written = []
     for task in choose_tasks(source, tasks, possible):
-        for attribute in ATTRIBUTES if task == "facial_classification" else ("",):
-            dataset = source.dataset_of(task) + (f"({ATTRIBUTES[attribute]})" if attribute else "")
+        for attribute in TASKS[task].attributes:
+            dataset = source.dataset_of(task, attribute)
             build = Build(
                 task,
                 dataset,
@@ -102,11 +99,8 @@ def build_benchmark(
             file = _file_name(source, task, dataset, split, fine_tune)
             _check_ids(kept, file)
             count = _write(Path(output) / file, kept, fine_tune)
-            published = (
-                source.published.get(f"{task}.{attribute}" if attribute else task, 0)
-                if split == source.benchmark_split and not fine_tune
-                else 0
-            )
+            held_out = split == source.benchmark_split and not fine_tune
+            published = source.published_records(task, attribute) if held_out else 0
             written.append(BenchmarkFile(file, count, build.read, published, dict(build.left_out)))
             if progress is not None:
                 progress(1)
@@ -114,9 +108,8 @@ def build_benchmark(
 
 
 def _file_name(source: Source, task: str, dataset: str, split: str, fine_tune: bool) -> str:
-    name = benchmark_file_name(task, dataset)
     suffix = "_finetune" if fine_tune else "" if split == source.benchmark_split else f"_{split}"
-    return name.removesuffix(".json") + suffix + ".json"
+    return benchmark_file_name(task, dataset, suffix)
 
 
 def _check_ids(records: list[BenchmarkRecord], file: str) -> None:

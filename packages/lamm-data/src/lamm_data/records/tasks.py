@@ -1,8 +1,9 @@
-"""The vision tasks of LAMM: their keys, published names and the ground truth each one carries."""
+"""The vision tasks of LAMM, a row each: everything that differs from task to task hangs on a column of this table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from lamm_data.errors import UsageError
 
@@ -45,60 +46,110 @@ def canonical_task_type(task_type: str | None) -> str | None:
     return _BY_FOLDED.get(task_type.strip().casefold().replace("-", "_"))
 
 
+TRUTH: dict[str, tuple[str | tuple[str, ...], ...]] = {
+    "class": ("label",),
+    "attribute": ("attr",),
+    "boxes": ("object",),
+    "boxes3d": ("object",),
+    "joints": ("gt_joints",),
+    "choice": ("gt_choice", "gt_choices"),
+    "captions": ("sentences",),
+    "count": ("num",),
+    "words": ("word_list",),
+    "description": (("gt_bbox", "object"),),
+    "places": (("object", "gt_joints", "points"),),
+    "relations": (),
+    "presence": (),
+    "yes_no": ("label",),
+}
+"""Kinds of truth, with the keys a benchmark record must have; of a tuple inside, any one will do.
+
+The kind decides what a source's annotations become: `templates.pairs` writes instruction records, `benchmark.build`
+benchmark records, and `benchmark.fine_tune` true answers by it.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task of the benchmark.
+    """One task.
 
     Attributes:
         key: Our name of the task, used by every package and command.
-        prefix: First part of the published benchmark file name.
+        kind: Kind of truth, a key of `TRUTH`.
         modality: `image` or `pcl`.
         task_type: `task_type` of instruction records made for this task.
-        truth: Keys a benchmark record must have; of a tuple inside, any one will do.
+        prefix: First part of the published benchmark file name; empty for a task without benchmark files.
+        pools: Template pools that instruction records draw from; empty when templates write none.
+        naming: Pools among them whose answers or questions name a class or a joint.
+        attributes: What the classes of an image are about, with the word in the data set's name: a file each.
+        presence: Task of the yes-or-no questions that can be asked beside this one's boxes.
+        recipe_for: Task whose benchmark records a recipe makes this one's of.
+        optioned: Whether open questions become multiple choice in instruction records.
     """
 
     key: str
-    prefix: str
+    kind: str
     modality: str
     task_type: str
-    truth: tuple[str | tuple[str, ...], ...]
+    prefix: str = ""
+    pools: tuple[str, ...] = ()
+    naming: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=lambda: {"": ""})
+    presence: str = ""
+    recipe_for: str = ""
+    optioned: bool = False
+
+    @property
+    def truth(self) -> tuple[str | tuple[str, ...], ...]:
+        """Keys a benchmark record must have; of a tuple inside, any one will do."""
+        return TRUTH[self.kind]
 
 
-TASKS: dict[str, Task] = {
+def _named(key: str, kind: str, modality: str, task_type: str, prefix: str = "", presence: str = "") -> Task:
+    """Make the row of a task with one template pool of its own name, which names classes or joints."""
+    return Task(key, kind, modality, task_type, prefix, (key,), (key,), presence=presence)
+
+
+TASK_TABLE: dict[str, Task] = {
     task.key: task
     for task in (
-        Task("classification", "Classification", "image", "classification", ("label",)),
-        Task("fine_grained_classification", "Fine-grained_Classification", "image", "classification", ("label",)),
-        Task("facial_classification", "Facial_Classification", "image", "classification", ("attr",)),
-        Task("detection", "Detection", "image", "detection", ("object",)),
-        Task("keypoint_detection", "Keypoints_Detection", "image", "keypoint_detection", ("gt_joints",)),
-        Task("vqa", "VQA", "image", "VQA", ("gt_choice", "gt_choices")),
-        Task("caption", "Caption", "image", "description", ("sentences",)),
-        Task("counting", "Counting", "image", "counting", ("num",)),
-        Task("ocr", "OCR", "image", "VQA", ("word_list",)),
-        Task("detection3d", "Detection", "pcl", "detection3d", ("object",)),
-        Task("visual_grounding3d", "VG", "pcl", "visual_grounding3d", (("gt_bbox", "object"),)),
-        Task("vqa3d", "VQA", "pcl", "VQA3d", ("gt_choice", "gt_choices")),
-        Task("locating", "Locating", "image", "detection", (("object", "gt_joints", "points"),)),
+        _named("classification", "class", "image", "classification", "Classification"),
+        _named("fine_grained_classification", "class", "image", "classification", "Fine-grained_Classification"),
+        Task(
+            "facial_classification",
+            "attribute",
+            "image",
+            "classification",
+            "Facial_Classification",
+            ("facial_smile", "facial_hair"),
+            ("facial_hair",),
+            {"smile": "Smile", "hair": "Hair"},
+        ),
+        _named("detection", "boxes", "image", "detection", "Detection", "presence"),
+        _named("keypoint_detection", "joints", "image", "keypoint_detection", "Keypoints_Detection"),
+        Task("vqa", "choice", "image", "VQA", "VQA", ("vqa", "vqa_open")),
+        Task("caption", "captions", "image", "description", "Caption", ("caption",)),
+        _named("counting", "count", "image", "counting", "Counting"),
+        Task("ocr", "words", "image", "VQA", "OCR", ("ocr",)),
+        _named("detection3d", "boxes3d", "pcl", "detection3d", "Detection", "presence3d"),
+        Task("visual_grounding3d", "description", "pcl", "visual_grounding3d", "VG", ("visual_grounding3d",)),
+        Task("vqa3d", "choice", "pcl", "VQA3d", "VQA", ("vqa3d", "vqa3d_open"), optioned=True),
+        Task("locating", "places", "image", "detection", "Locating"),
+        _named("classification3d", "class", "pcl", "classification3d"),
+        Task("scene_graph", "relations", "image", "VQA", pools=("scene_graph",)),
+        Task("scene_graph3d", "relations", "pcl", "VQA3d", pools=("scene_graph3d",)),
+        Task("presence", "presence", "image", "VQA", pools=("presence",)),
+        Task("presence3d", "presence", "pcl", "VQA3d", pools=("presence3d",)),
+        Task("yes_no", "yes_no", "image", "VQA", "POPE", recipe_for="detection"),
     )
 }
-"""Benchmark tasks by key."""
+"""Every task by key."""
 
-CONVERSION_TASKS: dict[str, str] = {key: task.task_type for key, task in TASKS.items() if key != "locating"}
-CONVERSION_TASKS |= {"classification3d": "classification3d", "scene_graph": "VQA", "scene_graph3d": "VQA3d"}
-CONVERSION_TASKS |= {"presence": "VQA", "presence3d": "VQA3d"}
-"""Tasks that template conversion can write, with the `task_type` of their records."""
+TASKS = {key: task for key, task in TASK_TABLE.items() if task.prefix and not task.recipe_for}
+"""Tasks whose benchmark files are built from annotations, by key."""
 
-
-def get_task(key: str) -> Task:
-    """Look a benchmark task up.
-
-    Raises:
-        UsageError: No task has this key.
-    """
-    if key not in TASKS:
-        raise UsageError(f"Expected a task out of {', '.join(TASKS)}, got {key!r}. Name one of them.")
-    return TASKS[key]
+CONVERSION_TASKS = {key: task for key, task in TASK_TABLE.items() if task.pools}
+"""Tasks that template conversion can write, by key."""
 
 
 def task_of_file_name(name: str, modality: str) -> Task | None:
@@ -112,10 +163,20 @@ def task_of_file_name(name: str, modality: str) -> Task | None:
         The task, or None when the name follows no published pattern.
     """
     name = name.replace("Dectection", "Detection")
-    matches = [task for task in TASKS.values() if task.modality == modality and name.startswith(task.prefix + "_")]
+    matches = [
+        task
+        for task in TASK_TABLE.values()
+        if task.prefix and task.modality == modality and name.startswith(task.prefix + "_")
+    ]
     return max(matches, key=lambda task: len(task.prefix), default=None)
 
 
-def benchmark_file_name(task: str, dataset: str) -> str:
-    """Compose `<Task>_<Dataset>.json` as the published benchmark names its files."""
-    return f"{get_task(task).prefix}_{dataset}.json"
+def benchmark_file_name(task: str, dataset: str, suffix: str = "") -> str:
+    """Compose `<Task>_<Dataset><suffix>.json` as the published benchmark names its files.
+
+    Raises:
+        UsageError: No benchmark task has this key.
+    """
+    if task not in TASK_TABLE or not TASK_TABLE[task].prefix:
+        raise UsageError(f"Expected a task out of {', '.join(TASKS)}, got {task!r}. Name one of them.")
+    return f"{TASK_TABLE[task].prefix}_{dataset}{suffix}.json"

@@ -13,6 +13,7 @@ from typing import Any
 
 from lamm_data.errors import SourceError, UsageError
 from lamm_data.records.annotations import Annotated
+from lamm_data.records.tasks import TASKS
 from lamm_data.sources.guard import guarded
 
 
@@ -73,9 +74,19 @@ class Source:
     prepare: str = ""
     synthetic: bool = False
 
-    def dataset_of(self, task: str) -> str:
-        """Return the data set name that records of a task carry."""
-        return self.datasets.get(task, self.dataset)
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """Keys of the tasks that benchmark files can be built for."""
+        return self.benchmark_tasks or tuple(task for task in self.readers if task in TASKS)
+
+    def dataset_of(self, task: str, attribute: str = "") -> str:
+        """Return the data set name that records of a task, and of an attribute of it, carry."""
+        name = self.datasets.get(task, self.dataset)
+        return f"{name}({TASKS[task].attributes[attribute]})" if attribute else name
+
+    def published_records(self, task: str, attribute: str = "") -> int:
+        """Return the number of records of the published benchmark file; 0 when unknown."""
+        return self.published.get(f"{task}.{attribute}" if attribute else task, 0)
 
     def open(self, root: str | Path, split: str, task: str) -> Iterator[Annotated]:
         """Read the items of a split for a task.

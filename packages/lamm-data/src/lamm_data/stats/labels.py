@@ -7,19 +7,9 @@ from collections.abc import Iterator
 from functools import cache
 
 from lamm_data.records.instruction import InstructionRecord
+from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.templates.pools.pools import STYLES, load_pool
 
-POOLS = {
-    "classification": ("classification",),
-    "fine_grained_classification": ("fine_grained_classification",),
-    "facial_classification": ("facial_hair",),
-    "detection": ("detection",),
-    "keypoint_detection": ("keypoint_detection",),
-    "counting": ("counting",),
-    "classification3d": ("classification3d",),
-    "detection3d": ("detection3d",),
-}
-"""Template pools of the tasks whose answers, or questions, name a class or a joint."""
 NAMES = {"label", "a_label", "A_label", "joint", "plural", "noun", "hair", "has_hair"}
 _PLACEHOLDER = re.compile(r"(\{\w+\})")
 _ARTICLE = re.compile(r"^(?:an?|the|some)\s+", re.IGNORECASE)
@@ -72,14 +62,15 @@ def named_classes(record: InstructionRecord) -> Iterator[str]:
     """
     meta = record.meta or {}
     task, style = meta.get("task"), meta.get("style")
-    if not isinstance(task, str) or task not in POOLS or style not in STYLES:
+    known = CONVERSION_TASKS.get(task) if isinstance(task, str) else None
+    if known is None or not known.naming or style not in STYLES:
         return
     turns = record.dialogue()
     for asked, answered in zip(turns[::2], turns[1::2], strict=True):
-        if task == "facial_classification" and _SMILE.search(answered.text):
+        if known.kind == "attribute" and _SMILE.search(answered.text):
             yield "not smiling" if _NO.search(answered.text) else "smiling"
             continue
-        for pool in POOLS[task]:
+        for pool in known.naming:
             names = list(_found(answered.text, _patterns(pool, str(style))))
             names = names or list(_found(asked.text, _patterns(pool, "questions")))
             if names:

@@ -63,8 +63,8 @@ class Conversion:
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        if self.task not in PAIR_MAKERS:
-            raise UsageError(f"Expected a task out of {', '.join(PAIR_MAKERS)}, got {self.task!r}.")
+        if self.task not in CONVERSION_TASKS:
+            raise UsageError(f"Expected a task out of {', '.join(CONVERSION_TASKS)}, got {self.task!r}.")
         if self.style not in STYLES:
             raise UsageError(f"Expected a style out of {', '.join(STYLES)}, got {self.style!r}.")
         if self.rounds < 1 or self.per_item < 0:
@@ -74,10 +74,10 @@ class Conversion:
         self._check_numbers()
 
     def _check_numbers(self) -> None:
-        numbers = number_style(self.numbers)
-        if self.task == "keypoint_detection" and not numbers.point_pattern:
+        numbers, kind = number_style(self.numbers), CONVERSION_TASKS[self.task].kind
+        if kind == "joints" and not numbers.point_pattern:
             raise UsageError(f"Expected a number style with points for {self.task}, got {self.numbers!r}: boxes only.")
-        if self.task == "detection" and self.style == "full" and not numbers.sentences:
+        if kind == "boxes" and self.style == "full" and not numbers.sentences:
             raise UsageError(f"Expected short answers with the number style {self.numbers!r}, got the style 'full'.")
 
 
@@ -109,11 +109,12 @@ def convert(items: Iterable[Annotated], conversion: Conversion) -> Iterator[Inst
         items = list(items)
         options = AnswerPool(items)
     counts, numbers = conversion.counts, number_style(conversion.numbers)
+    task = CONVERSION_TASKS[conversion.task]
     for item in items:
         counts["items read"] += 1
-        rng = item_rng(conversion.seed, conversion.task, item.id)
-        context = Context(rng, options, conversion.choices, numbers, conversion.closed, conversion.negatives)
-        pairs = list(PAIR_MAKERS[conversion.task](item, context))
+        rng = item_rng(conversion.seed, task.key, item.id)
+        context = Context(task, rng, options, conversion.choices, numbers, conversion.closed, conversion.negatives)
+        pairs = list(PAIR_MAKERS[task.kind](item, context))
         for reason, number in context.left_out.items():
             counts[f"left out: {reason}"] += number
         for change, number in context.noted.items():
@@ -154,7 +155,7 @@ def _record(
         id=f"{conversion.dataset}-{conversion.task}-{item.id}-{start}",
         image=item.media if flat else None,
         pcl=None if flat else item.media,
-        task_type=CONVERSION_TASKS[conversion.task],
+        task_type=CONVERSION_TASKS[conversion.task].task_type,
         src_image=conversion.dataset if flat else None,
         src_dataset=None if flat else conversion.dataset,
         src_id=item.id,

@@ -10,9 +10,6 @@ from importlib import resources
 from lamm_data.errors import UsageError
 from lamm_data.sources.registry import Source
 
-PRESENCE = {"detection": "presence", "detection3d": "presence3d"}
-"""The task of yes-or-no questions that belongs to a task with labelled boxes."""
-
 
 @dataclass(frozen=True, slots=True)
 class Exhaustive:

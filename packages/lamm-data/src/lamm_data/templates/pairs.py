@@ -1,4 +1,4 @@
-"""From annotations to what a template needs: one function a task, each yielding question and answer values."""
+"""From annotations to what a template needs: one function a kind of truth, yielding question and answer values."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from lamm_data.records.annotations import Annotated, Box, ClassLabel
+from lamm_data.records.tasks import Task
 from lamm_data.writing.boxes import inside_boxes, labels_there, solid_boxes
 from lamm_data.writing.coordinates import PAPER, NumberStyle, metres
 from lamm_data.writing.english import as_sentence, mid_sentence, plural, singular, takes_are, with_article
@@ -39,6 +40,7 @@ class Context:
     """What pair makers may need besides the item.
 
     Attributes:
+        task: The task to make pairs of.
         rng: The item's own random stream.
         options: Answer pool for open questions that become multiple choice; None leaves them open.
         choices: Options per question, the right one included.
@@ -49,6 +51,7 @@ class Context:
         noted: Counts of annotations that were changed before use, by change.
     """
 
+    task: Task
     rng: random.Random
     options: AnswerPool | None = None
     choices: int = 4
@@ -72,13 +75,10 @@ def _label_values(name: str) -> dict[str, str]:
     }
 
 
-def _classes(task: str) -> Callable[[Annotated, Context], Iterator[Pair]]:
-    def make(item: Annotated, context: Context) -> Iterator[Pair]:
-        for label in item.classes:
-            if label.task == task:
-                yield Pair(task, {}, (_label_values(label.name),))
-
-    return make
+def _classes(item: Annotated, context: Context) -> Iterator[Pair]:
+    for label in item.classes:
+        if label.task == context.task.key:
+            yield Pair(context.task.pools[0], {}, (_label_values(label.name),))
 
 
 def _faces(item: Annotated, context: Context) -> Iterator[Pair]:
@@ -126,7 +126,7 @@ def _detection(item: Annotated, context: Context) -> Iterator[Pair]:
         else:
             context.left_out["box empty after rounding"] += 1
     if sentences:
-        yield Pair("detection", {}, tuple(sentences))
+        yield Pair(context.task.pools[0], {}, tuple(sentences))
 
 
 def _keypoints(item: Annotated, context: Context) -> Iterator[Pair]:
@@ -142,7 +142,7 @@ def _keypoints(item: Annotated, context: Context) -> Iterator[Pair]:
             joint = name.replace("_", " ")
             point = context.numbers.point((x / width, y / height), (width, height))
             yield Pair(
-                "keypoint_detection", {"joint": joint}, ({"joint": joint, "point": point},), f"{person.id}:{joint}"
+                context.task.pools[0], {"joint": joint}, ({"joint": joint, "point": point},), f"{person.id}:{joint}"
             )
         else:
             context.left_out["joint outside the image"] += 1
@@ -150,7 +150,7 @@ def _keypoints(item: Annotated, context: Context) -> Iterator[Pair]:
 
 def _captions(item: Annotated, context: Context) -> Iterator[Pair]:
     for number, caption in enumerate(item.captions):
-        yield Pair("caption", {}, ({"caption": caption, "Caption": as_sentence(caption)},), str(number))
+        yield Pair(context.task.pools[0], {}, ({"caption": caption, "Caption": as_sentence(caption)},), str(number))
 
 
 def _counts(item: Annotated, context: Context) -> Iterator[Pair]:
@@ -163,30 +163,28 @@ def _counts(item: Annotated, context: Context) -> Iterator[Pair]:
             "noun": one if count.number == 1 else many,
             "are": "is" if count.number == 1 else "are",
         }
-        yield Pair("counting", {"plural": many}, (values,))
+        yield Pair(context.task.pools[0], {"plural": many}, (values,))
 
 
 def _words(item: Annotated, context: Context) -> Iterator[Pair]:
     if item.words:
         quoted = ", ".join(f'"{word}"' for word in item.words)
-        yield Pair("ocr", {}, ({"words": quoted, "bare": " ".join(item.words)},))
+        yield Pair(context.task.pools[0], {}, ({"words": quoted, "bare": " ".join(item.words)},))
 
 
-def _questions(pool: str) -> Callable[[Annotated, Context], Iterator[Pair]]:
-    def make(item: Annotated, context: Context) -> Iterator[Pair]:
-        for question in item.questions:
-            if not question.answers and question.answer is None:
-                context.left_out["question without answer"] += 1
-                continue
-            asked = context.options.pose(question, context.choices, context.rng) if context.options else question
-            text = f"{asked.text} {asked.context}".strip()
-            if asked.answer is None:
-                yield Pair(f"{pool}_open", {"question": text}, ({"answer": asked.answers[0]},), asked.id)
-            else:
-                answer = {"letter": LETTERS[asked.answer], "choice": asked.choices[asked.answer]}
-                yield Pair(pool, {"question": text, "options": lettered(asked.choices)}, (answer,), asked.id)
-
-    return make
+def _questions(item: Annotated, context: Context) -> Iterator[Pair]:
+    pool, pool_open = context.task.pools
+    for question in item.questions:
+        if not question.answers and question.answer is None:
+            context.left_out["question without answer"] += 1
+            continue
+        asked = context.options.pose(question, context.choices, context.rng) if context.options else question
+        text = f"{asked.text} {asked.context}".strip()
+        if asked.answer is None:
+            yield Pair(pool_open, {"question": text}, ({"answer": asked.answers[0]},), asked.id)
+        else:
+            answer = {"letter": LETTERS[asked.answer], "choice": asked.choices[asked.answer]}
+            yield Pair(pool, {"question": text, "options": lettered(asked.choices)}, (answer,), asked.id)
 
 
 def _detection3d(item: Annotated, context: Context) -> Iterator[Pair]:
@@ -194,7 +192,7 @@ def _detection3d(item: Annotated, context: Context) -> Iterator[Pair]:
         {**_label_values(box.label), "box": metres(box.values)} for box in solid_boxes(item, context.left_out)
     )
     if sentences:
-        yield Pair("detection3d", {}, sentences)
+        yield Pair(context.task.pools[0], {}, sentences)
 
 
 def _grounding(item: Annotated, context: Context) -> Iterator[Pair]:
@@ -202,35 +200,31 @@ def _grounding(item: Annotated, context: Context) -> Iterator[Pair]:
     for text in item.descriptions:
         if text.object_id in boxes:
             box = metres(boxes[text.object_id].values)
-            yield Pair("visual_grounding3d", {"description": as_sentence(text.text)}, ({"box": box},), text.id)
+            yield Pair(context.task.pools[0], {"description": as_sentence(text.text)}, ({"box": box},), text.id)
         else:
             context.left_out["description of an object without box"] += 1
 
 
-def _presence(pool: str) -> Callable[[Annotated, Context], Iterator[Pair]]:
+def _presence(item: Annotated, context: Context) -> Iterator[Pair]:
     """Ask whether classes of a closed list are there, as many of them absent as the declared share wants."""
-
-    def make(item: Annotated, context: Context) -> Iterator[Pair]:
-        there = labels_there(item)
-        present = [name for name in context.closed if name in there]
-        if not present:
-            context.left_out["image without a class of the closed list"] += 1
-            return
-        # Of a class whose every box is doubtful neither answer would be safe.
-        named = {box.label for box in item.boxes} | {box.label for box in item.boxes3d}
-        absent = [name for name in context.closed if name not in named]
-        wanted = len(present) * context.negatives / (1 - context.negatives)
-        number = int(wanted) + (context.rng.random() < wanted % 1)
-        if number > len(absent):
-            context.left_out["no for want of an absent class"] += number - len(absent)
-        answers = [(name, True) for name in present]
-        answers += [(name, False) for name in context.rng.sample(absent, min(number, len(absent)))]
-        context.rng.shuffle(answers)
-        for name, yes in answers:
-            values = _presence_values(name, yes)
-            yield Pair(pool, values, (values,), f"{'has' if yes else 'lacks'}:{name}")
-
-    return make
+    there = labels_there(item)
+    present = [name for name in context.closed if name in there]
+    if not present:
+        context.left_out["image without a class of the closed list"] += 1
+        return
+    # Of a class whose every box is doubtful neither answer would be safe.
+    named = {box.label for box in item.boxes} | {box.label for box in item.boxes3d}
+    absent = [name for name in context.closed if name not in named]
+    wanted = len(present) * context.negatives / (1 - context.negatives)
+    number = int(wanted) + (context.rng.random() < wanted % 1)
+    if number > len(absent):
+        context.left_out["no for want of an absent class"] += number - len(absent)
+    answers = [(name, True) for name in present]
+    answers += [(name, False) for name in context.rng.sample(absent, min(number, len(absent)))]
+    context.rng.shuffle(answers)
+    for name, yes in answers:
+        values = _presence_values(name, yes)
+        yield Pair(context.task.pools[0], values, (values,), f"{'has' if yes else 'lacks'}:{name}")
 
 
 def _presence_values(name: str, yes: bool) -> dict[str, str]:
@@ -244,51 +238,43 @@ def _presence_values(name: str, yes: bool) -> dict[str, str]:
     }
 
 
-def _relations(pool: str) -> Callable[[Annotated, Context], Iterator[Pair]]:
-    def make(item: Annotated, context: Context) -> Iterator[Pair]:
-        # A question names two things, so each name must belong to one thing only, and one relation must join them.
-        ids: dict[str, set[str]] = defaultdict(set)
-        things = [(box.label, box.id) for box in item.boxes] + [(box.label, box.id) for box in item.boxes3d]
-        for name, key in things:
-            ids[name].add(key)
-        for relation in item.relations:
-            ids[relation.subject].add(relation.subject_id)
-            ids[relation.object].add(relation.object_id)
-        joined = Counter((relation.subject, relation.object) for relation in item.relations)
-        for relation in item.relations:
-            if pool == "scene_graph3d" and relation.predicate in VIEWPOINT:
-                context.left_out["relation that depends on the viewpoint"] += 1
-                continue
-            ends = (relation.subject, relation.object)
-            if len(ids[ends[0]]) > 1 or len(ids[ends[1]]) > 1 or joined[ends] > 1 or ends[0] == ends[1]:
-                context.left_out["relation that its names do not single out"] += 1
-                continue
-            values = {"subject": ends[0], "object": ends[1], "predicate": relation.predicate}
-            yield Pair(pool, values, (values,), f"{relation.subject_id}-{relation.object_id}")
-
-    return make
+def _relations(item: Annotated, context: Context) -> Iterator[Pair]:
+    # A question names two things, so each name must belong to one thing only, and one relation must join them.
+    ids: dict[str, set[str]] = defaultdict(set)
+    things = [(box.label, box.id) for box in item.boxes] + [(box.label, box.id) for box in item.boxes3d]
+    for name, key in things:
+        ids[name].add(key)
+    for relation in item.relations:
+        ids[relation.subject].add(relation.subject_id)
+        ids[relation.object].add(relation.object_id)
+    joined = Counter((relation.subject, relation.object) for relation in item.relations)
+    for relation in item.relations:
+        if item.modality == "pcl" and relation.predicate in VIEWPOINT:
+            context.left_out["relation that depends on the viewpoint"] += 1
+            continue
+        ends = (relation.subject, relation.object)
+        if len(ids[ends[0]]) > 1 or len(ids[ends[1]]) > 1 or joined[ends] > 1 or ends[0] == ends[1]:
+            context.left_out["relation that its names do not single out"] += 1
+            continue
+        values = {"subject": ends[0], "object": ends[1], "predicate": relation.predicate}
+        yield Pair(context.task.pools[0], values, (values,), f"{relation.subject_id}-{relation.object_id}")
 
 
 VIEWPOINT = frozenset({"left", "right", "front", "behind"})
 """Relations of 3DSSG that hold from one place in the room only, which no question says."""
 
 PAIR_MAKERS: dict[str, Callable[[Annotated, Context], Iterator[Pair]]] = {
-    "classification": _classes("classification"),
-    "fine_grained_classification": _classes("fine_grained_classification"),
-    "facial_classification": _faces,
-    "detection": _detection,
-    "keypoint_detection": _keypoints,
-    "vqa": _questions("vqa"),
-    "caption": _captions,
-    "counting": _counts,
-    "ocr": _words,
-    "classification3d": _classes("classification3d"),
-    "detection3d": _detection3d,
-    "visual_grounding3d": _grounding,
-    "vqa3d": _questions("vqa3d"),
-    "scene_graph": _relations("scene_graph"),
-    "scene_graph3d": _relations("scene_graph3d"),
-    "presence": _presence("presence"),
-    "presence3d": _presence("presence3d"),
+    "class": _classes,
+    "attribute": _faces,
+    "boxes": _detection,
+    "joints": _keypoints,
+    "choice": _questions,
+    "captions": _captions,
+    "count": _counts,
+    "words": _words,
+    "boxes3d": _detection3d,
+    "description": _grounding,
+    "relations": _relations,
+    "presence": _presence,
 }
-"""Pair maker by task key."""
+"""Pair maker by the task's kind of truth."""

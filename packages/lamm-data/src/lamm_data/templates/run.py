@@ -19,7 +19,7 @@ from lamm_data.sources.media import MediaCheck
 from lamm_data.sources.registry import Source, choose_tasks, get_source
 from lamm_data.templates.convert import Conversion
 from lamm_data.templates.engines.blocks import Batch, Block, BlockMaker, Engine, batched, processes
-from lamm_data.templates.exhaustive import PRESENCE, closed_lists, refuse_negatives
+from lamm_data.templates.exhaustive import closed_lists, refuse_negatives
 from lamm_data.templates.merging import Merger
 from lamm_data.templates.pools.definitions import check_pools
 from lamm_data.templates.pools.pools import Pool, read_pools
@@ -197,7 +197,7 @@ def _source_plans(
     closed = closed_lists(source, tasks) if settings.negatives else {}
     meta = {"source": source.name, "licence": source.licence} | ({"synthetic": True} if source.synthetic else {})
     for read in tasks:
-        for task in (read, PRESENCE[read]) if read in closed else (read,):
+        for task in (read, CONVERSION_TASKS[read].presence) if read in closed else (read,):
             per_item = closed[read].per_item if task != read else source.per_item.get(task, 0)
             conversion = Conversion(
                 task,
@@ -207,7 +207,7 @@ def _source_plans(
                 per_item if settings.per_item is None else settings.per_item,
                 settings.rounds,
                 source.choices,
-                make_options=task == "vqa3d",
+                make_options=CONVERSION_TASKS[task].optioned,
                 numbers=settings.numbers,
                 closed=closed[read].classes if task != read else (),
                 negatives=settings.negatives,

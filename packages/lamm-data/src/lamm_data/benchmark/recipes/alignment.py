@@ -12,6 +12,7 @@ from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.writing.draws import item_rng
 from lamm_data.writing.options import LETTERS, lettered
 
+ALIGNMENT_TASK = "vqa"
 UNSURE = "i don't know"
 SYSTEM = "Your task is to choose the most fitting answer. Answer with the letter and the text of the option."
 
@@ -77,7 +78,7 @@ def _record(item: dict[str, Any], seed: int, dataset: str) -> BenchmarkRecord:
         image=item["image"],
         gt_choice=right[0],
         gt_choices=choices,
-        task="vqa",
+        task=ALIGNMENT_TASK,
         dataset=dataset,
         group=str(item["image"]),
         system=SYSTEM,

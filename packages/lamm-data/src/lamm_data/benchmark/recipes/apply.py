@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lamm_data.benchmark.recipes.alignment import is_alignment_set, read_alignment
+from lamm_data.benchmark.recipes.alignment import ALIGNMENT_TASK, is_alignment_set, read_alignment
 from lamm_data.benchmark.recipes.cloud_corruption import corrupt_clouds
 from lamm_data.benchmark.recipes.image_corruption import corrupt_images
 from lamm_data.benchmark.recipes.in_context import add_examples
-from lamm_data.benchmark.recipes.presence import ask_presence
+from lamm_data.benchmark.recipes.presence import PRESENCE_TASK, ask_presence
 from lamm_data.benchmark.recipes.recipe import Job, Recipe, Variant
 from lamm_data.benchmark.recipes.remapping import remap
 from lamm_data.benchmark.recipes.text_corruption import corrupt_texts
@@ -20,7 +20,7 @@ from lamm_data.files.json_lines import iter_values
 from lamm_data.files.shards import write_values
 from lamm_data.records.benchmark import BenchmarkRecord, read_benchmark
 from lamm_data.records.instruction import is_header
-from lamm_data.records.tasks import task_of_file_name
+from lamm_data.records.tasks import benchmark_file_name, task_of_file_name
 
 Changed = Sequence[BenchmarkRecord] | Sequence[dict[str, Any]]
 
@@ -136,7 +136,7 @@ def _variant_file(
     if not changed:
         reasons = ", ".join(f"{number} times {reason}" for reason, number in job.left_out.items())
         raise UsageError(f"Expected records for the recipe {recipe.name}, got none out of {path.name}: {reasons}.")
-    target = output / f"{_stem(recipe, path)}+{variant.name}.json"
+    target = output / _file_name(recipe, variant, path)
     values = [item.to_dict() if isinstance(item, BenchmarkRecord) else item for item in changed]
     count = write_values(target, values)
     root = media if recipe.kind in NEW_MEDIA else media_root
@@ -144,10 +144,14 @@ def _variant_file(
     return VariantFile(variant.name, path.name, str(target), str(root), count, dict(job.left_out), paired, scored)
 
 
-def _stem(recipe: Recipe, path: Path) -> str:
+def _file_name(recipe: Recipe, variant: Variant, path: Path) -> str:
+    """Name a variant's file; records of another layout or task than the base file's get their own task's name."""
+    suffix = f"+{variant.name}"
     if recipe.kind == "alignment":
-        return f"VQA_{path.stem}"
-    return f"POPE_{path.stem.partition('_')[2]}" if recipe.kind == "presence" else path.stem
+        return benchmark_file_name(ALIGNMENT_TASK, path.stem, suffix)
+    if recipe.kind == "presence":
+        return benchmark_file_name(PRESENCE_TASK, path.stem.partition("_")[2], suffix)
+    return f"{path.stem}{suffix}.json"
 
 
 def _examples(path: Path, folder: Path | None) -> list[BenchmarkRecord]:

@@ -9,10 +9,12 @@ from typing import Any
 from lamm_data.benchmark.recipes.recipe import Job, setting
 from lamm_data.errors import UsageError
 from lamm_data.records.benchmark import BenchmarkRecord
+from lamm_data.records.tasks import TASK_TABLE
 from lamm_data.templates.exhaustive import load_exhaustive
 from lamm_data.writing.draws import item_rng
 from lamm_data.writing.english import singular, with_article
 
+PRESENCE_TASK = "yes_no"
 SAMPLINGS = ("random", "popular", "adversarial")
 SYSTEM = "Your task is to tell whether an object is in the image. Answer yes or no."
 
@@ -71,9 +73,10 @@ def _classes(records: Sequence[BenchmarkRecord], own: Sequence[str]) -> list[str
         return list(dict.fromkeys(map(str, own)))
     known, _ = load_exhaustive()
     sources = {str((record.meta or {}).get("source", "")) for record in records}
-    lists = {known[source, "detection"].classes for source in sources if (source, "detection") in known}
+    boxes = TASK_TABLE[PRESENCE_TASK].recipe_for
+    lists = {known[source, boxes].classes for source in sources if (source, boxes) in known}
     if len(sources) != 1 or len(lists) != 1:
-        able = ", ".join(source for source, task in known if task == "detection")
+        able = ", ".join(source for source, task in known if task == boxes)
         raise UsageError(
             f"Expected detection records of a source whose annotators looked for every class ({able}), got "
             f"{', '.join(sorted(sources)) or 'an unknown source'}. "
@@ -89,7 +92,7 @@ def _question(record: BenchmarkRecord, label: str, truth: str) -> dict[str, Any]
         "image": record.image,
         "label": truth,
         "object": label,
-        "task": "yes_no",
+        "task": PRESENCE_TASK,
         "dataset": record.dataset,
         "group": record.group or record.id,
         "system": SYSTEM,

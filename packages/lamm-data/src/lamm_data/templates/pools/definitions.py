@@ -33,6 +33,7 @@ class PoolDefinition:
         question: Sets of placeholders; a question template needs all of one of them.
         answer: The same for answer templates.
         values: Every placeholder with an example of what will stand there.
+        quotes: Whether answers quote people, who may claim what no annotation says.
     """
 
     name: str
@@ -40,6 +41,7 @@ class PoolDefinition:
     question: tuple[frozenset[str], ...]
     answer: tuple[frozenset[str], ...]
     values: dict[str, str]
+    quotes: bool = False
 
     def fault(self, template: str, part: str, *, strict: bool = True) -> str:
         """Say what keeps a text from being a template of this pool.
@@ -88,7 +90,7 @@ class PoolDefinition:
         return question
 
     def _content_fault(self, template: str, part: str) -> str:
-        claim = _claims().search(template) if part == "answer" and self.name != "caption" else None
+        claim = _claims().search(template) if part == "answer" and not self.quotes else None
         if claim:
             return f"claims what no annotation says ({claim[0].lower()})"
         bare = _BRACES.sub("", template).casefold()
@@ -114,6 +116,7 @@ def load_definitions() -> dict[str, PoolDefinition]:
             tuple(map(frozenset, entry["question"])),
             tuple(map(frozenset, entry["answer"])),
             entry["values"],
+            entry.get("quotes", False),
         )
         for name, entry in tomllib.loads(text).items()
     }
