@@ -6,9 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from lamm_metrics.answers.marks import marks_of
 from lamm_metrics.errors import UsageError
-from lamm_metrics.geometry.conventions import NORMALISED_XYXY
 from lamm_metrics.metrics.base import Metric
 from lamm_metrics.metrics.options import options_of, refuse_unknown
 from lamm_metrics.metrics.registry import make_metric, metric_class
@@ -150,7 +148,7 @@ def score(
         task=task,
         protocol=protocol,
         scores=tuple(scores),
-        samples=tuple(_samples(task, chosen[0], truth, answers)) if samples else (),
+        samples=tuple(_samples(chosen[0], truth, answers)) if samples else (),
         dataset=truth.dataset,
         model=str(answers.header.get("model", "")),
         settings={"seed": seed, "draws": draws, "confidence": confidence, "missing": missing},
@@ -223,9 +221,7 @@ def gather(
             progress(done, total)
 
 
-def _samples(task: str, metric: Metric[Any], references: References, predictions: Predictions) -> Iterable[Sample]:
-    labels = labels_of(list(references.records.values()))
-    convention = getattr(metric, "convention", NORMALISED_XYXY)
+def _samples(metric: Metric[Any], references: References, predictions: Predictions) -> Iterable[Sample]:
     for result in metric.per_sample():
         record = references.records[result.id]
         prediction = predictions.records.get(result.id, Prediction(result.id))
@@ -241,7 +237,7 @@ def _samples(task: str, metric: Metric[Any], references: References, predictions
             answer=f"(no answer: {prediction.error})" if prediction.error else prediction.plain_text,
             truth=truth_text(record),
             media=str(media[0] if isinstance(media, list) else media),
-            marks=marks_of(task, record, prediction, labels, convention),
+            marks=result.marks,
             confidence=_confidence(prediction),
             system=str(record.get("system", "")),
         )

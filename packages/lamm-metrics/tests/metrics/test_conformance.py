@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamm_metrics import make_metric
+from lamm_metrics.errors import UsageError
 from lamm_metrics.metrics.accuracy import Accuracy
 from lamm_metrics.metrics.registry import BUILT_IN
 from lamm_metrics.records.predictions import Prediction
@@ -142,6 +143,21 @@ def test_shards_made_differently_do_not_merge():
     one, other = make_metric("accuracy", "vqa"), make_metric("accuracy", "vqa3d")
     with pytest.raises(Exception, match="made alike"):
         one.merge(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [("accuracy", "classification"), ("ece", "classification"), ("detection_ap", "detection"),
+     ("detection_ap_3d", "detection3d"), ("binary_locating", "locating"), ("circular_accuracy", "classification")],
+)  # fmt: skip
+def test_shards_with_other_label_sets_do_not_merge(name, task):
+    one, same, other = (make_metric(name, task, labels) for labels in (["cat", "dog"], ["dog", "cat"], ["cat"]))
+    one.merge(same)
+    with pytest.raises(UsageError, match="made alike"):
+        one.merge(other)
+    hashes = {made.compute()[0].signature.split("labels:")[1].split("|")[0] for made in (one, same)}
+    assert len(hashes) == 1
+    assert "labels:" not in make_metric(name, task).compute()[0].signature
 
 
 def test_prediction_of_joints_reads_as_lines():

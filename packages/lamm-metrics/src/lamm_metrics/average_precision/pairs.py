@@ -116,13 +116,21 @@ def assign(pairs: Pairs, priority: Indices, n_truths: int, reusable: Flags | Non
 
 
 def matching_size(possible: Flags) -> int:
-    """The most rows that can be paired with columns of their own.
+    """Return the most rows that can be paired with columns of their own, see `largest_matching`."""
+    return len(largest_matching(possible))
+
+
+def largest_matching(possible: Flags) -> dict[int, int]:
+    """Pair as many rows as possible with columns of their own.
 
     Args:
         possible: Whether row and column may be paired, [rows, columns].
 
-    >>> matching_size(np.array([[True, True], [True, False]]))
-    2
+    Returns:
+        The row of each column that is paired.
+
+    >>> largest_matching(np.array([[True, True], [True, False]]))
+    {0: 1, 1: 0}
     """
     owner: dict[int, int] = {}
     for row in range(len(possible)):
@@ -138,7 +146,7 @@ def matching_size(possible: Flags) -> int:
                 _exchange(owner, reached, free, row)
                 break
             frontier.extend(owner[column] for column in fresh)
-    return len(owner)
+    return owner
 
 
 def _exchange(owner: dict[int, int], reached: Mapping[int, int], column: int, start: int) -> None:

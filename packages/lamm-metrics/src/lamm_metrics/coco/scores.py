@@ -15,7 +15,7 @@ from lamm_metrics.coco.summary import THRESHOLDS, Judged, judge, summarise_coco,
 from lamm_metrics.errors import UsageError
 from lamm_metrics.records.files import FileFaultsError, parse_json, read_text
 from lamm_metrics.results.report import Report
-from lamm_metrics.results.score import Score, signature
+from lamm_metrics.results.score import Score, ScoreSpec, put_together
 from lamm_metrics.statistics import centred_interval, group_weights
 
 Source = str | PathLike[str] | Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -59,23 +59,13 @@ def coco_scores(
     numbers = summarise_coco(found, truth, maker, protocol).numbers
     n_images = len(truth.image_ids)
     drawn = _drawn(found, truth, maker, protocol, seed, draws) if n_images >= 2 and draws >= 2 else {}
-    scores = []
+    specs, intervals, extras = [], [], []
     for name, value in numbers.items():
         interval = centred_interval(value, drawn[name], confidence) if drawn and not np.isnan(value) else None
-        kind = f"centred-bootstrap{confidence * 100:g}" if interval else "none"
-        scores.append(
-            Score(
-                name=f"coco/{iou_type}/{name}",
-                value=None if np.isnan(value) else value,
-                interval=interval,
-                n=n_images,
-                n_failed=0,
-                higher_is_better=True,
-                signature=signature(f"coco/{iou_type}/{name}", **_choices(protocol), ci=kind),
-                extra={"objects": int((~truth.ignored).sum()), "detections": len(found.label)} if name == "AP" else {},
-            )
-        )
-    return scores
+        specs.append(ScoreSpec(f"coco/{iou_type}/{name}"))
+        intervals.append((interval, f"centred-bootstrap{confidence * 100:g}"))
+        extras.append({"objects": int((~truth.ignored).sum()), "detections": len(found.label)} if name == "AP" else {})
+    return put_together(specs, list(numbers.values()), intervals, extras, _choices(protocol), (n_images, 0))
 
 
 def _choices(protocol: Protocol) -> dict[str, object]:

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lamm_metrics.answers.kinds import reader_of
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import OK
+from lamm_metrics.metrics.base import OK, Floats, labels_setting
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference, record_id
+from lamm_metrics.results.score import ScoreSpec
 from lamm_metrics.statistics import clustered_standard_error
 
 
@@ -50,7 +50,11 @@ class Accuracy(AdditiveMetric[Outcome]):
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature."""
-        return {"task": self.task, "failed": "wrong"}
+        return {"task": self.task, "failed": "wrong", **labels_setting(self.labels)}
+
+    def specs(self) -> Sequence[ScoreSpec]:
+        """Return the one score."""
+        return [ScoreSpec(self.name, proportion=True, bounded=True)]
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one answer."""
@@ -59,30 +63,18 @@ class Accuracy(AdditiveMetric[Outcome]):
         self.keep(reference, answer.status, Outcome(answer.correct, answer.given, question), answer.detail)
 
     def row(self, state: Outcome) -> Sequence[float]:
-        """Right answers and answers."""
+        """Return whether the answer is right, and 1."""
         return float(state.correct), 1.0
 
-    def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Right answers over answers."""
-        return sums[..., :1] / sums[..., 1:]
-
-    @property
-    def score_names(self) -> Sequence[str]:
-        """One score."""
-        return [self.name]
-
-    def is_proportion(self, name: str) -> bool:
-        """It is."""
-        return True
+    def row_if_right(self, state: Outcome) -> Sequence[float]:
+        """Return a right answer."""
+        return 1.0, 1.0
 
     def extra(self, name: str) -> Mapping[str, float]:
-        """The score with every unreadable answer wrong, and with every one right; the clustered standard error CR1."""
-        if not self.entries:
-            return {}
+        """Return the clustered standard error CR1."""
         values = np.array([entry.state.correct for _, entry in self.ordered()], np.float64)
         error = clustered_standard_error(values, self.group_codes())
-        bounds = {"failures_wrong": values.mean(), "failures_right": (values.sum() + self.n_failed) / len(values)}
-        return {name: float(value) for name, value in {**bounds, "se_cr1": error}.items() if value is not None}
+        return {} if error is None else {"se_cr1": error}
 
     def sample_value(self, state: Outcome) -> float | None:
         """1 for a right answer, 0 for a wrong one."""
@@ -115,38 +107,28 @@ class CircularAccuracy(Accuracy):
             reference = {**reference, "question_id": int(record_id(reference)) % 1_000_000}
         super().update(reference, prediction)
 
-    def _questions(self) -> dict[str, list[bool]]:
-        questions: dict[str, list[bool]] = {}
-        for _, entry in self.ordered():
-            questions.setdefault(entry.state.question, []).append(entry.state.correct)
-        return questions
-
-    def rows(self) -> NDArray[np.float64]:
-        """A question's whole weight sits on its first record, so that it is counted once."""
-        right = {question: all(outcomes) for question, outcomes in self._questions().items()}
-        table = np.zeros((len(self.entries), 2))
-        for i, (_, entry) in enumerate(self.ordered()):
-            if entry.state.question in right:
-                table[i] = right.pop(entry.state.question), 1.0
+    def rows(self, states: Sequence[Outcome]) -> Floats:
+        """Return the rows of answers; a question's whole weight sits on its first record, to be counted once."""
+        right: dict[str, bool] = {}
+        for state in states:
+            right[state.question] = right.get(state.question, True) and state.correct
+        table = np.zeros((len(states), 2))
+        for i, state in enumerate(states):
+            if state.question in right:
+                table[i] = right.pop(state.question), 1.0
         return table
 
+    def _table_if_right(self) -> Floats:
+        """An unreadable answer keeps its question from counting unless it is taken for right."""
+        entries = [entry for _, entry in self.ordered()]
+        return self.rows([entry.state._replace(correct=entry.state.correct or entry.status != OK) for entry in entries])
+
     def extra(self, name: str) -> Mapping[str, float]:
-        """The score with every unreadable answer wrong, and right; the plain accuracy over all rotations."""
-        if not self.entries:
-            return {}
+        """Return the plain accuracy over all rotations."""
         right = sum(entry.state.correct for entry in self.entries.values())
-        questions = self._questions()
-        # An unreadable answer is wrong: it keeps its question from counting unless it is taken for right.
-        lenient: dict[str, bool] = dict.fromkeys(questions, True)
-        for entry in self.entries.values():
-            lenient[entry.state.question] &= entry.state.correct or entry.status != OK
-        return {
-            "failures_wrong": sum(map(all, questions.values())) / len(questions),
-            "failures_right": sum(lenient.values()) / len(questions),
-            "accuracy_per_rotation": right / len(self.entries),
-        }
+        return {"accuracy_per_rotation": right / len(self.entries)} if self.entries else {}
 
     @property
     def n_records(self) -> int:
         """Questions, not rotations."""
-        return len(self._questions())
+        return len({entry.state.question for entry in self.entries.values()})

@@ -4,127 +4,69 @@ One row of numbers a record is all they need. A bootstrap draw is then a weighte
 one matrix product.
 """
 
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.metrics.base import Metric, StateT
-from lamm_metrics.results.score import Score, signature
-from lamm_metrics.statistics import wilson
+from lamm_metrics.metrics.base import OK, Floats, Metric, StateT, derived
 
 
 class AdditiveMetric(Metric[StateT]):
-    """A metric whose scores are functions of the sums of `row` over the records."""
+    """A metric whose scores are functions of the sums of rows of numbers, one row a record.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._sums: tuple[int, NDArray[np.float64]] = (-1, np.zeros((0, 0)))
+    A subclass gives the row of one record (`row`) or all of them at once (`rows`).
+    """
 
-    @abstractmethod
     def row(self, state: StateT) -> Sequence[float]:
-        """The summands of one record, always equally many."""
+        """Return the summands of one record, always equally many."""
+        raise NotImplementedError(f"{type(self).__name__} has neither `row` nor `rows`.")
 
-    @abstractmethod
-    def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The scores [..., scores] of summed rows [..., summands]; NaN where undefined."""
+    def rows(self, states: Sequence[StateT]) -> Floats:
+        """Return the summands of records, [records, summands]."""
+        return np.array([self.row(state) for state in states], dtype=np.float64)
 
-    @property
-    @abstractmethod
-    def score_names(self) -> Sequence[str]:
-        """The names of the scores, in the order of `values`; the first is the headline."""
+    def row_if_right(self, state: StateT) -> Sequence[float]:
+        """Return the summands of a record whose answer could not be read, had it been right."""
+        raise NotImplementedError(f"{type(self).__name__} has a bounded score, but no `row_if_right`.")
 
-    def rows(self) -> NDArray[np.float64]:
-        """The summands of every record of `ordered()`, [records, summands]."""
-        return np.array([self.row(entry.state) for _, entry in self.ordered()], dtype=np.float64)
+    def values(self, sums: Floats) -> Floats:
+        """Return the scores [..., scores] of summed rows [..., summands]; NaN where undefined.
 
-    def group_sums(self) -> NDArray[np.float64]:
-        """The summands added up per group of `groups()`, [groups, summands]."""
-        # Entries are only ever added, so their number tells whether the sums are still those of all records.
-        if self._sums[0] != len(self.entries):
-            rows, codes = self.rows(), self.group_codes()
-            columns = [np.bincount(codes, weights=column) for column in rows.T]
-            self._sums = (len(self.entries), np.stack(columns, axis=1) if columns else np.zeros((0, 0)))
-        return self._sums[1]
-
-    def resampled(self, weights: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The values under group weights, see `Metric.resampled`."""
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return self.values(weights.astype(np.float64) @ self.group_sums())
-
-    def point_values(self) -> list[float | None]:
-        """The scores of all records, None where undefined."""
-        if not self.entries:
-            return [None] * len(self.score_names)
-        values = self.resampled(np.ones((1, len(self.groups())), np.int64))[0]
-        return [None if np.isnan(value) else float(value) for value in values]
-
-    def is_proportion(self, name: str) -> bool:
-        """Whether a score is a share of records, so that Wilson's interval applies to independent records."""
-        return False
-
-    def is_share(self, name: str) -> bool:
-        """Whether a score runs from 0 to 1 and is 0 or 1 only where all groups are.
-
-        Draws of groups that all agree have no width, so such a score then has Wilson's interval with the groups as
-        trials, which is cautious.
+        By default the last summand counts, and each other one is divided by it.
         """
-        return False
+        return sums[..., :-1] / sums[..., -1:]
 
-    def settings_of(self, name: str) -> dict[str, object]:
-        """The choices in the signature of one score."""
-        return self.settings()
+    @derived
+    def group_sums(self) -> Floats:
+        """Return the summands added up per group of `groups()`, [groups, summands]."""
+        columns = [np.bincount(self.group_codes(), weights=column) for column in self.table().T]
+        return np.stack(columns, axis=1) if columns else np.zeros((0, 0))
 
-    def is_better_when_higher(self, name: str) -> bool:
-        """The direction of one score."""
-        return self.higher_is_better
+    def table(self) -> Floats:
+        """Return the summands of every record of `ordered()`, [records, summands]."""
+        return self.rows([entry.state for _, entry in self.ordered()])
 
-    def extra(self, name: str) -> Mapping[str, float]:
-        """Further numbers about one score."""
-        return {}
+    def _table_if_right(self) -> Floats:
+        """The summands of every record, with those of unreadable answers replaced."""
+        table = self.table()
+        for i, (_, entry) in enumerate(self.ordered()):
+            if entry.status != OK:
+                table[i] = self.row_if_right(entry.state)
+        return table
 
-    def compute(self, seed: int = 0, draws: int = 1000, confidence: float = 0.95) -> list[Score]:
-        """The scores, see `Metric.compute`; shares of independent records get Wilson's interval, others a bootstrap."""
-        values = self.point_values()
-        clustered = len(self.groups()) < len(self.entries)
-        boot = clustered or not all(map(self.is_proportion, self.score_names))
-        intervals = self.bootstrap(seed, draws, confidence) if boot and self.entries else [None] * len(values)
-        scores = []
-        for name, value, interval in zip(self.score_names, values, intervals, strict=True):
-            kind = f"bootstrap{confidence * 100:g}"
-            trials = self._trials(name, value, clustered)
-            if value is not None and trials:
-                interval, kind = wilson(value * trials, trials, confidence), f"wilson{confidence * 100:g}"
-            scores.append(
-                Score(
-                    name=name,
-                    value=value,
-                    interval=interval if value is not None else None,
-                    n=self.n_records,
-                    n_failed=self.n_failed,
-                    higher_is_better=self.is_better_when_higher(name),
-                    signature=signature(name, **self.settings_of(name), ci=kind if interval else "none"),
-                    extra=self.extra(name),
-                )
-            )
-        return scores
+    def resampled(self, weights: NDArray[np.int64]) -> Floats:
+        """Return the values under group weights, see `Metric.resampled`."""
+        return self._values_of(weights.astype(np.float64) @ self.group_sums())
 
-    def _trials(self, name: str, value: float | None, clustered: bool) -> int:
-        """The trials of Wilson's interval; 0 where a bootstrap is right."""
-        if self.is_proportion(name) and not clustered:
-            return self.n_records
-        if value not in (0.0, 1.0):
-            return 0
-        if self.is_proportion(name):
-            return min(len(self.groups()), self.n_records)
-        if not self.is_share(name) or len(self.groups()) < 2:
-            return 0
-        with np.errstate(divide="ignore", invalid="ignore"):
-            alone = self.values(self.group_sums())[:, list(self.score_names).index(name)]
-        return int((~np.isnan(alone)).sum())
+    def values_if_right(self) -> Floats:
+        """Return the values if every answer that could not be read were right, see `Metric.values_if_right`."""
+        return self._values_of(self._table_if_right().sum(axis=0))
 
-    @property
-    def n_records(self) -> int:
-        """What `n` of the scores counts: records, unless a subclass scores larger units."""
-        return len(self.entries)
+    def defined_groups(self) -> NDArray[np.int64]:
+        """Return in how many groups each score is defined by itself, see `Metric.defined_groups`."""
+        return np.asarray((~np.isnan(self._values_of(self.group_sums()))).sum(axis=0))
+
+    def _values_of(self, sums: Floats) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return self.values(sums)

@@ -1,8 +1,7 @@
-"""What detection in images and in point clouds share: the state of a record, matching, curves and intervals."""
+"""What detection in images and in point clouds share: the state of a record, matching, curves."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -12,29 +11,30 @@ from numpy.typing import NDArray
 
 from lamm_metrics.answers.located import AnsweredBoxes, class_of, closed_set, faults_in_words
 from lamm_metrics.average_precision.curves import Curve, Matched
-from lamm_metrics.average_precision.matching import SCORE_FREE, Found, PairedIoU, Truth, match
-from lamm_metrics.average_precision.tie_bounds import order_bounds
+from lamm_metrics.average_precision.matching import SCORE_FREE, Found, Matches, PairedIoU, Truth, candidates
+from lamm_metrics.average_precision.pairs import Flags
+from lamm_metrics.average_precision.tie_bounds import bounds_of
 from lamm_metrics.errors import UsageError
-from lamm_metrics.metrics.base import OK, Metric
+from lamm_metrics.metrics.base import OK, Floats, Metric, derived, labels_setting
 from lamm_metrics.records.files import first_ten
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
-from lamm_metrics.results.score import SampleResult, Score, signature
-from lamm_metrics.statistics import centred_interval, group_weights, wilson
-
-Floats = NDArray[np.float64]
+from lamm_metrics.results.score import Mark, SampleResult, ScoreSpec, drawn
 
 
 class Scene(NamedTuple):
     """What is kept of one record: its boxes and those of the answer, as columns.
 
-    `faults` says what was wrong with the answer's boxes, `mended` how many true boxes had their corners put in order.
+    Labels are what was compared, names what was written. `faults` says what was wrong with the answer's boxes, `mended`
+    how many true boxes had their corners put in order.
     """
 
     truth_label: tuple[str, ...]
+    truth_name: tuple[str, ...]
     truth_box: Floats
-    ignored: NDArray[np.bool_]
+    ignored: Flags
     found_label: tuple[str, ...]
+    found_name: tuple[str, ...]
     found_box: Floats
     found_score: Floats
     scored: bool
@@ -48,7 +48,11 @@ class BoxAP(Metric[Scene]):
     # Overlaps averaged into a score of their own, if any.
     mean_over: ClassVar[Sequence[float]] = ()
     dimensions: ClassVar[int]
+    # What a box is called where it is drawn, and how many of its numbers are.
+    mark: ClassVar[str]
+    numbers: int
     needs = ("object",)
+    centred = True
 
     def __init__(
         self, iou: PairedIoU, thresholds: Sequence[float], labels: Sequence[str], class_agnostic: bool
@@ -60,9 +64,6 @@ class BoxAP(Metric[Scene]):
         self.labels = tuple(labels)
         self.class_agnostic = class_agnostic
         self.iou = iou
-        # Entries are only ever added, so their number tells whether what was derived from them still holds.
-        self._prepared: tuple[int, list[Curve], Matched | None] = (-1, [], None)
-        self._gathered: tuple[int, tuple[Found, Truth, list[str]] | None] = (-1, None)
 
     @abstractmethod
     def read(self, reference: Reference, prediction: Prediction, labels: Sequence[str] | None) -> AnsweredBoxes:
@@ -88,9 +89,11 @@ class BoxAP(Metric[Scene]):
         naming: Callable[[str | None], str] = self._one_class if self.class_agnostic else partial(_named, labels=labels)
         scene = Scene(
             truth_label=tuple(naming(str(item["label"])) for item in objects),
+            truth_name=tuple(str(item["label"]) for item in objects),
             truth_box=self.truth(reference, [item["bbox"] for item in objects]),
             ignored=np.array([bool(item.get("difficult") or item.get("iscrowd")) for item in objects], np.bool_),
             found_label=tuple(naming(box.label) for box in answer.boxes),
+            found_name=tuple(box.label or "" for box in answer.boxes),
             found_box=np.array([box.box for box in answer.boxes], np.float64).reshape(-1, self.dimensions),
             found_score=np.array([1.0 if box.score is None else box.score for box in answer.boxes], np.float64),
             scored=any(box.score is not None for box in answer.boxes),
@@ -103,13 +106,30 @@ class BoxAP(Metric[Scene]):
     def _one_class(name: str | None) -> str:
         return "object"
 
-    @property
-    def score_names(self) -> list[str]:
-        """Names of the scores; the first is the headline."""
-        single = [f"{self.name}@{threshold:g}" for threshold in self.thresholds]
-        mean = [f"{self.name}@{self.mean_over[0]:g}:{self.mean_over[-1]:g}"] if self.mean_over else []
-        rates = [f"{self.name}/{rate}@{self.thresholds[0]:g}" for rate in ("precision", "recall", "f1")]
-        return [*single, *mean, *rates]
+    def settings(self) -> dict[str, object]:
+        """Return the choices of the signature."""
+        return {
+            "iou": ">=" + ",".join(f"{threshold:g}" for threshold in self.thresholds),
+            "interp": SCORE_FREE.interpolation,
+            "ties": "grouped",
+            **self.own_settings(),
+            **labels_setting(self.labels),
+        }
+
+    @abstractmethod
+    def own_settings(self) -> dict[str, object]:
+        """Return the choices that detection in images and in point clouds do not share."""
+
+    @derived
+    def specs(self) -> list[ScoreSpec]:
+        """Return AP at each threshold, their mean over `mean_over`, then precision, recall and F1 at the first."""
+        names = [f"{self.name}@{threshold:g}" for threshold in self.thresholds]
+        if self.mean_over:
+            names.append(f"{self.name}@{self.mean_over[0]:g}:{self.mean_over[-1]:g}")
+        names += [f"{self.name}/{rate}@{self.thresholds[0]:g}" for rate in ("precision", "recall", "f1")]
+        scored = {entry.state.scored for entry in self.entries.values() if entry.state.found_label}
+        kind = {"scores": "some" if len(scored) > 1 else "given" if True in scored else "none"}
+        return [ScoreSpec(name, share=True, bounded=name == names[0], settings=kind) for name in names]
 
     def faults(self) -> dict[str, tuple[str, ...]]:
         """What was wrong with predicted boxes, by record id; records without fault are left out.
@@ -125,106 +145,72 @@ class BoxAP(Metric[Scene]):
         truth = [f"reversed corners of true boxes put in order in {first_ten(mended)}"] if mended else []
         return faults_in_words(self.faults()) + truth
 
-    def matched(self, threshold: float) -> tuple[Matched, list[str]]:
-        """Which detections are correct, with records in the order of `ordered()` as images, and the class names."""
-        found, truth, names = self.columns()
-        return match(found, truth, self.iou, threshold, SCORE_FREE), names
-
+    @derived
     def columns(self) -> tuple[Found, Truth, list[str]]:
-        """All detections, all objects and the class names; the images are the positions in `ordered()`."""
-        count, gathered = self._gathered
-        if gathered is None or count != len(self.entries):
-            scenes = [entry.state for _, entry in self.ordered()]
-            names = sorted({name for scene in scenes for name in scene.truth_label + scene.found_label})
-            gathered = (*_columns(scenes, {name: i for i, name in enumerate(names)}, self.dimensions), names)
-            self._gathered = (len(self.entries), gathered)
-        return gathered
+        """Return all detections, all objects and the class names; the images are the positions in `ordered()`."""
+        scenes = [entry.state for _, entry in self.ordered()]
+        names = sorted({name for scene in scenes for name in scene.truth_label + scene.found_label})
+        return (*_columns(scenes, {name: i for i, name in enumerate(names)}, self.dimensions), names)
+
+    @derived
+    def matches(self) -> dict[float, Matches]:
+        """Return which detection finds which object at each threshold; overlaps are taken once for all of them."""
+        found, truth, _ = self.columns()
+        thresholds = dict.fromkeys((*self.thresholds, *self.mean_over))
+        pairs = candidates(found, truth, self.iou, min(thresholds), SCORE_FREE)
+        return {threshold: pairs.at(threshold) for threshold in thresholds}
+
+    @derived
+    def curves(self) -> dict[float, Curve]:
+        """Return the curves of each threshold, with groups as images."""
+        codes = self.group_codes()
+        return {threshold: self._curve(matches.matched, codes) for threshold, matches in self.matches().items()}
+
+    def _curve(self, matched: Matched, codes: NDArray[np.int64]) -> Curve:
+        matched = replace(matched, image=codes[matched.image], truth_image=codes[matched.truth_image])
+        return Curve(matched, len(self.columns()[2]), SCORE_FREE.interpolation, grouped=True)
 
     def per_class(self, threshold: float) -> dict[str, float]:
-        """Average precision of each class that has objects."""
-        matched, names = self.matched(threshold)
-        curve = Curve(matched, len(names), SCORE_FREE.interpolation, grouped=True)
-        values = curve.per_label(np.ones((1, len(self.entries)), np.int64))[0] if self.entries else np.empty(0)
-        return {name: float(value) for name, value in zip(names, values, strict=True) if not np.isnan(value)}
+        """Return the average precision at a threshold that is scored, of each class that has objects."""
+        values = self.curves()[threshold].per_label(np.ones((1, len(self.groups())), np.int64))[0]
+        return {name: float(value) for name, value in zip(self.columns()[2], values, strict=True) if value == value}
 
-    def _curves(self) -> tuple[list[Curve], Matched | None]:
-        """Curves of all thresholds, groups as images, and the matches of the first; cached until records are added."""
-        if self._prepared[0] != len(self.entries):
-            codes, curves, headline = self.group_codes(), [], None
-            for threshold in dict.fromkeys((*self.thresholds, *self.mean_over)):
-                matched, names = self.matched(threshold)
-                matched = replace(matched, image=codes[matched.image], truth_image=codes[matched.truth_image])
-                headline = headline or matched
-                curves.append(Curve(matched, len(names), SCORE_FREE.interpolation, grouped=True))
-            self._prepared = (len(self.entries), curves, headline)
-        return self._prepared[1], self._prepared[2]
+    @derived
+    def rates(self) -> Floats:
+        """Return hits, detections and objects at the first threshold in each group, [groups, 3]."""
+        counts, codes, groups = self._counts(), self.group_codes(), len(self.groups())
+        return np.stack([np.bincount(codes, column, groups) for column in counts.T], axis=1)
+
+    def _counts(self) -> Floats:
+        """Hits, detections and objects at the first threshold in each record of `ordered()`, [records, 3]."""
+        matched = self.matches()[self.thresholds[0]].matched
+        images = (matched.image[matched.correct], matched.image, matched.truth_image)
+        return np.stack([np.bincount(image, minlength=len(self.entries)) for image in images], axis=1).astype(float)
 
     def resampled(self, weights: NDArray[np.int64]) -> Floats:
-        """The scores under group weights, see `Metric.resampled`."""
-        curves, matched = self._curves()
-        distinct = dict.fromkeys((*self.thresholds, *self.mean_over))
-        value = dict(zip(distinct, (curve.mean(weights) for curve in curves), strict=True))
-        single = [value[threshold] for threshold in self.thresholds]
-        mean = [np.mean([value[threshold] for threshold in self.mean_over], axis=0)] if self.mean_over else []
-        return np.stack([*single, *mean, *_rates(matched, weights)], axis=1)
+        """Return the scores under group weights, see `Metric.resampled`."""
+        values = {threshold: curve.mean(weights) for threshold, curve in self.curves().items()}
+        columns = [values[threshold] for threshold in self.thresholds]
+        if self.mean_over:
+            columns.append(np.mean([values[threshold] for threshold in self.mean_over], axis=0))
+        hits, shown, present = (weights @ self.rates()).T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            columns += [hits / shown, hits / present, 2 * hits / (shown + present)]
+        return np.stack(columns, axis=1)
 
-    def bootstrap(self, seed: int, draws: int, confidence: float) -> list[tuple[float, float] | None]:
-        """Intervals from drawing whole groups, see `Metric.bootstrap`, moved by the bias of the draws' median.
-
-        AP is the area under an envelope of maxima. Drawing groups twice makes the curve rougher and lifts its maxima,
-        so that plain percentiles can lie above the value itself.
-        """
-        n_groups = len(self.groups())
-        if n_groups < 2 or draws < 2:
-            return [None] * len(self.score_names)
-        point = self.resampled(np.ones((1, n_groups), np.int64))[0]
-        values = np.concatenate([self.resampled(weights) for weights in group_weights(n_groups, draws, seed)])
-        return [centred_interval(value, column, confidence) for value, column in zip(point, values.T, strict=True)]
-
-    def compute(self, seed: int = 0, draws: int = 1000, confidence: float = 0.95) -> list[Score]:
-        """The scores, see `Metric.compute`. `extra` of the headline bounds it over all orders of tied detections."""
-        names = self.score_names
-        values: list[float | None] = [None] * len(names)
-        intervals: list[tuple[float, float] | None] = [None] * len(names)
-        if self.entries:
-            point = self.resampled(np.ones((1, len(self.groups())), np.int64))[0]
-            values = [None if np.isnan(value) else float(value) for value in point]
-            intervals = self.bootstrap(seed, draws, confidence)
-        choices = {**self.settings(), "scores": self._score_kind()}
-        kinds = [f"centred-bootstrap{confidence * 100:g}"] * len(names)
-        for i, trials in enumerate(self._trials()):
-            if values[i] in (0.0, 1.0) and intervals[i] is not None:
-                # Draws of groups that all agree have no width; Wilson's interval with the groups as trials does.
-                intervals[i] = wilson((values[i] or 0.0) * trials, trials, confidence)
-                kinds[i] = f"wilson{confidence * 100:g}"
-        return [
-            Score(
-                name=name,
-                value=value,
-                interval=interval if value is not None else None,
-                n=len(self.entries),
-                n_failed=self.n_failed,
-                higher_is_better=True,
-                signature=signature(name, **choices, ci=kind if interval else "none"),
-                extra=self._extra(value) if name == names[0] else {},
-            )
-            for name, value, interval, kind in zip(names, values, intervals, kinds, strict=True)
-        ]
-
-    def _trials(self) -> list[int]:
-        """The number of groups that each score rests on: with objects, for precision with detections."""
+    def defined_groups(self) -> list[int]:
+        """Return in how many groups each score is defined: with objects, for precision with detections."""
         objects, detections = (
             {entry.group for entry in self.entries.values() if shows(entry.state)}
             for shows in (lambda scene: (~scene.ignored).any(), lambda scene: bool(scene.found_label))
         )
         rates = [len(detections), len(objects), len(objects | detections)]
-        return [len(objects)] * (len(self.score_names) - len(rates)) + rates
+        return [len(objects)] * (len(self.specs()) - len(rates)) + rates
 
-    def _score_kind(self) -> str:
-        scored = {entry.state.scored for entry in self.entries.values() if entry.state.found_label}
-        return "some" if len(scored) > 1 else "given" if True in scored else "none"
-
-    def _extra(self, value: float | None) -> dict[str, float]:
+    def extra(self, name: str) -> dict[str, float]:
+        """Return how many boxes there are, and for the headline its bounds over all orders of tied detections."""
+        if name != f"{self.name}@{self.thresholds[0]:g}":
+            return {}
         scenes = [entry.state for entry in self.entries.values()]
         counts: dict[str, float] = {
             "objects": sum(len(scene.truth_label) - int(scene.ignored.sum()) for scene in scenes),
@@ -232,37 +218,70 @@ class BoxAP(Metric[Scene]):
             "unnamed_detections": sum(scene.found_label.count("") for scene in scenes),
             "faulty_detections": sum(len(scene.faults) for scene in scenes),
         }
-        if value is None:
+        value = float(self.point_values()[0])
+        if np.isnan(value):
             return counts
-        found, truth, names = self.columns()
-        low, high = order_bounds(found, truth, self.iou, self.thresholds[0], SCORE_FREE, len(names))
-        bounds = {"failures_wrong": value, "failures_right": self._if_failures_were_right()}
+        low, high = bounds_of(self.matches()[self.thresholds[0]], len(self.columns()[2]))
         # Rounding must not put the value outside.
-        return {"pessimistic": min(low, value), "optimistic": max(high, value), **bounds, **counts}
+        return {"pessimistic": min(low, value), "optimistic": max(high, value), **counts}
 
-    def _if_failures_were_right(self) -> float:
-        """The headline if every answer that could not be read had named all objects, as surely as any answer did."""
-        other = copy(self)
+    def values_if_right(self) -> list[float]:
+        """Return the headline if every answer that could not be read had named all objects, as surely as any did."""
         surest = max((float(entry.state.found_score.max(initial=0.0)) for entry in self.entries.values()), default=0.0)
-        other.entries = {
-            key: entry if entry.status == OK else entry._replace(state=_perfect(entry.state, surest))
-            for key, entry in self.entries.items()
-        }
-        other._gathered = (-1, None)
-        matched, names = other.matched(self.thresholds[0])
-        curve = Curve(matched, len(names), SCORE_FREE.interpolation, grouped=True)
-        return float(curve.mean(np.ones((1, len(self.entries)), np.int64))[0])
+        entries = [entry for _, entry in self.ordered()]
+        failed = np.array([entry.status != OK for entry in entries], np.bool_)
+        scenes = [_perfect(entry.state, surest) for entry in entries if entry.status != OK]
+        code = {name: i for i, name in enumerate(self.columns()[2])}
+        threshold = self.thresholds[0]
+        # Images are matched one by one, so those of the other answers stay as they are.
+        again = candidates(*_columns(scenes, code, self.dimensions), self.iou, threshold, SCORE_FREE)
+        new, old = again.at(threshold).matched, self.matches()[threshold].matched
+        rest = ~failed[old.image]
+        image = np.concatenate([old.image[rest], np.flatnonzero(failed)[new.image]])
+        label, score, correct = (
+            np.concatenate([getattr(old, name)[rest], getattr(new, name)]) for name in ("label", "score", "correct")
+        )
+        order = np.lexsort([-score, label])
+        curve = self._curve(
+            replace(old, image=image[order], label=label[order], score=score[order], correct=correct[order]),
+            self.group_codes(),
+        )
+        right = float(curve.mean(np.ones((1, len(self.groups())), np.int64))[0])
+        return [right, *[np.nan] * (len(self.specs()) - 1)]
 
     def per_sample(self) -> Iterator[SampleResult]:
-        """How each record was scored, sorted by id: its F1 at the first threshold, all matched at once."""
-        matched, _ = self.matched(self.thresholds[0])
-        n = len(self.entries)
-        hits = np.bincount(matched.image[matched.correct], minlength=n)
-        total = np.bincount(matched.image, minlength=n) + np.bincount(matched.truth_image, minlength=n)
-        for (key, entry), right, both in zip(self.ordered(), hits.tolist(), total.tolist(), strict=True):
-            # A record with neither object nor detection has no value of its own.
-            value = 2 * right / both if both else None
-            yield SampleResult(key, entry.group, entry.status, value, self.shown(entry.state), entry.detail)
+        """Yield how each record was scored, sorted by id: its F1 at the first threshold, all matched at once."""
+        counts = self._counts()
+        total = counts[:, 1] + counts[:, 2]
+        # A record with neither object nor detection has no value of its own.
+        values = np.divide(2 * counts[:, 0], total, out=np.full(len(total), np.nan), where=total > 0)
+        found, truth = self.matches()[self.thresholds[0]].in_input()
+        start_found = start_truth = 0
+        for (key, entry), value in zip(self.ordered(), values.tolist(), strict=True):
+            scene = entry.state
+            stop_found, stop_truth = start_found + len(scene.found_label), start_truth + len(scene.truth_label)
+            marks = self.marks(scene, found[start_found:stop_found], truth[start_truth:stop_truth])
+            start_found, start_truth = stop_found, stop_truth
+            shown, own = self.shown(scene), value if value == value else None
+            yield SampleResult(key, entry.group, entry.status, own, shown, entry.detail, drawn(marks))
+
+    def marks(self, state: Scene, found: Flags | None = None, truth: Flags | None = None) -> list[Mark]:
+        """Return the true and the answered boxes, with those that found each other at the first threshold where given.
+
+        Args:
+            state: A record's boxes.
+            found: Which of the answered boxes found an object.
+            truth: Which of the objects were found.
+        """
+        sides = []
+        for boxes, names, hits, true in (
+            (state.truth_box, state.truth_name, truth, True),
+            (state.found_box, state.found_name, found, False),
+        ):
+            flags = [False] * len(names) if hits is None else hits.tolist()
+            rows = zip(boxes[:, : self.numbers].tolist(), names, flags, strict=True)
+            sides.append([Mark(self.mark, tuple(box), name, true, hit) for box, name, hit in rows])
+        return sides[0] + sides[1]
 
     def shown(self, state: Scene) -> str:
         """The boxes that were read, and their faults."""
@@ -302,21 +321,3 @@ def _columns(scenes: Sequence[Scene], code: Mapping[str, int], dimensions: int) 
         np.concatenate([np.empty(0, np.bool_), *(scene.ignored for scene in scenes)]),
     )
     return found, truth
-
-
-def _rates(matched: Matched | None, weights: NDArray[np.int64]) -> list[Floats]:
-    """Precision, recall and F1 over all classes under weights [draws, images], [draws] each; NaN where undefined."""
-    if matched is None:
-        return [np.full(len(weights), np.nan)] * 3
-    images = weights.shape[1]
-    per_image = np.stack(
-        [
-            np.bincount(matched.image[matched.correct], minlength=images),
-            np.bincount(matched.image, minlength=images),
-            np.bincount(matched.truth_image, minlength=images),
-        ],
-        axis=1,
-    ).astype(np.float64)
-    hits, shown, present = (weights @ per_image).T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return [hits / shown, hits / present, 2 * hits / (shown + present)]

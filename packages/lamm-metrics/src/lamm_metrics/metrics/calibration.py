@@ -10,10 +10,11 @@ from lamm_metrics.answers.kinds import reader_of
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import OK
+from lamm_metrics.metrics.base import OK, labels_setting
 from lamm_metrics.metrics.options import one_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
+from lamm_metrics.results.score import ScoreSpec
 
 Binning = Literal["width", "mass"]
 
@@ -86,7 +87,8 @@ class CalibrationError(AdditiveMetric[Belief]):
     def settings(self) -> dict[str, object]:
         """The choices of the signature."""
         closed = "right" if self.binning == "width" else "ties_shared"
-        return {"task": self.task, "bins": f"{self.bins}equal_{self.binning}", "closed": closed, "failed": "left_out"}
+        bins = f"{self.bins}equal_{self.binning}"
+        return {"task": self.task, "bins": bins, "closed": closed, "failed": "left_out", **labels_setting(self.labels)}
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one answer with its confidence."""
@@ -95,10 +97,6 @@ class CalibrationError(AdditiveMetric[Belief]):
         belief = Belief(float(answer.confidence or 0.0) if confident else float("nan"), answer.correct)
         why = answer.detail if answer.status != OK else "no probabilities are stated"
         self.keep(reference, answer.status if confident else Status.NONE, belief, why)
-
-    def row(self, state: Belief) -> Sequence[float]:
-        """Confidence and outcome; bins need all the records, see `rows`."""
-        return state.confidence, float(state.correct)
 
     def _bins(self, confidence: NDArray[np.float64]) -> NDArray[np.int64]:
         if self.binning == "width":
@@ -109,9 +107,9 @@ class CalibrationError(AdditiveMetric[Belief]):
         sizes = [len(part) for part in np.array_split(np.arange(len(confidence)), self.bins)]
         return np.searchsorted(np.cumsum(sizes), rank, side="right")
 
-    def rows(self) -> NDArray[np.float64]:
-        """Per record: its count, confidence and outcome in the columns of its bin; squared error and 1."""
-        beliefs = super().rows()
+    def rows(self, states: Sequence[Belief]) -> NDArray[np.float64]:
+        """Return per record: its count, confidence and outcome in the columns of its bin; squared error and 1."""
+        beliefs = np.array(states, np.float64).reshape(-1, 2)
         table = np.zeros((len(beliefs), 3 * self.bins + 2))
         known = np.flatnonzero(~np.isnan(beliefs[:, 0]))
         confidence, outcome = beliefs[known, 0], beliefs[known, 1]
@@ -133,10 +131,9 @@ class CalibrationError(AdditiveMetric[Belief]):
         error = np.abs(confidence - outcome).sum(axis=-1)
         return np.stack([error, sums[..., -2]], axis=-1) / sums[..., -1:]
 
-    @property
-    def score_names(self) -> Sequence[str]:
-        """ECE first."""
-        return [f"ece_{self.binning}", "brier_top"]
+    def specs(self) -> Sequence[ScoreSpec]:
+        """Return ECE first."""
+        return [ScoreSpec(name, higher_is_better=False) for name in (f"ece_{self.binning}", "brier_top")]
 
     def sample_value(self, state: Belief) -> float | None:
         """The confidence."""

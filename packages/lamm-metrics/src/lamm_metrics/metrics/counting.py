@@ -12,6 +12,16 @@ from lamm_metrics.metrics.base import OK
 from lamm_metrics.records.checks import LARGEST_COUNT
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
+from lamm_metrics.results.score import ScoreSpec
+
+# How unreadable answers enter each score.
+FAILED: Mapping[str, str] = {
+    "mae": "zero",
+    "rmse": "zero",
+    "mae_parsed": "left_out",
+    "rmse_parsed": "left_out",
+    "failure_rate": "counted",
+}
 
 
 class Count(NamedTuple):
@@ -39,7 +49,7 @@ class CountingError(AdditiveMetric[Count]):
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature."""
-        return {"max": f"{LARGEST_COUNT:g}"}
+        return {"failed": "zero", "max": f"{LARGEST_COUNT:g}"}
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one count."""
@@ -57,36 +67,29 @@ class CountingError(AdditiveMetric[Count]):
         read = float(state.given is not None)
         return error, error * error, 1.0, read * error, read * error * error, read
 
+    def row_if_right(self, state: Count) -> Sequence[float]:
+        """Return the row of the true count."""
+        return self.row(state._replace(given=state.truth))
+
     def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The five scores, in the order of `score_names`."""
+        """The five scores, in the order of `specs`."""
         mae, mse = sums[..., 0] / sums[..., 2], sums[..., 1] / sums[..., 2]
         mae_parsed, mse_parsed = sums[..., 3] / sums[..., 5], sums[..., 4] / sums[..., 5]
         failed = 1.0 - sums[..., 5] / sums[..., 2]
         return np.stack([mae, np.sqrt(mse), mae_parsed, np.sqrt(mse_parsed), failed], axis=-1)
 
-    @property
-    def score_names(self) -> Sequence[str]:
-        """Errors with failures as 0, errors over readable answers, share of failures."""
-        return ["mae", "rmse", "mae_parsed", "rmse_parsed", "failure_rate"]
-
-    def is_proportion(self, name: str) -> bool:
-        """Only the failure rate is."""
-        return name == "failure_rate"
-
-    def settings_of(self, name: str) -> dict[str, object]:
-        """How failures enter this score."""
-        failed = "left_out" if name.endswith("_parsed") else "counted" if name == "failure_rate" else "zero"
-        return {"failed": failed, **self.settings()}
-
-    def extra(self, name: str) -> Mapping[str, float]:
-        """The error with unreadable answers as 0 (no count is as wrong as can be), and with every one right."""
-        if name not in ("mae", "rmse") or not self.entries:
-            return {}
-        rows = np.array([self.row(entry.state) for entry in self.entries.values()])
-        column = 0 if name == "mae" else 1
-        wrong, right = rows[:, column].mean(), rows[:, column + 3].mean()
-        bounds = (wrong, right) if name == "mae" else (np.sqrt(wrong), np.sqrt(right))
-        return {"failures_wrong": float(bounds[0]), "failures_right": float(bounds[1])}
+    def specs(self) -> Sequence[ScoreSpec]:
+        """Return errors with failures as 0 (no count is as wrong as can be), over readable answers, failures."""
+        return [
+            ScoreSpec(
+                name,
+                higher_is_better=False,
+                proportion=name == "failure_rate",
+                bounded=failed == "zero",
+                settings={"failed": failed},
+            )
+            for name, failed in FAILED.items()
+        ]
 
     def sample_value(self, state: Count) -> float | None:
         """The absolute error, with an unreadable answer as 0."""

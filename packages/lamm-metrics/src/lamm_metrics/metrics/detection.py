@@ -7,13 +7,13 @@ from math import isfinite
 import numpy as np
 
 from lamm_metrics.answers.located import AnsweredBoxes, bad_truth, boxes_2d, boxes_3d, padded, true_box_3d
-from lamm_metrics.average_precision.matching import SCORE_FREE
 from lamm_metrics.geometry.boxes import BoxFault, Floats, find_fault, paired_iou
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
-from lamm_metrics.geometry.rotated import Rotation, rotation_of
+from lamm_metrics.geometry.rotated import NumberCount, Rotation, rotation_of
 from lamm_metrics.metrics.box_ap import BoxAP
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
+from lamm_metrics.results.score import BOX, BOX_3D
 
 COCO_THRESHOLDS = tuple(float(threshold) for threshold in np.linspace(0.5, 0.95, 10))
 
@@ -34,7 +34,8 @@ class DetectionAP(BoxAP):
 
     name = "detection_ap"
     mean_over = COCO_THRESHOLDS
-    dimensions = 4
+    dimensions = numbers = 4
+    mark = BOX
 
     def __init__(
         self,
@@ -54,16 +55,10 @@ class DetectionAP(BoxAP):
         super().__init__(paired_iou, thresholds, labels, class_agnostic)
         self.convention = convention
 
-    def settings(self) -> dict[str, object]:
-        """The choices of the signature."""
-        return {
-            "iou": ">=" + ",".join(f"{threshold:g}" for threshold in self.thresholds),
-            "interp": SCORE_FREE.interpolation,
-            "ties": "grouped",
-            "area": "continuous",
-            "classes": "one" if self.class_agnostic else "macro",
-            "coords": self.convention,
-        }
+    def own_settings(self) -> dict[str, object]:
+        """Return the choices of images."""
+        classes = "one" if self.class_agnostic else "macro"
+        return {"area": "continuous", "classes": classes, "coords": self.convention}
 
     def read(self, reference: Reference, prediction: Prediction, labels: Sequence[str] | None) -> AnsweredBoxes:
         """The boxes of the answer, as shares of the image."""
@@ -94,6 +89,8 @@ class DetectionAP3D(BoxAP):
 
     name = "detection_ap_3d"
     dimensions = 9
+    mark = BOX_3D
+    numbers: NumberCount
 
     def __init__(
         self,
@@ -114,15 +111,9 @@ class DetectionAP3D(BoxAP):
         super().__init__(iou, thresholds, labels, class_agnostic)
         self.rotation = rotation
 
-    def settings(self) -> dict[str, object]:
-        """The choices of the signature."""
-        return {
-            "iou": ">=" + ",".join(f"{threshold:g}" for threshold in self.thresholds),
-            "interp": SCORE_FREE.interpolation,
-            "ties": "grouped",
-            "rotation": self.rotation,
-            "classes": "one" if self.class_agnostic else "macro",
-        }
+    def own_settings(self) -> dict[str, object]:
+        """Return the choices of point clouds."""
+        return {"rotation": self.rotation, "classes": "one" if self.class_agnostic else "macro"}
 
     def read(self, reference: Reference, prediction: Prediction, labels: Sequence[str] | None) -> AnsweredBoxes:
         """The boxes of the answer, with 9 numbers each."""

@@ -10,17 +10,20 @@ from lamm_metrics.answers.located import boxes_3d, faults_in_words, padded, true
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.geometry.rotated import Rotation, rotation_of
 from lamm_metrics.metrics.additive import AdditiveMetric
+from lamm_metrics.metrics.base import Floats, derived
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference, record_id
+from lamm_metrics.results.score import BOX_3D, Mark, ScoreSpec
 
 SPLITS = ("unique", "multiple")
 
 
 class Grounded(NamedTuple):
-    """The overlap of one answer, the split of its record (empty where unknown), the box that was read, its faults."""
+    """The overlap of one answer, its record's split (empty where unknown) and true boxes, the box read, its faults."""
 
     iou: float
     split: str
+    truth: Floats
     box: tuple[float, ...]
     faults: tuple[str, ...] = ()
 
@@ -67,50 +70,46 @@ class GroundingAccuracy(AdditiveMetric[Grounded]):
         box = padded(chosen.box) if chosen else ()
         iou = float(self._iou(np.tile(box, (len(truth), 1)), truth).max()) if box else 0.0
         faults = tuple(str(fault) for fault in answer.faults)
-        self.keep(reference, answer.status, Grounded(iou, _split(reference), box, faults), answer.detail)
+        self.keep(reference, answer.status, Grounded(iou, _split(reference), truth, box, faults), answer.detail)
 
-    def row(self, state: Grounded) -> Sequence[float]:
-        """Hits per threshold and one for the record, thrice: all, unique, multiple."""
-        outcome = np.array([*(float(state.iou >= threshold) for threshold in self.thresholds), 1.0])
-        return list(np.concatenate([outcome, *(outcome * (state.split == split) for split in SPLITS)]))
+    def rows(self, states: Sequence[Grounded]) -> Floats:
+        """Return hits per threshold and one for the record, thrice: all, unique, multiple."""
+        iou = np.array([state.iou for state in states], np.float64).reshape(-1, 1)
+        return self._thrice(np.hstack([iou >= np.array(self.thresholds), np.ones((len(states), 1))]), states)
+
+    def row_if_right(self, state: Grounded) -> Sequence[float]:
+        """Return hits at every threshold."""
+        row: list[float] = self._thrice(np.ones((1, len(self.thresholds) + 1)), [state])[0].tolist()
+        return row
+
+    @staticmethod
+    def _thrice(outcome: Floats, states: Sequence[Grounded]) -> Floats:
+        own = (np.array([[state.split == split] for state in states]).reshape(-1, 1) for split in SPLITS)
+        return np.hstack([outcome, *(outcome * is_own for is_own in own)])
 
     def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         """Hits over records of each part; the parts that no record belongs to are left out."""
         parts = sums.reshape(*sums.shape[:-1], 1 + len(SPLITS), len(self.thresholds) + 1)
-        parts = parts[..., [0, *(1 + SPLITS.index(split) for split in self._splits)], :]
+        parts = parts[..., [0, *(1 + SPLITS.index(split) for split in self._splits())], :]
         shares = parts[..., :-1] / parts[..., -1:]
         return np.asarray(shares.reshape(*sums.shape[:-1], -1))
 
-    @property
+    @derived
     def _splits(self) -> list[str]:
         present = {entry.state.split for entry in self.entries.values()}
         return [split for split in SPLITS if split in present]
 
-    @property
-    def score_names(self) -> Sequence[str]:
-        """The thresholds over all records, then over each part that occurs."""
-        parts = ["", *(f"/{split}" for split in self._splits)]
-        return [f"{self.name}{part}@{threshold:g}" for part in parts for threshold in self.thresholds]
-
-    def is_proportion(self, name: str) -> bool:
-        """Wilson's interval applies to the whole; the parts have fewer records than it would assume."""
-        return "/" not in name
-
-    def is_share(self, name: str) -> bool:
-        """All of them are."""
-        return True
+    def specs(self) -> Sequence[ScoreSpec]:
+        """Return the thresholds over all records, then over each part that occurs, which has fewer records."""
+        parts = ["", *(f"/{split}" for split in self._splits())]
+        names = [f"{self.name}{part}@{threshold:g}" for part in parts for threshold in self.thresholds]
+        return [ScoreSpec(name, proportion="/" not in name, share=True, bounded=name == names[0]) for name in names]
 
     def extra(self, name: str) -> Mapping[str, float]:
-        """The mean overlap, and the score with every unreadable answer right."""
-        if not self.entries or name != self.score_names[0]:
+        """Return the mean overlap, beside the headline."""
+        if not self.entries or name != f"{self.name}@{self.thresholds[0]:g}":
             return {}
-        states = [entry.state for _, entry in self.ordered()]
-        hits = sum(state.iou >= self.thresholds[0] for state in states)
-        return {
-            "mean_iou": float(np.mean([state.iou for state in states])),
-            "failures_wrong": hits / len(states),
-            "failures_right": min(1.0, (hits + self.n_failed) / len(states)),
-        }
+        return {"mean_iou": float(np.mean([entry.state.iou for _, entry in self.ordered()]))}
 
     def remarks(self) -> list[str]:
         """The first ten records with faulty boxes, and how many there are."""
@@ -119,6 +118,12 @@ class GroundingAccuracy(AdditiveMetric[Grounded]):
     def sample_value(self, state: Grounded) -> float | None:
         """The overlap."""
         return state.iou
+
+    def marks(self, state: Grounded) -> list[Mark]:
+        """Return the true boxes and the one box that counts."""
+        hit = state.iou >= self.thresholds[0]
+        marks = [Mark(BOX_3D, tuple(box[: self.numbers]), "", True, hit) for box in state.truth.tolist()]
+        return [*marks, Mark(BOX_3D, state.box[: self.numbers], "", False, hit)] if state.box else marks
 
     def shown(self, state: Grounded) -> str:
         """The box that was read."""

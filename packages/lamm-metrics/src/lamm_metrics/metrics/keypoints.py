@@ -13,9 +13,10 @@ from lamm_metrics.extraction import Status
 from lamm_metrics.extraction.result import LabelledPoint
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import OK
+from lamm_metrics.metrics.base import derived, labels_setting
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import LSP_JOINTS, Reference, record_id
+from lamm_metrics.results.score import POINT, Mark, ScoreSpec
 
 Floats = NDArray[np.float64]
 
@@ -34,10 +35,12 @@ THRESHOLDS = {Norm.BOX: 0.2, Norm.HEAD: 0.5, Norm.TORSO: 0.2, Norm.IMAGE: 0.1}
 
 
 class Pose(NamedTuple):
-    """Distances of the visible joints of one record in units of each norm; infinity for a joint without answer."""
+    """The visible joints of one record, with distances in units of each norm, infinity for a joint without answer."""
 
     names: tuple[str, ...]
     distances: Floats  # [norms, joints], NaN for the norms that the record does not define
+    truth: Floats  # [joints, 2] in shares of the image
+    answered: Floats  # [joints, 2] in shares of the image, NaN for a joint without answer
     hidden: int
 
 
@@ -110,7 +113,7 @@ class KeypointPCK(AdditiveMetric[Pose]):
         """The choices of the signature."""
         return {
             "below": ",".join(f"{norm}<{self.thresholds[norm]:g}" for norm in Norm),
-            "joints": "visible",
+            "joints": "visible" if self.joints == LSP_JOINTS else f"visible-{labels_setting(self.joints)['labels']}",
             "unanswered": "wrong",
             "coords": self.convention,
         }
@@ -134,8 +137,9 @@ class KeypointPCK(AdditiveMetric[Pose]):
         where = np.array([joint[:2] for joint in given], np.float64).reshape(-1, 2)
         status, answered, why = self._read(reference, prediction, names)
         distances = pose_distances(answered, where, size, _norms(reference, names, where, visible))
-        shown_names = tuple(name for name, seen in zip(names, visible, strict=True) if seen)
-        self.keep(reference, status, Pose(shown_names, distances[:, visible], int((~visible).sum())), why)
+        seen = tuple(name for name, is_seen in zip(names, visible, strict=True) if is_seen)
+        pose = Pose(seen, distances[:, visible], where[visible] / size, answered[visible], hidden=int((~visible).sum()))
+        self.keep(reference, status, pose, why)
 
     def _read(self, reference: Reference, prediction: Prediction, names: Sequence[str]) -> tuple[str, Floats, str]:
         """How reading ended, a point a joint [J, 2] as shares of the image, NaN where there is none, and why."""
@@ -158,54 +162,54 @@ class KeypointPCK(AdditiveMetric[Pose]):
             points = np.array(unnamed, np.float64)  # one point a joint, in the order that was asked for
         return answer.status, points, answer.detail
 
-    def row(self, state: Pose) -> Sequence[float]:
-        """Correct and counted joints of each norm."""
+    def rows(self, states: Sequence[Pose]) -> Floats:
+        """Return correct and counted joints of each norm."""
         limits = np.array([self.thresholds[norm] for norm in Norm])[:, None]
-        counted = ~np.isnan(state.distances)
-        correct = (state.distances < limits) & counted
-        return [float(number) for number in np.stack([correct.sum(axis=1), counted.sum(axis=1)], axis=1).ravel()]
+        joints = [len(state.names) for state in states]
+        distances = np.concatenate([np.empty((len(Norm), 0)), *(state.distances for state in states)], axis=1)
+        counted = ~np.isnan(distances)
+        # Sums up to each record, so that records without visible joints add nothing.
+        up_to = np.zeros((2 * len(Norm), distances.shape[1] + 1))
+        np.cumsum(np.concatenate([(distances < limits) & counted, counted]), axis=1, out=up_to[:, 1:])
+        ends = np.cumsum(joints)
+        sums = up_to[:, ends] - up_to[:, ends - joints]
+        return sums.reshape(2, len(Norm), -1).transpose(2, 1, 0).reshape(len(states), -1)
 
-    @property
+    def row_if_right(self, state: Pose) -> Sequence[float]:
+        """Return the row of the true joints."""
+        right = np.where(np.isnan(state.distances), np.nan, -np.inf)
+        row: list[float] = self.rows([state._replace(distances=right)])[0].tolist()
+        return row
+
+    @derived
     def _present(self) -> list[Norm]:
-        defined = np.zeros(len(Norm), np.bool_)
-        for entry in self.entries.values():
-            defined |= ~np.isnan(entry.state.distances).all(axis=1)
-        chosen = [norm for norm, there in zip(Norm, defined, strict=True) if there]
-        return chosen or [Norm.BOX]
+        counted = self.group_sums()[:, 1::2].sum(axis=0).tolist() if self.entries else [0.0] * len(Norm)
+        return [norm for norm, joints in zip(Norm, counted, strict=True) if joints] or [Norm.BOX]
 
     def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         """Correct over counted joints of each norm."""
         table = sums.reshape(*sums.shape[:-1], len(Norm), 2)
         shares = table[..., 0] / table[..., 1]
         order = list(Norm)
-        return np.asarray(shares[..., [order.index(norm) for norm in self._present]])
+        return np.asarray(shares[..., [order.index(norm) for norm in self._present()]])
 
-    @property
-    def score_names(self) -> Sequence[str]:
-        """One score a norm."""
-        return [f"{NAMES[norm]}@{self.thresholds[norm]:g}" for norm in self._present]
-
-    def is_share(self, name: str) -> bool:
-        """All of them are."""
-        return True
+    def specs(self) -> Sequence[ScoreSpec]:
+        """Return one score a norm that some record defines."""
+        present = self._present()
+        return [
+            ScoreSpec(f"{NAMES[norm]}@{self.thresholds[norm]:g}", share=True, bounded=norm is present[0])
+            for norm in present
+        ]
 
     def extra(self, name: str) -> Mapping[str, float]:
-        """The score with all unreadable answers right; joints counted, hidden and without answer."""
+        """Return joints counted, hidden and without answer, beside the headline."""
         states = [entry.state for entry in self.entries.values()]
-        if not states or name != self.score_names[0]:
+        if not states or name != self.specs()[0].name:
             return {}
-        image, first = list(Norm).index(Norm.IMAGE), self._present[0]
-        row = list(Norm).index(first)
-        counted, right, missed = 0, 0, 0
-        for entry in self.entries.values():
-            near = entry.state.distances[row][~np.isnan(entry.state.distances[row])] < self.thresholds[first]
-            counted, right = counted + len(near), right + int(near.sum())
-            missed += int((~near).sum()) * (entry.status != OK)
-        bounds = {"failures_wrong": right / counted, "failures_right": (right + missed) / counted} if counted else {}
-        return bounds | {
+        return {
             "joints": float(sum(len(state.names) for state in states)),
             "hidden_joints": float(sum(state.hidden for state in states)),
-            "unanswered_joints": float(sum(int(np.isinf(state.distances[image]).sum()) for state in states)),
+            "unanswered_joints": float(sum(int(np.isnan(state.answered).any(axis=1).sum()) for state in states)),
         }
 
     def per_joint(self, norm: Norm = Norm.BOX) -> dict[str, float]:
@@ -222,6 +226,16 @@ class KeypointPCK(AdditiveMetric[Pose]):
         """PCK of one image under the box norm."""
         distances = state.distances[0]
         return float((distances < self.thresholds[Norm.BOX]).mean()) if len(distances) else None
+
+    def marks(self, state: Pose) -> list[Mark]:
+        """Return the visible joints and the point answered for each."""
+        near = (state.distances[0] < self.thresholds[Norm.BOX]).tolist()
+        truth, answered = (list(map(tuple, points.tolist())) for points in (state.truth, state.answered))
+        return [
+            Mark(POINT, point, name, true, hit)
+            for points, true in ((truth, True), (answered, False))
+            for point, name, hit in zip(points, state.names, near, strict=True)
+        ]
 
     def shown(self, state: Pose) -> str:
         """The distance of each joint in shares of the image; empty where no joint was answered."""

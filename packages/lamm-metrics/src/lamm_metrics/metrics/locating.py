@@ -11,26 +11,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamm_metrics.answers.located import AnsweredPoints, class_of, closed_set, needed_size, points_2d
-from lamm_metrics.average_precision.pairs import matching_size
+from lamm_metrics.average_precision.pairs import largest_matching
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.geometry.boxes import repaired
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import OK
+from lamm_metrics.metrics.base import Floats, derived, labels_setting
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference, record_id
+from lamm_metrics.results.score import BOX, POINT, Mark, ScoreSpec
 
-Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
 class Located(NamedTuple):
-    """Objects found and objects asked for in one record, its data set, and the points that were read."""
+    """Objects found and objects asked for in one record, its data set, its objects and the points that were read."""
 
     hits: int
     objects: int
     dataset: str
-    points: tuple[tuple[float, float], ...]
+    marks: tuple[Mark, ...]
+
+
+class _Compared(NamedTuple):
+    """An answer held against the objects of a record: which point found which of them, and how many count."""
+
+    answer: AnsweredPoints
+    kind: str
+    truth: Sequence[tuple[Floats, str]]
+    found: Mapping[int, int]
+    objects: int
 
 
 def points_in_boxes(points: Floats, boxes: Floats) -> Flags:
@@ -95,6 +105,7 @@ class BinaryLocating(AdditiveMetric[Located]):
             "radius": f"{self.radius:g}",
             "marked": f"<{self.fewer_than}",
             "coords": self.convention,
+            **labels_setting(self.labels),
         }
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
@@ -104,108 +115,104 @@ class BinaryLocating(AdditiveMetric[Located]):
             LammMetricsError: The truth cannot be used, or the record was read before.
         """
         if "object" in reference:
-            kind, (answer, hits, objects) = "objects", self._objects(reference, prediction)
+            dataset, compared = "objects", self._objects(reference, prediction)
         elif "gt_joints" in reference:
-            kind, (answer, hits, objects) = "person", self._person(reference, prediction)
+            dataset, compared = "person", self._person(reference, prediction)
         elif "points" in reference:
-            kind, (answer, hits, objects) = "marked", self._marked(reference, prediction)
+            dataset, compared = "marked", self._marked(reference, prediction)
         else:
             raise LammMetricsError(
                 f"Expected `object`, `gt_joints` or `points` in record {record_id(reference)!r}, got none of them. "
                 "Mend the record."
             )
-        read = tuple(point.point for point in answer.points)
-        located = Located(hits, objects, str(reference.get("dataset") or kind), read)
+        answer, kind, truth, found, objects = compared
+        hitting = set(found.values())
+        marks = (
+            *(Mark(kind, tuple(where.tolist()), name, True, i in found) for i, (where, name) in enumerate(truth)),
+            *(Mark(POINT, at.point, at.label or "", False, i in hitting) for i, at in enumerate(answer.points)),
+        )
+        located = Located(len(found), objects, str(reference.get("dataset") or dataset), marks)
         self.keep(reference, answer.status, located, answer.detail)
 
-    def _objects(self, reference: Reference, prediction: Prediction) -> tuple[AnsweredPoints, int, int]:
+    def _objects(self, reference: Reference, prediction: Prediction) -> _Compared:
         labels = closed_set(reference, self.labels)
         answer = points_2d(reference, prediction, labels, self.convention)
-        truth: dict[str, list[Floats]] = {}
-        for item in reference["object"]:
-            truth.setdefault(class_of(str(item["label"]), labels) or "", []).append(repaired(item["bbox"]))
-        lone = next(iter(truth)) if len(truth) == 1 else None
-        answered: dict[str | None, list[tuple[float, float]]] = {}
-        for point in answer.points:
-            answered.setdefault(class_of(point.label, labels) or lone, []).append(point.point)
-        hits = 0
-        for name, boxes in truth.items():
-            points = np.array(answered.get(name, [])[: len(boxes)], np.float64).reshape(-1, 2)
-            hits += matching_size(points_in_boxes(points, np.array(boxes)))
-        return answer, hits, len(reference["object"])
+        truth = [(repaired(item["bbox"]), str(item["label"])) for item in reference["object"]]
+        objects: dict[str, list[int]] = {}
+        for i, (_, name) in enumerate(truth):
+            objects.setdefault(class_of(name, labels) or "", []).append(i)
+        lone = next(iter(objects)) if len(objects) == 1 else None
+        answered: dict[str | None, list[int]] = {}
+        for i, point in enumerate(answer.points):
+            answered.setdefault(class_of(point.label, labels) or lone, []).append(i)
+        found = {}
+        for name, rows in objects.items():
+            named = answered.get(name, [])[: len(rows)]
+            points = np.array([answer.points[i].point for i in named], np.float64).reshape(-1, 2)
+            pairs = largest_matching(points_in_boxes(points, np.array([truth[i][0] for i in rows])))
+            found.update({rows[box]: named[point] for box, point in pairs.items()})
+        return _Compared(answer, BOX, truth, found, len(truth))
 
-    def _person(self, reference: Reference, prediction: Prediction) -> tuple[AnsweredPoints, int, int]:
+    def _person(self, reference: Reference, prediction: Prediction) -> _Compared:
         answer = points_2d(reference, prediction, None, self.convention)
         size = np.array(needed_size(reference))
         given = [[float(number) for number in joint] for joint in reference["gt_joints"]]
         seen = np.array([joint[:2] for joint in given if len(joint) < 3 or joint[2] > 0], np.float64).reshape(-1, 2)
         if not len(seen):
-            return answer, 0, 0
+            return _Compared(answer, BOX, (), {}, 0)
         box = np.concatenate([seen.min(axis=0) / size, seen.max(axis=0) / size])
         first = np.array([point.point for point in answer.points[:1]], np.float64).reshape(-1, 2)
-        return answer, int(points_in_boxes(first, box[None]).sum()), 1
+        found = {0: 0} if points_in_boxes(first, box[None]).any() else {}
+        return _Compared(answer, BOX, [(box, "")], found, 1)
 
-    def _marked(self, reference: Reference, prediction: Prediction) -> tuple[AnsweredPoints, int, int]:
+    def _marked(self, reference: Reference, prediction: Prediction) -> _Compared:
         answer = points_2d(reference, prediction, None, self.convention)
-        marks = np.array(reference["points"], np.float64).reshape(-1, 2) / np.array(needed_size(reference))
-        if len(marks) >= self.fewer_than:
-            return answer, 0, 0
-        points = np.array([point.point for point in answer.points[: len(marks)]], np.float64).reshape(-1, 2)
-        distance = np.linalg.norm(points[:, None] - marks[None], axis=2)
-        return answer, matching_size(distance <= self.radius), len(marks)
+        marked = np.array(reference["points"], np.float64).reshape(-1, 2) / np.array(needed_size(reference))
+        truth = [(point, "") for point in marked]
+        if len(marked) >= self.fewer_than:
+            return _Compared(answer, POINT, truth, {}, 0)
+        points = np.array([point.point for point in answer.points[: len(marked)]], np.float64).reshape(-1, 2)
+        distance = np.linalg.norm(points[:, None] - marked[None], axis=2)
+        return _Compared(answer, POINT, truth, largest_matching(distance <= self.radius), len(marked))
 
-    @property
+    @derived
     def _datasets(self) -> list[str]:
         names = sorted({entry.state.dataset for entry in self.entries.values()})
         return names if len(names) > 1 else []
 
-    def row(self, state: Located) -> Sequence[float]:
-        """Hits and objects: of all, then of each data set."""
-        outcome = (float(state.hits), float(state.objects))
-        return [
-            *outcome,
-            *(number * (name == state.dataset) for name in self._datasets for number in outcome),
-        ]
-
-    def rows(self) -> Floats:
-        """As `row`, with the list of data sets made once."""
-        names = self._datasets
-        states = [entry.state for _, entry in self.ordered()]
+    def rows(self, states: Sequence[Located]) -> Floats:
+        """Return hits and objects: of all, then of each data set."""
         counts = np.array([(state.hits, state.objects) for state in states], np.float64).reshape(-1, 2)
-        own = np.array([[state.dataset == name for name in names] for state in states], np.float64)
-        parts = counts[:, None, :] * own.reshape(len(states), len(names), 1)
-        return np.concatenate([counts, parts.reshape(len(states), -1)], axis=1)
+        own = (np.array([[state.dataset == name] for state in states]).reshape(-1, 1) for name in self._datasets())
+        return np.hstack([counts, *(counts * is_own for is_own in own)])
+
+    def row_if_right(self, state: Located) -> Sequence[float]:
+        """Return the row of an answer that finds every object."""
+        row: list[float] = self.rows([state._replace(hits=state.objects)])[0].tolist()
+        return row
 
     def values(self, sums: Floats) -> Floats:
         """Hits over objects."""
         return np.asarray(sums[..., ::2] / sums[..., 1::2])
 
-    @property
-    def score_names(self) -> Sequence[str]:
-        """The pooled score, then each data set's."""
-        return [self.name, *(f"{self.name}/{name}" for name in self._datasets)]
-
-    def is_share(self, name: str) -> bool:
-        """All of them are."""
-        return True
+    def specs(self) -> Sequence[ScoreSpec]:
+        """Return the pooled score, then each data set's."""
+        names = [self.name, *(f"{self.name}/{name}" for name in self._datasets())]
+        return [ScoreSpec(name, share=True, bounded=name == self.name) for name in names]
 
     def extra(self, name: str) -> Mapping[str, float]:
-        """The score with all unreadable answers right, objects asked for, and records that ask for none."""
-        states = [entry.state for entry in self.entries.values()]
-        if not states or name != self.name:
-            return {}
-        objects, hits = sum(state.objects for state in states), sum(state.hits for state in states)
-        missed = sum(entry.state.objects - entry.state.hits for entry in self.entries.values() if entry.status != OK)
-        bounds = {"failures_wrong": hits / objects, "failures_right": (hits + missed) / objects} if objects else {}
-        return bounds | {
-            "objects": objects,
-            "records_left_out": sum(state.objects == 0 for state in states),
-        }
+        """Return objects asked for and records that ask for none, beside the headline."""
+        objects = [entry.state.objects for entry in self.entries.values()]
+        return {"objects": sum(objects), "records_left_out": objects.count(0)} if objects and name == self.name else {}
 
     def sample_value(self, state: Located) -> float | None:
         """Share of the record's objects."""
         return state.hits / state.objects if state.objects else None
 
     def shown(self, state: Located) -> str:
-        """The points that were read."""
-        return "; ".join(f"[{x:.4g}, {y:.4g}]" for x, y in state.points)
+        """Return the points that were read."""
+        return "; ".join(f"[{mark.numbers[0]:.4g}, {mark.numbers[1]:.4g}]" for mark in state.marks if not mark.true)
+
+    def marks(self, state: Located) -> Sequence[Mark]:
+        """Return the objects and the points that were read."""
+        return state.marks

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from lamm_metrics.metrics.edit_distance import levenshtein
 from lamm_metrics.metrics.options import one_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
+from lamm_metrics.results.score import ScoreSpec
 
 Mode = Literal["exact", "ignore_case", "ignore_case_symbol"]
 _SYMBOL = re.compile(r"[\W_]+")
@@ -94,34 +95,24 @@ class WordAccuracy(AdditiveMetric[WordCounts]):
         recall = state.hits / state.truth if state.truth else float(state.given == 0)
         return recall, *state, 1.0
 
+    def row_if_right(self, state: WordCounts) -> Sequence[float]:
+        """Return the row of the true words."""
+        return 1.0, state.truth, state.truth, state.truth, 0.0, state.characters, 0.0, 1.0
+
     def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The five scores, in the order of `score_names`."""
+        """The five scores, in the order of `specs`."""
         recall, hits, truth, given, edits, characters, relative, n = np.moveaxis(sums, -1, 0)
         # An answerer that never names a word is precise about nothing.
         precision = np.where(given > 0, hits / np.maximum(given, 1), 0.0)
         f1 = 2 * hits / np.maximum(truth + given, 1)
         return np.stack([recall / n, precision, f1, edits / characters, 1 - relative / n], axis=-1)
 
-    @property
-    def score_names(self) -> Sequence[str]:
-        """Mean recall of images, pooled precision and F1, character error rate, 1 - N.E.D."""
-        return ["word_accuracy", "word_precision", "word_f1", "cer", "1-ned"]
-
-    def is_better_when_higher(self, name: str) -> bool:
-        """All but the error rate."""
-        return name != "cer"
-
-    def is_share(self, name: str) -> bool:
-        """All but the error rate, which can exceed 1."""
-        return name != "cer"
-
-    def extra(self, name: str) -> Mapping[str, float]:
-        """The headline with every unreadable answer wrong, and with every one right."""
-        if name != self.name or not self.entries:
-            return {}
-        read = [self.row(entry.state)[0] for _, entry in self.ordered() if entry.status == OK]
-        n = len(self.entries)
-        return {"failures_wrong": sum(read) / n, "failures_right": (sum(read) + n - len(read)) / n}
+    def specs(self) -> Sequence[ScoreSpec]:
+        """Return mean recall of images, pooled precision and F1, character error rate (can exceed 1), 1 - N.E.D."""
+        return [
+            ScoreSpec(name, higher_is_better=name != "cer", share=name != "cer", bounded=name == self.name)
+            for name in ("word_accuracy", "word_precision", "word_f1", "cer", "1-ned")
+        ]
 
     def sample_value(self, state: WordCounts) -> float | None:
         """The recall of the image."""

@@ -1,6 +1,6 @@
 """POPE's set of numbers for yes/no questions about objects (arXiv 2305.10355)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from lamm_metrics.answers.closed import read_yes_no
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import YES_NO, Reference, truth_label
+from lamm_metrics.results.score import ScoreSpec
 
 
 class Verdict(NamedTuple):
@@ -49,32 +50,23 @@ class YesNo(AdditiveMetric[Verdict]):
         positive = float(state.truth == "yes")
         return right, right * positive, float(state.given == "yes"), positive, 1.0
 
+    def row_if_right(self, state: Verdict) -> Sequence[float]:
+        """Return the row of the true answer."""
+        return self.row(state._replace(given=state.truth))
+
     def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The five scores, in the order of `score_names`."""
+        """The five scores, in the order of `specs`."""
         right, hits, given, positive, n = np.moveaxis(sums, -1, 0)
         precision = np.where(given > 0, hits / np.maximum(given, 1), 0.0)
         f1 = np.where(given + positive > 0, 2 * hits / np.maximum(given + positive, 1), 0.0)
         return np.stack([right / n, precision, hits / positive, f1, given / n], axis=-1)
 
-    @property
-    def score_names(self) -> Sequence[str]:
-        """Accuracy first."""
-        return ["accuracy", "precision", "recall", "f1", "yes_rate"]
-
-    def is_proportion(self, name: str) -> bool:
-        """Those that are shares of all records."""
-        return name in ("accuracy", "yes_rate")
-
-    def is_share(self, name: str) -> bool:
-        """All of them are."""
-        return True
-
-    def extra(self, name: str) -> Mapping[str, float]:
-        """Accuracy with every unreadable answer wrong, and with every one right."""
-        if name != "accuracy" or not self.entries:
-            return {}
-        right, n = sum(entry.state.truth == entry.state.given for entry in self.entries.values()), len(self.entries)
-        return {"failures_wrong": right / n, "failures_right": (right + self.n_failed) / n}
+    def specs(self) -> Sequence[ScoreSpec]:
+        """Return accuracy first; those that are shares of all records are proportions."""
+        return [
+            ScoreSpec(name, proportion=name in ("accuracy", "yes_rate"), share=True, bounded=name == "accuracy")
+            for name in ("accuracy", "precision", "recall", "f1", "yes_rate")
+        ]
 
     def sample_value(self, state: Verdict) -> float | None:
         """1 for a right answer, 0 for a wrong one."""

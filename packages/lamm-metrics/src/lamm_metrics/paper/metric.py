@@ -14,6 +14,7 @@ from lamm_metrics.paper import formulas
 from lamm_metrics.paper.formulas import Pairs
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
+from lamm_metrics.results.score import ScoreSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +111,9 @@ class PaperMetric(AdditiveMetric[Pairs]):
         """Return achieved over possible."""
         return sums[..., 0::2] / sums[..., 1::2]
 
-    @property
-    def score_names(self) -> Sequence[str]:
-        """Return the names of the formula's scores."""
-        return self.formula.names
-
-    def is_better_when_higher(self, name: str) -> bool:
-        """Return the direction of the formula."""
-        return self.formula.higher_is_better
+    def specs(self) -> Sequence[ScoreSpec]:
+        """Return the formula's scores."""
+        return [ScoreSpec(name, self.formula.higher_is_better) for name in self.formula.names]
 
     def sample_value(self, state: Pairs) -> float | None:
         """Return the headline's value of one record."""

@@ -124,9 +124,7 @@ class PageData:
             "truth": _cut(sample.truth),
             "media": sample.media,
             "medium": self.places.get((name, sample.media or sample.id), -1),
-            "marks": [
-                [kind, [round(n, 4) for n in numbers], label, true] for kind, numbers, label, true in sample.marks
-            ],
+            "marks": [[kind, [round(n, 4) for n in numbers], *rest] for kind, numbers, *rest in sample.marks],
             "confidence": sample.confidence,
         }
         verdict = self.transcripts.get(name, {}).get(sample.id)

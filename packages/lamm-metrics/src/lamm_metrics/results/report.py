@@ -201,9 +201,7 @@ def _html(report: Report) -> str:
 
 
 def _sample(given: Mapping[str, Any]) -> Sample:
-    marks = tuple(
-        Mark(kind, tuple(map(float, numbers)), label, true) for kind, numbers, label, true in given.get("marks", ())
-    )
+    marks = tuple(Mark(kind, tuple(map(float, numbers)), *rest) for kind, numbers, *rest in given.get("marks", ()))
     return Sample(**{**given, "marks": marks})
 
 

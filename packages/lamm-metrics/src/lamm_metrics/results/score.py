@@ -1,12 +1,15 @@
 """What a metric says: scores, and how single records were scored."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape
+from math import isfinite, isnan
 from typing import Any, NamedTuple, Self
 
 BOX, POINT, BOX_3D = "box", "point", "box3d"
+# Marks of one side that are drawn: nobody could tell more of them apart.
+MOST = 200
 
 
 @cache
@@ -98,6 +101,68 @@ class Score:
         )
 
 
+Interval = tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSpec:
+    """What is fixed about one score of a metric, whatever is read.
+
+    Attributes:
+        name: Its name.
+        higher_is_better: Direction.
+        proportion: Whether it is a share of the records, so that Wilson's interval applies where they are independent.
+        share: Whether it runs from 0 to 1 and is 0 or 1 only where it is so in every group. Draws of such groups have
+            no width, so the score then has Wilson's interval with the groups as trials, which is cautious.
+        bounded: Whether `extra` also gives it with every unreadable answer wrong, and with every one right.
+        settings: Choices of this score alone, in place of its metric's or behind them in the signature.
+    """
+
+    name: str
+    higher_is_better: bool = True
+    proportion: bool = False
+    share: bool = False
+    bounded: bool = False
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+def put_together(
+    specs: Sequence[ScoreSpec],
+    values: Sequence[float],
+    intervals: Sequence[tuple[Interval, str]],
+    extras: Sequence[Mapping[str, float]],
+    settings: Mapping[str, object],
+    counts: tuple[int, int],
+) -> list[Score]:
+    """Make scores of numbers: the one place in which any protocol does so.
+
+    Args:
+        specs: What each score is.
+        values: Its value, NaN where undefined.
+        intervals: Its interval, and what the signature calls intervals of that kind.
+        extras: Further numbers about it.
+        settings: The choices that all of them share, for the signature.
+        counts: Records scored, and those whose answer could not be read.
+    """
+    scores = []
+    for spec, value, (interval, kind), extra in zip(specs, values, intervals, extras, strict=True):
+        defined = not isnan(value)
+        choices = {**settings, **spec.settings, "ci": kind if interval else "none"}
+        scores.append(
+            Score(
+                name=spec.name,
+                value=float(value) if defined else None,
+                interval=interval if defined else None,
+                n=counts[0],
+                n_failed=counts[1],
+                higher_is_better=spec.higher_is_better,
+                signature=signature(spec.name, **choices),
+                extra=extra,
+            )
+        )
+    return scores
+
+
 class Mark(NamedTuple):
     """One box or point.
 
@@ -107,12 +172,20 @@ class Mark(NamedTuple):
         numbers: The coordinates.
         label: Class or joint, empty where there is none.
         true: Whether it belongs to the truth, else to the answer.
+        matched: Whether it found its counterpart on the other side.
     """
 
     kind: str
     numbers: tuple[float, ...]
     label: str
     true: bool
+    matched: bool = False
+
+
+def drawn(marks: Iterable[Mark]) -> tuple[Mark, ...]:
+    """Return the marks that a page draws: finite ones, the true ones first, of each side no more than `MOST`."""
+    finite = [mark for mark in marks if all(map(isfinite, mark.numbers))]
+    return (*[mark for mark in finite if mark.true][:MOST], *[mark for mark in finite if not mark.true][:MOST])
 
 
 class SampleResult(NamedTuple):

@@ -62,7 +62,7 @@ def test_cider_d_equals_the_plain_definition_on_random_corpora():
         draw = lambda low: list(generator.choice(WORDS, generator.integers(low, 12)))  # noqa: E731
         answers = [draw(0) for _ in range(n)]
         references = [[draw(1) for _ in range(generator.integers(1, 4))] for _ in range(n)]
-        rows = cider(answers, references).rows()[:, 0]
+        rows = cider(answers, references).table()[:, 0]
         assert rows == pytest.approx(plain_cider_d(answers, references), abs=1e-9)
         compared += n
 
@@ -81,7 +81,7 @@ def test_equals_coco_captions_scorers_on_random_corpora():
         truth = {f"{i:04}": [" ".join(r) for r in refs] for i, refs in enumerate(references)}
         said = {f"{i:04}": [" ".join(answer)] for i, answer in enumerate(answers)}
         metric = cider(answers, references)
-        assert metric.rows()[:, 0] == pytest.approx(peer.compute_score(truth, said)[1], abs=1e-9)
+        assert metric.table()[:, 0] == pytest.approx(peer.compute_score(truth, said)[1], abs=1e-9)
         ours = [rouge_l(answer, refs) for answer, refs in zip(answers, references, strict=True)]
         assert ours == pytest.approx(rouge.compute_score(truth, said)[1], abs=1e-9)
         theirs, counted = bleu(n=4), Bleu()

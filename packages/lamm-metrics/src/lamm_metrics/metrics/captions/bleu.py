@@ -13,6 +13,7 @@ from lamm_metrics.metrics.captions.tokenizers import Tokenizer, tokenizer_named
 from lamm_metrics.metrics.options import one_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
+from lamm_metrics.results.score import ScoreSpec
 
 ORDERS = 4
 Smoothing = Literal["none", "exp", "floor", "add-k"]
@@ -191,39 +192,29 @@ class Bleu(AdditiveMetric[tuple[float, ...]]):
     def _one(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         return bleu_of_counts(counts, self.smoothing, self.amount, self.effective_order)
 
-    def rows(self) -> NDArray[np.float64]:
-        """The counts of every answer, or its four scores and 1."""
-        table = super().rows()
+    def rows(self, states: Sequence[tuple[float, ...]]) -> NDArray[np.float64]:
+        """Return the counts of every answer, or its four scores and 1."""
+        table = np.array(states, np.float64).reshape(-1, 2 + 2 * ORDERS)
         return table if self.average == "corpus" else np.hstack([self._one(table), np.ones((len(table), 1))])
 
-    def row(self, state: tuple[float, ...]) -> Sequence[float]:
-        """The ten counts."""
-        return state
+    def row_if_right(self, state: tuple[float, ...]) -> Sequence[float]:
+        """Return the row of an answer that repeats the shortest reference, the one closest to an empty answer."""
+        row: list[float] = self.rows([tuple(_perfect(state[1]))])[0].tolist()
+        return row
 
     def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         """BLEU-4 first, then BLEU-1 to BLEU-3."""
         orders = self._one(sums) if self.average == "corpus" else sums[..., :ORDERS] / sums[..., ORDERS:]
         return np.concatenate([orders[..., 3:], orders[..., :3]], axis=-1)
 
-    @property
-    def score_names(self) -> Sequence[str]:
-        """The headline first."""
-        return ["bleu_4", "bleu_1", "bleu_2", "bleu_3"]
+    def specs(self) -> Sequence[ScoreSpec]:
+        """Return the headline first."""
+        return [ScoreSpec(f"bleu_{order}", bounded=order == ORDERS) for order in (4, 1, 2, 3)]
 
     def extra(self, name: str) -> Mapping[str, float]:
-        """The score with every empty answer wrong, and right; the answers' length over the references'."""
-        table = AdditiveMetric.rows(self).reshape(-1, 2 + 2 * ORDERS)
-        if name != self.score_names[0] or not table[:, 1].sum():
-            return {}
-        failed = np.array([entry.status != Status.OK for _, entry in self.ordered()])
-        # A right answer repeats the shortest reference, the one closest to an empty answer.
-        right = np.where(failed[:, None], [_perfect(length) for length in table[:, 1]], table)
-        bounds = []
-        for counts in (table, right):
-            summed = counts if self.average == "sentence" else counts.sum(axis=0, keepdims=True)
-            bounds.append(float(self._one(summed)[:, ORDERS - 1].mean()))
-        ratio = float(table[:, 0].sum() / table[:, 1].sum())
-        return {"failures_wrong": bounds[0], "failures_right": bounds[1], "length_ratio": ratio}
+        """Return the answers' length over the references'."""
+        answers, references = (sum(entry.state[i] for entry in self.entries.values()) for i in (0, 1))
+        return {"length_ratio": answers / references} if name == "bleu_4" and references else {}
 
     def sample_value(self, state: tuple[float, ...]) -> float | None:
         """The answer's own BLEU-4 with exponential smoothing over the orders it is long enough for."""

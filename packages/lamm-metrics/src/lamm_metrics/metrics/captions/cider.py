@@ -1,6 +1,6 @@
 """CIDEr-D of captions (arXiv 1411.5726), with the conventions of the COCO caption evaluation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.captions.tokenizers import ptb
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
+from lamm_metrics.results.score import ScoreSpec
 
 ORDERS = 4
 SIGMA = 6.0
@@ -161,27 +162,15 @@ class CiderD(AdditiveMetric[Words]):
         state = Words(hashes, tuple(len(text) for text in texts))
         self.keep(reference, Status.OK if answer else Status.NONE, state)
 
-    def rows(self) -> NDArray[np.float64]:
-        """The score of each record, and 1."""
-        scores = cider_d([entry.state for _, entry in self.ordered()])
+    def specs(self) -> Sequence[ScoreSpec]:
+        """Return the one score."""
+        return [ScoreSpec(self.name, bounded=True)]
+
+    def rows(self, states: Sequence[Words]) -> NDArray[np.float64]:
+        """Return the score of each record, and 1; a score needs all the records."""
+        scores = cider_d(states)
         return np.stack([scores, np.ones_like(scores)], axis=1)
 
-    def row(self, state: Words) -> Sequence[float]:
-        """The words of the answer and 1: a score needs all the records, see `rows`."""
-        return float(state.lengths[0]), 1.0
-
-    def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The mean of the records' scores."""
-        return sums[..., 0:1] / sums[..., 1:2]
-
-    def extra(self, name: str) -> Mapping[str, float]:
-        """The score with every empty answer wrong, and with every one as right as can be (10)."""
-        if not self.entries:
-            return {}
-        value, n = float(self.rows()[:, 0].mean()), len(self.entries)
-        return {"failures_wrong": value, "failures_right": value + SCALE * self.n_failed / n}
-
-    @property
-    def score_names(self) -> Sequence[str]:
-        """One score."""
-        return [self.name]
+    def row_if_right(self, state: Words) -> Sequence[float]:
+        """Return the most that a caption can get."""
+        return SCALE, 1.0

@@ -1,9 +1,6 @@
 """ROUGE-L of captions (Lin 2004), with the conventions of the COCO caption evaluation."""
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
@@ -11,6 +8,7 @@ from lamm_metrics.metrics.captions.tokenizers import ptb
 from lamm_metrics.metrics.edit_distance import common_subsequence
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
+from lamm_metrics.results.score import ScoreSpec
 
 # Recall counts beta² times as much as precision.
 BETA = 1.2
@@ -56,29 +54,17 @@ class RougeL(AdditiveMetric[float]):
         value = rouge_l(answer, [ptb(sentence.lower()) for sentence in reference["sentences"]])
         self.keep(reference, Status.OK if answer else Status.NONE, value)
 
+    def specs(self) -> Sequence[ScoreSpec]:
+        """Return the one score."""
+        return [ScoreSpec(self.name, share=True, bounded=True)]
+
     def row(self, state: float) -> Sequence[float]:
-        """The score and 1."""
+        """Return the score and 1."""
         return state, 1.0
 
-    def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The mean."""
-        return sums[..., :1] / sums[..., 1:]
-
-    @property
-    def score_names(self) -> Sequence[str]:
-        """One score."""
-        return [self.name]
-
-    def is_share(self, name: str) -> bool:
-        """It is."""
-        return True
-
-    def extra(self, name: str) -> Mapping[str, float]:
-        """The score with every empty answer wrong, and with every one right."""
-        if not self.entries:
-            return {}
-        total, n = sum(entry.state for _, entry in self.ordered()), len(self.entries)
-        return {"failures_wrong": total / n, "failures_right": (total + self.n_failed) / n}
+    def row_if_right(self, state: float) -> Sequence[float]:
+        """Return the best score."""
+        return 1.0, 1.0
 
     def sample_value(self, state: float) -> float | None:
         """The caption's own score."""
