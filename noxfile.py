@@ -15,14 +15,24 @@ nox.options.error_on_missing_interpreters = True
 
 ROOT = Path(__file__).parent
 DIST = ROOT / "dist"
-PACKAGES = ["metrics", "data", "model", "cli"]
+PACKAGES = ["llm", "metrics", "data", "model", "cli"]
 # What each package's own tests may use: its declared dependencies, its extras, and the siblings it declares.
 TESTED = {
+    "llm": ["-e", "packages/lamm-llm[fast]"],
     "metrics": ["-e", "packages/lamm-cli", "-e", "packages/lamm-metrics[gpt,coco,cli]"],
-    "data": ["-e", "packages/lamm-cli", "-e", "packages/lamm-data[3d,cli,dedup,fast,obfuscate,parquet,ray]"],
+    "data": [
+        "-e",
+        "packages/lamm-cli",
+        "-e",
+        "packages/lamm-llm",
+        "-e",
+        "packages/lamm-data[3d,cli,dedup,fast,obfuscate,parquet,ray]",
+    ],
     "model": [
         "-e",
         "packages/lamm-cli",
+        "-e",
+        "packages/lamm-llm",
         "-e",
         "packages/lamm-data",
         "-e",
@@ -31,8 +41,9 @@ TESTED = {
     "cli": ["-e", "packages/lamm-cli"],
 }
 # Independent implementations and tools that a package's tests compare with.
-PEERS = {"metrics": ["peers-metrics"], "data": ["loaders"], "model": ["kernels", "peers-model"], "cli": []}
+PEERS = {"llm": [], "metrics": ["peers-metrics"], "data": ["loaders"], "model": ["kernels", "peers-model"], "cli": []}
 FORBIDDEN = {  # what a light install must not pull in
+    "llm": {"torch", "transformers", "numpy", "pillow"},
     "metrics": {"torch", "transformers", "openai", "pillow", "rich"},
     "data": {"torch", "transformers"},
     "model": set(),
@@ -50,7 +61,12 @@ def _install(session: nox.Session, *arguments: str) -> None:
 
 def _install_all(session: nox.Session, *groups: str) -> None:
     tools = [requirement for group in groups for requirement in GROUPS[group]]
-    editable = ["packages/lamm-cli", "packages/lamm-metrics[gpt,coco]", "packages/lamm-data[dedup,fast]"]
+    editable = [
+        "packages/lamm-llm",
+        "packages/lamm-cli",
+        "packages/lamm-metrics[gpt,coco]",
+        "packages/lamm-data[dedup,fast]",
+    ]
     members = [part for member in [*editable, "packages/lamm-model[demo]"] for part in ("-e", member)]
     _install(session, *members, *tools)
 
@@ -132,10 +148,11 @@ def wheels(session: nox.Session, package: str) -> None:
         "python", "-c", f"import lamm_{package}, importlib.resources as r; r.files('lamm_{package}') / 'py.typed'"
     )
     session.run("python", "-m", "pip", "check")
-    if package != "cli":
+    if package not in ("cli", "llm"):
         _install(session, "--find-links", str(DIST), f"lamm-{package}[cli]")
         session.run("lamm", package, "--help", silent=True)
-    session.run("lamm", "--version")
+    if package != "llm":
+        session.run("lamm", "--version")
 
 
 @nox.session(requires=["build"])
@@ -175,7 +192,9 @@ def gpu(session: nox.Session) -> None:
     """Run the tests marked gpu on a machine with a CUDA device."""
     session.env["PIP_CONSTRAINT"] = os.devnull  # the CUDA build of torch is wanted here
     session.install(
-        "-q", "-e", "packages/lamm-cli", "-e", "packages/lamm-data", "-e", "packages/lamm-model", *GROUPS["test"]
+        "-q",
+        *(part for name in ("cli", "llm", "data", "model") for part in ("-e", f"packages/lamm-{name}")),
+        *GROUPS["test"],
     )
     session.run("pytest", "packages", "-m", "gpu", *session.posargs)
 

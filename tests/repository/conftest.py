@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("lamm-metrics", "lamm-data", "lamm-model", "lamm-cli")
+PACKAGES = ("lamm-llm", "lamm-metrics", "lamm-data", "lamm-model", "lamm-cli")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Versions, ranges, licences, changelogs and entry points of the four packages agree with each other."""
+"""Versions, ranges, licences, changelogs and entry points of the five packages agree with each other."""
 
 import importlib
 import re
@@ -6,7 +6,7 @@ import re
 import pytest
 from packaging.requirements import Requirement
 
-OURS = re.compile(r"lamm-(metrics|data|model|cli)\b")
+OURS = re.compile(r"lamm-(llm|metrics|data|model|cli)\b")
 
 
 def _requirements(project: dict) -> list[Requirement]:
@@ -34,7 +34,13 @@ def test_no_third_party_is_pinned_exactly(projects):
 
 
 def test_direct_dependencies_point_the_right_way(projects):
-    allowed = {"lamm-metrics": set(), "lamm-data": set(), "lamm-model": {"lamm-data"}, "lamm-cli": set()}
+    allowed = {
+        "lamm-llm": set(),
+        "lamm-metrics": set(),
+        "lamm-data": {"lamm-llm"},
+        "lamm-model": {"lamm-data"},
+        "lamm-cli": set(),
+    }
     for name, project in projects.items():
         ours = {Requirement(line).name for line in project["dependencies"] if OURS.match(line)}
         assert ours == allowed[name]
@@ -61,7 +67,7 @@ def test_every_package_is_typed_and_has_a_readme(projects, root):
         assert len((package / "README.md").read_text().splitlines()) > 10, f"{name}: the README says too little"
 
 
-@pytest.mark.parametrize("name", ["lamm-metrics", "lamm-data", "lamm-model", "lamm-cli"])
+@pytest.mark.parametrize("name", ["lamm-llm", "lamm-metrics", "lamm-data", "lamm-model", "lamm-cli"])
 def test_entry_points_resolve(projects, name):
     for target in projects[name].get("entry-points", {}).get("lamm.commands", {}).values():
         module, _, attribute = target.partition(":")

@@ -9,9 +9,8 @@ import time
 import pytest
 
 from lamm_data.generation import generate
-from lamm_data.llm.failures import EndpointError
-from lamm_data.llm.limits import Gate
 from lamm_data.records.instruction import read_records
+from lamm_llm import EndpointError, Gate
 
 SERVER = """
 import json, socket, sys

@@ -7,10 +7,9 @@ import time
 
 import pytest
 
-from lamm_data.errors import LammDataError
 from lamm_data.generation import generate
-from lamm_data.llm.failures import EndpointError
 from lamm_data.records.instruction import read_records
+from lamm_llm import EndpointError, LammLlmError
 
 
 def test_an_endpoint_that_is_down_says_what_was_tried_and_how_to_start_one(settings):
@@ -19,7 +18,7 @@ def test_an_endpoint_that_is_down_says_what_was_tried_and_how_to_start_one(setti
 
 
 def test_credentials_in_the_address_are_refused_and_not_repeated(settings):
-    with pytest.raises(LammDataError, match="without user name") as caught:
+    with pytest.raises(LammLlmError, match="without user name") as caught:
         generate(settings("http://user:hunter2@127.0.0.1:9/v1"))
     assert "hunter2" not in str(caught.value)
 
@@ -126,7 +125,7 @@ def test_the_cost_limit_overshoots_by_no_more_than_the_requests_in_flight(loopba
 
 
 def test_a_cost_limit_without_a_price_is_refused(settings):
-    with pytest.raises(LammDataError, match="price"):
+    with pytest.raises(LammLlmError, match="price"):
         generate(settings("http://127.0.0.1:9/v1", max_cost=1.0))
 
 

@@ -9,10 +9,9 @@ import time
 
 import pytest
 
-from lamm_data.errors import LammDataError
 from lamm_data.generation import generate
-from lamm_data.llm.journal import Journal, Reply
 from lamm_data.records.instruction import read_records
+from lamm_llm import Journal, LammLlmError, Reply
 
 CHILD = """
 import sys
@@ -85,7 +84,7 @@ def test_a_damaged_line_in_the_middle_is_named(loopback, reply, settings):
     path = run.output.with_name("out.journal.jsonl")
     rows = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*rows[:3], b"{nonsense\n", *rows[3:]]))
-    with pytest.raises(LammDataError, match="line 4"):
+    with pytest.raises(LammLlmError, match="line 4"):
         generate(run)
 
 
@@ -103,7 +102,7 @@ def test_a_full_disk_keeps_the_journal_whole(tmp_path, monkeypatch):
     journal = Journal(path, {"type": "t"})
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
     try:
-        with pytest.raises(LammDataError, match="make room"):
+        with pytest.raises(LammLlmError, match="make room"):
             asyncio.run(fill(journal))
         kept = len(journal)
     finally:
@@ -136,7 +135,7 @@ def test_a_disk_that_fills_up_in_mid_run_ends_it_in_one_line_and_loses_nothing(l
 
 def test_two_processes_cannot_share_a_journal(tmp_path):
     first = Journal(tmp_path / "j.jsonl", {})
-    with pytest.raises(LammDataError, match="another process holds it"):
+    with pytest.raises(LammLlmError, match="another process holds it"):
         Journal(tmp_path / "j.jsonl", {})
     first.close()
     Journal(tmp_path / "j.jsonl", {}).close()

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lamm_data.generation import generate
-from lamm_data.llm.limits import Gate, Rate, parse_duration
+from lamm_llm import Gate, Rate, parse_duration
 
 
 class Clock:

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from lamm_data.errors import LammDataError, UsageError
+from lamm_data.errors import LammDataError
 from lamm_data.generation import generate
-from lamm_data.llm.failures import EndpointError
 from lamm_data.records.instruction import read_records
+from lamm_llm import EndpointError, LammLlmError
 
 
 def test_every_row_becomes_a_valid_record_in_row_order(loopback, reply, settings):
@@ -151,7 +151,7 @@ def test_rows_with_the_same_payload_share_one_answer(loopback, reply, settings):
 def test_a_journal_of_another_run_is_refused_with_the_difference(loopback, reply, settings):
     server = loopback(lambda seen: reply())
     generate(settings(server.url))
-    with pytest.raises(UsageError, match="model: 'm' there, 'other' here"):
+    with pytest.raises(LammLlmError, match="model: 'm' there, 'other' here"):
         generate(settings(server.url, model="other"))
 
 
@@ -162,7 +162,7 @@ def test_a_wrong_model_once_corrected_is_no_other_run_while_nothing_was_answered
         generate(settings(server.url, model="wrong"))
     assert generate(settings(server.url, model="right")).counts.finished == 10
     assert generate(settings(server.url, model="right")).traffic.sent == 0
-    with pytest.raises(UsageError, match="model: 'right' there, 'wrong' here"):
+    with pytest.raises(LammLlmError, match="model: 'right' there, 'wrong' here"):
         generate(settings(server.url, model="wrong"))
 
 
@@ -173,7 +173,7 @@ def test_no_key_reaches_a_file_or_an_error(loopback, reply, answer, settings, tm
     generate(settings(server.url, api_key_env="SOME_KEY"))
     assert server.requests[0].headers["authorization"] == f"Bearer {secret}"
     echo = loopback(lambda seen: answer(401, {"error": {"message": f"Incorrect API key provided: {secret}"}}))
-    with pytest.raises(LammDataError, match="HTTP 401") as caught:
+    with pytest.raises(LammLlmError, match="HTTP 401") as caught:
         generate(settings(echo.url, api_key_env="SOME_KEY", output=tmp_path / "b.jsonl"))
     assert secret not in str(caught.value)
     assert secret not in repr(settings(server.url, api_key_env="SOME_KEY"))

@@ -17,7 +17,7 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
-from lamm_data.llm.fast_json import loads
+from lamm_llm import loads
 
 Rounds = list[tuple[str, str]]
 

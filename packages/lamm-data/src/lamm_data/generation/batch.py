@@ -15,26 +15,36 @@ from typing import Any
 
 from lamm_data.errors import UsageError
 from lamm_data.generation.batch_summary import BatchSummary
-from lamm_data.generation.request_builder import Request
 from lamm_data.generation.run import OpenRun, open_run
 from lamm_data.generation.settings import GenerationSettings
 from lamm_data.generation.solving import Ask, FormatLadder
-from lamm_data.llm.batch_server import ENDED, BatchServer, BatchView
-from lamm_data.llm.batch_state import Batch, BatchState, Outbox, read_result_line, request_line
-from lamm_data.llm.endpoint import Endpoint, read_reply
-from lamm_data.llm.engine import RetryPolicy
-from lamm_data.llm.failures import (
+from lamm_llm import (
+    ENDED,
+    Batch,
+    BatchServer,
+    BatchState,
+    BatchView,
+    Budget,
     BudgetReachedError,
+    Endpoint,
     EndpointError,
     GaveUpError,
+    Journal,
+    Outbox,
+    Reply,
+    Request,
+    RetryPolicy,
     ThrottledError,
     TransientError,
     UnsupportedError,
     WaitingError,
+    batch_share,
+    dumps,
+    find_price,
+    read_reply,
+    read_result_line,
+    request_line,
 )
-from lamm_data.llm.fast_json import dumps
-from lamm_data.llm.journal import Journal, Reply
-from lamm_data.llm.money import Budget, batch_share, find_price
 
 
 def run_batch(action: str, settings: GenerationSettings, progress: Callable[[int], None] | None = None) -> BatchSummary:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.generation.results import Counts
-from lamm_data.llm.batch_state import Batch
+from lamm_llm import Batch
 
 
 @dataclass

@@ -11,13 +11,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lamm_data.generation.input_rows import input_rows
-from lamm_data.generation.request_builder import FORMATS, RequestBuilder, Sampling
+from lamm_data.generation.request_builder import RequestBuilder, Sampling
 from lamm_data.generation.rows import RowFault
 from lamm_data.generation.run import journal_path
 from lamm_data.generation.settings import GenerationSettings, settings_prompt
 from lamm_data.generation.solving import why_useless
-from lamm_data.llm.journal import read_replies
-from lamm_data.llm.money import batch_share, find_price
+from lamm_llm import FORMATS, batch_share, find_price, read_replies
 
 _ANSWER_SHARE = 0.5
 

@@ -1,13 +1,7 @@
-"""Requests and their keys: one canonical payload, one SHA-256, however the request is sent.
-
-A key covers what decides the answer (model, messages, sampling, answer format) and nothing else: not the endpoint, not
-the row's position, not the code around it. That is what lets a run resume, move to another server or go through the
-Batch API without paying for an answer twice.
-"""
+"""The requests of a generation run: a prefix that all share, and a query for each row."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +9,7 @@ from typing import Any
 from lamm_data.generation.prompts import Example, Prompt
 from lamm_data.generation.query import focus_row, render_query
 from lamm_data.generation.rows import Row
-
-FORMATS = ("json_schema", "json_object", "text")
-"""Answer formats from the strictest to the one every server can do."""
+from lamm_llm import FORMATS, Request, RequestMould, make_request
 
 _MAX_QUOTED = 2000
 
@@ -39,73 +31,6 @@ class Sampling:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Request:
-    """One chat completion to ask for.
-
-    Attributes:
-        key: SHA-256 of the canonical payload, in hexadecimal.
-        payload: The canonical payload: model, messages, max_tokens, and where set temperature, response_format.
-        format: The rung of `FORMATS` it was built for.
-        seed: Seed to send, derived from the key.
-        tokens: Upper estimate of the tokens it will use, prompt and answer, from its length in bytes.
-    """
-
-    key: str
-    payload: dict[str, Any]
-    format: str
-    seed: int
-    tokens: int
-
-    @property
-    def prompt_tokens(self) -> int:
-        """The prompt's part of the estimate."""
-        return self.tokens - int(self.payload["max_tokens"])
-
-
-def make_request(payload: dict[str, Any], answer_format: str, seed: int) -> Request:
-    """Key a payload.
-
-    Args:
-        payload: The canonical payload.
-        answer_format: The rung it was built for.
-        seed: The run's seed, part of the key.
-
-    Returns:
-        The request.
-    """
-    canonical = _canonical(payload, seed)
-    key = hashlib.sha256(canonical).hexdigest()
-    return Request(key, payload, answer_format, _seed(key), len(canonical) // 4 + payload["max_tokens"])
-
-
-def _canonical(payload: dict[str, Any], seed: int) -> bytes:
-    return json.dumps([seed, payload], ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode()
-
-
-def _seed(key: str) -> int:
-    return int(key[:8], 16) >> 1
-
-
-class _Mould:
-    """The canonical text of requests that differ in their last message only, hashed as far as they are alike."""
-
-    def __init__(self, payload: dict[str, Any], seed: int) -> None:
-        mark = "\x00"  # no message holds it: it marks the place of the query
-        payload = {**payload, "messages": [*payload["messages"], {"role": "user", "content": mark}]}
-        head, _, self._tail = _canonical(payload, seed).rpartition(json.dumps(mark).encode())
-        self._hash = hashlib.sha256(head)
-        self._size = len(head) + len(self._tail)
-
-    def key(self, query: str) -> tuple[str, int]:
-        """Give the key and the length in bytes that `make_request` would find for the whole payload."""
-        text = json.dumps(query).encode()
-        state = self._hash.copy()
-        state.update(text)
-        state.update(self._tail)
-        return state.hexdigest(), self._size + len(text)
-
-
 class RequestBuilder:
     """Builds the requests of one run: the shared prefix once, the query for each row.
 
@@ -124,7 +49,7 @@ class RequestBuilder:
             "text": None,
         }
         self._moulds = {
-            name: _Mould(self._payload(self._prefix[name], name, sampling.max_tokens), sampling.seed)
+            name: RequestMould(self._payload(self._prefix[name], name, sampling.max_tokens), name, sampling.seed)
             for name in FORMATS
         }
 
@@ -140,10 +65,7 @@ class RequestBuilder:
             The request.
         """
         query = render_query(self.prompt, focus_row(self.prompt, row, self.sampling.seed), rounds)
-        messages = [*self._prefix[answer_format], {"role": "user", "content": query}]
-        payload = self._payload(messages, answer_format, self.sampling.max_tokens)
-        key, size = self._moulds[answer_format].key(query)
-        return Request(key, payload, answer_format, _seed(key), size // 4 + self.sampling.max_tokens)
+        return self._moulds[answer_format].request(query)
 
     def again(self, request: Request, text: str, complaint: str, answer_format: str) -> Request:
         """Build the one corrective request: the bad answer, what was wrong with it, and how to answer.

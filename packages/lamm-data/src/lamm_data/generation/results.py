@@ -15,7 +15,7 @@ from lamm_data.files.whole import atomic_path
 from lamm_data.generation.record_maker import RecordMaker
 from lamm_data.generation.rows import Row, RowFault
 from lamm_data.generation.solving import Outcome
-from lamm_data.llm.fast_json import dumps
+from lamm_llm import dumps
 
 
 @dataclass

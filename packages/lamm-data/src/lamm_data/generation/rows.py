@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import UsageError
-from lamm_data.llm.fast_json import loads
 from lamm_data.records.annotations import Question
+from lamm_llm import loads
 
 _NUMBERS = frozenset((int, float))
 

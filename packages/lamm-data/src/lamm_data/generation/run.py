@@ -19,12 +19,19 @@ from lamm_data.generation.results import Counts, Results
 from lamm_data.generation.rows import Row, RowFault
 from lamm_data.generation.settings import GenerationSettings, settings_prompt
 from lamm_data.generation.solving import FormatLadder, Known, Solver
-from lamm_data.llm.batch_state import refuse_open_batches, state_path
-from lamm_data.llm.endpoint import Endpoint
-from lamm_data.llm.engine import Engine, RetryPolicy, Traffic
-from lamm_data.llm.failures import BudgetReachedError, EndpointError
-from lamm_data.llm.journal import Journal
-from lamm_data.llm.money import Budget, find_price
+from lamm_llm import (
+    Budget,
+    BudgetReachedError,
+    Endpoint,
+    EndpointError,
+    Engine,
+    Journal,
+    RetryPolicy,
+    Traffic,
+    find_price,
+    refuse_open_batches,
+    state_path,
+)
 
 Placed = tuple[int, Row]
 

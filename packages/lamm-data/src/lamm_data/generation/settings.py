@@ -10,8 +10,7 @@ from typing import Any
 
 from lamm_data.errors import UsageError
 from lamm_data.generation.prompts import Prompt, load_prompt
-from lamm_data.generation.request_builder import FORMATS
-from lamm_data.llm.endpoint import EndpointSettings
+from lamm_llm import FORMATS, EndpointSettings
 
 _ENDPOINT_KEYS = {
     "url", "api_key_env", "model", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout",

@@ -22,10 +22,9 @@ from lamm_data.generation.answers import (
     parse_statements,
 )
 from lamm_data.generation.prompts import Example, Prompt
-from lamm_data.generation.request_builder import FORMATS, Request, RequestBuilder
+from lamm_data.generation.request_builder import RequestBuilder
 from lamm_data.generation.rows import Row
-from lamm_data.llm.failures import GaveUpError, RefusedError, UnsupportedError
-from lamm_data.llm.journal import Reply
+from lamm_llm import FORMATS, GaveUpError, RefusedError, Reply, Request, UnsupportedError, without_thinking
 
 _TRIAL = 3
 
@@ -256,7 +255,7 @@ def read_answer(prompt: Prompt, row: Row, reply: Reply) -> Answer:
     if reply.finish == "content_filter":
         raise UnusableAnswerError("filtered", "The server's content filter stopped the answer.")
     try:
-        answer = _parse(prompt, row, reply.text, reply.finish == "length")
+        answer = _parse(prompt, row, without_thinking(reply.text), reply.finish == "length")
     except UnusableAnswerError as unusable:
         if unusable.reason != "cut_off" and looks_refused(reply.text):
             raise _refused(reply.text) from None

@@ -10,10 +10,10 @@ from collections import Counter
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from lamm_data.generation.request_builder import Request, make_request
 from lamm_data.near_duplicates.exact import find_near
 from lamm_data.templates.pools.definitions import PoolDefinition
 from lamm_data.writing.draws import fill
+from lamm_llm import Request, make_request
 
 if TYPE_CHECKING:
     from lamm_data.templates.pools.growing import GrowthSettings

@@ -12,9 +12,8 @@ from lamm_data.cli import data
 from lamm_data.errors import LammDataError, UsageError
 from lamm_data.generation import generate
 from lamm_data.generation.batch import run_batch
-from lamm_data.llm.batch_state import BatchState, Outbox
-from lamm_data.llm.failures import EndpointError
 from lamm_data.records.instruction import read_records
+from lamm_llm import BatchState, EndpointError, LammLlmError, Outbox
 
 ROWS = 8
 CHILD = """
@@ -188,7 +187,7 @@ def test_cancelled_batches_give_what_they_have_and_let_the_run_go_on_singly(desk
     batches = desk(lambda body: (200, reply().body) if "Cup 1." in body["messages"][-1]["content"] else None)
     run = settings(batches.server.url, rows=ROWS)
     run_batch("submit", run)
-    with pytest.raises(UsageError, match="--batch collect"):
+    with pytest.raises(LammLlmError, match="--batch collect"):
         generate(run)
     assert [batch.status for batch in run_batch("cancel", run).batches] == ["cancelling"]
     batches.finish()

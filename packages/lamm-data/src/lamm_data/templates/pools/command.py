@@ -77,9 +77,9 @@ def generate(endpoint: str, api_key_env: str, as_json: bool, **options: Any) -> 
     import os
 
     from lamm_data.errors import LammDataError
-    from lamm_data.llm.endpoint import EndpointSettings
     from lamm_data.progress import progress_bar
     from lamm_data.templates.pools.growing import GrowthSettings, grow_pool
+    from lamm_llm import EndpointSettings
 
     server = EndpointSettings(endpoint, key=os.environ.get(api_key_env, "").strip())
     settings = GrowthSettings(endpoint=server, **options)

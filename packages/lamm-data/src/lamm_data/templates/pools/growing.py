@@ -19,14 +19,22 @@ from typing import Any
 
 from lamm_data.errors import LammDataError, UsageError
 from lamm_data.files.whole import atomic_text
-from lamm_data.llm.endpoint import Endpoint, EndpointSettings
-from lamm_data.llm.engine import Engine, RetryPolicy
-from lamm_data.llm.failures import BudgetReachedError, GaveUpError, RefusedError, UnsupportedError
-from lamm_data.llm.journal import Journal
-from lamm_data.llm.money import Budget, find_price
 from lamm_data.templates.asking import Asking, listed, load_prompt
 from lamm_data.templates.pools.definitions import get_definition
 from lamm_data.templates.pools.pools import Pool, load_pool, read_pool
+from lamm_llm import (
+    Budget,
+    BudgetReachedError,
+    Endpoint,
+    EndpointSettings,
+    Engine,
+    GaveUpError,
+    Journal,
+    RefusedError,
+    RetryPolicy,
+    UnsupportedError,
+    find_price,
+)
 
 _SHOWN, _STALLED = 6, 3
 

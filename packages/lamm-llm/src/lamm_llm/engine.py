@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from lamm_data.generation.request_builder import Request
-from lamm_data.llm.endpoint import Endpoint
-from lamm_data.llm.failures import EndpointError, GaveUpError, RefusedError, ThrottledError, TransientError
-from lamm_data.llm.journal import Journal, Reply
-from lamm_data.llm.money import Budget
+from lamm_llm.endpoint import Endpoint
+from lamm_llm.failures import EndpointError, GaveUpError, RefusedError, ThrottledError, TransientError
+from lamm_llm.journal import Journal, Reply
+from lamm_llm.money import Budget
+from lamm_llm.requests import Request
 
 Item = TypeVar("Item")
 

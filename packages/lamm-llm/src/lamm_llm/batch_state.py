@@ -14,8 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any
 
-from lamm_data.errors import LammDataError, UsageError
-from lamm_data.files.whole import atomic_text
+from lamm_llm.errors import LammLlmError, UsageError
 
 MOST_REQUESTS = 50_000
 MOST_BYTES = 200_000_000
@@ -66,7 +65,7 @@ class BatchState:
         refused_formats: Answer formats that the server turned out not to know.
 
     Raises:
-        LammDataError: When the file is damaged.
+        LammLlmError: When the file is damaged.
     """
 
     def __init__(self, output: Path) -> None:
@@ -83,10 +82,16 @@ class BatchState:
     def save(self) -> None:
         """Write the state; beside first, then renamed, and on the disk before it counts."""
         values = {"refused_formats": self.refused_formats, "batches": [asdict(batch) for batch in self.batches]}
-        with atomic_text(self.path) as out:
-            json.dump(values, out, indent=1)
-            out.flush()
-            os.fsync(out.fileno())
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        try:
+            with beside.open("w", encoding="utf-8") as out:
+                json.dump(values, out, indent=1)
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(beside, self.path)
+        finally:
+            beside.unlink(missing_ok=True)
 
     def request_file(self, batch: Batch) -> Path:
         """Name the file of a batch's requests."""
@@ -96,13 +101,13 @@ class BatchState:
         """Read the request keys of a batch.
 
         Raises:
-            LammDataError: When its request file is gone.
+            LammLlmError: When its request file is gone.
         """
         try:
             with self.request_file(batch).open("rb") as lines:
                 return {line[_KEY].decode() for line in lines}
         except OSError as error:
-            raise LammDataError(
+            raise LammLlmError(
                 f"Expected the requests of batch {batch.id or batch.token} in {self.request_file(batch)}, got: "
                 f"{error}. "
                 "Put the file back, or move the state file away to give the batch up."
@@ -122,7 +127,7 @@ class BatchState:
             self.refused_formats = [str(name) for name in values["refused_formats"]]
             self.batches = [Batch(**{key: row[key] for key in known & set(row)}) for row in values["batches"]]
         except (ValueError, KeyError, TypeError) as error:
-            raise LammDataError(
+            raise LammLlmError(
                 f"Expected the names of batches in {self.path}, got {error!r}. Move it away to begin anew."
             ) from error
 

@@ -6,7 +6,7 @@ row, and `EndpointError` ends the use of an endpoint at once.
 
 from __future__ import annotations
 
-from lamm_data.errors import LammDataError
+from lamm_llm.errors import LammLlmError
 
 
 class ThrottledError(Exception):
@@ -75,5 +75,5 @@ class WaitingError(Exception):
     """A batch is to answer this request, and has not yet."""
 
 
-class EndpointError(LammDataError):
+class EndpointError(LammLlmError):
     """An endpoint cannot be used: it is down, the key or the model is wrong, or the quota is spent."""

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from lamm_data.errors import LammDataError, UsageError
-from lamm_data.llm.fast_json import dumps, loads
+from filelock import FileLock, Timeout
+
+from lamm_llm.errors import LammLlmError, UsageError
+from lamm_llm.fast_json import dumps, loads
 
 GROUP = 64
 GROUP_SECONDS = 0.2
@@ -54,7 +56,7 @@ class Journal:
 
     Raises:
         UsageError: When the file belongs to another run or another process holds it.
-        LammDataError: When a line before the last is damaged.
+        LammLlmError: When a line before the last is damaged.
     """
 
     def __init__(self, path: Path, identity: dict[str, Any], *, begin_anew: bool = False) -> None:
@@ -64,12 +66,13 @@ class Journal:
         self._unsynced = 0
         self._synced_at = 0.0
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(path)
         self._file: IO[bytes] = path.open("a+b", buffering=0)
         try:
-            _lock(self._file, path)
             self._size = self._load(identity)
         except BaseException:
             self._file.close()
+            self._lock.release()
             raise
 
     def __len__(self) -> int:
@@ -100,7 +103,7 @@ class Journal:
             reply: The answer.
 
         Raises:
-            LammDataError: When the disk does not take it; what was stored before stays whole.
+            LammLlmError: When the disk does not take it; what was stored before stays whole.
         """
         offset = self._size
         self._write({"key": key, "reply": vars(reply)})
@@ -118,6 +121,7 @@ class Journal:
                 self._sync()
             finally:
                 self._file.close()
+                self._lock.release()
 
     def _sync(self) -> None:
         try:
@@ -125,8 +129,8 @@ class Journal:
         except OSError as error:
             raise self._no_room(error) from error
 
-    def _no_room(self, error: OSError) -> LammDataError:
-        return LammDataError(
+    def _no_room(self, error: OSError) -> LammLlmError:
+        return LammLlmError(
             f"Expected room for the journal {self.path}, got: {error}. {len(self._index)} answers are stored; "
             "make room and run the same command again."
         )
@@ -183,7 +187,7 @@ class Journal:
             self._index[bytes.fromhex(values["key"])] = self._size
             return values
         except (ValueError, KeyError, TypeError) as error:
-            raise LammDataError(
+            raise LammLlmError(
                 f"Expected a journal line, got damaged text: {self.path}, line {number}: {error}. "
                 "Remove that line, or move the journal away to begin anew."
             ) from error
@@ -199,7 +203,7 @@ def read_replies(path: Path) -> dict[str, Reply]:
         Replies by request key; a line that is not whole yet is left out.
 
     Raises:
-        LammDataError: When a line is damaged.
+        LammLlmError: When a line is damaged.
     """
     if not path.exists():
         return {}
@@ -209,7 +213,7 @@ def read_replies(path: Path) -> dict[str, Reply]:
             values = [loads(line) for line in lines if line.endswith(b"}\n")]
             return {value["key"]: Reply(**value["reply"]) for value in values}
         except (ValueError, KeyError, TypeError) as error:
-            raise LammDataError(f"Expected a journal in {path}, got damaged text: {error}. Move it away.") from error
+            raise LammLlmError(f"Expected a journal in {path}, got damaged text: {error}. Move it away.") from error
 
 
 def _differing(header: dict[str, Any], identity: dict[str, Any]) -> list[str]:
@@ -224,15 +228,13 @@ def _other_run(header: dict[str, Any], identity: dict[str, Any], names: list[str
     )
 
 
-def _lock(file: IO[bytes], path: Path) -> None:
+def _lock(path: Path) -> FileLock:
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
-        import fcntl
-    except ImportError:  # Windows has no flock; two writers are then the user's own care.
-        return
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        lock.acquire(timeout=0)
+    except Timeout as error:
         raise UsageError(
             f"Expected to be the only run with the journal {path}, but another process holds it. "
             "Wait for it, or choose another --output."
         ) from error
+    return lock

@@ -8,8 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from lamm_data.errors import UsageError
-from lamm_data.llm.failures import BudgetReachedError
+from lamm_llm.errors import UsageError
+from lamm_llm.failures import BudgetReachedError
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def batch_share(table: Path | None = None) -> float:
 def _read_table(table: Path | None) -> dict[str, Any]:
     """Read and check a price table."""
     try:
-        source = table if table is not None else files("lamm_data.llm") / "prices.toml"
+        source = table if table is not None else files("lamm_llm") / "prices.toml"
         values = tomllib.loads(source.read_text(encoding="utf-8"))
         models = {name: _read_price(price) for name, price in values["models"].items()}
         return {"models": models, "batch": float(values.get("batch", 1.0))}

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lamm_data.llm.endpoint import Endpoint
-from lamm_data.llm.engine import RetryPolicy
-from lamm_data.llm.failures import EndpointError, RefusedError, ThrottledError, TransientError
+from lamm_llm.endpoint import Endpoint
+from lamm_llm.engine import RetryPolicy
+from lamm_llm.failures import EndpointError, RefusedError, ThrottledError, TransientError
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 _PAUSE = 2.0

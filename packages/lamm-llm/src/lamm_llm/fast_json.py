@@ -1,4 +1,4 @@
-"""JSON by orjson where it is installed (`lamm-data[fast]`), by the standard library elsewhere.
+"""JSON by orjson where it is installed (`lamm-llm[fast]`), by the standard library elsewhere.
 
 Only for what goes over the wire and into files. Request keys are always made by the standard library, so that they do
 not depend on what is installed.

@@ -20,7 +20,7 @@ def make_http_client(library: Any, limits: Any, timeout: Any) -> Any:
         timeout: Its time-outs.
 
     Returns:
-        An asynchronous client; on plain sockets where aiohttp is missing (`lamm-data[fast]`).
+        An asynchronous client; on plain sockets where aiohttp is missing (`lamm-llm[fast]`).
     """
     import openai
 

@@ -15,13 +15,13 @@ from inspect import signature
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from lamm_data.errors import UsageError
-from lamm_data.generation.request_builder import Request
-from lamm_data.llm.failures import EndpointError, RefusedError, ThrottledError, TransientError, UnsupportedError
-from lamm_data.llm.fast_json import dumps, loads
-from lamm_data.llm.journal import Reply
-from lamm_data.llm.limits import Gate, parse_duration
-from lamm_data.llm.transport import make_http_client
+from lamm_llm.errors import UsageError
+from lamm_llm.failures import EndpointError, RefusedError, ThrottledError, TransientError, UnsupportedError
+from lamm_llm.fast_json import dumps, loads
+from lamm_llm.journal import Reply
+from lamm_llm.limits import Gate, parse_duration
+from lamm_llm.requests import Request
+from lamm_llm.transport import make_http_client
 
 _NO_KEY = "no-key"
 _AS_JSON = {"headers": {"Content-Type": "application/json"}}

@@ -1,1 +1,0 @@
-"""Ask a language model: journalled, limited, priced, batched."""

@@ -1,0 +1,134 @@
+"""Ask language models: journalled, limited, priced, batched; with text and pictures.
+
+Importing this package is cheap; the `openai` SDK is loaded when an endpoint is opened.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lamm_llm.batch_server import ENDED, BatchServer, BatchView
+    from lamm_llm.batch_state import (
+        Batch,
+        BatchState,
+        Outbox,
+        read_result_line,
+        refuse_open_batches,
+        request_line,
+        state_path,
+    )
+    from lamm_llm.endpoint import Endpoint, EndpointSettings, read_reply
+    from lamm_llm.engine import Engine, RetryPolicy, Traffic
+    from lamm_llm.errors import LammLlmError, UsageError
+    from lamm_llm.failures import (
+        BudgetReachedError,
+        EndpointError,
+        GaveUpError,
+        RefusedError,
+        ThrottledError,
+        TransientError,
+        UnsupportedError,
+        WaitingError,
+    )
+    from lamm_llm.fast_json import dumps, loads
+    from lamm_llm.journal import Journal, Reply, read_replies
+    from lamm_llm.limits import Gate, Rate, parse_duration
+    from lamm_llm.messages import image_part, user_message, without_thinking
+    from lamm_llm.money import Budget, Price, batch_share, find_price
+    from lamm_llm.requests import FORMATS, Request, RequestMould, make_request
+
+_HOMES = {
+    "batch_server": ("ENDED", "BatchServer", "BatchView"),
+    "batch_state": (
+        "Batch",
+        "BatchState",
+        "Outbox",
+        "read_result_line",
+        "refuse_open_batches",
+        "request_line",
+        "state_path",
+    ),
+    "endpoint": ("Endpoint", "EndpointSettings", "read_reply"),
+    "engine": ("Engine", "RetryPolicy", "Traffic"),
+    "errors": ("LammLlmError", "UsageError"),
+    "failures": (
+        "BudgetReachedError",
+        "EndpointError",
+        "GaveUpError",
+        "RefusedError",
+        "ThrottledError",
+        "TransientError",
+        "UnsupportedError",
+        "WaitingError",
+    ),
+    "fast_json": ("dumps", "loads"),
+    "journal": ("Journal", "Reply", "read_replies"),
+    "limits": ("Gate", "Rate", "parse_duration"),
+    "messages": ("image_part", "user_message", "without_thinking"),
+    "money": ("Budget", "Price", "batch_share", "find_price"),
+    "requests": ("FORMATS", "Request", "RequestMould", "make_request"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ENDED",
+    "FORMATS",
+    "Batch",
+    "BatchServer",
+    "BatchState",
+    "BatchView",
+    "Budget",
+    "BudgetReachedError",
+    "Endpoint",
+    "EndpointError",
+    "EndpointSettings",
+    "Engine",
+    "Gate",
+    "GaveUpError",
+    "Journal",
+    "LammLlmError",
+    "Outbox",
+    "Price",
+    "Rate",
+    "RefusedError",
+    "Reply",
+    "Request",
+    "RequestMould",
+    "RetryPolicy",
+    "ThrottledError",
+    "Traffic",
+    "TransientError",
+    "UnsupportedError",
+    "UsageError",
+    "WaitingError",
+    "batch_share",
+    "dumps",
+    "find_price",
+    "image_part",
+    "loads",
+    "make_request",
+    "parse_duration",
+    "read_replies",
+    "read_reply",
+    "read_result_line",
+    "refuse_open_batches",
+    "request_line",
+    "state_path",
+    "user_message",
+    "without_thinking",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'lamm_llm' has no attribute {name!r}")
+    value = getattr(import_module(f"lamm_llm.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,105 @@
+"""Requests and their keys: one canonical payload, one SHA-256, however the request is sent.
+
+A key covers what decides the answer (model, messages with the hashes of their images, sampling, answer format) and
+nothing else: not the endpoint, not a row's position, not the code around it. That is what lets a run resume, move to
+another server or go through the Batch API without paying for an answer twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from lamm_llm.messages import IMAGE_TOKENS, with_media_hashes
+
+FORMATS = ("json_schema", "json_object", "text")
+"""Answer formats from the strictest to the one every server can do."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One chat completion to ask for.
+
+    Attributes:
+        key: SHA-256 of the canonical payload, in hexadecimal.
+        payload: The payload: model, messages, max_tokens, and where set temperature, response_format.
+        format: The rung of `FORMATS` it was built for.
+        seed: Seed to send, derived from the key.
+        tokens: Upper estimate of the tokens it will use, prompt and answer, from its length in bytes.
+    """
+
+    key: str
+    payload: dict[str, Any]
+    format: str
+    seed: int
+    tokens: int
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The prompt's part of the estimate."""
+        return self.tokens - int(self.payload["max_tokens"])
+
+
+def make_request(payload: dict[str, Any], answer_format: str = "text", seed: int = 0) -> Request:
+    """Key a payload.
+
+    Args:
+        payload: Model, messages, max_tokens and whatever else decides the answer.
+        answer_format: The rung of `FORMATS` it was built for.
+        seed: The run's seed, part of the key.
+
+    Returns:
+        The request.
+
+    >>> payload = {"model": "m", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}
+    >>> make_request(payload).key == make_request(dict(reversed(payload.items()))).key
+    True
+    """
+    messages, images = with_media_hashes(payload["messages"])
+    canonical = _canonical({**payload, "messages": messages} if images else payload, seed)
+    key = hashlib.sha256(canonical).hexdigest()
+    tokens = len(canonical) // 4 + images * IMAGE_TOKENS + payload["max_tokens"]
+    return Request(key, payload, answer_format, _seed(key), tokens)
+
+
+class RequestMould:
+    """Requests that differ in their last message only, hashed as far as they are alike.
+
+    Args:
+        payload: The payload without its last message.
+        answer_format: The rung of `FORMATS` it is built for.
+        seed: The run's seed.
+    """
+
+    def __init__(self, payload: dict[str, Any], answer_format: str, seed: int) -> None:
+        mark = "\x00"  # no message holds it: it marks the place of the query
+        marked = {**payload, "messages": [*payload["messages"], {"role": "user", "content": mark}]}
+        head, _, self._tail = _canonical(marked, seed).rpartition(json.dumps(mark).encode())
+        self._hash = hashlib.sha256(head)
+        self._size = len(head) + len(self._tail)
+        self._payload, self._format = payload, answer_format
+
+    def request(self, query: str) -> Request:
+        """Return the request that `make_request` would make of the whole payload.
+
+        Args:
+            query: Text of the last message.
+        """
+        text = json.dumps(query).encode()
+        state = self._hash.copy()
+        state.update(text)
+        state.update(self._tail)
+        key = state.hexdigest()
+        payload = {**self._payload, "messages": [*self._payload["messages"], {"role": "user", "content": query}]}
+        tokens = (self._size + len(text)) // 4 + payload["max_tokens"]
+        return Request(key, payload, self._format, _seed(key), tokens)
+
+
+def _canonical(payload: dict[str, Any], seed: int) -> bytes:
+    return json.dumps([seed, payload], ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _seed(key: str) -> int:
+    return int(key[:8], 16) >> 1
