@@ -171,4 +171,9 @@ def test_curves_enclose_their_points_and_are_named(tmp_path):
     with Image.open(tmp_path / "curves.png") as image:
         assert image.size == (page.width * 2, page.height * 2)
         assert (np.asarray(image) == (0x1F, 0x6F, 0x8B)).all(-1).sum() > 100
-    assert (round_ticks(0.0, 9.4e-4), round_ticks(5.0, 5.0)[0]) == ([0.0, 2e-4, 4e-4, 6e-4, 8e-4, 1e-3], 5.0)
+
+
+def test_ticks_are_round_and_enclose_what_is_drawn():
+    assert round_ticks(0.0, 9.4e-4) == [0.0, 2e-4, 4e-4, 6e-4, 8e-4, 1e-3]
+    assert round_ticks(-2.0, 3.0) == [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0]
+    assert round_ticks(5.0, 5.0)[0] == 5.0

@@ -102,6 +102,7 @@ class Curves:
     title: str
     lines: Mapping[str, Sequence[tuple[float, float]]]
     across: str = ""
+    colours: Sequence[str] = LINES
 
 
 Panel = Bars | Histogram | Heatmap | Curves
@@ -116,23 +117,23 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
-def _bars(panel: Bars, x: float, y: float) -> Iterable[Shape]:
-    width, height = PANEL
+def _bars(panel: Bars, x: float, y: float, size: tuple[int, int]) -> Iterable[Shape]:
+    width, height = size
     largest = max((value for _, value in panel.rows), default=0) or 1
     left, step = 150, min(23.0, (height - 56) / max(len(panel.rows), 1))
     for place, (name, value) in enumerate(panel.rows):
         top = y + 34 + place * step
-        size = min(FONT_SIZE, max(7, int(step - 2)))
-        yield Text(x + left - 6, top + step * 0.72, shorten(name, 23), "end", size)
+        font = min(FONT_SIZE, max(7, int(step - 2)))
+        yield Text(x + left - 6, top + step * 0.72, shorten(name, 23), "end", font)
         bar = (width - left - 70) * value / largest
         yield Rectangle(x + left, top + step * 0.15, max(bar, 1), step * 0.7, BAR)
-        yield Text(x + left + bar + 5, top + step * 0.72, _number(value), "start", size, GREY)
+        yield Text(x + left + bar + 5, top + step * 0.72, _number(value), "start", font, GREY)
     if panel.rest:
         yield Text(x + left, y + 34 + len(panel.rows) * step + 14, panel.rest, "start", 11, GREY)
 
 
-def _histogram(panel: Histogram, x: float, y: float) -> Iterable[Shape]:
-    width, height = PANEL
+def _histogram(panel: Histogram, x: float, y: float, size: tuple[int, int]) -> Iterable[Shape]:
+    width, height = size
     left, top, inner_width, inner_height = x + 52, y + 34, width - 72, height - 80
     largest = max(panel.counts, default=0) or 1
     for part in (0, 0.5, 1):
@@ -156,8 +157,8 @@ def _shade(part: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in ends)
 
 
-def _heatmap(panel: Heatmap, x: float, y: float) -> Iterable[Shape]:
-    width, height = PANEL
+def _heatmap(panel: Heatmap, x: float, y: float, size: tuple[int, int]) -> Iterable[Shape]:
+    width, height = size
     side = height - 76
     left, top = x + (width - side) / 2, y + 34
     largest = max((count for row in panel.rows for count in row), default=0) or 1
@@ -172,8 +173,8 @@ def _heatmap(panel: Heatmap, x: float, y: float) -> Iterable[Shape]:
     yield Text(x + width / 2, top + side + 34, f"darkest cell: {_number(largest)}", "middle", 11, GREY)
 
 
-def _curves(panel: Curves, x: float, y: float) -> Iterable[Shape]:
-    left, top, inner_width, inner_height = x + 52, y + 40, PANEL[0] - 72, PANEL[1] - 86
+def _curves(panel: Curves, x: float, y: float, size: tuple[int, int]) -> Iterable[Shape]:
+    left, top, inner_width, inner_height = x + 52, y + 40, size[0] - 72, size[1] - 86
     xs, ys = zip(*(point for line in panel.lines.values() for point in line), strict=True)
     heights = round_ticks(min(0.0, *ys), max(ys))
     first, last, whole = min(xs), max(xs), all(value == int(value) for value in xs)
@@ -192,7 +193,7 @@ def _curves(panel: Curves, x: float, y: float) -> Iterable[Shape]:
             yield Text(place((value, 0))[0], top + inner_height + 18, _number(value), "middle", 11, GREY)
     yield Text(left + inner_width / 2, top + inner_height + 36, panel.across, "middle", 11, GREY)
     for number, (name, line) in enumerate(panel.lines.items()):
-        points, colour = [place(point) for point in line], LINES[number % len(LINES)]
+        points, colour = [place(point) for point in line], panel.colours[number % len(panel.colours)]
         yield Line(points, colour)
         if len(points) <= 30:
             yield from (Rectangle(right - 2, height - 2, 4, 4, colour) for right, height in points)
@@ -213,27 +214,27 @@ def round_ticks(low: float, high: float) -> list[float]:
     return [round(number * step, 12) for number in range(first, last + 1)]
 
 
-def _draw(panel: Panel, x: float, y: float) -> Iterable[Shape]:
+def _draw(panel: Panel, x: float, y: float, size: tuple[int, int]) -> Iterable[Shape]:
     yield Text(x, y + 16, panel.title, size=14)
     if isinstance(panel, Bars):
-        yield from _bars(panel, x, y)
+        yield from _bars(panel, x, y, size)
     elif isinstance(panel, Histogram):
-        yield from _histogram(panel, x, y)
+        yield from _histogram(panel, x, y, size)
     elif isinstance(panel, Curves):
-        yield from _curves(panel, x, y)
+        yield from _curves(panel, x, y, size)
     else:
-        yield from _heatmap(panel, x, y)
+        yield from _heatmap(panel, x, y, size)
 
 
-def lay_out(title: str, panels: Sequence[Panel], columns: int = 2) -> Page:
-    """Arrange panels on a page below a title, from left to right and top to bottom."""
-    rows = -(-len(panels) // columns)
-    page = Page(columns * (PANEL[0] + MARGIN) + MARGIN, rows * (PANEL[1] + MARGIN) + 3 * MARGIN)
-    page.shapes.append(Text(MARGIN, 1.4 * MARGIN, title, size=18))
+def lay_out(title: str, panels: Sequence[Panel], columns: int = 2, size: tuple[int, int] = PANEL) -> Page:
+    """Arrange panels of a size on a page, from left to right and top to bottom, below a title where there is one."""
+    rows, top = -(-len(panels) // columns), 2.4 * MARGIN if title else 0
+    height = rows * (size[1] + MARGIN) + (3 * MARGIN if title else 0)
+    page = Page(columns * (size[0] + MARGIN) + MARGIN, height)
+    page.shapes += [Text(MARGIN, 1.4 * MARGIN, title, size=18)] if title else []
     for place, panel in enumerate(panels):
-        x = MARGIN + (place % columns) * (PANEL[0] + MARGIN)
-        y = 2.4 * MARGIN + (place // columns) * (PANEL[1] + MARGIN)
-        page.shapes.extend(_draw(panel, x, y))
+        down, right = divmod(place, columns)
+        page.shapes.extend(_draw(panel, MARGIN + right * (size[0] + MARGIN), top + down * (size[1] + MARGIN), size))
     return page
 
 
@@ -264,12 +265,12 @@ def to_svg(page: Page) -> str:
     return "\n".join([*lines, "</svg>", ""])
 
 
-def _save_png(page: Page, path: Path) -> None:
+def _save_png(page: Page, path: Path, scale: int) -> None:
     from PIL import Image, ImageDraw, ImageFont
 
     # Lines are drawn twice as large and reduced, so that they are smooth.
     fine = 2 if any(isinstance(shape, Line) for shape in page.shapes) else 1
-    scale = fine * PNG_SCALE
+    scale *= fine
     image = Image.new("RGB", (page.width * scale, page.height * scale), "#ffffff")
     draw = ImageDraw.Draw(image)
     anchors = {"start": "ls", "middle": "ms", "end": "rs"}
@@ -289,15 +290,15 @@ def _save_png(page: Page, path: Path) -> None:
         image.save(handle, "PNG")
 
 
-def save_page(page: Page, path: str | Path) -> None:
-    """Write a page as `.svg` or `.png`.
+def save_page(page: Page, path: str | Path, scale: int = PNG_SCALE) -> None:
+    """Write a page as `.svg`, or as `.png` with so many pixels for each of the page.
 
     Raises:
         UsageError: The name ends otherwise.
     """
     path = Path(path)
     if path.suffix.lower() == ".png":
-        _save_png(page, path)
+        _save_png(page, path, scale)
     elif path.suffix.lower() == ".svg":
         with atomic_text(path) as handle:
             handle.write(to_svg(page))

@@ -12,7 +12,7 @@ from PIL import Image
 from lamm_model import load_model
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.callbacks.evaluation import run_command
-from lamm_model.training.callbacks.plot import draw_run, round_ticks
+from lamm_model.training.callbacks.plot import draw_run
 from lamm_model.training.run.finetune import finetune
 from lamm_model.training.settings.settings import settings_from_tables
 
@@ -137,9 +137,3 @@ def test_nothing_logged_draws_nothing(tmp_path):
     assert not draw_run([{"train_runtime": 1.0, "step": 3}], tmp_path / "loss.png")
     assert draw_run([{"step": 1, "loss": 2.0}], tmp_path / "loss.png")  # one point has no extent
     assert not draw_run([{"step": 1, "eval_loss": float("nan")}], tmp_path / "loss.png")
-
-
-def test_ticks_are_round_and_enclose_what_is_drawn():
-    assert round_ticks(0.0, 9.4e-4) == [0.0, 2e-4, 4e-4, 6e-4, 8e-4, 1e-3]
-    assert round_ticks(-2.0, 3.0) == [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0]
-    assert round_ticks(5.0, 5.0)[0] == 5.0
