@@ -16,7 +16,7 @@ nox.options.error_on_missing_interpreters = True
 ROOT = Path(__file__).parent
 DIST = ROOT / "dist"
 PACKAGES = ["llm", "metrics", "data", "model", "cli"]
-# What each package's own tests may use: its declared dependencies, its extras, and the siblings it declares.
+# What each package's own tests may use: its declared dependencies, its extras, and the siblings it composes.
 TESTED = {
     "llm": ["-e", "packages/lamm-llm[fast]"],
     "metrics": ["-e", "packages/lamm-cli", "-e", "packages/lamm-metrics[gpt,coco,cli]"],
@@ -38,7 +38,7 @@ TESTED = {
         "-e",
         "packages/lamm-model[cli,demo,quantize,trackers]",
     ],
-    "cli": ["-e", "packages/lamm-cli"],
+    "cli": [part for name in ("cli", "llm", "metrics", "data") for part in ("-e", f"packages/lamm-{name}")],
 }
 # Independent implementations and tools that a package's tests compare with.
 PEERS = {"llm": [], "metrics": ["peers-metrics"], "data": ["loaders"], "model": ["kernels", "peers-model"], "cli": []}

@@ -1,4 +1,4 @@
-"""Run the command line with ``python -m lamm_cli``."""
+"""Run the command line with `python -m lamm_cli`."""
 
 from lamm_cli.main import main
 

@@ -1,6 +1,6 @@
 """Turn errors into one line a user can act on.
 
-The LAMM packages raise errors that carry an ``exit_code``; the operating system raises ``OSError``. Both are the
+The LAMM packages raise errors that carry an `exit_code`; the operating system raises `OSError`. Both are the
 user's to mend and are shown as one sentence. Anything else is a bug of ours and keeps its traceback.
 """
 
@@ -13,7 +13,7 @@ import click
 
 
 def show_traceback() -> bool:
-    """Return whether the user asked for tracebacks with ``LAMM_DEBUG=1``."""
+    """Return whether the user asked for tracebacks with `LAMM_DEBUG=1`."""
     return os.environ.get("LAMM_DEBUG", "") not in ("", "0")
 
 
@@ -21,7 +21,7 @@ def describe(error: BaseException) -> str:
     """Return the one line that stands for an error.
 
     Args:
-        error: A LAMM error or an ``OSError``.
+        error: A LAMM error or an `OSError`.
 
     Returns:
         The message with line breaks folded, the file named first for errors of the operating system.
@@ -42,7 +42,7 @@ def exit_code_of(error: BaseException) -> int | None:
 
 
 def end_with(message: str, code: int) -> NoReturn:
-    """Print one error line on stderr and end the process with ``code``."""
+    """Print one error line on stderr and end the process with `code`."""
     click.echo(f"Error: {message}", err=True)
     sys.exit(code)
 

@@ -1,5 +1,6 @@
-"""One run at a time in a folder, and files that are whole whenever they are there."""
+"""One run at a time in a folder, files that are whole whenever they are there, and hashes of both."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,17 +20,20 @@ def sole_use(folder: Path) -> Iterator[None]:
     Raises:
         FolderInUseError: Another process holds it.
     """
-    import fcntl
+    from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FolderInUseError(
-                f"Expected {folder} to be free, found another run at work in it. Wait for it, or choose another folder."
-            ) from error
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise FolderInUseError(
+            f"Expected {folder} to be free, got another run at work in it. Wait for it, or choose another folder."
+        ) from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def write_beside(path: Path, text: str) -> None:
@@ -37,3 +41,18 @@ def write_beside(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.part")
     beside.write_text(text, encoding="utf-8")
     os.replace(beside, path)
+
+
+def file_hash(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal digits."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def folder_state(folder: Path) -> str:
+    """Return a hash of the names, sizes and times of a folder's files: equal as long as nobody wrote there."""
+    digest = hashlib.sha256()
+    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
+        state = path.stat()
+        digest.update(f"{path.relative_to(folder)} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

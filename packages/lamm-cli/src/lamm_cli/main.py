@@ -1,4 +1,4 @@
-"""The ``lamm`` command."""
+"""The `lamm` command."""
 
 import sys
 
@@ -28,7 +28,7 @@ def lamm() -> None:
 
 
 def main() -> None:
-    """Run the command line: the entry point of the ``lamm`` script."""
+    """Run the command line: the entry point of the `lamm` script."""
     run_guarded(_carry_out)
 
 

@@ -1,5 +1,7 @@
 """Where text goes: results on stdout, everything else on stderr."""
 
+import os
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,3 +13,20 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], width: int = 160) -> None:
+    """Print a table on stdout; where that is no terminal, which has no width of its own, `width` columns wide."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*head)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if os.isatty(1) else width).print(table)
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table as Markdown."""
+    lines = ["| " + " | ".join(row) + " |\n" for row in (head, *rows)]
+    return "".join([lines[0], "|" + "---|" * len(head) + "\n", *lines[1:]])

@@ -1,6 +1,6 @@
 """The commands of the installed packages, found by entry point and loaded when they are called.
 
-A package joins by declaring ``[project.entry-points."lamm.commands"]``. Only names are read at start-up; a package that
+A package joins by declaring `[project.entry-points."lamm.commands"]`. Only names are read at start-up; a package that
 cannot be loaded is listed as broken and leaves the others alone.
 """
 
@@ -57,7 +57,7 @@ class BrokenCommand(click.Command):
 
 
 class PluginGroup(click.Group):
-    """A click group whose commands are the installed entry points of ``lamm.commands``."""
+    """A click group whose commands are the installed entry points of `lamm.commands`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the installed commands."""

@@ -36,12 +36,12 @@ def start(command: Sequence[str], **options: object) -> "subprocess.Popen[bytes]
 def run_lamm(
     arguments: Sequence[str], quiet: bool = True, launcher: Sequence[str] = (), output: Path | None = None
 ) -> None:
-    """Run one ``lamm`` command in a process of its own; its progress and errors go to our stderr.
+    """Run one `lamm` command in a process of its own; its progress and errors go to our stderr.
 
     Args:
-        arguments: What follows ``lamm`` on the command line.
+        arguments: What follows `lamm` on the command line.
         quiet: Drop what it prints on stdout.
-        launcher: Words that start a Python module on several processes, such as ``torchrun --nproc-per-node=2``.
+        launcher: Words that start a Python module on several processes, such as `torchrun --nproc-per-node=2`.
         output: File that takes what it prints on stdout, whole when it is there.
 
     Raises:
@@ -73,7 +73,7 @@ def free_port() -> int:
 
 @contextmanager
 def serve_language_model(log: Path, timeout: float = 180.0) -> Iterator[str]:
-    """Serve language models through ``transformers serve`` on loopback.
+    """Serve language models through `transformers serve` on loopback.
 
     Args:
         log: File that takes what the server prints.

@@ -17,7 +17,7 @@ class SettingsError(Exception):
 
 
 def packaged_settings(name: str) -> Tables:
-    """Return the tables of a settings file that this package carries, such as ``demo``."""
+    """Return the tables of a settings file that this package carries, such as `demo`."""
     return tomllib.loads((files("lamm_cli") / "data" / f"{name}.toml").read_text(encoding="utf-8"))
 
 
@@ -62,7 +62,7 @@ def override(tables: Tables, assignments: Iterable[str], free: Iterable[str] = (
 
     Args:
         tables: All tables.
-        assignments: ``table.key=value`` in TOML syntax; a bare word is taken as a string.
+        assignments: `table.key=value` in TOML syntax; a bare word is taken as a string.
         free: Tables whose keys the user chooses.
 
     Raises:

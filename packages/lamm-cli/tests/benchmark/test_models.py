@@ -2,7 +2,7 @@
 
 import pytest
 
-from lamm_cli.benchmark.models import Contestant, contestants, named_models
+from lamm_cli.benchmark.models import Model, asked_models, named_models
 from lamm_cli.settings import SettingsError
 
 
@@ -23,14 +23,14 @@ def test_one_name_for_two_models_is_refused(tmp_path):
 
 
 def test_each_model_is_followed_by_itself_blind(tmp_path):
-    found = contestants({"a": str(tmp_path), "b": "m@http://127.0.0.1:1/v1"}, blind=True)
+    found = asked_models({"a": str(tmp_path), "b": "m@http://127.0.0.1:1/v1"}, blind=True)
     assert [one.label for one in found] == ["a", "a (blind)", "b", "b (blind)"]
     assert found[1].arguments() == ["--model", str(tmp_path), "--blind"]
-    assert found[2] == Contestant("b", "m", "http://127.0.0.1:1/v1")
+    assert found[2] == Model("b", "m", "http://127.0.0.1:1/v1")
     assert len({one.folder for one in found}) == 4
 
 
 @pytest.mark.parametrize(("name", "target"), [("../up", "."), ("a", ""), ("a.blind", "."), ("a", "no/such/folder")])
 def test_names_that_cannot_be_folders_and_models_that_are_not_there_are_refused(name, target):
     with pytest.raises(SettingsError, match="Expected"):
-        contestants({name: target}, blind=False)
+        asked_models({name: target}, blind=False)

@@ -44,7 +44,7 @@ def test_a_misspelt_task_is_named(tmp_path):
 def test_a_misspelt_recipe_is_refused_before_the_run_directory_holds_it(tmp_path):
     pytest.importorskip("lamm_data")
     from lamm_cli.benchmark.run import BenchmarkRun
-    from lamm_data.errors import UsageError
+    from lamm_data import UsageError
 
     wanted = settings(tmp_path, mine=str(tmp_path))
     wanted["benchmark"]["recipes"] = ["remaping"]

@@ -69,7 +69,7 @@ def test_tables_are_written_once(tmp_path):
 
 def test_nobody_judges_without_an_endpoint(tmp_path):
     assert judge_captions({"endpoint": ""}, [], {}, tmp_path) == Judged()
-    said = Judged([JudgedRow("Caption_X", "m", "win_rate", 0.75, (0.5, 1.0), 8)])
+    said = Judged([JudgedRow("Caption_X", "m", "win_rate", Cell(0.75, (0.5, 1.0), 0.0), 8)])
     assert said.reports("m") == {}
     assert said.csv() == "Caption_X,gpt_win_rate,True,8,m,0.75,0.5,1.0,\n"
     assert Judged().csv() == ""

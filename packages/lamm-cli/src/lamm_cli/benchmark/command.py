@@ -1,4 +1,4 @@
-"""The commands ``lamm benchmark list``, ``run`` and ``report``."""
+"""The commands `lamm benchmark list`, `run` and `report`."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def list_sets(root: Path | None, as_json: bool) -> None:
     """Show the benchmark's sets: task, data set, published size, and what is present under a root."""
     from dataclasses import asdict
 
-    from lamm_cli.benchmark.listing import benchmark_rows, show_rows
+    from lamm_cli.benchmark.sets import benchmark_rows, show_rows
 
     rows = benchmark_rows(root)
     if as_json:

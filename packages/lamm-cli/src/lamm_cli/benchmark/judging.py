@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from lamm_cli.folders import write_beside
 from lamm_cli.leaderboard.scores import BenchmarkFile
+from lamm_cli.leaderboard.table import Cell
+from lamm_cli.output import markdown_table
 from lamm_cli.processes import run_lamm
 from lamm_cli.settings import SettingsError
 
 if TYPE_CHECKING:
-    from lamm_metrics.results.report import Report
+    from lamm_metrics import Report
 
 TASK = "caption"
 FOLDER = "judgements"
@@ -29,13 +31,8 @@ class JudgedRow:
     benchmark: str
     run: str
     metric: str
-    value: float | None
-    interval: tuple[float, float] | None
+    cell: Cell
     n: int
-
-    def __str__(self) -> str:
-        interval = "" if self.interval is None else f" [{self.interval[0]:.2f}, {self.interval[1]:.2f}]"
-        return "undefined" if self.value is None else f"{self.value:.2f}{interval}"
 
 
 @dataclass
@@ -54,16 +51,16 @@ class Judged:
 
     def markdown(self) -> str:
         """Return the scores as a Markdown table."""
-        head = "| benchmark | GPT Metric | n | run | score |\n|---|---|---|---|---|\n"
-        lines = [f"| {row.benchmark} | {row.metric} ↑ | {row.n} | {row.run} | {row} |\n" for row in self.rows]
-        return head + "".join(lines)
+        head = ("benchmark", "GPT Metric", "n", "run", "score")
+        rows = ([row.benchmark, f"{row.metric} ↑", str(row.n), row.run, str(row.cell)] for row in self.rows)
+        return markdown_table(head, rows)
 
     def csv(self) -> str:
         """Return the scores as further lines of the table's CSV."""
         lines = []
         for row in self.rows:
-            low, high = row.interval or ("", "")
-            value = "" if row.value is None else row.value
+            low, high = row.cell.interval or ("", "")
+            value = "" if row.cell.value is None else row.cell.value
             lines.append(f"{row.benchmark},gpt_{row.metric},True,{row.n},{row.run},{value},{low},{high},\n")
         return "".join(lines)
 
@@ -71,8 +68,7 @@ class Judged:
         """Return one run's scores as rows of the report's leaderboard."""
         if run not in self.scores:
             return {}
-        from lamm_metrics import Score
-        from lamm_metrics.results.report import Report
+        from lamm_metrics import Report, Score
 
         return {
             name: Report("gpt", "gpt", (replace(Score.from_json(score), name=name.rpartition(" ")[2]),), model=run)
@@ -83,12 +79,12 @@ class Judged:
 def judge_captions(
     chosen: Mapping[str, Any], files: Sequence[BenchmarkFile], runs: Mapping[str, Path], folder: Path
 ) -> Judged:
-    """Let the judge of ``[judge]`` compare the runs' captions; several runs in pairs, a single one by grades.
+    """Let the judge of `[judge]` compare the runs' captions; several runs in pairs, a single one by grades.
 
-    Transcripts are kept under ``judgements``; nothing that was answered is asked again.
+    Transcripts are kept under `judgements`; nothing that was answered is asked again.
 
     Args:
-        chosen: The table ``[judge]``; an empty endpoint judges nothing.
+        chosen: The table `[judge]`; an empty endpoint judges nothing.
         files: The benchmark.
         runs: Folder of predictions by run.
         folder: The run directory.
@@ -117,8 +113,8 @@ def _judge(chosen: Mapping[str, Any], file: BenchmarkFile, answers: Sequence[Pat
         digest.update(path.read_bytes())
     if stamp.is_file() and stamp.read_text() == digest.hexdigest():
         return
-    given = [part for path in answers for part in ("--predictions", str(path))]
-    words = ["metrics", "judge", "--references", str(file.path), *given, "--endpoint", chosen["endpoint"]]
+    words = ["metrics", "judge", "--references", str(file.path), "--endpoint", chosen["endpoint"]]
+    words += [part for path in answers for part in ("--predictions", str(path))]
     words += ["--output", str(output), "--mode", "pairwise" if len(answers) > 1 else "absolute", "--task", TASK]
     words += ["--sample", str(min(chosen["records"], file.records))] if chosen["records"] else []
     words += ["--judge", chosen["model"]] if chosen["model"] else []
@@ -133,15 +129,14 @@ def _take(judged: Judged, file: BenchmarkFile, runs: Sequence[str], output: Path
     for score in result["reports"][0]["scores"]:
         prefix, _, rest = score["name"].partition("/")
         if score["name"].startswith(SHOWN) and rest in names:
-            interval = score["interval"] and (score["interval"][0], score["interval"][1])
-            count = score["n"] - score["n_failed"]
-            judged.rows.append(JudgedRow(file.name, names[rest], prefix, score["value"], interval, count))
+            cell = Cell.read({**score, "failed": 0.0})
+            judged.rows.append(JudgedRow(file.name, names[rest], prefix, cell, score["n"] - score["n_failed"]))
             judged.scores.setdefault(names[rest], {})[f"{file.name} gpt_{prefix}"] = score
-    said: dict[str, list[str]] = {}
+    verdicts: dict[str, list[str]] = {}
     with (output / "transcripts.jsonl").open(encoding="utf-8") as handle:
         for row in map(json.loads, handle):
-            said.setdefault(str(row["id"]), []).append("\n".join(_verdict(row, names)))
-    judged.transcripts[file.name] = {key: "\n\n".join(verdicts) for key, verdicts in said.items()}
+            verdicts.setdefault(str(row["id"]), []).append("\n".join(_verdict(row, names)))
+    judged.transcripts[file.name] = {key: "\n\n".join(texts) for key, texts in verdicts.items()}
 
 
 def _verdict(row: Mapping[str, Any], names: Mapping[str, str]) -> Iterable[str]:

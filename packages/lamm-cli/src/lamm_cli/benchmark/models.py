@@ -1,18 +1,21 @@
-"""The models of a benchmark run, as the user names them."""
+"""The models of a benchmark run: those that the user names, and one that is tuned for it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lamm_cli.settings import SettingsError
+from lamm_cli.benchmark.sets import sources_under
+from lamm_cli.leaderboard.scores import BenchmarkFile
+from lamm_cli.processes import run_lamm
+from lamm_cli.settings import SettingsError, Tables
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 BLIND = "blind"
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Model:
     """One column of the leaderboard: a model, with its media or without.
 
     Attributes:
@@ -44,11 +47,11 @@ class Contestant:
         return [*asked, "--blind"] if self.blind else asked
 
 
-def contestants(models: Mapping[str, object], blind: bool) -> list[Contestant]:
+def asked_models(models: Mapping[str, object], blind: bool) -> list[Model]:
     """Return every model, followed by the same model blind.
 
     Args:
-        models: By name a folder, or ``MODEL@URL``.
+        models: By name a folder, or `MODEL@URL`.
         blind: Whether each also answers without its media.
 
     Raises:
@@ -61,15 +64,15 @@ def contestants(models: Mapping[str, object], blind: bool) -> list[Contestant]:
         if not isinstance(target, str) or not target:
             raise SettingsError(f"Expected a folder or MODEL@URL for the model {name}, got {target!r}.")
         model, at, endpoint = target.rpartition("@")
-        asked = Contestant(name, model, endpoint) if at and "://" in endpoint else Contestant(name, target)
+        asked = Model(name, model, endpoint) if at and "://" in endpoint else Model(name, target)
         if not asked.endpoint and not Path(asked.model).is_dir():
             raise SettingsError(f"Expected the folder of a model for {name}, got nothing at {asked.model}.")
-        found += [asked, Contestant(asked.name, asked.model, asked.endpoint, True)] if blind else [asked]
+        found += [asked, Model(asked.name, asked.model, asked.endpoint, True)] if blind else [asked]
     return found
 
 
 def named_models(words: Iterable[str]) -> dict[str, str]:
-    """Read ``NAME=FOLDER``, ``FOLDER``, ``NAME=MODEL@URL`` or ``MODEL@URL`` as a table of models.
+    """Read `NAME=FOLDER`, `FOLDER`, `NAME=MODEL@URL` or `MODEL@URL` as a table of models.
 
     Raises:
         SettingsError: Two models have one name.
@@ -91,3 +94,43 @@ def _plain_name(target: str) -> str:
     path = Path(model if at and "://" in endpoint else target)
     name = path.parent.name if path.name == "model" and path.parent.name else path.name
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", name).strip("-.") or "model"
+
+
+def tuned_models(settings: Tables, files: Sequence[BenchmarkFile], folder: Path) -> list[Model]:
+    """Convert the training split of the sources under the root, tune on it, and return the tuned model.
+
+    Args:
+        settings: All tables; `[finetune]` names the preset or configuration.
+        files: The benchmark files, whose tasks are trained for.
+        folder: Where instructions, checkpoints and the model go.
+
+    Raises:
+        SettingsError: The root holds finished benchmark files only: there is no training split to tune on.
+        lamm_cli.processes.CommandFailedError: Conversion or training failed; the same call goes on from there.
+    """
+    chosen, benchmark = settings["finetune"], settings["benchmark"]
+    sources = sources_under(Path(benchmark["root"]), benchmark["sources"])
+    if not sources:
+        raise SettingsError(
+            f"Expected sources with a training split under {benchmark['root']}, found none. "
+            "The fine-tune setting needs the sources' own files, not finished benchmark files."
+        )
+    if len(sources) > 1:
+        raise SettingsError(
+            f"Expected one source in the fine-tune setting, found {', '.join(source.name for source in sources)}. "
+            "Choose one with --set 'benchmark.sources=[\"NAME\"]' and one run directory a source."
+        )
+    source = sources[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    records, run = folder / f"{source.name}.jsonl", folder / source.name
+    tasks = sorted({file.task for file in files} & set(source.tasks))
+    if not records.exists():
+        amount = ["--per-item", str(chosen["per_item"])] if chosen["per_item"] else []
+        given = ["--source", source.name, "--root", str(source.root), "--output", str(records)]
+        run_lamm(["data", "convert", *given, "--tasks", ",".join(tasks), *amount])
+    paths = [f'data.records=["{records.resolve()}"]', f'data.media_root="{source.root.resolve()}"']
+    overrides = [part for assignment in paths for part in ("--set", assignment)]
+    run_lamm(["model", "finetune", chosen["config"], "--output", str(run), *overrides])
+    name = f"{Path(chosen['config']).stem}+{source.name}"
+    tuned = Model(name, str(run / "model"))
+    return [tuned, Model(name, str(run / "model"), blind=True)] if benchmark["blind"] else [tuned]

@@ -4,9 +4,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lamm_cli.benchmark.models import Contestant
-from lamm_cli.benchmark.provenance import file_hash, folder_state
-from lamm_cli.folders import write_beside
+from lamm_cli.benchmark.models import Model
+from lamm_cli.folders import file_hash, folder_state, write_beside
 from lamm_cli.leaderboard.scores import BenchmarkFile
 from lamm_cli.output import console
 from lamm_cli.processes import run_lamm
@@ -16,15 +15,15 @@ STAMP = ".complete"
 
 
 def predict(
-    one: Contestant, files: Sequence[BenchmarkFile], folder: Path, settings: Tables, words: Sequence[str] = ()
+    one: Model, files: Sequence[BenchmarkFile], folder: Path, settings: Tables, words: Sequence[str] = ()
 ) -> bool:
-    """Have all files answered into ``<folder>/<file>.jsonl``.
+    """Have all files answered into `<folder>/<file>.jsonl`.
 
     Args:
         one: The model.
         files: What is asked.
         folder: Where its answers go.
-        settings: All tables; ``[prediction]`` says how.
+        settings: All tables; `[prediction]` says how.
         words: Further options of `lamm model predict`.
 
     Returns:
@@ -50,7 +49,7 @@ def predict(
     return True
 
 
-def _state(one: Contestant, files: Sequence[BenchmarkFile], settings: Tables, words: Sequence[str]) -> str:
+def _state(one: Model, files: Sequence[BenchmarkFile], settings: Tables, words: Sequence[str]) -> str:
     digest = hashlib.sha256(repr((one, sorted(settings["prediction"].items()), list(words))).encode())
     for file in files:
         digest.update(file_hash(file.path).encode())

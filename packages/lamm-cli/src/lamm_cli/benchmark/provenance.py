@@ -1,6 +1,5 @@
 """What one must know to repeat a run: settings, versions, and hashes of what went in."""
 
-import hashlib
 import json
 import platform
 from collections.abc import Callable, Sequence
@@ -8,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lamm_cli.benchmark.models import BLIND, Contestant
-from lamm_cli.folders import write_beside
+from lamm_cli.benchmark.models import BLIND, Model
+from lamm_cli.folders import file_hash, write_beside
 from lamm_cli.leaderboard.scores import BenchmarkFile, BenchmarkFilesError
 from lamm_cli.plugins import versions
 from lamm_cli.settings import SettingsError, Tables, as_toml, packaged_settings, read_settings
@@ -81,7 +80,7 @@ def _has_answered(folder: Path, name: str) -> bool:
     return any(path.read_bytes().count(b"\n") > 1 for path in kept)
 
 
-def finished_run(folder: Path) -> tuple[Tables, list[Contestant]]:
+def finished_run(folder: Path) -> tuple[Tables, list[Model]]:
     """Return the settings of a finished run and the models whose answers it holds.
 
     Raises:
@@ -97,26 +96,11 @@ def finished_run(folder: Path) -> tuple[Tables, list[Contestant]]:
     asked = json.loads((folder / MANIFEST).read_text())["models"]
     names = [one["name"].removesuffix(f" ({BLIND})") if one["blind"] else one["name"] for one in asked]
     found = zip(names, asked, strict=True)
-    return settings, [Contestant(name, one["model"], one["endpoint"], one["blind"]) for name, one in found]
+    return settings, [Model(name, one["model"], one["endpoint"], one["blind"]) for name, one in found]
 
 
-def file_hash(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal digits."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def folder_state(folder: Path) -> str:
-    """Return a hash of the names, sizes and times of a folder's files: equal as long as nobody wrote there."""
-    digest = hashlib.sha256()
-    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
-        state = path.stat()
-        digest.update(f"{path.relative_to(folder)} {state.st_size} {state.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
-
-
-def write_manifest(folder: Path, files: Sequence[BenchmarkFile], asked: Sequence[Contestant]) -> dict[str, Any]:
-    """Write ``manifest.json`` and return what it holds."""
+def write_manifest(folder: Path, files: Sequence[BenchmarkFile], asked: Sequence[Model]) -> dict[str, Any]:
+    """Write `manifest.json` and return what it holds."""
     manifest = {
         "lamm": "benchmark run",
         "written": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -7,41 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamm_cli.benchmark.models import Contestant
+from lamm_cli.benchmark.models import Model
 from lamm_cli.benchmark.predicting import predict
-from lamm_cli.benchmark.provenance import file_hash
 from lamm_cli.benchmark.sets import benchmark_sources, sources_under
-from lamm_cli.benchmark.variants import VariantRow, variant_row
-from lamm_cli.folders import write_beside
+from lamm_cli.benchmark.variants import VariantFile, VariantRow, variant_row
+from lamm_cli.folders import file_hash, write_beside
 from lamm_cli.leaderboard.scores import BenchmarkFile, Scorer
 from lamm_cli.output import console
 from lamm_cli.processes import run_lamm
 from lamm_cli.settings import SettingsError, Tables
 
 if TYPE_CHECKING:
-    from lamm_metrics.results.report import Report
+    from lamm_metrics import Report
 
 FILES = "files.json"
 EXAMPLES_A_TASK = 200
-
-
-@dataclass(frozen=True)
-class VariantFile:
-    """A variant of a benchmark file.
-
-    Attributes:
-        variant: Name of the variant.
-        file: The changed file.
-        base: The file it was made from.
-        paired: Whether its records are those of the base file.
-        probabilities: Whether options are scored by their likelihood.
-    """
-
-    variant: str
-    file: BenchmarkFile
-    base: BenchmarkFile
-    paired: bool
-    probabilities: bool
 
 
 @dataclass
@@ -49,7 +29,7 @@ class RecipeRun:
     """One recipe within a run directory.
 
     Attributes:
-        folder: ``<run>/recipes/<recipe>``.
+        folder: `<run>/recipes/<recipe>`.
         recipe: Name or path of the recipe.
         settings: All tables.
         predictions: Folder of the base files' predictions.
@@ -79,7 +59,7 @@ class RecipeRun:
         self._variants(files)
 
     def carry_out(
-        self, files: Sequence[BenchmarkFile], asked: Sequence[Contestant], bases: "Mapping[str, Mapping[str, Report]]"
+        self, files: Sequence[BenchmarkFile], asked: Sequence[Model], bases: "Mapping[str, Mapping[str, Report]]"
     ) -> "tuple[list[VariantRow], dict[str, dict[str, Report]]]":
         """Build the variants, have them answered by every model that is not blind, and compare.
 
@@ -190,9 +170,8 @@ def read(recipe: str) -> Any:
     """Read a packaged recipe by its name, or a file by its path.
 
     Raises:
-        lamm_data.errors.UsageError: There is none, or it is not laid out as a recipe.
+        lamm_data.UsageError: There is none, or it is not laid out as a recipe.
     """
-    from lamm_data.benchmark.recipes.apply import KINDS
-    from lamm_data.benchmark.recipes.recipe import read_recipe
+    from lamm_data import KINDS, read_recipe
 
     return read_recipe(recipe, KINDS)

@@ -14,8 +14,7 @@ from lamm_cli.output import console
 
 if TYPE_CHECKING:
     from lamm_cli.benchmark.variants import VariantRow
-    from lamm_metrics.comparison.paired import Comparison
-    from lamm_metrics.results.report import Report
+    from lamm_metrics import Comparison, Report
 
 REPORT = "report.html"
 TITLE = "LAMM benchmark"
@@ -31,7 +30,7 @@ def write_outcome(
     judged: Judged | None = None,
     force: bool = False,
 ) -> bool:
-    """Write ``table.json``, ``.md``, ``.csv``, ``.tex`` and ``report.html``, unless they stand there already.
+    """Write `table.json`, `.md`, `.csv`, `.tex` and `report.html`, unless they stand there already.
 
     Args:
         folder: The run directory.
@@ -50,7 +49,7 @@ def write_outcome(
     before = folder / "table.csv"
     if not force and before.is_file() and before.read_text() == csv and (folder / REPORT).is_file():
         return False
-    from lamm_metrics.report.page import write_report
+    from lamm_metrics import write_report
 
     roots = {file.name: file.media_root for file in files}
     size = f"{len(files)} benchmark files with {sum(file.records for file in files)} records."
@@ -78,8 +77,8 @@ def write_variant_report(
     roots: Mapping[str, Path],
     differences: "Mapping[str, Mapping[str, VariantRow]]",
 ) -> Path:
-    """Write ``recipes.html``: the variants' scores, their differences from the base files, and their samples."""
-    from lamm_metrics.report.page import write_report
+    """Write `recipes.html`: the variants' scores, their differences from the base files, and their samples."""
+    from lamm_metrics import write_report
 
     return write_report(
         folder / VARIANTS,
@@ -118,8 +117,7 @@ def paired(
 
 
 def _compared(file: BenchmarkFile, first: Path, second: Path, scorer: Scorer) -> "Comparison | None":
-    from lamm_metrics.comparison.paired import Comparison, compare
-    from lamm_metrics.errors import LammMetricsError
+    from lamm_metrics import Comparison, LammMetricsError, compare
 
     before, after = (folder / f"{file.name}.jsonl" for folder in (first, second))
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamm_cli.benchmark.finetuning import tuned_contestants
-from lamm_cli.benchmark.models import Contestant, contestants
+from lamm_cli.benchmark.models import Model, asked_models, tuned_models
 from lamm_cli.benchmark.predicting import predict
 from lamm_cli.benchmark.provenance import finished_run, keep_settings, write_manifest
 from lamm_cli.benchmark.sets import gather_files
@@ -19,7 +18,7 @@ from lamm_cli.settings import SettingsError, Tables
 if TYPE_CHECKING:
     from lamm_cli.benchmark.recipes import RecipeRun
     from lamm_cli.benchmark.variants import VariantRow
-    from lamm_metrics.results.report import Report
+    from lamm_metrics import Report
 
 
 @dataclass
@@ -53,7 +52,7 @@ class BenchmarkRun:
         with sole_use(self.folder):
             self.settings = keep_settings(self.folder, self.settings)
             # Whatever is wrong with the settings is said before anything long begins.
-            asked = contestants(self.settings["models"], self.settings["benchmark"]["blind"])
+            asked = asked_models(self.settings["models"], self.settings["benchmark"]["blind"])
             if not asked and not self.settings["finetune"]["config"]:
                 raise SettingsError("Expected a model, got none. Name one with --model NAME=FOLDER.")
             self._say(1, "Benchmark files")
@@ -62,7 +61,7 @@ class BenchmarkRun:
                 recipe.prepare(files)
                 self.worked += recipe.worked
             if self.settings["finetune"]["config"]:
-                asked += tuned_contestants(self.settings, files, self.folder / "finetune")
+                asked += tuned_models(self.settings, files, self.folder / "finetune")
             blind = sum(one.blind for one in asked)
             models = f"{len(asked) - blind} model{'s' * (len(asked) - blind > 1)}{', each also blind' if blind else ''}"
             self._say(2, f"Answers of {models}: {sum(file.records for file in files)} records each")
@@ -88,14 +87,14 @@ class BenchmarkRun:
             run._score(gather_files(settings["benchmark"], folder / "benchmark"), asked)
         return run
 
-    def predictions(self, one: Contestant) -> Path:
+    def predictions(self, one: Model) -> Path:
         """Return the folder of a model's predictions."""
         return self.folder / "predictions" / one.folder
 
     def _say(self, number: int, title: str) -> None:
         console().print(f"[bold]{number}/3[/bold] {title}")
 
-    def _score(self, files: Sequence[BenchmarkFile], asked: Sequence[Contestant]) -> ComparisonTable:
+    def _score(self, files: Sequence[BenchmarkFile], asked: Sequence[Model]) -> ComparisonTable:
         from lamm_cli.benchmark.judging import judge_captions
         from lamm_cli.benchmark.reporting import paired, write_outcome
 
@@ -129,7 +128,7 @@ class BenchmarkRun:
             read(name)
 
     def _vary(
-        self, files: Sequence[BenchmarkFile], asked: Sequence[Contestant], reports: "dict[str, dict[str, Report]]"
+        self, files: Sequence[BenchmarkFile], asked: Sequence[Model], reports: "dict[str, dict[str, Report]]"
     ) -> None:
         recipes = self._recipes()
         if not recipes:

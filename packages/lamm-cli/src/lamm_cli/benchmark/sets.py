@@ -1,16 +1,17 @@
-"""The benchmark files of a run: those that lie under the data root, or built there from the sources' own files."""
+"""The files of the benchmark: what there is, what lies under a data root, and what is built there from sources."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamm_cli.benchmark.provenance import file_hash
+from lamm_cli.folders import file_hash
 from lamm_cli.leaderboard.scores import BenchmarkFile, BenchmarkFilesError
+from lamm_cli.output import print_table
 from lamm_cli.processes import run_lamm
 
 if TYPE_CHECKING:
-    from lamm_data.sources.registry import Source
+    from lamm_data import Source
 
 ALIGNMENT = "ch3ef"
 
@@ -32,7 +33,7 @@ class SourceFolder:
 
 def benchmark_sources() -> "dict[str, Source]":
     """Return the sources that the benchmark is built from, by name."""
-    from lamm_data.sources.registry import load_sources
+    from lamm_data import load_sources
 
     return {name: source for name, source in load_sources().items() if source.benchmark_split}
 
@@ -58,16 +59,15 @@ def sources_under(root: Path, wanted: Sequence[str] = ()) -> list[SourceFolder]:
 
 
 def finished_files(root: Path) -> list[Path]:
-    """Return the benchmark files ``<Task>_<Dataset>.json`` that lie directly under a root."""
-    from lamm_data import TASK_TABLE
+    """Return the benchmark files `<Task>_<Dataset>.json` that lie directly under a root."""
+    from lamm_metrics import task_of_file
 
-    prefixes = tuple(f"{task.prefix}_" for task in TASK_TABLE.values() if task.prefix)
-    return sorted(path for path in root.glob("*.json") if path.name.startswith(prefixes))
+    return sorted(path for path in root.glob("*.json") if task_of_file(path))
 
 
 def alignment_sets(root: Path) -> list[Path]:
-    """Return the sets of Ch3Ef's layout (helpful, honest, harmless) under a root, or under ``ch3ef`` there."""
-    from lamm_data.benchmark.recipes.alignment import is_alignment_set
+    """Return the sets of Ch3Ef's layout (helpful, honest, harmless) under a root, or under `ch3ef` there."""
+    from lamm_data import is_alignment_set
 
     finished = set(finished_files(root))
     found = [*root.glob("*.json"), *(root / ALIGNMENT).glob("*.json")]
@@ -78,7 +78,7 @@ def gather_files(settings: dict[str, Any], output: Path) -> list[BenchmarkFile]:
     """Return the benchmark files of a run, building what is not there yet.
 
     Args:
-        settings: The table ``[benchmark]``.
+        settings: The table `[benchmark]`.
         output: Folder for what is built, a folder a source.
 
     Raises:
@@ -102,10 +102,9 @@ def gather_files(settings: dict[str, Any], output: Path) -> list[BenchmarkFile]:
 
 
 def _check_tasks(wanted: Sequence[str]) -> None:
-    from lamm_data import TASK_TABLE
+    from lamm_metrics import all_tasks
 
-    # Finished files may hold a task that is built by recipes alone.
-    known = [task.key for task in TASK_TABLE.values() if task.prefix]
+    known = all_tasks()
     unknown = [task for task in wanted if task not in known]
     if unknown:
         raise BenchmarkFilesError(f"Expected tasks out of {', '.join(known)}, got {', '.join(map(repr, unknown))}.")
@@ -140,3 +139,57 @@ def _aligned(settings: dict[str, Any], root: Path, output: Path) -> list[Benchma
             done.touch()
         files += [BenchmarkFile.read(made, path.parent) for made in sorted(folder.glob("*.json"))]
     return files
+
+
+@dataclass(frozen=True)
+class BenchmarkRow:
+    """One benchmark file.
+
+    Attributes:
+        file: Its name.
+        task: Task key.
+        modality: `image` or `pcl`.
+        source: Source it is built from.
+        published: Records of the published file; 0 where it was never published.
+        present: `file` (finished), `source` (can be built), `no`, or empty without a root.
+    """
+
+    file: str
+    task: str
+    modality: str
+    source: str
+    published: int
+    present: str = ""
+
+
+def benchmark_rows(root: Path | None = None) -> list[BenchmarkRow]:
+    """Return every benchmark file that the sources give.
+
+    Args:
+        root: Data root; says for each file whether it or its source is there.
+    """
+    from lamm_data import TASKS, benchmark_file_name
+
+    finished = {path.name for path in finished_files(root)} if root is not None else set()
+    folders = {source.name for source in sources_under(root)} if root is not None else set()
+    rows = []
+    for name, source in benchmark_sources().items():
+        for task in source.benchmarks:
+            for attribute in TASKS[task].attributes:
+                file = benchmark_file_name(task, source.dataset_of(task, attribute))
+                present = ""
+                if root is not None:
+                    present = "file" if file in finished else "source" if name in folders else "no"
+                published = source.published_records(task, attribute)
+                rows.append(BenchmarkRow(file, task, TASKS[task].modality, name, published, present))
+    for path in alignment_sets(root) if root is not None else []:
+        rows.append(BenchmarkRow(path.name, "vqa", TASKS["vqa"].modality, ALIGNMENT, 0, "source"))
+    return sorted(rows, key=lambda row: (row.source == "sample", row.modality, row.file))
+
+
+def show_rows(rows: list[BenchmarkRow]) -> None:
+    """Print the rows as a table on stdout."""
+    cells = (
+        [row.file, row.task, row.modality, row.source, str(row.published or "–"), row.present or "–"] for row in rows
+    )
+    print_table(("file", "task", "modality", "source", "published", "under the root"), cells)

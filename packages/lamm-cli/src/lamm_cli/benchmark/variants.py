@@ -9,18 +9,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_cli.folders import write_beside
-from lamm_cli.leaderboard.scores import CHANCE, Scorer
+from lamm_cli.leaderboard.scores import CHANCE, BenchmarkFile, Scorer
 from lamm_cli.leaderboard.table import Cell
+from lamm_cli.output import markdown_table, print_table
 
 if TYPE_CHECKING:
-    from lamm_cli.benchmark.recipes import VariantFile
-    from lamm_metrics.comparison.variants import Share
-    from lamm_metrics.results.report import Report
+    from lamm_metrics import Report, Share
 
 Interval = tuple[float, float]
 TABLE, VARIANTS = "recipes.csv", "recipes.html"
 HEAD = ("recipe", "variant", "benchmark", "metric", "model", "base", "variant score", "difference", "p", "same choice",
         "kept share", "ECE width", "ECE mass")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class VariantFile:
+    """A variant of a benchmark file.
+
+    Attributes:
+        variant: Name of the variant.
+        file: The changed file.
+        base: The file it was made from.
+        paired: Whether its records are those of the base file.
+        probabilities: Whether options are scored by their likelihood.
+    """
+
+    variant: str
+    file: BenchmarkFile
+    base: BenchmarkFile
+    paired: bool
+    probabilities: bool
 
 
 @dataclass(frozen=True)
@@ -83,7 +101,7 @@ class VariantRow:
 def variant_row(
     recipe: str,
     model: str,
-    variant: "VariantFile",
+    variant: VariantFile,
     report: "Report",
     answers: tuple[Path, Path],
     bases: "Mapping[str, Mapping[str, Report]]",
@@ -106,7 +124,7 @@ def variant_row(
         return VariantRow(*named, None, Cell.of(score))
 
     def compared() -> dict[str, Any]:
-        from lamm_metrics.comparison.variants import vary
+        from lamm_metrics import vary
 
         found = vary(
             variant.base.task,
@@ -130,18 +148,18 @@ def variant_row(
     found = scorer.beside(
         answers[1], variant.file, "variation", compared, variant.base.path.read_bytes() + answers[0].read_bytes()
     )
-    base = _cell(found["base"])
-    ece = found["ece"] and (_cell(found["ece"][0]), _cell(found["ece"][1]))
+    base = Cell.read(found["base"])
+    ece = found["ece"] and (Cell.read(found["ece"][0]), Cell.read(found["ece"][1]))
     interval = found["interval"] and (found["interval"][0], found["interval"][1])
-    same, kept = (found[name] and _cell(found[name]) for name in ("same_choice", "kept"))
+    same, kept = (found[name] and Cell.read(found[name]) for name in ("same_choice", "kept"))
     rest = (found["p_value"], same, kept, ece)
     return VariantRow(*named, base, Cell.of(score), found["difference"], interval, *rest)
 
 
-def _calibration(variant: "VariantFile", answers: Path, scorer: Scorer) -> list[dict[str, Any]] | None:
+def _calibration(variant: VariantFile, answers: Path, scorer: Scorer) -> list[dict[str, Any]] | None:
     if not variant.probabilities:
         return None
-    from lamm_metrics.scoring import score
+    from lamm_metrics import score
 
     found = []
     for binning in ("width", "mass"):
@@ -157,15 +175,9 @@ def _share(share: "Share | None") -> dict[str, Any] | None:
     return None if share is None else asdict(Cell(share.value, share.interval, 0.0))
 
 
-def _cell(given: dict[str, Any]) -> Cell:
-    interval = given["interval"]
-    return Cell(given["value"], None if interval is None else (interval[0], interval[1]), given["failed"])
-
-
 def variants_markdown(rows: Sequence[VariantRow]) -> str:
     """Return the rows as a Markdown table."""
-    lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
-    return "\n".join([*lines, *("| " + " | ".join(row.texts()) + " |" for row in rows)]) + "\n"
+    return markdown_table(HEAD, (row.texts() for row in rows))
 
 
 def variants_csv(rows: Sequence[VariantRow]) -> str:
@@ -196,7 +208,7 @@ def variants_written(folder: Path, rows: Sequence[VariantRow]) -> bool:
 
 
 def write_variants(folder: Path, rows: Sequence[VariantRow]) -> None:
-    """Write ``recipes.json``, ``.md`` and, last, ``.csv``."""
+    """Write `recipes.json`, `.md` and, last, `.csv`."""
     write_beside(folder / "recipes.json", json.dumps([asdict(row) for row in rows], indent=1))
     write_beside(folder / "recipes.md", variants_markdown(rows))
     write_beside(folder / TABLE, variants_csv(rows))
@@ -204,12 +216,4 @@ def write_variants(folder: Path, rows: Sequence[VariantRow]) -> None:
 
 def show_variants(rows: Sequence[VariantRow]) -> None:
     """Print the rows on stdout."""
-    import os
-
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*HEAD)
-    for row in rows:
-        table.add_row(*row.texts())
-    Console(width=None if os.isatty(1) else 220).print(table)
+    print_table(HEAD, (row.texts() for row in rows), width=220)

@@ -1,4 +1,4 @@
-"""The command ``lamm demo``: the whole of LAMM on this machine."""
+"""The command `lamm demo`: the whole of LAMM on this machine."""
 
 from pathlib import Path
 

@@ -16,7 +16,7 @@ RUNS = {"tuned": "fine-tuned", "base": "before", "blind": "blind"}
 
 
 def run_demo(output: Path, settings: Tables) -> ComparisonTable:
-    """Run every stage in ``output`` and return the table.
+    """Run every stage in `output` and return the table.
 
     Raises:
         lamm_cli.folders.FolderInUseError: Another demo is at work there.
@@ -62,7 +62,7 @@ class _Demo:
         run_lamm(["data", "sample", "--output", str(self.world), *counts])
 
     def generate(self) -> None:
-        from lamm_model.building.embedded_models import embedded_parts
+        from lamm_model import embedded_parts
 
         chosen = self.settings["generation"]
         wanted = {kind: self.instructions / f"{kind}.jsonl" for kind in chosen["types"]}

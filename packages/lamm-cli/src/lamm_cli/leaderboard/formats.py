@@ -23,7 +23,7 @@ def as_csv(table: ComparisonTable) -> str:
 
 
 def as_latex(table: ComparisonTable) -> str:
-    """Return a ``tabular`` of the headline scores; the best run of a row is bold. Needs the package booktabs."""
+    """Return a `tabular` of the headline scores; the best run of a row is bold. Needs the package booktabs."""
     lines = [
         r"\begin{tabular}{ll" + "r" * len(table.runs) + "}",
         r"\toprule",

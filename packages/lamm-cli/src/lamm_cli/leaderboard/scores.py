@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lamm_cli.folders import write_beside
 
 if TYPE_CHECKING:
-    from lamm_metrics.results.report import Report
+    from lamm_metrics import Report
 
 CHANCE = "chance"
 
@@ -26,7 +26,7 @@ class BenchmarkFile:
     """One benchmark file and the folder its media lie in.
 
     Attributes:
-        path: File ``<Task>_<Dataset>.json`` whose records name their ``task``.
+        path: File `<Task>_<Dataset>.json` whose records name their `task`.
         media_root: Folder that the records' media paths are relative to.
         task: Task key.
         records: Number of records.
@@ -64,9 +64,9 @@ class Scorer:
     """Scores answers, and remembers what it has scored when it has a folder.
 
     Attributes:
-        folder: Where reports are kept, ``<folder of the predictions>/<benchmark>.json``; None keeps none.
-        protocol: ``standard`` or ``paper``.
-        options: Further arguments of `lamm_metrics.score`, such as ``draws``.
+        folder: Where reports are kept, `<folder of the predictions>/<benchmark>.json`; None keeps none.
+        protocol: `standard` or `paper`.
+        options: Further arguments of `lamm_metrics.score`, such as `draws`.
     """
 
     folder: Path | None = None
@@ -79,8 +79,7 @@ class Scorer:
         Raises:
             BenchmarkFilesError: There are no answers, or they are to another version of the file.
         """
-        from lamm_metrics.records.predictions import header_of
-        from lamm_metrics.scoring import other_version, score
+        from lamm_metrics import header_of, other_version, score
 
         if not answers.exists():
             raise BenchmarkFilesError(
@@ -98,8 +97,7 @@ class Scorer:
         """Score somebody who knows the data set and never looks."""
         from dataclasses import replace
 
-        from lamm_metrics.comparison.chance import chance_predictions
-        from lamm_metrics.scoring import score
+        from lamm_metrics import chance_predictions, score
 
         key = self._key(file, CHANCE.encode())
         remembered = self._remembered(CHANCE, file, key)
@@ -150,7 +148,7 @@ class Scorer:
         paths = self._paths(folder, file)
         if paths is None or not all(path.is_file() for path in paths) or paths[1].read_text() != key:
             return None
-        from lamm_metrics.results.report import read_reports
+        from lamm_metrics import read_reports
 
         return read_reports(paths[0])[0]
 

@@ -1,7 +1,6 @@
 """Several runs over one benchmark beside chance: scores with intervals, a table, and a report."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from lamm_cli.folders import write_beside
 from lamm_cli.leaderboard.scores import CHANCE, BenchmarkFile, BenchmarkFilesError, Scorer
-from lamm_cli.output import console
+from lamm_cli.output import console, markdown_table, print_table
 
 if TYPE_CHECKING:
-    from lamm_metrics import Score
-    from lamm_metrics.results.report import Report
+    from lamm_metrics import Report, Score
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,12 @@ class Cell:
     def of(cls, score: "Score") -> "Cell":
         """Take what the table shows from a score."""
         return cls(score.value, score.interval, score.failure_rate)
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> "Cell":
+        """Take a cell from the plain values that it was written as."""
+        interval = values["interval"]
+        return cls(values["value"], interval and (interval[0], interval[1]), values["failed"])
 
     def __str__(self) -> str:
         if self.value is None:
@@ -88,11 +92,12 @@ class ComparisonTable:
         return {"runs": list(self.runs), "rows": rows}
 
     def markdown(self) -> str:
-        """Return the table as Markdown; ``*`` marks a first run whose interval lies clear of the blind run's."""
-        head = ["benchmark", "metric", "n", *self.runs]
-        lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-        lines += ["| " + " | ".join(self._texts(row)) + " |" for row in self.rows]
-        return "\n".join(lines) + "\n"
+        """Return the table as Markdown; `*` marks a first run whose interval lies clear of the blind run's."""
+        return markdown_table(self._head, map(self._texts, self.rows))
+
+    @property
+    def _head(self) -> list[str]:
+        return ["benchmark", "metric", "n", *self.runs]
 
     def _texts(self, row: ComparisonRow) -> list[str]:
         arrow = "↑" if row.higher_is_better else "↓"
@@ -103,17 +108,10 @@ class ComparisonTable:
 
     def show(self) -> None:
         """Print the table on stdout."""
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table("benchmark", "metric", "n", *self.runs)
-        for row in self.rows:
-            table.add_row(*[text.replace("\\*", "*") for text in self._texts(row)])
-        # A pipe or file has no width of its own; the table must not be cut there.
-        Console(width=None if os.isatty(1) else 160).print(table)
+        print_table(self._head, ([text.replace("\\*", "*") for text in self._texts(row)] for row in self.rows))
 
     def write(self, folder: Path) -> None:
-        """Write ``table.json`` and ``table.md``."""
+        """Write `table.json` and `table.md`."""
         write_beside(folder / "table.json", json.dumps(self.to_json(), indent=1))
         write_beside(folder / "table.md", self.markdown())
 
@@ -125,7 +123,7 @@ def score_runs(
 
     Args:
         files: The benchmark.
-        runs: Folder of predictions (``<Task>_<Dataset>.jsonl``) by the name of the run.
+        runs: Folder of predictions (`<Task>_<Dataset>.jsonl`) by the name of the run.
         scorer: How to score.
 
     Returns:
@@ -153,7 +151,7 @@ def compare_runs(benchmark: Path, runs: Mapping[str, Path], report: Path, media_
     """Score several runs on every file of a folder, write the report, and return the table.
 
     Args:
-        benchmark: Folder of ``<Task>_<Dataset>.json`` files whose records name their ``task``.
+        benchmark: Folder of `<Task>_<Dataset>.json` files whose records name their `task`.
         runs: Folder of predictions by the name of the run.
         report: HTML file to write.
         media_root: Folder of the media, for the report.
@@ -161,7 +159,7 @@ def compare_runs(benchmark: Path, runs: Mapping[str, Path], report: Path, media_
     Raises:
         BenchmarkFilesError: The benchmark is empty, or a run lacks predictions.
     """
-    from lamm_metrics.report.page import write_report
+    from lamm_metrics import write_report
 
     files = [BenchmarkFile.read(path, media_root) for path in sorted(benchmark.glob("*.json"))]
     if not files:
