@@ -21,10 +21,10 @@ from lamm_data.records.annotations import Annotated, Box, Question
 from lamm_data.records.instruction import read_records
 from lamm_data.sources.media import MediaCheck
 from lamm_data.sources.registry import get_source
-from lamm_data.templates.convert import Conversion, convert
-from lamm_data.templates.engines import blocks
-from lamm_data.templates.engines.blocks import BlockMaker, batched, pack, unpack
+from lamm_data.templates import convert as converter
+from lamm_data.templates.convert import BlockMaker, Conversion, batched, convert
 from lamm_data.templates.exhaustive import load_exhaustive
+from lamm_data.templates.ray_cluster import pack, unpack
 from lamm_data.templates.run import ConvertSettings, convert_source, new_items
 
 
@@ -33,7 +33,7 @@ def run(world, path, **changes):
 
 
 def test_workers_write_the_same_bytes(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(blocks, "BLOCK", 8)
+    monkeypatch.setattr(converter, "BLOCK", 8)
     mixed = {"negatives": 0.4, "numbers": "thousand", "seed": 5}
     alone = run(world, tmp_path / "one.jsonl", **mixed)
     shared = run(world, tmp_path / "two.jsonl", workers=2, **mixed)
@@ -260,7 +260,7 @@ class Deadly:
 
 
 def test_a_worker_that_dies_is_named(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(blocks, "BlockMakers", lambda makers: Deadly())
+    monkeypatch.setattr(converter, "BlockMakers", lambda makers: Deadly())
     with pytest.raises(LammDataError, match="2 worker processes to live"):
         run(world, tmp_path / "x.jsonl", tasks=("caption",), workers=2)
     assert not (tmp_path / "x.jsonl").exists()
@@ -270,8 +270,7 @@ ENDLESS = """
 import itertools, multiprocessing
 from lamm_data.records.annotations import Annotated
 from lamm_data.sources.media import MediaCheck
-from lamm_data.templates.engines.blocks import BlockMaker, processes
-from lamm_data.templates.convert import Conversion
+from lamm_data.templates.convert import BlockMaker, Conversion, processes
 
 if __name__ == "__main__":
     maker = BlockMaker(Conversion("caption", "x"), MediaCheck("", "ignore"))
@@ -323,12 +322,12 @@ def test_ray_is_asked_for_where_it_is_missing(world, tmp_path, monkeypatch):
 def test_ray_data_writes_the_same_bytes_on_two_nodes(world, tmp_path, monkeypatch):
     ray = pytest.importorskip("ray", reason="ray is not installed (extra lamm-data[ray])")
     cluster_utils = pytest.importorskip("ray.cluster_utils")
-    from lamm_data.templates.engines import ray_cluster as ray_workers
+    from lamm_data.templates import ray_cluster as ray_workers
 
     options = {"tasks": ("detection", "vqa3d"), "negatives": 0.5, "merge": 4}
     alone = run(world, tmp_path / "one.jsonl", **options)
     nodes, engine = Counter(), ray_workers.ray_cluster
-    monkeypatch.setattr(blocks, "BLOCK", 4)
+    monkeypatch.setattr(converter, "BLOCK", 4)
     monkeypatch.setattr(ray_workers, "ray_cluster", lambda address: engine(address, lambda node: nodes.update([node])))
     cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:

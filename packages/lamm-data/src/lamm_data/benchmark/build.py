@@ -15,8 +15,7 @@ from lamm_data.errors import UsageError
 from lamm_data.records.annotations import Annotated, Box3D
 from lamm_data.records.benchmark import LSP_JOINTS, BenchmarkRecord
 from lamm_data.records.tasks import TASKS
-from lamm_data.templates.pairs import usable_boxes
-from lamm_data.writing.boxes import solid_boxes
+from lamm_data.writing.coordinates import solid_boxes, usable_boxes
 from lamm_data.writing.draws import fill, item_rng
 from lamm_data.writing.english import as_sentence, plural, singular
 from lamm_data.writing.options import AnswerPool, lettered, question_kind

@@ -1,17 +1,21 @@
-"""The converter: annotated items and a task in, instruction records out."""
+"""The converter: annotated items and a task in, instruction records out, item by item or block by block."""
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from lamm_data.errors import UsageError
+from lamm_data.files.processes import in_parallel
 from lamm_data.records.annotations import Annotated
 from lamm_data.records.instruction import InstructionRecord, Turn
 from lamm_data.records.tasks import CONVERSION_TASKS
+from lamm_data.sources.media import MediaCheck
 from lamm_data.templates.pairs import PAIR_MAKERS, Context, Pair
 from lamm_data.templates.pools.pools import STYLES, Pool, load_pool
 from lamm_data.writing.coordinates import number_style
@@ -20,6 +24,9 @@ from lamm_data.writing.options import AnswerPool
 
 MAX_ROUNDS_3D = 10
 """Rounds that a dialogue about a point cloud may have in the LAMM-Dataset."""
+
+BLOCK = 256
+"""Items a block: small enough to bound memory, large enough to outweigh the way to a worker."""
 
 SEPARATORS = {"full": " ", "short": "; ", "plain": "; "}
 
@@ -163,3 +170,73 @@ def _record(
         | conversion.meta
         | ({"licence": item.licence} if item.licence else {}),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What became of a block of items.
+
+    Attributes:
+        lines: Records as JSON, one a line, in the order of the items.
+        counts: What was read, written and left out, by reason.
+        missing: Media that are not there or damaged, in order.
+    """
+
+    lines: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    missing: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockMaker:
+    """Converts blocks; it can be sent to other processes and machines.
+
+    Attributes:
+        conversion: What to do; its own counts are not touched.
+        media: How to look for media.
+    """
+
+    conversion: Conversion
+    media: MediaCheck
+
+    def __call__(self, items: Sequence[Annotated]) -> Block:
+        """Convert one block of items; the same items give the same block wherever and whenever it is made."""
+        conversion = replace(self.conversion, counts=Counter())
+        media = replace(self.media, missing=[])
+        there = items if media.mode == "ignore" else media.present(items, conversion.counts)
+        lines = [json.dumps(record.to_dict(), ensure_ascii=False) for record in convert(there, conversion)]
+        conversion.counts["items read"] += len(media.missing)
+        return Block(lines, conversion.counts, media.missing)
+
+
+Batch = tuple[int, list[Annotated]]
+"""Index of the block maker that the items are for, and the items."""
+
+Engine = Callable[[Sequence[BlockMaker], Iterator[Batch]], Iterator[tuple[int, Block]]]
+"""Makes the blocks of batches, in the order of the batches, each with the index of its maker."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockMakers:
+    """The block makers of a run, as one function of a batch."""
+
+    makers: tuple[BlockMaker, ...]
+
+    def __call__(self, batch: Batch) -> tuple[int, Block]:
+        """Make the block of one batch."""
+        maker, items = batch
+        return maker, self.makers[maker](items)
+
+
+def processes(workers: int) -> Engine:
+    """Give an engine of so many worker processes of this machine; one makes the blocks in this process."""
+    if workers == 1:
+        return lambda makers, batches: map(BlockMakers(tuple(makers)), batches)
+    return lambda makers, batches: in_parallel(BlockMakers(tuple(makers)), batches, workers)
+
+
+def batched(items: Iterable[Annotated], size: int = 0) -> Iterator[list[Annotated]]:
+    """Cut a stream of items into lists of a size (`BLOCK` when 0); the last one may be shorter."""
+    stream = iter(items)
+    while batch := list(islice(stream, size or BLOCK)):
+        yield batch

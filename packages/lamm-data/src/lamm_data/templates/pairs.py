@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from lamm_data.records.annotations import Annotated, Box, ClassLabel
+from lamm_data.records.annotations import Annotated, ClassLabel
 from lamm_data.records.tasks import Task
-from lamm_data.writing.boxes import inside_boxes, labels_there, solid_boxes
-from lamm_data.writing.coordinates import PAPER, NumberStyle, metres
+from lamm_data.writing.coordinates import PAPER, NumberStyle, inside_boxes, labels_there, metres, solid_boxes
 from lamm_data.writing.english import as_sentence, mid_sentence, plural, singular, takes_are, with_article
 from lamm_data.writing.options import LETTERS, AnswerPool, lettered
 
@@ -102,18 +101,6 @@ def _hair_values(label: ClassLabel) -> dict[str, str]:
         "hair": "a bald head" if bald else f"{label.name} hair",
         "has_hair": "is bald" if bald else f"has {label.name} hair",
     }
-
-
-def usable_boxes(item: Annotated, left_out: Counter[str]) -> Iterator[tuple[Box, tuple[float, float, float, float]]]:
-    """Yield boxes with their corners as fractions of the image; unusable ones are counted by reason.
-
-    What `inside_boxes` refuses is left out, and so is a box that is empty after rounding to the paper's two decimals.
-    """
-    for box, corners in inside_boxes(item, left_out, Counter()):
-        if PAPER.box(corners, (item.width, item.height)):
-            yield box, corners
-        else:
-            left_out["box empty after rounding"] += 1
 
 
 def _detection(item: Annotated, context: Context) -> Iterator[Pair]:

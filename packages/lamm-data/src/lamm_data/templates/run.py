@@ -17,8 +17,7 @@ from lamm_data.records.annotations import Annotated
 from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.sources.media import MediaCheck
 from lamm_data.sources.registry import Source, choose_tasks, get_source
-from lamm_data.templates.convert import Conversion
-from lamm_data.templates.engines.blocks import Batch, Block, BlockMaker, Engine, batched, processes
+from lamm_data.templates.convert import Batch, Block, BlockMaker, Conversion, Engine, batched, processes
 from lamm_data.templates.exhaustive import closed_lists, refuse_negatives
 from lamm_data.templates.merging import Merger
 from lamm_data.templates.pools.definitions import check_pools
@@ -71,7 +70,7 @@ class ConvertSettings:
         if self.workers < 1:
             raise UsageError(f"Expected at least 1 worker, got {self.workers}.")
         if self.ray:
-            from lamm_data.templates.engines.ray_cluster import ray_cluster
+            from lamm_data.templates.ray_cluster import ray_cluster
 
             return ray_cluster(self.ray)
         return processes(self.workers)

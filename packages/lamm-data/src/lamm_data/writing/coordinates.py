@@ -1,15 +1,21 @@
-"""How coordinates are written: the paper's numbers by default, or what other models are taught."""
+"""Which boxes can be answered with, and how coordinates are written: the paper's way or that of other models."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil
+from math import ceil, isfinite
 
 from lamm_data.errors import UsageError
+from lamm_data.records.annotations import Annotated, Box, Box3D
 
 Size = tuple[int, int]
+BEYOND = 1.0
+"""Pixels a box may leave the image by before it is reported: annotators' tools round."""
+
+Corners = tuple[float, float, float, float]
 
 
 @lru_cache(maxsize=8192)
@@ -179,3 +185,84 @@ def number_style(name: str) -> NumberStyle:
     if name not in NUMBER_STYLES:
         raise UsageError(f"Expected a number style out of {', '.join(NUMBER_STYLES)}, got {name!r}.")
     return NUMBER_STYLES[name]
+
+
+def inside_boxes(item: Annotated, left_out: Counter[str], noted: Counter[str]) -> Iterator[tuple[Box, Corners]]:
+    """Yield boxes with their corners as fractions of the image, clipped to it.
+
+    Left out, each with its reason: crowd regions, which stand for many objects; difficult objects, which VOC's protocol
+    excludes; boxes without area or wholly outside the image; the same annotation a second time.
+
+    Args:
+        item: An image with boxes.
+        left_out: Takes the counts of what is left out, by reason.
+        noted: Takes the count of boxes that were cut at the image's edge.
+    """
+    width, height, seen = item.width, item.height, set[tuple[str, Corners]]()
+    for box in item.boxes:
+        reason = _unusable(box, width, height)
+        if not reason and box.id:
+            # One id may name several boxes (Flickr30k Entities): only the same box again is a duplicate.
+            key = (box.id, box.xyxy)
+            reason = "duplicate annotation" if key in seen else ""
+            seen.add(key)
+        if reason:
+            left_out[reason] += 1
+            continue
+        x1, y1, x2, y2 = box.xyxy
+        if x1 < -BEYOND or y1 < -BEYOND or x2 > width + BEYOND or y2 > height + BEYOND:
+            noted["box cut at the edge of the image"] += 1
+        yield box, box.normalised(width, height)
+
+
+def _unusable(box: Box, width: int, height: int) -> str:
+    """Say why a box cannot be answered with; an empty string when it can."""
+    if box.crowd:
+        return "crowd region"
+    if box.difficult:
+        return "difficult object"
+    if not (width and height):
+        return "image size unknown"
+    x1, y1, x2, y2 = box.xyxy
+    # Written so that a corner that is not a number fails it.
+    if not (x1 < x2 and y1 < y2):
+        return "box without area"
+    if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
+        return "box outside the image"
+    return ""
+
+
+def labels_there(item: Annotated) -> set[str]:
+    """Return the classes that an item's boxes prove to be there: crowds count, doubtful boxes do not.
+
+    A difficult object may or may not be recognised, and a box without area or outside the image shows nothing.
+    """
+    if item.modality == "pcl":
+        return {box.label for box in solid_boxes(item, Counter())}
+    reasons = ("", "crowd region", "image size unknown")
+    return {box.label for box in item.boxes if _unusable(box, item.width, item.height) in reasons}
+
+
+def solid_boxes(item: Annotated, left_out: Counter[str]) -> Iterator[Box3D]:
+    """Yield the 3D boxes of a scene that have a volume once written with three decimals; others are counted."""
+    for box in item.boxes3d:
+        if not all(map(isfinite, box.values)):
+            left_out["box that is not finite"] += 1
+        elif min(box.size) <= 0:
+            left_out["box without volume"] += 1
+        elif round(min(box.size), 3) <= 0:
+            left_out["box empty after rounding"] += 1
+        else:
+            yield box
+
+
+def usable_boxes(item: Annotated, left_out: Counter[str]) -> Iterator[tuple[Box, Corners]]:
+    """Yield boxes with their corners as fractions of the image; unusable ones are counted by reason.
+
+    What `inside_boxes` refuses is left out, and so is a box that is empty after rounding to the paper's two decimals.
+    """
+    for box, corners in inside_boxes(item, left_out, Counter()):
+        if PAPER.box(corners, (item.width, item.height)):
+            yield box, corners
+        else:
+            left_out["box empty after rounding"] += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lamm_data.errors import LammDataError
-from lamm_data.templates.engines.blocks import Batch, Block, BlockMaker, Engine, pack, unpack
+from lamm_data.templates.convert import Batch, Block, BlockMaker, Engine
 
 PATIENCE = 10.0
 """Seconds to wait for a cluster's address to answer."""
@@ -47,6 +48,16 @@ def ray_cluster(address: str = "local", watch: Callable[[str], None] | None = No
                 ray.shutdown()
 
     return engine
+
+
+def pack(value: Any) -> bytes:
+    """Write a value for another process of this run."""
+    return pickle.dumps(value, protocol=5)
+
+
+def unpack(packed: bytes) -> Any:
+    """Read what `pack` wrote; never call it on bytes from a file or a stranger."""
+    return pickle.loads(packed)  # noqa: S301 - bytes come from this run's own processes
 
 
 def _import_ray() -> Any:

@@ -1,1 +1,0 @@
-"""Run conversions in one process, in several, or on a Ray cluster."""
