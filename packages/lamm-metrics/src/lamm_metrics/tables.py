@@ -12,6 +12,11 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
+def bracketed(interval: tuple[float, float] | None) -> str:
+    """Return an interval in brackets, or nothing where there is none."""
+    return "" if interval is None else f"[{number(interval[0])}, {number(interval[1])}]"
+
+
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows of cells in aligned columns; the first row is the head."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

@@ -9,7 +9,7 @@ import numpy as np
 from lamm_metrics.answers.closed import Answer, read_attribute, read_choice, read_label, read_yes_no
 from lamm_metrics.errors import UsageError
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.tasks import Task, all_tasks, task_named
+from lamm_metrics.records.tasks import Task, all_tasks, find_task, task_named
 from lamm_metrics.records.truth import LSP_JOINTS, Reference, letter, truth_text
 
 # From a record, its answer and the closed label set to what was read.
@@ -122,10 +122,10 @@ def reader_of(task: str) -> Reader:
     Raises:
         UsageError: The task has no closed answers.
     """
-    tasks = all_tasks()
-    read = answers_of(tasks[task]).read if task in tasks else None
+    row = find_task(task)
+    read = None if row is None else answers_of(row).read
     if read is None:
-        closed = ", ".join(row.key for row in tasks.values() if answers_of(row).read is not None)
+        closed = ", ".join(row.key for row in all_tasks().values() if answers_of(row).read is not None)
         raise UsageError(f"Expected a task with closed answers ({closed}), got {task!r}. Choose one of them.")
     return read
 

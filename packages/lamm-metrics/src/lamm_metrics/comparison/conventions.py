@@ -29,7 +29,7 @@ from lamm_metrics.metrics.box_ap import BoxAP, Scene
 from lamm_metrics.metrics.registry import metric_class
 from lamm_metrics.records.predictions import Prediction, read_predictions
 from lamm_metrics.records.references import References, pair, read_references
-from lamm_metrics.records.tasks import all_tasks
+from lamm_metrics.records.tasks import all_tasks, find_task
 from lamm_metrics.results.score import signature
 from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for
 from lamm_metrics.tables import table
@@ -94,8 +94,9 @@ def compare_conventions(
     >>> [(row.name, row.value) for row in rows][:2]
     [('score-free', 1.0), ('coco', 1.0)]
     """
-    able = [row.key for row in all_tasks().values() if issubclass(metric_class(row.metrics[0]), BoxAP)]
-    if task not in able:
+    row = find_task(task)
+    if row is None or not issubclass(metric_class(row.metrics[0]), BoxAP):
+        able = [row.key for row in all_tasks().values() if issubclass(metric_class(row.metrics[0]), BoxAP)]
         raise UsageError(f"Expected a task of {', '.join(able)}, got {task!r}. Conventions differ in detection only.")
     truth = read_references(references, task)
     answers = pair(truth, read_predictions(predictions), missing)

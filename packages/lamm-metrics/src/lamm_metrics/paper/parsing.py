@@ -56,37 +56,12 @@ def numbers_in_brackets(text: str, opening: str, closing: str) -> list[float]:
 def _may_grow(text: str) -> bool:
     """Return whether a text that is no number can become one by appending characters ("-", "1e", "in")."""
     lowered = text.lower().lstrip("\t\n\r\f\v")
-    grown = (
-        lowered + tail
-        for tail in (
-            "",
-            "0",
-            "f",
-            "nf",
-            "an",
-            "n",
-            "inity",
-            "finity",
-            "nity",
-            "ity",
-            "ty",
-            "y",
-            "nan",
-            "inf",
-            "+0",
-            ".0",
-            "_0",
-        )
-    )
-    return any(_float(candidate) is not None for candidate in grown) or not lowered
+    tails = ("", "0", "f", "nf", "an", "n", "inity", "finity", "nity", "ity", "ty", "y", "nan", "inf", "+0", ".0", "_0")
+    return any(_float(lowered + tail) is not None for tail in tails) or not lowered
 
 
 def all_numbers(text: str) -> list[float]:
-    """Return the numbers in square brackets, then those in round ones; without any, every number of the text.
-
-    Args:
-        text: The answer.
-    """
+    """Return the numbers in square brackets, then those in round ones; without any, every number of the text."""
     numbers = numbers_in_brackets(text, "[", "]") + numbers_in_brackets(text, "(", ")")
     return numbers or [float(number) for number in _ANY_NUMBER.findall(text)]
 
@@ -97,11 +72,7 @@ def _grouped(numbers: Sequence[float], size: int) -> list[Numbers]:
 
 
 def boxes_2d(text: str) -> list[Numbers]:
-    """Return the boxes of an answer, its numbers in fours: both axes reversed are mended, one drops the box.
-
-    Args:
-        text: The answer.
-    """
+    """Return the boxes of an answer, its numbers in fours: both axes reversed are mended, one drops the box."""
     boxes: list[Numbers] = []
     for x1, y1, x2, y2 in _grouped(all_numbers(text), 4):
         if x1 > x2 and y1 > y2:
@@ -112,27 +83,15 @@ def boxes_2d(text: str) -> list[Numbers]:
 
 
 def boxes_3d(text: str) -> list[Numbers]:
-    """Return the boxes of an answer: the numbers in sixes (centre and size).
-
-    Args:
-        text: The answer.
-    """
+    """Return the boxes of an answer: the numbers in sixes (centre and size)."""
     return _grouped(all_numbers(text), 6)
 
 
 def points(text: str) -> list[Numbers]:
-    """Return the points of an answer: the numbers in twos; a box therefore yields its two corners.
-
-    Args:
-        text: The answer.
-    """
+    """Return the points of an answer: the numbers in twos; a box therefore yields its two corners."""
     return _grouped(all_numbers(text), 2)
 
 
 def quoted(text: str) -> str:
-    """Return the parts in double quotes joined by spaces, or the whole text where there is no double quote.
-
-    Args:
-        text: The answer.
-    """
+    """Return the parts in double quotes joined by spaces, or the whole text where there is no double quote."""
     return " ".join(text.split('"')[1::2]) if '"' in text else text

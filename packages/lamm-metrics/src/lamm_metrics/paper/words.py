@@ -38,9 +38,6 @@ def _tokenizers() -> tuple[Any, Any]:
 def tokens(text: str) -> tuple[str, ...]:
     """Return the words of a lower-cased answer as nltk's `word_tokenize` splits them, without its trained data.
 
-    Args:
-        text: The answer.
-
     Example:
         >>> tokens("A dog. Isn't it?")
         ('a', 'dog', '.', 'is', "n't", 'it', '?')
@@ -73,10 +70,6 @@ def accepted_words(label: str) -> frozenset[str]:
 
 def mentions(label: str, text: str) -> bool:
     """Return whether the published entity matching finds a label in an answer.
-
-    Args:
-        label: The true label.
-        text: The answer.
 
     Example:
         >>> mentions("dog", "This is certainly not a dog."), mentions("person", "Two women.")

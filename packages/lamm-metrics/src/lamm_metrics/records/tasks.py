@@ -97,15 +97,20 @@ def all_tasks() -> Mapping[str, Task]:
     return tasks
 
 
+def find_task(key: str) -> Task | None:
+    """Return the task of a key, None where there is none; packages are searched only for what is not built in."""
+    return TASKS.get(key) or all_tasks().get(key)
+
+
 def task_named(key: str) -> Task:
     """Return the task of a key.
 
     Raises:
         UsageError: There is none.
     """
-    found = TASKS.get(key) or (tasks := all_tasks()).get(key)
+    found = find_task(key)
     if found is None:
-        raise UsageError(f"Expected a task ({', '.join(tasks)}), got {key!r}. Choose one of them.")
+        raise UsageError(f"Expected a task ({', '.join(all_tasks())}), got {key!r}. Choose one of them.")
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from lamm_metrics.results.report import Report, with_interval
 from lamm_metrics.results.score import Score
-from lamm_metrics.tables import number, table
+from lamm_metrics.tables import bracketed, number, table
 
 Arranged = Mapping[str, Mapping[str, Report]]
 
@@ -110,10 +110,6 @@ def _bar(score: Score) -> str:
     )
 
 
-def _interval(score: Score) -> str:
-    return "" if score.interval is None else f"[{number(score.interval[0])}, {number(score.interval[1])}]"
-
-
 def _cell(score: Score, best: bool, compared: Compared | None, sized: bool) -> str:
     """Return one score, with its number of records where the head of the row does not say it."""
     notes = [] if sized else [f"n = {score.n}"]
@@ -124,7 +120,7 @@ def _cell(score: Score, best: bool, compared: Compared | None, sized: bool) -> s
         notes.append(f"Δ {compared.difference:+.{4 if abs(compared.difference) < 10 else 1}f}, {shown}")
     return (
         f"<td{' class=best' if best else ''}><strong>{number(score.value)}</strong> "
-        f'<small class="range">{_interval(score)}</small>{_bar(score)}'
+        f'<small class="range">{bracketed(score.interval)}</small>{_bar(score)}'
         f"{''.join(f'<small>{note}</small>' for note in notes)}</td>"
     )
 
@@ -134,8 +130,8 @@ def _details(model: str, name: str, report: Report) -> str:
     for score in report.scores:
         extra = ", ".join(f"{escape(key)} {value:.4f}" for key, value in score.extra.items())
         rows.append(
-            f'<tr><th scope="row">{escape(score.name)}</th><td>{number(score.value)} <small>{_interval(score)}</small>'
-            f"{_bar(score)}</td><td>{score.n}</td><td>{score.failure_rate:.1%}</td><td>{extra}</td>"
+            f'<tr><th scope="row">{escape(score.name)}</th><td>{number(score.value)} '
+            f"<small>{bracketed(score.interval)}</small>{_bar(score)}</td><td>{score.n}</td><td>{score.failure_rate:.1%}</td><td>{extra}</td>"
             f"<td><code>{escape(score.signature)}</code></td></tr>"
         )
     columns = ("Score", "Value", "n", "Unreadable", "More", "Signature")

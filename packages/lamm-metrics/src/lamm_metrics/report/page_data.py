@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_metrics.answers.kinds import answers_of
-from lamm_metrics.records.tasks import all_tasks
+from lamm_metrics.records.tasks import find_task
 from lamm_metrics.report.media import cloud_for_page, picture_for_page
 from lamm_metrics.results.report import Report, Sample
 
@@ -64,7 +64,7 @@ class PageData:
                     "model": model,
                     "name": name,
                     "task": report.task,
-                    "plot": answers_of(report.task).plot if report.task in all_tasks() else "",
+                    "plot": "" if find_task(report.task) is None else answers_of(report.task).plot,
                     "higher": report.headline.higher_is_better,
                     "total": len(report.samples),
                     "statuses": report.statuses,

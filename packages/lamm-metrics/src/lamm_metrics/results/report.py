@@ -10,7 +10,7 @@ from typing import Any
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.records.files import SHOWN, parse_json, read_text
 from lamm_metrics.results.score import Mark, Score
-from lamm_metrics.tables import number, table, table_html
+from lamm_metrics.tables import bracketed, number, table, table_html
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +130,7 @@ def with_interval(score: Score) -> str:
     >>> with_interval(Score("accuracy", 0.5, (0.25, 0.75), 4, 0, True, ""))
     '0.5000 [0.2500, 0.7500]'
     """
-    interval = "" if score.interval is None else f" [{number(score.interval[0])}, {number(score.interval[1])}]"
-    return number(score.value) + interval
+    return f"{number(score.value)} {bracketed(score.interval)}".rstrip()
 
 
 def _exact(value: float) -> str:
@@ -144,7 +143,7 @@ def _text(report: Report) -> str:
     title = " · ".join(part for part in (report.task, report.dataset, report.model, report.protocol) if part)
     rows = [["score", "value", "interval", "better", "n", "failed", "if failures right"]]
     for score in report.scores:
-        interval = "–" if score.interval is None else f"[{number(score.interval[0])}, {number(score.interval[1])}]"
+        interval = bracketed(score.interval) or "–"
         direction = "higher" if score.higher_is_better else "lower"
         best = number(score.extra.get("failures_right"))
         rows.append(
@@ -184,7 +183,7 @@ def _html(report: Report) -> str:
         (
             score.name,
             f"{number(score.value)} {'↑' if score.higher_is_better else '↓'}",
-            "–" if score.interval is None else f"[{number(score.interval[0])}, {number(score.interval[1])}]",
+            bracketed(score.interval) or "–",
             str(score.n),
             f"{score.failure_rate:.1%}",
         )

@@ -108,21 +108,13 @@ _KEY = re.compile(r"^[\"']?[A-Za-z_ ]{1,20}?[\"']? ?[=:] ?(?=[-+.\d])")
 
 
 def mark_brackets(text: str) -> str:
-    """Write tags and angle-bracketed bins that enclose numbers as square brackets, keeping nothing else of them.
-
-    Args:
-        text: A folded answer.
-    """
+    """Write tags and angle-bracketed bins that enclose numbers as square brackets, keeping nothing else of them."""
     text = _ANGLE.sub(lambda found: "[" + ",".join(re.findall(r"[\d.]+", found.group(1))) + "]", text)
     return _CLOSE_TAG.sub("]", _OPEN_TAG.sub("[", text))
 
 
 def find_groups(text: str) -> list[Group]:
-    """Return all groups of numbers of an answer, from left to right, without overlap.
-
-    Args:
-        text: The result of `mark_brackets`.
-    """
+    """Return all groups of numbers in what `mark_brackets` gave, from left to right, without overlap."""
     found = [*_location_tokens(text), *_keyed(text)]
     taken = sorted((group.start, group.end) for group in found)
     for group in (*_bracketed(text), *_bare_lines(text)):

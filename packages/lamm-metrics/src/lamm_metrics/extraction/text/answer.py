@@ -156,9 +156,6 @@ def final_statements(text: str) -> list[str]:
 
     In order: an `<answer>` element, a `\boxed{}` value, the `"answer"` field of a JSON object, the sentence after the
     last "final answer" / "the answer is" / "therefore".
-
-    Args:
-        text: The result of `plain_answer` (Markdown marks gone, `\boxed` kept).
     """
     found: list[str] = []
     for pattern in (_TAGGED, _BOXED, _KEYED):

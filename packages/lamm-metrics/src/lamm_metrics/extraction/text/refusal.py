@@ -44,9 +44,6 @@ def split_refusal(text: str) -> tuple[str, bool]:
 
     "I cannot see it clearly, but it looks like a dog" keeps "it looks like a dog"; of a plain refusal nothing is left.
 
-    Args:
-        text: A plain answer.
-
     Returns:
         The text without the clauses that decline, and whether there were any.
     """
