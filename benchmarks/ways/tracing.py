@@ -62,13 +62,17 @@ class Way:
 
 def report(ways: dict[str, Callable[[], Any]], *packages: str) -> None:
     """Print the way of each piece of work; each runs once before, so that imports are done and caches are warm."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--files", action="store_true", help="List the files with their numbers of calls.")
-    listed = parser.parse_args().files
     for name, work in ways.items():
         work()
         with Way(*packages) as way:
             work()
-        print(f"{name}: {way}")
-        for file, calls in way.files.most_common() if listed else ():
-            print(f"{calls:8d}  {file}")
+        show(name, way)
+
+
+def show(name: str, way: Way) -> None:
+    """Print the way of one piece of work, and with `--files` the files on it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--files", action="store_true", help="List the files with their numbers of calls.")
+    print(f"{name}: {way}")
+    for file, calls in way.files.most_common() if parser.parse_args().files else ():
+        print(f"{calls:8d}  {file}")

@@ -28,6 +28,8 @@ _API = {
     "load_model": "checkpoints.checkpoint",
     "save_model": "checkpoints.checkpoint",
     "build_pair": "building.building",
+    "finetune": "training.run.finetune",
+    "load_settings": "training.settings.settings",
 }
 
 __all__ = sorted(_API)  # noqa: PLE0605

@@ -1,0 +1,89 @@
+"""The way of one optimiser step of `lamm model finetune`: a tiny model learns from four pictures and four clouds.
+
+The log entry and the checkpoint of a step belong to it.
+
+python benchmarks/ways/training.py [--files]
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tracing import Way, show
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from lamm_model import EfficientNetLiteConfig, EfficientNetLiteModel, LammImageProcessor, finetune, load_settings
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "packages" / "lamm-model" / "tests"))
+from conftest import tiny_tokenizer  # noqa: E402  (after its folder is known)
+
+COUNTED = 3  # number of the step: the first ones check and compile
+
+
+def write_parts(root: Path) -> None:
+    """Write a tiny language model and image tower, records about pictures and clouds, and a configuration."""
+    size = tiny_tokenizer(root / "language")
+    config = LlamaConfig(
+        vocab_size=size, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=512, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(root / "language")
+    stages = [[1, 8, 1, 1, 3], [6, 16, 2, 2, 3]]
+    tower = EfficientNetLiteConfig(image_size=32, stem_channels=8, head_channels=24, stages=stages, levels=[0, 1, 3])
+    EfficientNetLiteModel(tower).eval().save_pretrained(root / "tower")
+    LammImageProcessor(size=32).save_pretrained(root / "tower")
+    turns = [{"from": "human", "value": "What colour?"}, {"from": "gpt", "value": "red"}]
+    records = []
+    for number in range(4):
+        Image.new("RGB", (40, 40), (60 * number, 40, 40)).save(root / f"{number}.png")
+        np.save(root / f"{number}.npy", np.random.default_rng(number).normal(size=(80, 6)).astype(np.float32))
+        for kind, name in (("image", f"{number}.png"), ("pcl", f"{number}.npy")):
+            records.append({"id": f"{kind}{number}", kind: name, "task_type": "normal", "conversations": turns})
+    (root / "records.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    (root / "step.toml").write_text(
+        f"""
+        [model]
+        language_model = "{root / "language"}"
+        image_tower = "{root / "tower"}"
+        point_cloud_tower = "tiny"
+        prompt_format = "chat"
+        system_message = false
+        train_point_cloud_tower = true
+        [data]
+        records = ["{root / "records.jsonl"}"]
+        row_tokens = 256
+        [training]
+        max_steps = {COUNTED + 1}
+        batch_rows = 8
+        accumulation = 1
+        precision = "fp32"
+        log_every = 1
+        save_every = 1
+        """,
+        encoding="utf-8",
+    )
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        write_parts(root)
+        way = Way("lamm_model", "lamm_data")
+
+        def count(step: int, steps: int, log: dict[str, float]) -> None:
+            if log.get("step") == step:
+                return  # called again for the entry of the log
+            if step == COUNTED - 1:
+                way.__enter__()
+            elif step == COUNTED:
+                way.__exit__()
+
+        finetune(load_settings(root / "step.toml"), root / "run", count)
+    show("one optimiser step", way)
+
+
+if __name__ == "__main__":
+    main()
