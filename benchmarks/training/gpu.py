@@ -30,16 +30,14 @@ import transformers
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import SaveStrategy
 
-from lamm_model.training.dialogue import IGNORED
 from lamm_model.training.rows.collation import Collator, RowDataset
-from lamm_model.training.rows.packing import pack_rows
+from lamm_model.training.rows.packing import IGNORED, pack_rows
 from lamm_model.training.run.trainer import LammTrainer, training_arguments
-from lamm_model.training.settings.tables import TrainingSettings
+from lamm_model.training.settings.tables import ComputeSettings, TrainingSettings
 from lamm_model.training.step import attention as attention_module
 from lamm_model.training.step.acceleration import compile_layers
 from lamm_model.training.step.recomputation import free_memory, plan_step, recompute
 from lamm_model.training.step.speed import flops_per_token, peak_memory
-from lamm_model.training.tables.compute import ComputeSettings
 
 RESULTS = Path(__file__).parents[1] / "results" / "training_gpu.json"
 WARM = 4  # steps before the clock starts; they compile and fill the allocator

@@ -9,7 +9,7 @@ import torch
 from lamm_model.model.adapters import AdapterSettings, add_adapters
 from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
-from lamm_model.training.dialogue import IGNORED, Dialogue
+from lamm_model.training.rows.packing import IGNORED, Dialogue
 
 # Llama-7B and CLIP ViT-L/14 as published; "tiny" tries the script out on a CPU.
 LANGUAGE: dict[str, dict[str, int]] = {

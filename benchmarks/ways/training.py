@@ -18,7 +18,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from lamm_model import EfficientNetLiteConfig, EfficientNetLiteModel, LammImageProcessor, finetune, load_settings
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "packages" / "lamm-model" / "tests"))
-from conftest import tiny_tokenizer  # noqa: E402  (after its folder is known)
+from conftest import tiny_tokenizer
 
 COUNTED = 3  # number of the step: the first ones check and compile
 

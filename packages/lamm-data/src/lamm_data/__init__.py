@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lamm_data.export.formats import export_records, read_export
     from lamm_data.files.json_lines import iter_values
     from lamm_data.files.processes import in_parallel, parse_part
+    from lamm_data.files.settings import build_tables, check_values, load_toml, nearest, parse_assignment
     from lamm_data.files.whole import atomic_bytes, atomic_path, atomic_text
     from lamm_data.generation.prompts import load_prompt
     from lamm_data.generation.request_builder import RequestBuilder, Sampling
@@ -57,12 +58,12 @@ __all__ = [
     "ConvertSettings", "Curves", "Description", "Fault", "InstructionRecord", "Keypoints", "LammDataError",
     "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source", "SourceError", "Turn", "UsageError",
     "apply_recipe", "atomic_bytes", "atomic_path", "atomic_text", "benchmark_file_name", "build_benchmark",
-    "build_records", "check_file", "convert", "convert_source", "export_records", "find_near", "find_near_minhash",
-    "generate", "get_source", "in_parallel", "is_alignment_set", "iter_values", "lay_out", "load_cloud",
-    "load_exhaustive", "load_prompt", "load_sources", "make_settings", "media_paths", "open_scanqa", "packaged_recipes",
-    "parse_part", "read_benchmark", "read_cloud", "read_export", "read_instances", "read_recipe", "read_records",
-    "read_rows", "save_cloud", "save_page", "scan_records", "task_of_file_name", "write_benchmark", "write_records",
-    "write_world",
+    "build_records", "build_tables", "check_file", "check_values", "convert", "convert_source", "export_records",
+    "find_near", "find_near_minhash", "generate", "get_source", "in_parallel", "is_alignment_set", "iter_values",
+    "lay_out", "load_cloud", "load_exhaustive", "load_prompt", "load_sources", "load_toml", "make_settings",
+    "media_paths", "nearest", "open_scanqa", "packaged_recipes", "parse_assignment", "parse_part", "read_benchmark",
+    "read_cloud", "read_export", "read_instances", "read_recipe", "read_records", "read_rows", "save_cloud",
+    "save_page", "scan_records", "task_of_file_name", "write_benchmark", "write_records", "write_world",
 ]  # fmt: skip
 
 _HOMES = {
@@ -76,6 +77,7 @@ _HOMES = {
     "export.formats": "export_records read_export",
     "files.json_lines": "iter_values",
     "files.processes": "in_parallel parse_part",
+    "files.settings": "build_tables check_values load_toml nearest parse_assignment",
     "files.whole": "atomic_bytes atomic_path atomic_text",
     "generation.prompts": "load_prompt",
     "generation.request_builder": "RequestBuilder Sampling",

@@ -10,11 +10,11 @@ import click
 _COMMANDS = {
     "finetune": ("lamm_model.training.run.command:finetune", "Fine-tune a model on instruction records."),
     "pretrain-tower": (
-        "lamm_model.training.tower_command:pretrain_tower",
+        "lamm_model.training.tower_pretraining.pretraining:pretrain_tower_command",
         "Pre-train a point-cloud tower on closed questions about scenes.",
     ),
     "cache-features": (
-        "lamm_model.training.features_command:cache_features",
+        "lamm_model.training.run.cache_features:cache_features_command",
         "Compute the frozen towers' features once.",
     ),
     "predict": ("lamm_model.prediction.command:predict", "Answer benchmark records."),

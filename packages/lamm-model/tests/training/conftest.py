@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lamm_model import AdapterSettings, add_adapters
-from lamm_model.training.dialogue import Dialogue
+from lamm_model.training.rows.packing import Dialogue
 
 QUESTIONS = [
     ("What is in the picture?", "A red chair."),

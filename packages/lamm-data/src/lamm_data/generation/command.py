@@ -51,7 +51,8 @@ def generate(
     Nothing is lost and nothing is asked twice: answers are kept in a journal beside the output, and running the same
     command again continues. Answers that cannot be used are kept with their reason in NAME.rejected.jsonl.
     """
-    from lamm_data.generation.settings import make_settings, parse_assignment, read_settings
+    from lamm_data.files.settings import parse_assignment
+    from lamm_data.generation.settings import make_settings, read_settings
 
     values = read_settings(config) if config else {}
     values |= dict(parse_assignment(text) for text in assignments)

@@ -72,7 +72,7 @@ def estimate(settings: GenerationSettings, progress: Callable[[int], None] | Non
     prompt = settings_prompt(settings)
     builder = RequestBuilder(prompt, Sampling(settings.model, settings.temperature, settings.max_tokens, settings.seed))
     replies = read_replies(journal_path(settings.output))
-    formats = FORMATS if settings.format == "auto" else (settings.format,)
+    formats: tuple[str, ...] = FORMATS if settings.format == "auto" else (settings.format,)
     formats = formats if replies else formats[:1]
     rows = answered = unusable = prompt_tokens = 0
     for row in input_rows(settings, prompt):

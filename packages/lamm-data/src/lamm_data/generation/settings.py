@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lamm_data.errors import UsageError
+from lamm_data.files.settings import check_values, load_toml
 from lamm_data.generation.prompts import Prompt, load_prompt
-from lamm_llm import FORMATS, EndpointSettings
+from lamm_llm import EndpointSettings
 
 _ENDPOINT_KEYS = {
     "url", "api_key_env", "model", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout",
@@ -56,11 +56,11 @@ class GenerationSettings:
     model: str
     endpoints: tuple[EndpointSettings, ...]
     prompt: Path | None = None
-    style: str = "full"
+    style: Literal["full", "brief"] = "full"
     rounds: int | None = None
     examples: int | None = None
-    format: str = "auto"
-    temperature: float | None = None
+    format: Literal["auto", "json_schema", "json_object", "text"] = "auto"
+    temperature: int | float | None = None
     max_tokens: int = 1024
     seed: int = 0
     limit: int | None = None
@@ -79,13 +79,6 @@ class GenerationSettings:
 
 
 _PATHS = {"annotations", "output", "prompt", "prices", "descriptions"}
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "type": str, "style": str, "model": str, "format": str, "media_prefix": str, "source": str,
-    "shard": str, "split": str, "rounds": int,
-    "examples": int, "max_tokens": int, "seed": int, "limit": int, "attempts": int, "max_requests": int,
-    "temperature": (int, float), "retry_delay": (int, float),
-    "patience": (int, float), "max_cost": (int, float), "reask": bool,
-}  # fmt: skip
 _AT_LEAST_ONE = ("rounds", "max_tokens", "attempts")
 
 
@@ -101,28 +94,11 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: When the file is missing or not TOML.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"Expected a configuration file at {path}, found nothing there.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"Expected TOML in {path}, got: {error}") from error
-    return {key: str(path.parent / value) if key in _PATHS else value for key, value in values.items()}
-
-
-def parse_assignment(text: str) -> tuple[str, Any]:
-    """Read one `--set key=value`; the value is TOML, or plain text where it is none.
-
-    >>> parse_assignment("rounds=5"), parse_assignment("model=a/b")
-    (('rounds', 5), ('model', 'a/b'))
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise UsageError(f"Expected --set key=value, got {text!r}.")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value
+    values = load_toml(path)
+    return {
+        key: str(path.parent / value) if key in _PATHS and isinstance(value, str) else value
+        for key, value in values.items()
+    }
 
 
 def make_settings(values: dict[str, Any]) -> GenerationSettings:
@@ -145,17 +121,15 @@ def make_settings(values: dict[str, Any]) -> GenerationSettings:
     url = values.pop("endpoint", None)
     if tables is None:
         tables = [{"url": url}] if url else []
-    known = {item.name for item in fields(GenerationSettings)}
-    faults = [f"unknown key {key!r}" for key in sorted(set(values) - known)]
+    checked, faults, _ = check_values(values, GenerationSettings)
     faults += [f"missing {key!r}" for key in ("type", "annotations", "output", "model") if key not in values]
     faults += [] if tables else ["missing 'endpoint'"]
-    faults += _value_faults(values)
+    faults += [f"{key!r} must be at least 1, not {checked[key]}" for key in _AT_LEAST_ONE if checked.get(key, 1) < 1]
     faults += [fault for table in tables for fault in _endpoint_faults(table)]
     if faults:
         raise UsageError(f"Expected a complete generation configuration, got: {'; '.join(faults)}.")
-    values |= {key: Path(values[key]) for key in _PATHS if key in values}
     endpoints = tuple(_endpoint({**shared, **table}) for table in tables)
-    return GenerationSettings(**values, endpoints=endpoints)
+    return GenerationSettings(**checked, endpoints=endpoints)
 
 
 def settings_prompt(settings: GenerationSettings) -> Prompt:
@@ -163,22 +137,6 @@ def settings_prompt(settings: GenerationSettings) -> Prompt:
     return load_prompt(
         settings.type, settings.prompt, style=settings.style, rounds=settings.rounds, examples=settings.examples
     )
-
-
-def _value_faults(values: dict[str, Any]) -> list[str]:
-    faults = []
-    for key, kind in _KINDS.items():
-        value = values.get(key)
-        wrong = value is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool))
-        if wrong:
-            faults.append(f"{key!r} has the wrong type ({value!r})")
-        elif key in _AT_LEAST_ONE and value is not None and value < 1:
-            faults.append(f"{key!r} must be at least 1, not {value}")
-    if isinstance(values.get("format"), str) and values["format"] not in ("auto", *FORMATS):
-        faults.append(f"'format' must be auto, {', '.join(FORMATS)}, not {values['format']!r}")
-    if values.get("style", "full") not in ("full", "brief"):
-        faults.append(f"'style' must be full or brief, not {values['style']!r}")
-    return faults
 
 
 def _endpoint_faults(table: Any) -> list[str]:

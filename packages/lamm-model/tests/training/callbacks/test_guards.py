@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from lamm_model.errors import LammModelError
-from lamm_model.training.callbacks.guards import check_finite, fault_of, part_of, silent_parts
-from lamm_model.training.dialogue import IGNORED, Dialogue
-from lamm_model.training.rows.records import rejection
+from lamm_model.model.parameter_parts import part_of
+from lamm_model.training.callbacks.guards import check_finite, silent_parts
+from lamm_model.training.rows.packing import IGNORED, Dialogue
+from lamm_model.training.rows.records import fault_of, rejection
 
 
 def test_dialogues_that_cannot_be_learnt_are_told_apart(pair):

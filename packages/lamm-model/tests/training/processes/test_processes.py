@@ -15,18 +15,16 @@ from PIL import Image
 from lamm_model import load_model
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.memory_plan import ADAM_BYTES
-from lamm_model.training.dialogue import Dialogue
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.rows.collation import Collator, RowDataset
-from lamm_model.training.rows.loading import RankBatches, TrainLoader
-from lamm_model.training.rows.packing import Group, Row
+from lamm_model.training.rows.loading import LengthSampler, RankBatches, TrainLoader
+from lamm_model.training.rows.packing import Dialogue, Group, Row
 from lamm_model.training.run.finetune import finetune, share_model
 from lamm_model.training.run.preparation import prepare_model
-from lamm_model.training.sampling import LengthSampler
 from lamm_model.training.settings import presets
 from lamm_model.training.settings.settings import settings_from_tables
+from lamm_model.training.settings.tables import ComputeSettings
 from lamm_model.training.step.recomputation import plan_step
-from lamm_model.training.tables.compute import ComputeSettings
 
 pytestmark = pytest.mark.skipif(
     torch.cuda.is_available(), reason="forks processes that compute on a CPU: set CUDA_VISIBLE_DEVICES to nothing"

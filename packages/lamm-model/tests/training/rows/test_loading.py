@@ -9,8 +9,9 @@ import torch
 from PIL import Image, ImageOps
 
 from lamm_model import LammImageProcessor
+from lamm_model.training.rows.loading import LengthSampler
 from lamm_model.training.rows.records import load_training_data
-from lamm_model.training.tables.data import DataSettings
+from lamm_model.training.settings.tables import DataSettings
 
 
 @pytest.fixture
@@ -85,3 +86,19 @@ def test_a_scaled_picture_is_nearly_the_whole_one(photograph, tmp_path):
     assert LammImageProcessor.from_pretrained(tmp_path / "kept").jpeg_scaling
     large = LammImageProcessor(size=400, jpeg_scaling=True)  # 320 x 240 would be too small for it
     assert torch.equal(large.prepare(photograph), LammImageProcessor(size=400).prepare(photograph))
+
+
+def test_the_order_is_a_permutation_that_depends_on_seed_and_epoch_alone():
+    lengths = [n % 37 for n in range(203)]
+    sampler = LengthSampler(lengths, batch=8, seed=1)
+    first = list(sampler)
+    assert sorted(first) == list(range(203))
+    assert first == list(sampler)
+    sampler.set_epoch(1)
+    assert list(sampler) != first
+    again = LengthSampler(lengths, batch=8, seed=1)
+    again.set_epoch(1)
+    assert list(again) == list(sampler)
+    batches = [[lengths[n] for n in first[start : start + 8]] for start in range(0, 200, 8)]
+    spans = [max(batch) - min(batch) for batch in batches]
+    assert sum(spans) / len(spans) < 6

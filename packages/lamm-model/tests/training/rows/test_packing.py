@@ -5,11 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lamm_model.training.dialogue import IGNORED, Dialogue
 from lamm_model.training.processes.fsdp2 import drop_unseen
 from lamm_model.training.rows.collation import Collator, MediaLoader
 from lamm_model.training.rows.layout import lay_out, visible
-from lamm_model.training.rows.packing import Group, Row, pack_rows
+from lamm_model.training.rows.packing import IGNORED, Dialogue, Group, Row, pack_rows
 from lamm_model.training.step.acceleration import AdapterChoice
 from lamm_model.training.step.attention import choose_attention
 from lamm_model.training.step.isolation import isolate

@@ -3,7 +3,6 @@
 import pytest
 
 from lamm_model.errors import UsageError
-from lamm_model.training.sampling import LengthSampler
 from lamm_model.training.settings import presets
 from lamm_model.training.settings.settings import load_settings
 
@@ -111,19 +110,3 @@ def test_every_preset_is_valid(name):
     settings = load_settings(presets.path_of(name))
     assert settings.training.learning_rate > 0
     assert len(presets.summaries()[name]) > 10
-
-
-def test_the_order_is_a_permutation_that_depends_on_seed_and_epoch_alone():
-    lengths = [n % 37 for n in range(203)]
-    sampler = LengthSampler(lengths, batch=8, seed=1)
-    first = list(sampler)
-    assert sorted(first) == list(range(203))
-    assert first == list(sampler)
-    sampler.set_epoch(1)
-    assert list(sampler) != first
-    again = LengthSampler(lengths, batch=8, seed=1)
-    again.set_epoch(1)
-    assert list(again) == list(sampler)
-    batches = [[lengths[n] for n in first[start : start + 8]] for start in range(0, 200, 8)]
-    spans = [max(batch) - min(batch) for batch in batches]
-    assert sum(spans) / len(spans) < 6

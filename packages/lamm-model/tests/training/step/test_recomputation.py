@@ -9,11 +9,11 @@ from lamm_model.errors import UsageError
 from lamm_model.model.memory_plan import GIB
 from lamm_model.training.rows.collation import Collator, MediaLoader
 from lamm_model.training.rows.packing import pack_rows
+from lamm_model.training.settings.tables import ComputeSettings
 from lamm_model.training.step.acceleration import AdapterChoice
 from lamm_model.training.step.attention import choose_attention
 from lamm_model.training.step.isolation import isolate
 from lamm_model.training.step.recomputation import free_memory, plan_step, recompute
-from lamm_model.training.tables.compute import ComputeSettings
 
 AUTO = ComputeSettings()
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lamm_model.training.step.speed import BatchFacts, SpeedMeter, flops_per_token, peak_memory
+from lamm_model.training.rows.collation import BatchFacts
+from lamm_model.training.step.speed import SpeedMeter, flops_per_token, peak_memory
 
 
 def test_speeds_since_the_last_look():

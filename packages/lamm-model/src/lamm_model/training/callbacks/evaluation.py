@@ -15,20 +15,18 @@ import torch
 from transformers import TrainerCallback
 
 from lamm_model.errors import LammModelError
-from lamm_model.training.dialogue import IGNORED
+from lamm_model.training.callbacks import Trained
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.rows.collation import RowDataset
-from lamm_model.training.rows.loading import RankBatches, TrainLoader
-from lamm_model.training.rows.packing import Row
-from lamm_model.training.sampling import LengthSampler
+from lamm_model.training.rows.loading import LengthSampler, RankBatches, TrainLoader
+from lamm_model.training.rows.packing import IGNORED, Row
 from lamm_model.training.saving.weights import load_changed, save_changed
+from lamm_model.training.settings.tables import EvaluationSettings
 from lamm_model.training.step.acceleration import keep_input_types
 from lamm_model.training.step.isolation import isolate
-from lamm_model.training.tables.evaluation import EvaluationSettings
 
 if TYPE_CHECKING:
     from lamm_model.processing.processing_lamm import LammProcessor
-    from lamm_model.training.run.trainer import LammTrainer
 
 BEST = "best"
 TAIL = 2000  # characters of a failed command's output that are shown
@@ -49,7 +47,7 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
 
     def __init__(
         self,
-        trainer: LammTrainer,
+        trainer: Trained,
         settings: EvaluationSettings,
         run: Path,
         rows: list[Row],

@@ -1,15 +1,17 @@
-"""Trackers of a run: Hugging Face's callbacks send them the log; here is what those leave out."""
+"""Who is told how a run goes: trackers, which Hugging Face's callbacks send the log, and the function that reports."""
 
 import importlib
 import importlib.util
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
 from lamm_model.errors import UsageError
+from lamm_model.training.step.speed import SpeedMeter
 
 PROJECT = "lamm"
 KEEP_CONFIG = ("wandb", "trackio")
@@ -61,3 +63,40 @@ class SettingsTracker(TrainerCallback):  # type: ignore[misc]
         """End Weights & Biases' run now: at the interpreter's exit it would write between the results."""
         if state.is_world_process_zero and "wandb" in self.names:
             importlib.import_module("wandb").finish()
+
+
+class ProgressCallback(TrainerCallback):  # type: ignore[misc]
+    """Reports step, loss and speed to a function.
+
+    Args:
+        report: Called with the step, the number of steps and the last log entry of a step, or the entry that is new.
+        meter: Counts what was computed.
+    """
+
+    def __init__(self, report: Callable[[int, int, dict[str, float]], None], meter: SpeedMeter) -> None:
+        self.report = report
+        self.meter = meter
+        self.last: dict[str, float] = {}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Start the clock."""
+        self.meter.start()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Report one step.
+
+        The last one is logged, so that its loss is gathered over all processes. So is the one that a checkpoint
+        follows: a run that goes on from there then logs the mean losses of the same steps.
+        """
+        ends = state.global_step == state.max_steps or state.global_step % args.save_steps == 0
+        control.should_log = control.should_log or ends
+        self.report(state.global_step, state.max_steps, self.last)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Report an entry, speeds included, and keep the last one of a step."""
+        if not logs or "train_runtime" in logs:
+            return
+        entry = {key: value for key, value in state.log_history[-1].items() if isinstance(value, int | float)}
+        if math.isfinite(entry.get("loss", math.nan)):
+            self.last = entry
+        self.report(state.global_step, state.max_steps, entry)

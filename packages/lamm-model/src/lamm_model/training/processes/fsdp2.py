@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from transformers import TrainerCallback
 
 from lamm_model.errors import UsageError
+from lamm_model.model.parameter_parts import modality_of
 from lamm_model.model.routing import MODALITY_IDS, TEXT
-from lamm_model.training.callbacks.guards import modality_of
 from lamm_model.training.processes import processes as distributed
 
 if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
-    from lamm_model.training.run.trainer import LammTrainer
 
 
 def shard(model: LammForConditionalGeneration) -> None:
@@ -99,18 +97,6 @@ def drop_unseen(model: nn.Module, kinds: set[int], device: torch.device) -> None
     for name, parameter in model.named_parameters() if unseen else ():
         if modality_of(name) in unseen:
             parameter.grad = None
-
-
-class UnseenModalities(TrainerCallback):  # type: ignore[misc]
-    """Drop, before every optimiser step, the gradients of modalities that no process saw in it."""
-
-    def __init__(self, trainer: LammTrainer) -> None:
-        self.trainer = trainer
-
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Ask the other processes what they saw."""
-        model = self.trainer.accelerator.unwrap_model(self.trainer.model)
-        drop_unseen(model, self.trainer.step_kinds, args.device)
 
 
 def local_optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

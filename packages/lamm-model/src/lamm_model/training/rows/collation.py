@@ -1,18 +1,34 @@
 """From rows to a batch: tokens laid out, media loaded. Runs in the data loader's workers."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lamm_model.training.dialogue import Medium
 from lamm_model.training.rows.layout import bound, lay_out
-from lamm_model.training.rows.packing import Row
-from lamm_model.training.step.speed import BatchFacts
+from lamm_model.training.rows.packing import Medium, Row
 
 if TYPE_CHECKING:
     from lamm_model.processing.processing_lamm import LammProcessor
     from lamm_model.training.rows.feature_cache import FeatureCache
 
 LoadMedia = Callable[..., dict[str, Any]]  # of media, and of the sampling of each where that is not the first
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFacts:
+    """What a batch holds; it travels with the batch, also out of a worker process.
+
+    Attributes:
+        ids: Record ids, for messages.
+        tokens: Tokens that are computed, padding not counted.
+        alone: Tokens if every dialogue were computed alone.
+        kinds: Modality ids of its tokens.
+    """
+
+    ids: tuple[str, ...]
+    tokens: int
+    alone: int
+    kinds: frozenset[int]
 
 
 class RowDataset:

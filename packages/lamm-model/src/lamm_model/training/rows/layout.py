@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lamm_model.training.dialogue import IGNORED, Dialogue
-from lamm_model.training.rows.packing import Row
+from lamm_model.training.rows.packing import IGNORED, Dialogue, Row
 
 if TYPE_CHECKING:
     import torch

@@ -8,6 +8,7 @@ every step. (The usual sharding repeats rows from the beginning to fill the last
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,13 +16,48 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from lamm_model.training.dialogue import IGNORED, Dialogue
 from lamm_model.training.rows.collation import RowDataset
-from lamm_model.training.rows.packing import Group, Row
-from lamm_model.training.sampling import LengthSampler
+from lamm_model.training.rows.packing import IGNORED, Dialogue, Group, Row
 
 BLANK = -1  # number of the row that stands for none
 AHEAD = 4  # batches each worker prepares in advance
+WINDOW = 50  # batches whose rows are sorted among themselves: little padding, and still a random order
+
+
+class LengthSampler:
+    """Yield row numbers so that consecutive ``batch`` of them have about the same length.
+
+    The order is a function of seed and epoch alone, so a run that is resumed in any epoch goes on in the same order.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
+        self.lengths = lengths
+        self.batch = batch
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order is yielded next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        order = random.Random(f"{self.seed}/{self.epoch}")
+        numbers = list(range(len(self.lengths)))
+        order.shuffle(numbers)
+        span = self.batch * WINDOW
+        sorted_windows = [
+            sorted(numbers[start : start + span], key=lambda number: self.lengths[number])
+            for start in range(0, len(numbers), span)
+        ]
+        joined = [number for window in sorted_windows for number in window]
+        batches = [joined[start : start + self.batch] for start in range(0, len(joined), self.batch)]
+        # Only the last batch may be short: it stays last, or every batch after it would be cut askew.
+        last = [batches.pop()] if len(batches[-1]) < self.batch else []
+        order.shuffle(batches)
+        return iter([number for batch in batches + last for number in batch])
 
 
 class RankBatches:

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import LammModelError
-from lamm_model.training.callbacks.guards import fault_of
-from lamm_model.training.dialogue import Dialogue, Medium
-from lamm_model.training.rows.packing import Row, pack_rows
-from lamm_model.training.tables.data import DataSettings
+from lamm_model.training.rows.packing import Dialogue, Medium, Row, pack_rows
+from lamm_model.training.settings.tables import DataSettings
 
 if TYPE_CHECKING:
     from lamm_data.records.instruction import InstructionRecord
@@ -81,6 +79,26 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor") -> Tr
         reasons = "; ".join(rejection(*pair) for pair in rejected.items()) or "the files hold no record"
         raise LammModelError(f"Expected dialogues to learn from, found none: {reasons}.")
     return TrainingData(pack_rows(dialogues, settings.row_tokens, settings.packing), number, dict(rejected))
+
+
+def fault_of(dialogue: Dialogue, ceiling: int, processor: "LammProcessor") -> str:
+    """Return why a dialogue cannot be learnt, or nothing.
+
+    Args:
+        dialogue: As tokens.
+        ceiling: Most tokens of a row.
+        processor: Knows how many tokens one medium is.
+    """
+    each = {"image": processor.image_tokens, "point_cloud": processor.point_cloud_tokens}
+    ids = {"image": processor.image_token_id, "point_cloud": processor.point_cloud_token_id}
+    for kind, count in each.items():
+        expected = count * sum(medium[0] == kind for medium in dialogue.media)
+        found = sum(token == ids[kind] for token in dialogue.input_ids)
+        if found != expected:
+            return f"{kind} tokens differ from the features of its media"
+    if len(dialogue.input_ids) > ceiling:
+        return f"longer than row_tokens = {ceiling}"
+    return "" if dialogue.learnt else "no response to learn"
 
 
 def rejection(reason: str, ids: Sequence[str]) -> str:

@@ -70,7 +70,7 @@ def _processor_of_parts(chosen: Any) -> "LammProcessor":
 
 
 def _tokens(record: "InstructionRecord", processor: "LammProcessor") -> list[Token]:
-    from lamm_model.training.dialogue import IGNORED
+    from lamm_model.training.rows.packing import IGNORED
     from lamm_model.training.rows.records import encode
 
     kind = "image" if record.modality == "image" else "point_cloud"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import UsageError
 from lamm_model.training.callbacks.plot import draw_run
-from lamm_model.training.preflight import check_names
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.rows.collation import Collator, MediaLoader, RowDataset
 from lamm_model.training.rows.records import TrainingData, load_training_data
 from lamm_model.training.run.cache_features import check_holds, open_features
 from lamm_model.training.saving import run_folder
+from lamm_model.training.settings.presets import check_names
 from lamm_model.training.settings.settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -168,8 +168,7 @@ def build_trainer(settings: FinetuneSettings, output: Path, prepared: "Prepared"
 def _train(
     settings: FinetuneSettings, output: Path, prepared: "Prepared", data: TrainingData, report: Report
 ) -> dict[str, Any]:
-    from lamm_model.training.callbacks.trackers import SettingsTracker
-    from lamm_model.training.run.trainer import ProgressCallback
+    from lamm_model.training.callbacks.trackers import ProgressCallback, SettingsTracker
     from lamm_model.training.saving.checkpoints import newest_intact
 
     model = prepared.model

@@ -3,7 +3,7 @@
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,28 +11,23 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from lamm_model.errors import LammModelError
+from lamm_model.model.parameter_parts import part_of
 from lamm_model.model.shared_tensors import whole
 from lamm_model.training.callbacks.averaging import WeightAverage
 from lamm_model.training.callbacks.guards import GradientGuard, check_finite
 from lamm_model.training.callbacks.trackers import PROJECT, find_trackers
-from lamm_model.training.processes.fsdp2 import (
-    UnseenModalities,
-    is_sharded,
-    load_local_optimizer_state,
-    local_optimizer_state,
-)
-from lamm_model.training.rows.loading import RankBatches, TrainLoader
-from lamm_model.training.sampling import LengthSampler
+from lamm_model.training.processes.fsdp2 import is_sharded, load_local_optimizer_state, local_optimizer_state
+from lamm_model.training.rows.collation import BatchFacts
+from lamm_model.training.rows.loading import LengthSampler, RankBatches, TrainLoader
 from lamm_model.training.saving.checkpoints import PARTIAL, newest_intact, publish
 from lamm_model.training.saving.weights import load_changed, save_changed
 from lamm_model.training.settings.tables import TrainingSettings
 from lamm_model.training.step.acceleration import MODALITIES, AdapterChoice, keep_input_types, mark_changing
 from lamm_model.training.step.isolation import isolate
-from lamm_model.training.step.parameter_groups import parameter_groups
-from lamm_model.training.step.speed import BatchFacts, SpeedMeter, flops_per_token
+from lamm_model.training.step.speed import SpeedMeter, flops_per_token
 
 SCHEDULER = "scheduler.pt"
 
@@ -70,6 +65,26 @@ def training_arguments(settings: TrainingSettings, run: Path) -> TrainingArgumen
     )
 
 
+def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
+    """Return the optimiser's groups: adapters, projectors, towers; biases and norms without weight decay."""
+    rates = {
+        "projector": settings.projector_learning_rate or settings.learning_rate,
+        "tower": settings.tower_learning_rate or settings.learning_rate,
+    }
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((part_of(name), parameter.ndim >= 2), []).append(parameter)
+    return [
+        {
+            "params": found,
+            "lr": rates.get(part, settings.learning_rate),
+            "weight_decay": settings.weight_decay if decays else 0.0,
+        }
+        for (part, decays), found in sorted(groups.items(), key=lambda item: item[0])
+    ]
+
+
 class LammTrainer(Trainer):  # type: ignore[misc]
     """Trains what is not frozen of a LAMM model.
 
@@ -99,7 +114,6 @@ class LammTrainer(Trainer):  # type: ignore[misc]
             self.average = WeightAverage(self.model, settings.average, self.sharded)
             self.add_callback(self.average)
         self.model_accepts_loss_kwargs = True
-        self.add_callback(UnseenModalities(self))
         self.add_callback(GradientGuard(self))
         self.remove_callback(PrinterCallback)  # stdout is for results
 
@@ -234,40 +248,3 @@ class LammTrainer(Trainer):  # type: ignore[misc]
                 f"{f'{kept.name} is intact' if kept else 'There is no earlier checkpoint'}; "
                 "make room and give the same command again."
             ) from error
-
-
-class ProgressCallback(TrainerCallback):  # type: ignore[misc]
-    """Reports step, loss and speed to a function.
-
-    Args:
-        report: Called with the step, the number of steps and the last log entry of a step, or the entry that is new.
-        meter: Counts what was computed.
-    """
-
-    def __init__(self, report: Callable[[int, int, dict[str, float]], None], meter: SpeedMeter) -> None:
-        self.report = report
-        self.meter = meter
-        self.last: dict[str, float] = {}
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Start the clock."""
-        self.meter.start()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Report one step.
-
-        The last one is logged, so that its loss is gathered over all processes. So is the one that a checkpoint
-        follows: a run that goes on from there then logs the mean losses of the same steps.
-        """
-        ends = state.global_step == state.max_steps or state.global_step % args.save_steps == 0
-        control.should_log = control.should_log or ends
-        self.report(state.global_step, state.max_steps, self.last)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Report an entry, speeds included, and keep the last one of a step."""
-        if not logs or "train_runtime" in logs:
-            return
-        entry = {key: value for key, value in state.log_history[-1].items() if isinstance(value, int | float)}
-        if math.isfinite(entry.get("loss", math.nan)):
-            self.last = entry
-        self.report(state.global_step, state.max_steps, entry)

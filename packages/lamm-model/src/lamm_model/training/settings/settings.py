@@ -1,23 +1,24 @@
 """What a fine-tuning run is made of, read from one TOML file.
 
 Every fault of a configuration is reported at once, before a weight is loaded: unknown keys with the nearest known one,
-values of the wrong type or out of range, and keys that exclude each other. Each table is a file in ``tables/``.
+values of the wrong type or out of range, and keys that exclude each other.
 """
 
 import dataclasses
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lamm_data import build_tables, load_toml, parse_assignment
 from lamm_model.errors import UsageError
-from lamm_model.training.settings.checking import build_tables, table_kinds
-from lamm_model.training.settings.tables import TrainingSettings
-from lamm_model.training.tables.adapters import AdapterSettings
-from lamm_model.training.tables.compute import ComputeSettings
-from lamm_model.training.tables.data import DataSettings
-from lamm_model.training.tables.evaluation import EvaluationSettings
-from lamm_model.training.tables.model import ModelSettings
+from lamm_model.training.settings.tables import (
+    AdapterSettings,
+    ComputeSettings,
+    DataSettings,
+    EvaluationSettings,
+    ModelSettings,
+    TrainingSettings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,7 @@ def load_settings(path: Path, overrides: tuple[str, ...] = ()) -> FinetuneSettin
     Raises:
         UsageError: The file cannot be read as TOML, or holds faults; all of them are listed.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"Expected a configuration file, found none at {path}.") from error
-    except OSError as error:
-        raise UsageError(f"Expected a configuration file at {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: expected TOML: {error}") from error
+    tables = load_toml(path, UsageError)
     for assignment in overrides:
         _apply(tables, assignment)
     return settings_from_tables(tables, str(path))
@@ -65,7 +59,7 @@ def settings_from_tables(tables: dict[str, Any], origin: str) -> FinetuneSetting
     Raises:
         UsageError: With every fault, one a line, each naming ``origin``, the key and what was expected.
     """
-    built, faults = build_tables(tables, table_kinds(FinetuneSettings))
+    built, faults = build_tables(tables, FinetuneSettings)
     if faults:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         lines = [f"{origin}: {count} in the configuration:", *(f"  {fault}" for fault in faults)]
@@ -74,15 +68,9 @@ def settings_from_tables(tables: dict[str, Any], origin: str) -> FinetuneSetting
 
 
 def _apply(tables: dict[str, Any], assignment: str) -> None:
-    key, sign, text = assignment.partition("=")
-    section, dot, name = key.strip().partition(".")
-    if not sign or not dot:
-        raise UsageError(f"Expected --set section.key=value, found {assignment!r}.")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
+    key, value = parse_assignment(assignment, "section.key=value", UsageError)
+    section, _, name = key.partition(".")
     table = tables.setdefault(section, {})
     if not isinstance(table, dict):
-        raise UsageError(f"Expected the table [{section}] to set {key.strip()} in, found {table!r}.")
+        raise UsageError(f"Expected the table [{section}] to set {key} in, found {table!r}.")
     table[name] = value

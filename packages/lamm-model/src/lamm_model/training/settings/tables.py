@@ -1,9 +1,121 @@
-"""The table ``[training]``: the recipe."""
+"""The six tables of a fine-tuning configuration; each says what contradicts itself in it."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 TRACKERS = ("tensorboard", "wandb", "trackio")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """Where the model comes from: a LAMM folder, or its parts (a folder, a hub name, or ``embedded``).
+
+    Attributes:
+        path: Folder of a LAMM model to start from. Excludes the three parts.
+        language_model: Folder or hub name of any ``AutoModelForCausalLM``.
+        image_tower: Folder or hub name of any vision tower ``AutoModel`` reads; empty for none.
+        point_cloud_tower: Name of a point-cloud tower preset (``tiny``, ``epcl``); empty for none.
+        prompt_format: How dialogues become text: ``lamm`` (the paper's ``###``), ``llama2``, or ``chat`` (the language
+            model's own chat template).
+        system_message: Whether the system message of the record's task type precedes the dialogue.
+        train: ``adapters`` and projectors (the paper), the ``projectors`` alone (stage one of LAMM 1.5), or the
+            ``full`` language model with them (its stage two).
+        train_point_cloud_tower: Train the point-cloud tower too (the paper keeps a pre-trained one frozen).
+        jpeg_scaling: Let the JPEG decoder halve pictures that stay larger than the image tower's input: faster loading.
+        quantize: Hold the frozen language model in ``4bit`` (NF4, as QLoRA) or ``8bit``; needs bitsandbytes.
+        image_resize: ``squash`` pictures to a square as the paper does, or ``letterbox`` them; coordinates in the
+            dialogues then move with the picture. With ``path`` the model's own way is kept.
+        point_cloud_unit: What the cloud files' coordinates are in: ``m``, ``cm``, ``mm``, ``ft`` or ``in``. With
+            ``path`` the model's own is kept.
+    """
+
+    path: str = ""
+    language_model: str = ""
+    image_tower: str = ""
+    point_cloud_tower: str = ""
+    prompt_format: Literal["lamm", "llama2", "chat"] = "lamm"
+    system_message: bool = True
+    train: Literal["adapters", "projectors", "full"] = "adapters"
+    train_point_cloud_tower: bool = False
+    jpeg_scaling: bool = False
+    quantize: Literal["none", "8bit", "4bit"] = "none"
+    image_resize: Literal["squash", "letterbox"] = "squash"
+    point_cloud_unit: Literal["m", "cm", "mm", "ft", "in"] = "m"
+
+    def faults(self) -> list[str]:
+        """Return what contradicts itself."""
+        found = []
+        if bool(self.path) == bool(self.language_model):
+            found.append("model: give either path (a LAMM folder) or language_model with its towers")
+        if not self.path and not (self.image_tower or self.point_cloud_tower):
+            found.append("model: language_model needs an image_tower, a point_cloud_tower, or both")
+        if self.quantize != "none" and self.train == "full":
+            found.append("model: a quantised language model stays frozen; train its adapters, or set quantize = 'none'")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterSettings:
+    """The LoRA adapter set of each modality (paper, Sec. 5.1: rank 32, alpha 32, dropout 0.1 on q, k, v, o).
+
+    A model from ``model.path`` that has adapters already goes on with them as they are; this table then says nothing.
+    """
+
+    rank: int = 32
+    alpha: float = 32.0
+    dropout: float = 0.1
+    target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+    def faults(self) -> list[str]:
+        """Return what is out of range."""
+        found = []
+        if self.rank < 1:
+            found.append("adapters.rank: expected at least 1, found 0")
+        if self.dropout >= 1:
+            found.append(f"adapters.dropout: expected less than 1, found {self.dropout}")
+        if not self.target_modules:
+            found.append("adapters.target_modules: expected at least one layer name")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class DataSettings:
+    """What the model is tuned on.
+
+    Attributes:
+        records: Instruction record files (JSON Lines or the published JSON list).
+        shares: How often an epoch shows each file's records, one number a file: 0.25 a quarter of them, 2.0 each twice;
+            empty: all once. The choice is seeded by record id, so it does not depend on the order of the records.
+        media_root: Folder that the records' media paths are relative to; empty: the folder of each record file.
+        packing: ``mixed`` fills rows of ``row_tokens`` with dialogues about unlike media, those about one medium
+            sharing it; ``shared_prefix`` puts dialogues about one image or cloud in a row of their own; ``none`` gives
+            each dialogue a row. Rows of like length share a batch. All three give the same loss.
+        feature_cache: Folder that `lamm model cache-features` filled: the frozen towers are then not computed.
+        cloud_variants: Samplings of each cloud that epochs take in turn.
+        row_tokens: Most tokens in one row; a longer dialogue is rejected by id.
+    """
+
+    records: tuple[str, ...] = ()
+    shares: tuple[float, ...] = ()
+    media_root: str = ""
+    packing: Literal["mixed", "shared_prefix", "none"] = "shared_prefix"
+    row_tokens: int = 1024
+    feature_cache: str = ""
+    cloud_variants: int = 1
+
+    def faults(self) -> list[str]:
+        """Return what contradicts itself."""
+        found = []
+        if not self.records:
+            found.append("data.records: expected at least one file of instruction records")
+        if self.shares and (len(self.shares) != len(self.records) or not all(share > 0 for share in self.shares)):
+            found.append("data.shares: expected one number above 0 for each of data.records")
+        found += [
+            f"data.{name}: expected at least 1, found 0"
+            for name in ("row_tokens", "cloud_variants")
+            if getattr(self, name) < 1
+        ]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +185,78 @@ class TrainingSettings:
         if not self.max_steps and not self.epochs:
             found.append("training: expected max_steps or epochs above 0")
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeSettings:
+    """How a step is computed.
+
+    Attributes:
+        attention: ``segments`` attends within each dialogue of a row only (torch's own variable-length kernel on a GPU,
+            one small product per dialogue elsewhere); ``sdpa`` and ``eager`` mask the whole row. ``auto`` takes
+            ``segments`` where its kernel runs.
+        compile: Compile the decoder layers (``torch.compile``); rows are then padded to ``data.row_tokens``, so that
+            shapes stay the same.
+        checkpointing: Layers whose activations are computed again in the backward pass: ``none``, ``all``, ``some``
+            (``checkpointed_layers`` of them), or as few as the memory plan allows (``auto``).
+        checkpointed_layers: How many, with ``some``.
+        memory: GiB of one device that may be used; 0 means what is free on it at the start.
+        sharding: Across processes, ``none`` gives each the whole model (DDP), ``fsdp2`` a share of every weight.
+        loss_rows: Response tokens that meet the head at once; 0 lets the vocabulary's size decide.
+    """
+
+    attention: Literal["auto", "segments", "sdpa", "eager"] = "auto"
+    compile: bool = False
+    checkpointing: Literal["auto", "none", "some", "all"] = "auto"
+    checkpointed_layers: int = 0
+    memory: float = 0.0
+    sharding: Literal["none", "fsdp2"] = "none"
+    loss_rows: int = 0
+
+    def faults(self) -> list[str]:
+        """Return what contradicts itself."""
+        found = []
+        if (self.checkpointing == "some") != bool(self.checkpointed_layers):
+            found.append("compute.checkpointed_layers: expected above 0 with checkpointing = 'some', and only with it")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """What is measured every few steps, and what follows from it.
+
+    Attributes:
+        records: Held-out instruction record files; their loss is logged as ``eval_loss``.
+        benchmark: A benchmark file that the model answers, to be scored by ``command``.
+        command: Program and arguments; ``{benchmark}`` and ``{predictions}`` stand for the files. The last line of its
+            output must be a number, logged as ``eval_score``.
+        higher_is_better: Of the score.
+        every: Steps between evaluations; the last step is always evaluated.
+        patience: Evaluations without a better value (of the score where there is one, else of the loss) after which
+            the run ends; 0 goes on to the last step. With it, the model that is kept is the best one.
+    """
+
+    records: tuple[str, ...] = ()
+    benchmark: str = ""
+    command: tuple[str, ...] = ()
+    higher_is_better: bool = True
+    every: int = 100
+    patience: int = 0
+
+    def faults(self) -> list[str]:
+        """Return what contradicts itself."""
+        found = []
+        if bool(self.benchmark) != bool(self.command):
+            found.append("evaluation: expected benchmark and command together: one is answered, the other scores it")
+        if self.command and not any("{predictions}" in part for part in self.command):
+            found.append("evaluation.command: expected {predictions} in it, where the file of answers goes")
+        if self.every < 1:
+            found.append("evaluation.every: expected at least 1, found 0")
+        if self.patience and not (self.records or self.benchmark):
+            found.append("evaluation.patience: expected records or a benchmark to judge by")
+        return found
+
+    @property
+    def wanted(self) -> bool:
+        """Return whether anything is measured."""
+        return bool(self.records or self.benchmark)

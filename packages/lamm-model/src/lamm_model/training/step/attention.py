@@ -21,7 +21,6 @@ from transformers.masking_utils import sdpa_mask
 from lamm_model.errors import UsageError
 
 SEGMENTS = "lamm_segments"
-BOUNDARIES = ("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k", "key_index")
 WIDEST_HEAD, HEAD_STEP = 256, 8  # what the kernel takes: multiples of 8 values a head, 256 at most
 _UNKNOWN = ("softcap", "s_aux", "position_bias")  # what some models' attention adds and this one does not
 

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from lamm_model.errors import LammModelError
-from lamm_model.training.dialogue import Dialogue
 from lamm_model.training.rows.layout import lay_out, visible
-from lamm_model.training.rows.packing import Group, Row
+from lamm_model.training.rows.packing import Dialogue, Group, Row
 
 FIRST, SECOND = 13, 9  # tokens of the two dialogues of the proof
 LEAK_8BIT = 1e-1  # LLM.int8 chooses its 16-bit columns by all tokens at hand: neighbours move its rounding

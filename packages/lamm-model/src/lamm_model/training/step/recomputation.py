@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from lamm_model.errors import UsageError
 from lamm_model.model.memory_plan import GIB, plan_training
 from lamm_model.training.processes import processes as distributed
-from lamm_model.training.tables.compute import ComputeSettings
+from lamm_model.training.settings.tables import ComputeSettings
 
 SPARE = 0.9  # share of the memory that a plan may use; the rest is the allocator's and the kernels' scratch space
 # Activations over the plan's count. Measured with 7B shapes and 8,192 tokens on one H200: 0.92 and 0.68

@@ -19,22 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
-
-@dataclass(frozen=True, slots=True)
-class BatchFacts:
-    """What a batch holds; it travels with the batch, also out of a worker process.
-
-    Attributes:
-        ids: Record ids, for messages.
-        tokens: Tokens that are computed, padding not counted.
-        alone: Tokens if every dialogue were computed alone.
-        kinds: Modality ids of its tokens.
-    """
-
-    ids: tuple[str, ...]
-    tokens: int
-    alone: int
-    kinds: frozenset[int]
+from lamm_model.training.rows.collation import BatchFacts
 
 
 @dataclass(slots=True)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from lamm_model.errors import LammModelError
 
 if TYPE_CHECKING:
@@ -166,3 +168,50 @@ def _write(tower: "LammPointCloudModel", output: Path) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     tower.save_pretrained(beside)
     os.replace(beside, output)
+
+
+@click.command("pretrain-tower")
+@click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of clouds and ScanQA files.")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder of the tower.")
+@click.option("--preset", default="tiny", show_default=True, help="Size of the tower.")
+@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the scenes.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of weights and order.")
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
+def pretrain_tower_command(root: Path, output: Path, preset: str, epochs: int, seed: int, as_json: bool) -> None:
+    """Pre-train a point-cloud tower on closed questions about scenes.
+
+    Reads the training split of ROOT (ScanNet's exported layout with ScanQA files, as `lamm data sample` writes it).
+    Give the folder of the tower as `model.point_cloud_tower` to `lamm model finetune`. A folder that is there is left
+    alone.
+    """
+    if output.exists():
+        click.echo(f"{output} is there already; nothing was done.", err=as_json)
+        return
+    import os
+
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    import transformers
+    from rich.console import Console
+    from rich.progress import Progress
+
+    transformers.utils.logging.disable_progress_bar()
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("pre-training the point-cloud tower", total=None)
+        settings = TowerSettings(preset=preset, epochs=epochs, seed=seed)
+        numbers = pretrain_tower(
+            read_scene_questions(root),
+            output,
+            settings,
+            lambda step, steps, log: progress.update(
+                task, completed=step, total=steps, description=f"pre-training the point-cloud tower, {log['loss']:.2f}"
+            ),
+        )
+    if as_json:
+        import json
+
+        click.echo(json.dumps(numbers))
+    else:
+        click.echo(
+            f"{numbers['questions']} questions about {numbers['scenes']} scenes, {numbers['steps']} steps; "
+            f"{numbers['accuracy']:.1%} right in the last pass. The tower is in {output}."
+        )

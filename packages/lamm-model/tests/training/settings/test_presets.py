@@ -5,9 +5,9 @@ import sys
 import pytest
 
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.training.preflight import check_names
 from lamm_model.training.run.finetune import finetune
 from lamm_model.training.run.preparation import load_parts
+from lamm_model.training.settings.presets import check_names
 from lamm_model.training.settings.settings import settings_from_tables
 
 PARTS = {"language_model": "embedded", "image_tower": "owner/tower"}
