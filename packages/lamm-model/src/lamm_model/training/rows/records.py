@@ -13,7 +13,7 @@ from lamm_model.training.rows.packing import Dialogue, Medium, Row, pack_rows
 from lamm_model.training.settings.tables import DataSettings
 
 if TYPE_CHECKING:
-    from lamm_data.records.instruction import InstructionRecord
+    from lamm_data import InstructionRecord
     from lamm_model.processing.processing_lamm import LammProcessor
 
 LISTED = 10
@@ -109,8 +109,7 @@ def rejection(reason: str, ids: Sequence[str]) -> str:
 
 def _records(settings: DataSettings) -> "Iterator[tuple[Path, InstructionRecord]]":
     """Yield the records of all files one after another, as often an epoch as their file's share says."""
-    from lamm_data.errors import Fault, RecordError
-    from lamm_data.records.instruction import scan_records
+    from lamm_data import Fault, RecordError, scan_records
 
     shares = settings.shares or (1.0,) * len(settings.records)
     for file, share in zip(settings.records, shares, strict=True):

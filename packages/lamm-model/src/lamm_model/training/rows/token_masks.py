@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lamm_model.errors import UsageError
 
 if TYPE_CHECKING:
-    from lamm_data.records.instruction import InstructionRecord
+    from lamm_data import InstructionRecord
     from lamm_model.processing.processing_lamm import LammProcessor
 
 Token = tuple[str, str]

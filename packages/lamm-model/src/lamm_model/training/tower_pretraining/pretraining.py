@@ -53,7 +53,7 @@ def read_scene_questions(root: Path, split: str = "train") -> list[SceneQuestion
     Raises:
         LammModelError: There is no closed question.
     """
-    from lamm_data.sources.readers.scannet_export import open_scanqa
+    from lamm_data import open_scanqa
 
     found = [
         SceneQuestion(str(root / item.media), question.text, question.answers[0])
