@@ -8,10 +8,18 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
+from transformers import AutoModel
 
-from lamm_model import EfficientNetLiteConfig, EfficientNetLiteModel, LammPointCloudConfig, LammPointCloudModel
+from lamm_model import (
+    EfficientNetLiteConfig,
+    EfficientNetLiteModel,
+    LammConfig,
+    LammPointCloudConfig,
+    LammPointCloudModel,
+)
 from lamm_model.building.embedded_models import feature_statistics, write_image_tower
 from lamm_model.errors import LammModelError, UsageError
+from lamm_model.model.image_features import encode_images
 
 SMALL_EPCL = {
     "num_points": 80,
@@ -162,7 +170,7 @@ def test_efficientnet_tokens_are_the_levels_cell_by_cell():
     tower = EfficientNetLiteModel(config).eval()
     pixels = torch.randn(2, 3, 32, 32)
     tokens = tower(pixels).last_hidden_state
-    assert tokens.shape == (2, config.num_tokens, config.hidden_size) == (2, 64, 48 + 8 + 24)
+    assert tokens.shape == (2, config.grid**2, config.hidden_size) == (2, 64, 48 + 8 + 24)
     maps = tower.feature_maps(pixels)
     row, column = 5, 2
     token = tokens[1, row * 8 + column]
@@ -218,3 +226,16 @@ def test_feature_statistics_match_samples():
     samples = torch.cat([norm.bias + norm.weight * normal, (head.bias + head.weight * normal).clamp(0, 6)], dim=1)
     torch.testing.assert_close(mean, samples.mean(0), atol=0.02, rtol=0.02)
     torch.testing.assert_close(std, samples.std(0), atol=0.02, rtol=0.02)
+
+
+def test_efficientnet_goes_the_way_of_every_tower():
+    saved = {"model_type": "efficientnet_lite", "image_size": 64, "levels": [3, 8]}  # as earlier versions wrote it
+    for layer, select in ((-1, "patch"), (None, "full")):
+        config = LammConfig(image_config=saved, image_feature_layer=layer, image_feature_select=select)
+        assert isinstance(config.image_config, EfficientNetLiteConfig)
+        assert config.image_config.patch_size == 32
+        assert config.image_tokens == 4
+        tower = AutoModel.from_config(config.image_config).eval()
+        pixels = torch.randn(1, 3, 64, 64)
+        features = encode_images(tower, pixels, config)
+        assert torch.equal(features, tower(pixels).last_hidden_state)

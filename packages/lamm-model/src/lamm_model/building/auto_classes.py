@@ -1,4 +1,4 @@
-"""Make transformers' Auto classes know the LAMM model, its towers and its processors."""
+"""Make transformers' Auto classes know the LAMM model and its processors (its towers say so themselves)."""
 
 from __future__ import annotations
 
@@ -27,16 +27,9 @@ def register() -> None:
     from lamm_model.processing.processing_lamm import LammProcessor
     from lamm_model.towers.configuration_efficientnet_lite import EfficientNetLiteConfig
     from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
-    from lamm_model.towers.efficientnet_lite import EfficientNetLiteModel
-    from lamm_model.towers.point_cloud import LammPointCloudModel
 
-    for config, model in (
-        (LammConfig, LammModel),
-        (EfficientNetLiteConfig, EfficientNetLiteModel),
-        (LammPointCloudConfig, LammPointCloudModel),
-    ):
-        AutoConfig.register(config.model_type, config, exist_ok=True)
-        AutoModel.register(config, model, exist_ok=True)
+    AutoConfig.register(LammConfig.model_type, LammConfig, exist_ok=True)
+    AutoModel.register(LammConfig, LammModel, exist_ok=True)
     for auto in (AutoModelForImageTextToText, AutoModelForMultimodalLM):
         auto.register(LammConfig, LammForConditionalGeneration, exist_ok=True)
     for config in (LammConfig, EfficientNetLiteConfig):

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from transformers import AutoConfig, PretrainedConfig
 
 from lamm_model.errors import UsageError
-from lamm_model.towers.configuration_efficientnet_lite import EfficientNetLiteConfig
 from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
 
 PROJECTOR_TYPES = ("linear", "mlp")
@@ -18,12 +17,8 @@ def _as_config(value: Any) -> PretrainedConfig | None:
     """Turn a mapping with `model_type` into its configuration class; leave configurations and None alone."""
     if value is None or isinstance(value, PretrainedConfig):
         return value
-    own = {cls.model_type: cls for cls in (LammPointCloudConfig, EfficientNetLiteConfig)}
     settings = dict(value)
-    model_type = settings.pop("model_type", "")
-    if model_type in own:
-        return own[model_type](**settings)
-    return AutoConfig.for_model(model_type, **settings)
+    return AutoConfig.for_model(settings.pop("model_type", ""), **settings)
 
 
 class LammConfig(PretrainedConfig):  # type: ignore[misc]
@@ -99,8 +94,6 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
         config = self.image_config
         if config is None:
             return 0
-        if isinstance(config, EfficientNetLiteConfig):
-            return config.num_tokens
         patches = image_patches(config)
         return patches if self.image_feature_select == "patch" else patches + prefix_tokens(config)
 

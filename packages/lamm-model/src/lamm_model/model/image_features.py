@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from lamm_model.errors import LammModelError
@@ -17,7 +15,8 @@ def encode_images(tower: nn.Module, pixel_values: Tensor, config: LammConfig) ->
     (arXiv 2306.06687, section 5.1): `image_feature_layer=-1`, `image_feature_select="patch"`.
 
     Args:
-        tower: A vision model with `last_hidden_state` (and `hidden_states` where a layer is chosen).
+        tower: A vision model with `last_hidden_state`, which is also taken where a layer is chosen but the tower has no
+            `hidden_states` (a convolutional one).
         pixel_values: `[n, 3, H, W]`, normalised as the tower expects.
         config: Which layer and tokens to take.
 
@@ -28,10 +27,9 @@ def encode_images(tower: nn.Module, pixel_values: Tensor, config: LammConfig) ->
         LammModelError: The tower's number of tokens is not the configured one.
     """
     layer = config.image_feature_layer
-    wants_states = layer is not None and config.image_config.model_type != "efficientnet_lite"
-    extra: dict[str, Any] = {"output_hidden_states": True} if wants_states else {}
-    outputs = tower(pixel_values, **extra)
-    features: Tensor = outputs.hidden_states[layer] if wants_states else outputs.last_hidden_state
+    outputs = tower(pixel_values, **({} if layer is None else {"output_hidden_states": True}))
+    states = None if layer is None else outputs.hidden_states
+    features: Tensor = outputs.last_hidden_state if states is None else states[layer]
     if features.ndim == 4:  # a convolutional tower: [n, C, h, w]
         features = features.flatten(2).transpose(1, 2)
     surplus = features.shape[1] - config.image_tokens

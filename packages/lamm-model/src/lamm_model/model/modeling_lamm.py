@@ -17,8 +17,6 @@ from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.image_features import encode_images
 from lamm_model.model.projector import LammProjector, fill_placeholders
 from lamm_model.model.routing import ModalityRouting, infer_modality_ids
-from lamm_model.towers.configuration_efficientnet_lite import EfficientNetLiteConfig
-from lamm_model.towers.efficientnet_lite import EfficientNetLiteModel
 from lamm_model.towers.point_cloud import LammPointCloudModel
 
 IGNORE_INDEX = -100
@@ -64,8 +62,7 @@ class LammModel(LammPreTrainedModel):
         self.point_cloud_tower: nn.Module | None = None
         self.point_cloud_projector: LammProjector | None = None
         if config.image_config is not None:
-            own = isinstance(config.image_config, EfficientNetLiteConfig)
-            self.image_tower = (EfficientNetLiteModel if own else AutoModel.from_config)(config.image_config)
+            self.image_tower = AutoModel.from_config(config.image_config)
             self.image_projector = LammProjector(
                 config.image_feature_size, width, config.projector_type, config.image_feature_norm
             )

@@ -53,15 +53,15 @@ class EfficientNetLiteConfig(PretrainedConfig):  # type: ignore[misc]
         self.stages = [list(stage) for stage in self.stages]
         self.levels = [int(level) for level in self.levels]
         super().__post_init__(**kwargs)
-        if self.image_size % self.reduction:
-            raise UsageError(f"Expected image_size to be a multiple of {self.reduction}, got {self.image_size}.")
+        if self.image_size % self.patch_size:
+            raise UsageError(f"Expected image_size to be a multiple of {self.patch_size}, got {self.image_size}.")
         wrong = [level for level in self.levels if not 0 <= level <= len(self.stages) + 1]
         if wrong or not self.levels:
             raise UsageError(f"Expected levels between 0 and {len(self.stages) + 1}, got {self.levels}.")
 
     @property
-    def reduction(self) -> int:
-        """Input pixels per side of one output cell."""
+    def patch_size(self) -> int:
+        """Side in pixels of the square that one token stands for: the product of all strides."""
         factor = 2
         for _, _, _, stride, _ in self.stages:
             factor *= stride
@@ -70,12 +70,7 @@ class EfficientNetLiteConfig(PretrainedConfig):  # type: ignore[misc]
     @property
     def grid(self) -> int:
         """Cells per side of the output grid."""
-        return self.image_size // self.reduction
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens per image: one per cell of the output grid."""
-        return self.grid**2
+        return self.image_size // self.patch_size
 
     def level_channels(self, level: int) -> int:
         """Channels that one level adds to a token."""

@@ -103,7 +103,7 @@ class EfficientNetLiteModel(PreTrainedModel):  # type: ignore[misc]
             **kwargs: Ignored; accepted because every vision tower is called with them.
 
         Returns:
-            Output whose `last_hidden_state` is `[n, num_tokens, hidden_size]`.
+            Output whose `last_hidden_state` is `[n, grid * grid, hidden_size]`.
         """
         maps = self.feature_maps(pixel_values)
         cells = [self._to_cells(level, maps[level]) for level in self.config.levels]
