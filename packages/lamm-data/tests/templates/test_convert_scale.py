@@ -21,11 +21,11 @@ from lamm_data.records.annotations import Annotated, Box, Question
 from lamm_data.records.instruction import read_records
 from lamm_data.sources.media import MediaCheck
 from lamm_data.sources.registry import get_source
-from lamm_data.templates import convert as converter
-from lamm_data.templates.convert import BlockMaker, Conversion, batched, convert
+from lamm_data.templates import run as runs
+from lamm_data.templates.convert import BlockMaker, Conversion, convert
 from lamm_data.templates.exhaustive import load_exhaustive
 from lamm_data.templates.ray_cluster import pack, unpack
-from lamm_data.templates.run import ConvertSettings, convert_source, new_items
+from lamm_data.templates.run import ConvertSettings, batched, convert_source, new_items
 
 
 def run(world, path, **changes):
@@ -33,7 +33,7 @@ def run(world, path, **changes):
 
 
 def test_workers_write_the_same_bytes(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(converter, "BLOCK", 8)
+    monkeypatch.setattr(runs, "BLOCK", 8)
     mixed = {"negatives": 0.4, "numbers": "thousand", "seed": 5}
     alone = run(world, tmp_path / "one.jsonl", **mixed)
     shared = run(world, tmp_path / "two.jsonl", workers=2, **mixed)
@@ -260,7 +260,7 @@ class Deadly:
 
 
 def test_a_worker_that_dies_is_named(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(converter, "BlockMakers", lambda makers: Deadly())
+    monkeypatch.setattr(runs, "BlockMakers", lambda makers: Deadly())
     with pytest.raises(LammDataError, match="2 worker processes to live"):
         run(world, tmp_path / "x.jsonl", tasks=("caption",), workers=2)
     assert not (tmp_path / "x.jsonl").exists()
@@ -270,7 +270,8 @@ ENDLESS = """
 import itertools, multiprocessing
 from lamm_data.records.annotations import Annotated
 from lamm_data.sources.media import MediaCheck
-from lamm_data.templates.convert import BlockMaker, Conversion, processes
+from lamm_data.templates.convert import BlockMaker, Conversion
+from lamm_data.templates.run import processes
 
 if __name__ == "__main__":
     maker = BlockMaker(Conversion("caption", "x"), MediaCheck("", "ignore"))
@@ -327,7 +328,7 @@ def test_ray_data_writes_the_same_bytes_on_two_nodes(world, tmp_path, monkeypatc
     options = {"tasks": ("detection", "vqa3d"), "negatives": 0.5, "merge": 4}
     alone = run(world, tmp_path / "one.jsonl", **options)
     nodes, engine = Counter(), ray_workers.ray_cluster
-    monkeypatch.setattr(converter, "BLOCK", 4)
+    monkeypatch.setattr(runs, "BLOCK", 4)
     monkeypatch.setattr(ray_workers, "ray_cluster", lambda address: engine(address, lambda node: nodes.update([node])))
     cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:

@@ -6,27 +6,23 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from copy import copy
+from dataclasses import dataclass, field
 from typing import Any
 
 from lamm_data.errors import UsageError
-from lamm_data.files.processes import in_parallel
 from lamm_data.records.annotations import Annotated
 from lamm_data.records.instruction import InstructionRecord, Turn
 from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.sources.media import MediaCheck
 from lamm_data.templates.pairs import PAIR_MAKERS, Context, Pair
 from lamm_data.templates.pools.pools import STYLES, Pool, load_pool
-from lamm_data.writing.coordinates import number_style
+from lamm_data.writing.coordinates import NumberStyle, number_style
 from lamm_data.writing.draws import fill, item_rng
 from lamm_data.writing.options import AnswerPool
 
 MAX_ROUNDS_3D = 10
 """Rounds that a dialogue about a point cloud may have in the LAMM-Dataset."""
-
-BLOCK = 256
-"""Items a block: small enough to bound memory, large enough to outweigh the way to a worker."""
 
 SEPARATORS = {"full": " ", "short": "; ", "plain": "; "}
 
@@ -68,6 +64,7 @@ class Conversion:
     meta: dict[str, Any] = field(default_factory=dict)
     pools: dict[str, Pool] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    _numbers: NumberStyle = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.task not in CONVERSION_TASKS:
@@ -81,7 +78,8 @@ class Conversion:
         self._check_numbers()
 
     def _check_numbers(self) -> None:
-        numbers, kind = number_style(self.numbers), CONVERSION_TASKS[self.task].kind
+        self._numbers = numbers = number_style(self.numbers)
+        kind = CONVERSION_TASKS[self.task].kind
         if kind == "joints" and not numbers.point_pattern:
             raise UsageError(f"Expected a number style with points for {self.task}, got {self.numbers!r}: boxes only.")
         if kind == "boxes" and self.style == "full" and not numbers.sentences:
@@ -92,9 +90,10 @@ def _phrase(pair: Pair, conversion: Conversion, rng: random.Random) -> tuple[str
     pool = conversion.pools.get(pair.pool) or load_pool(pair.pool)
     question = fill(rng.choice(pool.questions), pair.question)
     templates = pool.answers[conversion.style]
-    sentences = [fill(rng.choice(templates), values) for values in pair.answers]
-    if conversion.style == "full":
-        sentences = [sentence[:1].upper() + sentence[1:] for sentence in sentences]
+    full, sentences = conversion.style == "full", []
+    for values in pair.answers:
+        sentence = fill(rng.choice(templates), values)
+        sentences.append(sentence[:1].upper() + sentence[1:] if full else sentence)
     return question, SEPARATORS[conversion.style].join(sentences)
 
 
@@ -115,7 +114,7 @@ def convert(items: Iterable[Annotated], conversion: Conversion) -> Iterator[Inst
     if conversion.make_options and options is None:
         items = list(items)
         options = AnswerPool(items)
-    counts, numbers = conversion.counts, number_style(conversion.numbers)
+    counts, numbers = conversion.counts, conversion._numbers
     task = CONVERSION_TASKS[conversion.task]
     for item in items:
         counts["items read"] += 1
@@ -201,8 +200,8 @@ class BlockMaker:
 
     def __call__(self, items: Sequence[Annotated]) -> Block:
         """Convert one block of items; the same items give the same block wherever and whenever it is made."""
-        conversion = replace(self.conversion, counts=Counter())
-        media = replace(self.media, missing=[])
+        conversion, media = copy(self.conversion), copy(self.media)
+        conversion.counts, media.missing = Counter(), []
         there = items if media.mode == "ignore" else media.present(items, conversion.counts)
         lines = [json.dumps(record.to_dict(), ensure_ascii=False) for record in convert(there, conversion)]
         conversion.counts["items read"] += len(media.missing)
@@ -214,29 +213,3 @@ Batch = tuple[int, list[Annotated]]
 
 Engine = Callable[[Sequence[BlockMaker], Iterator[Batch]], Iterator[tuple[int, Block]]]
 """Makes the blocks of batches, in the order of the batches, each with the index of its maker."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlockMakers:
-    """The block makers of a run, as one function of a batch."""
-
-    makers: tuple[BlockMaker, ...]
-
-    def __call__(self, batch: Batch) -> tuple[int, Block]:
-        """Make the block of one batch."""
-        maker, items = batch
-        return maker, self.makers[maker](items)
-
-
-def processes(workers: int) -> Engine:
-    """Give an engine of so many worker processes of this machine; one makes the blocks in this process."""
-    if workers == 1:
-        return lambda makers, batches: map(BlockMakers(tuple(makers)), batches)
-    return lambda makers, batches: in_parallel(BlockMakers(tuple(makers)), batches, workers)
-
-
-def batched(items: Iterable[Annotated], size: int = 0) -> Iterator[list[Annotated]]:
-    """Cut a stream of items into lists of a size (`BLOCK` when 0); the last one may be shorter."""
-    stream = iter(items)
-    while batch := list(islice(stream, size or BLOCK)):
-        yield batch

@@ -11,18 +11,21 @@ from itertools import islice
 from pathlib import Path
 
 from lamm_data.errors import UsageError
-from lamm_data.files.processes import parse_part
+from lamm_data.files.processes import in_parallel, parse_part
 from lamm_data.files.shards import open_shards
 from lamm_data.records.annotations import Annotated
 from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.sources.media import MediaCheck
 from lamm_data.sources.registry import Source, choose_tasks, get_source
-from lamm_data.templates.convert import Batch, Block, BlockMaker, Conversion, Engine, batched, processes
+from lamm_data.templates.convert import Batch, Block, BlockMaker, Conversion, Engine
 from lamm_data.templates.exhaustive import closed_lists, refuse_negatives
 from lamm_data.templates.merging import Merger
 from lamm_data.templates.pools.definitions import check_pools
 from lamm_data.templates.pools.pools import Pool, read_pools
 from lamm_data.writing.options import AnswerPool
+
+BLOCK = 256
+"""Items a block: small enough to bound memory, large enough to outweigh the way to a worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,32 @@ class ConvertSettings:
         return processes(self.workers)
 
 
+@dataclass(frozen=True, slots=True)
+class BlockMakers:
+    """The block makers of a run, as one function of a batch."""
+
+    makers: tuple[BlockMaker, ...]
+
+    def __call__(self, batch: Batch) -> tuple[int, Block]:
+        """Make the block of one batch."""
+        maker, items = batch
+        return maker, self.makers[maker](items)
+
+
+def processes(workers: int) -> Engine:
+    """Give an engine of so many worker processes of this machine; one makes the blocks in this process."""
+    if workers == 1:
+        return lambda makers, batches: map(BlockMakers(tuple(makers)), batches)
+    return lambda makers, batches: in_parallel(BlockMakers(tuple(makers)), batches, workers)
+
+
+def batched(items: Iterable[Annotated], size: int = 0) -> Iterator[list[Annotated]]:
+    """Cut a stream of items into lists of a size (`BLOCK` when 0); the last one may be shorter."""
+    stream = iter(items)
+    while batch := list(islice(stream, size or BLOCK)):
+        yield batch
+
+
 def convert_source(
     name: str,
     root: str | Path,
@@ -116,7 +145,8 @@ def convert_source(
             if progress is not None:
                 progress(len(block.lines))
         for plan in plans:
-            plan.media.finish()
+            if plan.media.missing:
+                plan.media.finish()
             counts.update({f"{plan.conversion.task}: {reason}": number for reason, number in plan.counts.items()})
         if merger is not None:
             writer.add(merger.merged())

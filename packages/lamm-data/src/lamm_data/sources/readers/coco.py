@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lamm_data.records.annotations import Annotated, Box, Keypoints
 from lamm_data.sources.readers.fields import join
 
 IMAGE_KEYS = ("id", "file_name", "width", "height")
+_image_values = itemgetter(*IMAGE_KEYS)
 
 
 class CocoFile:
@@ -33,13 +35,14 @@ class CocoFile:
         self.categories: dict[int, dict[str, Any]] = {}
         self.licences: dict[Any, str] = {}
         self._by_image: dict[Any, list[tuple[Any, ...]]] = defaultdict(list)
-        seen = set[str]()
+        seen, annotation_values = set[str](), itemgetter("image_id", *keys)
         for section, entry in iter_sections(self.path, seen):
             try:
                 if section == "images":
-                    self.images.append((*(entry[key] for key in IMAGE_KEYS), entry.get("license")))
+                    self.images.append((*_image_values(entry), entry.get("license")))
                 elif section == "annotations":
-                    self._by_image[entry["image_id"]].append(tuple(entry[key] for key in keys))
+                    values = annotation_values(entry)
+                    self._by_image[values[0]].append(values[1:])
                 elif section == "categories":
                     self.categories[entry["id"]] = entry
                 elif section == "licenses":
