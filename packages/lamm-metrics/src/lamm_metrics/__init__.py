@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from lamm_metrics.report.leaderboard import comparison_table
     from lamm_metrics.report.page import write_report
     from lamm_metrics.results.report import Report, Sample, read_reports
-    from lamm_metrics.results.score import Mark, SampleResult, Score
+    from lamm_metrics.results.score import Mark, SampleResult, Score, ScoreSpec
     from lamm_metrics.scoring import other_version, score
     from lamm_metrics.statistics import centred_interval, clustered_standard_error, group_weights, wilson
     from lamm_metrics.testing import ConformanceError, check_metric
@@ -106,7 +106,7 @@ _NAMES = {
     "report.leaderboard": "comparison_table",
     "report.page": "write_report",
     "results.report": "Report Sample read_reports",
-    "results.score": "Mark SampleResult Score",
+    "results.score": "Mark SampleResult Score ScoreSpec",
     "scoring": "other_version score",
     "statistics": "centred_interval clustered_standard_error group_weights wilson",
     "testing": "ConformanceError check_metric",
@@ -119,7 +119,7 @@ __all__ = [
     "Comparison", "ConformanceError", "ConventionRow", "CountingError", "Curve", "DetectionAP", "DetectionAP3D",
     "Extraction", "Found", "Frame", "GroundingAccuracy", "KeypointPCK", "LabelledBox", "LabelledPoint",
     "LammMetricsError", "Layout", "Mark", "Metric", "PaperMetric", "Prediction", "Predictions", "References",
-    "Report", "RougeL", "Sample", "SampleResult", "Score", "Share", "Status", "Task", "Truth", "UsageError",
+    "Report", "RougeL", "Sample", "SampleResult", "Score", "ScoreSpec", "Share", "Status", "Task", "Truth", "UsageError",
     "Variation", "WordAccuracy", "YesNo", "all_tasks", "centred_interval", "chance_predictions", "check_metric",
     "clear_of_chance", "clustered_standard_error", "coco_report", "coco_scores", "coco_summary", "compare",
     "compare_conventions", "comparison_table", "corners", "described", "extract_boxes_2d", "extract_boxes_3d",

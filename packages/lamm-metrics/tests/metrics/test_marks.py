@@ -144,3 +144,19 @@ def test_every_match_is_computed_once(monkeypatch, failed):
     assert 0 < report.headline.extra["failures_right"] <= 1
     # With unreadable answers their images, and only those, are matched once more at the first threshold.
     assert calls == {"greedy": 10 + failed, "overlapping_pairs": 1 + failed}
+
+
+def test_the_paper_protocol_draws_what_the_published_code_reads():
+    record = {"id": 1, "object": [{"label": "cat", "bbox": CAT}]}
+    (sample,) = score("detection", [record], [{"id": 1, "text": "a cat [0.1, 0.1, 0.5, 0.5, 0.2]"}], "paper").samples
+    assert [(mark.kind, mark.numbers, mark.true) for mark in sample.marks] == [
+        ("box", tuple(CAT), True),
+        ("box", tuple(CAT), False),
+    ]
+    person = {"id": 1, "gt_joints": [[50, 50, 1]], "joints": ["neck"], "image_size": [100, 100]}
+    (sample,) = score("keypoint_detection", [person], [{"id": 1, "text": {"neck": "[0.5, 0.4]"}}], "paper").samples
+    assert flags(sample.marks) == [("neck", True, False), ("neck", False, False)]
+    room = {"id": 1, "gt_bbox": [0, 0, 0, 1, 1, 1]}
+    text = "[0, 0, 0, 1, 1, 1] or [1, 1, 1, 2, 2, 2]"
+    (sample,) = score("visual_grounding3d", [room], [{"id": 1, "text": text}], "paper").samples
+    assert [mark.kind for mark in sample.marks] == ["box3d", "box3d"]

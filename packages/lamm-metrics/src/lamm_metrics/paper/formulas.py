@@ -198,7 +198,8 @@ def choice3d(record: Record, text: str) -> Pairs:
     return ((float(_choice(record, text, "A-F")), 1.0),)
 
 
-def _normalised(record: Record, key: str) -> list[tuple[float, float]]:
+def normalised(record: Record, key: str) -> list[tuple[float, float]]:
+    """Return points in pixels as shares of the image."""
     width, height = record["image_size"]
     return [(float(point[0]) / width, float(point[1]) / height) for point in record[key]]
 
@@ -220,7 +221,7 @@ def pck(record: Record, text: str | Mapping[str, str]) -> Pairs:
         record: With `gt_joints` in pixels and `image_size`.
         text: One answer per joint, or one string.
     """
-    joints = _normalised(record, "gt_joints")
+    joints = normalised(record, "gt_joints")
     hits = sum(
         any(dist(point, joint) < _REACH for point in points(answer))
         for joint, answer in zip(joints, _answers(record, text), strict=False)
@@ -256,7 +257,7 @@ def locating(record: Record, text: str | Mapping[str, str]) -> Pairs:
     if "gt_joints" in record:
         part = (float(_person_hit(record, found)), 1.0)
         return part, nothing, part, nothing
-    truth = _normalised(record, "points")
+    truth = normalised(record, "points")
     if len(truth) >= 10:
         return nothing, nothing, nothing, nothing
     hits = sum(any(dist(point, centre) < _REACH for point in found) for centre in truth)
