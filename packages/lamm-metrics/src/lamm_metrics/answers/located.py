@@ -138,10 +138,10 @@ def boxes_3d(prediction: Prediction, labels: Sequence[str] | None, numbers: Numb
         return AnsweredBoxes(found.status, found.value or [], (), found.detail)
     read, faults = [], []
     for item in prediction.boxes:
-        given = _numbers(item, "box")
-        fault = boxes3d.find_fault(given)
+        coordinates = _numbers(item, "box")
+        fault = boxes3d.find_fault(coordinates)
         usable = fault not in (BoxFault.WRONG_LENGTH, BoxFault.NOT_FINITE)
-        box = (given + (0.0,) * numbers)[:numbers] if usable else (np.nan,) * numbers
+        box = (coordinates + (0.0,) * numbers)[:numbers] if usable else (np.nan,) * numbers
         read.append(LabelledBox(item.get("label"), box, item.get("score")))
         if fault:
             faults.append(fault)

@@ -71,12 +71,12 @@ class Comparison:
         return {**asdict(self), "first": self.first.to_json(), "second": self.second.to_json()}
 
     @classmethod
-    def from_json(cls, given: Mapping[str, Any]) -> Self:
+    def from_json(cls, written: Mapping[str, Any]) -> Self:
         """Read back what `to_json` wrote."""
-        scores = {side: Score.from_json(given[side]) for side in ("first", "second")}
-        low_high = given["interval"]
+        scores = {side: Score.from_json(written[side]) for side in ("first", "second")}
+        low_high = written["interval"]
         interval = None if low_high is None else (float(low_high[0]), float(low_high[1]))
-        return cls(**{**given, **scores, "interval": interval})
+        return cls(**{**written, **scores, "interval": interval})
 
     def __str__(self) -> str:
         interval = "" if self.interval is None else f" [{self.interval[0]:+.4f}, {self.interval[1]:+.4f}]"

@@ -44,7 +44,7 @@ def _asserted(text: str, index: NameIndex, hair: bool) -> tuple[list[str], list[
 
 def _about_hair(text: str, hits: list[NameHit]) -> list[NameHit]:
     """Keep the colours that are said of hair, where the text speaks of hair at all ("brown eyes and black hair")."""
-    kept = []
+    of_hair = []
     for hit in hits:
         after, before = text[hit.end : hit.end + 40], text[max(0, hit.start - 60) : hit.start]
         ahead = _HAIR_AFTER.match(after)
@@ -53,8 +53,8 @@ def _about_hair(text: str, hits: list[NameHit]) -> list[NameHit]:
         if part_next is None and (
             (ahead and not _OTHER_PART.search(ahead.group())) or (behind and not _OTHER_PART.search(behind.group()))
         ):
-            kept.append(hit)
-    return kept or [hit for hit in hits if not _OTHER_PART.match(text[hit.end : hit.end + 40].lstrip())]
+            of_hair.append(hit)
+    return of_hair or [hit for hit in hits if not _OTHER_PART.match(text[hit.end : hit.end + 40].lstrip())]
 
 
 def _headline(text: str, index: NameIndex) -> str | None:

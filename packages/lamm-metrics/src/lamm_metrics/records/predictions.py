@@ -124,16 +124,17 @@ def _read_one(record: object, where: str, faults: list[str]) -> Prediction | Non
     if not isinstance(record.get("id"), int | str) or isinstance(record.get("id"), bool):
         faults.append(f"{where}: expected `id`, a string or a whole number, got {str(record.get('id'))[:40]!r}")
         return None
-    given = {name: record[name] for name in _FIELDS if record.get(name) is not None}
-    wrong = [name for name, value in given.items() if not _FIELDS[name][0](value)]
+    fields = {name: record[name] for name in _FIELDS if record.get(name) is not None}
+    wrong = [name for name, value in fields.items() if not _FIELDS[name][0](value)]
     faults += [
-        f"{where}, id {str(record['id'])[:80]!r}: expected `{name}` to be {_FIELDS[name][1]}, got {_wrong(given[name])}"
+        f"{where}, id {str(record['id'])[:80]!r}: "
+        f"expected `{name}` to be {_FIELDS[name][1]}, got {_wrong(fields[name])}"
         for name in wrong
     ]
-    if not wrong and not any(name != "meta" for name in given):
+    if not wrong and not any(name != "meta" for name in fields):
         faults.append(f"{where}, id {str(record['id'])[:80]!r}: expected `text` or a structured answer, got neither")
         return None
-    return None if wrong else Prediction(id=str(record["id"]), **given)
+    return None if wrong else Prediction(id=str(record["id"]), **fields)
 
 
 def _wrong(value: object) -> str:

@@ -35,16 +35,16 @@ def leaderboard(arranged: Arranged, significance: Significance) -> str:
     head = "".join(f'<th scope="col">{escape(model)}</th>' for model in arranged)
     body = []
     for name in names:
-        given = {model: reports[name].headline for model, reports in arranged.items() if name in reports}
-        first = next(iter(given.values()))
+        headlines = {model: reports[name].headline for model, reports in arranged.items() if name in reports}
+        first = next(iter(headlines.values()))
         arrow = "higher is better" if first.higher_is_better else "lower is better"
-        sizes = {score.n for score in given.values()}
+        sizes = {score.n for score in headlines.values()}
         common = f", n\u00a0=\u00a0{first.n}" if len(sizes) == 1 else ""
-        best = _best(given)
+        best = _best(headlines)
         cells = "".join(
             "<td>–</td>"
-            if model not in given
-            else _cell(given[model], model in best, significance.get(name, {}).get(model), bool(common))
+            if model not in headlines
+            else _cell(headlines[model], model in best, significance.get(name, {}).get(model), bool(common))
             for model in arranged
         )
         button = _name(name, any(reports[name].samples for reports in arranged.values() if name in reports))
@@ -89,11 +89,11 @@ def published() -> str:
     )
 
 
-def _best(given: Mapping[str, Score]) -> set[str]:
-    known = {model: score.value for model, score in given.items() if score.value is not None}
+def _best(headlines: Mapping[str, Score]) -> set[str]:
+    known = {model: score.value for model, score in headlines.items() if score.value is not None}
     if len(set(known.values())) < 2:
         return set()
-    higher = next(iter(given.values())).higher_is_better
+    higher = next(iter(headlines.values())).higher_is_better
     top = max(known.values()) if higher else min(known.values())
     return {model for model, value in known.items() if value == top}
 

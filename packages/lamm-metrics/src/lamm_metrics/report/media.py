@@ -47,12 +47,12 @@ def cloud_for_page(path: Path, points: int = POINTS) -> dict[str, Any] | None:
     return packed
 
 
-def _colours(given: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _colours(colours: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return colours as bytes, from 0..1, -1..1 or 0..255, told apart by their range."""
-    if given.min() < 0:
-        given = (given + 1) / 2
-    scale = 255.0 if given.max() <= 1.0 else 1.0
-    return np.clip(np.round(given * scale), 0, 255).astype(np.uint8)
+    if colours.min() < 0:
+        colours = (colours + 1) / 2
+    scale = 255.0 if colours.max() <= 1.0 else 1.0
+    return np.clip(np.round(colours * scale), 0, 255).astype(np.uint8)
 
 
 def picture_for_page(path: Path, side: int = SIDE) -> str | None:

@@ -91,10 +91,10 @@ class PageData:
             if key in self.places:
                 continue
             path = self._path(name, sample.media)
-            given = self.thumbnails.get(sample.media) or self.thumbnails.get(sample.id) or ""
+            thumbnail = self.thumbnails.get(sample.media) or self.thumbnails.get(sample.id) or ""
             entry: dict[str, Any] = {}
-            if given.startswith("data:image/"):
-                entry = {"picture": given}
+            if thumbnail.startswith("data:image/"):
+                entry = {"picture": thumbnail}
             elif path is not None and path.suffix == ".npy":
                 cloud = cloud_for_page(path) if clouds < MOST_CLOUDS else None
                 clouds += cloud is not None

@@ -199,21 +199,21 @@ def _html(report: Report) -> str:
     )
 
 
-def _sample(given: Mapping[str, Any]) -> Sample:
-    marks = tuple(Mark(kind, tuple(map(float, numbers)), *rest) for kind, numbers, *rest in given.get("marks", ()))
-    return Sample(**{**given, "marks": marks})
+def _sample(written: Mapping[str, Any]) -> Sample:
+    marks = tuple(Mark(kind, tuple(map(float, numbers)), *rest) for kind, numbers, *rest in written.get("marks", ()))
+    return Sample(**{**written, "marks": marks})
 
 
-def _report(given: Mapping[str, Any]) -> Report:
+def _report(written: Mapping[str, Any]) -> Report:
     return Report(
-        task=given["task"],
-        protocol=given["protocol"],
-        scores=tuple(Score.from_json(score) for score in given["scores"]),
-        samples=tuple(_sample(sample) for sample in given.get("samples", [])),
-        dataset=given["dataset"],
-        model=given["model"],
-        settings=given["settings"],
-        note=given["note"],
+        task=written["task"],
+        protocol=written["protocol"],
+        scores=tuple(Score.from_json(score) for score in written["scores"]),
+        samples=tuple(_sample(sample) for sample in written.get("samples", [])),
+        dataset=written["dataset"],
+        model=written["model"],
+        settings=written["settings"],
+        note=written["note"],
     )
 
 
@@ -225,7 +225,7 @@ def read_reports(path: str | PathLike[str]) -> list[Report]:
     """
     try:
         parsed = parse_json(read_text(Path(path)))
-        return [_report(given) for given in (parsed if isinstance(parsed, list) else [parsed])]
+        return [_report(written) for written in (parsed if isinstance(parsed, list) else [parsed])]
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise LammMetricsError(
             f"Expected a report that `lamm metrics score --json` wrote, got something else ({path}: {error}). "

@@ -86,18 +86,18 @@ class Score:
         }
 
     @classmethod
-    def from_json(cls, given: Mapping[str, Any]) -> Self:
+    def from_json(cls, written: Mapping[str, Any]) -> Self:
         """Read back what `to_json` wrote."""
-        interval = given["interval"]
+        interval = written["interval"]
         return cls(
-            name=given["name"],
-            value=given["value"],
+            name=written["name"],
+            value=written["value"],
             interval=None if interval is None else (float(interval[0]), float(interval[1])),
-            n=given["n"],
-            n_failed=given["n_failed"],
-            higher_is_better=given["higher_is_better"],
-            signature=given["signature"],
-            extra=given["extra"],
+            n=written["n"],
+            n_failed=written["n_failed"],
+            higher_is_better=written["higher_is_better"],
+            signature=written["signature"],
+            extra=written["extra"],
         )
 
 
