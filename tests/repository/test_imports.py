@@ -13,7 +13,7 @@ from lamm_cli.main import lamm
 HEAVY = ("torch", "numpy", "transformers", "openai", "nltk", "PIL", "peft", "open3d", "numba")
 MAY_IMPORT = {
     "lamm_llm": set(),
-    "lamm_metrics": set(),
+    "lamm_metrics": {"lamm_llm"},
     "lamm_data": {"lamm_llm"},
     "lamm_model": {"lamm_data"},
     "lamm_cli": {"lamm_data", "lamm_model", "lamm_metrics"},

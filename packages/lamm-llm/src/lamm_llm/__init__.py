@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         state_path,
     )
     from lamm_llm.endpoint import Endpoint, EndpointSettings, read_reply
-    from lamm_llm.engine import Engine, RetryPolicy, Traffic
+    from lamm_llm.engine import Engine, RetryPolicy, Traffic, run_async
     from lamm_llm.errors import LammLlmError, UsageError
     from lamm_llm.failures import (
         BudgetReachedError,
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
         WaitingError,
     )
     from lamm_llm.fast_json import dumps, loads
-    from lamm_llm.journal import Journal, Reply, read_replies
+    from lamm_llm.journal import Journal, Reply, Sending, read_replies
     from lamm_llm.limits import Gate, Rate, parse_duration
     from lamm_llm.messages import image_part, user_message, without_thinking
     from lamm_llm.money import Budget, Price, batch_share, find_price
-    from lamm_llm.requests import FORMATS, Request, RequestMould, make_request
+    from lamm_llm.requests import FORMATS, FormatLadder, Request, RequestMould, make_request
 
 _HOMES = {
     "batch_server": ("ENDED", "BatchServer", "BatchView"),
@@ -51,7 +51,7 @@ _HOMES = {
         "state_path",
     ),
     "endpoint": ("Endpoint", "EndpointSettings", "read_reply"),
-    "engine": ("Engine", "RetryPolicy", "Traffic"),
+    "engine": ("Engine", "RetryPolicy", "Traffic", "run_async"),
     "errors": ("LammLlmError", "UsageError"),
     "failures": (
         "BudgetReachedError",
@@ -64,11 +64,11 @@ _HOMES = {
         "WaitingError",
     ),
     "fast_json": ("dumps", "loads"),
-    "journal": ("Journal", "Reply", "read_replies"),
+    "journal": ("Journal", "Reply", "Sending", "read_replies"),
     "limits": ("Gate", "Rate", "parse_duration"),
     "messages": ("image_part", "user_message", "without_thinking"),
     "money": ("Budget", "Price", "batch_share", "find_price"),
-    "requests": ("FORMATS", "Request", "RequestMould", "make_request"),
+    "requests": ("FORMATS", "FormatLadder", "Request", "RequestMould", "make_request"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -85,6 +85,7 @@ __all__ = [
     "EndpointError",
     "EndpointSettings",
     "Engine",
+    "FormatLadder",
     "Gate",
     "GaveUpError",
     "Journal",
@@ -97,6 +98,7 @@ __all__ = [
     "Request",
     "RequestMould",
     "RetryPolicy",
+    "Sending",
     "ThrottledError",
     "Traffic",
     "TransientError",
@@ -115,6 +117,7 @@ __all__ = [
     "read_result_line",
     "refuse_open_batches",
     "request_line",
+    "run_async",
     "state_path",
     "user_message",
     "without_thinking",

@@ -54,14 +54,14 @@ class BatchServer:
         self._policy = policy
         self._chance = random.Random(seed)
 
-    async def upload(self, path: Path) -> str:
-        """Upload a request file.
+    async def upload(self, file: Path | tuple[str, bytes]) -> str:
+        """Upload a request file, given by its path or by name and content.
 
         Returns:
             Its id.
         """
-        file = await self._patiently(lambda: self._client.files.create(file=path, purpose="batch"))
-        return str(file.id)
+        made = await self._patiently(lambda: self._client.files.create(file=file, purpose="batch"))
+        return str(made.id)
 
     async def create(self, file: str, token: str) -> str:
         """Make a batch of an uploaded file, once: a try whose answer was lost is looked for before another.

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any
@@ -230,12 +231,12 @@ def request_line(key: str, body: bytes) -> bytes:
     return b'{"custom_id":"%s","method":"POST","url":"/v1/chat/completions","body":%s}\n' % (key.encode(), body)
 
 
-def read_result_line(line: bytes, keys: set[str]) -> Iterator[tuple[str, int, Any, str]]:
+def read_result_line(line: bytes, keys: Container[str] | None = None) -> Iterator[tuple[str, int, Any, str]]:
     """Read one line of a batch's answers or failures; lines that answer no request of ours give nothing.
 
     Args:
         line: The line, untrusted.
-        keys: Keys of the batch's requests.
+        keys: Keys of the batch's requests; None for whatever keys there are.
 
     Yields:
         At most one `(key, HTTP status, body, failure)`; the status is 0 where the batch gave none.
@@ -247,5 +248,5 @@ def read_result_line(line: bytes, keys: set[str]) -> Iterator[tuple[str, int, An
         words = str(error.get("message") or error.get("code") or "") if isinstance(error, dict) else str(error)
     except (ValueError, KeyError, TypeError, AttributeError):
         return
-    if key in keys:
+    if re.fullmatch("[0-9a-f]{64}", str(key)) if keys is None else key in keys:
         yield key, status, body, words

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from inspect import signature
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -20,11 +22,15 @@ from lamm_llm.failures import EndpointError, RefusedError, ThrottledError, Trans
 from lamm_llm.fast_json import dumps, loads
 from lamm_llm.journal import Reply
 from lamm_llm.limits import Gate, parse_duration
+from lamm_llm.messages import whole_characters
 from lamm_llm.requests import Request
 from lamm_llm.transport import make_http_client
 
 _NO_KEY = "no-key"
-_AS_JSON = {"headers": {"Content-Type": "application/json"}}
+_JSON = "application/json"
+# What a gateway says when the server behind it did not answer it: that server may have done the work.
+_GATEWAY_STATUSES = (408, 502, 504)
+_KEYS = re.compile(r"\bsk-[\w\-*]{8,}")
 _LOCAL_SERVER = "To start a local one: pip install 'transformers[serving]', then transformers serve MODEL --port 8000."
 
 
@@ -94,7 +100,7 @@ class Endpoint:
         self._takes_bytes = "content" in signature(self.client.post).parameters
         official = (urlsplit(settings.url).hostname or "").endswith("openai.com")
         self._limit_name = "max_completion_tokens" if official else "max_tokens"
-        self._send_seed = True
+        self._dropped: set[str] = set()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -115,18 +121,29 @@ class Endpoint:
         import openai
 
         try:
-            response = await self._post(self.body(request))
+            response = await self._post(self.body(request), request.key)
         except openai.APIError as error:
             if isinstance(error, openai.APIStatusError) and self._adapt(error.status_code, error.response.text):
                 return await self.send(request)
             raise self.failure(error) from None
-        return read_reply(response.content), response.headers
+        return self.clean(read_reply(response.content)), response.headers
 
-    async def _post(self, body: dict[str, Any]) -> Any:
-        """Hand the SDK finished bytes where it takes them (openai 3), else the mapping (openai 2)."""
-        if not self._takes_bytes:
-            return await self.client.post(self._address, cast_to=self._response_type, body=body)
-        return await self.client.post(self._address, cast_to=self._response_type, content=dumps(body), options=_AS_JSON)
+    async def _post(self, body: dict[str, Any], key: str) -> Any:
+        """Hand the SDK finished bytes where it takes them (openai 3), else the mapping (openai 2).
+
+        Every sending of a request carries its key, so that a server that knows `Idempotency-Key` answers it once.
+        """
+        options: Any = {"headers": {"Content-Type": _JSON, "Idempotency-Key": key}}
+        content: Any = {"content": dumps(body)} if self._takes_bytes else {"body": body}
+        return await self.client.post(self._address, cast_to=self._response_type, options=options, **content)
+
+    def clean(self, reply: Reply) -> Reply:
+        """Strike keys out of a reply."""
+        key = self.settings.key
+        if not (key and (key in reply.text or key in reply.refusal)) and "sk-" not in reply.text:
+            return reply
+        text, refusal = (part.replace(key, "***") if key else part for part in (reply.text, reply.refusal))
+        return replace(reply, text=_KEYS.sub("sk-***", text), refusal=_KEYS.sub("sk-***", refusal))
 
     async def model_names(self) -> list[str]:
         """Ask the server for its models.
@@ -181,14 +198,15 @@ class Endpoint:
         """
         body = dict(request.payload)
         body[self._limit_name] = body.pop("max_tokens")
-        if self._send_seed:
-            body["seed"] = request.seed
+        body.setdefault("seed", request.seed)
+        for name in self._dropped:
+            body.pop(name, None)
         if self.settings.model:
             body["model"] = self.settings.model
         return body
 
     def _adapt(self, status: int, text: str) -> bool:
-        """Change how the limit or the seed is sent when the server names it as unknown; tell whether to ask again."""
+        """Rename the limit, or drop what the server names as unknown; tell whether to ask again."""
         if status not in (400, 422):
             return False
         if self._limit_name in text and ("max_tokens" in text or "unsupported" in text.lower()):
@@ -196,9 +214,10 @@ class Endpoint:
             if wanted in text or self._limit_name == "max_completion_tokens":
                 self._limit_name = wanted
                 return True
-        if self._send_seed and re.search(r"\bseed\b", text):
-            self._send_seed = False
-            return True
+        for name in ("seed", "temperature"):
+            if name not in self._dropped and re.search(rf"\b{name}\b", text):
+                self._dropped.add(name)
+                return True
         return False
 
     def status_failure(self, status: int, text: str, headers: Mapping[str, str]) -> Exception:
@@ -222,11 +241,12 @@ class Endpoint:
                 f"Expected a valid API key for {self.settings.shown_url}, got HTTP {status}: {said}. "
                 "Set the key in the environment variable that --api-key-env names."
             )
-        wait = _retry_after(headers)
+        wait = retry_after(headers)
         if status == 429 or (status == 503 and wait is not None):
             return ThrottledError(wait)
         if status in (408, 409) or status >= 500:
-            return TransientError(f"http_{status}", f"HTTP {status}: {said}", retry_after=wait)
+            unknown = status in _GATEWAY_STATUSES
+            return TransientError(f"http_{status}", f"HTTP {status}: {said}", retry_after=wait, unknown=unknown)
         if status in (400, 422) and re.search(r"response_format|json_schema|json_object|guided", said):
             return UnsupportedError("response_format", said)
         if status == 404:
@@ -246,11 +266,10 @@ def _connection_failure(error: BaseException, timeout: float) -> TransientError:
     detail = f"{type(chain[-1]).__name__}: {chain[-1]}"
     if names & {"ConnectError", "ClientConnectorError", "ClientConnectorDNSError"}:
         return TransientError("connection", detail, unreachable=True)
-    if names & {"ServerDisconnectedError", "ClientPayloadError", "ClientOSError", "ReadError", "RemoteProtocolError"}:
-        return TransientError("connection", detail)
-    if "APITimeoutError" in names:
-        return TransientError("timeout", f"no answer within {timeout:g} s")
-    return TransientError("connection", detail)
+    broken = {"ServerDisconnectedError", "ClientPayloadError", "ClientOSError", "ReadError", "RemoteProtocolError"}
+    if "APITimeoutError" in names and not names & broken:
+        return TransientError("timeout", f"no answer within {timeout:g} s", unknown=True)
+    return TransientError("connection", detail, unknown=True)
 
 
 def _unknown(settings: EndpointSettings, said: str) -> EndpointError:
@@ -303,16 +322,16 @@ def read_reply(body: bytes) -> Reply:
         if not isinstance(content, str):
             raise TypeError(f"content is {type(content).__name__}")
         return Reply(
-            text=content,
+            text=whole_characters(content),
             finish=str(choice.get("finish_reason") or "stop"),
-            refusal=str(message.get("refusal") or ""),
-            prompt_tokens=int(usage.get("prompt_tokens") or 0),
-            completion_tokens=int(usage.get("completion_tokens") or 0),
+            refusal=whole_characters(str(message.get("refusal") or "")),
+            prompt_tokens=max(0, int(usage.get("prompt_tokens") or 0)),
+            completion_tokens=max(0, int(usage.get("completion_tokens") or 0)),
             model=str(values.get("model") or ""),
             fingerprint=str(values.get("system_fingerprint") or ""),
         )
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise TransientError("malformed_reply", f"not a chat completion: {error!r}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise TransientError("malformed_reply", f"not a chat completion: {error!r}", unknown=True) from None
 
 
 def _server_words(text: str) -> str:
@@ -322,14 +341,24 @@ def _server_words(text: str) -> str:
         found = values.get("error", values.get("detail", values)) if isinstance(values, dict) else values
         found = found.get("message", found) if isinstance(found, dict) else found
         text = found if isinstance(found, str) else json.dumps(found)
-    except ValueError:
-        pass
-    return " ".join(text.split())[:500]
+    except (ValueError, RecursionError):
+        text = text[:2000]
+    return whole_characters(" ".join(text.split())[:500])
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a server asks to wait: `retry-after-ms`, or `Retry-After` as a time or as a date.
+
+    >>> retry_after({"retry-after": "2"}), retry_after({"retry-after": "soon"})
+    (2.0, None)
+    """
     milliseconds = headers.get("retry-after-ms", "")
     if milliseconds.isdigit():
         return int(milliseconds) / 1000
-    value = headers.get("retry-after")
-    return parse_duration(value) if value else None
+    value = headers.get("retry-after", "").strip()
+    if value[:1].isdigit():
+        return parse_duration(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time()) if value else None
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -10,17 +10,26 @@ import asyncio
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from lamm_llm.endpoint import Endpoint
-from lamm_llm.failures import EndpointError, GaveUpError, RefusedError, ThrottledError, TransientError
-from lamm_llm.journal import Journal, Reply
+from lamm_llm.failures import (
+    EndpointError,
+    GaveUpError,
+    RefusedError,
+    ThrottledError,
+    TransientError,
+    UnsupportedError,
+)
+from lamm_llm.journal import Journal, Reply, Sending
 from lamm_llm.money import Budget
 from lamm_llm.requests import Request
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -32,12 +41,15 @@ class RetryPolicy:
         first_delay: Seconds before the second try, doubled each time and drawn from 50 % to 100 % of that.
         longest_delay: Ceiling of one wait.
         patience: Seconds without any success after which a throttling or unreachable endpoint is given up.
+        failures_in_a_row: Requests given up one after another after which the endpoint is taken for down; None for
+            never.
     """
 
     attempts: int = 6
     first_delay: float = 0.5
     longest_delay: float = 30.0
     patience: float = 900.0
+    failures_in_a_row: int | None = None
 
     def delay(self, attempt: int, chance: random.Random) -> float:
         """Give the wait before another try.
@@ -60,7 +72,9 @@ class Traffic:
     Attributes:
         sent: Requests sent, repeats included.
         answered: Requests answered.
-        reused: Answers taken from the journal instead.
+        reused: Answers taken from the journal, or from the same request under way, instead.
+        repeated: Requests sent although an earlier sending may have been billed, its answer never having arrived (in a
+            journal that notes sendings). Both carry the same `Idempotency-Key`.
         throttled: Answers 429 or 503 that asked to slow down.
         retried: Failures tried again, by reason.
         given_up: Endpoints that could not be used any more, and why, while others went on.
@@ -69,6 +83,7 @@ class Traffic:
     sent: int = 0
     answered: int = 0
     reused: int = 0
+    repeated: int = 0
     throttled: int = 0
     retried: Counter[str] = field(default_factory=Counter)
     given_up: list[str] = field(default_factory=list)
@@ -102,6 +117,7 @@ class Engine(Generic[Item]):
         self._flying: dict[str, asyncio.Future[Reply]] = {}
         self._last_success = time.monotonic()
         self._refused_in_a_row = 0
+        self._given_up_in_a_row = 0
 
     async def run(self, items: Iterator[Item], work: Callable[[Item, Endpoint], Awaitable[None]]) -> None:
         """Work through all items.
@@ -138,14 +154,16 @@ class Engine(Generic[Item]):
             return known
         while (flying := self._flying.get(request.key)) is not None:
             try:
-                return await asyncio.shield(flying)
+                reply = await asyncio.shield(flying)
             except EndpointError:  # the other one's endpoint, which need not be ours
                 continue
+            self.traffic.reused += 1
+            return reply
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._flying[request.key] = future
         try:
             reply = await self._deliver(request, endpoint)
-            await self.journal.append(request.key, reply)
+            await self.journal.append(request.key, reply, request.payload["model"])
         except BaseException as error:
             del self._flying[request.key]
             future.set_exception(
@@ -195,11 +213,10 @@ class Engine(Generic[Item]):
         while True:
             self.budget.check()  # a stopped run must not wait for its turn with every row that is left
             await endpoint.gate.enter(request.tokens)
-            sent_at = time.monotonic()
+            promised, sent_at = 0.0, time.monotonic()
             try:
-                self.budget.admit()
-                self.traffic.sent += 1
-                reply, headers = await endpoint.send(request)
+                promised = await self.budget.promise(*_most(request))
+                reply, headers = await self._send(request, endpoint)
             except ThrottledError as signal:
                 self.traffic.throttled += 1
                 endpoint.gate.throttled(sent_at, signal.retry_after)
@@ -216,26 +233,48 @@ class Engine(Generic[Item]):
             else:
                 used = reply.prompt_tokens + reply.completion_tokens
                 endpoint.gate.succeeded(request.tokens, used or request.tokens, headers)
-                self._succeed(request, reply)
-                return reply
+                return self._succeed(request, reply)
             finally:
+                self.budget.settle(promised)
                 endpoint.gate.leave()
             await asyncio.sleep(delay)
 
-    def _succeed(self, request: Request, reply: Reply) -> None:
+    async def _send(self, request: Request, endpoint: Endpoint) -> tuple[Reply, Mapping[str, str]]:
+        """Send once; in a journal that notes sendings, it is noted before, and how it failed after."""
+        self.budget.admit()
+        self.traffic.sent += 1
+        if not self.journal.sendings:
+            return await endpoint.send(request)
+        self.traffic.repeated += self.journal.unknown(request.key) > 0
+        prompt, answer, model = _most(request)
+        self.journal.begin(request.key, Sending(model, prompt, answer))
+        try:
+            return await endpoint.send(request)
+        except (EndpointError, RefusedError, ThrottledError, TransientError, UnsupportedError) as failure:
+            if isinstance(failure, TransientError) and failure.unknown:
+                self.budget.suspect(prompt, answer, model)
+            else:
+                self.journal.fail(request.key)
+            raise
+
+    def _succeed(self, request: Request, reply: Reply) -> Reply:
         self.traffic.answered += 1
         self._last_success = time.monotonic()
-        self._refused_in_a_row = 0
-        if reply.prompt_tokens or reply.completion_tokens:
-            self.budget.spend(reply.prompt_tokens, reply.completion_tokens)
-        else:  # a server that counts no tokens must not make a cost limit blind
-            self.budget.spend(request.prompt_tokens, len(reply.text.encode()) // 4 + 1)
+        self._refused_in_a_row = self._given_up_in_a_row = 0
+        if not (reply.prompt_tokens or reply.completion_tokens):
+            # A server that counts no tokens must not make a cost limit blind, in this run or a later one.
+            answer = len(reply.text.encode("utf-8", "replace")) // 4 + 1
+            reply = replace(reply, prompt_tokens=request.prompt_tokens, completion_tokens=answer)
+        self.budget.spend(reply.prompt_tokens, reply.completion_tokens, request.payload["model"])
+        return reply
 
     def _plan_retry(self, attempt: int, failure: TransientError, endpoint: Endpoint) -> float:
         """Decide whether to try again; give the seconds to wait."""
         self.traffic.retried[failure.reason] += 1
         if attempt >= self.policy.attempts:
-            if failure.unreachable:
+            self._given_up_in_a_row += 1
+            most = self.policy.failures_in_a_row
+            if failure.unreachable or (most is not None and self._given_up_in_a_row >= most):
                 raise endpoint.unreachable_error(str(failure)) from None
             raise GaveUpError(failure.reason, f"{attempt} tries, the last: {endpoint.hide_key(str(failure))}") from None
         if failure.unreachable and not self.traffic.answered and attempt >= 2:
@@ -258,6 +297,39 @@ class Engine(Generic[Item]):
                 f"Expected answers from {endpoint.settings.shown_url}, got only refusals: {said}. "
                 "Check --model and the prompt."
             )
+
+
+def _most(request: Request) -> tuple[int, int, str]:
+    """Return the most tokens that a request can be billed for, prompt and answer, and its model."""
+    return request.most_prompt_tokens, int(request.payload["max_tokens"]), str(request.payload["model"])
+
+
+def run_async(main: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Run asynchronous work to its end: on uvloop where it is installed, beside a loop that runs already (notebooks).
+
+    Args:
+        main: Makes the coroutine.
+
+    Returns:
+        What it returns.
+    """
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    else:
+        factory = uvloop.new_event_loop
+
+    def run() -> Result:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(main())
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(run).result()
 
 
 def _first_leaf(failures: BaseExceptionGroup[BaseException]) -> BaseException:

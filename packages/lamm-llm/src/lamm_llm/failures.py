@@ -27,15 +27,23 @@ class TransientError(Exception):
     Attributes:
         reason: Word for counting, for example `http_500`, `timeout`, `connection`, `malformed_reply`.
         unreachable: True when no connection to the server could be made.
+        unknown: True when the server may have done the work, and bill it, although its answer did not arrive.
         retry_after: Seconds the server asks to wait, or None.
     """
 
     def __init__(
-        self, reason: str, message: str, *, unreachable: bool = False, retry_after: float | None = None
+        self,
+        reason: str,
+        message: str,
+        *,
+        unreachable: bool = False,
+        unknown: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.unreachable = unreachable
+        self.unknown = unknown
         self.retry_after = retry_after
 
 

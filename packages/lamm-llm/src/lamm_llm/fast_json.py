@@ -32,4 +32,9 @@ else:
 
     def loads(text: bytes | str) -> Any:
         """Decode JSON; ValueError when it is none."""
-        return orjson.loads(text)
+        try:
+            return orjson.loads(text)
+        except ValueError as error:
+            if "surrogate" not in str(error):
+                raise
+            return json.loads(text)  # half of a surrogate pair, which the standard library reads

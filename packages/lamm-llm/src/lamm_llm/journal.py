@@ -3,15 +3,21 @@
 One JSON line for each answer, after one header line that says which run it belongs to. Lines reach the operating system
 at once (a killed process loses nothing) and the disk in groups (a power cut loses at most 64 lines or 0.2 s). The last
 line may be torn; it is cut off when the journal is opened again. One process at a time may hold a journal.
+
+A journal may also note every sending before it goes out. A sending ends with its answer, or with a line that says it
+failed; one without either (the process was killed, the connection broke, time ran out) may have been answered and
+billed, which nobody on this side can know: such sendings are counted, and so is their price.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -34,6 +40,8 @@ class Reply:
         completion_tokens: Tokens billed for the answer.
         model: Model name the server answered with.
         fingerprint: The server's `system_fingerprint`, if any.
+        rejected: Why the server refused the request for good, where such a refusal is kept as its answer.
+        share: Share of the price that was paid; less than 1 through the Batch API.
     """
 
     text: str
@@ -43,6 +51,16 @@ class Reply:
     completion_tokens: int = 0
     model: str = ""
     fingerprint: str = ""
+    rejected: str = ""
+    share: float = 1.0
+
+
+class Sending(NamedTuple):
+    """One sending of a request: the asked model and the most tokens that it can be billed for."""
+
+    model: str
+    prompt_tokens: int
+    answer_tokens: int
 
 
 class Journal:
@@ -51,17 +69,24 @@ class Journal:
     Args:
         path: The journal file; created when missing.
         identity: What the run is (type, model, prompt hash, sampling); compared with the header of an existing file.
+            None for a journal that any run may use: it has no header, and says of every answer which model was asked.
         begin_anew: Take over a journal of another run that holds no answer: a call with a wrong model name, once
             corrected, need not be told to choose another output.
+        sendings: Whether sendings are noted.
 
     Raises:
         UsageError: When the file belongs to another run or another process holds it.
         LammLlmError: When a line before the last is damaged.
     """
 
-    def __init__(self, path: Path, identity: dict[str, Any], *, begin_anew: bool = False) -> None:
+    def __init__(
+        self, path: Path, identity: dict[str, Any] | None, *, begin_anew: bool = False, sendings: bool = False
+    ) -> None:
         self.path = path
-        self._begin_anew = begin_anew
+        self.sendings = sendings
+        self._identity, self._begin_anew = identity, begin_anew
+        # Sendings under way, and those of earlier times whose outcome is not known.
+        self._sendings: dict[str, list[Sending]] = {}
         self._index: dict[bytes, int] = {}
         self._unsynced = 0
         self._synced_at = 0.0
@@ -69,7 +94,7 @@ class Journal:
         self._lock = _lock(path)
         self._file: IO[bytes] = path.open("a+b", buffering=0)
         try:
-            self._size = self._load(identity)
+            self._load()
         except BaseException:
             self._file.close()
             self._lock.release()
@@ -93,21 +118,51 @@ class Journal:
         offset = self._index.get(bytes.fromhex(key))
         if offset is None:
             return None
-        return Reply(**loads(self._line_at(offset))["reply"])
+        return _reply(loads(self._line_at(offset)))
 
-    async def append(self, key: str, reply: Reply) -> None:
-        """Store an answer.
+    def replies(self) -> Iterator[tuple[str, Reply]]:
+        """Return the asked model (empty in a journal of one model) and the reply of every answered request."""
+        for offset in list(self._index.values()):
+            values = loads(self._line_at(offset))
+            yield str(values.get("model", "")), _reply(values)
+
+    def begin(self, key: str, sending: Sending) -> None:
+        """Note that a request is about to be sent.
+
+        Raises:
+            LammLlmError: The disk does not take it; nothing may be sent then.
+        """
+        self._write({"sent": key, **sending._asdict()})
+        self._sendings.setdefault(key, []).append(sending)
+
+    def fail(self, key: str) -> None:
+        """Note that the last sending of a request was not answered and is not billed, as far as the server says."""
+        self._write({"failed": key})
+        self._end_sending(key)
+
+    def unknown(self, key: str) -> int:
+        """Return how many sendings of a request are under way or have an outcome that is not known."""
+        return len(self._sendings.get(key, ()))
+
+    def unknown_sendings(self) -> list[Sending]:
+        """Return every sending that is under way or has an outcome that is not known."""
+        return [sending for sendings in self._sendings.values() for sending in sendings]
+
+    async def append(self, key: str, reply: Reply, model: str = "") -> None:
+        """Store an answer; it ends the last sending of its request.
 
         Args:
             key: Request key.
             reply: The answer.
+            model: The asked model; written where the journal has no header that names it.
 
         Raises:
             LammLlmError: When the disk does not take it; what was stored before stays whole.
         """
         offset = self._size
-        self._write({"key": key, "reply": vars(reply)})
-        self._index[bytes.fromhex(key)] = offset
+        asked = {"model": model} if self._identity is None else {}
+        self._write({"key": key, **asked, "reply": vars(reply)})
+        self._take_reply(key, reply.rejected, reply.share, offset)
         self._unsynced += 1
         now = asyncio.get_running_loop().time()
         if self._unsynced >= GROUP or now - self._synced_at > GROUP_SECONDS:
@@ -121,7 +176,21 @@ class Journal:
                 self._sync()
             finally:
                 self._file.close()
+                with suppress(OSError):  # an open file of Windows, whose lock removes it itself
+                    Path(self._lock.lock_file).unlink()
                 self._lock.release()
+
+    def _take_reply(self, key: str, rejected: str, share: float, offset: int) -> None:
+        """Know where a reply stands. Earlier versions kept refused answer formats, too: these answer nothing."""
+        if rejected != "format":
+            self._index[bytes.fromhex(key)] = offset
+        if share == 1:  # a batch's reply is the answer to no single sending
+            self._end_sending(key)
+
+    def _end_sending(self, key: str) -> None:
+        # Only one sending of a request is under way at a time: the last.
+        if self._sendings.get(key):
+            self._sendings[key].pop()
 
     def _sync(self) -> None:
         try:
@@ -156,41 +225,54 @@ class Journal:
                 return block[:end]
             size *= 4
 
-    def _load(self, identity: dict[str, Any]) -> int:
-        """Read an existing journal, cut off a torn last line, and give the size of what remains."""
-        self._size = 0
+    def _load(self) -> None:
+        """Read an existing journal and cut off a torn last line."""
+        self._size, identity = 0, self._identity
         header: dict[str, Any] | None = None
         self._file.seek(0)
         with os.fdopen(os.dup(self._file.fileno()), "rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if not line.endswith(b"\n"):
                     break
-                values = self._read_line(line, number)
-                header = values if number == 1 else header
+                if number == 1 and identity is not None:
+                    header = self._read_header(line)
+                else:
+                    self._read_line(line, number)
                 self._size += len(line)
-        if header is not None and (names := _differing(header, identity)):
+        if header is not None and identity is not None and (names := _differing(header, identity)):
             if self._index or not self._begin_anew:
                 raise _other_run(header, identity, names, self.path)
             self._size = 0
         self._file.truncate(self._size)
         self._file.seek(0, os.SEEK_END)
-        if self._size == 0:
+        if self._size == 0 and identity is not None:
             self._write({"journal": 1, "run": identity})
-        return self._size
 
-    def _read_line(self, line: bytes, number: int) -> dict[str, Any]:
-        """Take up one line, and give what it says: of the first line, which run it is."""
+    def _read_header(self, line: bytes) -> dict[str, Any]:
+        try:
+            return dict(loads(line)["run"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damaged(1, error) from error
+
+    def _read_line(self, line: bytes, number: int) -> None:
         try:
             values: dict[str, Any] = loads(line)
-            if number == 1:
-                return dict(values["run"])
-            self._index[bytes.fromhex(values["key"])] = self._size
-            return values
-        except (ValueError, KeyError, TypeError) as error:
-            raise LammLlmError(
-                f"Expected a journal line, got damaged text: {self.path}, line {number}: {error}. "
-                "Remove that line, or move the journal away to begin anew."
-            ) from error
+            if "sent" in values:
+                sending = Sending(str(values["model"]), int(values["prompt_tokens"]), int(values["answer_tokens"]))
+                self._sendings.setdefault(str(values["sent"]), []).append(sending)
+            elif "failed" in values:
+                self._end_sending(str(values["failed"]))
+            else:
+                reply = values["reply"]
+                self._take_reply(values["key"], reply.get("rejected", ""), reply.get("share", 1), self._size)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self._damaged(number, error) from error
+
+    def _damaged(self, number: int, error: Exception) -> LammLlmError:
+        return LammLlmError(
+            f"Expected a journal line, got damaged text: {self.path}, line {number}: {error}. "
+            "Remove that line, or move the journal away to begin anew."
+        )
 
 
 def read_replies(path: Path) -> dict[str, Reply]:
@@ -208,12 +290,20 @@ def read_replies(path: Path) -> dict[str, Reply]:
     if not path.exists():
         return {}
     with path.open("rb") as lines:
-        next(lines, None)
         try:
             values = [loads(line) for line in lines if line.endswith(b"}\n")]
-            return {value["key"]: Reply(**value["reply"]) for value in values}
+            replies = {value["key"]: _reply(value) for value in values if "key" in value}
+            return {key: reply for key, reply in replies.items() if reply.rejected != "format"}
         except (ValueError, KeyError, TypeError) as error:
             raise LammLlmError(f"Expected a journal in {path}, got damaged text: {error}. Move it away.") from error
+
+
+def _reply(line: dict[str, Any]) -> Reply:
+    """Read the reply of a line; the judge of lamm-metrics 0.1 wrote `answer_tokens`."""
+    values = line["reply"]
+    if "answer_tokens" in values:
+        values["completion_tokens"] = values.pop("answer_tokens")
+    return Reply(**values)
 
 
 def _differing(header: dict[str, Any], identity: dict[str, Any]) -> list[str]:

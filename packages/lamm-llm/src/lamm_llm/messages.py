@@ -80,6 +80,19 @@ def without_thinking(text: str) -> str:
     return _THINKING.sub("", text, count=1)
 
 
+def whole_characters(text: str) -> str:
+    r"""Return a text that UTF-8 can hold: surrogate pairs joined, single halves replaced by U+FFFD.
+
+    >>> whole_characters("a\ud83d\ude00\ud800") == "a\U0001f600\ufffd"
+    True
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 def _hashed(part: dict[str, Any]) -> dict[str, Any]:
     url = part.get("image_url", {}).get("url", "") if part.get("type") == "image_url" else ""
     if not url.startswith("data:"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -45,25 +47,26 @@ def find_price(model: str, table: Path | None = None) -> Price | None:
         table: A price table of the user's; the packaged one by default.
 
     Returns:
-        The price, or None when the table does not hold the model.
+        The price, or None when the table does not hold the model; a dated name such as gpt-4o-2024-08-06 has that of
+        its longest known beginning.
 
     Raises:
         UsageError: When the table cannot be read.
     """
     models: dict[str, Price] = _read_table(table)["models"]
-    return models.get(model)
+    known = [name for name in models if model == name or model.startswith(f"{name}-2")]
+    return models[max(known, key=len)] if known else None
 
 
-def batch_share(table: Path | None = None) -> float:
+def batch_share(table: Path | None = None, default: float = 1.0) -> float:
     """Give what a request costs in a batch, as a share of its price.
 
     Args:
         table: A price table of the user's; the packaged one by default.
 
-    Returns:
-        The table's `batch`, or 1.0 where it names none.
+        default: The share where the table names none.
     """
-    return float(_read_table(table)["batch"])
+    return float(_read_table(table).get("batch", default))
 
 
 def _read_table(table: Path | None) -> dict[str, Any]:
@@ -72,7 +75,8 @@ def _read_table(table: Path | None) -> dict[str, Any]:
         source = table if table is not None else files("lamm_llm") / "prices.toml"
         values = tomllib.loads(source.read_text(encoding="utf-8"))
         models = {name: _read_price(price) for name, price in values["models"].items()}
-        return {"models": models, "batch": float(values.get("batch", 1.0))}
+        share = {"batch": float(values["batch"])} if "batch" in values else {}
+        return {"models": models, **share}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f'Expected a price table with [models] "name" = {{ prompt = 0.1, answer = 0.4 }}, got {table}: {error!r}.'
@@ -80,23 +84,38 @@ def _read_table(table: Path | None) -> dict[str, Any]:
 
 
 def _read_price(values: dict[str, Any]) -> Price:
-    return Price(float(values["prompt"]), float(values["answer"]))
+    price = Price(float(values["prompt"]), float(values["answer"]))
+    if not (price.prompt >= 0 and price.answer >= 0):
+        raise ValueError(f"a price below 0: {values}")
+    return price
 
 
 class Budget:
     """Counts what is spent and stops the run before the next request once a limit is reached.
 
     Args:
-        price: The model's price; None when unknown.
+        price: The model's price, or those of several models by name; None when unknown.
         max_cost: US dollars, or None.
         max_requests: Requests sent, repeats included, or None.
+        promise: Set aside the most that a request may cost before it is sent, so that the cost limit is never passed;
+            otherwise the requests under way when it is reached are still paid.
+
+    Attributes:
+        cost: US dollars spent, or None when the price is unknown.
+        suspected: US dollars that sendings may have cost whose answer never arrived: they count against the limit, but
+            are no known cost.
 
     Raises:
         UsageError: When a cost limit is set but no price is known.
     """
 
     def __init__(
-        self, price: Price | None = None, max_cost: float | None = None, max_requests: int | None = None
+        self,
+        price: Price | Mapping[str, Price] | None = None,
+        max_cost: float | None = None,
+        max_requests: int | None = None,
+        *,
+        promise: bool = False,
     ) -> None:
         if max_cost is not None and price is None:
             raise UsageError(
@@ -109,12 +128,22 @@ class Budget:
         self.requests = 0
         self.prompt_tokens = 0
         self.answer_tokens = 0
+        self.cost = None if price is None else 0.0
+        self.suspected = 0.0
         self._stopped = ""
+        self._promises = promise and max_cost is not None
+        self._promised, self._under_way = 0.0, 0
+        self._settled = asyncio.Event()
 
     @property
-    def cost(self) -> float | None:
-        """US dollars spent by this process, or None when the price is unknown."""
-        return self.price.cost(self.prompt_tokens, self.answer_tokens) if self.price else None
+    def gone(self) -> float:
+        """US dollars that are or may be spent."""
+        return (self.cost or 0.0) + self.suspected
+
+    def dollars(self, prompt_tokens: int, answer_tokens: int, model: str = "") -> float:
+        """Return the cost of so many tokens of a model; 0 where the price is unknown."""
+        price = self.price.get(model) if isinstance(self.price, Mapping) else self.price
+        return price.cost(prompt_tokens, answer_tokens) if price else 0.0
 
     def stop(self, why: str) -> None:
         """Let no request pass any more."""
@@ -130,8 +159,43 @@ class Budget:
             raise BudgetReachedError(self._stopped)
         if self.max_requests is not None and self.requests >= self.max_requests:
             raise BudgetReachedError(f"--max-requests {self.max_requests} is reached")
-        if self.max_cost is not None and (self.cost or 0.0) >= self.max_cost:
-            raise BudgetReachedError(f"--max-cost {self.max_cost:g} is reached")
+        if self.max_cost is not None and self.gone >= self.max_cost:
+            raise self._reached()
+
+    async def promise(self, prompt_tokens: int, answer_tokens: int, model: str = "") -> float:
+        """Set aside the most that a request can cost; wait for requests under way where they may leave enough.
+
+        Returns:
+            The sum, to be given to `settle`.
+
+        Raises:
+            BudgetReachedError: The limit would be passed.
+        """
+        if not self._promises or self.max_cost is None:
+            return 0.0
+        most = self.dollars(prompt_tokens, answer_tokens, model)
+        while self.gone + self._promised + most > self.max_cost:
+            if self.gone + most > self.max_cost or not self._under_way:
+                raise self._reached()
+            self._settled.clear()
+            await self._settled.wait()
+        self._promised += most
+        self._under_way += 1
+        return most
+
+    def settle(self, promised: float) -> None:
+        """Free what was set aside: what the request did cost has been counted by then."""
+        if promised:
+            self._promised -= promised
+            self._under_way -= 1
+            self._settled.set()
+
+    def suspect(self, prompt_tokens: int, answer_tokens: int, model: str = "") -> None:
+        """Count what a sending may have cost whose answer never arrived."""
+        self.suspected += self.dollars(prompt_tokens, answer_tokens, model)
+
+    def _reached(self) -> BudgetReachedError:
+        return BudgetReachedError(f"--max-cost {self.max_cost:g} is reached")
 
     def admit(self) -> None:
         """Count one request that is about to be sent.
@@ -148,13 +212,14 @@ class Budget:
         Raises:
             BudgetReachedError: When it may not be sent.
         """
-        most = self.price.cost(prompt_tokens, answer_tokens) if self.price else 0.0
-        if self.max_cost is not None and (self.cost or 0.0) + most > self.max_cost:
-            raise BudgetReachedError(f"--max-cost {self.max_cost:g} is reached")
+        if self.max_cost is not None and self.gone + self.dollars(prompt_tokens, answer_tokens) > self.max_cost:
+            raise self._reached()
         self.admit()
         self.spend(prompt_tokens, answer_tokens)
 
-    def spend(self, prompt_tokens: int, answer_tokens: int) -> None:
-        """Add what one answer used."""
+    def spend(self, prompt_tokens: int, answer_tokens: int, model: str = "", share: float = 1.0) -> None:
+        """Add what one answer used, and what it cost: a share of the price through the Batch API."""
+        if self.cost is not None:
+            self.cost += share * self.dollars(prompt_tokens, answer_tokens, model)
         self.prompt_tokens += prompt_tokens
         self.answer_tokens += answer_tokens

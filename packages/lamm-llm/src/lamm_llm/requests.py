@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from lamm_llm.messages import IMAGE_TOKENS, with_media_hashes
 
 FORMATS = ("json_schema", "json_object", "text")
 """Answer formats from the strictest to the one every server can do."""
+_TRIAL = 3
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Request:
     def prompt_tokens(self) -> int:
         """The prompt's part of the estimate."""
         return self.tokens - int(self.payload["max_tokens"])
+
+    @property
+    def most_prompt_tokens(self) -> int:
+        """The same at three bytes a token: a cautious guess, for text with numbers and limits on money."""
+        return self.prompt_tokens * 4 // 3 + 1
 
 
 def make_request(payload: dict[str, Any], answer_format: str = "text", seed: int = 0) -> Request:
@@ -95,6 +102,36 @@ class RequestMould:
         payload = {**self._payload, "messages": [*self._payload["messages"], {"role": "user", "content": query}]}
         tokens = (self._size + len(text)) // 4 + payload["max_tokens"]
         return Request(key, payload, self._format, _seed(key), tokens)
+
+
+class FormatLadder:
+    """Which answer format to ask for: the strictest one that the server turns out to manage.
+
+    Args:
+        wanted: `auto`, or one of `FORMATS` to stay with.
+    """
+
+    def __init__(self, wanted: str = "auto") -> None:
+        self.fixed = wanted != "auto"
+        self.current = FORMATS[0] if wanted == "auto" else wanted
+        self._failures: Counter[str] = Counter()
+        self._successes: Counter[str] = Counter()
+
+    def candidates(self) -> list[str]:
+        """Return the formats in which an earlier answer may stand in the journal, the current one first."""
+        return [self.current, *(name for name in FORMATS if name != self.current)]
+
+    def refused(self, answer_format: str) -> None:
+        """Step down because the server does not know a format."""
+        if answer_format == self.current != FORMATS[-1]:
+            self.current = FORMATS[FORMATS.index(answer_format) + 1]
+
+    def judged(self, answer_format: str, usable: bool) -> None:
+        """Learn from an answer; three unusable ones and no usable one mean that plain text does better."""
+        (self._successes if usable else self._failures)[answer_format] += 1
+        hopeless = self._failures[answer_format] >= _TRIAL and not self._successes[answer_format]
+        if hopeless and not self.fixed and answer_format == self.current:
+            self.current = FORMATS[-1]
 
 
 def _canonical(payload: dict[str, Any], seed: int) -> bytes:

@@ -91,11 +91,11 @@ def test_a_killed_run_finds_its_batch_again(server, kit, tmp_path, two, batches,
     settings = kit.settings(server, batch=True, batch_pause=0.01)
     batches.ready_after = 10**9
 
-    def killed(seconds):
+    async def killed(seconds):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("lamm_metrics.gpt.batch.time.sleep", killed)
+        patch.setattr("lamm_metrics.gpt.batch.asyncio.sleep", killed)
         with pytest.raises(KeyboardInterrupt):
             judge_answers(*two, settings, tmp_path)
     state = json.loads((tmp_path / "batches.json").read_text())

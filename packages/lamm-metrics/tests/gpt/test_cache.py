@@ -6,13 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
-from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.gpt import judge_answers
-from lamm_metrics.gpt.cache import Reply, ReplyCache, Sending
 
 RECORDS, HELD = 30, 25
 
@@ -122,25 +117,6 @@ def test_a_request_whose_answer_never_came_counts_against_the_money(server, kit,
     assert again.cost == found.cost
 
 
-def test_sendings_end_with_a_reply_or_a_failure(tmp_path):
-    cache = ReplyCache(tmp_path / "c.jsonl")
-    cache.begin("a", Sending("m", 5, 6))
-    cache.begin("b", Sending("m", 5, 6))
-    cache.fail("b")
-    cache.begin("a", Sending("m", 5, 6))
-    cache.append("a", "m", Reply("x"))
-    assert (cache.unknown("a"), cache.unknown("b")) == (1, 0)
-    cache.close()
-    again = ReplyCache(tmp_path / "c.jsonl")
-    assert (again.unknown("a"), again.unknown("b")) == (1, 0)
-    assert list(again.unknown_sendings()) == [Sending("m", 5, 6)]
-    # A batch's reply is the answer to no single sending.
-    again.begin("d", Sending("m", 5, 6))
-    again.append("d", "m", Reply("x", share=0.5))
-    assert again.unknown("d") == 1
-    again.close()
-
-
 def test_a_second_run_sends_nothing_and_says_the_same(server, kit, tmp_path):
     references, answers = kit.captions(5, "good {}", "poor {}")
     first = judge_answers(references, answers, kit.settings(server), tmp_path)
@@ -167,45 +143,3 @@ def test_a_sample_is_seeded_and_a_larger_one_holds_it(server, kit, tmp_path):
     assert len(server.bodies) == first == 10
     judge_answers(references, answers, kit.settings(server, sample=8, seed=3), tmp_path)
     assert len(server.bodies) == 16
-
-
-def test_two_runs_cannot_share_a_cache(tmp_path):
-    cache = ReplyCache(tmp_path / "c.jsonl")
-    with pytest.raises(UsageError, match="another process"):
-        ReplyCache(tmp_path / "c.jsonl")
-    cache.close()
-
-
-def test_threads_append_whole_lines(tmp_path):
-    cache = ReplyCache(tmp_path / "c.jsonl")
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: cache.append(str(number), "m", Reply("x\n\ud800" * number)), range(200)))
-    cache.close()
-    again = ReplyCache(tmp_path / "c.jsonl")
-    assert all(again.get(str(number)) == Reply("x\n\ud800" * number) for number in range(200))
-    again.close()
-
-
-@pytest.mark.parametrize("cut", range(1, 60, 7))
-def test_any_torn_last_line_is_cut_off(tmp_path, cut):
-    path = tmp_path / "c.jsonl"
-    cache = ReplyCache(path)
-    for name in ("a", "b"):
-        cache.append(name, "m", Reply(name))
-    cache.close()
-    path.write_bytes(path.read_bytes()[:-cut])
-    again = ReplyCache(path)
-    assert again.get("a") == Reply("a")
-    assert again.get("b") is None
-    again.append("b", "m", Reply("c"))
-    again.close()
-    last = ReplyCache(path)
-    assert last.get("b") == Reply("c")
-    last.close()
-
-
-def test_damage_before_the_last_line_is_said(tmp_path):
-    path = tmp_path / "c.jsonl"
-    path.write_text('{"key": "a"}\n{"key": "b", "model": "m", "reply": {}}\n')
-    with pytest.raises(LammMetricsError, match="line 1"):
-        ReplyCache(path)

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamm_metrics.errors import LammMetricsError, UsageError
-from lamm_metrics.gpt import JudgeSettings, bradley_terry, krippendorff_alpha
-from lamm_metrics.gpt.endpoint import Endpoint, retry_after
+from lamm_metrics.gpt import JudgeSettings, bradley_terry, judge_answers, krippendorff_alpha
 from lamm_metrics.gpt.items import Item, read_items
 from lamm_metrics.gpt.verdicts import judge_messages, read_verdict
 
@@ -170,22 +169,8 @@ def test_an_id_in_two_tasks_is_refused():
         read_items([{"id": 1, "label": "cat"}, {"id": "1", "num": 3}], [[{"id": 1, "text": "a"}]])
 
 
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after-ms": "1500"}, 1.5),
-        ({"retry-after": "0"}, 0.0),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": "-5"}, None),
-        ({}, None),
-    ],
-)
-def test_retry_after_is_read_in_every_form(headers, seconds):
-    assert retry_after(headers) == seconds
-
-
-def test_without_the_sdk_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "openai", None)
+def test_without_the_client_the_message_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "lamm_llm", None)
+    settings = JudgeSettings("http://localhost/v1", judges=("m",), mode="absolute")
     with pytest.raises(UsageError, match=r"lamm-metrics\[gpt\]"):
-        Endpoint(JudgeSettings("http://localhost/v1"))
+        judge_answers([{"id": 1, "label": "cat"}], [[{"id": 1, "text": "a"}]], settings, tmp_path)

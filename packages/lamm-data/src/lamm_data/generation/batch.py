@@ -17,7 +17,7 @@ from lamm_data.errors import UsageError
 from lamm_data.generation.batch_summary import BatchSummary
 from lamm_data.generation.run import OpenRun, open_run
 from lamm_data.generation.settings import GenerationSettings
-from lamm_data.generation.solving import Ask, FormatLadder
+from lamm_data.generation.solving import Ask
 from lamm_llm import (
     ENDED,
     Batch,
@@ -28,6 +28,7 @@ from lamm_llm import (
     BudgetReachedError,
     Endpoint,
     EndpointError,
+    FormatLadder,
     GaveUpError,
     Journal,
     Outbox,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,18 +17,20 @@ from lamm_data.generation.request_builder import RequestBuilder, Sampling
 from lamm_data.generation.results import Counts, Results
 from lamm_data.generation.rows import Row, RowFault
 from lamm_data.generation.settings import GenerationSettings, settings_prompt
-from lamm_data.generation.solving import FormatLadder, Known, Solver
+from lamm_data.generation.solving import Known, Solver
 from lamm_llm import (
     Budget,
     BudgetReachedError,
     Endpoint,
     EndpointError,
     Engine,
+    FormatLadder,
     Journal,
     RetryPolicy,
     Traffic,
     find_price,
     refuse_open_batches,
+    run_async,
     state_path,
 )
 
@@ -84,18 +85,7 @@ def generate(settings: GenerationSettings, watch: Watcher | None = None) -> Summ
         UsageError: When the settings, the prompt or the journal do not fit.
         EndpointError: When no endpoint can be used; finished answers are in the journal.
     """
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_generate(settings, watch))
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Take uvloop's event loop where it is installed (`lamm-data[fast]`)."""
-    try:
-        import uvloop
-    except ModuleNotFoundError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
+    return run_async(lambda: _generate(settings, watch))
 
 
 def journal_path(output: Path) -> Path:

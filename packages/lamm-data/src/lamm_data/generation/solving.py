@@ -6,7 +6,6 @@ resume without sending anything.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -24,9 +23,16 @@ from lamm_data.generation.answers import (
 from lamm_data.generation.prompts import Example, Prompt
 from lamm_data.generation.request_builder import RequestBuilder
 from lamm_data.generation.rows import Row
-from lamm_llm import FORMATS, GaveUpError, RefusedError, Reply, Request, UnsupportedError, without_thinking
-
-_TRIAL = 3
+from lamm_llm import (
+    FORMATS,
+    FormatLadder,
+    GaveUpError,
+    RefusedError,
+    Reply,
+    Request,
+    UnsupportedError,
+    without_thinking,
+)
 
 Ask = Callable[[Request], Awaitable[Reply]]
 """How a request gets its reply: by an engine's endpoint, or by looking it up."""
@@ -38,36 +44,6 @@ class Known(Protocol):
     def __len__(self) -> int: ...
 
     def __contains__(self, key: str, /) -> bool: ...
-
-
-class FormatLadder:
-    """Which answer format to ask for: the strictest one that the server turns out to manage.
-
-    Args:
-        wanted: `auto`, or one of `FORMATS` to stay with.
-    """
-
-    def __init__(self, wanted: str = "auto") -> None:
-        self.fixed = wanted != "auto"
-        self.current = FORMATS[0] if wanted == "auto" else wanted
-        self._failures: Counter[str] = Counter()
-        self._successes: Counter[str] = Counter()
-
-    def candidates(self) -> list[str]:
-        """Formats in which an earlier answer may stand in the journal, the current one first."""
-        return [self.current, *(name for name in FORMATS if name != self.current)]
-
-    def refused(self, answer_format: str) -> None:
-        """Step down because the server does not know a format."""
-        if answer_format == self.current != FORMATS[-1]:
-            self.current = FORMATS[FORMATS.index(answer_format) + 1]
-
-    def judged(self, answer_format: str, usable: bool) -> None:
-        """Learn from an answer; three unusable ones and no usable one mean that plain text does better."""
-        (self._successes if usable else self._failures)[answer_format] += 1
-        hopeless = self._failures[answer_format] >= _TRIAL and not self._successes[answer_format]
-        if hopeless and not self.fixed and answer_format == self.current:
-            self.current = FORMATS[-1]
 
 
 @dataclass(frozen=True)

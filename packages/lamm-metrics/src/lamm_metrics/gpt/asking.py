@@ -1,68 +1,35 @@
 """Ask a judge for one verdict: the strictest format the server knows, and one corrective re-ask."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
-from lamm_metrics.gpt.cache import Reply
-from lamm_metrics.gpt.failures import NotSentError, PassingError
-from lamm_metrics.gpt.items import Job
-from lamm_metrics.gpt.sending import Sender
-from lamm_metrics.gpt.settings import JudgeSettings
-from lamm_metrics.gpt.verdicts import (
+from lamm_llm import (
     FORMATS,
-    Reading,
-    corrected,
-    form_text,
-    judge_messages,
-    read_verdict,
-    response_format,
+    BudgetReachedError,
+    EndpointError,
+    Engine,
+    FormatLadder,
+    GaveUpError,
+    RefusedError,
+    Reply,
+    Request,
+    UnsupportedError,
 )
+from lamm_metrics.gpt.items import Job, Outcome
+from lamm_metrics.gpt.settings import JudgeSettings
+from lamm_metrics.gpt.verdicts import Reading, corrected, form_text, judge_messages, read_verdict, response_format
+
+Messages = list[dict[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one job.
+def judge_request(job: Job, settings: JudgeSettings, messages: Messages, form: str) -> Request:
+    """Return a request for one verdict. The second asking has another seed, hence another key.
 
-    Attributes:
-        job: What was asked.
-        values: Ranks in the order shown, or the five grades; empty where the job is unscored.
-        reason: Why it is unscored: empty, refusal, truncated, no_json, wrong_form, contradictory (the judge's fault),
-            rejected (the server refused the request), http_500 and other failures, max_cost or stopped (not sent).
-        replies: What the judge wrote, the corrected reply last.
-        keys: Keys of the requests in the cache.
-        form: Format that was asked for.
+    The key covers the endpoint, too: caches of earlier versions are keyed so.
     """
-
-    job: Job
-    values: tuple[int, ...] = ()
-    reason: str = ""
-    replies: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
-    form: str = ""
-
-
-class FormatLadder:
-    """The strictest format that a judge's server is known to take; every judge has one, shared by all threads."""
-
-    def __init__(self) -> None:
-        self._level: dict[str, int] = {}
-
-    def form(self, judge: str) -> str:
-        """The format to ask for."""
-        return FORMATS[self._level.get(judge, 0)]
-
-    def lower(self, judge: str, refused: str) -> bool:
-        """Step down from a format that was refused; tell whether there is one left."""
-        level = FORMATS.index(refused) + 1
-        if level < len(FORMATS):
-            self._level[judge] = max(level, self._level.get(judge, 0))
-        return level < len(FORMATS)
-
-
-def request_payload(job: Job, settings: JudgeSettings, messages: list[dict[str, str]], form: str) -> dict[str, Any]:
-    """The body of a request, as it is keyed in the cache. The second asking has another seed, hence another key."""
-    return {
+    payload: Mapping[str, Any] = {
         "model": job.judge,
         "messages": messages,
         "temperature": settings.temperature,
@@ -70,6 +37,81 @@ def request_payload(job: Job, settings: JudgeSettings, messages: list[dict[str, 
         "max_tokens": settings.max_tokens,
         **response_format(form, job.mode, len(job.order)),
     }
+    keyed = {"endpoint": settings.shown_endpoint, "request": payload}
+    text = json.dumps(keyed, sort_keys=True, separators=(",", ":")).encode("utf-8")
+    tokens = len(text) // 4 + settings.max_tokens
+    return Request(sha256(text).hexdigest(), dict(payload), form, settings.seed + job.repeat, tokens)
+
+
+class Asker:
+    """Asks for verdicts through one engine.
+
+    Attributes:
+        fatal: The error that stopped the run, if one did.
+    """
+
+    def __init__(self, engine: Engine[int], settings: JudgeSettings) -> None:
+        self.engine, self.settings = engine, settings
+        self.fatal: EndpointError | None = None
+        self._ladders: dict[str, FormatLadder] = {}
+        self._resumed = len(engine.journal) > 0
+
+    def request(self, job: Job, messages: Messages) -> Request:
+        """Return the request that is answered already in some format, else the one in the judge's current format."""
+        ladder = self._ladders.setdefault(job.judge, FormatLadder())
+        forms = ladder.candidates() if self._resumed else [ladder.current]
+        requests = [judge_request(job, self.settings, messages, form) for form in forms]
+        return next((request for request in requests if request.key in self.engine.journal), requests[0])
+
+    async def ask(self, job: Job) -> Outcome:
+        """Ask for one verdict.
+
+        Returns:
+            The verdict, or why there is none. Nothing but a verdict in the form asked for is ever a score.
+
+        Raises:
+            EndpointError: The endpoint cannot be used.
+        """
+        messages = judge_messages(job.item, job.mode, job.order)
+        replies: list[str] = []
+        keys: list[str] = []
+        reading, form, asked = Reading((), "stopped"), "", 0
+        try:
+            while asked < 2:
+                request = self.request(job, messages)
+                form, reply = request.format, await self._fetch(request)
+                keys.append(request.key)
+                if reply.rejected == "format" and form != FORMATS[-1]:
+                    self._ladders[job.judge].refused(form)
+                    continue
+                replies.append(reply.refusal or reply.text)
+                if reply.rejected:
+                    reading = Reading((), "rejected")
+                    break
+                reading = _read(reply, job)
+                if not reading.reason:
+                    break
+                asked += 1
+                messages = corrected(messages, reply.text, reading.reason, form_text(job.mode, len(job.order)))
+        except BudgetReachedError:
+            reading = Reading((), "max_cost")
+        except GaveUpError as error:
+            reading = Reading((), error.reason)
+        except EndpointError as error:
+            self.fatal = self.fatal or error
+            raise
+        return Outcome(job, reading.values, reading.reason, tuple(replies), tuple(keys), form)
+
+    async def _fetch(self, request: Request) -> Reply:
+        """Return the reply; what the server refuses for good is one too, so that it is not asked again."""
+        try:
+            return await self.engine.ask(request, self.engine.endpoints[0])
+        except UnsupportedError as error:
+            return Reply(str(error), rejected="format")
+        except RefusedError as error:
+            reply = Reply(str(error), rejected="request")
+            await self.engine.journal.append(request.key, reply, request.payload["model"])
+        return reply
 
 
 def _read(reply: Reply, job: Job) -> Reading:
@@ -79,41 +121,3 @@ def _read(reply: Reply, job: Job) -> Reading:
     if reply.finish == "length":
         return Reading((), "truncated")
     return read_verdict(reply.text, job.mode, len(job.order))
-
-
-def ask(job: Job, sender: Sender, ladder: FormatLadder, settings: JudgeSettings) -> Outcome:
-    """Ask for one verdict.
-
-    Args:
-        job: What to ask.
-        sender: Sends, or answers from the cache.
-        ladder: Formats that are known not to work.
-        settings: How to ask.
-
-    Returns:
-        The verdict, or why there is none. Nothing but a verdict in the form asked for is ever a score.
-    """
-    messages = judge_messages(job.item, job.mode, job.order)
-    replies: list[str] = []
-    keys: list[str] = []
-    reading, form, asked = Reading((), "stopped"), ladder.form(job.judge), 0
-    try:
-        while asked < 2:
-            payload: Mapping[str, Any] = request_payload(job, settings, messages, form)
-            key, reply = sender.fetch(payload)
-            keys.append(key)
-            if reply.rejected == "format" and ladder.lower(job.judge, form):
-                form = ladder.form(job.judge)
-                continue
-            replies.append(reply.refusal or reply.text)
-            if reply.rejected:
-                reading = Reading((), "rejected")
-                break
-            reading = _read(reply, job)
-            if not reading.reason:
-                break
-            asked += 1
-            messages = corrected(messages, reply.text, reading.reason, form_text(job.mode, len(job.order)))
-    except (NotSentError, PassingError) as error:
-        reading = Reading((), error.reason)
-    return Outcome(job, reading.values, reading.reason, tuple(replies), tuple(keys), form)

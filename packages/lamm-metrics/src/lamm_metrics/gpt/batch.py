@@ -1,44 +1,47 @@
-"""The Batch API: hand all first requests over at once, at half the price, and fill the cache with what comes back.
+"""The Batch API: hand all first requests over at once, at half the price, and journal what comes back.
 
 A batch is known by a token made from its requests. The token is written to `batches.json` before the batch is made and
 sent along as metadata, so that a run that was killed finds its batch again instead of paying for another.
 """
 
+import asyncio
 import json
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from tempfile import TemporaryDirectory
+from typing import Any
 
+from lamm_llm import (
+    ENDED,
+    BatchServer,
+    Endpoint,
+    EndpointError,
+    RefusedError,
+    Reply,
+    Request,
+    TransientError,
+    UnsupportedError,
+    dumps,
+    read_reply,
+    read_result_line,
+    request_line,
+)
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.gpt.asking import FormatLadder, request_payload
-from lamm_metrics.gpt.cache import Reply, request_key
-from lamm_metrics.gpt.endpoint import read_reply
-from lamm_metrics.gpt.failures import PassingError, RefusedError, UnknownError, UnsupportedFormatError
+from lamm_metrics.gpt.asking import Asker
 from lamm_metrics.gpt.items import Job
-from lamm_metrics.gpt.prices import BATCH_SHARE, estimate_tokens, price_of
-from lamm_metrics.gpt.sending import FIRST_WAIT, LONGEST_WAIT, Sender
-from lamm_metrics.gpt.settings import JudgeSettings
 from lamm_metrics.gpt.verdicts import judge_messages
 from lamm_metrics.records.files import parse_json
 
 STATE = "batches.json"
-ENDED = ("completed", "failed", "expired", "cancelled")
 # OpenAI takes 50,000 requests and 200 MB a batch.
 MOST_REQUESTS, MOST_BYTES = 20_000, 100_000_000
-Payloads = Mapping[str, Mapping[str, Any]]
-T = TypeVar("T")
-
-
-class NoBatchError(LammMetricsError):
-    """The server makes no batch of this."""
 
 
 def open_batches(folder: Path) -> dict[str, dict[str, str]]:
-    """The batches under way, by token; each holds its `id` once that is known.
+    """Return the batches under way, by token; each holds its `id` once that is known.
 
     Raises:
         LammMetricsError: The file that names them is damaged.
@@ -55,135 +58,107 @@ class BatchRun:
     """The batches of one run.
 
     Args:
-        sender: Endpoint, cache and budget of the run.
-        settings: How to judge.
+        asker: Asks, and holds journal and budget of the run.
+        share: What a request costs in a batch, as a share of its price.
         folder: Where `batches.json` is kept.
     """
 
-    def __init__(self, sender: Sender, settings: JudgeSettings, folder: Path) -> None:
-        self.sender, self.settings = sender, settings
+    def __init__(self, asker: Asker, share: float, folder: Path) -> None:
+        self.asker, self.share, self.settings = asker, share, asker.settings
+        self.journal, self.budget = asker.engine.journal, asker.engine.budget
+        self.endpoint = asker.engine.endpoints[0]
+        self.server = BatchServer(self.endpoint, asker.engine.policy, self.settings.seed)
         self.path = folder / STATE
         self.open = open_batches(folder)
 
-    def fill(self, jobs: Sequence[Job], ladder: FormatLadder) -> None:
+    async def fill(self, jobs: Sequence[Job]) -> None:
         """Answer the first request of every job, as far as a batch can; what is left is asked for singly.
 
         Raises:
-            EndpointError: The endpoint cannot be used.
-            LammMetricsError: The batches would pass the limit on money, or the server makes none.
+            EndpointError: The endpoint cannot be used, or the server makes no batches.
+            LammMetricsError: The batches would pass the limit on money.
         """
-        payloads = self._payloads(jobs, ladder)
+        made = (self.asker.request(job, judge_messages(job.item, job.mode, job.order)) for job in jobs)
+        requests = {request.key: request for request in made}
         for token in list(self.open):
-            self._collect(token, payloads)
-        waiting = {key: payload for key, payload in payloads.items() if self.sender.cache.get(key) is None}
+            await self._collect(token, requests)
+        waiting = [request for key, request in requests.items() if key not in self.journal]
         self._check_money(waiting)
-        tokens = [self._submit(chunk) for chunk in _chunks(waiting, self.sender.endpoint.body)]
+        tokens = [await self._submit(chunk) for chunk in _chunks(waiting, self.endpoint)]
         for token in tokens:
-            self._collect(token, payloads)
+            await self._collect(token, requests)
 
-    def _payloads(self, jobs: Sequence[Job], ladder: FormatLadder) -> Payloads:
-        """The first request of every job, by key."""
-        found = {}
-        for job in jobs:
-            messages = judge_messages(job.item, job.mode, job.order)
-            payload = request_payload(job, self.settings, messages, ladder.form(job.judge))
-            found[request_key(self.settings.shown_endpoint, payload)] = payload
-        return found
-
-    def _check_money(self, payloads: Payloads) -> None:
-        if self.settings.max_cost is None:
-            return
-        most = self.sender.budget.gone
-        for payload in payloads.values():
-            price = price_of(self.sender.budget.prices, payload["model"])
-            if price is not None:
-                most += BATCH_SHARE * price.of(estimate_tokens(payload), payload["max_tokens"])
-        if most > self.settings.max_cost:
+    def _check_money(self, requests: Sequence[Request]) -> None:
+        most = self.budget.gone
+        for request in requests:
+            answer, model = int(request.payload["max_tokens"]), str(request.payload["model"])
+            most += self.share * self.budget.dollars(request.most_prompt_tokens, answer, model)
+        if self.settings.max_cost is not None and most > self.settings.max_cost:
             raise LammMetricsError(
                 f"Expected batches within {self.settings.max_cost:g} USD, got at most {most:.4f} USD. "
                 "Raise --max-cost, lower --max-tokens, or judge a smaller --sample."
             )
 
-    def _submit(self, lines: Mapping[str, bytes]) -> str:
+    async def _submit(self, lines: Mapping[str, bytes]) -> str:
         """Hand a batch over, once, and remember it."""
         token = sha256("\n".join(lines).encode()).hexdigest()[:32]
-        name, data = f"{token}.jsonl", b"".join(lines.values())
-        file = self._patiently(lambda client: client.files.create(file=(name, data), purpose="batch"))
+        file = await self.server.upload((f"{token}.jsonl", b"".join(lines.values())))
         self._remember({**self.open, token: {}})
         try:
-            made = self._patiently(
-                lambda client: client.batches.create(
-                    input_file_id=file.id,
-                    endpoint="/v1/chat/completions",
-                    completion_window="24h",
-                    metadata={"lamm": token},
-                )
-            )
-        except NoBatchError:
+            identifier = await self.server.create(file, token)
+        except EndpointError:
             self._forget(token)
             raise
-        self.sender.sent += len(lines)
-        self._remember({**self.open, token: {"id": made.id}})
+        self.asker.engine.traffic.sent += len(lines)
+        self._remember({**self.open, token: {"id": identifier}})
         return token
 
-    def _collect(self, token: str, payloads: Payloads) -> None:
+    async def _collect(self, token: str, requests: Mapping[str, Request]) -> None:
         """Wait for a batch and keep what it answered."""
-        identifier = self.open[token].get("id") or self._search(token)
+        identifier = self.open[token].get("id") or await self.server.find(token)
         if not identifier:
             self._forget(token)
             return
-        while True:
-            batch = self._patiently(lambda client: client.batches.retrieve(identifier))
-            if batch.status in ENDED:
-                break
-            time.sleep(self.settings.batch_pause)
-        for file in filter(None, (batch.output_file_id, batch.error_file_id)):
-            for line in self._download(str(file)).splitlines():
-                self._keep(line, payloads)
+        while (view := await self.server.retrieve(identifier)).status not in ENDED:
+            await asyncio.sleep(self.settings.batch_pause)
+        with TemporaryDirectory(dir=self.path.parent) as folder:
+            for file in view.files:
+                path = Path(folder) / "answers.jsonl"
+                await self.server.download(file, path)
+                with path.open("rb") as answers:
+                    for line in answers:
+                        for key, status, body, _ in read_result_line(line):
+                            await self._keep(key, requests.get(key), status, body)
         self._forget(token)
-        if batch.status != "completed":
+        if view.status != "completed":
             raise LammMetricsError(
-                f"Expected batch {identifier} to be completed, got {batch.status}: {getattr(batch, 'errors', None)}. "
+                f"Expected batch {identifier} to be completed, got {view.status}: {view.errors}. "
                 "What it answered is kept; run the same command again to hand over the rest."
             )
 
-    def _download(self, file: str) -> bytes:
-        return self._patiently(lambda client: bytes(client.files.content(file).content))
-
-    def _search(self, token: str) -> str:
-        """The batch that a killed run may have made before it could note its name; empty when there is none."""
-        listed = self._patiently(lambda client: client.batches.list(limit=100).data)
-        return next((str(one.id) for one in listed if (one.metadata or {}).get("lamm") == token), "")
-
-    def _keep(self, line: bytes, payloads: Payloads) -> None:
+    async def _keep(self, key: str, request: Request | None, status: int, body: Any) -> None:
         """Keep one answer; failures that may pass are left to be asked for singly."""
-        try:
-            values = parse_json(line.decode())
-            key, response = str(values["custom_id"]), values["response"] or {}
-            status, body = int(response.get("status_code") or 0), response.get("body") or {}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise LammMetricsError(f"Expected a line of a batch's answers, got {line[:80]!r}: {error!r}.") from error
-        if self.sender.cache.get(key) is not None:
+        if key in self.journal:
             return
         try:
-            reply = replace(self._read(status, json.dumps(body)), share=BATCH_SHARE)
-        except PassingError as error:
-            self.sender.failures[f"batch_{error.reason}"] += 1
+            reply = replace(self._read(status, json.dumps(body)), share=self.share)
+        except TransientError as error:
+            self.asker.engine.traffic.retried[f"batch_{error.reason}"] += 1
+        except UnsupportedError:
             return
-        model = str(payloads[key]["model"] if key in payloads else body.get("model"))
-        self.sender.cache.append(key, model, reply)
-        self.sender.budget.charge(model, reply)
+        else:
+            model = str(request.payload["model"]) if request else reply.model  # of other jobs than this run's
+            await self.journal.append(key, reply, model)
+            self.budget.spend(reply.prompt_tokens, reply.completion_tokens, model, reply.share)
 
     def _read(self, status: int, text: str) -> Reply:
         """Read one answer; what the server refuses for good is an answer too."""
         if status == 200:
-            return self.sender.endpoint.clean_reply(read_reply(text.encode()))
-        try:
-            raise self.sender.endpoint.failure(status, text, {})
-        except UnsupportedFormatError as error:
-            return Reply(rejected="format", text=str(error))
-        except RefusedError as error:
-            return Reply(rejected="request", text=str(error))
+            return self.endpoint.clean(read_reply(text.encode()))
+        failure = self.endpoint.status_failure(status, text, {})
+        if isinstance(failure, RefusedError):
+            return Reply(str(failure), rejected="request")
+        raise failure
 
     def _remember(self, state: dict[str, dict[str, str]]) -> None:
         partial = self.path.with_name(f"{STATE}.partial")
@@ -194,35 +169,17 @@ class BatchRun:
     def _forget(self, token: str) -> None:
         self._remember({name: value for name, value in self.open.items() if name != token})
 
-    def _patiently(self, work: Callable[[Any], T]) -> T:
-        """Call the server, again after failures that may pass."""
-        attempt = 0
-        while True:
-            try:
-                return self.sender.endpoint.call(work)
-            except PassingError as error:
-                attempt += 1
-                self.sender.failures[error.reason] += 1
-                if attempt > self.settings.retries:
-                    raise self.sender.endpoint.unreachable(str(error)) from None
-                time.sleep(min(LONGEST_WAIT, FIRST_WAIT * 2.0**attempt if error.wait is None else error.wait))
-            except (RefusedError, UnsupportedFormatError, UnknownError) as error:
-                raise NoBatchError(
-                    f"Expected a server with a Batch API, got: {error}. Leave --batch out to ask singly."
-                ) from None
 
-
-def _chunks(payloads: Payloads, body: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Iterator[dict[str, bytes]]:
-    """The lines of batches, by key, each batch within the limits."""
+def _chunks(requests: Sequence[Request], endpoint: Endpoint) -> Iterator[dict[str, bytes]]:
+    """Yield the lines of batches, by key, each batch within the limits."""
     chunk: dict[str, bytes] = {}
     size = 0
-    for key, payload in payloads.items():
-        row = {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body(payload)}
-        line = json.dumps(row).encode() + b"\n"
+    for request in requests:
+        line = request_line(request.key, dumps(endpoint.body(request)))
         if chunk and (len(chunk) >= MOST_REQUESTS or size + len(line) > MOST_BYTES):
             yield chunk
             chunk, size = {}, 0
-        chunk[key] = line
+        chunk[request.key] = line
         size += len(line)
     if chunk:
         yield chunk

@@ -184,6 +184,28 @@ class Job:
     repeat: int
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one job.
+
+    Attributes:
+        job: What was asked.
+        values: Ranks in the order shown, or the five grades; empty where the job is unscored.
+        reason: Why it is unscored: empty, refusal, truncated, no_json, wrong_form, contradictory (the judge's fault),
+            rejected (the server refused the request), http_500 and other failures, max_cost (not sent).
+        replies: What the judge wrote, the corrected reply last.
+        keys: Keys of the requests in the cache.
+        form: Format that was asked for.
+    """
+
+    job: Job
+    values: tuple[int, ...] = ()
+    reason: str = ""
+    replies: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    form: str = ""
+
+
 def _orders(mode: str, models: int, generator: np.random.Generator) -> list[tuple[int, ...]]:
     """The orders in which the answers to one record are shown; every order comes with its reverse."""
     if mode == "absolute":

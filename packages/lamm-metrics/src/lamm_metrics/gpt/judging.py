@@ -3,29 +3,33 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamm_metrics.errors import UsageError
-from lamm_metrics.gpt.asking import FormatLadder, Outcome, ask, request_payload
-from lamm_metrics.gpt.batch import STATE, BatchRun, open_batches
-from lamm_metrics.gpt.cache import ReplyCache, request_key
-from lamm_metrics.gpt.endpoint import Endpoint
+from lamm_metrics.gpt.failures import client_errors
 from lamm_metrics.gpt.findings.analysis import analyse
 from lamm_metrics.gpt.findings.result import Judgement
-from lamm_metrics.gpt.items import Job, PredictionSource, ReferenceSource, plan_jobs, read_items
-from lamm_metrics.gpt.prices import BATCH_SHARE, TYPICAL_ANSWER, Budget, estimate_tokens, price_of, read_prices
-from lamm_metrics.gpt.sending import Sender
+from lamm_metrics.gpt.items import Item, Job, Outcome, PredictionSource, ReferenceSource, plan_jobs, read_items
 from lamm_metrics.gpt.settings import JudgeSettings
-from lamm_metrics.gpt.verdicts import FORMATS, judge_messages, prompt_texts
+from lamm_metrics.gpt.verdicts import judge_messages, prompt_texts
+
+if TYPE_CHECKING:
+    from lamm_llm import Endpoint, Price, Traffic
+    from lamm_metrics.gpt.asking import Asker
+    from lamm_metrics.gpt.batch import BatchRun
 
 Progress = Callable[[int, int], None]
 CACHE, TRANSCRIPTS, RESULT = "requests.jsonl", "transcripts.jsonl", "result.json"
+# Tokens of a typical verdict, for the lower of the two estimates.
+TYPICAL_ANSWER = 120
+# Share of the price that the Batch API costs where the table does not say.
+BATCH_SHARE = 0.5
+# Requests given up in a row after which the server is taken for down, and seconds it may make everybody wait.
+GIVEN_UP, PATIENCE = 10, 600.0
 # Reasons of unscored verdicts that are the judge's own; all others may go away when the run is repeated.
 JUDGES_FAULT = {"empty", "refusal", "truncated", "no_json", "wrong_form", "contradictory", "rejected"}
 
@@ -72,38 +76,41 @@ def plan_judging(
     )
     judges = settings.judges or ("unnamed judge",)
     jobs = plan_jobs(items, judges, len(models), settings)
-    known = _known_keys(output)
-    payloads = {}
-    for job in jobs:
-        messages = judge_messages(job.item, job.mode, job.order)
-        forms = [request_payload(job, settings, messages, form) for form in FORMATS]
-        if not any(request_key(settings.shown_endpoint, payload) in known for payload in forms):
-            payloads[request_key(settings.shown_endpoint, forms[0])] = forms[0]
-    prices = read_prices(settings.prices)
+    with client_errors():
+        from lamm_llm import FORMATS, batch_share, read_replies
+        from lamm_metrics.gpt.asking import judge_request
+
+        known = read_replies(Path(output) / CACHE) if output is not None else {}
+        requests = {}
+        for job in jobs:
+            messages = judge_messages(job.item, job.mode, job.order)
+            forms = [judge_request(job, settings, messages, form) for form in FORMATS]
+            if not any(request.key in known for request in forms):
+                requests[forms[0].key] = forms[0]
+        prices = _prices(judges, settings)
+        share = batch_share(settings.prices, BATCH_SHARE) if settings.batch else 1.0
     tokens, cost, most = 0, 0.0, 0.0
-    for payload in payloads.values():
-        size, price = estimate_tokens(payload), price_of(prices, payload["model"])
+    for request in requests.values():
+        size, price = request.most_prompt_tokens, prices.get(request.payload["model"])
         tokens += size
         if price is not None:
-            cost += price.of(size, min(TYPICAL_ANSWER, settings.max_tokens))
-            most += price.of(size, settings.max_tokens)
-    unpriced = tuple(judge for judge in judges if price_of(prices, judge) is None)
-    share = BATCH_SHARE if settings.batch else 1.0
+            cost += price.cost(size, min(TYPICAL_ANSWER, settings.max_tokens))
+            most += price.cost(size, settings.max_tokens)
+    unpriced = tuple(judge for judge in judges if judge not in prices)
     about, at_most = (None, None) if unpriced else (share * cost, share * most)
-    return Plan(len(items), len(jobs), len(payloads), tokens, about, at_most, unpriced)
+    return Plan(len(items), len(jobs), len(requests), tokens, about, at_most, unpriced)
 
 
-def _known_keys(output: str | PathLike[str] | None) -> set[str]:
-    """Keys that the cache answers; a cache is opened only where there is one."""
-    path = Path(output) / CACHE if output is not None else None
-    if path is None or not path.exists():
-        return set()
-    with closing(ReplyCache(path)) as cache:
-        return cache.answered()
+def _prices(judges: Sequence[str], settings: JudgeSettings) -> dict[str, "Price"]:
+    """Return the known prices of the judges."""
+    from lamm_llm import find_price
+
+    found = {judge: find_price(judge, settings.prices) for judge in judges}
+    return {judge: price for judge, price in found.items() if price is not None}
 
 
-def _check_money(settings: JudgeSettings, judges: Sequence[str], prices: dict[str, Any]) -> None:
-    unknown = [judge for judge in judges if price_of(prices, judge) is None]
+def _check_money(settings: JudgeSettings, judges: Sequence[str], prices: dict[str, "Price"]) -> None:
+    unknown = [judge for judge in judges if judge not in prices]
     if settings.max_cost is not None and unknown:
         raise UsageError(
             f"Expected a price for every judge, because a most cost is set; got none for {', '.join(unknown)}. "
@@ -111,17 +118,13 @@ def _check_money(settings: JudgeSettings, judges: Sequence[str], prices: dict[st
         )
 
 
-def run_jobs(
-    jobs: Sequence[Job],
-    sender: Sender,
-    settings: JudgeSettings,
-    progress: Progress | None = None,
-    batch: BatchRun | None = None,
+async def run_jobs(
+    jobs: Sequence[Job], asker: "Asker", progress: Progress | None = None, batch: "BatchRun | None" = None
 ) -> list[Outcome]:
     """Ask for all verdicts, several at once.
 
     The first verdict of every judge is asked for alone: what is wrong with a server shows at its first request.
-    A batch then fills the cache, as far as it can.
+    A batch then fills the journal, as far as it can.
 
     Returns:
         Outcomes in the order of the jobs.
@@ -129,46 +132,22 @@ def run_jobs(
     Raises:
         EndpointError: The endpoint cannot be used.
     """
-    ladder = FormatLadder()
     outcomes: dict[int, Outcome] = {}
+
+    async def work(number: int, _: object = None) -> None:
+        outcomes[number] = await asker.ask(jobs[number])
+        if progress is not None:
+            progress(len(outcomes), len(jobs))
+
     firsts = {job.judge: number for number, job in reversed(list(enumerate(jobs)))}
     for number in firsts.values():
-        outcomes[number] = ask(jobs[number], sender, ladder, settings)
-        _note(sender, progress, len(outcomes), len(jobs))
+        await work(number)
     if batch is not None:
-        batch.fill(jobs, ladder)
-    rest = iter([number for number in range(len(jobs)) if number not in outcomes])
-    with ThreadPoolExecutor(settings.concurrency) as pool:
-        try:
-            for number, outcome in _asked(rest, pool, lambda number: ask(jobs[number], sender, ladder, settings)):
-                outcomes[number] = outcome
-                _note(sender, progress, len(outcomes), len(jobs))
-        except BaseException:
-            sender.stopped.set()
-            raise
+        await batch.fill(jobs)
+    await asker.engine.run((number for number in range(len(jobs)) if number not in firsts.values()), work)
+    if asker.fatal is not None:
+        raise asker.fatal
     return [outcomes[number] for number in range(len(jobs))]
-
-
-def _asked(
-    numbers: Iterator[int], pool: ThreadPoolExecutor, work: Callable[[int], Outcome]
-) -> Iterator[tuple[int, Outcome]]:
-    """Do work in a pool without ever holding more than a few tasks in its queue."""
-    running: dict[Future[Outcome], int] = {}
-    while True:
-        for number in islice(numbers, 256 - len(running)):
-            running[pool.submit(work, number)] = number
-        if not running:
-            return
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield running.pop(future), future.result()
-
-
-def _note(sender: Sender, progress: Progress | None, done: int, total: int) -> None:
-    if sender.fatal is not None:
-        raise sender.fatal
-    if progress is not None:
-        progress(done, total)
 
 
 def _transcripts(outcomes: Iterable[Outcome], models: tuple[str, ...]) -> Iterator[str]:
@@ -228,44 +207,106 @@ def judge_answers(
     items, models = read_items(
         references, predictions, task=task, missing=missing, sample=settings.sample, seed=settings.seed
     )
-    prices = read_prices(settings.prices)
-    folder = Path(output)
-    if open_batches(folder) and not settings.batch:
-        raise UsageError(
-            f"Expected --batch, because a batch of {folder} is under way and would be paid for twice. "
-            f"Add it, or remove {folder / STATE}."
-        )
-    with closing(Endpoint(settings)) as endpoint:
-        judges = settings.judges or (endpoint.only_model(),)
-        _check_money(settings, judges, prices)
-        jobs = plan_jobs(items, judges, len(models), settings)
-        with closing(ReplyCache(folder / CACHE)) as cache:
-            budget = Budget(prices, settings.max_cost, cache.items(), cache.unknown_sendings())
-            sender = Sender(endpoint, cache, budget, settings)
-            batch = BatchRun(sender, settings, folder) if settings.batch else None
-            outcomes = run_jobs(jobs, sender, settings, progress, batch)
-    reports, agreement = analyse(outcomes, models, judges, settings)
-    priced = all(price_of(prices, judge) is not None for judge in judges)
+    with client_errors():
+        from lamm_llm import run_async
+        from lamm_metrics.gpt.batch import STATE, open_batches
+
+        folder = Path(output)
+        if open_batches(folder) and not settings.batch:
+            raise UsageError(
+                f"Expected --batch, because a batch of {folder} is under way and would be paid for twice. "
+                f"Add it, or remove {folder / STATE}."
+            )
+        run = _Run(items, len(models), settings, folder, progress)
+        outcomes = run_async(run.go)
+    reports, agreement = analyse(outcomes, models, run.judges, settings)
     found = Judgement(
         mode=settings.mode,
         models=models,
         records=len(items),
         reports=tuple(reports),
         agreement=agreement,
-        requests=_traffic(sender),
-        cost=budget.spent if priced else None,
+        requests=run.traffic,
+        cost=run.cost,
         unsent=sum(bool(outcome.reason) and outcome.reason not in JUDGES_FAULT for outcome in outcomes),
-        settings=_said(settings, judges),
+        settings=_said(settings, run.judges),
     )
     _write(folder / TRANSCRIPTS, _transcripts(outcomes, models))
     _write(folder / RESULT, [json.dumps(found.to_json(), indent=1, ensure_ascii=False), "\n"])
     return found
 
 
-def _traffic(sender: Sender) -> dict[str, int]:
-    """Requests by what became of them; those that may be paid twice only where there are any."""
-    repeated = {"possibly_paid_twice": sender.repeated} if sender.repeated else {}
-    return {"sent": sender.sent, "cached": sender.cached, **repeated, **dict(sorted(sender.failures.items()))}
+class _Run:
+    """One call's asking, and what it cost."""
+
+    def __init__(
+        self, items: Sequence[Item], models: int, settings: JudgeSettings, folder: Path, progress: Progress | None
+    ) -> None:
+        self.items, self.models, self.settings, self.folder = items, models, settings, folder
+        self.progress = progress
+        self.judges: tuple[str, ...] = settings.judges
+        self.traffic: dict[str, int] = {}
+        self.cost: float | None = None
+
+    async def go(self) -> list[Outcome]:
+        from lamm_llm import Endpoint, EndpointSettings
+
+        settings = self.settings
+        endpoint = Endpoint(
+            EndpointSettings(
+                settings.endpoint, settings.key, concurrency=settings.concurrency, timeout=settings.timeout
+            )
+        )
+        try:
+            self.judges = self.judges or (await _only_model(endpoint),)
+            return await self._ask(endpoint)
+        finally:
+            await endpoint.close()
+
+    async def _ask(self, endpoint: "Endpoint") -> list[Outcome]:
+        from lamm_llm import Budget, Engine, Journal, RetryPolicy, batch_share
+        from lamm_metrics.gpt.asking import Asker
+        from lamm_metrics.gpt.batch import BatchRun
+
+        settings, prices = self.settings, _prices(self.judges, self.settings)
+        _check_money(settings, self.judges, prices)
+        jobs = plan_jobs(self.items, self.judges, self.models, settings)
+        budget = Budget(prices, settings.max_cost, promise=True)
+        with closing(Journal(self.folder / CACHE, None, sendings=True)) as journal:
+            for model, reply in journal.replies():
+                budget.spend(reply.prompt_tokens, reply.completion_tokens, model, reply.share)
+            for sending in journal.unknown_sendings():
+                budget.suspect(sending.prompt_tokens, sending.answer_tokens, sending.model)
+            policy = RetryPolicy(settings.retries + 1, patience=PATIENCE, failures_in_a_row=GIVEN_UP)
+            engine: Engine[int] = Engine([endpoint], journal, budget, policy, settings.seed)
+            asker = Asker(engine, settings)
+            batch = BatchRun(asker, batch_share(settings.prices, BATCH_SHARE), self.folder) if settings.batch else None
+            outcomes = await run_jobs(jobs, asker, self.progress, batch)
+        self.traffic = _requests(engine.traffic)
+        self.cost = budget.cost if len(prices) == len(self.judges) else None
+        return outcomes
+
+
+async def _only_model(endpoint: "Endpoint") -> str:
+    """Return the server's one model.
+
+    Raises:
+        UsageError: It has several or does not tell.
+    """
+    names = await endpoint.model_names()
+    if len(names) != 1:
+        listed = f": {', '.join(names[:10])}" if names else ""
+        url = endpoint.settings.shown_url
+        raise UsageError(f"Expected one model at {url}, got {len(names)}{listed}. Name one with --judge.")
+    return names[0]
+
+
+def _requests(traffic: "Traffic") -> dict[str, int]:
+    """Return requests by what became of them; those that may be paid twice, and failures, only where there are any."""
+    repeated = {"possibly_paid_twice": traffic.repeated} if traffic.repeated else {}
+    throttled = {"http_429": traffic.throttled} if traffic.throttled else {}
+    failures = dict(sorted({**traffic.retried, **throttled}.items()))
+    return {"sent": traffic.sent, "cached": traffic.reused, **repeated, **failures}
 
 
 def _said(settings: JudgeSettings, judges: Sequence[str]) -> dict[str, Any]:

@@ -19,7 +19,6 @@ _FORMS: Mapping[str, str] = {
     "pairwise": '{"explanation": "…", "verdict": "A" or "B" or "tie"}',
     "absolute": '{"explanation": "…", ' + ", ".join(f'"{name}": 1 to 10' for name in CRITERIA) + "}",
 }
-FORMATS = ("json_schema", "json_object", "text")
 LOWEST, HIGHEST = 1, 10
 # A verdict is short; what is longer is cut before it is searched, so that nonsense costs little.
 LONGEST = 20_000

@@ -7,10 +7,10 @@ from itertools import combinations
 
 import numpy as np
 
-from lamm_metrics.gpt.asking import Outcome
 from lamm_metrics.gpt.findings.comparisons import Comparison, compare_outcomes, decisions, graded_lengths, overall_grade
 from lamm_metrics.gpt.findings.result import JudgeReport
 from lamm_metrics.gpt.findings.statistics import Interval, Level, Resampler, alpha_of, bradley_terry, coincidences
+from lamm_metrics.gpt.items import Outcome
 from lamm_metrics.gpt.settings import JudgeSettings
 from lamm_metrics.gpt.verdicts import CRITERIA, HIGHEST, LOWEST, prompt_texts
 from lamm_metrics.results.score import Score, signature

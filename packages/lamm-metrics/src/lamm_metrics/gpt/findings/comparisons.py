@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from lamm_metrics.gpt.asking import Outcome
+from lamm_metrics.gpt.items import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,94 @@
+"""The journal keeps every reply through a torn line, and knows the sendings whose answer never came."""
+
+import asyncio
+
+import pytest
+
+from lamm_llm import Journal, LammLlmError, Reply, Sending, UsageError
+
+
+def open_journal(path):
+    return Journal(path, None, sendings=True)
+
+
+def append(journal, key, reply):
+    asyncio.run(journal.append(key, reply, "m"))
+
+
+def test_sendings_end_with_a_reply_or_a_failure(tmp_path):
+    journal = open_journal(tmp_path / "c.jsonl")
+    journal.begin("aa", Sending("m", 5, 6))
+    journal.begin("bb", Sending("m", 5, 6))
+    journal.fail("bb")
+    journal.begin("aa", Sending("m", 5, 6))
+    append(journal, "aa", Reply("x"))
+    assert (journal.unknown("aa"), journal.unknown("bb")) == (1, 0)
+    journal.close()
+    again = open_journal(tmp_path / "c.jsonl")
+    assert (again.unknown("aa"), again.unknown("bb")) == (1, 0)
+    assert list(again.unknown_sendings()) == [Sending("m", 5, 6)]
+    # A batch's reply is the answer to no single sending.
+    again.begin("dd", Sending("m", 5, 6))
+    append(again, "dd", Reply("x", share=0.5))
+    assert again.unknown("dd") == 1
+    again.close()
+
+
+def test_two_runs_cannot_share_a_journal(tmp_path):
+    journal = open_journal(tmp_path / "c.jsonl")
+    with pytest.raises(UsageError, match="another process"):
+        open_journal(tmp_path / "c.jsonl")
+    journal.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["c.jsonl"]
+
+
+def test_tasks_append_whole_lines(tmp_path):
+    async def append_all(journal):
+        replies = (journal.append(f"{number:04x}", Reply("x\n\ud800" * number), "m") for number in range(200))
+        await asyncio.gather(*replies)
+
+    journal = open_journal(tmp_path / "c.jsonl")
+    asyncio.run(append_all(journal))
+    journal.close()
+    again = open_journal(tmp_path / "c.jsonl")
+    assert all(again.get(f"{number:04x}") == Reply("x\n\ud800" * number) for number in range(200))
+    again.close()
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_any_torn_last_line_is_cut_off(tmp_path, cut):
+    path = tmp_path / "c.jsonl"
+    journal = open_journal(path)
+    for name in ("aa", "bb"):
+        append(journal, name, Reply(name))
+    journal.close()
+    path.write_bytes(path.read_bytes()[:-cut])
+    again = open_journal(path)
+    assert again.get("aa") == Reply("aa")
+    assert again.get("bb") is None
+    append(again, "bb", Reply("cc"))
+    again.close()
+    last = open_journal(path)
+    assert last.get("bb") == Reply("cc")
+    last.close()
+
+
+def test_damage_before_the_last_line_is_said(tmp_path):
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"key": "a"}\n{"key": "b", "model": "m", "reply": {}}\n')
+    with pytest.raises(LammLlmError, match="line 1"):
+        open_journal(path)
+
+
+def test_caches_of_earlier_judges_are_read(tmp_path):
+    path = tmp_path / "c.jsonl"
+    reply = '{"text": "x", "finish": "stop", "refusal": "", "prompt_tokens": 5, "answer_tokens": 7, "model": "m", '
+    path.write_text(
+        f'{{"key": "aa", "model": "m", "reply": {reply}"rejected": "", "share": 0.5}}}}\n'
+        f'{{"key": "bb", "model": "m", "reply": {reply}"rejected": "format", "share": 1.0}}}}\n'
+    )
+    journal = open_journal(path)
+    assert journal.get("aa") == Reply("x", prompt_tokens=5, completion_tokens=7, model="m", share=0.5)
+    assert journal.get("bb") is None  # a refused answer format answers nothing
+    assert [model for model, _ in journal.replies()] == ["m"]
+    journal.close()
