@@ -19,7 +19,14 @@ PACKAGES = ["llm", "metrics", "data", "model", "cli"]
 # What each package's own tests may use: its declared dependencies, its extras, and the siblings it composes.
 TESTED = {
     "llm": ["-e", "packages/lamm-llm[fast]"],
-    "metrics": ["-e", "packages/lamm-cli", "-e", "packages/lamm-metrics[gpt,coco,cli]"],
+    "metrics": [
+        "-e",
+        "packages/lamm-cli",
+        "-e",
+        "packages/lamm-llm",
+        "-e",
+        "packages/lamm-metrics[gpt,coco,cli]",
+    ],
     "data": [
         "-e",
         "packages/lamm-cli",
