@@ -62,7 +62,7 @@ def exact(texts: list[str], workers: int) -> tuple[set[int], dict[str, Any]]:
     found, times = timed(lambda: find_near(texts, THRESHOLD, workers))
     pairs = count * (count - 1) / 2
     per_pair = round(1e9 * times["processor_seconds"] / pairs, 1)
-    return {item.place for item in found}, {**times, "duplicates": len(found), "processor_ns_per_pair": per_pair}
+    return {item.index for item in found}, {**times, "duplicates": len(found), "processor_ns_per_pair": per_pair}
 
 
 def computed(times: dict[str, Any], count: int) -> dict[str, float]:
@@ -100,7 +100,7 @@ def main() -> None:
     measured["exact, 186000, computed"] = computed(measured[f"exact, {count}"], count)
     texts = instructions(count)
     found, times = timed(lambda: find_near_minhash(texts, THRESHOLD))
-    caught = len({item.place for item in found} & places)
+    caught = len({item.index for item in found} & places)
     measured[f"minhash, {count}"] = {**times, "duplicates": len(found), "of_exact": round(caught / len(places), 4)}
     _, times = exact(instructions(count // 5, 150, 350), options.workers)
     measured[f"exact, {count // 5} dialogues of 150 to 350 words"] = times

@@ -35,16 +35,16 @@ def test_the_same_texts_are_dropped_as_by_the_naive_loop(threshold):
     words = [f"w{number}" for number in range(12)]
     texts = [" ".join(chance.choices(words, k=chance.randint(1, 14))) for _ in range(250)]
     found = find_near(texts, threshold)
-    assert [item.place for item in found] == naive(texts, threshold)
+    assert [item.index for item in found] == naive(texts, threshold)
     for item in found[:20]:
-        assert item.similarity == pytest.approx(rouge_l(texts[item.place], texts[item.of]), abs=1e-3)
+        assert item.similarity == pytest.approx(rouge_l(texts[item.index], texts[item.of]), abs=1e-3)
 
 
 def test_more_than_one_block(monkeypatch):
     monkeypatch.setattr("lamm_data.near_duplicates.exact.BLOCK", 16)
     chance = random.Random(6)
     texts = [" ".join(chance.choices("abcdefgh", k=chance.randint(2, 9))) for _ in range(300)]
-    assert [item.place for item in find_near(texts, 0.8)] == naive(texts, 0.8)
+    assert [item.index for item in find_near(texts, 0.8)] == naive(texts, 0.8)
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.8])
@@ -59,7 +59,7 @@ def test_ruling_long_texts_out_loses_none(monkeypatch, threshold):
         texts.append(" ".join(changed))
     monkeypatch.setattr("lamm_data.near_duplicates.exact.BLOCK", 8)
     found = find_near(texts, threshold)
-    assert [item.place for item in found] == naive(texts, threshold)
+    assert [item.index for item in found] == naive(texts, threshold)
     assert found
 
 

@@ -35,8 +35,8 @@ def test_signatures_agree_as_often_as_the_sets_of_pairs_do(shared):
 
 def test_what_is_reported_is_what_the_exact_search_reports():
     corpus = texts(1500)
-    exact = {item.place: item for item in find_near(corpus, 0.7)}
-    found = {item.place: item for item in find_near_minhash(corpus, 0.7)}
+    exact = {item.index: item for item in find_near(corpus, 0.7)}
+    found = {item.index: item for item in find_near_minhash(corpus, 0.7)}
     assert len(found.keys() - exact.keys()) <= 0.01 * len(exact)
     assert len(found.keys() & exact.keys()) >= 0.97 * len(exact)
     for place in found.keys() & exact.keys():

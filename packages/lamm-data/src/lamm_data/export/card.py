@@ -78,10 +78,10 @@ def known_licence(text: str) -> str:
 def _configs(files: Sequence[Path]) -> Iterator[str]:
     """Write which files load together: all of them, or one configuration for each series of shards."""
     series = dict.fromkeys(path.stem.rpartition("-")[0] if path.suffix == ".tar" else "" for path in files)
-    for place, name in enumerate(series):
+    for index, name in enumerate(series):
         pattern = f"{name}-*.tar" if name else files[0].name if len(files) == 1 else f"*{files[0].suffix}"
         yield f"- config_name: {json.dumps(name or 'default')}"
-        if name and place == 0:
+        if name and index == 0:
             yield "  default: true"
         yield from ("  data_files:", "  - split: train", f"    path: {json.dumps(pattern)}")
 

@@ -55,8 +55,8 @@ class _Writer:
         value = {key: part for key, part in to_row(record).items() if part is not None}
         value |= {"schema": SCHEMA, "version": VERSION}
         _add_bytes(shard, f"{key}.json", json.dumps(value, ensure_ascii=False).encode())
-        for place, (path, suffix) in enumerate(zip(paths, suffixes, strict=True)):
-            _add_bytes(shard, f"{key}.{suffix}" if len(paths) == 1 else f"{key}.{place}.{suffix}", path.read_bytes())
+        for index, (path, suffix) in enumerate(zip(paths, suffixes, strict=True)):
+            _add_bytes(shard, f"{key}.{suffix}" if len(paths) == 1 else f"{key}.{index}.{suffix}", path.read_bytes())
 
     def _shard(self, series: _Series) -> tarfile.TarFile:
         if series.shard is None or series.count % self.per_shard == 0:

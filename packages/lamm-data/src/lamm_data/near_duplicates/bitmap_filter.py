@@ -36,8 +36,8 @@ class BitmapFilter:
         # About three bits a token keep chance agreements rare.
         self._bits = int(np.clip(2 ** np.ceil(np.log2(max(3.4 * typical, 1))), _LEAST_BITS, _MOST_BITS))
         self._maps = np.zeros((len(coded), self._bits // 8), np.uint8)
-        for place, text in enumerate(coded):
-            self._maps[place] = np.packbits(np.bincount(_places(text, self._bits), minlength=self._bits) & 1)
+        for index, text in enumerate(coded):
+            self._maps[index] = np.packbits(np.bincount(_bit_indices(text, self._bits), minlength=self._bits) & 1)
 
     def possible(self, rows: Sequence[int], columns: Sequence[int]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Give the pairs that may reach the threshold.
@@ -54,13 +54,13 @@ class BitmapFilter:
         first, second = np.nonzero(apart <= allowed)
         return first, second
 
-    def _signs(self, places: Sequence[int]) -> NDArray[np.float32]:
-        bits = np.unpackbits(self._maps[places], axis=1)
+    def _signs(self, indices: Sequence[int]) -> NDArray[np.float32]:
+        bits = np.unpackbits(self._maps[indices], axis=1)
         signs: NDArray[np.float32] = 1 - 2 * bits.astype(np.float32)
         return signs
 
 
-def _places(text: str, bits: int) -> NDArray[np.int64]:
+def _bit_indices(text: str, bits: int) -> NDArray[np.int64]:
     """Give the bit that each token flips, by the token and how often it has occurred before."""
     codes = np.sort(np.frombuffer(text.encode("utf-32-le"), np.uint32))
     first = np.r_[True, codes[1:] != codes[:-1]] if len(codes) else np.zeros(0, bool)
@@ -68,5 +68,5 @@ def _places(text: str, bits: int) -> NDArray[np.int64]:
     occurrence = np.arange(len(codes)) - starts[np.cumsum(first) - 1] if len(codes) else np.zeros(0, np.int64)
     mixed = codes.astype(np.uint64) * _FACTORS[0] + occurrence.astype(np.uint64) * _FACTORS[1]
     mixed = (mixed ^ mixed >> np.uint64(31)) * _FACTORS[0]
-    places: NDArray[np.int64] = (mixed >> np.uint64(40)).astype(np.int64) % bits
-    return places
+    indices: NDArray[np.int64] = (mixed >> np.uint64(40)).astype(np.int64) % bits
+    return indices

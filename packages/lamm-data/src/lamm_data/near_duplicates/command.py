@@ -49,9 +49,9 @@ def dedup(
             from lamm_data.near_duplicates.minhash import find_near_minhash
 
             alike = find_near_minhash(texts, threshold, advance=advance)
-    duplicates = {item.place: item for item in alike}
-    for place, item in duplicates.items():
-        found[place].extra["duplicate_of"] = {"record": item.of + 1, "rouge_l": item.similarity}
-    write_records(rejected or rejected_beside(output), (found[place] for place in sorted(duplicates)))
-    count = write_records(output, (record for place, record in enumerate(found) if place not in duplicates))
+    duplicates = {item.index: item for item in alike}
+    for index, item in duplicates.items():
+        found[index].extra["duplicate_of"] = {"record": item.of + 1, "rouge_l": item.similarity}
+    write_records(rejected or rejected_beside(output), (found[index] for index in sorted(duplicates)))
+    count = write_records(output, (record for index, record in enumerate(found) if index not in duplicates))
     click.echo(f"{len(found)} records: {count} kept, {len(duplicates)} near duplicates (ROUGE-L >= {threshold:g})")

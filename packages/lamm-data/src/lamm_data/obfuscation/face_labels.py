@@ -35,8 +35,8 @@ def face_labelled(records: Iterable[InstructionRecord]) -> str:
 
 def face_folder(folder: Path) -> str:
     """Name the data set of a folder of images whose labels are faces; empty when nothing tells of one."""
-    for place in (folder, folder.parent):
-        if (place / "list_attr_celeba.txt").is_file():
+    for parent in (folder, folder.parent):
+        if (parent / "list_attr_celeba.txt").is_file():
             return "CelebA"
     for part in folder.resolve().parts[-3:]:
         if part.lower().removeprefix("img_align_").startswith(tuple(face_data_sets())):

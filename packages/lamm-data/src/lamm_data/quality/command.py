@@ -83,9 +83,9 @@ def _plain(report: CheckReport) -> dict[str, object]:
 def _show(report: CheckReport) -> None:
     from lamm_data.quality.checks.bias import describe_bias
 
-    for place, finding in report.findings[:_SHOWN]:
+    for index, finding in report.findings[:_SHOWN]:
         turn = f", turn {finding.turn}" if finding.turn else ""
-        click.echo(f"record {place + 1}{turn}: {finding.kind}: {finding.detail}")
+        click.echo(f"record {index + 1}{turn}: {finding.kind}: {finding.detail}")
     if len(report.findings) > _SHOWN:
         click.echo(f"... and {len(report.findings) - _SHOWN} more findings (--rejected writes them all)")
     click.echo(f"{'records read':28}{report.records:>10}")

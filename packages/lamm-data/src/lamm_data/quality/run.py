@@ -117,15 +117,15 @@ class Checker:
         """
         report = ChunkReport(chunk.first, chunk.size, bias=BiasFigures() if self.settings.bias else None)
         skip = self.settings.skip
-        for place, value in enumerate(chunk.values(), start=chunk.first):
+        for index, value in enumerate(chunk.values(), start=chunk.first):
             try:
                 prepared = PreparedRecord(InstructionRecord.from_dict(value))
             except RecordError as error:
-                report.findings += ((place, Finding("format", fault.message)) for fault in error.faults)
+                report.findings += ((index, Finding("format", fault.message)) for fault in error.faults)
                 report.contents.append(b"")
                 report.texts.append("")
                 continue
-            report.findings += ((place, found) for found in self._findings(prepared) if found.kind not in skip)
+            report.findings += ((index, found) for found in self._findings(prepared) if found.kind not in skip)
             report.contents.append(content_hash(prepared))
             if self.settings.near_duplicates is not None:
                 report.texts.append(dialogue_text(prepared.record))
@@ -198,11 +198,11 @@ class _Collected:
         self.report.findings += part.findings
         self.report.records += len(part.contents)
         self.texts += part.texts
-        for place, content in enumerate(part.contents, start=part.first):
-            first = self._first_of.setdefault(content, place) if content else place
-            if first != place:
-                self.exact.add(place)
-                self.report.findings.append((place, Finding("duplicate", f"of record {first + 1}")))
+        for index, content in enumerate(part.contents, start=part.first):
+            first = self._first_of.setdefault(content, index) if content else index
+            if first != index:
+                self.exact.add(index)
+                self.report.findings.append((index, Finding("duplicate", f"of record {first + 1}")))
         if self.report.bias is not None and part.bias is not None:
             self.report.bias.merge(part.bias)
 
@@ -213,10 +213,10 @@ def _large(path: Path) -> bool:
 
 
 def _near(texts: list[str], threshold: float, workers: int, exact: set[int]) -> Iterator[tuple[int, Finding]]:
-    places = [place for place, text in enumerate(texts) if text and place not in exact]
-    for item in find_near([texts[place] for place in places], threshold, workers):
-        detail = f"ROUGE-L {item.similarity:.2f} with record {places[item.of] + 1}"
-        yield places[item.place], Finding("near_duplicate", detail)
+    indices = [index for index, text in enumerate(texts) if text and index not in exact]
+    for item in find_near([texts[index] for index in indices], threshold, workers):
+        detail = f"ROUGE-L {item.similarity:.2f} with record {indices[item.of] + 1}"
+        yield indices[item.index], Finding("near_duplicate", detail)
 
 
 _SPACES = (" ", "\n", "\t", "\r", "\u00a0")
@@ -241,14 +241,14 @@ def dialogue_text(record: InstructionRecord) -> str:
 def _finish(report: CheckReport, skip: frozenset[str]) -> dict[int, list[Finding]]:
     """Sort and count the findings; return them by the position of their record."""
     report.findings = sorted((item for item in report.findings if item[1].kind not in skip), key=lambda item: item[0])
-    places, found, gone = defaultdict[str, set[int]](set), defaultdict[int, list[Finding]](list), set[int]()
-    for place, finding in report.findings:
-        places[finding.kind].add(place)
-        found[place].append(finding)
+    indices, found, gone = defaultdict[str, set[int]](set), defaultdict[int, list[Finding]](list), set[int]()
+    for index, finding in report.findings:
+        indices[finding.kind].add(index)
+        found[index].append(finding)
     for kind in KINDS:
-        if kind in places:
-            gone |= places[kind]
-            report.kinds[kind] = len(places[kind])
+        if kind in indices:
+            gone |= indices[kind]
+            report.kinds[kind] = len(indices[kind])
             report.funnel[kind] = report.records - len(gone)
     report.kept = report.records - len(gone)
     return found
@@ -256,7 +256,7 @@ def _finish(report: CheckReport, skip: frozenset[str]) -> dict[int, list[Finding
 
 def _write_kept(target: Path, path: Path, found: dict[int, list[Finding]]) -> None:
     """Copy lines as they stand; nothing is decoded that need not be."""
-    items = (item for place, item in _items(path) if place not in found)
+    items = (item for index, item in _items(path) if index not in found)
     if target.suffix == ".json":
         write_values(target, (json.loads(item) if isinstance(item, bytes) else item for item in items))
         return
@@ -267,12 +267,12 @@ def _write_kept(target: Path, path: Path, found: dict[int, list[Finding]]) -> No
 
 
 def _rejected(path: Path, found: dict[int, list[Finding]]) -> Iterator[dict[str, Any]]:
-    for place, item in _items(path):
-        if place in found:
+    for index, item in _items(path):
+        if index in found:
             value = json.loads(item) if isinstance(item, bytes) else item
-            reasons = list(map(asdict, found[place]))
+            reasons = list(map(asdict, found[index]))
             yield {**(value if isinstance(value, dict) else {"value": value}), "findings": reasons}
 
 
 def _items(path: Path) -> Iterator[tuple[int, Any]]:
-    return ((place, item) for chunk in read_chunks(path) for place, item in enumerate(chunk.items, start=chunk.first))
+    return ((index, item) for chunk in read_chunks(path) for index, item in enumerate(chunk.items, start=chunk.first))

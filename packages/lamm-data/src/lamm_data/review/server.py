@@ -38,7 +38,7 @@ class ReviewServer(ThreadingHTTPServer):
 
     Requests must name the loopback address in `Host` (a page elsewhere that rebinds its name does not), come from this
     origin when they name one, and carry the token, which only the printed address holds: in its fragment, which
-    browsers never send. Clients ask for media by place, never by path.
+    browsers never send. Clients ask for media by index, never by path.
 
     Args:
         session: What is reviewed.
@@ -123,10 +123,10 @@ class _Handler(BaseHTTPRequestHandler):
                 return _json(session.overview())
             case ["api", "report"]:
                 return _json(session.report().to_dict())
-            case ["api", "items", place]:
-                return _json(session.item(_number(place)))
-            case ["api", "items", place, "media", number]:
-                modality, file = session.medium(_number(place), _number(number))
+            case ["api", "items", index]:
+                return _json(session.item(_number(index)))
+            case ["api", "items", index, "media", number]:
+                modality, file = session.medium(_number(index), _number(number))
                 if modality == "image":
                     return "image/png", picture_png(file)
                 return "application/octet-stream", cloud_bytes(file)
@@ -136,11 +136,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._check_token()
         values = self._body()
         match path.strip("/").split("/"):
-            case ["api", "items", place, "verdict"]:
+            case ["api", "items", index, "verdict"]:
                 known = {name: values.get(name, "") for name in ("verdict", "reason", "note")}
                 if not all(isinstance(value, str) for value in known.values()):
                     raise UsageError("Expected texts for verdict, reason and note, got something else.")
-                return _json(self.server.session.judge(_number(place), **known))
+                return _json(self.server.session.judge(_number(index), **known))
         raise _RefusedError(HTTPStatus.NOT_FOUND, "Expected the address of a verdict, got another one.")
 
     def _check_host(self) -> None:

@@ -68,13 +68,13 @@ class ReviewSession:
             ],
         }
 
-    def item(self, place: int) -> dict[str, Any]:
+    def item(self, index: int) -> dict[str, Any]:
         """Give one record for the page.
 
         Raises:
             UsageError: There is no such record.
         """
-        record = self.at(place)
+        record = self.at(index)
         row = self._rows.get(str(record.id))
         return {
             "id": "" if record.id is None else str(record.id),
@@ -85,32 +85,32 @@ class ReviewSession:
             "boxes": shown_boxes(record, row),
             "captions": list(row.captions) if row else [],
             "findings": record.extra.get("findings", []),
-            "verdict": self._verdict_of(self.keys[place]),
+            "verdict": self._verdict_of(self.keys[index]),
         }
 
-    def at(self, place: int) -> InstructionRecord:
-        """Give the record at a place of the sample.
+    def at(self, index: int) -> InstructionRecord:
+        """Give the record at an index of the sample.
 
         Raises:
             UsageError: There is no such record.
         """
-        if not 0 <= place < len(self.keys):
-            raise UsageError(f"Expected a record from 0 to {len(self.keys) - 1}, got {place}.")
-        return self.records[self.keys[place]]
+        if not 0 <= index < len(self.keys):
+            raise UsageError(f"Expected a record from 0 to {len(self.keys) - 1}, got {index}.")
+        return self.records[self.keys[index]]
 
-    def medium(self, place: int, number: int) -> tuple[str, Path]:
+    def medium(self, index: int, number: int) -> tuple[str, Path]:
         """Find a medium of a record: its modality and its file below the media root.
 
         Raises:
             UsageError: There is no such record or medium.
             SourceError: The file is missing or lies outside the root.
         """
-        record = self.at(place)
+        record = self.at(index)
         if not 0 <= number < len(record.media):
             raise UsageError(f"Expected a medium from 0 to {len(record.media) - 1}, got {number}.")
         return record.modality, media_file(self.settings.media_root, record.media[number])
 
-    def judge(self, place: int, verdict: str, reason: str = "", note: str = "") -> dict[str, Any]:
+    def judge(self, index: int, verdict: str, reason: str = "", note: str = "") -> dict[str, Any]:
         """Store a verdict.
 
         Returns:
@@ -120,9 +120,9 @@ class ReviewSession:
             UsageError: The record or the verdict is none.
             OSError: It could not be stored.
         """
-        record = self.at(place)
+        record = self.at(index)
         judged = Verdict(
-            record=self.keys[place],
+            record=self.keys[index],
             reviewer=self.settings.reviewer,
             verdict=verdict,
             stratum=stratum(record),

@@ -121,8 +121,8 @@ def _bars(panel: Bars, x: float, y: float, size: tuple[int, int]) -> Iterable[Sh
     width, height = size
     largest = max((value for _, value in panel.rows), default=0) or 1
     left, step = 150, min(23.0, (height - 56) / max(len(panel.rows), 1))
-    for place, (name, value) in enumerate(panel.rows):
-        top = y + 34 + place * step
+    for index, (name, value) in enumerate(panel.rows):
+        top = y + 34 + index * step
         font = min(FONT_SIZE, max(7, int(step - 2)))
         yield Text(x + left - 6, top + step * 0.72, shorten(name, 23), "end", font)
         bar = (width - left - 70) * value / largest
@@ -141,9 +141,9 @@ def _histogram(panel: Histogram, x: float, y: float, size: tuple[int, int]) -> I
         yield Rectangle(left, line, inner_width, 1, GRID)
         yield Text(left - 6, line + 4, _number(round(largest * part)), "end", 11, GREY)
     step = inner_width / max(len(panel.counts), 1)
-    for place, count in enumerate(panel.counts):
+    for index, count in enumerate(panel.counts):
         bar = inner_height * count / largest
-        yield Rectangle(left + place * step + 0.5, top + inner_height - bar, max(step - 1, 0.5), bar, BAR)
+        yield Rectangle(left + index * step + 0.5, top + inner_height - bar, max(step - 1, 0.5), bar, BAR)
     for part, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
         value = panel.low + (panel.high - panel.low) * part
         yield Text(left + inner_width * part, top + inner_height + 18, _number(round(value, 2)), anchor, 11, GREY)
@@ -179,21 +179,21 @@ def _curves(panel: Curves, x: float, y: float, size: tuple[int, int]) -> Iterabl
     heights = round_ticks(min(0.0, *ys), max(ys))
     first, last, whole = min(xs), max(xs), all(value == int(value) for value in xs)
 
-    def place(point: tuple[float, float]) -> tuple[float, float]:
+    def on_page(point: tuple[float, float]) -> tuple[float, float]:
         right = (point[0] - first) / ((last - first) or 1)
         up = (point[1] - heights[0]) / (heights[-1] - heights[0])
         return left + inner_width * right, top + inner_height * (1 - up)
 
     for value in heights:
-        height = place((first, value))[1]
+        height = on_page((first, value))[1]
         yield Rectangle(left, height, inner_width, 1, GRID)
         yield Text(left - 6, height + 4, _number(value), "end", 11, GREY)
     for value in round_ticks(first, last):
         if first <= value <= last and not (whole and value % 1):
-            yield Text(place((value, 0))[0], top + inner_height + 18, _number(value), "middle", 11, GREY)
+            yield Text(on_page((value, 0))[0], top + inner_height + 18, _number(value), "middle", 11, GREY)
     yield Text(left + inner_width / 2, top + inner_height + 36, panel.across, "middle", 11, GREY)
     for number, (name, line) in enumerate(panel.lines.items()):
-        points, colour = [place(point) for point in line], panel.colours[number % len(panel.colours)]
+        points, colour = [on_page(point) for point in line], panel.colours[number % len(panel.colours)]
         yield Line(points, colour)
         if len(points) <= 30:
             yield from (Rectangle(right - 2, height - 2, 4, 4, colour) for right, height in points)
@@ -232,8 +232,8 @@ def lay_out(title: str, panels: Sequence[Panel], columns: int = 2, size: tuple[i
     height = rows * (size[1] + MARGIN) + (3 * MARGIN if title else 0)
     page = Page(columns * (size[0] + MARGIN) + MARGIN, height)
     page.shapes += [Text(MARGIN, 1.4 * MARGIN, title, size=18)] if title else []
-    for place, panel in enumerate(panels):
-        down, right = divmod(place, columns)
+    for index, panel in enumerate(panels):
+        down, right = divmod(index, columns)
         page.shapes.extend(_draw(panel, MARGIN + right * (size[0] + MARGIN), top + down * (size[1] + MARGIN), size))
     return page
 

@@ -90,7 +90,7 @@ class Asking:
         # A placeholder counts as one word, not as a word in two braces.
         plain = [_BRACED.sub(r"\1", text) for text in (*kept, *fitting)]
         same = {
-            found.place: "duplicate" if found.similarity == 1 else "near duplicate"
+            found.index: "duplicate" if found.similarity == 1 else "near duplicate"
             for found in find_near(plain, self.settings.similarity)
         }
         new = []

@@ -56,9 +56,9 @@ def draw_records(found: Iterable[Found], limit: int, seed: int, account: Viewed)
         if isinstance(record, Fault):
             account.faults.append(str(record))
             continue
-        place = account.read if account.read < limit else generator.randrange(account.read + 1)
-        if place < limit:
-            drawn[place : place + 1] = [(account.read, record)]
+        index = account.read if account.read < limit else generator.randrange(account.read + 1)
+        if index < limit:
+            drawn[index : index + 1] = [(account.read, record)]
         account.read += 1
     return [record for _, record in sorted(drawn, key=lambda pair: pair[0])]
 
