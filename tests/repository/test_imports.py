@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "lamm_llm": set(),
     "lamm_metrics": {"lamm_llm"},
     "lamm_data": {"lamm_llm"},
-    "lamm_model": {"lamm_data"},
+    "lamm_model": {"lamm_data", "lamm_llm"},
     "lamm_cli": {"lamm_data", "lamm_model", "lamm_metrics"},
 }
 LOADED = "import json, sys; print(json.dumps([name for name in {names} if name in sys.modules]))"

@@ -98,14 +98,14 @@ class Engine(Generic[Item]):
 
     Args:
         endpoints: Where to send.
-        journal: Where answers are kept.
+        journal: Where answers are kept; None where the caller keeps them.
         budget: What may be sent.
         policy: How to repeat.
         seed: Seed of the jitter.
     """
 
     def __init__(
-        self, endpoints: list[Endpoint], journal: Journal, budget: Budget, policy: RetryPolicy, seed: int = 0
+        self, endpoints: list[Endpoint], journal: Journal | None, budget: Budget, policy: RetryPolicy, seed: int = 0
     ) -> None:
         self.endpoints = endpoints
         self.journal = journal
@@ -148,7 +148,7 @@ class Engine(Generic[Item]):
         Raises:
             BudgetReachedError, GaveUpError, RefusedError, UnsupportedError, EndpointError: When there is none.
         """
-        known = self.journal.get(request.key)
+        known = None if self.journal is None else self.journal.get(request.key)
         if known is not None:
             self.traffic.reused += 1
             return known
@@ -163,7 +163,8 @@ class Engine(Generic[Item]):
         self._flying[request.key] = future
         try:
             reply = await self._deliver(request, endpoint)
-            await self.journal.append(request.key, reply, request.payload["model"])
+            if self.journal is not None:
+                await self.journal.append(request.key, reply, request.payload["model"])
         except BaseException as error:
             del self._flying[request.key]
             future.set_exception(
@@ -243,7 +244,7 @@ class Engine(Generic[Item]):
         """Send once; in a journal that notes sendings, it is noted before, and how it failed after."""
         self.budget.admit()
         self.traffic.sent += 1
-        if not self.journal.sendings:
+        if self.journal is None or not self.journal.sendings:
             return await endpoint.send(request)
         self.traffic.repeated += self.journal.unknown(request.key) > 0
         prompt, answer, model = _most(request)

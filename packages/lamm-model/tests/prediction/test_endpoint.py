@@ -148,7 +148,26 @@ def test_the_command_goes_on_counts_and_keeps_the_trace(server, bench, tmp_path)
 
 
 def test_an_endpoint_that_is_not_there_stops_the_run(bench, tmp_path):
-    with pytest.raises(EndpointRefusedError, match="APIConnectionError"):
+    with pytest.raises(EndpointRefusedError, match=r"Expected a server at http://127.0.0.1:9/v1, got none"):
         predict_files(
             "m", [(bench, tmp_path / "p.jsonl")], PredictionOptions(), endpoint="http://127.0.0.1:9/v1", keep_going=True
         )
+
+
+def test_a_failing_server_is_asked_again(server, bench, tmp_path):
+    server.failures += [500, 503]
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    (result,) = predict_files("x", [(bench, tmp_path / "p.jsonl")], PredictionOptions(batch_size=1), endpoint=url)
+    assert result["asked"] == 6
+    assert len(server.requests) == 8
+
+
+def test_other_picture_formats_are_sent_as_png(server, media, tmp_path):
+    Image.new("RGB", (7, 5)).save(media / "odd.bmp")
+    path = media / "Counting_odd.json"
+    path.write_text(json.dumps([{"id": 0, "image": "odd.bmp", "query": "How many?"}]))
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    predict_files("x", [(path, tmp_path / "p.jsonl")], PredictionOptions(), endpoint=url)
+    (part, _) = server.requests[0]["messages"][-1]["content"]
+    assert part["image_url"]["url"].startswith("data:image/png;base64,")
+    assert json.loads((tmp_path / "p.jsonl").read_text().splitlines()[1])["text"] == "How many? [(7, 5)]"

@@ -6,10 +6,23 @@ import asyncio
 import base64
 import os
 from collections.abc import AsyncGenerator, Iterator
-from itertools import islice
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lamm_llm import (
+    Budget,
+    Endpoint,
+    EndpointError,
+    EndpointSettings,
+    Engine,
+    GaveUpError,
+    RefusedError,
+    RetryPolicy,
+    UnsupportedError,
+    image_part,
+    make_request,
+)
 from lamm_model.errors import LammModelError
 from lamm_model.prediction.keep_going import EndpointRefusedError
 from lamm_model.prediction.queries import Query, refuse_point_clouds
@@ -18,11 +31,9 @@ from lamm_model.processing.segments import IMAGE
 from lamm_model.processing.system_messages import system_text
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
     from lamm_model.prediction.predictor import PredictionOptions
 
-RETRIES = 4
+SENT_AS_THEY_ARE = (b"\xff\xd8\xff", b"\x89PNG")  # first bytes of JPEG and PNG files
 Answered = tuple[Query, dict[str, Any]]
 
 
@@ -68,56 +79,54 @@ class EndpointAnswers:
     def _takes_clouds(self) -> bool:
         """Whether `lamm model serve` answers there; others have no part of a message for point clouds."""
         if self._serves_lamm is None:
-            from openai import OpenAI, OpenAIError
-
-            key = os.environ.get("OPENAI_API_KEY") or "none"
-            try:
-                with OpenAI(base_url=self.url, api_key=key, max_retries=0) as client:
-                    self._serves_lamm = any(card.owned_by == "lamm" for card in client.models.list())
-            except (OpenAIError, AttributeError):
-                self._serves_lamm = False
+            self._serves_lamm = asyncio.run(_owned_by_lamm(self._endpoint()))
         return self._serves_lamm
 
+    def _endpoint(self) -> Endpoint:
+        key = os.environ.get("OPENAI_API_KEY", "")
+        return Endpoint(EndpointSettings(self.url, key, concurrency=self.options.batch_size))
+
     async def _as_they_come(self, queries: list[Query]) -> AsyncGenerator[list[Answered]]:
-        from openai import AsyncOpenAI
+        endpoint = self._endpoint()
+        engine: Engine[Query] = Engine([endpoint], None, Budget(), RetryPolicy())  # predictions have their own journal
+        answered: asyncio.Queue[list[Answered]] = asyncio.Queue()
+        faults: list[Exception] = []
 
-        key = os.environ.get("OPENAI_API_KEY") or "none"
-        waiting, fault = iter(queries), None
-        under_way: dict[asyncio.Task[dict[str, Any]], Query] = {}
-        async with AsyncOpenAI(base_url=self.url, api_key=key, max_retries=RETRIES) as client:
-            while True:
-                free = 0 if fault else self.options.batch_size - len(under_way)
-                for query in islice(waiting, free):
-                    under_way[asyncio.create_task(self._ask(client, query))] = query
-                if not under_way:
-                    break
-                ended, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                asked = [(under_way.pop(task), task) for task in ended]
-                fault = fault or next((task.exception() for _, task in asked if task.exception()), None)
-                if found := [(query, task.result()) for query, task in asked if not task.exception()]:
-                    yield found
-        if fault:
-            raise fault
+        async def ask(query: Query, endpoint: Endpoint) -> None:
+            try:
+                answered.put_nowait([(query, await self._ask(engine, query, endpoint))])
+            except Exception as fault:  # noqa: BLE001 - raised below, after what is under way
+                faults.append(fault)
 
-    async def _ask(self, client: AsyncOpenAI, query: Query) -> dict[str, Any]:
-        import openai
-
-        messages: Any = self._messages(query)
+        asking = asyncio.create_task(engine.run(takewhile(lambda _: not faults, queries), ask))
+        asking.add_done_callback(lambda _: answered.put_nowait([]))
         try:
-            reply = await client.chat.completions.create(
-                model=self.model, messages=messages, max_tokens=query.max_new_tokens, temperature=0
-            )
-        except openai.OpenAIError as fault:
-            kind = EndpointRefusedError if _refuses_all(fault) else LammModelError
+            while found := await answered.get():
+                yield found
+            await asking
+        finally:
+            asking.cancel()
+            await endpoint.close()
+        if faults:
+            raise faults[0]
+
+    async def _ask(self, engine: Engine[Query], query: Query, endpoint: Endpoint) -> dict[str, Any]:
+        payload = {
+            "model": self.model,
+            "messages": self._messages(query),
+            "max_tokens": query.max_new_tokens,
+            "temperature": 0,
+        }
+        try:
+            reply = await engine.ask(make_request(payload), endpoint)
+        except (EndpointError, GaveUpError, RefusedError, UnsupportedError) as fault:
+            kind = EndpointRefusedError if isinstance(fault, EndpointError) else LammModelError
             raise kind(
                 f"Expected an answer from {self.url}, got {type(fault).__name__}: {fault} (id {query.record_id!r}). "
                 "Check the endpoint and give the command again: answered records are kept."
             ) from fault
-        if not reply.choices:
-            raise LammModelError(f"Expected an answer from {self.url}, got none (id {query.record_id!r}).")
-        choice = reply.choices[0]
-        text = (choice.message.content or "").strip().encode("utf-8", "replace").decode("utf-8")  # no lone surrogates
-        return {"text": text, "meta": {"finish_reason": choice.finish_reason}}
+        text = reply.text.strip().encode("utf-8", "replace").decode("utf-8")  # no lone surrogates
+        return {"text": text, "meta": {"finish_reason": reply.finish}}
 
     def _messages(self, query: Query) -> list[dict[str, Any]]:
         content: list[dict[str, Any]] = []
@@ -133,38 +142,32 @@ async def _next(answers: AsyncGenerator[list[Answered]]) -> list[Answered]:
     return await anext(answers, [])
 
 
-def _refuses_all(fault: Exception) -> bool:
-    """Whether other samples would fare no better: no connection, no right, no such model, or too many requests."""
-    import openai
+async def _owned_by_lamm(endpoint: Endpoint) -> bool:
+    from openai import OpenAIError
 
-    if isinstance(fault, openai.APIConnectionError):
-        return not isinstance(fault, openai.APITimeoutError)
-    refusals = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError, openai.RateLimitError)
-    return isinstance(fault, refusals)
+    try:
+        return any([card.owned_by == "lamm" async for card in endpoint.client.models.list()])
+    except (OpenAIError, AttributeError):
+        return False
+    finally:
+        await endpoint.close()
 
 
 def _part(kind: str, path: Path) -> dict[str, Any]:
-    if kind == IMAGE:
-        return {"type": "image_url", "image_url": {"url": data_url(path)}}
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
-    url = f"data:application/octet-stream;base64,{content}"
-    return {"type": "file", "file": {"filename": path.name, "file_data": url}}
-
-
-def data_url(path: Path) -> str:
-    """Encode a picture as a data URL: JPEG and PNG files as they are, others as PNG.
+    """Return a medium as a part of a message: JPEG and PNG files as they are, other pictures as PNG.
 
     Raises:
         LammModelError: The file is no readable picture.
     """
+    if kind != IMAGE:
+        encoded = base64.b64encode(path.read_bytes()).decode("ascii")
+        url = f"data:application/octet-stream;base64,{encoded}"
+        return {"type": "file", "file": {"filename": path.name, "file_data": url}}
+    image, content = read_image(path), path.read_bytes()
+    if content.startswith(SENT_AS_THEY_ARE):
+        return image_part(content)
     import io
 
-    image = read_image(path)
-    kinds = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
-    kind = kinds.get(path.suffix.lower(), "")
-    content = path.read_bytes() if kind else b""
-    if not kind:
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG")
-        kind, content = "png", buffer.getvalue()
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return image_part(buffer.getvalue())
