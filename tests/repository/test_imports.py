@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 
@@ -18,6 +19,8 @@ MAY_IMPORT = {
     "lamm_model": {"lamm_data", "lamm_llm"},
     "lamm_cli": {"lamm_data", "lamm_model", "lamm_metrics"},
 }
+# What anyone may import besides the roots: the commands themselves.
+OPEN = ("lamm_cli.main", *(f"{package}.cli" for package in MAY_IMPORT))
 LOADED = "import json, sys; print(json.dumps([name for name in {names} if name in sys.modules]))"
 
 
@@ -39,6 +42,34 @@ def test_packages_import_only_what_they_may(sources, root):
         if beyond := others - MAY_IMPORT[package]:
             wrong.append(f"{path.relative_to(root)} imports {sorted(beyond)}")
     assert not wrong
+
+
+def _inner(text: str, own: str = "") -> set[str]:
+    """Return the modules inside packages other than `own` that a program imports from."""
+    found = {node.module or "" for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
+    return {
+        module
+        for module in found
+        if (package := module.partition(".")[0]) in MAY_IMPORT and module not in (package, *OPEN) and package != own
+    }
+
+
+def test_packages_import_each_other_from_their_roots(sources, root):
+    wrong = {
+        str(path.relative_to(root)): inner
+        for path in sources
+        if (inner := _inner(path.read_text(), path.relative_to(root / "packages").parts[2]))
+    }
+    assert not wrong, f"import from the root, and add to it what it lacks: {wrong}"
+
+
+def test_documents_and_examples_import_from_roots(root):
+    fence = re.compile(r"^```python[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    pages = [*root.glob("docs/**/*.md"), *root.glob("packages/*/README.md"), root / "README.md"]
+    programs = [(path, block) for path in pages for block in fence.findall(path.read_text())]
+    programs += [(path, path.read_text()) for path in root.glob("examples/*.py")]
+    wrong = {f"{path.relative_to(root)}: {inner}" for path, text in programs if (inner := _inner(text))}
+    assert not wrong, f"import from the root, and add to it what it lacks: {wrong}"
 
 
 @pytest.mark.parametrize("package", sorted(MAY_IMPORT))

@@ -30,6 +30,7 @@ _API = {
     "build_pair": "building.building",
     "finetune": "training.run.finetune",
     "load_settings": "training.settings.settings",
+    "encode_images": "model.image_features",
 }
 
 __all__ = sorted(_API)  # noqa: PLE0605

@@ -10,10 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from lamm_data.files.json_lines import iter_values
-from lamm_data.records.benchmark import LSP_JOINTS
-from lamm_data.records.instruction import media_paths
-from lamm_data.records.tasks import TASKS, task_of_file_name
+from lamm_data import LSP_JOINTS, TASKS, iter_values, media_paths, task_of_file_name
 from lamm_model.errors import LammModelError
 from lamm_model.processing.segments import IMAGE, POINT_CLOUD
 
