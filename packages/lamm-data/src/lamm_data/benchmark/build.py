@@ -235,9 +235,9 @@ def subset(records: Iterable[BenchmarkRecord], count: int, seed: int) -> list[Be
         rng.shuffle(strata[name])
     turn = [strata[name] for name in sorted(strata)]
     rng.shuffle(turn)
-    kept: list[int] = []
-    while len(kept) < min(count, len(everything)):
+    chosen: list[int] = []
+    while len(chosen) < min(count, len(everything)):
         for pile in turn:
-            if pile and len(kept) < count:
-                kept.append(pile.pop())
-    return [everything[index] for index in sorted(kept)]
+            if pile and len(chosen) < count:
+                chosen.append(pile.pop())
+    return [everything[index] for index in sorted(chosen)]

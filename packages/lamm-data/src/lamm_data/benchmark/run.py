@@ -95,10 +95,10 @@ def build_benchmark(
             items = _wanted(source, source.open(root, split, task), build)
             checked = MediaCheck(Path(root), media)(items, build.left_out)
             records = list(build_records(checked, build))
-            kept = subset(records, per_task or len(records), seed)
+            chosen = subset(records, per_task or len(records), seed)
             file = _file_name(source, task, dataset, split, fine_tune)
-            _check_ids(kept, file)
-            count = _write(Path(output) / file, kept, fine_tune)
+            _check_ids(chosen, file)
+            count = _write(Path(output) / file, chosen, fine_tune)
             held_out = split == source.benchmark_split and not fine_tune
             published = source.published_records(task, attribute) if held_out else 0
             written.append(BenchmarkFile(file, count, build.read, published, dict(build.left_out)))
@@ -132,7 +132,7 @@ def _wanted(source: Source, items: Iterable[Annotated], build: Build) -> Iterato
     """Count items, and leave objects out whose class is not in the source's closed list."""
     for item in items:
         build.read += 1
-        kept = tuple(box for box in item.boxes3d if not source.classes or box.label in source.classes)
-        if len(kept) < len(item.boxes3d):
-            build.left_out["object of a class outside the benchmark"] += len(item.boxes3d) - len(kept)
-        yield replace(item, boxes3d=kept)
+        boxes = tuple(box for box in item.boxes3d if not source.classes or box.label in source.classes)
+        if len(boxes) < len(item.boxes3d):
+            build.left_out["object of a class outside the benchmark"] += len(item.boxes3d) - len(boxes)
+        yield replace(item, boxes3d=boxes)

@@ -24,7 +24,7 @@ Record = dict[str, Any]
 class Merger:
     """Collects records on disk and gives them back merged by their image or cloud.
 
-    Memory grows with the number of records (a place in the file each), not with their text. Records are merged only
+    Memory grows with the number of records (an offset each), not with their text. Records are merged only
     when their licences and the terms of their sources agree, so that a dialogue never mixes terms of use.
 
     Args:
@@ -39,7 +39,7 @@ class Merger:
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.rounds, self.seed = rounds, seed
         self._file = tempfile.TemporaryFile("w+b", dir=folder)  # noqa: SIM115 - closed by __exit__
-        self._places: dict[tuple[str, str], list[int]] = {}
+        self._offsets: dict[tuple[str, str], list[int]] = {}
         self._size = 0
 
     def __enter__(self) -> Self:
@@ -57,7 +57,7 @@ class Merger:
             meta = record.get("meta") or {}
             media = json.dumps([record.get("image"), record.get("pcl")])
             terms = json.dumps([meta.get("licence"), _terms(str(meta.get("source")))])
-            self._places.setdefault((media, terms), []).append(self._size)
+            self._offsets.setdefault((media, terms), []).append(self._size)
             raw = line.encode() + b"\n"
             self._file.write(raw)
             self._size += len(raw)
@@ -65,15 +65,15 @@ class Merger:
     def merged(self) -> Iterator[str]:
         """Yield one line of JSON a dialogue, in the order in which the images first came."""
         self._file.flush()
-        for (media, _), places in self._places.items():
-            records = [self._read(place) for place in places]
+        for (media, _), offsets in self._offsets.items():
+            records = [self._read(offset) for offset in offsets]
             item_rng(self.seed, "merge", media).shuffle(records)
             most = self.rounds if records[0].get("pcl") is None else min(self.rounds, MAX_ROUNDS_3D)
             for number, group in enumerate(_groups(records, most)):
                 yield json.dumps(_merge(group, number), ensure_ascii=False)
 
-    def _read(self, place: int) -> Record:
-        self._file.seek(place)
+    def _read(self, offset: int) -> Record:
+        self._file.seek(offset)
         record: Record = json.loads(self._file.readline())
         return record
 

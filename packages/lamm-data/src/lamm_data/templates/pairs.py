@@ -228,8 +228,8 @@ def _presence_values(name: str, yes: bool) -> dict[str, str]:
 def _relations(item: Annotated, context: Context) -> Iterator[Pair]:
     # A question names two things, so each name must belong to one thing only, and one relation must join them.
     ids: dict[str, set[str]] = defaultdict(set)
-    things = [(box.label, box.id) for box in item.boxes] + [(box.label, box.id) for box in item.boxes3d]
-    for name, key in things:
+    boxes = [(box.label, box.id) for box in item.boxes] + [(box.label, box.id) for box in item.boxes3d]
+    for name, key in boxes:
         ids[name].add(key)
     for relation in item.relations:
         ids[relation.subject].add(relation.subject_id)

@@ -38,11 +38,11 @@ def ray_cluster(address: str = "local", watch: Callable[[str], None] | None = No
             _start(ray, address)
         try:
             convert = _conversion(ray.put(pack(list(makers))))
-            while window := [{"place": place, "items": pack(items)} for place, items in islice(batches, WINDOW)]:
+            while window := [{"maker": maker, "items": pack(items)} for maker, items in islice(batches, WINDOW)]:
                 for row in _run_window(ray, window, convert):
                     if watch is not None:
                         watch(row["node"])
-                    yield int(row["place"]), unpack(row["block"])
+                    yield int(row["maker"]), unpack(row["block"])
         finally:
             if own:
                 ray.shutdown()
@@ -102,8 +102,8 @@ def _conversion(makers: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
     def convert(row: dict[str, Any]) -> dict[str, Any]:
         import ray
 
-        made = _received(makers)[int(row["place"])](unpack(row["items"]))
-        return {"place": row["place"], "block": pack(made), "node": ray.get_runtime_context().get_node_id()}
+        made = _received(makers)[int(row["maker"])](unpack(row["items"]))
+        return {"maker": row["maker"], "block": pack(made), "node": ray.get_runtime_context().get_node_id()}
 
     return convert
 

@@ -139,9 +139,9 @@ def convert_source(
         merger = Merger(Path(output).parent, settings.merge, settings.seed) if settings.merge else None
         add = writer.add if merger is None else stack.enter_context(merger).add
         makers = [plan.maker() for plan in plans]
-        for place, block in engine(makers, _batches(plans)):
+        for at, block in engine(makers, _batches(plans)):
             add(block.lines)
-            plans[place].take(block)
+            plans[at].take(block)
             if progress is not None:
                 progress(len(block.lines))
         for plan in plans:
@@ -175,9 +175,9 @@ class _Plan:
 
     def batches(self) -> Iterator[list[Annotated]]:
         """Read this run's part of the items."""
-        place, parts = self.share
+        first, parts = self.share
         items = new_items(self.source.open(self.root, self.split, self.read), self.counts)
-        return batched(islice(items, place, None, parts))
+        return batched(islice(items, first, None, parts))
 
     def take(self, block: Block) -> None:
         """Enter a block into the account."""
@@ -186,9 +186,9 @@ class _Plan:
 
 
 def _batches(plans: list[_Plan]) -> Iterator[Batch]:
-    for place, plan in enumerate(plans):
+    for at, plan in enumerate(plans):
         for items in plan.batches():
-            yield place, items
+            yield at, items
 
 
 def new_items(items: Iterable[Annotated], counts: Counter[str]) -> Iterator[Annotated]:

@@ -48,7 +48,6 @@ class NumberStyle:
     Attributes:
         name: Name on the command line.
         convention: What lamm-metrics has to be told to read it (`--convention`); location tokens need no telling.
-        used_by: Models that are taught to write like this.
         span: Numbers run from 0 to this; 0 for pixels of the image.
         decimals: Decimals kept.
         y_first: Top, left, bottom, right instead of left, top, right, bottom.
@@ -59,7 +58,6 @@ class NumberStyle:
 
     name: str
     convention: str
-    used_by: str
     span: int = 1
     decimals: int = 0
     y_first: bool = False
@@ -136,15 +134,14 @@ class PatchStyle(NumberStyle):
 NUMBER_STYLES: dict[str, NumberStyle] = {
     style.name: style
     for style in (
-        NumberStyle("paper", "normalised-xyxy", "LAMM", decimals=2),
-        NumberStyle("fraction3", "normalised-xyxy", "Shikra", decimals=3),
-        NumberStyle("thousand", "thousand-xyxy", "Qwen3-VL, InternVL, CogVLM", 1000),
-        NumberStyle("thousand_yx", "thousand-yxyx", "Gemini", 1000, y_first=True),
-        NumberStyle("pixels", "pixels-xyxy", "Qwen2.5-VL", 0),
+        NumberStyle("paper", "normalised-xyxy", decimals=2),
+        NumberStyle("fraction3", "normalised-xyxy", decimals=3),
+        NumberStyle("thousand", "thousand-xyxy", 1000),
+        NumberStyle("thousand_yx", "thousand-yxyx", 1000, y_first=True),
+        NumberStyle("pixels", "pixels-xyxy", 0),
         NumberStyle(
             "percent",
             "percent-xyxy",
-            "MiniGPT-v2",
             100,
             box_pattern="{<%s><%s><%s><%s>}",
             point_pattern="{<%s><%s>}",
@@ -152,26 +149,24 @@ NUMBER_STYLES: dict[str, NumberStyle] = {
         NumberStyle(
             "qwen",
             "thousand-xyxy",
-            "Qwen-VL, Qwen2-VL",
             1000,
             box_pattern="<|box_start|>(%s,%s),(%s,%s)<|box_end|>",
             point_pattern="<|box_start|>(%s,%s)<|box_end|>",
         ),
-        PatchStyle("kosmos", "", "Kosmos-2", 32, box_pattern="<patch_index_%04d><patch_index_%04d>"),
+        PatchStyle("kosmos", "", 32, box_pattern="<patch_index_%04d><patch_index_%04d>"),
         BinStyle(
             "paligemma",
             "",
-            "PaliGemma",
             1024,
             y_first=True,
             box_pattern="<loc%04d><loc%04d><loc%04d><loc%04d>",
             point_pattern="",
             sentences=False,
         ),
-        BinStyle("florence", "", "Florence-2", 1000, box_pattern="<loc_%s><loc_%s><loc_%s><loc_%s>", point_pattern=""),
+        BinStyle("florence", "", 1000, box_pattern="<loc_%s><loc_%s><loc_%s><loc_%s>", point_pattern=""),
     )
 }
-"""Number styles by name."""
+"""Number styles by name; the documentation of `lamm data convert` says which models are taught to write like which."""
 
 PAPER = NUMBER_STYLES["paper"]
 

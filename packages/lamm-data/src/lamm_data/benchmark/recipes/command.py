@@ -44,7 +44,7 @@ def recipe(
     if not files or output is None:
         raise UsageError("Expected --benchmark and --output with a recipe, got none. Name both.")
     chosen = read_recipe(recipe, KINDS)
-    listed = [path for given in files for path in (sorted(given.glob("*.json")) if given.is_dir() else [given])]
+    listed = [path for name in files for path in (sorted(name.glob("*.json")) if name.is_dir() else [name])]
     root = media_root or listed[0].parent
     with progress_bar("changing", None) as advance:
         written = apply_recipe(chosen, listed, root, output, examples, advance)

@@ -13,7 +13,7 @@ from lamm_data.errors import UsageError
 from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.records.instruction import media_paths
 
-THINGS = {"image": "image", "pcl": "point cloud"}
+NOUNS = {"image": "image", "pcl": "point cloud"}
 
 
 def clean_pool(
@@ -35,20 +35,20 @@ def clean_pool(
         )
     media = {name for record in records for name in media_paths(record.image) + media_paths(record.pcl)}
     groups = {record.group or record.id for record in records}
-    kept = [
+    clean = [
         example
         for example in examples
         if (example.group or example.id) not in groups
         and not media & {*media_paths(example.image), *media_paths(example.pcl)}
     ]
-    if len(kept) < len(examples):
-        job.left_out["example about an evaluated image or scene"] += len(examples) - len(kept)
-    if not kept:
+    if len(clean) < len(examples):
+        job.left_out["example about an evaluated image or scene"] += len(examples) - len(clean)
+    if not clean:
         raise UsageError(
             "Expected examples of the training split, found none. Build them with `lamm data benchmark --split train` "
             "and name their folder with --examples."
         )
-    return kept
+    return clean
 
 
 def add_examples(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], job: Job) -> list[BenchmarkRecord]:
@@ -69,9 +69,9 @@ def add_examples(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], 
 
 
 def _with_examples(record: BenchmarkRecord, examples: Sequence[BenchmarkRecord]) -> str:
-    thing = THINGS[record.modality]
+    noun = NOUNS[record.modality]
     solved = [as_instruction(example).dialogue() for example in examples]
     shown = [f"Question: {turns[0].text}\nAnswer: {turns[1].text}" for turns in solved]
     return "\n".join(
-        [f"Examples about other {thing}s:", *shown, f"Now answer about this {thing}.", f"Question: {record.query}"]
+        [f"Examples about other {noun}s:", *shown, f"Now answer about this {noun}.", f"Question: {record.query}"]
     )

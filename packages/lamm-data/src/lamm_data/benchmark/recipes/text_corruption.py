@@ -27,11 +27,11 @@ def _may_err(word: str) -> bool:
 
 
 def _mistyped(word: str, rng: random.Random) -> str:
-    place = rng.randrange(1, len(word) - 2)
+    at = rng.randrange(1, len(word) - 2)
     kind = rng.randrange(3)
     if kind == 0:
-        return word[:place] + word[place + 1] + word[place] + word[place + 2 :]
-    return word[:place] + word[place + 1 :] if kind == 1 else word[:place] + word[place] + word[place:]
+        return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+    return word[:at] + word[at + 1 :] if kind == 1 else word[:at] + word[at] + word[at:]
 
 
 def _case(text: str, rate: float, rng: random.Random) -> str:
@@ -40,9 +40,9 @@ def _case(text: str, rate: float, rng: random.Random) -> str:
 
 def _order(text: str, rate: float, rng: random.Random) -> str:
     words = text.split(" ")
-    for place in range(len(words) - 1):
+    for at in range(len(words) - 1):
         if rng.random() < rate:
-            words[place], words[place + 1] = words[place + 1], words[place]
+            words[at], words[at + 1] = words[at + 1], words[at]
     return " ".join(words)
 
 

@@ -64,12 +64,12 @@ def read_token_file(path: str | Path, media: str = "flickr30k-images") -> Iterat
     def rows() -> Iterator[tuple[str, str]]:
         for number, line in enumerate(read_lines(path), 1):
             key, tab, caption = line.partition("\t")
-            image, mark, place = key.rpartition("#")
-            if not tab or not mark or not place.isdigit():
+            image, mark, index = key.rpartition("#")
+            if not tab or not mark or not index.isdigit():
                 raise SourceError(
                     f"Expected image#number, a tab and a caption, got {line[:60]!r} ({path}, line {number})."
                 )
-            wanted = not unrelated or (Path(image).stem, int(place)) not in unrelated
+            wanted = not unrelated or (Path(image).stem, int(index)) not in unrelated
             yield image, untokenise(caption) if wanted else ""
 
     for image, entries in groupby(rows(), key=lambda row: row[0]):
@@ -128,8 +128,8 @@ def read_entities(
         height=height,
         captions=tuple(
             untokenise(_PHRASE.sub(r"\3", sentence))
-            for place, sentence in enumerate(sentences)
-            if (image, place) not in unrelated
+            for number, sentence in enumerate(sentences)
+            if (image, number) not in unrelated
         ),
         boxes=tuple(_entity_boxes(element, phrases, path)),
     )
