@@ -30,7 +30,8 @@ from transformers import Trainer, TrainerCallback, set_seed
 from transformers.trainer_utils import SaveStrategy
 
 from lamm_data import Curves, lay_out, save_page
-from lamm_model.training.rows.collation import Collator, MediaLoader, RowDataset
+from lamm_model.training.rows.collation import Collator, MediaLoader
+from lamm_model.training.rows.loading import RowDataset
 from lamm_model.training.rows.packing import Group, Row
 from lamm_model.training.rows.records import load_training_data
 from lamm_model.training.run.preparation import Prepared, prepare_model

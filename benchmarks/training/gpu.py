@@ -30,7 +30,8 @@ import transformers
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import SaveStrategy
 
-from lamm_model.training.rows.collation import Collator, RowDataset
+from lamm_model.training.rows.collation import Collator
+from lamm_model.training.rows.loading import RowDataset
 from lamm_model.training.rows.packing import IGNORED, pack_rows
 from lamm_model.training.run.trainer import LammTrainer, training_arguments
 from lamm_model.training.settings.tables import ComputeSettings, TrainingSettings

@@ -28,8 +28,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from lamm_model.processing.image_processing_lamm import CLIP_MEAN, CLIP_STD, LammImageProcessor
-from lamm_model.training.rows.collation import Collator, MediaLoader, RowDataset
-from lamm_model.training.rows.loading import LengthSampler, RankBatches, TrainLoader
+from lamm_model.training.rows.collation import Collator, MediaLoader
+from lamm_model.training.rows.loading import LengthSampler, RankBatches, RowDataset, TrainLoader
 from lamm_model.training.rows.packing import Dialogue, Group, Row
 
 RESULTS = Path(__file__).parents[1] / "results" / "training_loader.json"

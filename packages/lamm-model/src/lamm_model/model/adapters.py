@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
-from lamm_model.model.routing import MODALITY_IDS, ModalityRouting
+from lamm_model.model.routing import MODALITY_IDS, RoutingHook
 from lamm_model.model.shared_tensors import put
 
 SHARED = "shared"
@@ -96,7 +96,9 @@ def add_adapters(
     _activate(body.language_model, chosen.modalities)
     body.routing.enabled = chosen.modalities != [SHARED]
     if body.routing.enabled:
-        _add_routing_hooks(body.language_model, body.routing)
+        for layer in lora_layers(body.language_model):
+            for name, low_rank in layer.lora_A.items():
+                low_rank.register_forward_hook(RoutingHook(body.routing, MODALITY_IDS[name]))
     model.lamm_adapters = chosen
     for part in trainable_parts(model).values():
         part.requires_grad_(True)
@@ -145,24 +147,6 @@ def _activate(language_model: nn.Module, names: list[str]) -> None:
         for table in (layer.lora_A, layer.lora_B):
             for name in names:  # float32 even on a 16-bit base: small updates would be rounded away
                 table[name].float().requires_grad_(True)
-
-
-def _add_routing_hooks(language_model: nn.Module, routing: ModalityRouting) -> None:
-    for layer in lora_layers(language_model):
-        for name, low_rank in layer.lora_A.items():
-            low_rank.register_forward_hook(_RoutingHook(routing, MODALITY_IDS[name]))
-
-
-class _RoutingHook:
-    """Zeroes one set's low-rank activation `[B, S, r]` where a token belongs to another modality."""
-
-    def __init__(self, routing: ModalityRouting, modality: int) -> None:
-        self.routing = routing
-        self.modality = modality
-
-    def __call__(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
-        mask = self.routing.mask(self.modality, output)
-        return output if mask is None else output * mask
 
 
 def trainable_parts(model: LammForConditionalGeneration) -> dict[str, nn.Module]:

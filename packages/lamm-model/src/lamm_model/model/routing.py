@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 TEXT, IMAGE, POINT_CLOUD = 0, 1, 2
 MODALITY_IDS = {"text": TEXT, "image": IMAGE, "point_cloud": POINT_CLOUD}
@@ -62,3 +63,16 @@ class ModalityRouting:
         if key not in self._masks:
             self._masks[key] = (self.modality_ids == modality).unsqueeze(-1).to(like.device, like.dtype)
         return self._masks[key]
+
+
+class RoutingHook:
+    """Zeroes one set's low-rank activation `[B, S, r]` where a token belongs to another modality."""
+
+    def __init__(self, routing: ModalityRouting, modality: int) -> None:
+        self.routing = routing
+        self.modality = modality
+
+    def __call__(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        """Return the activation of this set's tokens."""
+        mask = self.routing.mask(self.modality, output)
+        return output if mask is None else output * mask

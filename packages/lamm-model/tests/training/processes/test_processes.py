@@ -16,8 +16,8 @@ from lamm_model import load_model
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.memory_plan import ADAM_BYTES
 from lamm_model.training.processes import processes as distributed
-from lamm_model.training.rows.collation import Collator, RowDataset
-from lamm_model.training.rows.loading import LengthSampler, RankBatches, TrainLoader
+from lamm_model.training.rows.collation import Collator
+from lamm_model.training.rows.loading import LengthSampler, RankBatches, RowDataset, TrainLoader
 from lamm_model.training.rows.packing import Dialogue, Group, Row
 from lamm_model.training.run.finetune import finetune, share_model
 from lamm_model.training.run.preparation import prepare_model

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from lamm_model.training.processes.fsdp2 import drop_unseen
-from lamm_model.training.rows.collation import Collator, MediaLoader
-from lamm_model.training.rows.layout import lay_out, visible
+from lamm_model.training.rows.collation import Collator, MediaLoader, lay_out, visible
 from lamm_model.training.rows.packing import IGNORED, Dialogue, Group, Row, pack_rows
 from lamm_model.training.step.acceleration import AdapterChoice
 from lamm_model.training.step.attention import choose_attention

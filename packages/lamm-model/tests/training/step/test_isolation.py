@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.training.rows.layout import lay_out
+from lamm_model.training.rows.collation import lay_out
 from lamm_model.training.rows.packing import Row, pack_rows
 from lamm_model.training.step import attention as attention_module
 from lamm_model.training.step import isolation

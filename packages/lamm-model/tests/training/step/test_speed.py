@@ -2,7 +2,7 @@
 
 import pytest
 
-from lamm_model.training.rows.collation import BatchFacts
+from lamm_model.training.rows.packing import BatchFacts
 from lamm_model.training.step.speed import SpeedMeter, flops_per_token, peak_memory
 
 

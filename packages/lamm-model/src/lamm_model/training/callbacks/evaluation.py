@@ -17,10 +17,9 @@ from transformers import TrainerCallback
 from lamm_model.errors import LammModelError
 from lamm_model.training.callbacks import Trained
 from lamm_model.training.processes import processes as distributed
-from lamm_model.training.rows.collation import RowDataset
-from lamm_model.training.rows.loading import LengthSampler, RankBatches, TrainLoader
+from lamm_model.training.rows.loading import LengthSampler, RankBatches, RowDataset, TrainLoader
 from lamm_model.training.rows.packing import IGNORED, Row
-from lamm_model.training.saving.weights import load_changed, save_changed
+from lamm_model.training.saving.checkpoints import load_changed, save_changed
 from lamm_model.training.settings.tables import EvaluationSettings
 from lamm_model.training.step.acceleration import keep_input_types
 from lamm_model.training.step.isolation import isolate

@@ -1,47 +1,163 @@
-"""From rows to a batch: tokens laid out, media loaded. Runs in the data loader's workers."""
+"""From rows to a batch: tokens laid out, media loaded. Runs in the data loader's workers.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+Two forms carry the same isolation:
+
+- ``mask``: rows side by side, ``group`` and ``part`` numbers per token, from which `visible` makes a boolean mask;
+- ``segments``: all rows one after another in one long row, with the boundaries that variable-length attention wants.
+
+Shapes: ``R`` rows, ``S`` tokens in the longest row, ``T`` tokens in all.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lamm_model.training.rows.layout import bound, lay_out
-from lamm_model.training.rows.packing import Medium, Row
+from lamm_model.training.rows.packing import IGNORED, BatchFacts, Dialogue, Medium, Row
 
 if TYPE_CHECKING:
+    import torch
+
     from lamm_model.processing.processing_lamm import LammProcessor
     from lamm_model.training.rows.feature_cache import FeatureCache
 
 LoadMedia = Callable[..., dict[str, Any]]  # of media, and of the sampling of each where that is not the first
+SHORTEST = 256  # bounds of segments are this times a power of two: a bound is all a kernel needs, and it seldom changes
 
 
-@dataclass(frozen=True, slots=True)
-class BatchFacts:
-    """What a batch holds; it travels with the batch, also out of a worker process.
+@dataclass(slots=True)
+class _Sheet:
+    """One row of tokens under construction, and its segments.
 
-    Attributes:
-        ids: Record ids, for messages.
-        tokens: Tokens that are computed, padding not counted.
-        alone: Tokens if every dialogue were computed alone.
-        kinds: Modality ids of its tokens.
+    A segment is a dialogue, or what follows the prefix where an earlier dialogue of the group has brought that along:
+    queries ``[start, end)`` see the keys ``[first, first + prefix)`` and themselves.
     """
 
-    ids: tuple[str, ...]
-    tokens: int
-    alone: int
-    kinds: frozenset[int]
+    input_ids: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    modality_ids: list[int] = field(default_factory=list)
+    position_ids: list[int] = field(default_factory=list)
+    group: list[int] = field(default_factory=list)
+    part: list[int] = field(default_factory=list)
+    segments: list[tuple[int, int, int, int]] = field(default_factory=list)  # start, end, the prefix's first and length
+
+    def add(self, dialogue: Dialogue, group: int, number: int, first: int) -> None:
+        start = len(self.input_ids)
+        skip = dialogue.prefix if number else 0
+        self.input_ids += dialogue.input_ids[skip:]
+        # What precedes a segment in the row is its neighbour: its first token cannot be learnt from there.
+        self.labels += [IGNORED, *dialogue.labels[skip + 1 :]]
+        self.modality_ids += dialogue.modality_ids[skip:]
+        self.position_ids += range(skip, len(dialogue.input_ids))
+        own = len(self.input_ids) - start
+        shared = 0 if number else dialogue.prefix
+        self.group += [group] * own
+        self.part += [0] * shared + [number + 1] * (own - shared)
+        self.segments.append((start, start + own, first, skip))
+
+    def pad(self, length: int, pad_id: int) -> None:
+        missing = length - len(self.input_ids)
+        if missing > 0:
+            # In short segments, so that padding never is the longest of them.
+            for start in range(len(self.input_ids), length, SHORTEST):
+                self.segments.append((start, min(start + SHORTEST, length), 0, 0))
+            self.input_ids += [pad_id] * missing
+            self.labels += [IGNORED] * missing
+            self.modality_ids += [0] * missing
+            self.position_ids += range(missing)
+            self.group += [-1] * missing
+            self.part += [-1] * missing
 
 
-class RowDataset:
-    """Rows by number, as the trainer's data loader wants them."""
+_COLUMNS = ("input_ids", "labels", "modality_ids", "position_ids")
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = rows
 
-    def __len__(self) -> int:
-        return len(self.rows)
+def lay_out(rows: Sequence[Row], pad_id: int, form: str = "mask", length: int = 0) -> "dict[str, torch.Tensor | int]":
+    """Lay rows out as the model's inputs.
 
-    def __getitem__(self, index: int) -> Row:
-        return self.rows[index]
+    Args:
+        rows: What `lamm_model.training.rows.packing.pack_rows` returned.
+        pad_id: Fills short rows.
+        form: ``mask`` or ``segments``.
+        length: Tokens every row is padded to, where shapes should repeat; 0 pads to the longest (``mask``) or not at
+            all (``segments``).
+
+    Returns:
+        ``input_ids``, ``labels``, ``modality_ids``, ``position_ids``, int64 ``[R, S]`` or ``[1, T]``, and either
+        ``group`` and ``part`` (int64 ``[R, S]``, for `visible`) or ``cu_seq_lens_q``, ``cu_seq_lens_k`` (int32
+        ``[segments + 1]``), ``max_length_q``, ``max_length_k`` and, where prefixes are shared, ``key_index`` (int64:
+        the keys of all segments in order).
+    """
+    import torch
+
+    sheets = [_sheet(row) for row in rows]
+    if form == "segments":
+        return _joined(sheets, pad_id, length * len(rows))
+    width = max(length, *(len(sheet.input_ids) for sheet in sheets))
+    for sheet in sheets:
+        sheet.pad(width, pad_id)
+    return {name: torch.tensor([getattr(sheet, name) for sheet in sheets]) for name in (*_COLUMNS, "group", "part")}
+
+
+def _sheet(row: Row) -> _Sheet:
+    sheet = _Sheet()
+    for group_number, group in enumerate(row.groups):
+        first = len(sheet.input_ids)
+        for number, dialogue in enumerate(group.dialogues):
+            sheet.add(dialogue, group_number, number, first)
+    return sheet
+
+
+def _joined(sheets: Sequence[_Sheet], pad_id: int, length: int) -> "dict[str, torch.Tensor | int]":
+    import torch
+
+    # Padding follows the last row and is a segment of its own.
+    sheets[-1].pad(len(sheets[-1].input_ids) + length - sum(len(sheet.input_ids) for sheet in sheets), pad_id)
+    segments = list(_shifted(sheets))
+    queries = [end - start for start, end, _, _ in segments]
+    keys = [end - start + prefix for start, end, _, prefix in segments]
+    joined: dict[str, torch.Tensor | int] = {
+        name: torch.tensor([[value for sheet in sheets for value in getattr(sheet, name)]]) for name in _COLUMNS
+    }
+    joined["cu_seq_lens_q"] = torch.tensor([0, *queries]).cumsum(0, dtype=torch.int32)
+    joined["cu_seq_lens_k"] = torch.tensor([0, *keys]).cumsum(0, dtype=torch.int32)
+    joined["max_length_q"], joined["max_length_k"] = bound(max(queries)), bound(max(keys))
+    if any(prefix for _, _, _, prefix in segments):
+        spans = [(*range(first, first + prefix), *range(start, end)) for start, end, first, prefix in segments]
+        joined["key_index"] = torch.tensor([index for span in spans for index in span])
+    return joined
+
+
+def bound(longest: int) -> int:
+    """Return an upper bound of segments that stays the same for many batches."""
+    return max(SHORTEST, 1 << (longest - 1).bit_length())
+
+
+def _shifted(sheets: Sequence[_Sheet]) -> Iterator[tuple[int, int, int, int]]:
+    offset = 0
+    for sheet in sheets:
+        for start, end, first, prefix in sheet.segments:
+            yield start + offset, end + offset, first + offset, prefix
+        offset += len(sheet.input_ids)
+
+
+def visible(group: "torch.Tensor", part: "torch.Tensor") -> "torch.Tensor":
+    """Return who sees whom: the prefix of one's group and one's own part, never later tokens; padding sees itself.
+
+    Args:
+        group: ``[R, S]``, -1 for padding.
+        part: ``[R, S]``, 0 for the prefix of the group, else the number of the dialogue in it.
+
+    Returns:
+        Bool ``[R, 1, S, S]``, True where the query of the third axis may see the key of the fourth.
+    """
+    import torch
+
+    length = part.shape[1]
+    same = group[:, :, None] == group[:, None, :]
+    own = (part[:, :, None] == part[:, None, :]) | (part[:, None, :] == 0)
+    causal = torch.ones(length, length, dtype=torch.bool, device=part.device).tril()
+    # A softmax over nothing is not a number: padding attends to the padding before it, and nobody else attends to it.
+    return (causal & same & own)[:, None]
 
 
 class MediaLoader:
@@ -90,7 +206,7 @@ class Collator:
     Args:
         pad_id: Fills short rows.
         load_media: Returns the media inputs of a batch.
-        form: ``mask`` or ``segments``, see `lamm_model.training.rows.layout`.
+        form: ``mask`` or ``segments``.
         length: Tokens every row is padded to, or 0.
         longest: Tokens of the longest dialogue of all, where even the bound of a batch should repeat; 0 for its own.
     """
@@ -112,11 +228,5 @@ class Collator:
         media = [medium for row in rows for medium in row.media]
         variants = [row.variant for row in rows for _ in row.media]
         batch |= self.load_media(media, variants) if any(variants) else self.load_media(media)
-        dialogues = [dialogue for row in rows for dialogue in row.dialogues]
-        batch["facts"] = BatchFacts(
-            ids=tuple(dialogue.id for dialogue in dialogues),
-            tokens=sum(row.tokens for row in rows),
-            alone=sum(len(dialogue.input_ids) for dialogue in dialogues),
-            kinds=frozenset(kind for dialogue in dialogues for kind in dialogue.modality_ids),
-        )
+        batch["facts"] = BatchFacts.of(rows)
         return batch

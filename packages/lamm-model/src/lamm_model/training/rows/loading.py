@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from lamm_model.training.rows.collation import RowDataset
 from lamm_model.training.rows.packing import IGNORED, Dialogue, Group, Row
 
 BLANK = -1  # number of the row that stands for none
@@ -98,6 +97,19 @@ class RankBatches:
             else:
                 share = dealt[self.rank :: self.processes]
                 yield share or [BLANK]
+
+
+class RowDataset:
+    """Rows by number, as the trainer's data loader wants them."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Row:
+        return self.rows[index]
 
 
 class RowsOrBlank:

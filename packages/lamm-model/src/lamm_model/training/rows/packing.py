@@ -10,7 +10,7 @@ begins with it; a *row* is one group after another, as many as ``row_tokens`` ho
 Each rest sees its prefix and itself, never a neighbour, and its positions go on from the prefix: what it computes is
 what it would compute alone. With ``k`` dialogues about one image of ``m`` tokens, ``(k - 1) * m`` tokens are saved, and
 a full row needs no padding. The published training gave each dialogue its own copy of the image (one row each), padded
-to the longest. `lamm_model.training.rows.layout` turns rows into tensors.
+to the longest. `lamm_model.training.rows.collation` turns rows into tensors.
 """
 
 from bisect import bisect_left, insort
@@ -97,6 +97,34 @@ class Row:
     def media(self) -> list[Medium]:
         """Return the media of the row in the order of their placeholders."""
         return [medium for group in self.groups for medium in group.media]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFacts:
+    """What a batch holds; it travels with the batch, also out of a worker process.
+
+    Attributes:
+        ids: Record ids, for messages.
+        tokens: Tokens that are computed, padding not counted.
+        alone: Tokens if every dialogue were computed alone.
+        kinds: Modality ids of its tokens.
+    """
+
+    ids: tuple[str, ...]
+    tokens: int
+    alone: int
+    kinds: frozenset[int]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> "BatchFacts":
+        """Return the facts of a batch of these rows."""
+        dialogues = [dialogue for row in rows for dialogue in row.dialogues]
+        return cls(
+            ids=tuple(dialogue.id for dialogue in dialogues),
+            tokens=sum(row.tokens for row in rows),
+            alone=sum(len(dialogue.input_ids) for dialogue in dialogues),
+            kinds=frozenset(kind for dialogue in dialogues for kind in dialogue.modality_ids),
+        )
 
 
 def pack_rows(dialogues: Sequence[Dialogue], row_tokens: int, packing: str = "shared_prefix") -> list[Row]:

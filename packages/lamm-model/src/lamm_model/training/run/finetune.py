@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from lamm_model.errors import UsageError
 from lamm_model.training.callbacks.plot import draw_run
 from lamm_model.training.processes import processes as distributed
-from lamm_model.training.rows.collation import Collator, MediaLoader, RowDataset
+from lamm_model.training.rows.collation import Collator, MediaLoader
+from lamm_model.training.rows.loading import RowDataset
 from lamm_model.training.rows.records import TrainingData, load_training_data
 from lamm_model.training.run.cache_features import check_holds, open_features
 from lamm_model.training.saving import run_folder

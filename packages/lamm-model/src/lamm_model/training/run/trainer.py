@@ -20,10 +20,9 @@ from lamm_model.training.callbacks.averaging import WeightAverage
 from lamm_model.training.callbacks.guards import GradientGuard, check_finite
 from lamm_model.training.callbacks.trackers import PROJECT, find_trackers
 from lamm_model.training.processes.fsdp2 import is_sharded, load_local_optimizer_state, local_optimizer_state
-from lamm_model.training.rows.collation import BatchFacts
 from lamm_model.training.rows.loading import LengthSampler, RankBatches, TrainLoader
-from lamm_model.training.saving.checkpoints import PARTIAL, newest_intact, publish
-from lamm_model.training.saving.weights import load_changed, save_changed
+from lamm_model.training.rows.packing import BatchFacts
+from lamm_model.training.saving.checkpoints import PARTIAL, load_changed, newest_intact, publish, save_changed
 from lamm_model.training.settings.tables import TrainingSettings
 from lamm_model.training.step.acceleration import MODALITIES, AdapterChoice, keep_input_types, mark_changing
 from lamm_model.training.step.isolation import isolate

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lamm_model.errors import LammModelError
-from lamm_model.training.rows.layout import lay_out, visible
+from lamm_model.training.rows.collation import lay_out, visible
 from lamm_model.training.rows.packing import Dialogue, Group, Row
 
 FIRST, SECOND = 13, 9  # tokens of the two dialogues of the proof

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lamm_model.training.rows.collation import BatchFacts
+from lamm_model.training.rows.packing import BatchFacts
 
 
 @dataclass(slots=True)
