@@ -9,10 +9,9 @@ from click.testing import CliRunner
 from lamm_data.cli import data
 from lamm_data.errors import LammDataError, UsageError
 from lamm_data.records.annotations import Annotated, Count
-from lamm_data.templates.asking import listed
 from lamm_data.templates.convert import Conversion, convert
 from lamm_data.templates.pools.definitions import check_pools, pool_faults
-from lamm_data.templates.pools.growing import GrowthSettings, grow_pool
+from lamm_data.templates.pools.growing import GrowthSettings, grow_pool, listed
 from lamm_data.templates.pools.pools import load_pool, parse_pool, read_pools
 from lamm_llm import EndpointSettings
 

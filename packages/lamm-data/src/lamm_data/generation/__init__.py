@@ -11,7 +11,7 @@ _HOME = {
     "EndpointSettings": "settings",
     "Prompt": "prompts",
     "load_prompt": "prompts",
-    "prompt_names": "prompt_files",
+    "prompt_names": "prompts",
     "run_batch": "batch",
     "Row": "rows",
     "read_rows": "rows",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,10 +77,9 @@ def generate(
 
 def _ask(settings: GenerationSettings, as_json: bool) -> None:
     from lamm_data.errors import LammDataError
-    from lamm_data.generation.progress import watching
     from lamm_data.generation.run import generate as run
 
-    with watching(settings) as watch:
+    with _watching(settings) as watch:
         summary = run(settings, watch)
     if as_json:
         _show(summary.to_dict(), True)
@@ -94,8 +96,7 @@ def _ask(settings: GenerationSettings, as_json: bool) -> None:
 
 def _batch(action: str, settings: GenerationSettings, as_json: bool) -> None:
     from lamm_data.errors import LammDataError
-    from lamm_data.generation.batch import run_batch
-    from lamm_data.generation.batch_summary import describe_batches
+    from lamm_data.generation.batch import describe_batches, run_batch
     from lamm_data.progress import progress_bar
 
     with progress_bar(action, settings.limit) as progress:
@@ -136,3 +137,66 @@ def _show(values: dict[str, Any], as_json: bool) -> None:
         return
     for name, value in values.items():
         click.echo(f"{name.replace('_', ' ')}: {'unknown' if value is None else value}")
+
+
+@contextmanager
+def _watching(settings: GenerationSettings) -> Iterator[Callable[[Summary], None] | None]:
+    """Show rows, rejections, rate, tokens, cost and projected cost on standard error while the block runs.
+
+    Args:
+        settings: The run's settings; the rows are counted for the total.
+
+    Yields:
+        What the run should call after each row; None when standard error is no terminal or rich is not installed.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    except ModuleNotFoundError:
+        yield None
+        return
+    from lamm_data.generation.input_rows import input_rows
+    from lamm_data.generation.settings import settings_prompt
+
+    total = sum(1 for _ in input_rows(settings, settings_prompt(settings)))
+    columns = (
+        TextColumn("generate"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr)) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda summary: bar.update(
+            task, completed=_done_rows(summary), description=_progress_line(summary, total)
+        )
+
+
+def _done_rows(summary: Summary) -> int:
+    """Count the rows that have ended, whichever way."""
+    counts = summary.counts
+    return counts.finished + counts.rejected.total() + counts.failed.total()
+
+
+def _progress_line(summary: Summary, total: int) -> str:
+    """Say in one line how a run goes.
+
+    Args:
+        summary: The state so far.
+        total: Rows in all.
+
+    Returns:
+        For example `3 rejected, 12.0/s, 4,200 tokens, $0.12 of about $0.40`.
+    """
+    done = _done_rows(summary)
+    problems = summary.counts.rejected + summary.counts.failed
+    parts = [f"{count} {reason}" for reason, count in problems.most_common(3)]
+    parts.append(f"{done / max(summary.seconds, 1e-9):.1f}/s")
+    parts.append(f"{summary.prompt_tokens + summary.answer_tokens:,} tokens")
+    if summary.cost is not None:
+        parts.append(f"${summary.cost:.2f} of about ${summary.cost * total / max(done, 1):.2f}")
+    return ", ".join(parts)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import tomllib
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 from lamm_data.errors import UsageError
-from lamm_data.generation.prompt_files import SHAPING, prompt_names, read_prompt_values
+from lamm_data.files.json_lines import iter_values
 from lamm_data.generation.rows import Row, RowFault, row_from_json
 
 AnswerKind = Literal["dialogue", "description", "statements", "options"]
@@ -147,3 +150,144 @@ def _example(values: dict[str, Any], prompt: dict[str, Any], where: str) -> Exam
     if kind == "description":
         return Example(row, description=str(wanted or ""))
     return Example(row, items=tuple(map(str, wanted or ())))
+
+
+FIELDS = (
+    "captions", "objects", "object_counts", "relations", "label", "description", "questions", "question", "answers",
+    "question_count", "rounds", "options",
+)  # fmt: skip
+"""Placeholders that a query layout may hold."""
+
+ANSWERS = ("dialogue", "description", "statements", "options")
+SHAPING = (
+    "version", "answer", "modality", "rounds", "options", "captions", "questions_used", "mentioned_only", "system",
+    "query", "formats", "examples",
+)  # fmt: skip
+"""Keys that shape a request; the others only shape the records made of its answer."""
+
+_KINDS: dict[str, type] = {
+    "version": int, "answer": str, "modality": str, "task_type": str, "needs": list, "system": str, "query": str,
+    "formats": dict, "rounds": int, "options": int, "captions": int, "questions_used": int, "mentioned_only": bool,
+    "questions": list, "examples": list,
+}  # fmt: skip
+_REQUIRED = ("version", "answer", "modality", "task_type", "needs", "system", "query", "formats")
+_ROW_FIELDS = ("captions", "objects", "relations", "label", "description", "questions")
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+
+
+def prompt_names() -> list[str]:
+    """List the packaged prompts.
+
+    Returns:
+        Names such as `daily_dialogue`, sorted.
+    """
+    folder = files("lamm_data.generation.packaged")
+    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+
+
+def read_prompt_values(name: str, override: Path | None, style: str) -> dict[str, Any]:
+    """Read a prompt's values, the user's laid over the packaged ones.
+
+    Args:
+        name: Packaged prompt.
+        override: The user's TOML file.
+        style: `full` or `brief`.
+
+    Returns:
+        Checked values.
+
+    Raises:
+        UsageError: Naming every unknown, missing or wrong key and placeholder.
+    """
+    if name not in prompt_names():
+        raise UsageError(f"Expected one of {', '.join(prompt_names())}, got type {name!r}.")
+    values = _packaged(f"{name}.toml")
+    if style == "brief":
+        if not (files("lamm_data.generation.packaged") / "brief" / f"{name}.toml").is_file():
+            raise UsageError(f"Expected a type that has a brief form, got {name!r}. Use --set style=full.")
+        values |= _packaged(f"brief/{name}.toml")
+    if override is not None:
+        values = _lay_over(values, _read_override(override))
+    faults = _faults(values)
+    if faults:
+        where = str(override) if override else f"prompt {name}"
+        raise UsageError(f"Expected a prompt with {', '.join(sorted(_KINDS))}; in {where}: {'; '.join(faults)}.")
+    return values
+
+
+def _packaged(path: str) -> dict[str, Any]:
+    return tomllib.loads((files("lamm_data.generation.packaged") / path).read_text(encoding="utf-8"))
+
+
+def _read_override(path: Path) -> dict[str, Any]:
+    values = _read_toml(path)
+    return {key: _part(value, path.parent) for key, value in values.items()}
+
+
+def _part(value: Any, folder: Path) -> Any:
+    """Give the content of a file where a value is `{ file = "name" }`: text, or JSON Lines for lists."""
+    if not isinstance(value, dict) or set(value) != {"file"}:
+        return value
+    path = folder / str(value["file"])
+    if path.suffix in (".json", ".jsonl"):
+        return [item for _, item in iter_values(path)]
+    return _read_text(path)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"Expected TOML in the prompt file {path}, got: {error}") from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UsageError(f"Expected a prompt file at {path}, found nothing there.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"Expected UTF-8 text in the prompt file {path}, got: {error}") from error
+
+
+def _lay_over(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = values | changes
+    if isinstance(changes.get("formats"), dict):  # one answer format may be changed by itself
+        merged["formats"] = values["formats"] | changes["formats"]
+    return merged
+
+
+def _faults(values: dict[str, Any]) -> list[str]:
+    faults = [f"unknown key {key!r}" for key in sorted(set(values) - set(_KINDS))]
+    faults += [f"missing key {key!r}" for key in _REQUIRED if key not in values]
+    for key, kind in _KINDS.items():
+        value = values.get(key)
+        if key in values and (not isinstance(value, kind) or (isinstance(value, bool) and kind is int)):
+            faults.append(f"{key!r} must be {_WORDS[kind]}, not {value!r}")
+    return faults or _content_faults(values)
+
+
+_WORDS = {int: "a whole number", str: "text", list: "a list", dict: "a table", bool: "true or false"}
+
+
+def _content_faults(values: dict[str, Any]) -> list[str]:
+    faults = []
+    unknown = sorted(set(_PLACEHOLDER.findall(values["query"])) - set(FIELDS))
+    if unknown:
+        known = ", ".join(f"{{{field}}}" for field in FIELDS)
+        faults.append(f"unknown placeholder {', '.join(f'{{{name}}}' for name in unknown)} in 'query' (known: {known})")
+    if values["answer"] not in ANSWERS:
+        faults.append(f"'answer' must be {', '.join(ANSWERS)}, not {values['answer']!r}")
+    if values["modality"] not in ("image", "pcl", "any"):
+        faults.append(f"'modality' must be image, pcl or any, not {values['modality']!r}")
+    if set(values["needs"]) - set(_ROW_FIELDS):
+        faults.append(f"'needs' must be out of {', '.join(_ROW_FIELDS)}, not {values['needs']!r}")
+    if values["answer"] == "description" and not values.get("questions"):
+        faults.append("'questions' must hold at least one human turn")
+    texts = [values["formats"].get(key) for key in ("json", "text")]
+    if not all(isinstance(text, str) for text in texts):
+        faults.append("'formats' must hold 'json' and 'text'")
+    faults += [
+        f"an example that is no table: {item!r}" for item in values.get("examples", []) if not isinstance(item, dict)
+    ]
+    return faults
