@@ -6,9 +6,7 @@ from typing import Any
 
 import torch
 
-from lamm_model.model.adapters import AdapterSettings, add_adapters
-from lamm_model.model.configuration_lamm import LammConfig
-from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+from lamm_model import AdapterSettings, LammConfig, LammForConditionalGeneration, add_adapters
 from lamm_model.training.rows.packing import IGNORED, Dialogue
 
 # Llama-7B and CLIP ViT-L/14 as published; "tiny" tries the script out on a CPU.

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from lamm_cli.processes import serve_language_model
-from lamm_model.building.embedded_models import embedded_parts
+from lamm_model import embedded_parts
 
 
 def test_photographs_are_answered(small_demo, real_data, lamm, tmp_path):

@@ -5,10 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lamm_data.benchmark.recipes.apply import KINDS, apply_recipe
-from lamm_data.benchmark.recipes.recipe import packaged_recipes, read_recipe
-from lamm_data.benchmark.run import build_benchmark
-from lamm_data.sample.world import write_world
+from lamm_data import KINDS, apply_recipe, build_benchmark, packaged_recipes, read_recipe, write_world
 from lamm_metrics import chance_predictions, score
 
 

@@ -4,11 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamm_data.records.annotations import Annotated, Box, Box3D, Keypoints
-from lamm_data.templates.convert import Conversion, convert
-from lamm_data.templates.pools.pools import STYLES
-from lamm_data.writing.coordinates import NUMBER_STYLES
-from lamm_metrics.extraction import BoxConvention, extract_boxes_2d, extract_boxes_3d, extract_points, extract_yes_no
+from lamm_data import NUMBER_STYLES, STYLES, Annotated, Box, Box3D, Conversion, Keypoints, convert
+from lamm_metrics import BoxConvention, extract_boxes_2d, extract_boxes_3d, extract_points, extract_yes_no
 
 LABELS = ("dog", "traffic light", "skis", "wine glass", "dining table", "tv", "person")
 FURNITURE = ("chair", "night stand", "shower curtain")

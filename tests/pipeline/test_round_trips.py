@@ -12,20 +12,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamm_cli.main import lamm
-from lamm_data.benchmark.build import Build, build_records
-from lamm_data.benchmark.run import build_benchmark
-from lamm_data.quality.run import CheckSettings, check_file
-from lamm_data.records.annotations import Annotated, Box, Box3D, Description
-from lamm_data.records.benchmark import LSP_JOINTS, write_benchmark
-from lamm_data.records.instruction import read_records
-from lamm_data.records.tasks import TASKS, task_of_file_name
-from lamm_data.sources.registry import get_source
-from lamm_data.templates.convert import Conversion, convert
-from lamm_data.templates.pools.pools import STYLES
-from lamm_data.templates.run import ConvertSettings, convert_source
-from lamm_metrics import chance_predictions, score
-from lamm_metrics.extraction import Status, extract_boxes_2d, extract_boxes_3d
-from lamm_metrics.geometry.boxes3d import corners, rotations
+from lamm_data import (
+    LSP_JOINTS,
+    STYLES,
+    TASKS,
+    Annotated,
+    Box,
+    Box3D,
+    Build,
+    CheckSettings,
+    Conversion,
+    ConvertSettings,
+    Description,
+    build_benchmark,
+    build_records,
+    check_file,
+    convert,
+    convert_source,
+    get_source,
+    read_records,
+    task_of_file_name,
+    write_benchmark,
+)
+from lamm_metrics import Status, chance_predictions, corners, extract_boxes_2d, extract_boxes_3d, rotations, score
 
 LABELS = ("dog", "potted plant", "apple", "traffic light", "person", "dining table", "scissors", "umbrella")
 SIDES = st.integers(16, 4000)
@@ -117,7 +126,7 @@ def test_oriented_boxes_are_turned_as_the_metrics_turn_them(turn, mirrored):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    from lamm_data.sample.world import write_world
+    from lamm_data import write_world
 
     root = tmp_path_factory.mktemp("world") / "sample"
     write_world(root, images=350, rooms=60, seed=5, benchmark_fraction=0.5)
