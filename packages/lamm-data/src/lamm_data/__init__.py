@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from lamm_data.files.processes import in_parallel, parse_part
     from lamm_data.files.settings import build_tables, check_values, load_toml, nearest, parse_assignment
     from lamm_data.files.whole import atomic_bytes, atomic_path, atomic_text
+    from lamm_data.generation.input_rows import read_rows
     from lamm_data.generation.prompts import load_prompt
     from lamm_data.generation.request_builder import RequestBuilder, Sampling
-    from lamm_data.generation.rows import read_rows
     from lamm_data.generation.run import generate
     from lamm_data.generation.settings import make_settings
     from lamm_data.near_duplicates.exact import find_near
@@ -81,7 +81,7 @@ _HOMES = {
     "files.whole": "atomic_bytes atomic_path atomic_text",
     "generation.prompts": "load_prompt",
     "generation.request_builder": "RequestBuilder Sampling",
-    "generation.rows": "read_rows",
+    "generation.input_rows": "read_rows",
     "generation.run": "generate",
     "generation.settings": "make_settings",
     "near_duplicates.exact": "find_near",

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lamm_data.errors import UsageError
-from lamm_data.generation.rows import Row, read_rows
+from lamm_data.generation.input_rows import read_rows
+from lamm_data.generation.rows import Row
 from lamm_data.sample.world import write_world
 
 REAL = Path(os.environ.get("LAMM_TEST_DATA", Path(__file__).parents[5] / "shared" / "data"))

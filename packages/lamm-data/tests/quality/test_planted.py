@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lamm_data.generation.rows import Row, SceneObject, read_rows
+from lamm_data.generation.input_rows import read_rows
+from lamm_data.generation.rows import Row, SceneObject
 from lamm_data.quality.contamination.benchmarks import ContaminationSettings
 from lamm_data.quality.run import CheckSettings, check_file
 

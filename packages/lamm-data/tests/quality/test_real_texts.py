@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lamm_data.generation.rows import Row, read_rows
+from lamm_data.generation.input_rows import read_rows
+from lamm_data.generation.rows import Row
 from lamm_data.quality.checks.grounding import Grounding
 from lamm_data.quality.checks.record import PreparedRecord
 from lamm_data.quality.checks.text import check_text

@@ -16,7 +16,8 @@ from click.testing import CliRunner
 
 from lamm_data.cli import data
 from lamm_data.errors import SourceError, UsageError
-from lamm_data.generation.rows import Row, SceneObject, read_rows
+from lamm_data.generation.input_rows import read_rows
+from lamm_data.generation.rows import Row, SceneObject
 from lamm_data.records.annotations import Question
 from lamm_data.records.instruction import InstructionRecord, Turn, read_records, write_records
 from lamm_data.review.regenerate import replace_rejected, row_values

@@ -14,7 +14,7 @@ _HOME = {
     "prompt_names": "prompts",
     "run_batch": "batch",
     "Row": "rows",
-    "read_rows": "rows",
+    "read_rows": "input_rows",
 }
 
 __all__ = list(_HOME)

@@ -1,4 +1,4 @@
-"""The rows of one run: read, described, split into what one request each is made for, and shared among processes."""
+"""Rows read from files and folders, split into what one request each is made for, shared among processes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,56 @@ from typing import Any
 from lamm_data.errors import UsageError
 from lamm_data.files.json_lines import load_json
 from lamm_data.files.processes import parse_part
+from lamm_data.generation.download_folders import read_folder
 from lamm_data.generation.prompts import Prompt
 from lamm_data.generation.query import split_row
-from lamm_data.generation.rows import Row, RowFault, read_rows
+from lamm_data.generation.rows import Row, RowFault, row_from_json
 from lamm_data.generation.settings import GenerationSettings
+from lamm_llm import loads
+
+
+def read_rows(path: Path, split: str = "") -> Iterator[Row | RowFault]:
+    """Read annotation rows, lazily for JSON Lines.
+
+    Args:
+        path: A `.jsonl` file of rows, or the folder of a source's download.
+        split: Which split of a download to read; by default the one that instruction data is made from.
+
+    Yields:
+        Rows in file order, and faults where a row cannot be used.
+
+    Raises:
+        UsageError: When the path does not exist or is neither kind.
+        SourceError: When a file of a download is damaged.
+    """
+    if path.is_dir():
+        yield from read_folder(path, split)
+    elif path.is_file():
+        yield from _read_json_lines(path)
+    else:
+        raise UsageError(
+            f"Expected annotations at {path}, found nothing there. "
+            "Give a JSON Lines file of captions and boxes, or the folder of a download such as COCO's."
+        )
+
+
+def rows_by_id(path: Path) -> dict[str, Row]:
+    """Read annotation rows by id; rows that cannot be used are left out, as generation leaves them out."""
+    return {row.id: row for row in read_rows(path) if isinstance(row, Row)}
+
+
+def _read_json_lines(path: Path) -> Iterator[Row | RowFault]:
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            origin = {"file": path.name, "line": number}
+            try:
+                values = loads(line)
+            except ValueError as error:
+                yield RowFault("", f"Expected a JSON object, got text that is not JSON: {error}", origin)
+                continue
+            yield row_from_json(values, origin)
 
 
 def input_rows(settings: GenerationSettings, prompt: Prompt) -> Iterator[Row | RowFault]:

@@ -7,15 +7,12 @@ item of a source's own download folder (`download_folders`). A faulty line never
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from lamm_data.errors import UsageError
 from lamm_data.records.annotations import Question
-from lamm_llm import loads
 
 _NUMBERS = frozenset((int, float))
 
@@ -84,52 +81,6 @@ class RowFault:
     id: str
     message: str
     origin: dict[str, Any]
-
-
-def read_rows(path: Path, split: str = "") -> Iterator[Row | RowFault]:
-    """Read annotation rows, lazily for JSON Lines.
-
-    Args:
-        path: A `.jsonl` file of rows, or the folder of a source's download.
-        split: Which split of a download to read; by default the one that instruction data is made from.
-
-    Yields:
-        Rows in file order, and faults where a row cannot be used.
-
-    Raises:
-        UsageError: When the path does not exist or is neither kind.
-        SourceError: When a file of a download is damaged.
-    """
-    if path.is_dir():
-        from lamm_data.generation.download_folders import read_folder
-
-        yield from read_folder(path, split)
-    elif path.is_file():
-        yield from _read_json_lines(path)
-    else:
-        raise UsageError(
-            f"Expected annotations at {path}, found nothing there. "
-            "Give a JSON Lines file of captions and boxes, or the folder of a download such as COCO's."
-        )
-
-
-def rows_by_id(path: Path) -> dict[str, Row]:
-    """Read annotation rows by id; rows that cannot be used are left out, as generation leaves them out."""
-    return {row.id: row for row in read_rows(path) if isinstance(row, Row)}
-
-
-def _read_json_lines(path: Path) -> Iterator[Row | RowFault]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            origin = {"file": path.name, "line": number}
-            try:
-                values = loads(line)
-            except ValueError as error:
-                yield RowFault("", f"Expected a JSON object, got text that is not JSON: {error}", origin)
-                continue
-            yield row_from_json(values, origin)
 
 
 def row_from_json(values: Any, origin: dict[str, Any]) -> Row | RowFault:

@@ -14,7 +14,7 @@ from lamm_data.errors import RecordError, UsageError
 from lamm_data.files.processes import in_parallel
 from lamm_data.files.shards import write_values
 from lamm_data.files.whole import atomic_text
-from lamm_data.generation.rows import rows_by_id
+from lamm_data.generation.input_rows import rows_by_id
 from lamm_data.near_duplicates.exact import find_near
 from lamm_data.quality.checks.bias import BiasFigures
 from lamm_data.quality.checks.grounding import Grounding

@@ -103,7 +103,7 @@ def _session(
 ) -> ReviewSession:
     import getpass
 
-    from lamm_data.generation.rows import rows_by_id
+    from lamm_data.generation.input_rows import rows_by_id
     from lamm_data.review.session import ReviewSession, ReviewSettings
 
     settings = ReviewSettings(verdicts[0], reviewer or getpass.getuser(), media_root, verdicts[1:])
@@ -150,7 +150,7 @@ def _act(
     rejected: Path | None,
     output: Path | None,
 ) -> None:
-    from lamm_data.generation.rows import rows_by_id
+    from lamm_data.generation.input_rows import rows_by_id
     from lamm_data.records.instruction import read_records, write_records
     from lamm_data.review.regenerate import replace_rejected, write_rejected_rows
     from lamm_data.review.statistics import rejected_keys

@@ -36,7 +36,7 @@ def view(
 
     With --model every token is shown as well, and whether the loss learns it.
     """
-    from lamm_data.generation.rows import rows_by_id
+    from lamm_data.generation.input_rows import rows_by_id
     from lamm_data.progress import progress_bar
     from lamm_data.records.instruction import scan_records
     from lamm_data.view.page import Viewed, draw_records, write_page
