@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from lamm_data import atomic_path, atomic_text
 from lamm_model.errors import LammModelError, UsageError
 
 if TYPE_CHECKING:
@@ -217,16 +218,14 @@ class Writer:
         folder.mkdir(parents=True, exist_ok=True)
         if self.held:
             number = next(n for n in range(1 << 30) if not (folder / self._shard(n)).exists())
-            beside = folder / f".{self._shard(number)}.part"
-            save_file(self.held, beside)
-            os.replace(beside, folder / self._shard(number))
+            with atomic_path(folder / self._shard(number)) as beside:
+                save_file(self.held, beside)
             self.cache.places.update(dict.fromkeys(self.held, self._shard(number)))
             self.held, self.bytes = {}, 0
         about = {**FORMAT, "variants": self.cache.variants, "signatures": self.cache.signatures}
         for name, value in ((FILES, self.cache.files), (MANIFEST, about)):
-            beside = folder / f".{name}.part"
-            beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-            os.replace(beside, folder / name)
+            with atomic_text(folder / name) as file:
+                file.write(json.dumps(value, indent=1) + "\n")
 
     def _shard(self, number: int) -> str:
         return f"{self.kind}-{number:05}.safetensors"

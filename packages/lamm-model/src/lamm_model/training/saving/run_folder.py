@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from lamm_data import atomic_text
 from lamm_model.errors import UsageError
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.settings.settings import FinetuneSettings
@@ -131,7 +132,6 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write JSON beside its place and rename it there."""
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    """Write JSON that appears when it is whole."""
+    with atomic_text(path) as file:
+        file.write(json.dumps(value, indent=1) + "\n")

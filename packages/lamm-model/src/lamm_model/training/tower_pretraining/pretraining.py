@@ -7,7 +7,6 @@ away. One pass takes milliseconds, where the same signal through a language mode
 """
 
 import os
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lamm_data import atomic_path
 from lamm_model.errors import LammModelError
 
 if TYPE_CHECKING:
@@ -164,10 +164,8 @@ class _Questions:
 
 
 def _write(tower: "LammPointCloudModel", output: Path) -> None:
-    beside = output.with_name(f".{output.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    tower.save_pretrained(beside)
-    os.replace(beside, output)
+    with atomic_path(output) as beside:
+        tower.save_pretrained(beside)
 
 
 @click.command("pretrain-tower")
@@ -187,7 +185,6 @@ def pretrain_tower_command(root: Path, output: Path, preset: str, epochs: int, s
     if output.exists():
         click.echo(f"{output} is there already; nothing was done.", err=as_json)
         return
-    import os
 
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     import transformers
