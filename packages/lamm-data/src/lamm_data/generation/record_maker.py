@@ -78,13 +78,14 @@ class RecordMaker:
         """Give a benchmark record whose options stand in an order drawn by the request's key."""
         from lamm_data.benchmark.build import instructions
         from lamm_data.records.benchmark import BenchmarkRecord
+        from lamm_data.records.tasks import TASKS
         from lamm_data.writing.draws import fill
         from lamm_data.writing.options import lettered
 
         question, wrong = row.questions[0], outcome.answer.items if outcome.answer else ()
         place = self._random(outcome).randrange(len(wrong) + 1)
         choices = [*wrong[:place], question.answers[0], *wrong[place:]]
-        task = "vqa3d" if row.modality == "pcl" else "vqa"
+        task = next(key for key, task in TASKS.items() if (task.kind, task.modality) == ("choice", row.modality))
         words = instructions()[task]
         about = self._about(row)
         record = BenchmarkRecord(

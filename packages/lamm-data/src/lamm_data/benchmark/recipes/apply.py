@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,16 +156,10 @@ def _file_name(recipe: Recipe, variant: Variant, path: Path) -> str:
 
 
 def _examples(path: Path, folder: Path | None) -> list[BenchmarkRecord]:
-    found = [] if folder is None else sorted(folder.glob(f"{_escaped(path.stem)}_*.json"))
+    found = [] if folder is None else sorted(folder.glob(f"{glob.escape(path.stem)}_*.json"))
     if len(found) != 1:
         raise UsageError(
             f"Expected one file {path.stem}_<split>.json with examples, found {len(found)} in {folder}. "
             "Build it with `lamm data benchmark --split train`, and name its folder with --examples."
         )
     return read_benchmark(found[0])
-
-
-def _escaped(stem: str) -> str:
-    import glob
-
-    return glob.escape(stem)
