@@ -11,6 +11,7 @@ from types import ModuleType
 import torch
 
 from lamm_model.errors import UsageError
+from lamm_model.kernels.triton_ops import interpreting
 
 ENVIRONMENT_VARIABLE = "LAMM_KERNELS"
 
@@ -76,11 +77,6 @@ def _cuda_obstacle(device: torch.device) -> str | None:
     from lamm_model.kernels.cuda.compiler import nvrtc_library
 
     return None if nvrtc_library() else "the NVRTC library was not found"
-
-
-def interpreting() -> bool:
-    """Whether Triton kernels are interpreted on the CPU (`TRITON_INTERPRET=1`), which is slow and for tests."""
-    return os.environ.get("TRITON_INTERPRET") == "1"
 
 
 def choose(operation: str, device: torch.device, requested: str | None = None) -> str:

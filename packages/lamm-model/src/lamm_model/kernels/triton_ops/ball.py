@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from lamm_model.kernels.selection import interpreting
+from lamm_model.kernels.triton_ops import interpreting
 from lamm_model.kernels.triton_ops.distance import squared_distance
 
 

@@ -7,8 +7,7 @@ import triton
 from torch import Tensor
 
 from lamm_model.kernels import reference
-from lamm_model.kernels.selection import interpreting
-from lamm_model.kernels.triton_ops import pooling_kernels
+from lamm_model.kernels.triton_ops import interpreting, pooling_kernels
 
 PRECISION = "tf32x3"  # float32 products as three of the matrix units': as exact as rounding every product
 _KEPT_WEIGHTS = 32 * 1024  # bytes of weights that leave room for four programs on a multiprocessor

@@ -10,7 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from lamm_model.kernels.reference import origin_skip, tie_rank
-from lamm_model.kernels.selection import interpreting
+from lamm_model.kernels.triton_ops import interpreting
 from lamm_model.kernels.triton_ops.distance import squared_distance
 
 
