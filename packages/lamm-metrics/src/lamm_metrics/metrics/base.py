@@ -256,13 +256,7 @@ class Metric(ABC, Generic[StateT]):
 
     def per_sample(self) -> Iterator[SampleResult]:
         """Yield how each record was scored, sorted by id."""
-        for key, entry in self.ordered():
-            yield SampleResult(
-                key,
-                entry.group,
-                entry.status,
-                self.sample_value(entry.state),
-                self.shown(entry.state),
-                entry.detail,
-                drawn(self.marks(entry.state)),
-            )
+        for key, (group, status, state, detail) in self.ordered():
+            marks = self.marks(state)
+            value, shown = self.sample_value(state), self.shown(state)
+            yield SampleResult(key, group, status, value, shown, detail, drawn(marks) if marks else ())
