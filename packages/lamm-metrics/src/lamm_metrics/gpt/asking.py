@@ -51,17 +51,19 @@ class Asker:
     """
 
     def __init__(self, engine: Engine[int], settings: JudgeSettings) -> None:
-        self.engine, self.settings = engine, settings
+        if engine.journal is None:
+            raise TypeError("Expected an engine with a journal, got one without: judging keeps every verdict.")
+        self.engine, self.journal, self.settings = engine, engine.journal, settings
         self.fatal: EndpointError | None = None
         self._ladders: dict[str, FormatLadder] = {}
-        self._resumed = len(engine.journal) > 0
+        self._resumed = len(self.journal) > 0
 
     def request(self, job: Job, messages: Messages) -> Request:
         """Return the request that is answered already in some format, else the one in the judge's current format."""
         ladder = self._ladders.setdefault(job.judge, FormatLadder())
         forms = ladder.candidates() if self._resumed else [ladder.current]
         requests = [judge_request(job, self.settings, messages, form) for form in forms]
-        return next((request for request in requests if request.key in self.engine.journal), requests[0])
+        return next((request for request in requests if request.key in self.journal), requests[0])
 
     async def ask(self, job: Job) -> Outcome:
         """Ask for one verdict.
@@ -110,7 +112,7 @@ class Asker:
             return Reply(str(error), rejected="format")
         except RefusedError as error:
             reply = Reply(str(error), rejected="request")
-            await self.engine.journal.append(request.key, reply, request.payload["model"])
+            await self.journal.append(request.key, reply, request.payload["model"])
         return reply
 
 

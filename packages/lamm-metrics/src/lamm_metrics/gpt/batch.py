@@ -65,7 +65,7 @@ class BatchRun:
 
     def __init__(self, asker: Asker, share: float, folder: Path) -> None:
         self.asker, self.share, self.settings = asker, share, asker.settings
-        self.journal, self.budget = asker.engine.journal, asker.engine.budget
+        self.journal, self.budget = asker.journal, asker.engine.budget
         self.endpoint = asker.engine.endpoints[0]
         self.server = BatchServer(self.endpoint, asker.engine.policy, self.settings.seed)
         self.path = folder / STATE
