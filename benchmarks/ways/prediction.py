@@ -1,4 +1,4 @@
-"""The way of one benchmark prediction: `lamm model predict` of one record about a picture, by a tiny model with adapters.
+"""The way of one benchmark prediction: `lamm model predict` of one record about a picture, by a tiny model.
 
 python benchmarks/ways/prediction.py [--files]
 """

@@ -30,7 +30,7 @@ _API = {
     "build_pair": "building.building",
     "finetune": "training.run.finetune",
     "load_settings": "training.settings.settings",
-    "encode_images": "model.image_features",
+    "encode_images": "model.projector",
 }
 
 __all__ = sorted(_API)  # noqa: PLE0605

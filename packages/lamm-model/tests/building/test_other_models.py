@@ -81,7 +81,7 @@ def test_batched_answers_equal_single_ones_and_generate(llava, bench, media, tmp
     from PIL import Image
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    from lamm_model.processing.system_messages import system_message
+    from lamm_model.processing.prompt_formats import system_message
 
     for size in (1, 4):
         predict_files(llava, [(bench, tmp_path / f"{size}.jsonl")], PredictionOptions(batch_size=size))

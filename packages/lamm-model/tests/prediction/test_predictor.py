@@ -14,7 +14,7 @@ from lamm_model import save_model
 from lamm_model.answering.decoding import answer_rows
 from lamm_model.answering.prompt_state import PromptRow
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.prediction.outputs import pair_outputs
+from lamm_model.prediction.journal import pair_outputs
 from lamm_model.prediction.predictor import PredictionOptions, Predictor
 from lamm_model.prediction.queries import read_queries
 from lamm_model.prediction.session import predict_files
@@ -240,7 +240,7 @@ def test_one_beginning_is_read_once_for_all_its_batches(folder, media, tmp_path)
 
 @pytest.mark.parametrize("name", ["lamm", "llama2", "chat"])
 def test_streamed_pieces_are_the_answer(name, pair):
-    from lamm_model.answering.text_stream import TextStream
+    from lamm_model.answering.decoding import TextStream
 
     processor = pair[1]
     processor.prompt_format = name
@@ -252,7 +252,7 @@ def test_streamed_pieces_are_the_answer(name, pair):
 
 
 def test_system_messages_by_choice():
-    from lamm_model.processing.system_messages import system_message, system_text
+    from lamm_model.processing.prompt_formats import system_message, system_text
 
     assert system_text("task", "VQA", "Mine.") == system_message("VQA")
     assert system_text("record", "VQA", "Mine.") == "Mine."

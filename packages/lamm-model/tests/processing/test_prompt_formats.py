@@ -3,8 +3,7 @@
 import pytest
 
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.processing.prompt_formats import prompt_formats
-from lamm_model.processing.system_messages import system_message, system_messages
+from lamm_model.processing.prompt_formats import prompt_formats, system_message, system_messages
 
 TURNS = [
     {"from": "human", "value": "How many lamps?"},

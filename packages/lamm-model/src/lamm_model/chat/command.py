@@ -36,7 +36,7 @@ class ChatSession:
         task_type: str = "normal",
         max_new_tokens: int = 256,
     ) -> None:
-        from lamm_model.answering.media import MediaFeatures
+        from lamm_model.answering.prompt_state import MediaFeatures
 
         self.model = model.eval()
         self.processor = processor
@@ -76,8 +76,7 @@ class ChatSession:
         Raises:
             LammModelError: The dialogue has outgrown the model's context.
         """
-        from lamm_model.answering.decoding import decode_rows
-        from lamm_model.answering.text_stream import TextStream
+        from lamm_model.answering.decoding import TextStream, decode_rows
         from lamm_model.processing.coordinates import answer_mapping, dialogue_to_input
 
         plain = strip_markers(question)

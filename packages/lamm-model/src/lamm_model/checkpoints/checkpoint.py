@@ -23,11 +23,10 @@ from lamm_model.building.auto_classes import register
 from lamm_model.building.building import BaseNames, base_names, build_model, resolve_base
 from lamm_model.checkpoints.trained_parts import load_trained, save_trained
 from lamm_model.errors import LammModelError
-from lamm_model.model.adapters import AdapterSettings, adapter_settings, add_adapters
+from lamm_model.model.adapters import AdapterSettings, adapter_settings, add_adapters, whole
 from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.model.quantization import is_quantised, loading_arguments
-from lamm_model.model.shared_tensors import whole
 from lamm_model.processing.processing_lamm import LammProcessor
 
 MANIFEST = "lamm.json"

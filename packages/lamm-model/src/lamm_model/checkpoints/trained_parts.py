@@ -15,9 +15,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lamm_model.errors import LammModelError
-from lamm_model.model.adapters import adapter_settings, adapter_state, check_keys, load_adapter_state, trainable_parts
+from lamm_model.model.adapters import (
+    adapter_settings,
+    adapter_state,
+    check_keys,
+    load_adapter_state,
+    put,
+    trainable_parts,
+    whole,
+)
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
-from lamm_model.model.shared_tensors import put, whole
 
 PARTS = "parts.safetensors"
 _WEIGHTS = "adapter_model.safetensors"

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.model.routing import MODALITY_IDS, RoutingHook
-from lamm_model.model.shared_tensors import put
 
 SHARED = "shared"
 MERGE_UP_TO = 3_000_000_000  # parameters; merging keeps a copy of the adapted weights
@@ -253,20 +252,20 @@ def merged_adapters(model: LammForConditionalGeneration, name: str) -> Iterator[
             layer._disable_adapters = False
 
 
-@contextmanager
-def only_adapters(model: LammForConditionalGeneration, names: list[str]) -> Iterator[None]:
-    """Compute only the named sets for a while (inference on batches of one modality); the result is the same.
+def whole(value: Tensor) -> Tensor:
+    """Return a tensor with all of its shares; every process must ask for it at the same time."""
+    gather: Any = getattr(value, "full_tensor", None)
+    return value if gather is None else gather()
 
-    Args:
-        model: A model with routed adapters.
-        names: Sets to keep.
-    """
-    layers = lora_layers(model.model.language_model)
-    before = [layer._active_adapter for layer in layers]
-    for layer in layers:
-        layer._active_adapter = names
-    try:
-        yield
-    finally:
-        for layer, active in zip(layers, before, strict=True):
-            layer._active_adapter = active
+
+def put(own: Tensor, value: Tensor) -> None:
+    """Copy a whole tensor into one that may hold a share of it; every process must do it at the same time."""
+    placed: Any = own
+    with torch.no_grad():
+        if hasattr(own, "full_tensor"):
+            from torch.distributed.tensor import distribute_tensor
+
+            value = distribute_tensor(
+                value.to(placed.to_local().device, placed.dtype), placed.device_mesh, placed.placements
+            )
+        own.copy_(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -12,12 +12,12 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 
 from lamm_model.errors import LammModelError
 from lamm_model.model.answer_loss import summed_cross_entropy
-from lamm_model.model.cache_name import CACHE, cache_of
 from lamm_model.model.configuration_lamm import LammConfig
-from lamm_model.model.image_features import encode_images
-from lamm_model.model.projector import LammProjector, fill_placeholders
+from lamm_model.model.projector import LammProjector, encode_images, fill_placeholders
 from lamm_model.model.routing import ModalityRouting, infer_modality_ids
 from lamm_model.towers.point_cloud import LammPointCloudModel
+
+CACHE = "cache" if "cache" in {field.name for field in fields(BaseModelOutputWithPast)} else "past_key_values"
 
 IGNORE_INDEX = -100
 
@@ -381,3 +381,8 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
         """List the placeholder ids that the head could choose; an answer must not hold any."""
         size = self.config.text_config.vocab_size
         return [i for i in (self.config.image_token_id, self.config.point_cloud_token_id) if i < size]
+
+
+def cache_of(outputs: Any) -> Any:
+    """Return the cache of a model's outputs, whatever it is called; None where there is none."""
+    return outputs.get(CACHE)

@@ -56,7 +56,7 @@ def predict(
     Interrupted runs go on where they stopped when the command is given again; finished files are left as they are.
     Under torchrun or accelerate launch each process answers its share.
     """
-    from lamm_model.prediction.outputs import pair_outputs
+    from lamm_model.prediction.journal import pair_outputs
     from lamm_model.prediction.predictor import PredictionOptions
     from lamm_model.prediction.session import launcher_shard, predict_files
 

@@ -14,7 +14,7 @@ from lamm_model.answering.option_scores import probabilities
 from lamm_model.errors import LammModelError
 from lamm_model.prediction.queries import Query, refuse_point_clouds
 from lamm_model.processing.image_processing_lamm import read_image
-from lamm_model.processing.system_messages import system_text
+from lamm_model.processing.prompt_formats import system_text
 
 if TYPE_CHECKING:
     from lamm_model.prediction.predictor import Answer, PredictionOptions

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lamm_model.answering.decoding import answer_rows
-from lamm_model.answering.media import MediaFeatures
 from lamm_model.answering.option_scores import option_log_likelihoods, probabilities
-from lamm_model.answering.prompt_state import PrefixMemory, PromptRow
+from lamm_model.answering.prompt_state import MediaFeatures, PrefixMemory, PromptRow
 from lamm_model.model.adapters import can_merge, merged_adapters
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.prediction.journal import Journal

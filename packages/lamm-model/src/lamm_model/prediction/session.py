@@ -13,9 +13,8 @@ from lamm_model.checkpoints.checkpoint import load_model, locate, read_manifest
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.prediction.endpoint import EndpointAnswers
 from lamm_model.prediction.image_text import load_image_text
-from lamm_model.prediction.journal import Journal
+from lamm_model.prediction.journal import Journal, run_header
 from lamm_model.prediction.keep_going import KeepGoing, failures_file
-from lamm_model.prediction.outputs import run_header
 from lamm_model.prediction.predictor import Answers, PredictionOptions, Predictor, answer_file
 
 if TYPE_CHECKING:

@@ -10,10 +10,8 @@ from transformers import BatchFeature, ProcessorMixin
 
 from lamm_model.errors import LammModelError
 from lamm_model.model.routing import MODALITY_IDS
-from lamm_model.processing.chat_messages import read_messages
-from lamm_model.processing.prompt_formats import prompt_format, render, render_answer
-from lamm_model.processing.segments import IMAGE, POINT_CLOUD, Segment, find_markers, read_turns
-from lamm_model.processing.system_messages import system_message
+from lamm_model.processing.prompt_formats import prompt_format, render, render_answer, system_message
+from lamm_model.processing.segments import IMAGE, POINT_CLOUD, Segment, find_markers, read_messages, read_turns
 
 IGNORE_INDEX = -100
 # Special tokens that known vocabularies hold and chat does not use: taken first, so that nothing is resized.

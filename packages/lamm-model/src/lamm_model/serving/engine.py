@@ -14,10 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lamm_model.answering.decoding import decode_rows
-from lamm_model.answering.media import MediaFeatures, Medium
-from lamm_model.answering.prompt_state import PromptRow
-from lamm_model.answering.text_stream import TextStream
+from lamm_model.answering.decoding import TextStream, decode_rows
+from lamm_model.answering.prompt_state import MediaFeatures, Medium, PromptRow
 from lamm_model.errors import LammModelError
 from lamm_model.model.adapters import can_merge, merged_adapters
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration

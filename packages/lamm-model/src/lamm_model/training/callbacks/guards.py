@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from transformers import TrainerCallback
 
 from lamm_model.errors import LammModelError
+from lamm_model.model.adapters import whole
 from lamm_model.model.parameter_parts import modality_of, part_of
-from lamm_model.model.shared_tensors import whole
 from lamm_model.training.callbacks import Trained
 from lamm_model.training.processes.fsdp2 import drop_unseen
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from lamm_model.errors import LammModelError
+from lamm_model.model.adapters import whole
 from lamm_model.model.parameter_parts import part_of
-from lamm_model.model.shared_tensors import whole
 from lamm_model.training.callbacks.averaging import WeightAverage
 from lamm_model.training.callbacks.guards import GradientGuard, check_finite
 from lamm_model.training.callbacks.trackers import PROJECT, find_trackers

@@ -18,8 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lamm_model.checkpoints.trained_parts import load_trained, read_tensors, save_trained
-from lamm_model.model.adapters import adapter_settings, check_keys, trainable_parts
-from lamm_model.model.shared_tensors import put, whole
+from lamm_model.model.adapters import adapter_settings, check_keys, put, trainable_parts, whole
 
 if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
