@@ -20,10 +20,9 @@ import torch
 from clouds import room
 from levels import Level, published_levels
 
-from lamm_model import kernels
+from lamm_model import LammPointCloudConfig, LammPointCloudModel, kernels
 from lamm_model.kernels.cuda import compiler, driver
-from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
-from lamm_model.towers.point_cloud import LammPointCloudModel, SetAbstraction
+from lamm_model.towers.point_cloud import SetAbstraction
 
 RESULTS = Path(__file__).parents[1] / "results" / "kernels_gpu.json"
 PUBLISHED = Path(__file__).parents[2] / "packages" / "lamm-model" / "tests" / "kernels" / "published_sampling.cu"
