@@ -14,7 +14,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 BEFORE = {
     "one optimiser step": (54, 371),
-    "one benchmark prediction": (33, 144),
+    "one benchmark prediction": (35, 324),
     "one self-instruct row": (20, 132),
     "one COCO box to its record": (23, 68),
     "one detection answer scored": (25, 322),

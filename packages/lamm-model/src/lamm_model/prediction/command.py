@@ -57,7 +57,7 @@ def predict(
     Under torchrun or accelerate launch each process answers its share.
     """
     from lamm_model.prediction.journal import pair_outputs
-    from lamm_model.prediction.predictor import PredictionOptions
+    from lamm_model.prediction.queries import PredictionOptions
     from lamm_model.prediction.session import launcher_shard, predict_files
 
     options = PredictionOptions(blind, batch_size, limit, media_root, max_new_tokens, system, probabilities, two_pass)

@@ -31,7 +31,7 @@ from lamm_model.processing.prompt_formats import system_text
 from lamm_model.processing.segments import IMAGE
 
 if TYPE_CHECKING:
-    from lamm_model.prediction.predictor import PredictionOptions
+    from lamm_model.prediction.queries import PredictionOptions
 
 SENT_AS_THEY_ARE = (b"\xff\xd8\xff", b"\x89PNG")  # first bytes of JPEG and PNG files
 Answered = tuple[Query, dict[str, Any]]

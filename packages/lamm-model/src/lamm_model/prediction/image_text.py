@@ -17,7 +17,8 @@ from lamm_model.processing.image_processing_lamm import read_image
 from lamm_model.processing.prompt_formats import system_text
 
 if TYPE_CHECKING:
-    from lamm_model.prediction.predictor import Answer, PredictionOptions
+    from lamm_model.prediction.predictor import Answer
+    from lamm_model.prediction.queries import PredictionOptions
 
 Messages = list[dict[str, Any]]
 

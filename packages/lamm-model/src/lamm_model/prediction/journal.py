@@ -15,7 +15,7 @@ from lamm_model.errors import LammModelError, UsageError
 from lamm_model.prediction.queries import Benchmark
 
 if TYPE_CHECKING:
-    from lamm_model.prediction.predictor import PredictionOptions
+    from lamm_model.prediction.queries import PredictionOptions
 
 
 class Journal:

@@ -15,7 +15,7 @@ from lamm_model.answering.prompt_state import MediaFeatures, PrefixMemory, Promp
 from lamm_model.model.adapters import can_merge, merged_adapters
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.prediction.journal import Journal
-from lamm_model.prediction.queries import Query, read_queries, shard_queries
+from lamm_model.prediction.queries import PredictionOptions, Query, read_queries, shard_queries
 from lamm_model.processing.coordinates import answer_to_picture, dialogue_to_input
 from lamm_model.processing.processing_lamm import LammProcessor
 from lamm_model.processing.segments import IMAGE
@@ -23,33 +23,6 @@ from lamm_model.processing.segments import IMAGE
 MIXED = "mixed"  # a query with media of both kinds, whose tokens use both adapter sets
 Report = Callable[[int, int], None]
 Answer = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class PredictionOptions:
-    """How to predict.
-
-    Attributes:
-        blind: Withhold the media: the same question and adapter set, no media tokens.
-        batch_size: Rows answered together.
-        limit: Only the first records of each file.
-        media_root: Folder that media paths are relative to; each benchmark file's own folder when None.
-        max_new_tokens: Longest answer for every task instead of each task's own.
-        system: `task` uses the system message of the record's task type (as in training), `record` the record's own
-            where it has one, `none` no system message.
-        probabilities: Also score every option of closed questions.
-        two_pass: Ask questions with options a second time, after the model's own reasoning, for the option alone (the
-            paper's VQA protocol); the text holds both answers.
-    """
-
-    blind: bool = False
-    batch_size: int = 32
-    limit: int | None = None
-    media_root: Path | None = None
-    max_new_tokens: int | None = None
-    system: str = "task"
-    probabilities: bool = False
-    two_pass: bool = False
 
 
 @dataclass

@@ -15,7 +15,8 @@ from lamm_model.prediction.endpoint import EndpointAnswers
 from lamm_model.prediction.image_text import load_image_text
 from lamm_model.prediction.journal import Journal, run_header
 from lamm_model.prediction.keep_going import KeepGoing, failures_file
-from lamm_model.prediction.predictor import Answers, PredictionOptions, Predictor, answer_file
+from lamm_model.prediction.predictor import Answers, Predictor, answer_file
+from lamm_model.prediction.queries import PredictionOptions
 
 if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration

@@ -109,7 +109,8 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
             LammModelError: The command fails, or its last line is no number.
         """
         from lamm_model.prediction.journal import Journal
-        from lamm_model.prediction.predictor import PredictionOptions, Predictor
+        from lamm_model.prediction.predictor import Predictor
+        from lamm_model.prediction.queries import PredictionOptions
 
         trainer = self.trainer
         model = trainer.accelerator.unwrap_model(trainer.model)
