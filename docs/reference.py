@@ -17,6 +17,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
 INTRODUCTIONS = {
+    "lamm_llm": "Importing the package loads nothing heavy; the `openai` SDK comes with the first endpoint.",
     "lamm_metrics": "Importing the package loads nothing heavy. What each number means: [Metrics](../metrics.md).",
     "lamm_data": "What the files hold: [Formats](../formats.md). How they come about: [Data](../data.md).",
     "lamm_model": "The first name that is used registers the model with transformers. See [Model](../model.md).",
@@ -83,9 +84,7 @@ def _homes(package: str) -> dict[str, str]:
     """Read from a package's `__init__` which module holds each public name, without importing it."""
     path = ROOT / "packages" / package.replace("_", "-") / "src" / package / "__init__.py"
     for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) in {"_HOME", "_HOMES", "_API"}:
-            table = ast.literal_eval(statement.value)
-            if any(isinstance(value, tuple) for value in table.values()):
-                return {name: module for module, names in table.items() for name in names}
-            return dict(table)
-    raise LookupError(f"Expected {path} to say where its public names live (_HOME, _HOMES or _API).")
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "_HOMES":
+            table: dict[str, str] = ast.literal_eval(statement.value)
+            return {name: module for module, names in table.items() for name in names.split()}
+    raise LookupError(f"Expected {path} to say where its public names live (_HOMES).")

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from lamm_metrics.testing import ConformanceError, check_metric
 
 # Where each public name lives; a module is imported when one of its names is first used.
-_NAMES = {
+_HOMES = {
     "answers.kinds": "described",
     "average_precision.curves": "Curve",
     "average_precision.matching": "Found SCORE_FREE Truth match",
@@ -111,7 +111,7 @@ _NAMES = {
     "statistics": "centred_interval clustered_standard_error group_weights wilson",
     "testing": "ConformanceError check_metric",
 }
-_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "NORMALISED_XYXY", "SCORE_FREE", "TASKS", "Accuracy", "AdditiveMetric", "BinaryLocating", "Bleu",

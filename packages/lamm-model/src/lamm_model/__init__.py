@@ -9,39 +9,35 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_API = {
-    "LammConfig": "model.configuration_lamm",
-    "LammModel": "model.modeling_lamm",
-    "LammForConditionalGeneration": "model.modeling_lamm",
-    "LammProcessor": "processing.processing_lamm",
-    "LammImageProcessor": "processing.image_processing_lamm",
-    "LammPointCloudProcessor": "processing.point_cloud_processing",
-    "LammPointCloudConfig": "towers.configuration_point_cloud",
-    "LammPointCloudModel": "towers.point_cloud",
-    "EfficientNetLiteConfig": "towers.configuration_efficientnet_lite",
-    "EfficientNetLiteModel": "towers.efficientnet_lite",
-    "AdapterSettings": "model.adapters",
-    "add_adapters": "model.adapters",
-    "build_model": "building.building",
-    "build_processor": "building.building",
-    "embedded_parts": "building.embedded_models",
-    "load_model": "checkpoints.checkpoint",
-    "save_model": "checkpoints.checkpoint",
-    "build_pair": "building.building",
-    "finetune": "training.run.finetune",
-    "load_settings": "training.settings.settings",
-    "encode_images": "model.projector",
+_HOMES = {
+    "building.building": "build_model build_pair build_processor",
+    "building.embedded_models": "embedded_parts",
+    "checkpoints.checkpoint": "load_model save_model",
+    "model.adapters": "AdapterSettings add_adapters",
+    "model.configuration_lamm": "LammConfig",
+    "model.modeling_lamm": "LammForConditionalGeneration LammModel",
+    "model.projector": "encode_images",
+    "processing.image_processing_lamm": "LammImageProcessor",
+    "processing.point_cloud_processing": "LammPointCloudProcessor",
+    "processing.processing_lamm": "LammProcessor",
+    "towers.configuration_efficientnet_lite": "EfficientNetLiteConfig",
+    "towers.configuration_point_cloud": "LammPointCloudConfig",
+    "towers.efficientnet_lite": "EfficientNetLiteModel",
+    "towers.point_cloud": "LammPointCloudModel",
+    "training.run.finetune": "finetune",
+    "training.settings.settings": "load_settings",
 }
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-__all__ = sorted(_API)  # noqa: PLE0605
+__all__ = sorted(_HOME)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use."""
-    if name not in _API:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     importlib.import_module("lamm_model.building.auto_classes").register()
-    return getattr(importlib.import_module(f"lamm_model.{_API[name]}"), name)
+    return getattr(importlib.import_module(f"lamm_model.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
