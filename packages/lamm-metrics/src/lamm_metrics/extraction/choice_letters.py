@@ -1,6 +1,7 @@
 """Find the option letters of a multiple-choice answer: declared, leading, or asserted somewhere."""
 
 import re
+from functools import lru_cache
 
 _NEGATED_BEFORE = re.compile(
     r"(?:\bnot|n't|\bneither|\bnor|\brather than|\binstead of|\bexclud\w{1,4}|\beliminat\w{1,4}|"
@@ -139,8 +140,12 @@ def _position(letter: str, count: int) -> int | None:
 
 
 def _denied(text: str, start: int, end: int) -> bool:
-    before = text[max(0, start - 60) : start]
-    return _NEGATED_BEFORE.search(before) is not None or _NEGATED_AFTER.match(text[end : end + 80]) is not None
+    return _denied_between(text[max(0, start - 60) : start], text[end : end + 80])
+
+
+@lru_cache(maxsize=1024)  # a text that repeats itself is judged once
+def _denied_between(before: str, after: str) -> bool:
+    return _NEGATED_BEFORE.search(before) is not None or _NEGATED_AFTER.match(after) is not None
 
 
 def _article(text: str, letter: str, end: int) -> bool:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from enum import IntEnum
+from functools import lru_cache
 
 from lamm_metrics.extraction.text.names import NameHit
 
@@ -90,10 +91,9 @@ _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 _WINDOW = 70
 
 
-def _alone(text: str, hit: NameHit) -> Force:
-    """Return the force of one hit, its neighbours left aside."""
-    after = text[hit.end : hit.end + _WINDOW]
-    before = text[max(0, hit.start - _WINDOW) : hit.start]
+@lru_cache(maxsize=1024)  # a text that repeats itself is judged once
+def _between(before: str, after: str) -> Force:
+    """Return the force of a hit by what stands around it, its neighbours in a list left aside."""
     if _DENIED_AFTER.match(after) or _HIDDEN_AFTER.match(after):
         return Force.DENIED
     scope_start = 0
@@ -125,7 +125,9 @@ def forces(text: str, hits: Iterable[NameHit]) -> list[tuple[NameHit, Force]]:
         hits: Names from left to right.
     """
     ordered = list(hits)
-    judged = [_alone(text, hit) for hit in ordered]
+    judged = [
+        _between(text[max(0, hit.start - _WINDOW) : hit.start], text[hit.end : hit.end + _WINDOW]) for hit in ordered
+    ]
     denied_from: int | None = None
     for index in range(1, len(ordered)):
         gap = text[ordered[index - 1].end : ordered[index].start]
