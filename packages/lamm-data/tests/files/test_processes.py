@@ -1,6 +1,7 @@
 """Work spread over processes and machines."""
 
 import itertools
+import operator
 import os
 from functools import partial
 
@@ -9,24 +10,16 @@ import pytest
 from lamm_data import LammDataError, UsageError, in_parallel, parse_part
 
 
-def add(one, other):
-    return one + other
-
-
-def die(piece):
-    os._exit(piece)
-
-
 @pytest.mark.parametrize(("workers", "fork"), [(1, False), (2, False), (2, True)])
 def test_results_come_in_order_from_pieces_without_end(workers, fork):
-    results = in_parallel(partial(add, 10), itertools.count(), workers, fork=fork)
+    results = in_parallel(partial(operator.add, 10), itertools.count(), workers, fork=fork)
     assert list(itertools.islice(results, 50)) == list(range(10, 60))
     results.close()
 
 
 def test_a_worker_that_dies_is_named():
     with pytest.raises(LammDataError, match="2 worker processes to live"):
-        list(in_parallel(die, [1, 2, 3], 2))
+        list(in_parallel(os._exit, [1, 2, 3], 2))
 
 
 def test_parts_are_numbered_from_one():
