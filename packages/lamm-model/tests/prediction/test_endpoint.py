@@ -23,7 +23,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append(body)
         if self.server.failures:
             self.send_error(self.server.failures.pop())
+            threading.Timer(0.3, self.server.go_on.set).start()  # time for the client to read the refusal first
             return
+        self.server.go_on.wait()
         content = body["messages"][-1]["content"]
         images = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
         sizes = [Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))).size for url in images]
@@ -46,7 +48,8 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    httpd.requests, httpd.failures = [], []
+    httpd.requests, httpd.failures, httpd.go_on = [], [], threading.Event()
+    httpd.go_on.set()
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
     yield httpd
     httpd.shutdown()
@@ -79,6 +82,7 @@ def test_blind_requests_hold_no_picture(server, media, tmp_path):
 
 def test_failing_endpoint_names_the_record_and_keeps_what_was_answered(server, media, tmp_path):
     server.failures += [400]
+    server.go_on.clear()
     with pytest.raises(LammModelError, match=r"Expected an answer from http.*id '"):
         ask(server, media, tmp_path / "p.jsonl")
     assert not (tmp_path / "p.jsonl").exists()
