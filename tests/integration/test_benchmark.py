@@ -195,7 +195,7 @@ def test_a_folder_without_a_finished_run_has_no_report(lamm, tmp_path):
 
 def test_the_fine_tune_setting_tunes_on_the_training_split_first(small_demo, lamm, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    preset = resources.files("lamm_model.training.preset_files").joinpath("tiny.toml").read_text()
+    preset = resources.files("lamm_model.training.settings.preset_files").joinpath("tiny.toml").read_text()
     (tmp_path / "short.toml").write_text(preset.replace("epochs = 2", "max_steps = 1"))
     words = ["benchmark", "run", "--root", small_demo.output / "world", "--tasks", "counting", "--output", "run"]
     chosen = ["benchmark.per_task=2", "benchmark.blind=false", "finetune.config=short.toml", "finetune.per_item=1"]
