@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lamm_data.files.json_lines import iter_values
     from lamm_data.files.processes import in_parallel, parse_part
     from lamm_data.files.settings import build_tables, check_values, load_toml, nearest, parse_assignment
-    from lamm_data.files.whole import atomic_bytes, atomic_path, atomic_text
     from lamm_data.generation.input_rows import read_rows
     from lamm_data.generation.prompts import load_prompt
     from lamm_data.generation.request_builder import RequestBuilder, Sampling
@@ -57,7 +56,7 @@ __all__ = [
     "BenchmarkRecord", "Box", "Box3D", "Build", "CheckSettings", "ContaminationSettings", "Conversion",
     "ConvertSettings", "Curves", "Description", "Fault", "InstructionRecord", "Keypoints", "LammDataError",
     "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source", "SourceError", "Turn", "UsageError",
-    "apply_recipe", "atomic_bytes", "atomic_path", "atomic_text", "benchmark_file_name", "build_benchmark",
+    "apply_recipe", "benchmark_file_name", "build_benchmark",
     "build_records", "build_tables", "check_file", "check_values", "convert", "convert_source", "export_records",
     "find_near", "find_near_minhash", "generate", "get_source", "in_parallel", "is_alignment_set", "iter_values",
     "lay_out", "load_cloud", "load_exhaustive", "load_prompt", "load_sources", "load_toml", "make_settings",
@@ -78,7 +77,6 @@ _HOMES = {
     "files.json_lines": "iter_values",
     "files.processes": "in_parallel parse_part",
     "files.settings": "build_tables check_values load_toml nearest parse_assignment",
-    "files.whole": "atomic_bytes atomic_path atomic_text",
     "generation.prompts": "load_prompt",
     "generation.request_builder": "RequestBuilder Sampling",
     "generation.input_rows": "read_rows",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from lamm_llm.messages import image_part, user_message, without_thinking
     from lamm_llm.money import Budget, Price, batch_share, find_price
     from lamm_llm.requests import FORMATS, FormatLadder, Request, RequestMould, make_request
+    from lamm_llm.whole import atomic_bytes, atomic_path, atomic_text, refuse_folder, write_whole
 
 _HOMES = {
     "batch_server": "ENDED BatchServer BatchView",
@@ -55,6 +56,7 @@ _HOMES = {
     "messages": "image_part user_message without_thinking",
     "money": "Budget Price batch_share find_price",
     "requests": "FORMATS FormatLadder Request RequestMould make_request",
+    "whole": "atomic_bytes atomic_path atomic_text refuse_folder write_whole",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -63,9 +65,10 @@ __all__ = [
     "Endpoint", "EndpointError", "EndpointSettings", "Engine", "FormatLadder", "Gate", "GaveUpError", "Journal",
     "LammLlmError", "Outbox", "Price", "Rate", "RefusedError", "Reply", "Request", "RequestMould",
     "RetryPolicy", "Sending", "ThrottledError", "Traffic", "TransientError", "UnsupportedError", "UsageError",
-    "WaitingError", "batch_share", "dumps", "find_price", "image_part", "loads", "make_request",
-    "parse_duration", "read_replies", "read_reply", "read_result_line", "refuse_open_batches", "request_line",
-    "run_async", "state_path", "user_message", "without_thinking",
+    "WaitingError", "atomic_bytes", "atomic_path", "atomic_text", "batch_share", "dumps", "find_price",
+    "image_part", "loads", "make_request", "parse_duration", "read_replies", "read_reply", "read_result_line",
+    "refuse_folder", "refuse_open_batches", "request_line", "run_async", "state_path", "user_message",
+    "without_thinking", "write_whole",
 ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lamm_llm.errors import LammLlmError, UsageError
+from lamm_llm.whole import atomic_path
 
 MOST_REQUESTS = 50_000
 MOST_BYTES = 200_000_000
@@ -83,16 +84,8 @@ class BatchState:
     def save(self) -> None:
         """Write the state; beside first, then renamed, and on the disk before it counts."""
         values = {"refused_formats": self.refused_formats, "batches": [asdict(batch) for batch in self.batches]}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        try:
-            with beside.open("w", encoding="utf-8") as out:
-                json.dump(values, out, indent=1)
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(beside, self.path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with atomic_path(self.path, sync=True) as beside:
+            beside.write_text(json.dumps(values, indent=1), encoding="utf-8")
 
     def request_file(self, batch: Batch) -> Path:
         """Name the file of a batch's requests."""

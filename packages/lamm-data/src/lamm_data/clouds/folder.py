@@ -12,7 +12,7 @@ from typing import Any
 from lamm_data.clouds.reading import SUFFIXES, load_cloud, resample, sample_mesh, save_cloud, seed_of
 from lamm_data.errors import SourceError, UsageError
 from lamm_data.files.processes import in_parallel
-from lamm_data.files.whole import atomic_text
+from lamm_llm import write_whole
 
 MESHES = frozenset({".obj", ".off", ".stl"})
 UNITS = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "none": 1.0}
@@ -121,10 +121,8 @@ def write_manifest(folder: Path, values: dict[str, Any]) -> None:
         "columns": ["x", "y", "z", "red", "green", "blue"],
         "dtype": "float32",
     }
-    with atomic_text(folder / MANIFEST) as handle:
-        handle.write(
-            json.dumps(stated | {"colours": "0 to 255, where there are six columns"} | values, indent=1) + "\n"
-        )
+    stated["colours"] = "0 to 255, where there are six columns"
+    write_whole(folder / MANIFEST, json.dumps(stated | values, indent=1) + "\n")
 
 
 def convert_folder(

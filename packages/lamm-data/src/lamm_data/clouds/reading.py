@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lamm_data.clouds.headers import Layout, read_layout
 from lamm_data.errors import LammDataError, SourceError
-from lamm_data.files.whole import atomic_bytes
+from lamm_llm import atomic_bytes
 
 Cloud = NDArray[np.float32]
 SUFFIXES = (".npy", ".ply", ".pcd", ".xyz")

@@ -12,9 +12,9 @@ from typing import Any
 from lamm_data.errors import UsageError
 from lamm_data.export.croissant import croissant
 from lamm_data.export.licences import LicenceRow, licence_of
-from lamm_data.files.whole import atomic_text
 from lamm_data.records.instruction import InstructionRecord
 from lamm_data.stats.counting import Statistics
+from lamm_llm import write_whole
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 KNOWN_LICENCES = {"CC0-1.0": "cc0-1.0", "CC-BY-4.0": "cc-by-4.0", "CC-BY-SA-4.0": "cc-by-sa-4.0",
@@ -165,11 +165,9 @@ def write_card(folder: Path, title: str, facts: CardFacts, files: Sequence[Path]
         UsageError: One of the two is there already.
     """
     refuse_existing(folder)
-    with atomic_text(folder / "README.md") as handle:
-        handle.write(card_text(title, facts, files, DESCRIPTIONS[layout]))
+    write_whole(folder / "README.md", card_text(title, facts, files, DESCRIPTIONS[layout]))
     value: dict[str, Any] = croissant(title, facts.statistics.records, facts.rows, files, layout)
-    with atomic_text(folder / "croissant.json") as handle:
-        handle.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_whole(folder / "croissant.json", json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def refuse_existing(folder: Path) -> None:

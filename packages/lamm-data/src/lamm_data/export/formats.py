@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from lamm_data.export.parquet import read_parquet, write_parquet
 from lamm_data.export.webdataset import read_webdataset, write_webdataset
 from lamm_data.files.json_lines import iter_values
 from lamm_data.files.shards import write_values
-from lamm_data.files.whole import new_folder
 from lamm_data.records.instruction import InstructionRecord, Turn
+from lamm_llm import atomic_path
 
 _ROLES = {"human": "user", "gpt": "assistant"}
 _BACK = {chat: role for role, chat in _ROLES.items()}
@@ -129,6 +130,21 @@ def export_records(
         if card:
             write_card(folder, card, facts, sorted(folder.iterdir()), name)
     return count
+
+
+@contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Fill a folder that appears under its name only when the block has ended without an error.
+
+    Raises:
+        UsageError: There is a folder or file of this name already, and it is not empty.
+    """
+    path = Path(path)
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise UsageError(f"Expected a new or empty folder, got {path}, which is there already. Name another one.")
+    with atomic_path(path) as beside:
+        beside.mkdir()
+        yield beside
 
 
 def _read_json(path: str | Path, name: str) -> Iterator[InstructionRecord]:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from lamm_data.errors import SourceError, UsageError
-from lamm_data.files.whole import atomic_bytes
+from lamm_llm import atomic_bytes
 
 CHUNK = 1 << 20
 

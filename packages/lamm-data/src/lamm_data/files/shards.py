@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lamm_data.errors import UsageError
-from lamm_data.files.whole import refuse_folder
+from lamm_llm import refuse_folder
 
 
 class ShardWriter:
@@ -35,7 +35,7 @@ class ShardWriter:
         self._file: IO[str] | None = None
         self._in_shard = 0
         if not shard_size:
-            refuse_folder(self.output)
+            refuse_folder(self.output, UsageError)
         self.output.parent.mkdir(parents=True, exist_ok=True)
 
     def add(self, lines: Iterable[str]) -> None:
@@ -91,6 +91,11 @@ class ShardWriter:
                 self._file.write("\n]\n" if self._in_shard else "[]\n")
             self._file.close()
             self._file = None
+
+
+def rejected_beside(output: Path) -> Path:
+    """Name the file of rejected records that goes with an output: nothing is deleted."""
+    return output.with_name(f"{output.stem}.rejected.jsonl")
 
 
 def write_values(path: str | Path, values: Iterable[Mapping[str, Any]]) -> int:

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from lamm_data.errors import LammDataError
-from lamm_data.files.whole import atomic_path
 from lamm_data.generation.record_maker import RecordMaker
 from lamm_data.generation.rows import Row, RowFault
 from lamm_data.generation.solving import Outcome
-from lamm_llm import dumps
+from lamm_llm import atomic_path, dumps
 
 
 @dataclass

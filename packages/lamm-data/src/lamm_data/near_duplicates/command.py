@@ -33,12 +33,14 @@ def dedup(
     records: Path, output: Path, rejected: Path | None, threshold: float, text: str, method: str, workers: int
 ) -> None:
     """Find near-duplicate records by ROUGE-L and keep the first of each group."""
-    from lamm_data.files.whole import refuse_folder, rejected_beside
+    from lamm_data.errors import UsageError
+    from lamm_data.files.shards import rejected_beside
     from lamm_data.near_duplicates.exact import find_near
     from lamm_data.progress import progress_bar
     from lamm_data.records.instruction import read_records, write_records
+    from lamm_llm import refuse_folder
 
-    refuse_folder(output)
+    refuse_folder(output, UsageError)
     found = read_records(records)
     roles = {"dialogue": ("human", "gpt"), "questions": ("human",), "answers": ("gpt",)}[text]
     texts = ["\n".join(turn.text for turn in record.dialogue() if turn.role in roles) for record in found]

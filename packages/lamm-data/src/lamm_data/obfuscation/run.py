@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from lamm_data.errors import SourceError, UsageError
 from lamm_data.files.pictures import open_picture
-from lamm_data.files.whole import atomic_path
 from lamm_data.obfuscation.blur import MARGIN, MOSAIC, ORIENTATION, as_stored, hide, upright
 from lamm_data.obfuscation.detectors import Detector, Region
 from lamm_data.records.instruction import InstructionRecord
+from lamm_llm import atomic_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image

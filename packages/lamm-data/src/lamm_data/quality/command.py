@@ -48,11 +48,12 @@ def check(
 ) -> None:
     """Check instruction records and name every fault; nothing is deleted."""
     from lamm_data.errors import UsageError
-    from lamm_data.files.whole import refuse_folder, rejected_beside
+    from lamm_data.files.shards import rejected_beside
     from lamm_data.progress import progress_bar
     from lamm_data.quality.checks.record import KINDS
     from lamm_data.quality.contamination.benchmarks import ContaminationSettings
     from lamm_data.quality.run import CheckSettings, check_file
+    from lamm_llm import refuse_folder
 
     unknown = sorted(set(skip) - set(KINDS))
     if unknown:
@@ -60,7 +61,7 @@ def check(
     if (media_root is None) != (benchmark_media is None):
         raise UsageError("Expected --media-root and --benchmark-media together, got one of them.")
     if output is not None:
-        refuse_folder(output)
+        refuse_folder(output, UsageError)
     contamination = ContaminationSettings(benchmarks, links, media_root, benchmark_media)
     settings = CheckSettings(annotations, contamination, near_duplicates, rounds, frozenset(skip), bias, workers)
     rejected = rejected or (rejected_beside(output) if output else None)

@@ -13,7 +13,6 @@ from typing import Any
 from lamm_data.errors import RecordError, UsageError
 from lamm_data.files.processes import in_parallel
 from lamm_data.files.shards import write_values
-from lamm_data.files.whole import atomic_text
 from lamm_data.generation.input_rows import rows_by_id
 from lamm_data.near_duplicates.exact import find_near
 from lamm_data.quality.checks.bias import BiasFigures
@@ -23,6 +22,7 @@ from lamm_data.quality.checks.text import check_text
 from lamm_data.quality.chunks import Chunk, read_chunks
 from lamm_data.quality.contamination.benchmarks import Benchmarks, ContaminationSettings
 from lamm_data.records.instruction import PLACEHOLDERS, InstructionRecord
+from lamm_llm import atomic_text
 
 Advance = Callable[[int], None]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import UsageError
-from lamm_data.files.whole import atomic_path
 from lamm_data.sample.pictures import write_counts, write_faces, write_shapes, write_textures, write_words
 from lamm_data.sample.plan import NOTE, Batch, batches, share
 from lamm_data.sample.rooms import write_rooms
 from lamm_data.sample.scenes import write_figures, write_scenes
+from lamm_llm import atomic_path
 
 VERSION = 1
 MANIFEST = "sample.json"

@@ -18,11 +18,11 @@ from lamm_data.clouds.reading import load_cloud, sample_mesh, save_cloud, seed_o
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import load_json
 from lamm_data.files.processes import in_parallel
-from lamm_data.files.whole import atomic_text
 from lamm_data.sources.readers import scannet, shapenet, three_rscan
 from lamm_data.sources.readers.cifar10 import extract_images
 from lamm_data.sources.readers.fields import read_lines
 from lamm_data.sources.readers.scannet_export import FOLDER
+from lamm_llm import write_whole
 
 Outcome = tuple[str, str]
 """File relative to the root, and what is wrong with it."""
@@ -46,8 +46,7 @@ def prepare_scannet(root: Path, split: str, workers: int = 1) -> Iterator[Outcom
     labels = scannet.read_label_map(root / "scannetv2-labels.combined.tsv")
     names = sorted({RENAMED.get(name, name) for name in labels.values()})
     numbers = {name: number for number, name in enumerate(names, 1)}
-    with atomic_text(root / "classes.tsv") as handle:
-        handle.write("".join(f"{k}\t{name}\n" for name, k in numbers.items()))
+    write_whole(root / "classes.tsv", "".join(f"{k}\t{name}\n" for name, k in numbers.items()))
     write_manifest(root / FOLDER, {"units": "metres", "aligned": "to the scene's walls by its axisAlignment"})
     scenes = [line.strip() for line in read_lines(root / f"scannetv2_{split}.txt")]
     yield from in_parallel(partial(_prepare_scene, root, labels, numbers), scenes, workers)

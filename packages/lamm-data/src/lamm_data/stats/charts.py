@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 
 from lamm_data.errors import UsageError
-from lamm_data.files.whole import atomic_bytes, atomic_text
+from lamm_llm import atomic_bytes, write_whole
 
 INK, GREY, GRID, BAR = "#222222", "#666666", "#dddddd", "#3b6ea8"
 LINES = ("#1f6f8b", "#d1495b", "#66a182", "#8d6a9f")
@@ -300,7 +300,6 @@ def save_page(page: Page, path: str | Path, scale: int = PNG_SCALE) -> None:
     if path.suffix.lower() == ".png":
         _save_png(page, path, scale)
     elif path.suffix.lower() == ".svg":
-        with atomic_text(path) as handle:
-            handle.write(to_svg(page))
+        write_whole(path, to_svg(page))
     else:
         raise UsageError(f"Expected a plot named .svg or .png, got {path.name!r}.")

@@ -12,12 +12,12 @@ from pathlib import Path
 from string import Template
 
 from lamm_data.errors import Fault, SourceError
-from lamm_data.files.whole import atomic_text
 from lamm_data.generation.rows import Row
 from lamm_data.records.instruction import InstructionRecord
 from lamm_data.view.drawings import cloud, picture
 from lamm_data.view.media import media_file, shown_boxes
 from lamm_data.view.token_masks import LEARNT, Token, TokenMask
+from lamm_llm import write_whole
 
 Found = InstructionRecord | Fault
 
@@ -100,8 +100,7 @@ def write_page(
         articles="\n".join(articles),
         masked="" if token_mask else "hidden",
     )
-    with atomic_text(path) as out:
-        out.write(page)
+    write_whole(path, page)
 
 
 def _summary(account: Viewed) -> str:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from lamm_llm import atomic_path, write_whole
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.prediction.queries import Benchmark
 
@@ -80,9 +81,7 @@ class Journal:
         self.output.parent.mkdir(parents=True, exist_ok=True)
         kept = self._read(self.path)
         if kept is None:
-            beside = self.path.with_name(self.path.name + ".new")
-            beside.write_text(json.dumps(self.header) + "\n", encoding="utf-8")
-            os.replace(beside, self.path)
+            write_whole(self.path, json.dumps(self.header) + "\n")
         else:
             os.truncate(self.path, kept)
         self._handle = self.path.open("a", encoding="utf-8", newline="\n")
@@ -145,14 +144,10 @@ class Journal:
         grouped: dict[str, list[tuple[str, dict[str, Any]]]] = {name: [] for name in benchmark.record_ids}
         for query in benchmark.queries:
             grouped[query.record_id].append((query.part, self.answers[query.key]))
-        beside = self.output.with_name(f"{self.output.name}.part.{self.shard[0]}")
-        with beside.open("w", encoding="utf-8", newline="\n") as handle:
+        with atomic_path(self.output, sync=True) as beside, beside.open("w", encoding="utf-8", newline="\n") as handle:
             handle.write(json.dumps(self.header, ensure_ascii=False) + "\n")
             for record_id, answers in grouped.items():
                 handle.write(json.dumps(_prediction(record_id, answers), ensure_ascii=False) + "\n")
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(beside, self.output)
         self.close()
         for path in self._journals():
             path.unlink(missing_ok=True)

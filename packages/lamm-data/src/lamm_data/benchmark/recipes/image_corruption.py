@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from lamm_data.benchmark.recipes.recipe import Job, setting
 from lamm_data.errors import UsageError
 from lamm_data.files.pictures import open_picture
-from lamm_data.files.whole import atomic_bytes
 from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.records.instruction import media_paths
 from lamm_data.writing.draws import item_rng
+from lamm_llm import atomic_bytes
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import LammDataError, UsageError
-from lamm_data.files.whole import atomic_text
 from lamm_data.near_duplicates.exact import find_near
 from lamm_data.templates.pools.definitions import PoolDefinition, get_definition
 from lamm_data.templates.pools.pools import Pool, load_pool, read_pool
@@ -38,6 +37,7 @@ from lamm_llm import (
     Request,
     RetryPolicy,
     UnsupportedError,
+    atomic_text,
     find_price,
     make_request,
     run_async,

@@ -6,10 +6,10 @@ import glob
 import hashlib
 import importlib.util
 import os
-import tempfile
 from importlib import resources
 from pathlib import Path
 
+from lamm_llm import atomic_bytes
 from lamm_model.errors import LammModelError
 
 _SOURCE = "farthest_point_sample.cu"
@@ -132,11 +132,5 @@ def _check(nvrtc: ctypes.CDLL, status: int) -> None:
 def _store(path: Path, code: bytes) -> None:
     """Write beside and rename. The folder is private: whoever writes there chooses what the GPU runs."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(code)
-        os.replace(temporary, path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with atomic_bytes(path) as file:
+        file.write(code)

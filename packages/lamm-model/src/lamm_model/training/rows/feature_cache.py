@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lamm_data import atomic_path, atomic_text
+from lamm_llm import atomic_path, write_whole
 from lamm_model.errors import LammModelError, UsageError
 
 if TYPE_CHECKING:
@@ -224,8 +224,7 @@ class Writer:
             self.held, self.bytes = {}, 0
         about = {**FORMAT, "variants": self.cache.variants, "signatures": self.cache.signatures}
         for name, value in ((FILES, self.cache.files), (MANIFEST, about)):
-            with atomic_text(folder / name) as file:
-                file.write(json.dumps(value, indent=1) + "\n")
+            write_whole(folder / name, json.dumps(value, indent=1) + "\n")
 
     def _shard(self, number: int) -> str:
         return f"{self.kind}-{number:05}.safetensors"

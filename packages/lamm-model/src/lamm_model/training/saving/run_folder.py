@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lamm_data import atomic_text
+from lamm_llm import write_whole
 from lamm_model.errors import UsageError
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.settings.settings import FinetuneSettings
@@ -133,5 +133,4 @@ def _read(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write JSON that appears when it is whole."""
-    with atomic_text(path) as file:
-        file.write(json.dumps(value, indent=1) + "\n")
+    write_whole(path, json.dumps(value, indent=1) + "\n")

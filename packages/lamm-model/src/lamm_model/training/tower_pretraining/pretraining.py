@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lamm_data import atomic_path
+from lamm_llm import atomic_path
 from lamm_model.errors import LammModelError
 
 if TYPE_CHECKING:

@@ -1,30 +1,30 @@
-"""Files and folders that appear under their names only when they are whole."""
+"""Files and folders that appear under their names only when they are whole: written beside and renamed."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from lamm_data.errors import UsageError
+from lamm_llm.errors import UsageError
 
 
-def refuse_folder(path: Path) -> None:
+def refuse_folder(path: Path, error: type[Exception] = UsageError) -> None:
     """Refuse a folder where a file is to be written.
 
+    Args:
+        path: The file's name.
+        error: What to raise.
+
     Raises:
-        UsageError: A folder stands there.
+        UsageError: Or `error`: a folder stands there.
     """
     if path.is_dir():
-        raise UsageError(f"Expected the name of a file to write, got a folder: {path}. Name a file in it.")
-
-
-def rejected_beside(output: Path) -> Path:
-    """Name the file of rejected records that goes with an output: nothing is deleted."""
-    return output.with_name(f"{output.stem}.rejected.jsonl")
+        raise error(f"Expected the name of a file to write, got a folder: {path}. Name a file in it.")
 
 
 @contextmanager
@@ -40,8 +40,7 @@ def atomic_path(path: str | Path, *, sync: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    _remove(beside)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield beside
         if beside.is_dir() and path.is_dir():
@@ -66,6 +65,16 @@ def atomic_text(path: str | Path) -> Iterator[IO[str]]:
         yield handle
 
 
+def write_whole(path: str | Path, text: str) -> None:
+    """Write a UTF-8 text file that is whole whenever it is there.
+
+    Raises:
+        UsageError: The name is a folder's.
+    """
+    with atomic_text(path) as handle:
+        handle.write(text)
+
+
 @contextmanager
 def atomic_bytes(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a binary file for writing that takes its name only when the block has ended without an error.
@@ -76,21 +85,6 @@ def atomic_bytes(path: str | Path) -> Iterator[IO[bytes]]:
     refuse_folder(Path(path))
     with atomic_path(path) as beside, beside.open("wb") as handle:
         yield handle
-
-
-@contextmanager
-def new_folder(path: str | Path) -> Iterator[Path]:
-    """Fill a folder that appears under its name only when the block has ended without an error.
-
-    Raises:
-        UsageError: There is a folder or file of this name already, and it is not empty.
-    """
-    path = Path(path)
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise UsageError(f"Expected a new or empty folder, got {path}, which is there already. Name another one.")
-    with atomic_path(path) as beside:
-        beside.mkdir()
-        yield beside
 
 
 def _remove(path: Path) -> None:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from lamm_data import UsageError, atomic_bytes, atomic_path, atomic_text
-from lamm_data.files.whole import new_folder
+from lamm_llm import UsageError, atomic_bytes, atomic_path, atomic_text, write_whole
 
 
 def test_a_file_takes_its_name_when_it_is_whole(tmp_path):
@@ -18,6 +17,8 @@ def test_a_file_takes_its_name_when_it_is_whole(tmp_path):
     with atomic_path(target, sync=True) as beside:
         beside.write_text("synced")
     assert target.read_text() == "synced"
+    write_whole(target, "ä\n")
+    assert target.read_bytes() == b"\xc3\xa4\n"
     assert list(target.parent.iterdir()) == [target]
 
 
@@ -31,17 +32,3 @@ def test_a_failure_leaves_what_was_there(tmp_path, write):
     assert list(tmp_path.iterdir()) == [target]
     with pytest.raises(UsageError, match="got a folder"), write(tmp_path):
         pass
-
-
-def test_a_folder_takes_the_place_of_an_empty_one_only(tmp_path):
-    target = tmp_path / "folder"
-    target.mkdir()
-    with pytest.raises(FileNotFoundError), new_folder(target) as beside:
-        (beside / "none" / "a").write_text("a")
-    assert not any(target.iterdir())
-    with new_folder(target) as beside:
-        (beside / "a").write_text("a")
-    assert (target / "a").read_text() == "a"
-    with pytest.raises(UsageError, match="new or empty folder"), new_folder(target):
-        pass
-    assert list(tmp_path.iterdir()) == [target]
