@@ -8,6 +8,16 @@ from dataclasses import dataclass
 SHOWN_FAULTS = 20
 
 
+def first_of(items: Sequence[object], most: int = 5) -> list[str]:
+    """Return the first items as texts, and at the end how many more there are.
+
+    >>> first_of(["a", "b", "c"], 2)
+    ['a', 'b', '... and 1 more']
+    """
+    left = len(items) - most
+    return [str(item) for item in items[:most]] + ([f"... and {left} more"] if left > 0 else [])
+
+
 class LammDataError(Exception):
     """A fault the user can mend: the message says what was expected, what was found and what to do.
 
@@ -60,7 +70,5 @@ class RecordError(LammDataError):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = list(faults)
-        lines = [str(fault) for fault in self.faults[:SHOWN_FAULTS]]
-        if len(self.faults) > SHOWN_FAULTS:
-            lines.append(f"... and {len(self.faults) - SHOWN_FAULTS} more faults")
+        lines = first_of(self.faults, SHOWN_FAULTS)
         super().__init__("; ".join(lines) if len(lines) == 1 else "\n  ".join([f"{len(self.faults)} faults:", *lines]))

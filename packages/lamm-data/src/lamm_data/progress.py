@@ -6,9 +6,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+Advance = Callable[[int], None]
+"""Called with the number of newly finished steps."""
+
+
+def unwatched(done: int) -> None:
+    """Show nothing."""
+
 
 @contextmanager
-def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def progress_bar(label: str, total: int | None) -> Iterator[Advance]:
     """Show progress while the block runs, when standard error is a terminal and rich is installed.
 
     Args:
@@ -22,7 +29,7 @@ def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int], None
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     except ModuleNotFoundError:
-        yield lambda _: None
+        yield unwatched
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty()) as bar:

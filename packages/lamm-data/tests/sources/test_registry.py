@@ -187,3 +187,10 @@ def test_unknown_names_are_misuse(name, split, task, error, tmp_path):
 
 def test_item_defaults_are_empty():
     assert Annotated("1", "a.png").group == ""
+
+
+def test_media_of_an_unknown_split_are_not_prepared(tmp_path):
+    call = ["prepare", "cifar10", "--root", str(tmp_path), "--split", "holiday"]
+    error = CliRunner().invoke(data, call).exception
+    assert isinstance(error, UsageError)
+    assert "out of train, test, got 'holiday'" in str(error)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
-import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from lamm_data.errors import UsageError
+from lamm_data.files.settings import packaged_toml
 from lamm_data.records.annotations import Annotated, Box3D
 from lamm_data.records.benchmark import LSP_JOINTS, BenchmarkRecord
 from lamm_data.records.tasks import TASKS
@@ -66,8 +65,7 @@ class Build:
 @cache
 def instructions() -> dict[str, dict[str, str]]:
     """Load the inference instructions."""
-    entry = resources.files("lamm_data.benchmark").joinpath("instructions.toml")
-    return tomllib.loads(entry.read_text(encoding="utf-8"))
+    return packaged_toml("benchmark", "instructions.toml")
 
 
 def _label(item: Annotated, build: Build, query: str) -> Iterator[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -32,17 +33,7 @@ def _compared(records: int, published: int) -> str:
               help="3D boxes: axis-aligned, or with yaw, pitch and roll.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 def benchmark(
-    source: str,
-    root: Path,
-    output: Path,
-    tasks: str,
-    split: str,
-    media: str,
-    per_task: int,
-    seed: int,
-    setting: str,
-    boxes: str,
-    as_json: bool,
+    source: str, root: Path, output: Path, tasks: str, setting: str, boxes: str, as_json: bool, **options: Any
 ) -> None:
     """Build benchmark files `<Task>_<Dataset>.json` from a source's held-out annotations."""
     import json
@@ -57,14 +48,11 @@ def benchmark(
             source,
             root,
             output,
-            split=split,
             tasks=chosen,
-            per_task=per_task,
-            seed=seed,
-            media=media,
             fine_tune=setting == "fine-tune",
             oriented=boxes == "oriented",
             progress=advance,
+            **options,
         )
     if as_json:
         click.echo(json.dumps([asdict(file) for file in written]))

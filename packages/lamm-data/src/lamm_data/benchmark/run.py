@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lamm_data.benchmark.build import Build, build_records, subset
 from lamm_data.benchmark.fine_tune import FINE_TUNE_TASKS, as_instruction
 from lamm_data.errors import SourceError, UsageError
+from lamm_data.progress import Advance, unwatched
 from lamm_data.records.annotations import Annotated
 from lamm_data.records.benchmark import BenchmarkRecord, write_benchmark
 from lamm_data.records.instruction import write_records
@@ -49,7 +50,7 @@ def build_benchmark(
     media: str = "check",
     fine_tune: bool = False,
     oriented: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Advance = unwatched,
 ) -> list[BenchmarkFile]:
     """Write a source's benchmark files `<Task>_<Dataset>.json`.
 
@@ -102,8 +103,7 @@ def build_benchmark(
             held_out = split == source.benchmark_split and not fine_tune
             published = source.published_records(task, attribute) if held_out else 0
             written.append(BenchmarkFile(file, count, build.read, published, dict(build.left_out)))
-            if progress is not None:
-                progress(1)
+            progress(1)
     return written
 
 

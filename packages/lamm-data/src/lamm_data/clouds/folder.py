@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from lamm_data.clouds.reading import SUFFIXES, load_cloud, resample, sample_mesh, save_cloud, seed_of
 from lamm_data.errors import SourceError, UsageError
 from lamm_data.files.processes import in_parallel
+from lamm_data.progress import Advance, unwatched
 from lamm_llm import write_whole
 
 MESHES = frozenset({".obj", ".off", ".stl"})
@@ -131,7 +131,7 @@ def convert_folder(
     settings: CloudSettings | None = None,
     *,
     workers: int = 1,
-    progress: Callable[[int], None] | None = None,
+    progress: Advance = unwatched,
 ) -> CloudReport:
     """Make a cloud of every file of a folder, and `clouds.json` with units, axes and how points were drawn.
 
@@ -162,8 +162,7 @@ def convert_folder(
             report.kept += 1
         else:
             report.faults.append(outcome)
-        if progress is not None:
-            progress(1)
+        progress(1)
     return report
 
 

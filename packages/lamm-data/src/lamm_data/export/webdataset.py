@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lamm_data.errors import SourceError
+from lamm_data.errors import SourceError, first_of
 from lamm_data.export.rows import SCHEMA, VERSION, from_row, to_row
 from lamm_data.files.archives import check_member
 from lamm_data.records.instruction import InstructionRecord
@@ -20,7 +20,6 @@ from lamm_data.records.instruction import InstructionRecord
 RECORDS_PER_SHARD = 1_000
 LARGEST_RECORD = 1 << 24
 """Bytes of one record's JSON beyond which a shard is refused."""
-SHOWN = 5
 
 
 @dataclass(slots=True)
@@ -101,10 +100,10 @@ def write_webdataset(
         for count, record in enumerate(records, 1):
             writer.add(count - 1, record)
     if writer.missing:
-        shown = ", ".join(writer.missing[:SHOWN]) + (", ..." if len(writer.missing) > SHOWN else "")
         raise SourceError(
-            f"Expected every image or cloud below {media_root}, got {len(writer.missing)} missing: {shown}. "
-            "Name the folder that the records' paths are relative to with --media-root."
+            f"Expected every image or cloud below {media_root}, got {len(writer.missing)} missing: "
+            f"{', '.join(first_of(writer.missing))}. Name the folder that the records' paths are relative to with "
+            "--media-root."
         )
     return count
 

@@ -9,10 +9,16 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 from lamm_data.errors import UsageError
+
+
+def packaged_toml(room: str, name: str) -> dict[str, Any]:
+    """Return a table that comes with the package, such as `registry.toml` of the room `sources`."""
+    return tomllib.loads((files("lamm_data") / room / name).read_text(encoding="utf-8"))
 
 
 def load_toml(path: Path, error: type[Exception] = UsageError) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from lamm_data.errors import LammDataError, UsageError
+from lamm_data.progress import Advance, unwatched
 
 BLOCK = 512
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -37,7 +38,7 @@ class Duplicate:
 
 
 def find_near(
-    texts: Sequence[str], threshold: float = 0.7, workers: int = 1, advance: Callable[[int], None] | None = None
+    texts: Sequence[str], threshold: float = 0.7, workers: int = 1, advance: Advance = unwatched
 ) -> list[Duplicate]:
     """Find texts whose ROUGE-L with an earlier kept text reaches a threshold.
 
@@ -70,7 +71,7 @@ def find_near(
 
 
 def _similar_pairs(
-    coded: list[str], order: list[int], threshold: float, workers: int, advance: Callable[[int], None] | None
+    coded: list[str], order: list[int], threshold: float, workers: int, advance: Advance
 ) -> dict[int, list[tuple[int, float]]]:
     """Give for each index the earlier indices that are similar enough."""
     ratio = (2 - threshold) / threshold
@@ -87,8 +88,7 @@ def _similar_pairs(
                     early, late = sorted((rows[row], columns[column]))
                     pairs.setdefault(late, []).append((early, round(score, 4)))
             end += len(columns)
-        if advance is not None:
-            advance(len(rows))
+        advance(len(rows))
     return pairs
 
 

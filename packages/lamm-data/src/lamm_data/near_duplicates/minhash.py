@@ -8,13 +8,14 @@ are compared. What is reported is exact; what MinHash may miss is a pair that sh
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lamm_data.near_duplicates.exact import Duplicate, encode_texts, similarity_function
+from lamm_data.progress import Advance, unwatched
 from lamm_data.writing.words import words_of
 
 BANDS, ROWS = 48, 3
@@ -26,7 +27,7 @@ Signatures = NDArray[np.uint32]
 
 
 def find_near_minhash(
-    texts: Sequence[str], threshold: float, seed: int = 0, advance: Callable[[int], None] | None = None
+    texts: Sequence[str], threshold: float, seed: int = 0, advance: Advance = unwatched
 ) -> list[Duplicate]:
     """Find texts whose ROUGE-L with an earlier kept text reaches a threshold, among those that share a band.
 
@@ -57,8 +58,7 @@ def find_near_minhash(
         else:
             for key in keys:
                 standing[key] = [*standing.get(key, ())[-COMPARED + 1 :], index]
-        if advance is not None:
-            advance(1)
+        advance(1)
     return found
 
 

@@ -35,7 +35,7 @@ def obfuscate(
     SOURCE is a file of records or a folder of images. Originals are not touched. The copies stand below --output under
     the same paths, with obfuscation.jsonl, which names every region and the detectors; records are written there too.
     """
-    from lamm_data.errors import LammDataError, UsageError
+    from lamm_data.errors import LammDataError, UsageError, first_of
     from lamm_data.obfuscation.detectors import open_detectors
     from lamm_data.obfuscation.face_labels import face_folder, face_labelled
     from lamm_data.obfuscation.run import Obfuscator, images_below, note_provenance
@@ -69,5 +69,5 @@ def obfuscate(
             f"{report.reused} done before, {len(report.faults)} unreadable"
         )
     if report.faults:
-        shown = "; ".join(report.faults[:5])
+        shown = "; ".join(first_of(report.faults))
         raise LammDataError(f"Expected images that can be read, got {len(report.faults)} that cannot: {shown}")

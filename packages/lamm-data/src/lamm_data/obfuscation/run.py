@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from lamm_data.errors import SourceError, UsageError
 from lamm_data.files.pictures import open_picture
 from lamm_data.obfuscation.blur import MARGIN, MOSAIC, ORIENTATION, as_stored, hide, upright
 from lamm_data.obfuscation.detectors import Detector, Region
+from lamm_data.progress import Advance, unwatched
 from lamm_data.records.instruction import InstructionRecord
 from lamm_llm import atomic_path
 
@@ -74,7 +75,7 @@ class Obfuscator:
         output.mkdir(parents=True, exist_ok=True)
         self._known = self._read_journal()
 
-    def run(self, names: Iterable[str], advance: Callable[[int], None] | None = None) -> ObfuscationReport:
+    def run(self, names: Iterable[str], advance: Advance = unwatched) -> ObfuscationReport:
         """Copy images.
 
         Args:
@@ -98,8 +99,7 @@ class Obfuscator:
                     if entry is not self._known.get(name):
                         journal.write(json.dumps(entry, ensure_ascii=False) + "\n")
                         journal.flush()
-                if advance is not None:
-                    advance(1)
+                advance(1)
         return self.report
 
     def _one(self, name: str) -> dict[str, Any]:

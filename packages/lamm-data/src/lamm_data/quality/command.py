@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,19 +32,15 @@ _SHOWN = 20
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def check(
     records: Path,
-    annotations: Path | None,
     benchmarks: tuple[Path, ...],
     links: tuple[Path, ...],
     media_root: Path | None,
     benchmark_media: Path | None,
-    near_duplicates: float | None,
-    rounds: int | None,
     skip: tuple[str, ...],
-    bias: bool,
     output: Path | None,
     rejected: Path | None,
-    workers: int,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Check instruction records and name every fault; nothing is deleted."""
     from lamm_data.errors import UsageError
@@ -63,22 +59,16 @@ def check(
     if output is not None:
         refuse_folder(output, UsageError)
     contamination = ContaminationSettings(benchmarks, links, media_root, benchmark_media)
-    settings = CheckSettings(annotations, contamination, near_duplicates, rounds, frozenset(skip), bias, workers)
+    settings = CheckSettings(contamination=contamination, skip=frozenset(skip), **options)
     rejected = rejected or (rejected_beside(output) if output else None)
     size = records.stat().st_size if records.is_file() else None
     with progress_bar("check (bytes)", size) as advance:
         report = check_file(records, settings, output, rejected, advance)
     if as_json:
-        click.echo(json.dumps(_plain(report)))
+        values = {name: getattr(report, name) for name in ("records", "kept", "kinds", "funnel")}
+        click.echo(json.dumps(values | ({"bias": report.bias.to_dict()} if report.bias else {})))
     else:
         _show(report)
-
-
-def _plain(report: CheckReport) -> dict[str, object]:
-    values: dict[str, object] = {
-        "records": report.records, "kept": report.kept, "kinds": report.kinds, "funnel": report.funnel,
-    }  # fmt: skip
-    return values | ({"bias": report.bias.to_dict()} if report.bias else {})
 
 
 def _show(report: CheckReport) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from lamm_data.files.processes import in_parallel
 from lamm_data.files.shards import write_values
 from lamm_data.generation.input_rows import rows_by_id
 from lamm_data.near_duplicates.exact import find_near
+from lamm_data.progress import Advance, unwatched
 from lamm_data.quality.checks.bias import BiasFigures
 from lamm_data.quality.checks.grounding import Grounding
 from lamm_data.quality.checks.record import KINDS, Finding, PreparedRecord
@@ -23,8 +24,6 @@ from lamm_data.quality.chunks import Chunk, read_chunks
 from lamm_data.quality.contamination.benchmarks import Benchmarks, ContaminationSettings
 from lamm_data.records.instruction import PLACEHOLDERS, InstructionRecord
 from lamm_llm import atomic_text
-
-Advance = Callable[[int], None]
 
 
 @dataclass
@@ -148,7 +147,7 @@ def check_file(
     settings: CheckSettings,
     kept: Path | None = None,
     rejected: Path | None = None,
-    advance: Advance | None = None,
+    advance: Advance = unwatched,
 ) -> CheckReport:
     """Check a file of instruction records.
 
@@ -173,8 +172,7 @@ def check_file(
     collected = _Collected(report)
     for part in in_parallel(Checker(settings), read_chunks(path), settings.workers if _large(path) else 1, fork=True):
         collected.add(part)
-        if advance is not None:
-            advance(part.size)
+        advance(part.size)
     if settings.near_duplicates is not None:
         report.findings += _near(collected.texts, settings.near_duplicates, settings.workers, collected.exact)
     found = _finish(report, settings.skip)

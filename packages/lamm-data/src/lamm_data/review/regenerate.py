@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lamm_data.errors import SourceError
+from lamm_data.errors import SourceError, first_of
 from lamm_data.files.shards import write_values
 from lamm_data.generation.rows import Row
 from lamm_data.records.instruction import InstructionRecord
@@ -63,10 +63,9 @@ def write_rejected_rows(
     ids = dict.fromkeys(str(record.id) for record in records if content_key(record) in rejected)
     missing = [name for name in ids if name not in rows]
     if missing:
-        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise SourceError(
-            f"Expected an annotation row for every rejected record, got none for {len(missing)}: {shown}. "
-            "Give the --annotations that the records were made from."
+            f"Expected an annotation row for every rejected record, got none for {len(missing)}: "
+            f"{', '.join(first_of(missing))}. Give the --annotations that the records were made from."
         )
     return write_values(path, (row_values(rows[name]) for name in ids))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import UsageError
+from lamm_data.files.settings import packaged_toml
 from lamm_data.generation.rows import Row
 from lamm_data.records.instruction import InstructionRecord
 from lamm_data.review.sampling import content_key, stratum
@@ -152,9 +153,5 @@ class ReviewSession:
 @cache
 def load_reasons() -> list[str]:
     """Load the reasons a record may be rejected for."""
-    import tomllib
-    from importlib.resources import files
-
-    text = (files("lamm_data.review") / "reasons.toml").read_text(encoding="utf-8")
-    reasons: list[str] = tomllib.loads(text)["reasons"]
+    reasons: list[str] = packaged_toml("review", "reasons.toml")["reasons"]
     return reasons

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,7 +15,7 @@ import click
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @click.option("--benchmark-fraction", type=float, default=0.25, show_default=True, help="Share held out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
-def sample(output: Path, images: int, rooms: int, seed: int, benchmark_fraction: float, as_json: bool) -> None:
+def sample(output: Path, images: int, rooms: int, as_json: bool, **options: Any) -> None:
     """Draw the synthetic sample world: images and rooms with annotations in the formats of real sources."""
     import json
 
@@ -22,14 +23,7 @@ def sample(output: Path, images: int, rooms: int, seed: int, benchmark_fraction:
     from lamm_data.sample.world import write_world
 
     with progress_bar("drawing", images + rooms) as advance:
-        manifest = write_world(
-            output,
-            images=images,
-            rooms=rooms,
-            seed=seed,
-            benchmark_fraction=benchmark_fraction,
-            progress=advance,
-        )
+        manifest = write_world(output, images=images, rooms=rooms, progress=advance, **options)
     if as_json:
         click.echo(json.dumps(manifest))
     else:

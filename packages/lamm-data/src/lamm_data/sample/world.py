@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import UsageError
+from lamm_data.progress import Advance, unwatched
 from lamm_data.sample.pictures import write_counts, write_faces, write_shapes, write_textures, write_words
 from lamm_data.sample.plan import NOTE, Batch, batches, share
 from lamm_data.sample.rooms import write_rooms
@@ -35,7 +36,7 @@ def write_world(
     rooms: int = 1200,
     seed: int = 0,
     benchmark_fraction: float = 0.25,
-    progress: Callable[[int], None] | None = None,
+    progress: Advance = unwatched,
 ) -> dict[str, Any]:
     """Draw the sample world.
 
@@ -72,8 +73,7 @@ def write_world(
         for name, count in manifest["sets"].items():
             for batch in batches(beside / name, name, count, seed, benchmark_fraction):
                 for _ in WRITERS[name](batch) if len(batch) else ():
-                    if progress is not None:
-                        progress(1)
+                    progress(1)
         beside.mkdir(exist_ok=True)
         (beside / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return manifest

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from lamm_data.errors import SourceError
 from lamm_data.files.processes import in_parallel
+from lamm_data.progress import Advance, unwatched
 from lamm_data.records.annotations import Annotated
 from lamm_data.sources.media import MediaCheck, decode_fault
 from lamm_data.sources.registry import Source
@@ -48,7 +48,7 @@ def check_download(
     *,
     decode: bool = False,
     workers: int = 1,
-    progress: Callable[[int], None] | None = None,
+    progress: Advance = unwatched,
 ) -> Finding:
     """Check one split of a download.
 
@@ -69,8 +69,8 @@ def check_download(
         if not wanted.endswith("?") and not any(any(root.glob(one.strip())) for one in wanted.split("|")):
             finding.add("missing file", f"missing: {wanted}")
     media, there, seen = MediaCheck(root), list[Annotated](), set[str]()
-    for reader in dict.fromkeys(source.readers.values()):
-        task = next(key for key, value in source.readers.items() if value == reader)
+    tasks = {reader: task for task, reader in reversed(source.readers.items())}  # the first task of each reader
+    for task in reversed(tasks.values()):
         ids: set[str] = set()
         try:
             for item in source.open(root, split, task):
@@ -80,12 +80,13 @@ def check_download(
                 if item.media not in seen:
                     seen.add(item.media)
                     there += _check_item(item, media, finding)
-                if progress is not None:
-                    progress(1)
+                progress(1)
         except SourceError as error:
             finding.add("annotations", str(error))
-    if decode:
-        _decode(root, there, finding, workers, progress)
+    for fault in in_parallel(partial(decode_fault, root), there if decode else [], workers):
+        if fault:
+            finding.add("media of another size" if fault.startswith("size:") else "media damaged", fault)
+        progress(1)
     return finding
 
 
@@ -98,17 +99,3 @@ def _check_item(item: Annotated, media: MediaCheck, finding: Finding) -> list[An
         return []
     finding.media += 1
     return [Annotated(item.id, item.media, item.modality, width=item.width, height=item.height)]
-
-
-def _decode(
-    root: Path, items: list[Annotated], finding: Finding, workers: int, progress: Callable[[int], None] | None
-) -> None:
-    for fault in in_parallel(partial(_fault_of, root), items, workers):
-        if fault:
-            finding.add("media of another size" if fault.startswith("size:") else "media damaged", fault)
-        if progress is not None:
-            progress(1)
-
-
-def _fault_of(root: Path, item: Annotated) -> str:
-    return decode_fault(root / item.media, item)

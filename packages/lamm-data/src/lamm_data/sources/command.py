@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from lamm_data.sources.registry import Source
 
 
-SHOWN = 10
-
-
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
@@ -110,9 +107,11 @@ def prepare(name: str, root: Path, split: str, workers: int) -> None:
     if not source.prepare:
         able = ", ".join(key for key, entry in load_sources().items() if entry.prepare)
         raise UsageError(f"Expected a source that needs preparing ({able}), got {name}. Use its files as they are.")
+    split = split or source.train
+    source.check_split(split)
     count, faults = 0, list[str]()
     with progress_bar("preparing", None) as advance:
-        for _, fault in load_function(source.prepare)(root, split or source.train, workers):
+        for _, fault in load_function(source.prepare)(root, split, workers):
             count += not fault
             faults += [fault] if fault else []
             advance(1)
@@ -126,12 +125,10 @@ def _finish(faults: list[str], message: str) -> None:
     Raises:
         SourceError: There are.
     """
-    from lamm_data.errors import SourceError
+    from lamm_data.errors import SourceError, first_of
 
-    for fault in faults[:SHOWN]:
-        click.echo(f"  {fault}")
-    if len(faults) > SHOWN:
-        click.echo(f"  ... and {len(faults) - SHOWN} more")
+    for line in first_of(faults, 10):
+        click.echo(f"  {line}")
     if faults:
         raise SourceError(message)
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from lamm_data.errors import SourceError, UsageError
+from lamm_data.errors import SourceError, UsageError, first_of
+from lamm_data.files.pictures import open_picture
 from lamm_data.records.annotations import Annotated
 
 MODES = ("check", "skip-missing", "ignore")
-SHOWN = 5
 
 
 @dataclass(slots=True)
@@ -64,11 +64,10 @@ class MediaCheck:
             SourceError: How many, and which first.
         """
         if self.missing and self.mode == "check":
-            more = len(self.missing) - SHOWN
-            shown = ", ".join(self.missing[:SHOWN]) + (f" and {more} more" if more > 0 else "")
             raise SourceError(
-                f"Expected every image or cloud below {self.root}, got {len(self.missing)} missing: {shown}. "
-                "Complete the download, or go on without them with --media skip-missing."
+                f"Expected every image or cloud below {self.root}, got {len(self.missing)} missing: "
+                f"{', '.join(first_of(self.missing))}. Complete the download, or go on without them with --media "
+                "skip-missing."
             )
 
     def fault(self, item: Annotated) -> str:
@@ -83,7 +82,7 @@ class MediaCheck:
             return "media outside the root"
         # A reader that has to measure the image itself gives no size where it could not.
         doubtful = self.decode or (item.modality == "image" and not item.width)
-        fault = decode_fault(path, item) if doubtful else ""
+        fault = decode_fault(self.root, item) if doubtful else ""
         return "media of another size" if fault.startswith("size:") else "media damaged" if fault else ""
 
     def _stays_inside(self, path: Path) -> bool:
@@ -95,28 +94,22 @@ class MediaCheck:
         return self._inside[folder] and not (linked and not path.resolve().is_relative_to(self.root.resolve()))
 
 
-def decode_fault(path: Path, item: Annotated) -> str:
-    """Decode an item's image or load its cloud.
-
-    Returns:
-        What is wrong with it: damaged, or of another size than the annotations say; an empty string when all is well.
-    """
+def decode_fault(root: Path, item: Annotated) -> str:
+    """Decode an item's image or load its cloud; say what is wrong with it, or nothing when all is well."""
     if item.modality == "pcl":
         from lamm_data.clouds.reading import load_cloud
 
         try:
-            load_cloud(path)
+            load_cloud(root / item.media)
         except SourceError as error:
             return str(error)
         return ""
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
+        with open_picture(root / item.media) as image:
             image.load()
             size = image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return f"damaged: {item.media}: {error}"
+    except SourceError as error:
+        return f"damaged: {item.media}: {error.__cause__}"
     if item.width and size != (item.width, item.height):
         return f"size: {item.media} is {size[0]}x{size[1]}, the annotations say {item.width}x{item.height}"
     return ""

@@ -6,7 +6,7 @@ done with: an empty fault for one that is there now. What is there already is ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import numpy as np
 from lamm_data.clouds.folder import write_manifest
 from lamm_data.clouds.reading import load_cloud, sample_mesh, save_cloud, seed_of
 from lamm_data.errors import SourceError
-from lamm_data.files.json_lines import load_json
 from lamm_data.files.processes import in_parallel
 from lamm_data.sources.readers import scannet, shapenet, three_rscan
 from lamm_data.sources.readers.cifar10 import extract_images
@@ -29,6 +28,16 @@ Outcome = tuple[str, str]
 
 RENAMED = {"refridgerator": "refrigerator", "otherfurniture": "other furniture", "night stand": "nightstand"}
 """NYU40 class names that are misspelt or run together in the label table."""
+
+
+def _made(root: Path, name: str, write: Callable[[], None]) -> Outcome:
+    """Write a file below the root unless it is there already."""
+    try:
+        if not (root / name).is_file():
+            write()
+    except SourceError as error:
+        return name, str(error)
+    return name, ""
 
 
 def prepare_cifar10(root: Path, split: str, workers: int = 1) -> Iterator[Outcome]:
@@ -53,18 +62,15 @@ def prepare_scannet(root: Path, split: str, workers: int = 1) -> Iterator[Outcom
 
 
 def _prepare_scene(root: Path, labels: dict[str, str], numbers: dict[str, int], scene: str) -> Outcome:
-    path = root / FOLDER / f"{scene}_aligned_bbox.npy"
-    name = path.relative_to(root).as_posix()
-    if path.is_file():
-        return name, ""
-    try:
+    name = f"{FOLDER}/{scene}_aligned_bbox.npy"
+
+    def write() -> None:
         points, boxes = read_scene(root / "scans" / scene, labels, numbers)
-    except SourceError as error:
-        return name, str(error)
-    save_cloud(path.with_name(f"{scene}_aligned_vert.npy"), points)
-    # The boxes come last: their file says that the scene is done.
-    save_cloud(path, boxes)
-    return name, ""
+        save_cloud(root / FOLDER / f"{scene}_aligned_vert.npy", points)
+        # The boxes come last: their file says that the scene is done.
+        save_cloud(root / name, boxes)
+
+    return _made(root, name, write)
 
 
 def read_scene(folder: Path, labels: dict[str, str], numbers: dict[str, int]) -> tuple[Any, Any]:
@@ -100,24 +106,14 @@ def prepare_3rscan(root: Path, split: str, workers: int = 1) -> Iterator[Outcome
     The mesh's vertex colours paint instances and would give the answers away, so they are dropped.
     """
     write_manifest(root / three_rscan.CLOUDS, {"units": "metres", "columns": ["x", "y", "z"]})
-    scans = [
-        scan
-        for scene in load_json(root / "3RScan.json")
-        if scene["type"] == three_rscan.SPLITS.get(split)
-        for scan in (scene["reference"], *(rescan["reference"] for rescan in scene.get("scans", ())))
-    ]
+    scans = [scan for _, scan in three_rscan.iter_scans(root, split)]
     yield from in_parallel(partial(_prepare_scan, root), scans, workers)
 
 
 def _prepare_scan(root: Path, scan: str) -> Outcome:
     name = f"{three_rscan.CLOUDS}/{scan}.npy"
     mesh = root / scan / "labels.instances.annotated.v2.ply"
-    try:
-        if not (root / name).is_file():
-            save_cloud(root / name, load_cloud(mesh)[:, :3])
-    except SourceError as error:
-        return name, str(error)
-    return name, ""
+    return _made(root, name, lambda: save_cloud(root / name, load_cloud(mesh)[:, :3]))
 
 
 def prepare_shapenet(root: Path, split: str, workers: int = 1) -> Iterator[Outcome]:
@@ -133,11 +129,10 @@ def prepare_shapenet(root: Path, split: str, workers: int = 1) -> Iterator[Outco
 def _prepare_model(root: Path, name: str) -> Outcome:
     synset, _, model = name.partition("/")
     path = shapenet.cloud_name(synset, model)
-    try:
-        if not (root / path).is_file():
-            mesh = root / synset / model / "models" / "model_normalized.obj"
-            points = sample_mesh(mesh, shapenet.POINTS, seed_of(model))
-            save_cloud(root / path, np.stack([points[:, 0], -points[:, 2], points[:, 1]], 1))
-    except SourceError as error:
-        return path, str(error)
-    return path, ""
+
+    def write() -> None:
+        mesh = root / synset / model / "models" / "model_normalized.obj"
+        points = sample_mesh(mesh, shapenet.POINTS, seed_of(model))
+        save_cloud(root / path, np.stack([points[:, 0], -points[:, 2], points[:, 1]], 1))
+
+    return _made(root, path, write)

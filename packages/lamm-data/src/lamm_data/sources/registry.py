@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import SourceError, UsageError
+from lamm_data.files.settings import packaged_toml
 from lamm_data.records.annotations import Annotated
 from lamm_data.records.tasks import TASKS
 
@@ -87,6 +86,15 @@ class Source:
         """Return the number of records of the published benchmark file; 0 when unknown."""
         return self.published.get(f"{task}.{attribute}" if attribute else task, 0)
 
+    def check_split(self, split: str) -> None:
+        """Check that there is a split of this name.
+
+        Raises:
+            UsageError: There is none.
+        """
+        if split not in self.splits:
+            raise UsageError(f"Expected a split of {self.name} out of {', '.join(self.splits)}, got {split!r}.")
+
     def open(self, root: str | Path, split: str, task: str) -> Iterator[Annotated]:
         """Read the items of a split for a task.
 
@@ -94,8 +102,7 @@ class Source:
             UsageError: The source has no such split or task.
             SourceError: The root is no folder; readers raise it for what is wrong inside.
         """
-        if split not in self.splits:
-            raise UsageError(f"Expected a split of {self.name} out of {', '.join(self.splits)}, got {split!r}.")
+        self.check_split(split)
         if task not in self.readers:
             raise UsageError(f"Expected a task of {self.name} out of {', '.join(self.readers)}, got {task!r}.")
         if not Path(root).is_dir():
@@ -114,13 +121,10 @@ def load_function(target: str) -> Callable[..., Any]:
 @cache
 def load_sources() -> dict[str, Source]:
     """Load the table, by name."""
-    text = resources.files("lamm_data.sources").joinpath("registry.toml").read_text(encoding="utf-8")
-    lists = ("layout", "splits", "benchmark_tasks", "classes")
-    sources = {}
-    for name, entry in tomllib.loads(text).items():
-        values: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in entry.items()}
-        sources[name] = Source(name=name, **values)
-    return sources
+    entries = packaged_toml("sources", "registry.toml")
+    for entry in entries.values():
+        entry |= {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
+    return {name: Source(name=name, **entry) for name, entry in entries.items()}
 
 
 def get_source(name: str) -> Source:

@@ -55,14 +55,12 @@ def view(
 def _tell(account: Viewed, output: Path, as_json: bool) -> None:
     import json
 
-    from lamm_data.errors import SHOWN_FAULTS
+    from lamm_data.errors import SHOWN_FAULTS, first_of
 
     if as_json:
         click.echo(json.dumps({**vars(account), "output": str(output)}))
         return
     for kind, lines in (("no record", account.faults), ("not shown", account.missing)):
-        for line in lines[:SHOWN_FAULTS]:
+        for line in first_of(lines, SHOWN_FAULTS):
             click.echo(f"{kind}: {line}", err=True)
-        if len(lines) > SHOWN_FAULTS:
-            click.echo(f"{kind}: and {len(lines) - SHOWN_FAULTS} more", err=True)
     click.echo(f"{output}: {account.shown} of {account.read} records.")

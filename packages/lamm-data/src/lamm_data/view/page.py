@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
@@ -13,6 +13,7 @@ from string import Template
 
 from lamm_data.errors import Fault, SourceError
 from lamm_data.generation.rows import Row
+from lamm_data.progress import Advance, unwatched
 from lamm_data.records.instruction import InstructionRecord
 from lamm_data.view.drawings import cloud, picture
 from lamm_data.view.media import media_file, shown_boxes
@@ -72,7 +73,7 @@ def write_page(
     title: str,
     rows: Mapping[str, Row] | None = None,
     token_mask: TokenMask | None = None,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Advance = unwatched,
 ) -> None:
     """Write the page; an existing one is replaced once the new one is complete.
 

@@ -19,6 +19,7 @@ from lamm_data.benchmark.recipes.text_corruption import corrupt_texts
 from lamm_data.errors import UsageError
 from lamm_data.files.json_lines import iter_values
 from lamm_data.files.shards import write_values
+from lamm_data.progress import Advance, unwatched
 from lamm_data.records.benchmark import BenchmarkRecord, read_benchmark
 from lamm_data.records.instruction import is_header
 from lamm_data.records.tasks import benchmark_file_name, task_of_file_name
@@ -76,7 +77,7 @@ def apply_recipe(
     media_root: Path,
     output: Path,
     examples: Path | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Advance = unwatched,
 ) -> list[VariantFile]:
     """Write `<Task>_<Dataset>+<variant>.json` for every variant and every file of the recipe's tasks.
 
@@ -100,8 +101,7 @@ def apply_recipe(
             continue
         for variant in recipe.variants:
             written.append(_variant_file(recipe, variant, path, records, media_root, output, examples))
-            if progress is not None:
-                progress(1)
+            progress(1)
     return written
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from lamm_data.files.settings import packaged_toml
 from lamm_data.generation.rows import Row
 from lamm_data.quality.checks.record import PreparedRecord
 from lamm_data.quality.checks.vocabulary import label_words, plural_forms
@@ -22,7 +21,7 @@ SHOWN = 20
 
 @cache
 def _terms() -> dict[str, frozenset[str]]:
-    table = tomllib.loads((files("lamm_data.quality.checks") / "bias_terms.toml").read_text(encoding="utf-8"))
+    table = packaged_toml("quality/checks", "bias_terms.toml")
     return {
         f"{group}: {name}": frozenset(words.split()) for group, lists in table.items() for name, words in lists.items()
     }

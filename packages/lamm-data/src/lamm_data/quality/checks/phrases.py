@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
+from lamm_data.files.settings import packaged_toml
 from lamm_data.quality.checks.record import PreparedRecord
 
 _RARE = "*@#$<{[`=!1:"
@@ -96,9 +95,8 @@ def compile_phrase(kind: str, pattern: str) -> Phrase:
 @cache
 def load_phrases() -> tuple[Phrase, ...]:
     """Load the patterns of `phrases.toml`, and those of `offensive.toml` with its words as one more a kind."""
-    folder = files("lamm_data.quality.checks")
-    lists = tomllib.loads((folder / "phrases.toml").read_text(encoding="utf-8"))
-    tables = tomllib.loads((folder / "offensive.toml").read_text(encoding="utf-8"))
+    lists = packaged_toml("quality/checks", "phrases.toml")
+    tables = packaged_toml("quality/checks", "offensive.toml")
     lists |= {kind: table["patterns"] for kind, table in tables.items()}
     phrases = [compile_phrase(kind, pattern) for kind, patterns in lists.items() for pattern in patterns]
     return (*phrases, *(word_phrase(kind, table["words"].split()) for kind, table in tables.items()))

@@ -7,13 +7,12 @@ two objects rules out: "under" where "on" is annotated, or "the horse rides the 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache, lru_cache
-from importlib.resources import files
 from itertools import pairwise
 
+from lamm_data.files.settings import packaged_toml
 from lamm_data.generation.rows import Row
 from lamm_data.quality.checks.record import Finding
 from lamm_data.quality.checks.vocabulary import label_words, plural_forms
@@ -84,7 +83,7 @@ def _forms_of(name: str) -> tuple[tuple[str, ...], ...]:
 @cache
 def _predicates() -> tuple[dict[tuple[str, ...], str], dict[str, str], dict[str, frozenset[str]]]:
     """Load meanings by words, and for each meaning its inverse and what it rules out."""
-    table = tomllib.loads((files("lamm_data.quality.checks") / "predicates.toml").read_text(encoding="utf-8"))
+    table = packaged_toml("quality/checks", "predicates.toml")
     meanings = {tuple(phrase.split()): name for name, entry in table.items() for phrase in entry["words"]}
     inverses = {name: entry["inverse"] for name, entry in table.items()}
     return meanings, inverses, {name: frozenset(entry["against"]) for name, entry in table.items()}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
-from importlib.resources import files
 
-_WORDS = tomllib.loads((files("lamm_data.quality.checks") / "words.toml").read_text(encoding="utf-8"))
+from lamm_data.files.settings import packaged_toml
+
+_WORDS = packaged_toml("quality/checks", "words.toml")
 NUMBERS: dict[str, int] = _WORDS["numbers"]
 """Numbers in words."""
 ADJECTIVES: frozenset[str] = frozenset(_WORDS["adjectives"])

@@ -8,23 +8,19 @@ from pathlib import Path
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import load_json
 from lamm_data.records.annotations import Annotated, Question
-from lamm_data.sources.readers.fields import image_size, join, need, read_lines
+from lamm_data.sources.readers.fields import measured, need, read_lines, right_option
 
 
-def read_ai2d(root: str | Path, split: str = "all", below: str = "") -> Iterator[Annotated]:
+def read_ai2d(root: Path, split: str = "all") -> Iterator[Annotated]:
     """Read `questions/<image>.json`, with `ai2d_test_ids.csv` naming the images of the test split.
 
     Args:
         root: Folder with `questions`, `images` and the id file.
         split: `train`, `test` or `all`.
-        below: Prefix that leads from the media root to `root`.
 
     Raises:
         SourceError: A question's right option is outside its options.
     """
-    root = Path(root)
-    if split not in ("train", "test", "all"):
-        raise SourceError(f"Expected a split out of train, test, all, got {split!r}.")
     test = set() if split == "all" else {line.strip() for line in read_lines(root / "ai2d_test_ids.csv")}
     paths = sorted((root / "questions").glob("*.json"))
     if not paths:
@@ -36,13 +32,8 @@ def read_ai2d(root: str | Path, split: str = "all", below: str = "") -> Iterator
         value = need(load_json(path), ("imageName", "questions"), path, "an AI2D question file")
         questions = []
         for text, entry in value["questions"].items():
-            choices, answer = tuple(entry["answerTexts"]), int(entry["correctAnswer"])
-            if not 0 <= answer < len(choices):
-                raise SourceError(f"Expected an answer below {len(choices)}, got {answer} ({path}, {text!r}).")
+            choices = tuple(entry["answerTexts"])
+            answer = right_option(choices, entry["correctAnswer"], f"{path}, {text!r}")
             questions.append(Question(text, (choices[answer],), choices, answer, id=str(entry["questionId"])))
-        name = str(value["imageName"])
-        width, height = image_size(root / "images" / name)
-        media = join(below, f"images/{name}")
-        yield Annotated(
-            number, media, origin=f"questions/{path.name}", width=width, height=height, questions=tuple(questions)
-        )
+        origin = f"questions/{path.name}"
+        yield measured(root, f"images/{value['imageName']}", number, origin=origin, questions=tuple(questions))

@@ -1,4 +1,4 @@
-"""Bamboo: its label system (names, descriptions, parents), images named after their class, and boxes."""
+"""Bamboo: its label system (names, descriptions), images named after their class, and boxes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import load_json
 from lamm_data.records.annotations import Annotated, ClassLabel
 from lamm_data.sources.readers.coco import read_instances
-from lamm_data.sources.readers.fields import image_size, need
+from lamm_data.sources.readers.fields import measured, need
 
 LABEL_SYSTEM = "sensexo_visual_add_academic_add_state_V4.visual.json"
 IMAGES = "bamboo_images"
@@ -18,31 +18,14 @@ IMAGES = "bamboo_images"
 
 @dataclass(frozen=True, slots=True)
 class LabelSystem:
-    """Bamboo's label tree. Ids are WordNet or Wikidata ids; a class may have several parents.
-
-    Attributes:
-        names: Names of an id, the preferred one first.
-        descriptions: Description of an id, where it has one.
-        parents: Parents of an id.
-    """
+    """Names (the preferred one first) and descriptions of Bamboo's classes by their WordNet or Wikidata ids."""
 
     names: dict[str, tuple[str, ...]]
     descriptions: dict[str, str]
-    parents: dict[str, tuple[str, ...]]
 
     def name(self, key: str) -> str:
         """Return the preferred name of an id; what is no id is a name already, with underscores for spaces."""
         return (self.names.get(key) or (key.replace("_", " "),))[0]
-
-    def ancestors(self, key: str) -> list[str]:
-        """List all ancestors once, nearest first; cycles, which the published tree may hold, end the walk."""
-        seen, queue = {key: None}, [key]
-        while queue:
-            for parent in self.parents.get(queue.pop(0), ()):
-                if parent not in seen:
-                    seen[parent] = None
-                    queue.append(parent)
-        return list(seen)[1:]
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -50,14 +33,13 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(str(text).strip().replace("_", " ") for text in values if text is not None and str(text).strip())
 
 
-def read_label_system(path: str | Path) -> LabelSystem:
-    """Read the label system's JSON (`id2name`, `id2desc`, `child2father`)."""
+def read_label_system(path: Path) -> LabelSystem:
+    """Read the label system's JSON (`id2name`, `id2desc`)."""
     value = need(load_json(path), ("id2name", "child2father"), path, "Bamboo's label system")
     descriptions = {key: " ".join(_texts(text)) for key, text in value.get("id2desc", {}).items()}
     return LabelSystem(
         {key: _texts(names) for key, names in value["id2name"].items()},
         {key: text for key, text in descriptions.items() if text},
-        {key: _texts(parents) for key, parents in value["child2father"].items()},
     )
 
 
@@ -70,22 +52,18 @@ def open_bamboo(root: Path, split: str) -> Iterator[Annotated]:
         root: Folder with the label system and `bamboo_images`.
         split: `all`.
     """
-    if split != "all":
-        raise SourceError(f"Expected the split all, got {split!r}.")
     system = read_label_system(root / LABEL_SYSTEM)
     paths = sorted(path for path in (root / IMAGES).glob("*.*.*") if path.suffix.lower() in (".jpeg", ".jpg", ".png"))
     if not paths:
         raise SourceError(f"Expected <hash>.<class>.jpeg files in {root / IMAGES}, got none. Check the root folder.")
     for path in paths:
-        key = path.stem.partition(".")[2]
-        width, height = image_size(path)
+        name, _, key = path.stem.partition(".")
         text = system.descriptions.get(key)
-        yield Annotated(
-            path.stem.partition(".")[0],
+        yield measured(
+            root,
             f"{IMAGES}/{path.name}",
+            name,
             origin=IMAGES,
-            width=width,
-            height=height,
             classes=(ClassLabel(system.name(key), "classification"),),
             captions=(text,) if text else (),
             link={"bamboo": key},
@@ -101,6 +79,6 @@ def open_bamboo_detection(root: Path, split: str) -> Iterator[Annotated]:
         split: `train` or `val`.
     """
     path = root / LABEL_SYSTEM
-    system = read_label_system(path) if path.is_file() else LabelSystem({}, {}, {})
+    system = read_label_system(path) if path.is_file() else LabelSystem({}, {})
     for item in read_instances(root / "annotations" / f"instances_{split}.json", IMAGES):
         yield replace(item, boxes=tuple(replace(box, label=system.name(box.label)) for box in item.boxes))

@@ -7,37 +7,27 @@ from pathlib import Path
 
 from lamm_data.errors import SourceError
 from lamm_data.records.annotations import Annotated, ClassLabel
-from lamm_data.sources.readers.fields import image_size, join, read_lines
+from lamm_data.sources.readers.fields import measured, read_lines
 
 SPLITS = {"train": "0", "val": "1", "test": "2"}
 HAIR = {"Black_Hair": "black", "Blond_Hair": "blond", "Brown_Hair": "brown", "Gray_Hair": "gray", "Bald": "bald"}
 
 
-def _partition(root: Path, split: str) -> set[str]:
-    path = root / "list_eval_partition.txt"
-    if split not in SPLITS:
-        raise SourceError(f"Expected a split out of {', '.join(SPLITS)}, got {split!r}.")
-    return {line.split()[0] for line in read_lines(path) if line.split()[1:] == [SPLITS[split]]}
-
-
-def read_celeba(root: str | Path, split: str, media: str = "img_align_celeba", below: str = "") -> Iterator[Annotated]:
+def read_celeba(root: Path, split: str) -> Iterator[Annotated]:
     """Read smile and hair colour of each face.
 
     The first line of the table claims a number of rows; it is not trusted, rows are counted. Hair colour is given only
     when exactly one of the colour attributes is set, since a face with none or several has no single answer.
 
     Args:
-        root: Folder with `list_attr_celeba.txt` and `list_eval_partition.txt`.
+        root: Folder with `list_attr_celeba.txt`, `list_eval_partition.txt` and `img_align_celeba`.
         split: `train`, `val` or `test`.
-        media: Folder of the images below `root`.
-        below: Prefix that leads from the media root to `root`.
 
     Raises:
         SourceError: A row has not as many values as the header has names, or a value other than 1 and -1.
     """
-    root = Path(root)
-    path = root / "list_attr_celeba.txt"
-    wanted = _partition(root, split)
+    path, partition = root / "list_attr_celeba.txt", map(str.split, read_lines(root / "list_eval_partition.txt"))
+    wanted = {file for file, *part in partition if part == [SPLITS[split]]}
     lines = read_lines(path)
     header = 1 if lines and lines[0].split()[0].isdigit() and len(lines[0].split()) == 1 else 0
     names = lines[header].split()
@@ -46,16 +36,8 @@ def read_celeba(root: str | Path, split: str, media: str = "img_align_celeba", b
         if len(values) != len(names) or not set(values) <= {"1", "-1"}:
             raise SourceError(f"Expected {len(names)} values of 1 or -1, got {len(values)} ({path}, line {number}).")
         if file in wanted:
-            attributes = dict(zip(names, values, strict=True))
-            width, height = image_size(root / media / file)
-            yield Annotated(
-                Path(file).stem,
-                join(below, join(media, file)),
-                origin=path.name,
-                width=width,
-                height=height,
-                classes=tuple(_classes(attributes)),
-            )
+            classes = tuple(_classes(dict(zip(names, values, strict=True))))
+            yield measured(root, f"img_align_celeba/{file}", Path(file).stem, origin=path.name, classes=classes)
 
 
 def _classes(attributes: dict[str, str]) -> Iterator[ClassLabel]:

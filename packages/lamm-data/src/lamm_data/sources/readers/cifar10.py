@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lamm_data.errors import SourceError
 from lamm_data.records.annotations import Annotated, ClassLabel
+from lamm_data.sources.readers.fields import read_file
 
 BATCHES = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)}
 SIDE = 32
@@ -55,7 +57,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         return ALLOWED[module, name]
 
 
-def load_batch(path: str | Path) -> dict[str, Any]:
+def load_batch(path: Path) -> dict[str, Any]:
     """Load one pickled batch or `batches.meta` without running anything it may contain.
 
     Returns:
@@ -64,12 +66,9 @@ def load_batch(path: str | Path) -> dict[str, Any]:
     Raises:
         SourceError: The file is missing, no pickle, or names anything but numpy arrays.
     """
-    path = Path(path)
+    content = io.BytesIO(read_file(path))
     try:
-        with path.open("rb") as handle:
-            value = _unpickle(handle)
-    except FileNotFoundError as error:
-        raise SourceError(f"Expected a file, got nothing at {path}. Check the root folder.") from error
+        value = _ArrayUnpickler(content, encoding="bytes").load()
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
         raise SourceError(
             f"Expected a CIFAR10 batch of plain arrays, got {error} ({path}). Do not use this file: download it again."
@@ -79,13 +78,9 @@ def load_batch(path: str | Path) -> dict[str, Any]:
     return {key.decode() if isinstance(key, bytes) else str(key): entry for key, entry in value.items()}
 
 
-def _unpickle(handle: IO[bytes]) -> Any:
-    return _ArrayUnpickler(handle, encoding="bytes").load()
-
-
-def label_names(root: str | Path) -> tuple[str, ...]:
+def label_names(root: Path) -> tuple[str, ...]:
     """Read the ten class names of `batches.meta`."""
-    path = Path(root) / "batches.meta"
+    path = root / "batches.meta"
     names = load_batch(path).get("label_names")
     if not isinstance(names, list) or not names:
         raise SourceError(f"Expected label_names in {path}, got none.")
@@ -94,8 +89,6 @@ def label_names(root: str | Path) -> tuple[str, ...]:
 
 def iter_batches(root: Path, split: str) -> Iterator[tuple[str, NDArray[np.uint8], list[int]]]:
     """Yield `(batch name, pixels [N, 3072] uint8 with the red plane first, labels)`."""
-    if split not in BATCHES:
-        raise SourceError(f"Expected a split out of {', '.join(BATCHES)}, got {split!r}.")
     for name in BATCHES[split]:
         batch = load_batch(root / name)
         try:

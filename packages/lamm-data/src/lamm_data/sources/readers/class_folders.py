@@ -7,12 +7,12 @@ from pathlib import Path
 
 from lamm_data.errors import SourceError
 from lamm_data.records.annotations import Annotated, ClassLabel
-from lamm_data.sources.readers.fields import image_size, join
+from lamm_data.sources.readers.fields import join, measured
 
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
 
 
-def read_class_folders(root: str | Path, folder: str, task: str) -> Iterator[Annotated]:
+def read_class_folders(root: Path, folder: str, task: str) -> Iterator[Annotated]:
     """Read one image after the other, sorted by class and name.
 
     Args:
@@ -23,7 +23,6 @@ def read_class_folders(root: str | Path, folder: str, task: str) -> Iterator[Ann
     Raises:
         SourceError: There is no class folder.
     """
-    root = Path(root)
     base = root / folder
     names = sorted(path.name for path in base.iterdir() if path.is_dir()) if base.is_dir() else []
     if not names:
@@ -31,12 +30,9 @@ def read_class_folders(root: str | Path, folder: str, task: str) -> Iterator[Ann
     for name in names:
         for path in sorted((base / name).iterdir()):
             if path.suffix.lower() in IMAGES:
-                width, height = image_size(path)
+                classes = (ClassLabel(name, task, labels=tuple(names)),)
                 media = join(folder, f"{name}/{path.name}")
-                label = ClassLabel(name, task, labels=tuple(names))
-                yield Annotated(
-                    f"{name}/{path.stem}", media, origin=folder, width=width, height=height, classes=(label,)
-                )
+                yield measured(root, media, f"{name}/{path.stem}", origin=folder, classes=classes)
 
 
 def open_ucmerced(root: Path, split: str) -> Iterator[Annotated]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from lamm_data.errors import SourceError
+from lamm_data.files.pictures import open_picture
+from lamm_data.records.annotations import Annotated
 
 
 def need(value: Any, keys: Iterable[str], path: str | Path, what: str) -> Mapping[str, Any]:
@@ -22,20 +25,57 @@ def need(value: Any, keys: Iterable[str], path: str | Path, what: str) -> Mappin
     return dict(value)
 
 
-def read_lines(path: str | Path) -> list[str]:
+def read_file(path: Path) -> bytes:
+    """Return a file's content.
+
+    Raises:
+        SourceError: There is no such file.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise SourceError(f"Expected a file, got nothing at {path}. Check the root folder.") from error
+
+
+def read_lines(path: Path) -> list[str]:
     """Return the lines of a text file, without their ends and without empty ones.
 
     Raises:
         SourceError: The file is missing or not UTF-8.
     """
-    path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise SourceError(f"Expected a file, got nothing at {path}. Check the root folder.") from error
+        text = read_file(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SourceError(f"Expected UTF-8 text, got byte {error.start} that is not ({path}).") from error
     return [line for line in text.splitlines() if line.strip()]
+
+
+def parse_xml(path: Path) -> ET.Element:
+    """Parse an XML file.
+
+    Raises:
+        SourceError: It is missing, not well formed (line and column are named), or declares entities, which no
+            annotation file needs and which can be made to grow without bound.
+    """
+    raw = read_file(path)
+    if b"<!ENTITY" in raw:
+        raise SourceError(f"Expected plain annotation XML, got entity declarations ({path}). Do not use this file.")
+    try:
+        return ET.fromstring(raw)
+    except ET.ParseError as error:
+        raise SourceError(f"Expected well-formed XML, got {error} ({path}). Download it again.") from error
+
+
+def text_of(element: ET.Element, tag: str, path: Path) -> str:
+    """Return the text of a child element, stripped.
+
+    Raises:
+        SourceError: There is no such child or it is empty.
+    """
+    text = (element.findtext(tag) or "").strip()
+    if not text:
+        raise SourceError(f"Expected <{tag}> inside <{element.tag}>, got none ({path}).")
+    return text
 
 
 def join(prefix: str, name: str) -> str:
@@ -43,17 +83,39 @@ def join(prefix: str, name: str) -> str:
     return f"{prefix.rstrip('/')}/{name}" if prefix else name
 
 
-def image_size(path: str | Path) -> tuple[int, int]:
+def image_size(path: Path) -> tuple[int, int]:
     """Read width and height from an image file's header.
 
     Returns:
         `(0, 0)` when there is no such file or it is damaged: `lamm_data.sources.media.MediaCheck` looks at those files
         again and leaves them out with the reason, so that one bad photograph does not end a run over thousands.
     """
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             return image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except SourceError:
         return 0, 0
+
+
+def measured(root: Path, media: str, key: str, **values: Any) -> Annotated:
+    """Make the item of an image whose size no annotation states: its own header says it (`image_size`).
+
+    Args:
+        root: The source's root.
+        media: The image below it.
+        key: The item's id.
+        **values: Other fields of `Annotated`.
+    """
+    width, height = image_size(root / media)
+    return Annotated(key, media, width=width, height=height, **values)
+
+
+def right_option(choices: tuple[str, ...], answer: Any, where: str) -> int:
+    """Return the index of a question's right option.
+
+    Raises:
+        SourceError: It lies outside the options.
+    """
+    if not 0 <= int(answer) < len(choices):
+        raise SourceError(f"Expected an answer below {len(choices)}, got {answer} ({where}).")
+    return int(answer)

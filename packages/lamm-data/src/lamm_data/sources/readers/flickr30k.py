@@ -10,13 +10,13 @@ from xml.etree import ElementTree as ET
 
 from lamm_data.errors import SourceError
 from lamm_data.records.annotations import Annotated, Box
-from lamm_data.sources.readers.fields import image_size, join, read_lines
-from lamm_data.sources.readers.xml_files import parse_xml, text_of
+from lamm_data.sources.readers.fields import measured, parse_xml, read_lines, text_of
 
 _PHRASE = re.compile(r"\[/EN#(\d+)((?:/\w+)+) ([^\]]+)\]")
 _SPACE_BEFORE = re.compile(r"\s+([.,;:!?%)\]]|'s\b|n't\b)")
 _SPACE_AFTER = re.compile(r"([(\[$#])\s+")
 _UNRELATED = re.compile(r"^(\d+)(?:\.jpg)?[\s#,]+(\d+)$")
+IMAGES = "flickr30k-images"
 TOKEN_FILE = "results_20130124.token"
 UNRELATED_FILE = "UNRELATED_CAPTIONS"
 """List of captions that do not describe their image; it comes with Flickr30k Entities."""
@@ -50,7 +50,7 @@ def read_unrelated(root: Path) -> frozenset[tuple[str, int]]:
     return frozenset(found)
 
 
-def read_token_file(path: str | Path, media: str = "flickr30k-images") -> Iterator[Annotated]:
+def read_token_file(path: Path) -> Iterator[Annotated]:
     """Read `<image>#<number>` tab `<caption>` lines; neighbouring lines of one image share an item.
 
     Captions that `UNRELATED_CAPTIONS` lists are left out where that file lies beside this one.
@@ -58,7 +58,6 @@ def read_token_file(path: str | Path, media: str = "flickr30k-images") -> Iterat
     Raises:
         SourceError: A line has not this form.
     """
-    path = Path(path)
     unrelated = read_unrelated(path.parent)
 
     def rows() -> Iterator[tuple[str, str]]:
@@ -74,10 +73,7 @@ def read_token_file(path: str | Path, media: str = "flickr30k-images") -> Iterat
 
     for image, entries in groupby(rows(), key=lambda row: row[0]):
         captions = tuple(caption for _, caption in entries if caption)
-        width, height = image_size(path.parent / media / image)
-        yield Annotated(
-            Path(image).stem, join(media, image), origin=path.name, width=width, height=height, captions=captions
-        )
+        yield measured(path.parent, f"{IMAGES}/{image}", Path(image).stem, origin=path.name, captions=captions)
 
 
 def open_flickr30k(root: Path, split: str) -> Iterator[Annotated]:
@@ -93,12 +89,7 @@ def open_flickr30k(root: Path, split: str) -> Iterator[Annotated]:
             yield item
 
 
-def read_entities(
-    root: str | Path,
-    image: str,
-    media: str = "flickr30k-images",
-    unrelated: frozenset[tuple[str, int]] = frozenset(),
-) -> Annotated:
+def read_entities(root: Path, image: str, unrelated: frozenset[tuple[str, int]] = frozenset()) -> Annotated:
     """Read one image of Flickr30k Entities: clean captions and a box for every phrase that has one.
 
     A box that several phrase chains share is given once for each. Chains marked `scene` or `nobndbox` have no box.
@@ -107,10 +98,8 @@ def read_entities(
     Args:
         root: Folder with `Sentences` and `Annotations`.
         image: Image id without extension.
-        media: Folder of the images.
         unrelated: Captions to leave out, by image and number (`read_unrelated`).
     """
-    root = Path(root)
     sentences = read_lines(root / "Sentences" / f"{image}.txt")
     phrases: dict[str, str] = {}
     for sentence in sentences:
@@ -122,7 +111,7 @@ def read_entities(
     width, height = (int(text_of(size, tag, path)) for tag in ("width", "height")) if size is not None else (0, 0)
     return Annotated(
         image,
-        join(media, f"{image}.jpg"),
+        f"{IMAGES}/{image}.jpg",
         origin=f"Annotations/{path.name}",
         width=width,
         height=height,
@@ -139,7 +128,7 @@ def open_entities(root: Path, split: str) -> Iterator[Annotated]:
     """Read the images that `<split>.txt` lists."""
     unrelated = read_unrelated(root)
     for line in read_lines(root / f"{split}.txt"):
-        yield read_entities(root, line.strip().removesuffix(".jpg"), unrelated=unrelated)
+        yield read_entities(root, line.strip().removesuffix(".jpg"), unrelated)
 
 
 def _entity_boxes(element: ET.Element, phrases: dict[str, str], path: Path) -> Iterator[Box]:

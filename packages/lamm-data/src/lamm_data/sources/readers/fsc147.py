@@ -8,12 +8,12 @@ from pathlib import Path
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import load_json
 from lamm_data.records.annotations import Annotated, Count
-from lamm_data.sources.readers.fields import image_size, join, need, read_lines
+from lamm_data.sources.readers.fields import measured, need, read_lines
 
 FOLDER = "images_384_VarV2"
 
 
-def read_class_names(path: str | Path) -> dict[str, str]:
+def read_class_names(path: Path) -> dict[str, str]:
     """Read `ImageClasses_FSC147.txt`: `<image>` tab `<plural class name>`."""
     names = {}
     for number, line in enumerate(read_lines(path), 1):
@@ -26,7 +26,7 @@ def read_class_names(path: str | Path) -> dict[str, str]:
     return names
 
 
-def read_fsc147(root: str | Path, split: str, below: str = "") -> Iterator[Annotated]:
+def read_fsc147(root: Path, split: str) -> Iterator[Annotated]:
     """Read counts. Points are pixels of the resized image in `images_384_VarV2`.
 
     `H` and `W` of the annotation file are the *original* size and are not used: width and height come from the image
@@ -35,12 +35,10 @@ def read_fsc147(root: str | Path, split: str, below: str = "") -> Iterator[Annot
     Args:
         root: Folder with the annotation, class and split files.
         split: `train`, `val` or `test`.
-        below: Prefix that leads from the media root to `root`.
 
     Raises:
         SourceError: The split names an image without annotation or class.
     """
-    root = Path(root)
     path = root / "annotation_FSC147_384.json"
     splits = load_json(root / "Train_Test_Val_FSC_147.json")
     names = read_class_names(root / "ImageClasses_FSC147.txt")
@@ -49,7 +47,5 @@ def read_fsc147(root: str | Path, split: str, below: str = "") -> Iterator[Annot
         if image not in annotations or image not in names:
             raise SourceError(f"Expected an annotation and a class of {image}, got none ({path}). Download it again.")
         points = tuple((float(x), float(y)) for x, y in annotations[image]["points"])
-        width, height = image_size(root / FOLDER / image)
-        count = Count(names[image], len(points), points)
-        media = join(below, f"{FOLDER}/{image}")
-        yield Annotated(Path(image).stem, media, origin=path.name, width=width, height=height, counts=(count,))
+        counts = (Count(names[image], len(points), points),)
+        yield measured(root, f"{FOLDER}/{image}", Path(image).stem, origin=path.name, counts=counts)

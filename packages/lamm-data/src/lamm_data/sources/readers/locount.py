@@ -14,7 +14,7 @@ SIZE = (1920, 1080)
 """Size of every photograph, used where the image itself is not there."""
 
 
-def read_locount_file(path: str | Path, media: str, size: tuple[int, int]) -> Annotated:
+def read_locount_file(path: Path, media: str, size: tuple[int, int]) -> Annotated:
     """Read `x1,y1,x2,y2,class,count` lines. The class may hold commas, so the line is cut from both ends.
 
     Counts of one class are added up over its boxes, since a question names the class and not a box.
@@ -22,7 +22,6 @@ def read_locount_file(path: str | Path, media: str, size: tuple[int, int]) -> An
     Raises:
         SourceError: A line has not this form.
     """
-    path = Path(path)
     boxes: list[Box] = []
     for number, line in enumerate(read_lines(path), 1):
         try:

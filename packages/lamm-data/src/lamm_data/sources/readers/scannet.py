@@ -16,7 +16,7 @@ from lamm_data.sources.readers.fields import need, read_lines
 Array = NDArray[np.float64]
 
 
-def read_alignment(path: str | Path) -> Array:
+def read_alignment(path: Path) -> Array:
     """Read the `[4, 4]` matrix that turns a scene upright and parallel to its walls; identity where there is none.
 
     Raises:
@@ -38,7 +38,7 @@ def align(points: Array, matrix: Array) -> Array:
     return moved
 
 
-def read_label_map(path: str | Path) -> dict[str, str]:
+def read_label_map(path: Path) -> dict[str, str]:
     """Read `scannetv2-labels.combined.tsv`: NYU40 class by raw category."""
     with Path(path).open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle, delimiter="\t"))
@@ -47,7 +47,7 @@ def read_label_map(path: str | Path) -> dict[str, str]:
     return {row["raw_category"]: row["nyu40class"] for row in rows}
 
 
-def read_instances(folder: str | Path, vertices: Array) -> list[tuple[str, str, Array]]:
+def read_instances(folder: Path, vertices: Array) -> list[tuple[str, str, Array]]:
     """Read a scene's objects as `(object id, raw label, box)`; boxes are centre and size, metres.
 
     Args:
@@ -57,7 +57,6 @@ def read_instances(folder: str | Path, vertices: Array) -> list[tuple[str, str, 
     Raises:
         SourceError: The segments do not fit the mesh.
     """
-    folder = Path(folder)
     scene = folder.name
     path = folder / f"{scene}_vh_clean_2.0.010000.segs.json"
     segments = np.array(need(load_json(path), ("segIndices",), path, "a segmentation")["segIndices"])

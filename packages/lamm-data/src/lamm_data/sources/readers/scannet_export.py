@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -14,23 +15,21 @@ from numpy.typing import NDArray
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import iter_values
 from lamm_data.records.annotations import Annotated, Box3D, Description, Question
-from lamm_data.sources.readers.fields import join, need, read_lines
+from lamm_data.sources.readers.fields import need, read_file, read_lines
 
 FOLDER = "scannet_data"
 T = TypeVar("T")
 
 
-def load_array(path: str | Path, columns: tuple[int, ...]) -> NDArray[np.floating[Any]]:
+def load_array(path: Path, columns: tuple[int, ...]) -> NDArray[np.floating[Any]]:
     """Load a plain numeric `.npy` array of two dimensions.
 
     Raises:
         SourceError: It is missing, pickled, of another shape, or holds values that are not finite.
     """
-    path = Path(path)
+    content = io.BytesIO(read_file(path))
     try:
-        array: NDArray[np.floating[Any]] = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise SourceError(f"Expected a file, got nothing at {path}. Check the root folder.") from error
+        array: NDArray[np.floating[Any]] = np.load(content, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise SourceError(f"Expected a plain .npy array, got something else ({path}): {error}") from error
     if array.ndim != 2 or array.shape[1] not in columns or not np.isfinite(array).all():
@@ -38,19 +37,19 @@ def load_array(path: str | Path, columns: tuple[int, ...]) -> NDArray[np.floatin
     return array
 
 
-def read_classes(path: str | Path) -> dict[int, str]:
+def read_classes(path: Path) -> dict[int, str]:
     """Read a class table: number, tab, name."""
     pairs = (line.split("\t") for line in read_lines(path))
     return {int(number): name.strip() for number, name in pairs}
 
 
-def read_scene_boxes(root: str | Path, scene: str, classes: dict[int, str]) -> tuple[Box3D, ...]:
+def read_scene_boxes(root: Path, scene: str, classes: dict[int, str]) -> tuple[Box3D, ...]:
     """Read `<scene>_aligned_bbox.npy`: rows of centre, size, class number, object id; metres, z up.
 
     Raises:
         SourceError: A class number is not in the table.
     """
-    path = Path(root) / FOLDER / f"{scene}_aligned_bbox.npy"
+    path = root / FOLDER / f"{scene}_aligned_bbox.npy"
     boxes = []
     for row in load_array(path, (8,)):
         values = [float(value) for value in row]
@@ -62,21 +61,19 @@ def read_scene_boxes(root: str | Path, scene: str, classes: dict[int, str]) -> t
     return tuple(boxes)
 
 
-def read_scannet_export(root: str | Path, split: str, below: str = "") -> Iterator[Annotated]:
+def read_scannet_export(root: Path, split: str) -> Iterator[Annotated]:
     """Read every scene of `scannetv2_<split>.txt` with its boxes.
 
     Args:
         root: Folder with the scene lists, `classes.tsv` and `scannet_data`.
         split: `train` or `val`.
-        below: Prefix that leads from the media root to `root`.
     """
-    root = Path(root)
     classes = read_classes(root / "classes.tsv")
     for scene in read_lines(root / f"scannetv2_{split}.txt"):
         name = scene.strip()
         yield Annotated(
             name,
-            join(below, f"{FOLDER}/{name}_aligned_vert.npy"),
+            f"{FOLDER}/{name}_aligned_vert.npy",
             "pcl",
             origin=f"{FOLDER}/{name}_aligned_bbox.npy",
             boxes3d=read_scene_boxes(root, name, classes),
@@ -84,7 +81,7 @@ def read_scannet_export(root: str | Path, split: str, below: str = "") -> Iterat
         )
 
 
-def read_descriptions(path: str | Path) -> Iterator[tuple[str, str, Description]]:
+def read_descriptions(path: Path) -> Iterator[tuple[str, str, Description]]:
     """Read ScanRefer's sentences one by one.
 
     Yields:
@@ -98,7 +95,7 @@ def read_descriptions(path: str | Path) -> Iterator[tuple[str, str, Description]
         yield scene, str(entry["object_name"]).replace("_", " "), text
 
 
-def read_questions(path: str | Path) -> Iterator[tuple[str, Question]]:
+def read_questions(path: Path) -> Iterator[tuple[str, Question]]:
     """Read ScanQA's questions one by one; repeated answers are kept once, in order.
 
     The test files have no answers: their questions come with none.
@@ -120,30 +117,19 @@ def by_scene(pairs: Iterable[tuple[str, T]]) -> dict[str, tuple[T, ...]]:
     return {scene: tuple(values) for scene, values in grouped.items()}
 
 
-def _descriptions(path: Path) -> dict[str, tuple[Description, ...]]:
-    return by_scene((scene, text) for scene, _, text in read_descriptions(path))
-
-
-def read_rooms(root: str | Path, split: str, below: str = "") -> Iterator[Annotated]:
+def read_rooms(root: Path, split: str) -> Iterator[Annotated]:
     """Read every scene with its boxes, and the descriptions and questions about it where the root has such files."""
-    root = Path(root)
     references, asked = root / f"ScanRefer_filtered_{split}.json", root / f"ScanQA_v1.0_{split}.json"
-    texts = _descriptions(references) if references.is_file() else {}
-    questions = by_scene(read_questions(asked)) if asked.is_file() else {}
-    for item in read_scannet_export(root, split, below):
+    described = read_descriptions(references) if references.is_file() else ()
+    texts = by_scene((scene, text) for scene, _, text in described)
+    questions = by_scene(read_questions(asked) if asked.is_file() else ())
+    for item in read_scannet_export(root, split):
         yield replace(item, descriptions=texts.get(item.id, ()), questions=questions.get(item.id, ()))
-
-
-def open_scannet(root: Path, split: str) -> Iterator[Annotated]:
-    """Read the boxes of a prepared ScanNet."""
-    return read_scannet_export(root, split)
 
 
 def open_scanrefer(root: Path, split: str) -> Iterator[Annotated]:
     """Read descriptions with the boxes of a prepared ScanNet beside them; scenes that nobody described are left out."""
-    path = root / f"ScanRefer_filtered_{split}.json"
-    if not path.is_file():
-        raise SourceError(f"Expected a file, got nothing at {path}. Check the root folder.")
+    read_file(root / f"ScanRefer_filtered_{split}.json")
     for item in read_rooms(root, split):
         if item.descriptions:
             yield item

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lamm_data.errors import SourceError
 from lamm_data.files.json_stream import iter_sections
 from lamm_data.records.annotations import Annotated, Question
-from lamm_data.sources.readers.fields import image_size, need
+from lamm_data.sources.readers.fields import measured, need, right_option
 
 
 def open_scienceqa(root: Path, split: str) -> Iterator[Annotated]:
@@ -31,11 +30,9 @@ def read_problems(path: Path, root: Path, split: str) -> Iterator[Annotated]:
         entry = need(value, ("question", "choices", "answer", "image", "split"), f"{path}, problem {key}", "a problem")
         if entry["split"] != split or entry["image"] is None:
             continue
-        choices, answer = tuple(map(str, entry["choices"])), int(entry["answer"])
-        if not 0 <= answer < len(choices):
-            raise SourceError(f"Expected an answer below {len(choices)}, got {answer} ({path}, problem {key}).")
+        choices = tuple(map(str, entry["choices"]))
+        answer = right_option(choices, entry["answer"], f"{path}, problem {key}")
         context = str(entry.get("hint") or "").strip()
         question = Question(str(entry["question"]).strip(), (choices[answer],), choices, answer, context, key)
         media = f"images/{split}/{key}/{entry['image']}"
-        width, height = image_size(root / media)
-        yield Annotated(key, media, origin=path.name, width=width, height=height, questions=(question,))
+        yield measured(root, media, key, origin=path.name, questions=(question,))

@@ -14,7 +14,7 @@ CLOUDS = "shapenet_pcls"
 POINTS = 4096
 
 
-def read_taxonomy(path: str | Path) -> dict[str, str]:
+def read_taxonomy(path: Path) -> dict[str, str]:
     """Read class names by synset. A name such as "sofa,couch,lounge" lists synonyms: the first one is taken."""
     entries = (need(entry, ("synsetId", "name"), path, "a synset") for entry in load_json(path))
     return {str(entry["synsetId"]): str(entry["name"]).split(",")[0].strip() for entry in entries}
@@ -42,8 +42,6 @@ def open_shapenet(root: Path, split: str) -> Iterator[Annotated]:
     Raises:
         SourceError: A folder's synset is not in the taxonomy.
     """
-    if split != "all":
-        raise SourceError(f"Expected the split all, got {split!r}.")
     names = read_taxonomy(root / "taxonomy.json")
     for synset, model in iter_models(root):
         if synset not in names:

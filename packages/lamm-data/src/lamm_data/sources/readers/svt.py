@@ -8,8 +8,7 @@ from xml.etree import ElementTree as ET
 
 from lamm_data.errors import SourceError
 from lamm_data.records.annotations import Annotated, Box
-from lamm_data.sources.readers.fields import join
-from lamm_data.sources.readers.xml_files import parse_xml, text_of
+from lamm_data.sources.readers.fields import parse_xml, text_of
 
 
 def _box(rectangle: ET.Element, path: Path) -> Box:
@@ -20,7 +19,7 @@ def _box(rectangle: ET.Element, path: Path) -> Box:
     return Box(text_of(rectangle, "tag", path), (x, y, x + width, y + height))
 
 
-def read_svt(root: str | Path, split: str, below: str = "") -> Iterator[Annotated]:
+def read_svt(root: Path, split: str) -> Iterator[Annotated]:
     """Read the words of each image, in upper case as stored; repeated words are kept.
 
     Boxes may reach beyond the stated resolution; they are kept as they are (`Box.normalised` clips).
@@ -28,9 +27,8 @@ def read_svt(root: str | Path, split: str, below: str = "") -> Iterator[Annotate
     Args:
         root: Folder with the XML files and the images they name.
         split: `train` or `test`.
-        below: Prefix that leads from the media root to `root`.
     """
-    path = Path(root) / f"{split}.xml"
+    path = root / f"{split}.xml"
     for element in parse_xml(path).iter("image"):
         name = text_of(element, "imageName", path)
         size = element.find("Resolution")
@@ -38,7 +36,7 @@ def read_svt(root: str | Path, split: str, below: str = "") -> Iterator[Annotate
         boxes = tuple(_box(rectangle, path) for rectangle in element.iter("taggedRectangle"))
         yield Annotated(
             Path(name).stem,
-            join(below, name),
+            name,
             origin=path.name,
             width=width,
             height=height,

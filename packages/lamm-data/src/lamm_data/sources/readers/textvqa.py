@@ -43,7 +43,7 @@ def _data(path: Path) -> Iterator[Any]:
             yield entry
 
 
-def read_textvqa(path: str | Path, media: str) -> Iterator[Annotated]:
+def read_textvqa(path: Path, media: str) -> Iterator[Annotated]:
     """Read one file; neighbouring questions about one image share an item. Test files come without answers.
 
     Args:
@@ -53,7 +53,6 @@ def read_textvqa(path: str | Path, media: str) -> Iterator[Annotated]:
     Raises:
         SourceError: The file is truncated, of another version, or a question lacks a key.
     """
-    path = Path(path)
     keys = ("question_id", "question", "image_id", "image_width", "image_height")
     rows = (need(entry, keys, path, "a question") for entry in _data(path))
     for (image, width, height), entries in groupby(

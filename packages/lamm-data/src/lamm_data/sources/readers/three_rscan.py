@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,13 @@ def _box(group: Mapping[str, Any], path: Path) -> Box3D:
     )
 
 
-def read_scan(path: str | Path) -> tuple[Box3D, ...]:
+def read_scan(path: Path) -> tuple[Box3D, ...]:
     """Read `semseg.v2.json`: one oriented box an object, metres."""
-    path = Path(path)
     value = need(load_json(path), ("scan_id", "segGroups"), path, "a segmentation")
     return tuple(_box(need(g, ("objectId", "label", "obb"), path, "a group"), path) for g in value["segGroups"])
 
 
-def read_objects(path: str | Path) -> dict[str, dict[str, tuple[str, ...]]]:
+def read_objects(path: Path) -> dict[str, dict[str, tuple[str, ...]]]:
     """Read 3DSSG's `objects.json`: attributes by scan and object id (ids are strings there)."""
     out: dict[str, dict[str, tuple[str, ...]]] = {}
     for section, entry in iter_sections(path):
@@ -51,7 +51,7 @@ def read_objects(path: str | Path) -> dict[str, dict[str, tuple[str, ...]]]:
     return out
 
 
-def read_relationships(path: str | Path) -> dict[str, list[tuple[str, str, str]]]:
+def read_relationships(path: Path) -> dict[str, list[tuple[str, str, str]]]:
     """Read 3DSSG's `relationships.json`: `(subject id, name, object id)` by scan; its integer ids become strings."""
     out: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for section, entry in iter_sections(path):
@@ -62,7 +62,7 @@ def read_relationships(path: str | Path) -> dict[str, list[tuple[str, str, str]]
     return out
 
 
-def read_clevr3d(path: str | Path) -> dict[str, list[Question]]:
+def read_clevr3d(path: Path) -> dict[str, list[Question]]:
     """Read CLEVR3D questions by scan; the list is called `questions` or, in its own description, `question`."""
     out: dict[str, list[Question]] = defaultdict(list)
     for number, (section, entry) in enumerate(iter_sections(path)):
@@ -74,6 +74,15 @@ def read_clevr3d(path: str | Path) -> dict[str, list[Question]]:
 
 def _optional(path: Path, read: Any) -> Mapping[str, Any]:
     return read(path) if path.is_file() else {}
+
+
+def iter_scans(root: Path, split: str) -> Iterator[tuple[str, str]]:
+    """Yield the reference scan of each room of a split with every scan of the room, its own first."""
+    for entry in load_json(root / "3RScan.json"):
+        scene = need(entry, ("reference", "type"), root / "3RScan.json", "a scene")
+        if scene["type"] == SPLITS[split]:
+            for scan in (scene, *scene.get("scans", ())):
+                yield scene["reference"], scan["reference"]
 
 
 def open_3rscan(root: Path, split: str) -> Iterator[Annotated]:
@@ -89,32 +98,27 @@ def open_3rscan(root: Path, split: str) -> Iterator[Annotated]:
         root: Folder with `3RScan.json` and `<scan>/semseg.v2.json`.
         split: `train`, `val` or `test`. Scans without a segmentation (test ones) come without boxes.
     """
-    if split not in SPLITS:
-        raise SourceError(f"Expected a split out of {', '.join(SPLITS)}, got {split!r}.")
     attributes = _optional(root / "objects.json", read_objects)
     relations = _optional(root / "relationships.json", read_relationships)
     questions = _optional(root / "CLEVR3D-REAL.json", read_clevr3d)
-    for entry in load_json(root / "3RScan.json"):
-        scene = need(entry, ("reference", "type"), root / "3RScan.json", "a scene")
-        if scene["type"] != SPLITS[split]:
-            continue
-        for scan in (scene["reference"], *(rescan["reference"] for rescan in scene.get("scans", ()))):
-            path = root / scan / "semseg.v2.json"
-            boxes = read_scan(path) if path.is_file() else ()
-            words = attributes.get(scan, {})
-            boxes = tuple(Box3D(b.label, b.centre, b.size, 0.0, b.axes, b.id, words.get(b.id, ())) for b in boxes)
-            names = {box.id: box.label for box in boxes}
-            yield Annotated(
-                scan,
-                f"{CLOUDS}/{scan}.npy",
-                "pcl",
-                origin=f"{scan}/semseg.v2.json",
-                group=scene["reference"],
-                boxes3d=boxes,
-                relations=tuple(
-                    Relation(names[a], verb, names[b], a, b)
-                    for a, verb, b in relations.get(scan, ())
-                    if a in names and b in names
-                ),
-                questions=tuple(questions.get(scan, ())),
-            )
+    for reference, scan in iter_scans(root, split):
+        path = root / scan / "semseg.v2.json"
+        words = attributes.get(scan, {})
+        boxes = tuple(
+            replace(box, attributes=words.get(box.id, ())) for box in (read_scan(path) if path.is_file() else ())
+        )
+        names = {box.id: box.label for box in boxes}
+        yield Annotated(
+            scan,
+            f"{CLOUDS}/{scan}.npy",
+            "pcl",
+            origin=f"{scan}/semseg.v2.json",
+            group=reference,
+            boxes3d=boxes,
+            relations=tuple(
+                Relation(names[a], verb, names[b], a, b)
+                for a, verb, b in relations.get(scan, ())
+                if a in names and b in names
+            ),
+            questions=tuple(questions.get(scan, ())),
+        )

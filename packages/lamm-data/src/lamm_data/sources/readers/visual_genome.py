@@ -103,7 +103,7 @@ def _questions(entries: list[dict[str, Any]]) -> tuple[Question, ...]:
     )
 
 
-def read_visual_genome(root: str | Path, split: str = "all") -> Iterator[Annotated]:
+def read_visual_genome(root: Path, split: str = "all") -> Iterator[Annotated]:
     """Read a folder with `image_data.json`, `objects.json` and any of the other four files, of one version.
 
     Boxes are pixels and may leave the image (`Box.normalised` clips them). Region phrases become captions. `link` holds
@@ -116,9 +116,6 @@ def read_visual_genome(root: str | Path, split: str = "all") -> Iterator[Annotat
     Raises:
         SourceError: A file is missing or truncated, or names an image that is not listed.
     """
-    root = Path(root)
-    if split != "all":
-        raise SourceError(f"Expected the split all, got {split!r}: Visual Genome has no splits.")
     path = root / "image_data.json"
     keys = ("image_id", "width", "height", "url")
     images = {entry["image_id"]: entry for entry in (need(e, keys, path, "an image") for e in load_json(path))}

@@ -8,8 +8,7 @@ from xml.etree import ElementTree as ET
 
 from lamm_data.errors import SourceError
 from lamm_data.records.annotations import Annotated, Box
-from lamm_data.sources.readers.fields import join, read_lines
-from lamm_data.sources.readers.xml_files import parse_xml, text_of
+from lamm_data.sources.readers.fields import parse_xml, read_lines, text_of
 
 
 def _number(element: ET.Element, tag: str, path: Path) -> float:
@@ -34,16 +33,15 @@ def _box(element: ET.Element, path: Path) -> Box:
     return Box(text_of(element, "name", path), (xmin - 1, ymin - 1, xmax, ymax), difficult=difficult)
 
 
-def read_voc_file(path: str | Path, media: str = "JPEGImages") -> Annotated:
+def read_voc_file(path: Path) -> Annotated:
     """Read one annotation file; difficult objects are kept and marked."""
-    path = Path(path)
     root = parse_xml(path)
     size = root.find("size")
     if size is None:
         raise SourceError(f"Expected <size> in <annotation>, got none ({path}).")
     return Annotated(
         path.stem,
-        join(media, text_of(root, "filename", path)),
+        f"JPEGImages/{text_of(root, 'filename', path)}",
         origin=f"Annotations/{path.name}",
         width=int(_number(size, "width", path)),
         height=int(_number(size, "height", path)),
