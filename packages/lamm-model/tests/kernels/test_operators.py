@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lamm_model import kernels
-from lamm_model.kernels import ops, pooling
+from lamm_model.kernels import ops
 
 
 def _arguments(device):
@@ -26,8 +26,8 @@ def _arguments(device):
         ops.group: (features, index, "auto", True),
         ops.three_interpolate: (features, index, weights, "auto", True),
         ops.sum_rows: (features.detach(), torch.randint(0, 9, (2, 20), generator=generator), 9),
-        pooling.pool_groups: (*pooled, "auto", True),
-        pooling.pool_groups_backward: (
+        ops.pool_groups: (*pooled, "auto", True),
+        ops.pool_groups_backward: (
             torch.rand(2, 4, 7, generator=generator),
             *(pooled[i].detach() for i in (0, 1, 2, 4, 5)),
         ),

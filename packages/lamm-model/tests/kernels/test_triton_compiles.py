@@ -14,22 +14,22 @@ import triton
 import triton.language as tl
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from lamm_model.kernels.triton_ops import ball, grouping, interpolation, nearest, pooling, pooling_kernels, sampling
+from lamm_model.kernels.triton_ops import points, pooling, rows
 
 I, F, N = "*i64", "*fp32", "i32"
 exact = {"enable_fp_fusion": False}
 kernels = [
-    (sampling._sample, [F, F, I, I, I, I, N], dict(n=2048, FUSED=False, BLOCK=4096), {"num_warps": 16, **exact}),
-    (sampling._sample, [F, F, I, I, I, I, N], dict(n=2048, FUSED=True, BLOCK=4096), {"num_warps": 16, **exact}),
+    (points._sample, [F, F, I, I, I, I, N], dict(n=2048, FUSED=False, BLOCK=4096), {"num_warps": 16, **exact}),
+    (points._sample, [F, F, I, I, I, I, N], dict(n=2048, FUSED=True, BLOCK=4096), {"num_warps": 16, **exact}),
     (
-        ball._ball_query,
+        points._ball_query,
         [F, F, I, I, I, N, N, N, F],
         dict(FUSED=False, CENTRES=4, BLOCK=64, SLOTS=64),
         {"num_warps": 1, **exact},
     ),
-    (nearest._nearest, [F, F, I, F, I, N, N], dict(k=3, BLOCK=256, QUERIES=8), {"num_warps": 1, **exact}),
-    (grouping._group, ["*bf16", I, "*bf16", N, N, N, N], dict(ROWS=8, CHANNELS=128), {}),
-    (interpolation._interpolate, [F, I, F, F, N, N, N, N], dict(k=3, WIDE=tl.float32, ROWS=8, CHANNELS=128), exact),
+    (points._nearest, [F, F, I, F, I, N, N], dict(k=3, BLOCK=256, QUERIES=8), {"num_warps": 1, **exact}),
+    (rows._group, ["*bf16", I, "*bf16", N, N, N, N], dict(ROWS=8, CHANNELS=128), {}),
+    (rows._interpolate, [F, I, F, F, N, N, N, N], dict(k=3, WIDE=tl.float32, ROWS=8, CHANNELS=128), exact),
 ]
 capability = int(sys.argv[1])
 small = 99 * 1024
@@ -38,7 +38,7 @@ largest = 163 * 1024 if capability == 80 else 227 * 1024
 for hidden, outputs, k, dtype in ((64, 256, 64, "bf16"), (512, 1024, 512, "bf16"), (512, 1024, 512, "fp32")):
     for limit in (small, largest):
         chosen = pooling.plan(hidden, outputs, k, 2 if dtype == "bf16" else 4, limit)
-        kernel = getattr(pooling_kernels, chosen.kernel)
+        kernel = getattr(pooling, chosen.kernel)
         typed = {"lifted": F, "offsets": F, "index": I, "counts": I, "partial": F}
         typed.update(dict.fromkeys(("weight", "bias", "out"), "*" + dtype))
         constants = dict(hidden=hidden, outputs=outputs, SLOTS=chosen.slots, HIDDEN=chosen.hidden)
@@ -46,7 +46,7 @@ for hidden, outputs, k, dtype in ((64, 256, 64, "bf16"), (512, 1024, 512, "bf16"
         types = [typed.get(name, N) for name in kernel.arg_names if name not in constants]
         kernels.append((kernel, types, constants, {"num_warps": chosen.warps, "num_stages": chosen.stages}))
         limits.append(limit)
-join = pooling_kernels.join_tiles
+join = pooling.join_tiles
 kernels.append((join, [F, I, "*bf16", "*bf16", N, N, N], dict(SLOTS=64, OUTPUTS=1024), {}))
 limits.append(small)
 for (kernel, types, constants, options), limit in zip(kernels, limits, strict=True):

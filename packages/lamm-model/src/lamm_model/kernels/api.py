@@ -10,11 +10,10 @@ from lamm_model.kernels import ops
 from lamm_model.kernels.checks import (
     KernelInputError,
     check_alike,
+    check_clouds,
     check_count,
     check_index,
     check_points,
-    check_size,
-    full_lengths,
     per_cloud,
 )
 
@@ -67,10 +66,8 @@ def farthest_point_sample(
             start.
         UsageError: An unknown `compat` or an implementation that cannot run here.
     """
-    checked = check_points("points", points)
     check_count("n", n, 0)
-    check_size("points", checked)
-    sizes = full_lengths(lengths, checked)
+    checked, sizes = check_clouds(points, lengths)
     first = per_cloud("start", start, checked)
     name = implementation or "auto"
     result: Tensor = ops.farthest_point_sample(checked, n, first, sizes, _is_pointnet2(compat), name, validate)
@@ -143,15 +140,12 @@ def ball_query(
         KernelInputError: As for `farthest_point_sample`, or a radius that is negative or not finite.
         UsageError: An unknown `compat` or an implementation that cannot run here.
     """
-    checked = check_points("points", points)
-    middle = check_points("centres", centres, like=checked)
     check_count("k", k, 1)
     if not 0 <= radius < float("inf"):
         raise KernelInputError(f"Expected a finite radius of at least 0, got {radius}. Give it in the points' unit.")
-    check_size("points", checked)
-    sizes = full_lengths(lengths, checked)
-    name = implementation or "auto"
-    fused = _is_pointnet2(compat)
+    checked, sizes = check_clouds(points, lengths)
+    middle = check_points("centres", centres, like=checked)
+    name, fused = implementation or "auto", _is_pointnet2(compat)
     index, counts = ops.ball_query(float(radius), k, checked, middle, sizes, fused, name, validate)
     return (index, counts) if return_counts else index
 
@@ -182,11 +176,9 @@ def knn(
         KernelInputError: As for `farthest_point_sample`.
         UsageError: An implementation that cannot run here.
     """
-    checked = check_points("points", points)
-    asked = check_points("queries", queries, like=checked)
     check_count("k", k, 1)
-    check_size("points", checked)
-    sizes = full_lengths(lengths, checked)
+    checked, sizes = check_clouds(points, lengths)
+    asked = check_points("queries", queries, like=checked)
     squared, index = ops.nearest(checked, asked, k, sizes, implementation or "auto", validate)
     return squared.sqrt(), index
 

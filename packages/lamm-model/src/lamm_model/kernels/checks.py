@@ -12,35 +12,43 @@ class KernelInputError(LammModelError):
     """A tensor that no kernel accepts: wrong rank, dtype, device, length or a value that is not finite."""
 
 
-def check_points(name: str, points: Tensor, like: Tensor | None = None) -> Tensor:
-    """Return positions `[B, N, 3]` as contiguous float32 without gradient.
+def check_floating(name: str, tensor: Tensor) -> None:
+    """Refuse a tensor of integers."""
+    if not tensor.is_floating_point():
+        raise KernelInputError(f"Expected {name} of a floating dtype, got {tensor.dtype}. Convert with .float().")
 
-    Args:
-        name: What to call the tensor in an error.
-        points: Any floating dtype; half precision is widened, double precision rounded.
-        like: Positions whose batch size and device must be the same.
+
+def check_points(name: str, points: Tensor, like: Tensor | None = None) -> Tensor:
+    """Return positions `[B, N, 3]` as contiguous float32 without gradient, from any floating dtype.
 
     Raises:
-        KernelInputError: Rank, last dimension, dtype, batch size or device do not fit.
+        KernelInputError: Rank, last dimension or dtype do not fit, or batch size or device are not those of `like`.
     """
     if points.dim() != 3 or points.shape[2] != 3:
         raise KernelInputError(
             f"Expected {name} of shape [batch, points, 3], got {list(points.shape)}. "
             "Add a batch dimension, or keep x, y, z only and pass the rest as features."
         )
-    if not points.is_floating_point():
-        raise KernelInputError(f"Expected {name} of a floating dtype, got {points.dtype}. Convert with .float().")
+    check_floating(name, points)
     if like is not None:
         check_alike(name, points, like)
     return points.detach().float().contiguous()
 
 
-def check_alike(name: str, tensor: Tensor, like: Tensor) -> None:
-    """Raise unless batch size and device of two tensors agree.
+def check_clouds(points: Tensor, lengths: Tensor | Sequence[int] | None) -> tuple[Tensor, Tensor]:
+    """Return clouds as `check_points` does, and the number of valid points of each, int64 `[B]` on their device.
 
     Raises:
-        KernelInputError: They do not.
+        KernelInputError: As there, or clouds hold no points at all, or there is not one integer a cloud.
     """
+    checked = check_points("points", points)
+    if checked.shape[0] > 0 and checked.shape[1] == 0:
+        raise KernelInputError("Expected at least one point in points, got empty clouds. Leave such clouds out.")
+    return checked, per_cloud("lengths", checked.shape[1] if lengths is None else lengths, checked)
+
+
+def check_alike(name: str, tensor: Tensor, like: Tensor) -> None:
+    """Raise unless batch size and device of two tensors agree."""
     if tensor.device != like.device:
         raise KernelInputError(
             f"Expected {name} on {like.device} like the first tensor, got {tensor.device}. Move both to one device."
@@ -52,22 +60,8 @@ def check_alike(name: str, tensor: Tensor, like: Tensor) -> None:
         )
 
 
-def check_size(name: str, points: Tensor) -> None:
-    """Raise when clouds hold no points at all.
-
-    Raises:
-        KernelInputError: There is at least one cloud and no point in it.
-    """
-    if points.shape[0] > 0 and points.shape[1] == 0:
-        raise KernelInputError(f"Expected at least one point in {name}, got empty clouds. Leave such clouds out.")
-
-
 def check_count(name: str, value: int, least: int) -> None:
-    """Raise when a number of samples or neighbours is too small.
-
-    Raises:
-        KernelInputError: It is.
-    """
+    """Raise when a number of samples or neighbours is too small."""
     if value < least:
         raise KernelInputError(f"Expected {name} to be at least {least}, got {value}. Ask for more.")
 
@@ -82,26 +76,13 @@ def check_index(index: Tensor, rank: int, features: Tensor) -> Tensor:
         raise KernelInputError(
             f"Expected features of shape [batch, points, channels], got {list(features.shape)}. Transpose or unsqueeze."
         )
-    if not features.is_floating_point():
-        raise KernelInputError(f"Expected features of a floating dtype, got {features.dtype}. Convert with .float().")
+    check_floating("features", features)
     if index.dim() != rank:
         raise KernelInputError(f"Expected an index of rank {rank}, got shape {list(index.shape)}. Reshape it.")
     if index.dtype not in (torch.int32, torch.int64):
         raise KernelInputError(f"Expected an int32 or int64 index, got {index.dtype}. Convert with .long().")
     check_alike("index", index, features)
     return index.long().contiguous()
-
-
-def full_lengths(lengths: Tensor | Sequence[int] | None, points: Tensor) -> Tensor:
-    """Return the number of valid points of each cloud as int64 `[B]` on the points' device.
-
-    Raises:
-        KernelInputError: Not one integer a cloud.
-    """
-    batch, size = points.shape[:2]
-    if lengths is None:
-        return torch.full((batch,), size, dtype=torch.int64, device=points.device)
-    return per_cloud("lengths", lengths, points)
 
 
 def per_cloud(name: str, values: int | Tensor | Sequence[int], points: Tensor) -> Tensor:
@@ -149,11 +130,7 @@ def check_values(name: str, points: Tensor, lengths: Tensor | None = None) -> No
 
 
 def check_range(name: str, values: Tensor, limit: int | Tensor) -> None:
-    """Raise when an index lies outside `[0, limit)`. Waits for the device.
-
-    Raises:
-        KernelInputError: One does.
-    """
+    """Raise when an index lies outside `[0, limit)`. Waits for the device."""
     bad = (values < 0) | (values >= limit)
     if bool(bad.any()):
         value = int(values[bad][0])

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from lamm_model.kernels.checks import KernelInputError, check_alike, check_index
-from lamm_model.kernels.pooling import pool_groups
+from lamm_model.kernels.checks import KernelInputError, check_alike, check_floating, check_index
+from lamm_model.kernels.ops import pool_groups
 
 Layer = tuple[Tensor, Tensor | None]
 
@@ -139,8 +139,8 @@ def _check_groups(
         if name == "counts":
             if tensor.is_floating_point() or tensor.dtype == torch.bool:
                 raise KernelInputError(f"Expected counts of integers, got {tensor.dtype}. Convert with .long().")
-        elif not tensor.is_floating_point():
-            raise KernelInputError(f"Expected {name} of a floating dtype, got {tensor.dtype}. Convert with .float().")
+        else:
+            check_floating(name, tensor)
 
 
 def _check_layers(points: Tensor, channels: int, layers: tuple[Layer, Layer], absolute: Tensor | None) -> None:

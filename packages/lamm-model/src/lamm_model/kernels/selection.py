@@ -3,10 +3,10 @@
 import importlib
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -15,32 +15,18 @@ from lamm_model.kernels.triton_ops import interpreting
 
 ENVIRONMENT_VARIABLE = "LAMM_KERNELS"
 
-_HERE = "lamm_model.kernels"
-#: Operation → implementation → module that holds a function of the operation's name; the best implementation first.
+#: Operation → implementation → module here that holds a function of the operation's name; the best first, the reference
+#: last.
 OPERATIONS: dict[str, dict[str, str]] = {
-    "farthest_point_sample": {
-        "cuda": f"{_HERE}.cuda.sampling",
-        "triton": f"{_HERE}.triton_ops.sampling",
-        "numba": f"{_HERE}.cpu.batched",
-        "reference": f"{_HERE}.reference",
-    },
-    "ball_query": {
-        "triton": f"{_HERE}.triton_ops.ball",
-        "numba": f"{_HERE}.cpu.batched",
-        "reference": f"{_HERE}.reference",
-    },
-    "nearest": {
-        "triton": f"{_HERE}.triton_ops.nearest",
-        "numba": f"{_HERE}.cpu.batched",
-        "reference": f"{_HERE}.reference",
-    },
-    "group": {"triton": f"{_HERE}.triton_ops.grouping", "reference": f"{_HERE}.reference"},
-    "three_interpolate": {"triton": f"{_HERE}.triton_ops.interpolation", "reference": f"{_HERE}.reference"},
-    "pool_groups": {
-        "triton": f"{_HERE}.triton_ops.pooling",
-        "numba": f"{_HERE}.cpu.pooling",
-        "reference": f"{_HERE}.reference",
-    },
+    operation: {**modules, "reference": "reference"}
+    for operation, modules in {
+        "farthest_point_sample": {"cuda": "cuda.sampling", "triton": "triton_ops.points", "numba": "cpu.batched"},
+        "ball_query": {"triton": "triton_ops.points", "numba": "cpu.batched"},
+        "nearest": {"triton": "triton_ops.points", "numba": "cpu.batched"},
+        "group": {"triton": "triton_ops.rows"},
+        "three_interpolate": {"triton": "triton_ops.rows"},
+        "pool_groups": {"triton": "triton_ops.pooling", "numba": "cpu.pooling"},
+    }.items()
 }
 IMPLEMENTATIONS = ("cuda", "triton", "numba", "reference")
 
@@ -115,9 +101,11 @@ def choose(operation: str, device: torch.device, requested: str | None = None) -
     )
 
 
-def load(operation: str, device: torch.device, requested: str | None = None) -> ModuleType:
-    """Import the module of the implementation that `choose` names."""
-    return importlib.import_module(OPERATIONS[operation][choose(operation, device, requested)])
+def load(operation: str, device: torch.device, requested: str | None = None) -> Callable[..., Any]:
+    """Import the implementation that `choose` names."""
+    module = OPERATIONS[operation][choose(operation, device, requested)]
+    function: Callable[..., Any] = getattr(importlib.import_module(f"lamm_model.kernels.{module}"), operation)
+    return function
 
 
 @contextmanager
@@ -132,16 +120,13 @@ def use_implementation(name: str | None) -> Iterator[None]:
 
 def describe(device: torch.device) -> list[dict[str, str | None]]:
     """One row an operation and implementation: `operation`, `implementation`, `obstacle`, `chosen` ("yes" or None)."""
-    rows: list[dict[str, str | None]] = []
-    for operation, table in OPERATIONS.items():
-        chosen = choose(operation, device)
-        for name in table:
-            rows.append(
-                {
-                    "operation": operation,
-                    "implementation": name,
-                    "obstacle": obstacle(name, device),
-                    "chosen": "yes" if name == chosen else None,
-                }
-            )
-    return rows
+    return [
+        {
+            "operation": operation,
+            "implementation": name,
+            "obstacle": obstacle(name, device),
+            "chosen": "yes" if name == choose(operation, device) else None,
+        }
+        for operation, table in OPERATIONS.items()
+        for name in table
+    ]

@@ -1,11 +1,9 @@
 """Ball query on the CPU: a grid of cells finds the candidates, a bit per point returns them in index order."""
 
-# Compiled functions carry no annotations: their types are those of the arguments they are compiled for.
-# ruff: noqa: ANN001, ANN201, ANN202
-# mypy: disable-error-code="no-untyped-def,untyped-decorator"
-
 import numpy as np
 from numba import njit
+
+from lamm_model.kernels.cpu.buckets import bounds
 
 _SAFE = 1.0 + 1e-5  # the cells searched cover a little more than the ball; the float32 test alone decides
 _ONE = np.uint64(1)
@@ -15,19 +13,14 @@ _ONE = np.uint64(1)
 def build_grid(points, size):
     """Sort points into cells at least `size` wide, in index order inside a cell."""
     count = points.shape[0]
-    low = np.empty(3, np.float64)
+    low, high = bounds(points)
     inverse = np.empty(3, np.float64)
     dims = np.empty(3, np.int64)
     limit = max(4, int(np.cbrt(4.0 * count)))
     for axis in range(3):
-        lowest, highest = np.inf, -np.inf
-        for i in range(count):
-            lowest = min(lowest, points[i, axis])
-            highest = max(highest, points[i, axis])
-        extent = highest - lowest
+        extent = high[axis] - low[axis]
         cells = min(extent / size, float(limit)) if size > 0.0 else float(limit)
         dims[axis] = max(1, int(cells)) if extent > 0.0 else 1
-        low[axis] = lowest
         inverse[axis] = dims[axis] / extent if extent > 0.0 else 0.0
     cell = np.empty(count, np.int64)
     starts = np.zeros(dims[0] * dims[1] * dims[2] + 1, np.int64)

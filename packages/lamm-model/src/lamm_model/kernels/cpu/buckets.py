@@ -6,14 +6,21 @@ multiplication and addition round monotonically: the distance computed to the bo
 computed, with the same operations, to a point inside it. Skipping therefore never changes a result.
 """
 
-# Compiled functions carry no annotations: their types are those of the arguments they are compiled for.
-# ruff: noqa: ANN001, ANN201, ANN202
-# mypy: disable-error-code="no-untyped-def,untyped-decorator"
-
 import numpy as np
 from numba import njit
 
 BUCKET = 64  # points: four AVX-512 registers; a constant, so that loops over a bucket unroll
+
+
+@njit(cache=True, nogil=True)
+def bounds(points):
+    """The lowest and the highest coordinate of points `[N, 3]` along each axis, float64 `[3]` each."""
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    for axis in range(3):
+        for i in range(points.shape[0]):
+            low[axis] = min(low[axis], points[i, axis])
+            high[axis] = max(high[axis], points[i, axis])
+    return low, high
 
 
 @njit(cache=True, nogil=True)
@@ -29,14 +36,8 @@ def _spread_bits(value):
 def morton_order(points):
     """Indices that sort points `[N, 3]` along a Morton curve of 1,024 cells a side; equal cells keep order."""
     size = points.shape[0]
-    low = np.full(3, np.inf)
-    extent = 0.0
-    for axis in range(3):
-        high = -np.inf
-        for i in range(size):
-            low[axis] = min(low[axis], points[i, axis])
-            high = max(high, points[i, axis])
-        extent = max(extent, high - low[axis])
+    low, high = bounds(points)
+    extent = max((high - low).max(), 0.0)
     scale = 1023.0 / extent if extent > 0.0 else 0.0
     codes = np.empty(size, np.int32)
     for i in range(size):

@@ -1,14 +1,10 @@
 """The k nearest neighbours on the CPU: cells around the query, ring by ring, or buckets where the points crowd."""
 
-# Compiled functions carry no annotations: their types are those of the arguments they are compiled for.
-# ruff: noqa: ANN001, ANN201, ANN202
-# mypy: disable-error-code="no-untyped-def,untyped-decorator"
-
 import numpy as np
 from numba import njit
 
 from lamm_model.kernels.cpu.ball import build_grid
-from lamm_model.kernels.cpu.buckets import BUCKET, box_distances, build_buckets
+from lamm_model.kernels.cpu.buckets import BUCKET, bounds, box_distances, build_buckets
 
 _NONE = np.int64(2**62)  # the index of a slot without a point
 _CROWDED = 24.0  # points that share a cell on average, from which buckets are faster
@@ -144,13 +140,8 @@ def _search_buckets(buckets, query, gaps, buffer, distances, indices):
 @njit(cache=True, nogil=True)
 def _cell_size(points):
     """The width of cubic cells that number, along the longest side, the most a grid has."""
-    extent = 0.0
-    for axis in range(3):
-        low, high = np.inf, -np.inf
-        for i in range(points.shape[0]):
-            low = min(low, points[i, axis])
-            high = max(high, points[i, axis])
-        extent = max(extent, high - low)
+    low, high = bounds(points)
+    extent = max((high - low).max(), 0.0)
     return extent / np.cbrt(4.0 * points.shape[0])
 
 

@@ -1,9 +1,5 @@
 """Set abstraction on the CPU: a few centres at a time, each distinct neighbour once, the grouped tensor never whole."""
 
-# Compiled functions carry no annotations: their types are those of the arguments they are compiled for.
-# ruff: noqa: ANN001, ANN202
-# mypy: disable-error-code="no-untyped-def,untyped-decorator"
-
 import numpy as np
 import torch
 from numba import njit

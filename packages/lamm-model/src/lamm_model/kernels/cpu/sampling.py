@@ -1,9 +1,5 @@
 """Exact farthest point sampling on the CPU: only the buckets that a new sample can change are touched."""
 
-# Compiled functions carry no annotations: their types are those of the arguments they are compiled for.
-# ruff: noqa: ANN001, ANN201, ANN202
-# mypy: disable-error-code="no-untyped-def,untyped-decorator"
-
 import numpy as np
 from numba import njit
 

@@ -87,7 +87,9 @@ def compile_cubin(
     if path.is_file():
         return path.read_bytes()
     code = _compile(nvrtc, text, options)
-    _store(path, code)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # private: who writes there chooses what the GPU runs
+    with atomic_bytes(path) as file:
+        file.write(code)
     return code
 
 
@@ -127,10 +129,3 @@ def _check(nvrtc: ctypes.CDLL, status: int) -> None:
         nvrtc.nvrtcGetErrorString.restype = ctypes.c_char_p
         message = nvrtc.nvrtcGetErrorString(status).decode()
         raise KernelCompileError(f"Expected NVRTC to succeed, got {message}. Force the 'triton' implementation.")
-
-
-def _store(path: Path, code: bytes) -> None:
-    """Write beside and rename. The folder is private: whoever writes there chooses what the GPU runs."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with atomic_bytes(path) as file:
-        file.write(code)

@@ -79,9 +79,9 @@ def farthest_point_sample(points: Tensor, n: int, start: Tensor, lengths: Tensor
     batch, size = points.shape[:2]
     shape = plan(size, batch, pointnet2, _limits(points.device))
     if shape is None:
-        from lamm_model.kernels.triton_ops import sampling
+        from lamm_model.kernels.triton_ops import points as by_triton
 
-        return sampling.farthest_point_sample(points, n, start, lengths, pointnet2)
+        return by_triton.farthest_point_sample(points, n, start, lengths, pointnet2)
     out = torch.empty(batch, n, dtype=torch.int64, device=points.device)
     if out.numel() == 0:
         return out

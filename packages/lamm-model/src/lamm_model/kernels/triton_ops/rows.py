@@ -1,13 +1,48 @@
-"""Weighted sums of rows in Triton, the terms added in slot order; half precision is summed in float32."""
-
-# Compiled functions carry no annotations: their types are those of the arguments they are compiled for.
-# ruff: noqa: ANN001, ANN202, N803
-# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+"""The operations on rows in Triton, tiles of rows and channels: the gather, and weighted sums added in slot order."""
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+
+
+def _tiles(rows: int, channels: int) -> tuple[tuple[int, int], int, int]:
+    """The grid, and rows and channels of a tile."""
+    width = min(128, triton.next_power_of_2(channels))
+    height = max(1, 1024 // width)
+    return (triton.cdiv(rows, height), triton.cdiv(channels, width)), height, width
+
+
+@triton.jit
+def _group(
+    features,
+    index,
+    out,
+    size,
+    channels,
+    rows_per_cloud,
+    rows,
+    ROWS: tl.constexpr,
+    CHANNELS: tl.constexpr,
+):
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    wanted = row < rows
+    source = row // rows_per_cloud * size + tl.load(index + row, mask=wanted, other=0)
+    mask = wanted[:, None] & (channel < channels)[None, :]
+    values = tl.load(features + source[:, None] * channels + channel[None, :], mask=mask)
+    tl.store(out + row[:, None] * channels + channel[None, :], values, mask=mask)
+
+
+def group(features: Tensor, index: Tensor) -> Tensor:
+    """As `lamm_model.kernels.reference.group`."""
+    batch, size, channels = features.shape
+    out = torch.empty(*index.shape, channels, dtype=features.dtype, device=features.device)
+    if out.numel():
+        rows = index.numel()
+        grid, height, width = _tiles(rows, channels)
+        _group[grid](features, index, out, size, channels, rows // batch, rows, ROWS=height, CHANNELS=width)
+    return out
 
 
 @triton.jit
@@ -40,14 +75,12 @@ def _interpolate(
 
 
 def three_interpolate(features: Tensor, index: Tensor, weights: Tensor) -> Tensor:
-    """As `lamm_model.kernels.reference.three_interpolate`."""
+    """As `lamm_model.kernels.reference.three_interpolate`; half precision is summed in float32."""
     batch, size, channels = features.shape
     out = torch.empty(*index.shape[:2], channels, dtype=features.dtype, device=features.device)
     if out.numel():
-        width = min(128, triton.next_power_of_2(channels))
-        height = max(1, 1024 // width)
         rows = index.shape[0] * index.shape[1]
-        grid = (triton.cdiv(rows, height), triton.cdiv(channels, width))
+        grid, height, width = _tiles(rows, channels)
         wide = tl.float64 if features.dtype == torch.float64 else tl.float32
         _interpolate[grid](
             features,
