@@ -14,9 +14,10 @@ import torch
 from click.testing import CliRunner
 
 from lamm_model import build_pair, load_model, save_model
+from lamm_model.answering.loading import load_for_inference
 from lamm_model.cli import model as commands
-from lamm_model.prediction.predictor import PredictionOptions
-from lamm_model.prediction.session import load_for_inference, predict_files
+from lamm_model.prediction.command import predict_files
+from lamm_model.prediction.queries import PredictionOptions
 from lamm_model.serving.engine import ChatEngine
 from lamm_model.serving.messages import read_request
 from lamm_model.towers.point_cloud import LammPointCloudModel

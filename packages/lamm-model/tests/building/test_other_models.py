@@ -5,9 +5,10 @@ import json
 import pytest
 import torch
 
+from lamm_model.answering.loading import model_folder
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.prediction.predictor import PredictionOptions
-from lamm_model.prediction.session import model_folder, predict_files
+from lamm_model.prediction.command import predict_files
+from lamm_model.prediction.queries import PredictionOptions
 
 TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"

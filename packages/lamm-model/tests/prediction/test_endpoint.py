@@ -11,10 +11,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from lamm_model.errors import LammModelError
-from lamm_model.prediction.command import predict
+from lamm_model.prediction.command import predict, predict_files
 from lamm_model.prediction.keep_going import EndpointRefusedError, failures_file
-from lamm_model.prediction.predictor import PredictionOptions
-from lamm_model.prediction.session import predict_files
+from lamm_model.prediction.queries import PredictionOptions
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from lamm_model import LammPointCloudConfig, build_pair, save_model
-from lamm_model.prediction.predictor import PredictionOptions
-from lamm_model.prediction.session import predict_files
+from lamm_model.prediction.command import predict_files
+from lamm_model.prediction.queries import PredictionOptions
 
 FUSED = {
     "num_points": 90,

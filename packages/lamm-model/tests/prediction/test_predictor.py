@@ -14,10 +14,10 @@ from lamm_model import save_model
 from lamm_model.answering.decoding import answer_rows
 from lamm_model.answering.prompt_state import PromptRow
 from lamm_model.errors import LammModelError, UsageError
+from lamm_model.prediction.command import predict_files
 from lamm_model.prediction.journal import pair_outputs
-from lamm_model.prediction.predictor import PredictionOptions, Predictor
-from lamm_model.prediction.queries import read_queries
-from lamm_model.prediction.session import predict_files
+from lamm_model.prediction.predictor import Predictor
+from lamm_model.prediction.queries import PredictionOptions, read_queries
 
 WORDS = ["red chair", "blue table", "lamps", "box", "picture"]
 
@@ -73,10 +73,10 @@ def test_shared_beginnings_are_read_once(folder, bench):
     rows = [predictor._prompt_row(predictor.prepare(query)) for query in read_queries(bench).queries[:9]]
     seen = []
     model.model.image_projector.register_forward_hook(lambda module, args, out: seen.append(len(out)))
-    tokens = answer_rows(model, rows, pad=0, end_ids=processor.end_token_ids)
+    tokens = answer_rows(model, processor, rows)
     assert seen == [3]
     alone = [PromptRow(row.ids, row.modality_ids, media=row.media, max_new_tokens=row.max_new_tokens) for row in rows]
-    assert tokens == answer_rows(model, alone, pad=0, end_ids=processor.end_token_ids)
+    assert tokens == answer_rows(model, processor, alone)
 
 
 def test_each_medium_is_encoded_once(folder, bench):
@@ -126,9 +126,9 @@ def test_killed_run_goes_on_and_ends_as_an_uninterrupted_one(folder, bench, tmp_
     predict_files(folder, [(bench, whole)], PredictionOptions(batch_size=2))
     journal = tmp_path / "cut.jsonl.journal"
     code = (
-        "import sys; from pathlib import Path; from lamm_model.prediction import predictor, session\n"
-        "a, b, c = map(Path, sys.argv[1:]); options = predictor.PredictionOptions(batch_size=2)\n"
-        "session.predict_files(a, [(b, c)], options)"
+        "import sys; from pathlib import Path; from lamm_model.prediction import command, queries\n"
+        "a, b, c = map(Path, sys.argv[1:]); options = queries.PredictionOptions(batch_size=2)\n"
+        "command.predict_files(a, [(b, c)], options)"
     )
     command = [sys.executable, "-c", code, str(folder), str(bench), str(cut)]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})

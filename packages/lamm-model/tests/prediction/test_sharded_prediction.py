@@ -9,10 +9,9 @@ import pytest
 
 from lamm_model import AdapterSettings, add_adapters, save_model
 from lamm_model.errors import UsageError
+from lamm_model.prediction.command import launcher_shard, predict_files
 from lamm_model.prediction.journal import Journal
-from lamm_model.prediction.predictor import PredictionOptions
-from lamm_model.prediction.queries import read_queries, shard_queries
-from lamm_model.prediction.session import launcher_shard, predict_files
+from lamm_model.prediction.queries import PredictionOptions, read_queries, shard_queries
 
 OPTIONS = PredictionOptions(batch_size=2, max_new_tokens=4)
 

@@ -62,8 +62,8 @@ def test_size_is_upright_and_read_from_the_header(wide, tmp_path):
 
 
 def test_prediction_maps_question_and_answer(parts, wide, tmp_path, monkeypatch):
-    from lamm_model.prediction.predictor import PredictionOptions, Predictor
-    from lamm_model.prediction.queries import read_queries
+    from lamm_model.prediction.predictor import Predictor
+    from lamm_model.prediction.queries import PredictionOptions, read_queries
 
     model, processor = build_pair(parts.language, parts.clip, image_resize="letterbox")
     assert processor.image_processor.resize == "letterbox"

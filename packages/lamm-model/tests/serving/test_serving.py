@@ -113,9 +113,9 @@ def test_the_first_of_several_requests_waits_for_the_others(client, monkeypatch)
     """Answered by itself, it would make all others wait for its whole answer."""
     sizes = []
 
-    def counted(model, rows, **options):
+    def counted(model, processor, rows, **options):
         sizes.append(len(rows))
-        return decode_rows(model, rows, **options)
+        return decode_rows(model, processor, rows, **options)
 
     monkeypatch.setattr("lamm_model.serving.engine.decode_rows", counted)
     monkeypatch.setattr("lamm_model.serving.engine.FIRST", 5.0)  # a busy machine may be slow with the second one

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from lamm_model.answering.prompt_state import PrefixMemory, PromptRow, PromptState, prefill
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration, cache_of
+from lamm_model.processing.processing_lamm import LammProcessor
 
 SHRINK_BELOW = 0.6  # drop finished rows from the batch when less than this share is still being answered
+STOP_TOKENS = 8  # last tokens of an answer in which a stop string is looked for
 Choose = Callable[[Tensor, list[int]], Tensor]
 Ended = Callable[[int, list[int]], bool]
 
@@ -39,10 +41,9 @@ def greedy(logits: Tensor, rows: list[int]) -> Tensor:
 @torch.inference_mode()
 def decode_rows(
     model: LammForConditionalGeneration,
+    processor: LammProcessor,
     rows: list[PromptRow],
     *,
-    pad: int,
-    end_ids: set[int],
     ended: Ended | None = None,
     choose: Choose = greedy,
     memory: PrefixMemory | None = None,
@@ -51,17 +52,18 @@ def decode_rows(
 
     Args:
         model: In evaluation mode.
+        processor: Its processor: filling, end tokens and stop strings.
         rows: Prompts.
-        pad: Filling token id.
-        end_ids: Ids that end an answer; not part of it.
-        ended: Tells from a row's number and its tokens so far whether its answer is over, as by a stop string.
+        ended: Tells from a row's number and its tokens so far whether its answer is over; by the processor's stop
+            strings when None.
         choose: Picks one token of each row from logits `[B, V]` and the rows' numbers.
         memory: As for `prefill`.
 
     Yields:
         The new tokens of each step.
     """
-    state = prefill(model, rows, pad, memory)
+    state = prefill(model, rows, processor.pad_token_id, memory)
+    end_ids, ended = processor.end_token_ids, ended or _at_stop_string(processor)
     answers: list[list[int]] = [[] for _ in rows]
     open_rows = list(range(len(rows)))
     active = list(range(len(rows)))  # rows the state still holds
@@ -78,11 +80,19 @@ def decode_rows(
         if not open_rows:
             return
         if len(open_rows) < SHRINK_BELOW * len(active):
-            kept = torch.tensor([active.index(row) for row in open_rows], device=model.device)
-            state.select(kept)
-            chosen = chosen[kept]
+            going_on = torch.tensor([active.index(row) for row in open_rows], device=model.device)
+            state.select(going_on)
+            chosen = chosen[going_on]
             active = list(open_rows)
         state = _step(model, state, chosen)
+
+
+def _at_stop_string(processor: LammProcessor) -> Ended | None:
+    """Return a test of whether an answer's last tokens hold a stop string; None where the format has none."""
+    stops = processor.stop_strings
+    if not stops:
+        return None
+    return lambda row, ids: any(stop in processor.tokenizer.decode(ids[-STOP_TOKENS:]) for stop in stops)
 
 
 def _take(answer: list[int], row: int, token: int, most: int, end_ids: set[int], ended: Ended | None) -> NewToken:
@@ -110,11 +120,8 @@ def _step(model: LammForConditionalGeneration, state: PromptState, tokens: Tenso
 
 def answer_rows(
     model: LammForConditionalGeneration,
+    processor: LammProcessor,
     rows: list[PromptRow],
-    *,
-    pad: int,
-    end_ids: set[int],
-    ended: Ended | None = None,
     memory: PrefixMemory | None = None,
 ) -> list[list[int]]:
     """Answer a batch greedily; arguments as for `decode_rows`.
@@ -123,7 +130,7 @@ def answer_rows(
         Answer token ids of each row.
     """
     answers: list[list[int]] = [[] for _ in rows]
-    for step in decode_rows(model, rows, pad=pad, end_ids=end_ids, ended=ended, memory=memory):
+    for step in decode_rows(model, processor, rows, memory=memory):
         for new in step:
             if new.token is not None:
                 answers[new.row].append(new.token)

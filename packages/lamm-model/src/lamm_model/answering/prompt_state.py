@@ -61,27 +61,19 @@ class PromptState:
         self.modality, self.logits = self.modality[rows], self.logits[rows]
 
 
+@dataclass
 class PrefixMemory:
-    """The state after one beginning, kept for later batches about the same image or scene.
+    """The state of one row after one beginning, for later batches about the same image or scene.
 
     It holds as long as the model's weights do: forget it when adapters are merged or taken out again.
+
+    Attributes:
+        key: Names the beginning, as `PromptRow.shared_key` does.
+        state: After it; copied, never gone on from. None where nothing is remembered yet.
     """
 
-    def __init__(self) -> None:
-        self._key: object = None
-        self._state: PromptState | None = None
-
-    def holds(self, key: object) -> bool:
-        """Tell whether the beginning of that name is remembered."""
-        return self._state is not None and key == self._key
-
-    def keep(self, key: object, state: PromptState) -> None:
-        """Remember a state of one row instead of the last one."""
-        self._key, self._state = key, copy.deepcopy(state)
-
-    def recall(self) -> PromptState:
-        """Return a copy of the remembered state, to go on from."""
-        return copy.deepcopy(self._state)  # type: ignore[return-value]
+    key: object = None
+    state: PromptState | None = None
 
 
 @torch.inference_mode()
@@ -100,18 +92,18 @@ def prefill(
         The state after the last prompt token of each row, with its logits `[B, V]`.
     """
     keys = list(dict.fromkeys(row.shared_key for row in rows))
-    known = memory is not None and len(keys) == 1 and memory.holds(keys[0])
-    if None in keys or (len(keys) == len(rows) and not known):
+    known = memory.state if memory is not None and keys == [memory.key] else None
+    if None in keys or (len(keys) == len(rows) and known is None):
         return _begin(model, [(row.ids, row.modality_ids) for row in rows], pad, rows)
-    if known and memory is not None:
-        state = memory.recall()
+    if known is not None:
+        state = copy.deepcopy(known)
     else:
         first = {row.shared_key: row for row in reversed(rows)}
         heads = [first[key] for key in keys]
         begun = [(row.ids[: row.shared], row.modality_ids[: row.shared]) for row in heads]
         state = _begin(model, begun, pad, heads)
         if memory is not None and len(keys) == 1:
-            memory.keep(keys[0], state)
+            memory.key, memory.state = keys[0], copy.deepcopy(state)
     state.select(torch.tensor([keys.index(row.shared_key) for row in rows], device=model.device))
     rest = [(row.ids[row.shared :], row.modality_ids[row.shared :]) for row in rows]
     return _extend(model, state, rest, pad, [])
@@ -197,22 +189,21 @@ class MediaFeatures:
         self.model = model
         self.processor = processor
         self.max_bytes = max_bytes
-        self._kept: OrderedDict[Medium, Tensor] = OrderedDict()
+        self._features: OrderedDict[Medium, Tensor] = OrderedDict()
         self._bytes = 0
 
     def get(self, media: Sequence[Medium]) -> list[Tensor]:
         """Return the features `[T, C]` of each medium, before the projector."""
-        missing = [medium for medium in dict.fromkeys(media) if medium not in self._kept]
+        missing = [medium for medium in dict.fromkeys(media) if medium not in self._features]
         for kind in dict.fromkeys(kind for kind, _ in missing):
             self._encode(kind, [medium for medium in missing if medium[0] == kind])
-        found = []
         for medium in media:
-            self._kept.move_to_end(medium)
-            found.append(self._kept[medium])
-        while self._bytes > self.max_bytes and len(self._kept) > 1:
-            _, dropped = self._kept.popitem(last=False)
+            self._features.move_to_end(medium)
+        features = [self._features[medium] for medium in media]
+        while self._bytes > self.max_bytes and len(self._features) > 1:
+            _, dropped = self._features.popitem(last=False)
             self._bytes -= dropped.nbytes
-        return found
+        return features
 
     def prompt_row(self, row: dict[str, list[int]], media: Sequence[Medium], max_new_tokens: int) -> PromptRow:
         """Join a prompt's tokens (`LammProcessor.encode_dialogue`) with the features of its media."""
@@ -230,5 +221,5 @@ class MediaFeatures:
                 clouds = self.processor.feature_extractor(paths)["point_clouds"]
                 features = self.model.encode_point_clouds(clouds.to(device))
         for medium, feature in zip(media, features, strict=True):
-            self._kept[medium] = feature.clone()
+            self._features[medium] = feature.clone()
             self._bytes += feature.nbytes

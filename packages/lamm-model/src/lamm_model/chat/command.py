@@ -77,36 +77,28 @@ class ChatSession:
             LammModelError: The dialogue has outgrown the model's context.
         """
         from lamm_model.answering.decoding import TextStream, decode_rows
-        from lamm_model.processing.coordinates import answer_mapping, dialogue_to_input
+        from lamm_model.processing.coordinates import answer_mapping
 
         plain = strip_markers(question)
         marks = "".join(MARKERS[kind] for kind, _ in self._media[self._shown :])
         turns = [*self._turns, {"from": "human", "value": marks + plain}]
         pictures = [path for kind, path in self._media if kind == "image"]
         row = self.processor.encode_dialogue(
-            dialogue_to_input(self.processor.image_processor, turns, pictures, "this chat"),
+            turns,
             media=[kind for kind, _ in self._media],
+            pictures=pictures,
             task_type=self.task_type,
             for_generation=True,
-            max_length=self._context() - self.max_new_tokens,
+            max_length=self.model.config.context_length - self.max_new_tokens,
             name="this chat; /reset starts anew",
         )
         prompt = self._features.prompt_row(row, self._media, self.max_new_tokens)
         finish = answer_mapping(self.processor.image_processor, pictures)
         stream = TextStream(self.processor.decode_answer, self.processor.stop_strings, finish)
-        for (new,) in decode_rows(
-            self.model,
-            [prompt],
-            pad=self.processor.pad_token_id,
-            end_ids=self.processor.end_token_ids,
-            ended=lambda row, ids: self.processor.answer_stopped(ids),
-        ):
+        for (new,) in decode_rows(self.model, self.processor, [prompt]):
             yield stream.add(new.token, last=bool(new.finish))
         self._turns = [*turns, {"from": "gpt", "value": stream.text}]
         self._shown = len(self._media)
-
-    def _context(self) -> int:
-        return int(getattr(self.model.config.text_config, "max_position_embeddings", None) or 1 << 20)
 
 
 @click.command()
@@ -129,7 +121,7 @@ def chat(
     device: str,
 ) -> None:
     """Talk with a model; questions are read line by line from standard input."""
-    from lamm_model.prediction.session import load_for_inference
+    from lamm_model.answering.loading import load_for_inference
 
     model, processor = load_for_inference(folder, dtype, device, quantize)
     session = ChatSession(model, processor, task_type, max_new_tokens)

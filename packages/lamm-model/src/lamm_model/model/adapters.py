@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
-from lamm_model.model.routing import MODALITY_IDS, RoutingHook
+from lamm_model.model.routing import MODALITY_IDS, ModalityRouting
 
 SHARED = "shared"
 MERGE_UP_TO = 3_000_000_000  # parameters; merging keeps a copy of the adapted weights
@@ -102,6 +102,24 @@ def add_adapters(
     for part in trainable_parts(model).values():
         part.requires_grad_(True)
     return model
+
+
+class RoutingHook:
+    """Zeroes one set's low-rank activation `[B, S, r]` where a token belongs to another modality."""
+
+    def __init__(self, routing: ModalityRouting, modality: int) -> None:
+        self.routing = routing
+        self.modality = modality
+
+    def __call__(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        """Return the activation of this set's tokens; all of it where routing is off."""
+        ids, masks = self.routing.modality_ids, self.routing.masks
+        if ids is None:
+            return output
+        key = (self.modality, output.dtype)
+        if key not in masks:
+            masks[key] = (ids == self.modality).unsqueeze(-1).to(output.device, output.dtype)
+        return output * masks[key]
 
 
 def keep_adapter(model: LammForConditionalGeneration, name: str) -> None:

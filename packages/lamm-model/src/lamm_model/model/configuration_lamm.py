@@ -84,6 +84,11 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
             )
 
     @property
+    def context_length(self) -> int:
+        """Most tokens of the language model; a million where its configuration names no limit."""
+        return int(getattr(self.text_config, "max_position_embeddings", None) or 1 << 20)
+
+    @property
     def image_feature_size(self) -> int:
         """Channels of one image feature, before the projector."""
         return int(self.image_config.hidden_size)

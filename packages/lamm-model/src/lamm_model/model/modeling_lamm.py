@@ -75,15 +75,6 @@ class LammModel(LammPreTrainedModel):
         self.routing = ModalityRouting()
         self.post_init()
 
-    def get_input_embeddings(self) -> nn.Module:
-        """Return the language model's token embedding."""
-        embedding: nn.Module = self.language_model.get_input_embeddings()
-        return embedding
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replace the language model's token embedding."""
-        self.language_model.set_input_embeddings(value)
-
     def frozen_towers(self) -> list[nn.Module]:
         """List the towers that must not learn."""
         pairs = (
@@ -160,11 +151,14 @@ class LammModel(LammPreTrainedModel):
         """
         image_mask = input_ids == self.config.image_token_id
         cloud_mask = input_ids == self.config.point_cloud_token_id
-        embeds: Tensor = self.get_input_embeddings()(input_ids.masked_fill(image_mask | cloud_mask, 0))
+        placeholders = image_mask | cloud_mask
+        embeds: Tensor = self.language_model.get_input_embeddings()(input_ids.masked_fill(placeholders, 0))
         if image_features is None and pixel_values is not None:
             image_features = self.encode_images(pixel_values)
         if point_cloud_features is None and point_clouds is not None:
             point_cloud_features = self.encode_point_clouds(point_clouds)
+        if image_features is None and point_cloud_features is None and not bool(placeholders.any()):
+            return embeds
         embeds = fill_placeholders(embeds, image_mask, image_features, self.image_projector, "image")
         return fill_placeholders(embeds, cloud_mask, point_cloud_features, self.point_cloud_projector, "point-cloud")
 
@@ -192,14 +186,15 @@ class LammModel(LammPreTrainedModel):
                 modality_ids = infer_modality_ids(
                     input_ids, self.config.image_token_id, self.config.point_cloud_token_id
                 )
-        with self.routing.over(modality_ids):
-            return self.language_model(
-                attention_mask=attention_mask,
-                position_ids=position_ids,
-                inputs_embeds=inputs_embeds,
-                **{CACHE: past_key_values if cache is None else cache},
-                **kwargs,
-            )
+        self.routing.modality_ids = modality_ids
+        self.routing.masks.clear()
+        return self.language_model(
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            **{CACHE: past_key_values if cache is None else cache},
+            **kwargs,
+        )
 
 
 class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # type: ignore[misc]
@@ -217,27 +212,6 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
         self.loss_rows = 0  # answer rows that meet the head at once; 0 lets the vocabulary's size decide
         self.lm_head: nn.Module = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
         self.post_init()
-
-    def get_input_embeddings(self) -> nn.Module:
-        """Return the language model's token embedding."""
-        return self.model.get_input_embeddings()
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replace the language model's token embedding."""
-        self.model.set_input_embeddings(value)
-
-    def get_output_embeddings(self) -> nn.Module:
-        """Return the head."""
-        return self.lm_head
-
-    def set_output_embeddings(self, value: nn.Module) -> None:
-        """Replace the head."""
-        self.lm_head = value
-
-    def get_decoder(self) -> nn.Module:
-        """Return the language model without its head."""
-        decoder: nn.Module = self.model.language_model
-        return decoder
 
     def encode_images(self, pixel_values: Tensor) -> Tensor:
         """Run the image tower, before the projector: `[n, 3, H, W]` to `[n, T, C]`."""

@@ -1,10 +1,22 @@
-"""The `lamm model predict` command."""
+"""The `lamm model predict` command: several files with one loaded model; nothing is loaded when all are finished."""
 
 from __future__ import annotations
 
+import os
+import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from lamm_model.errors import UsageError
+
+if TYPE_CHECKING:
+    from lamm_model.prediction.journal import Journal
+    from lamm_model.prediction.predictor import Answers
+    from lamm_model.prediction.queries import PredictionOptions
 
 
 @click.command()
@@ -57,14 +69,13 @@ def predict(
     Under torchrun or accelerate launch each process answers its share.
     """
     from lamm_model.prediction.journal import pair_outputs
+    from lamm_model.prediction.keep_going import failures_file
     from lamm_model.prediction.queries import PredictionOptions
-    from lamm_model.prediction.session import launcher_shard, predict_files
 
     options = PredictionOptions(blind, batch_size, limit, media_root, max_new_tokens, system, probabilities, two_pass)
-    pairs = pair_outputs([first, *more], output)
     results = predict_files(
         folder,
-        pairs,
+        pair_outputs([first, *more], output),
         options,
         dtype=dtype,
         device=device,
@@ -76,7 +87,8 @@ def predict(
     for result in results:
         if result["failed"]:
             samples = "1 sample" if result["failed"] == 1 else f"{result['failed']} samples"
-            click.echo(f"{result['output']}: {samples} failed; {_traces(result['output'])}", err=True)
+            traces = failures_file(Path(result["output"]))
+            click.echo(f"{result['output']}: {samples} failed; their traces are in {traces}", err=True)
     if as_json:
         import json
 
@@ -88,7 +100,114 @@ def predict(
         click.echo(f"{result['output']}: {state}")
 
 
-def _traces(output: str) -> str:
-    from lamm_model.prediction.keep_going import failures_file
+def predict_files(
+    folder: str | Path,
+    pairs: list[tuple[Path, Path]],
+    options: PredictionOptions,
+    *,
+    dtype: str = "float32",
+    device: str = "",
+    endpoint: str = "",
+    quantize: str = "none",
+    shard: tuple[int, int] = (0, 1),
+    keep_going: bool = False,
+) -> list[dict[str, Any]]:
+    """Answer benchmark files.
 
-    return f"their traces are in {failures_file(Path(output))}"
+    Args:
+        folder: Checkpoint or model of ours, or any image-text-to-text model of transformers (folder or hub name).
+        pairs: Benchmark and output files.
+        options: How to predict.
+        dtype: `float32` or `bfloat16` for the language model.
+        device: Where to run; a GPU where there is one when empty (the one of `LOCAL_RANK`).
+        endpoint: Base address of an OpenAI-compatible endpoint; `folder` is then the model's name there.
+        quantize: `8bit` or `4bit` for a LAMM model's language model, else `none`.
+        shard: Rank of this process and number of processes; each answers its share, the last to end writes the output.
+        keep_going: Record a sample that cannot be answered as failed, and go on (`lamm_model.prediction.keep_going`).
+
+    Returns:
+        One summary a file: `benchmark`, `output`, `asked` (0 when it was finished before), `failed`, `seconds`, and
+        `finished` (False while other processes are still answering).
+    """
+    from lamm_model.answering.loading import model_folder
+    from lamm_model.prediction.journal import Journal, run_header
+    from lamm_model.prediction.keep_going import KeepGoing, failures_file
+
+    model = folder if endpoint else model_folder(folder)
+    kind = dtype if quantize == "none" else f"{dtype} {quantize}"
+    journals = [Journal(output, run_header(model, path, options, kind, endpoint), shard) for path, output in pairs]
+    unfinished = [not journal.is_finished() for journal in journals]
+    source = _source(model, options, dtype, device, endpoint, quantize) if any(unfinished) else None
+    results = []
+    for (benchmark, output), journal, open_ in zip(pairs, journals, unfinished, strict=True):
+        began = time.monotonic()
+        asked = failed = 0
+        if source is not None and open_:
+            answering = KeepGoing(source, failures_file(output)) if keep_going else source
+            asked = _with_progress(answering, options, benchmark, journal)
+            failed = sum("error" in answer for answer in journal.answers.values())
+        results.append(
+            {
+                "benchmark": str(benchmark),
+                "output": str(output),
+                "asked": asked,
+                "failed": failed,
+                "seconds": round(time.monotonic() - began, 1),
+                "finished": output.is_file(),
+            }
+        )
+    return results
+
+
+def launcher_shard(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
+    """Read this process's rank and the number of processes from what `torchrun` and `accelerate launch` set.
+
+    Args:
+        environment: `RANK` and `WORLD_SIZE`; without them the process is alone.
+
+    Returns:
+        Rank and number of processes.
+
+    Raises:
+        UsageError: They are no such numbers.
+    """
+    rank, world_size = environment.get("RANK", "0"), environment.get("WORLD_SIZE", "1")
+    if not (rank.isdigit() and world_size.isdigit() and int(rank) < int(world_size)):
+        raise UsageError(f"Expected RANK below WORLD_SIZE, got {rank!r} and {world_size!r}. Use torchrun.")
+    return int(rank), int(world_size)
+
+
+def _source(
+    model: str | Path, options: PredictionOptions, dtype: str, device: str, endpoint: str, quantize: str
+) -> Answers:
+    """Return what answers: an endpoint, a LAMM model, or a model of another family."""
+    if endpoint:
+        from lamm_model.prediction.endpoint import EndpointAnswers
+
+        return EndpointAnswers(endpoint, str(model), options)
+    from lamm_model.answering.loading import is_lamm, load_for_inference, run_device
+
+    if is_lamm(Path(model)):
+        from lamm_model.prediction.predictor import Predictor
+
+        return Predictor(*load_for_inference(Path(model), dtype, device, quantize), options)
+    from lamm_model.prediction.image_text import load_image_text
+
+    if quantize != "none":
+        raise UsageError(f"Expected --quantize none for a model that is not LAMM's, got {quantize}.")
+    return load_image_text(Path(model), options, dtype, run_device(device))
+
+
+def _with_progress(source: Answers, options: PredictionOptions, benchmark: Path, journal: Journal) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from lamm_model.prediction.predictor import answer_file
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    hidden = not sys.stderr.isatty() or journal.shard[0] > 0
+    with Progress(*columns, console=Console(file=sys.stderr), disable=hidden) as bar:
+        task = bar.add_task(benchmark.stem, total=None)
+        return answer_file(
+            benchmark, journal, source, options, lambda done, total: bar.update(task, completed=done, total=total)
+        )

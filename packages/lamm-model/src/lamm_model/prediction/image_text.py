@@ -163,7 +163,9 @@ def load_image_text(folder: Path, options: PredictionOptions, dtype: str, device
         LammModelError: The folder holds no such model, or its weights do not fit (keys are listed).
     """
     from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     try:
         model, report = AutoModelForImageTextToText.from_pretrained(
             folder, dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True

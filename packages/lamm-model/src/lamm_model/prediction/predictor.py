@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from lamm_model.answering.decoding import answer_rows
 from lamm_model.answering.option_scores import option_log_likelihoods, probabilities
-from lamm_model.answering.prompt_state import MediaFeatures, PrefixMemory, PromptRow
+from lamm_model.answering.prompt_state import MediaFeatures, Medium, PrefixMemory, PromptRow
 from lamm_model.model.adapters import can_merge, merged_adapters
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.prediction.journal import Journal
@@ -54,22 +54,6 @@ class Predictor:
         self._memory = PrefixMemory()
         self._merge = can_merge(model)
 
-    def predict_file(self, path: Path, journal: Journal, report: Report = lambda done, total: None) -> int:
-        """Answer one benchmark file into its journal and write the predictions.
-
-        Args:
-            path: The benchmark.
-            journal: Where answers go; not opened yet.
-            report: Called with the number of answered and of all queries.
-
-        Returns:
-            How many queries were asked now; 0 when the output was finished before.
-
-        Raises:
-            LammModelError: Records are faulty, or a prompt is longer than the model's context.
-        """
-        return answer_file(path, journal, self, self.options, report)
-
     def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
         """Answer queries in batches of like length.
 
@@ -97,20 +81,14 @@ class Predictor:
             for item, row, answer in zip(batch, rows, answers, strict=True):
                 if item.query.choices:
                     answer["probabilities"] = self._probabilities(item.query, row)
-        for item, answer in zip(batch, answers, strict=True):
-            pictures, name = self._pictures(item.query), item.query.key
-            answer["text"] = answer_to_picture(self.processor.image_processor, answer["text"], pictures, name)
-        return [(item.query, answer) for item, answer in zip(batch, answers, strict=True)]
+        queries = [item.query for item in batch]
+        images = self.processor.image_processor
+        for query, answer in zip(queries, answers, strict=True) if images.moves_coordinates else ():
+            answer["text"] = answer_to_picture(images, answer["text"], self._pictures(query), query.key)
+        return list(zip(queries, answers, strict=True))
 
     def _texts(self, rows: list[PromptRow]) -> list[str]:
-        tokens = answer_rows(
-            self.model,
-            rows,
-            pad=self.processor.pad_token_id,
-            end_ids=self.processor.end_token_ids,
-            ended=lambda row, ids: self.processor.answer_stopped(ids),
-            memory=self._memory,
-        )
+        tokens = answer_rows(self.model, self.processor, rows, self._memory)
         return [self.processor.answer_text(ids) for ids in tokens]
 
     def _ask_again(self, batch: list[Prepared], answers: list[Answer]) -> None:
@@ -133,47 +111,42 @@ class Predictor:
 
     def prepare(self, query: Query, further: Sequence[dict[str, str]] = ()) -> Prepared:
         """Build a query's tokens, with further turns after its question, and find where its shared beginning ends."""
-        kinds = [] if self.options.blind else [kind for kind, _ in query.media]
         name = f"id {query.record_id!r}"
-        asked = [{"from": "human", "value": query.question}]
-        question = dialogue_to_input(self.processor.image_processor, asked, self._pictures(query), name)
+        question = [{"from": "human", "value": query.question}]
+        images = self.processor.image_processor
+        if images.moves_coordinates:  # of the question alone: what the model answered is in its own square
+            question = dialogue_to_input(images, question, self._pictures(query), name)
         row = self.processor.encode_dialogue(
             [*question, *further],
-            media=kinds,
+            media=[kind for kind, _ in self._media(query)],
             task_type=query.task_type,
             system=self._system(query),
             modality=query.modality if self.options.blind else None,
             for_generation=True,
-            max_length=self._context() - query.max_new_tokens,
+            max_length=self.model.config.context_length - query.max_new_tokens,
             name=name,
         )
-        if not kinds:
+        if not self._media(query):
             return Prepared(query, row, 0, None)
         shared = self.processor.media_end(row["input_ids"])
         return Prepared(query, row, shared, (tuple(row["input_ids"][:shared]), query.media))
 
+    def _media(self, query: Query) -> tuple[Medium, ...]:
+        return () if self.options.blind else query.media
+
     def _pictures(self, query: Query) -> list[Path]:
-        return [] if self.options.blind else [path for kind, path in query.media if kind == IMAGE]
+        return [path for kind, path in self._media(query) if kind == IMAGE]
 
     def _system(self, query: Query) -> str | None:
         if self.options.system == "none":
             return ""
         return query.system if self.options.system == "record" else None
 
-    def _context(self) -> int:
-        return int(getattr(self.model.config.text_config, "max_position_embeddings", None) or 1 << 20)
-
     def _prompt_row(self, item: Prepared) -> PromptRow:
-        media = [] if self.options.blind else list(item.query.media)
-        features = self.media.get(media)
-        return PromptRow(
-            ids=item.row["input_ids"],
-            modality_ids=item.row["modality_ids"],
-            shared=item.shared,
-            shared_key=item.shared_key,
-            media=[(kind, feature) for (kind, _), feature in zip(media, features, strict=True)],
-            max_new_tokens=item.query.max_new_tokens,
-        )
+        query = item.query
+        row = self.media.prompt_row(item.row, self._media(query), query.max_new_tokens)
+        row.shared, row.shared_key = item.shared, item.shared_key
+        return row
 
 
 class Answers(Protocol):
@@ -188,7 +161,18 @@ def answer_file(
 ) -> int:
     """Answer what the journals do not hold yet of this process's share, and write the predictions when all are there.
 
-    See `Predictor.predict_file`.
+    Args:
+        path: The benchmark.
+        journal: Where answers go; not opened yet.
+        source: What answers.
+        options: Which records and media, and the longest answer.
+        report: Called with the number of answered and of all queries.
+
+    Returns:
+        How many queries were asked now; 0 when the output was finished before.
+
+    Raises:
+        LammModelError: Records are faulty, or a prompt is longer than the model's context.
     """
     if journal.is_finished():
         return 0

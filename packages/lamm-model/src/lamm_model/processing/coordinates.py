@@ -35,10 +35,10 @@ def map_coordinates(text: str, mapping: Mapping) -> str:
     """
 
     def replace(match: re.Match[str]) -> str:
-        numbers = [number.strip() for number in match.group(2).split(",")]
-        values = np.array([float(number) for number in numbers])
-        if len(values) not in (2, 4) or values.max() > 1.0 or not any("." in number for number in numbers):
+        numbers = _numbers(match)
+        if not numbers:
             return match.group(0)
+        values = np.array([float(number) for number in numbers])
         decimals = max(2, *(len(number.partition(".")[2]) for number in numbers))
         mapped = mapping(values.reshape(-1, 2)).clip(0.0, 1.0).round(decimals).ravel()
         return f"{match.group(1)}{', '.join(str(float(value)) for value in mapped)}{match.group(3)}"
@@ -84,7 +84,7 @@ def answer_to_picture(processor: LammImageProcessor, answer: str, pictures: Sequ
 
 def answer_mapping(processor: LammImageProcessor, pictures: Sequence[Path]) -> Callable[[str], str] | None:
     """Return `answer_to_picture` for a dialogue's pictures; None where answers need no mapping and may be streamed."""
-    if processor.resize == "squash" or not pictures:
+    if not (processor.moves_coordinates and pictures):
         return None
     return lambda answer: answer_to_picture(processor, answer, pictures, "this chat")
 
@@ -93,7 +93,11 @@ def _size(
     processor: LammImageProcessor, pictures: Sequence[Path], texts: list[str], name: str
 ) -> tuple[int, int] | None:
     """Return the size of the picture that coordinates belong to; None where nothing is to be mapped."""
-    if processor.resize == "squash" or not pictures or not any(map(_holds_coordinates, texts)):
+    if not (
+        processor.moves_coordinates
+        and pictures
+        and any(_numbers(match) for text in texts for match in _LIST.finditer(text))
+    ):
         return None
     sizes = {picture_size(picture) for picture in pictures}
     if len(sizes) > 1:
@@ -104,12 +108,8 @@ def _size(
     return sizes.pop()
 
 
-def _holds_coordinates(text: str) -> bool:
-    met: list[np.ndarray[Any, Any]] = []
-
-    def note(points: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        met.append(points)
-        return points
-
-    map_coordinates(text, note)
-    return bool(met)
+def _numbers(match: re.Match[str]) -> list[str]:
+    """Return the numbers of a point or box as they are written; none where the list is neither."""
+    numbers = [number.strip() for number in match.group(2).split(",")]
+    whole = not any("." in number for number in numbers)
+    return [] if whole or len(numbers) not in (2, 4) or max(map(float, numbers)) > 1.0 else numbers

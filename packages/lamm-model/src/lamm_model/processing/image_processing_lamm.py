@@ -171,6 +171,11 @@ class LammImageProcessor(BaseImageProcessor):  # type: ignore[misc]
             np.take(table, bytes_[:, :, channel], out=values[channel])
         return torch.from_numpy(values)
 
+    @property
+    def moves_coordinates(self) -> bool:
+        """Whether a point has other coordinates in the model's square than in its picture."""
+        return self.resize != "squash"
+
     def to_input(self, points: np.ndarray[Any, Any], size: tuple[int, int]) -> np.ndarray[Any, Any]:
         """Map normalised picture coordinates to normalised model-input coordinates.
 
@@ -190,7 +195,7 @@ class LammImageProcessor(BaseImageProcessor):  # type: ignore[misc]
         return np.asarray((points - offset) / scale)
 
     def _frame(self, size: tuple[int, int]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        if self.resize == "squash":
+        if not self.moves_coordinates:
             return np.ones(2), np.zeros(2)
         scale = np.asarray(size, dtype=float) / max(size)
         return scale, (1.0 - scale) / 2.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from transformers import BatchFeature, ProcessorMixin
 
 from lamm_model.errors import LammModelError
 from lamm_model.model.routing import MODALITY_IDS
+from lamm_model.processing.coordinates import dialogue_to_input
 from lamm_model.processing.prompt_formats import prompt_format, render, render_answer, system_message
 from lamm_model.processing.segments import IMAGE, POINT_CLOUD, Segment, find_markers, read_messages, read_turns
 
@@ -83,6 +86,7 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         conversations: list[dict[str, Any]],
         *,
         media: list[str] | None = None,
+        pictures: Sequence[Path] = (),
         n_images: int = 0,
         n_point_clouds: int = 0,
         task_type: str = "normal",
@@ -97,6 +101,7 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         Args:
             conversations: `[{"from": "human" | "gpt", "value": text}]`, a question first.
             media: Kinds of the media in order (`image`, `point_cloud`), else `n_images` then `n_point_clouds`.
+            pictures: Files of the images; where those are letterboxed, points and boxes in the text move with them.
             n_images: Number of images.
             n_point_clouds: Number of point clouds.
             task_type: Chooses the system message.
@@ -115,6 +120,8 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         """
         kinds = media if media is not None else [IMAGE] * n_images + [POINT_CLOUD] * n_point_clouds
         message = system if system is not None else (system_message(task_type) if self.use_system else "")
+        if pictures and self.image_processor.moves_coordinates:
+            conversations = dialogue_to_input(self.image_processor, conversations, pictures, name)
         turns = read_turns(conversations, kinds, name)
         form = prompt_format(self.prompt_format)
         segments = render(form, turns, message or None, self.tokenizer, for_generation)
@@ -293,11 +300,6 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
     def decode_answer(self, new_ids: Tensor | list[int]) -> str:
         """Decode the tokens of an answer as they are, stop strings and spaces included."""
         return str(self.tokenizer.decode(new_ids, skip_special_tokens=True))
-
-    def answer_stopped(self, new_ids: list[int]) -> bool:
-        """Tell whether the last tokens of an answer hold a stop string."""
-        tail = self.tokenizer.decode(new_ids[-8:]) if self.stop_strings else ""
-        return any(stop in tail for stop in self.stop_strings)
 
     def answer_text(self, new_ids: Tensor | list[int]) -> str:
         """Decode the tokens of one answer and cut it at the format's stop strings."""

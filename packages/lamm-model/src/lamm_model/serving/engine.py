@@ -19,7 +19,7 @@ from lamm_model.answering.prompt_state import MediaFeatures, Medium, PromptRow
 from lamm_model.errors import LammModelError
 from lamm_model.model.adapters import can_merge, merged_adapters
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
-from lamm_model.processing.coordinates import answer_mapping, dialogue_to_input
+from lamm_model.processing.coordinates import answer_mapping
 from lamm_model.processing.processing_lamm import LammProcessor
 from lamm_model.processing.segments import IMAGE
 from lamm_model.serving.messages import ChatRequest, RequestError
@@ -166,10 +166,11 @@ class ChatEngine:
         folder = Path(self._folder.name)
         media: list[Medium] = [(attachment.kind, attachment.write(folder)) for attachment in request.attachments]
         pictures = [path for kind, path in media if kind == IMAGE]
-        context = int(getattr(self.model.config.text_config, "max_position_embeddings", None) or 1 << 20)
+        context = self.model.config.context_length
         row = self.processor.encode_dialogue(
-            dialogue_to_input(self.processor.image_processor, request.turns, pictures, "this request"),
+            request.turns,
             media=[kind for kind, _ in media],
+            pictures=pictures,
             task_type=request.task_type,
             system=request.system,
             for_generation=True,
@@ -192,9 +193,8 @@ class ChatEngine:
 
         steps = decode_rows(
             self.model,
+            self.processor,
             [item.row for item in active],
-            pad=self.processor.pad_token_id,
-            end_ids=self.processor.end_token_ids,
             ended=ended,
             choose=_Chooser([item.job.request for item in active], self.model.device),
         )

@@ -109,7 +109,7 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
             LammModelError: The command fails, or its last line is no number.
         """
         from lamm_model.prediction.journal import Journal
-        from lamm_model.prediction.predictor import Predictor
+        from lamm_model.prediction.predictor import Predictor, answer_file
         from lamm_model.prediction.queries import PredictionOptions
 
         trainer = self.trainer
@@ -120,7 +120,9 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
         predictions.parent.mkdir(parents=True, exist_ok=True)
         predictions.unlink(missing_ok=True)  # of a run that was killed after it
         journal = Journal(predictions, {"lamm": "predictions", "step": step})
-        Predictor(model, self.processor, PredictionOptions()).predict_file(Path(self.settings.benchmark), journal)
+        options = PredictionOptions()
+        predictor = Predictor(model, self.processor, options)
+        answer_file(Path(self.settings.benchmark), journal, predictor, options)
         keep_input_types(model, trainer.settings.precision == "bf16")
         return run_command(self.settings.command, self.settings.benchmark, predictions)
 

@@ -137,12 +137,10 @@ def _media(record: "InstructionRecord", root: Path) -> tuple[Medium, ...]:
 
 def encode(record: "InstructionRecord", name: str, media: Sequence[Medium], processor: "LammProcessor") -> Dialogue:
     """Turn a record into tokens with the same builder that prediction uses."""
-    from lamm_model.processing.coordinates import dialogue_to_input
-
     turns: list[dict[str, Any]] = [{"from": turn.role, "value": turn.text} for turn in record.dialogue()]
     pictures = [Path(path) for kind, path in media if kind == "image"]
-    turns = dialogue_to_input(processor.image_processor, turns, pictures, name)
-    row = processor.encode_dialogue(turns, media=[kind for kind, _ in media], task_type=record.kind, name=name)
+    kinds = [kind for kind, _ in media]
+    row = processor.encode_dialogue(turns, media=kinds, pictures=pictures, task_type=record.kind, name=name)
     placeholders = {processor.image_token_id, processor.point_cloud_token_id}
     last = max((place for place, token in enumerate(row["input_ids"]) if token in placeholders), default=-1)
     # Arrays, nine bytes a token: as lists of numbers, half a million dialogues would take tens of gigabytes.
