@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lamm_llm.batch_state import Batch, BatchState, read_result_line
 from lamm_llm.endpoint import Endpoint
 from lamm_llm.engine import RetryPolicy
 from lamm_llm.failures import EndpointError, RefusedError, ThrottledError, TransientError
@@ -109,6 +110,39 @@ class BatchServer:
                         out.write(chunk)
 
         await self._patiently(once)
+
+    async def look_for_lost(self, state: BatchState) -> None:
+        """Find the batches that a killed run made but could not note."""
+        for batch in state.open():
+            if batch.file and not batch.id:
+                batch.id = await self.find(batch.token)
+                state.save()
+
+    async def hand_over(self, state: BatchState) -> None:
+        """Upload and make every batch that is only planned, noting each id before the next step."""
+        await self.look_for_lost(state)
+        for batch in state.open():
+            if not batch.file:
+                batch.file = await self.upload(state.request_file(batch))
+                state.save()
+            if not batch.id:
+                batch.id = await self.create(batch.file, batch.token)
+                batch.status = "submitted"
+                state.save()
+
+    async def answers(
+        self, state: BatchState, batch: Batch, view: BatchView
+    ) -> AsyncIterator[tuple[str, int, Any, str]]:
+        """Yield `(key, HTTP status, body, failure)` of each answer in an ended batch, see `read_result_line`."""
+        keys = state.keys(batch)
+        for number, file in enumerate(view.files):
+            path = state.path.with_name(f"{state.request_file(batch).name}.{number}.part")
+            await self.download(file, path)
+            with path.open("rb") as lines:
+                for line in lines:
+                    for answer in read_result_line(line, keys):
+                        yield answer
+            path.unlink()
 
     async def _make(self, file: str, token: str) -> str:
         batch = await self._client.batches.create(

@@ -92,15 +92,6 @@ def _progress(task: str) -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, total: bar.update(shown, completed=done, total=total)
 
 
-def _write(text: str, path: str) -> None:
-    import os
-
-    partial = f"{path}.partial"
-    with open(partial, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    os.replace(partial, path)
-
-
 def _writable(_context: click.Context, _parameter: click.Parameter, path: str | None) -> str | None:
     """Refuse a report whose kind its ending does not say, before anything is scored for it."""
     if path is not None and not path.endswith(ENDINGS):
@@ -112,6 +103,8 @@ def _save(path: str, reports: Mapping[str, Mapping[str, "Report"]], media_root: 
     """Write reports to a file whose ending says the kind; missing folders are made."""
     from pathlib import Path
 
+    from lamm_metrics.records.files import write_beside
+
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     if path.endswith((".html", ".htm")):
         from lamm_metrics.report.page import write_report
@@ -120,9 +113,10 @@ def _save(path: str, reports: Mapping[str, Mapping[str, "Report"]], media_root: 
         return
     listed = [report for by_task in reports.values() for report in by_task.values()]
     if path.endswith(".json"):
-        _write(json.dumps([report.to_json(samples=True) for report in listed], indent=1), path)
+        text = json.dumps([report.to_json(samples=True) for report in listed], indent=1)
     else:
-        _write("\n\n".join(map(str, listed)) + "\n", path)
+        text = "\n\n".join(map(str, listed)) + "\n"
+    write_beside(Path(path), [text])
 
 
 @metrics.command()

@@ -98,17 +98,20 @@ def test_a_killed_run_finds_its_batch_again(server, kit, tmp_path, two, batches,
         patch.setattr("lamm_metrics.gpt.batch.asyncio.sleep", killed)
         with pytest.raises(KeyboardInterrupt):
             judge_answers(*two, settings, tmp_path)
-    state = json.loads((tmp_path / "batches.json").read_text())
-    assert [list(value) for value in state.values()] == [["id"]]
+    path = tmp_path / "requests.batches.json"
+    state = json.loads(path.read_text())
+    assert [(batch["id"], batch["collected"]) for batch in state["batches"]] == [("batch-0", False)]
     if not noted:
-        (tmp_path / "batches.json").write_text(json.dumps({token: {} for token in state}))
+        state["batches"][0]["id"] = ""
+        path.write_text(json.dumps(state))
     batches.ready_after = 0
     with pytest.raises(UsageError, match="under way"):
         judge_answers(*two, kit.settings(server), tmp_path)
     found = judge_answers(*two, settings, tmp_path)
     assert len(batches.made) == 1
     assert not found.reports[0].unscored
-    assert json.loads((tmp_path / "batches.json").read_text()) == {}
+    assert all(batch["collected"] for batch in json.loads(path.read_text())["batches"])
+    assert not list(tmp_path.glob("*.batch-*"))
 
 
 def test_a_server_without_batches_is_said_so(server, kit, tmp_path, two):

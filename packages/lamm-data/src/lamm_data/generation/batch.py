@@ -44,7 +44,6 @@ from lamm_llm import (
     dumps,
     find_price,
     read_reply,
-    read_result_line,
     request_line,
     run_async,
 )
@@ -204,12 +203,12 @@ class _Desk:
             outbox.plan()
         finally:
             outbox.close()
-        await self._hand_over()
+        await self.server.hand_over(self.state)
         summary.batches, summary.cost = self.state.open(), self.budget.cost
         return summary
 
     async def status(self) -> BatchSummary:
-        await self._look_for_lost()
+        await self.server.look_for_lost(self.state)
         for batch in self.state.open():
             if batch.id:
                 self._note(batch, await self.server.retrieve(batch.id))
@@ -217,7 +216,7 @@ class _Desk:
         return BatchSummary("status", self.state.open())
 
     async def cancel(self) -> BatchSummary:
-        await self._look_for_lost()
+        await self.server.look_for_lost(self.state)
         summary = BatchSummary("cancel", self.state.open())
         for batch in summary.batches:
             if not batch.id:  # never made, and not to be made any more
@@ -229,7 +228,7 @@ class _Desk:
         return summary
 
     async def collect(self) -> BatchSummary:
-        await self._look_for_lost()
+        await self.server.look_for_lost(self.state)
         summary = BatchSummary("collect", self.state.open(), counts=self.opened.results.counts)
         ended = [batch for batch in summary.batches if batch.id and await self._take(batch, summary)]
         waiting = {key for batch in self.state.open() if batch not in ended for key in self.state.keys(batch)}
@@ -271,25 +270,6 @@ class _Desk:
                 results.counts.unsent += 1
         return stopped
 
-    async def _hand_over(self) -> None:
-        """Upload and make every batch that is only planned, noting each id before the next step."""
-        await self._look_for_lost()
-        for batch in self.state.open():
-            if not batch.file:
-                batch.file = await self.server.upload(self.state.request_file(batch))
-                self.state.save()
-            if not batch.id:
-                batch.id = await self.server.create(batch.file, batch.token)
-                batch.status = "submitted"
-                self.state.save()
-
-    async def _look_for_lost(self) -> None:
-        """Find the batch that a killed run made but could not note."""
-        for batch in self.state.open():
-            if batch.file and not batch.id:
-                batch.id = await self.server.find(batch.token)
-                self.state.save()
-
     async def _ended(self, batch: Batch) -> BatchView | None:
         view = await self.server.retrieve(batch.id)
         self._note(batch, view)
@@ -300,15 +280,9 @@ class _Desk:
         view = await self._ended(batch)
         if view is None:
             return False
-        keys, found = self.state.keys(batch), 0
-        for number, file in enumerate(view.files):
-            path = self.state.path.with_name(f"{self.state.request_file(batch).name}.{number}.part")
-            await self.server.download(file, path)
-            with path.open("rb") as lines:
-                for line in lines:
-                    for key, status, body, words in read_result_line(line, keys):
-                        found += await self._keep(batch, key, status, body, words)
-            path.unlink()
+        found = 0
+        async for key, status, body, words in self.server.answers(self.state, batch, view):
+            found += await self._keep(batch, key, status, body, words)
         batch.answered, batch.failed = found, batch.requests - found
         if view.errors:
             summary.stopped = f"batch {batch.id} {view.status}: {self.endpoint.hide_key(view.errors)}"

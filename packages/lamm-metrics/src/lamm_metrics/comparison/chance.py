@@ -1,18 +1,14 @@
 """What an answerer that never looks would score: predictions drawn from the truth about other pictures."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from os import PathLike
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lamm_metrics.answers.kinds import answers_of
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.references import read_references
+from lamm_metrics.records.references import ReferenceSource, read_references
 from lamm_metrics.records.truth import group_of
-
-Record = Mapping[str, Any]
 
 
 def _donors(groups: Sequence[str], generator: np.random.Generator) -> NDArray[np.int64]:
@@ -30,9 +26,7 @@ def _donors(groups: Sequence[str], generator: np.random.Generator) -> NDArray[np
     return order[np.minimum(picks, len(groups) - 1)]
 
 
-def chance_predictions(
-    task: str, references: str | PathLike[str] | Iterable[Record], seed: int = 0
-) -> list[Prediction]:
+def chance_predictions(task: str, references: ReferenceSource, seed: int = 0) -> list[Prediction]:
     """Return answers of somebody who knows the data set but not the picture: the truth about one of another group.
 
     Multiple-choice questions are answered with a random option instead. Score these answers like any others; their

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import Metric
-from lamm_metrics.records.predictions import read_predictions
-from lamm_metrics.records.references import pair, read_references
+from lamm_metrics.records.predictions import PredictionSource, read_predictions
+from lamm_metrics.records.references import ReferenceSource, pair, read_references
 from lamm_metrics.results.score import Score
-from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for
+from lamm_metrics.scoring import gather, metrics_for
 from lamm_metrics.statistics import (
     bootstrap_p_value,
     detectable_difference,

@@ -11,11 +11,11 @@ from lamm_metrics.answers.kinds import answers_of
 from lamm_metrics.comparison.paired import Comparison, compare_metrics
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.metrics.base import Metric
-from lamm_metrics.records.predictions import Prediction, read_predictions
-from lamm_metrics.records.references import References, pair, read_references
+from lamm_metrics.records.predictions import Prediction, PredictionSource, read_predictions
+from lamm_metrics.records.references import References, ReferenceSource, pair, read_references
 from lamm_metrics.records.truth import labels_of
 from lamm_metrics.results.score import Score
-from lamm_metrics.scoring import PredictionSource, ReferenceSource, gather, metrics_for
+from lamm_metrics.scoring import gather, metrics_for
 from lamm_metrics.statistics import wilson
 
 

@@ -1,24 +1,23 @@
 """The Batch API: hand all first requests over at once, at half the price, and journal what comes back.
 
-A batch is known by a token made from its requests. The token is written to `batches.json` before the batch is made and
-sent along as metadata, so that a run that was killed finds its batch again instead of paying for another.
+The batches of a run are named beside its cache before they are made, so that a run that was killed finds them again
+instead of paying for others.
 """
 
 import asyncio
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from lamm_llm import (
     ENDED,
+    Batch,
     BatchServer,
-    Endpoint,
+    BatchState,
     EndpointError,
+    Outbox,
     RefusedError,
     Reply,
     Request,
@@ -26,32 +25,12 @@ from lamm_llm import (
     UnsupportedError,
     dumps,
     read_reply,
-    read_result_line,
     request_line,
 )
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.gpt.asking import Asker
 from lamm_metrics.gpt.items import Job
 from lamm_metrics.gpt.verdicts import judge_messages
-from lamm_metrics.records.files import parse_json
-
-STATE = "batches.json"
-# OpenAI takes 50,000 requests and 200 MB a batch.
-MOST_REQUESTS, MOST_BYTES = 20_000, 100_000_000
-
-
-def open_batches(folder: Path) -> dict[str, dict[str, str]]:
-    """Return the batches under way, by token; each holds its `id` once that is known.
-
-    Raises:
-        LammMetricsError: The file that names them is damaged.
-    """
-    path = folder / STATE
-    try:
-        found = parse_json(path.read_text(encoding="utf-8")) if path.exists() else {}
-        return {str(token): {str(key): str(value) for key, value in row.items()} for token, row in found.items()}
-    except (ValueError, AttributeError) as error:
-        raise LammMetricsError(f"Expected the names of batches in {path}, got {error!r}. Move it away.") from error
 
 
 class BatchRun:
@@ -60,16 +39,15 @@ class BatchRun:
     Args:
         asker: Asks, and holds journal and budget of the run.
         share: What a request costs in a batch, as a share of its price.
-        folder: Where `batches.json` is kept.
+        cache: The run's journal, beside which its batches are named.
     """
 
-    def __init__(self, asker: Asker, share: float, folder: Path) -> None:
+    def __init__(self, asker: Asker, share: float, cache: Path) -> None:
         self.asker, self.share, self.settings = asker, share, asker.settings
         self.journal, self.budget = asker.journal, asker.engine.budget
         self.endpoint = asker.engine.endpoints[0]
         self.server = BatchServer(self.endpoint, asker.engine.policy, self.settings.seed)
-        self.path = folder / STATE
-        self.open = open_batches(folder)
+        self.state = BatchState(cache)
 
     async def fill(self, jobs: Sequence[Job]) -> None:
         """Answer the first request of every job, as far as a batch can; what is left is asked for singly.
@@ -80,13 +58,17 @@ class BatchRun:
         """
         made = (self.asker.request(job, judge_messages(job.item, job.mode, job.order)) for job in jobs)
         requests = {request.key: request for request in made}
-        for token in list(self.open):
-            await self._collect(token, requests)
+        await self._settle(requests)
         waiting = [request for key, request in requests.items() if key not in self.journal]
         self._check_money(waiting)
-        tokens = [await self._submit(chunk) for chunk in _chunks(waiting, self.endpoint)]
-        for token in tokens:
-            await self._collect(token, requests)
+        outbox = Outbox(self.state, self.endpoint.settings.shown_url)
+        try:
+            for request in waiting:
+                outbox.add(request.key, request.format, request_line(request.key, dumps(self.endpoint.body(request))))
+            outbox.plan()
+        finally:
+            outbox.close()
+        await self._settle(requests)
 
     def _check_money(self, requests: Sequence[Request]) -> None:
         most = self.budget.gone
@@ -99,42 +81,36 @@ class BatchRun:
                 "Raise --max-cost, lower --max-tokens, or judge a smaller --sample."
             )
 
-    async def _submit(self, lines: Mapping[str, bytes]) -> str:
-        """Hand a batch over, once, and remember it."""
-        token = sha256("\n".join(lines).encode()).hexdigest()[:32]
-        file = await self.server.upload((f"{token}.jsonl", b"".join(lines.values())))
-        self._remember({**self.open, token: {}})
+    async def _settle(self, requests: Mapping[str, Request]) -> None:
+        """Hand over every batch that is only planned, then wait for each and keep what it answered."""
+        planned = [batch for batch in self.state.open() if not batch.id]
         try:
-            identifier = await self.server.create(file, token)
+            await self.server.hand_over(self.state)
         except EndpointError:
-            self._forget(token)
+            for batch in planned:
+                if not batch.id:
+                    self._close(batch)
             raise
-        self.asker.engine.traffic.sent += len(lines)
-        self._remember({**self.open, token: {"id": identifier}})
-        return token
+        self.asker.engine.traffic.sent += sum(batch.requests for batch in planned)
+        for batch in self.state.open():
+            await self._collect(batch, requests)
 
-    async def _collect(self, token: str, requests: Mapping[str, Request]) -> None:
-        """Wait for a batch and keep what it answered."""
-        identifier = self.open[token].get("id") or await self.server.find(token)
-        if not identifier:
-            self._forget(token)
-            return
-        while (view := await self.server.retrieve(identifier)).status not in ENDED:
+    async def _collect(self, batch: Batch, requests: Mapping[str, Request]) -> None:
+        while (view := await self.server.retrieve(batch.id)).status not in ENDED:
             await asyncio.sleep(self.settings.batch_pause)
-        with TemporaryDirectory(dir=self.path.parent) as folder:
-            for file in view.files:
-                path = Path(folder) / "answers.jsonl"
-                await self.server.download(file, path)
-                with path.open("rb") as answers:
-                    for line in answers:
-                        for key, status, body, _ in read_result_line(line):
-                            await self._keep(key, requests.get(key), status, body)
-        self._forget(token)
+        async for key, status, body, _ in self.server.answers(self.state, batch, view):
+            await self._keep(key, requests.get(key), status, body)
+        self._close(batch)
         if view.status != "completed":
             raise LammMetricsError(
-                f"Expected batch {identifier} to be completed, got {view.status}: {view.errors}. "
+                f"Expected batch {batch.id} to be completed, got {view.status}: {view.errors}. "
                 "What it answered is kept; run the same command again to hand over the rest."
             )
+
+    def _close(self, batch: Batch) -> None:
+        batch.collected = True
+        self.state.save()
+        self.state.forget_files()
 
     async def _keep(self, key: str, request: Request | None, status: int, body: Any) -> None:
         """Keep one answer; failures that may pass are left to be asked for singly."""
@@ -159,27 +135,3 @@ class BatchRun:
         if isinstance(failure, RefusedError):
             return Reply(str(failure), rejected="request")
         raise failure
-
-    def _remember(self, state: dict[str, dict[str, str]]) -> None:
-        partial = self.path.with_name(f"{STATE}.partial")
-        partial.write_text(json.dumps(state))
-        os.replace(partial, self.path)
-        self.open = state
-
-    def _forget(self, token: str) -> None:
-        self._remember({name: value for name, value in self.open.items() if name != token})
-
-
-def _chunks(requests: Sequence[Request], endpoint: Endpoint) -> Iterator[dict[str, bytes]]:
-    """Yield the lines of batches, by key, each batch within the limits."""
-    chunk: dict[str, bytes] = {}
-    size = 0
-    for request in requests:
-        line = request_line(request.key, dumps(endpoint.body(request)))
-        if chunk and (len(chunk) >= MOST_REQUESTS or size + len(line) > MOST_BYTES):
-            yield chunk
-            chunk, size = {}, 0
-        chunk[request.key] = line
-        size += len(line)
-    if chunk:
-        yield chunk

@@ -1,25 +1,20 @@
 """What is judged: records with a question, the truth in words and every model's answer, and the verdicts to ask for."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.gpt.settings import JudgeSettings
-from lamm_metrics.records.files import FileFaultsError, read_records
-from lamm_metrics.records.predictions import Prediction, Predictions, read_predictions
-from lamm_metrics.records.references import References, pair, read_references
-from lamm_metrics.records.tasks import task_of_record
+from lamm_metrics.records.predictions import Prediction, Predictions, PredictionSource, read_predictions
+from lamm_metrics.records.references import ReferenceSource, pair, read_references
+from lamm_metrics.records.tasks import task_named, task_of_record
 from lamm_metrics.records.truth import group_of, truth_text
 
-ReferenceSource = str | PathLike[str] | Iterable[Mapping[str, Any]]
-PredictionSource = str | PathLike[str] | Iterable[Mapping[str, Any] | Prediction]
 MOST_MODELS = 26
 
 
@@ -61,47 +56,6 @@ def answer_text(prediction: Prediction) -> str:
     given = {key: getattr(prediction, key) for key in ("choice", "number", "boxes", "points", "probabilities")}
     given = {key: value for key, value in given.items() if value is not None}
     return json.dumps(given, ensure_ascii=False, default=str) if given else ""
-
-
-def read_truth(source: ReferenceSource, task: str | None = None) -> tuple[References, dict[str, str]]:
-    """Read benchmark records of one task or of several.
-
-    Args:
-        source: Path of a JSON list or JSON Lines, or the records.
-        task: Task key; without it each record's own is used.
-
-    Returns:
-        The records in the order of the source, and the task of each id.
-
-    Raises:
-        FileFaultsError: Records are faulty or belong to no task.
-    """
-    if task is not None:
-        found = read_references(source, task)
-        return found, dict.fromkeys(found.records, task)
-    name = str(source) if isinstance(source, str | PathLike) else "references"
-    placed, faults = (
-        read_records(Path(source))
-        if isinstance(source, str | PathLike)
-        else ([(f"record {number}", dict(record)) for number, record in enumerate(source, 1)], [])
-    )
-    by_task: dict[str, list[Mapping[str, Any]]] = {}
-    for where, record in placed:
-        belongs = task_of_record(record) if isinstance(record, Mapping) else None
-        if belongs is not None:
-            by_task.setdefault(belongs.key, []).append(record)
-        else:
-            faults.append(f"{where}: expected a benchmark record with its ground truth")
-    if faults:
-        raise FileFaultsError(name, faults, "Mend the file, or name the task.")
-    records: dict[str, Mapping[str, Any]] = {}
-    tasks: dict[str, str] = {}
-    for key, own in by_task.items():
-        for identifier, record in read_references(own, key).records.items():
-            if identifier in records:
-                raise FileFaultsError(name, [f"id {identifier[:80]!r} occurs more than once"], "Mend the file.")
-            records[identifier], tasks[identifier] = record, key
-    return References(records, name), tasks
 
 
 def model_names(found: Sequence[Predictions]) -> tuple[str, ...]:
@@ -150,7 +104,7 @@ def read_items(
     """
     if not 1 <= len(predictions) <= MOST_MODELS:
         raise UsageError(f"Expected 1 to {MOST_MODELS} predictions files, got {len(predictions)}.")
-    truth, tasks = read_truth(references, task)
+    truth = read_references(references, task)
     found = [read_predictions(source) for source in predictions]
     answers = [pair(truth, one, missing) for one in found]
     if not truth.records:
@@ -161,7 +115,8 @@ def read_items(
         given = tuple(sendable(answer_text(of_model[identifier])) for of_model in answers)
         question = sendable(str(record.get("query") or record.get("question") or ""))
         truth_said = sendable(truth_text(record))
-        items.append(Item(identifier, group_of(record), tasks[identifier], question, truth_said, given))
+        own = task_named(task) if task else task_of_record(record)
+        items.append(Item(identifier, group_of(record), own.key if own else "", question, truth_said, given))
     return items, model_names(found)
 
 

@@ -1,21 +1,23 @@
 """Run the GPT Metric: ask for all verdicts, keep what was said, say what it means."""
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamm_metrics.errors import UsageError
 from lamm_metrics.gpt.failures import client_errors
 from lamm_metrics.gpt.findings.analysis import analyse
 from lamm_metrics.gpt.findings.result import Judgement
-from lamm_metrics.gpt.items import Item, Job, Outcome, PredictionSource, ReferenceSource, plan_jobs, read_items
+from lamm_metrics.gpt.items import Item, Job, Outcome, plan_jobs, read_items
 from lamm_metrics.gpt.settings import JudgeSettings
 from lamm_metrics.gpt.verdicts import judge_messages, prompt_texts
+from lamm_metrics.records.files import write_beside
+from lamm_metrics.records.predictions import PredictionSource
+from lamm_metrics.records.references import ReferenceSource
 
 if TYPE_CHECKING:
     from lamm_llm import Endpoint, Price, Traffic
@@ -169,13 +171,6 @@ def _transcripts(outcomes: Iterable[Outcome], models: tuple[str, ...]) -> Iterat
         yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def _write(path: Path, lines: Iterable[str]) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as stream:
-        stream.writelines(lines)
-    os.replace(partial, path)
-
-
 def judge_answers(
     references: ReferenceSource,
     predictions: Sequence[PredictionSource],
@@ -208,71 +203,59 @@ def judge_answers(
         references, predictions, task=task, missing=missing, sample=settings.sample, seed=settings.seed
     )
     with client_errors():
-        from lamm_llm import run_async
-        from lamm_metrics.gpt.batch import STATE, open_batches
+        from lamm_llm import BatchState, run_async
 
         folder = Path(output)
-        if open_batches(folder) and not settings.batch:
+        batches = BatchState(folder / CACHE)
+        if batches.open() and not settings.batch:
             raise UsageError(
                 f"Expected --batch, because a batch of {folder} is under way and would be paid for twice. "
-                f"Add it, or remove {folder / STATE}."
+                f"Add it, or remove {batches.path}."
             )
-        run = _Run(items, len(models), settings, folder, progress)
-        outcomes = run_async(run.go)
-    reports, agreement = analyse(outcomes, models, run.judges, settings)
+        asked = run_async(lambda: _ask_all(items, len(models), settings, folder, progress))
+    reports, agreement = analyse(asked.outcomes, models, asked.judges, settings)
     found = Judgement(
         mode=settings.mode,
         models=models,
         records=len(items),
         reports=tuple(reports),
         agreement=agreement,
-        requests=run.traffic,
-        cost=run.cost,
-        unsent=sum(bool(outcome.reason) and outcome.reason not in JUDGES_FAULT for outcome in outcomes),
-        settings=_said(settings, run.judges),
+        requests=asked.traffic,
+        cost=asked.cost,
+        unsent=sum(bool(outcome.reason) and outcome.reason not in JUDGES_FAULT for outcome in asked.outcomes),
+        settings=_settings(settings, asked.judges),
     )
-    _write(folder / TRANSCRIPTS, _transcripts(outcomes, models))
-    _write(folder / RESULT, [json.dumps(found.to_json(), indent=1, ensure_ascii=False), "\n"])
+    write_beside(folder / TRANSCRIPTS, _transcripts(asked.outcomes, models))
+    write_beside(folder / RESULT, [json.dumps(found.to_json(), indent=1, ensure_ascii=False), "\n"])
     return found
 
 
-class _Run:
-    """One call's asking, and what it cost."""
+class _Asked(NamedTuple):
+    """What one call's asking gave, and what it cost."""
 
-    def __init__(
-        self, items: Sequence[Item], models: int, settings: JudgeSettings, folder: Path, progress: Progress | None
-    ) -> None:
-        self.items, self.models, self.settings, self.folder = items, models, settings, folder
-        self.progress = progress
-        self.judges: tuple[str, ...] = settings.judges
-        self.traffic: dict[str, int] = {}
-        self.cost: float | None = None
+    outcomes: list[Outcome]
+    judges: tuple[str, ...]
+    traffic: dict[str, int]
+    cost: float | None
 
-    async def go(self) -> list[Outcome]:
-        from lamm_llm import Endpoint, EndpointSettings
 
-        settings = self.settings
-        endpoint = Endpoint(
-            EndpointSettings(
-                settings.endpoint, settings.key, concurrency=settings.concurrency, timeout=settings.timeout
-            )
-        )
-        try:
-            self.judges = self.judges or (await _only_model(endpoint),)
-            return await self._ask(endpoint)
-        finally:
-            await endpoint.close()
+async def _ask_all(
+    items: Sequence[Item], models: int, settings: JudgeSettings, folder: Path, progress: Progress | None
+) -> _Asked:
+    from lamm_llm import Budget, Endpoint, EndpointSettings, Engine, Journal, RetryPolicy, batch_share
+    from lamm_metrics.gpt.asking import Asker
+    from lamm_metrics.gpt.batch import BatchRun
 
-    async def _ask(self, endpoint: "Endpoint") -> list[Outcome]:
-        from lamm_llm import Budget, Engine, Journal, RetryPolicy, batch_share
-        from lamm_metrics.gpt.asking import Asker
-        from lamm_metrics.gpt.batch import BatchRun
-
-        settings, prices = self.settings, _prices(self.judges, self.settings)
-        _check_money(settings, self.judges, prices)
-        jobs = plan_jobs(self.items, self.judges, self.models, settings)
+    endpoint = Endpoint(
+        EndpointSettings(settings.endpoint, settings.key, concurrency=settings.concurrency, timeout=settings.timeout)
+    )
+    try:
+        judges = settings.judges or (await _only_model(endpoint),)
+        prices = _prices(judges, settings)
+        _check_money(settings, judges, prices)
+        jobs = plan_jobs(items, judges, models, settings)
         budget = Budget(prices, settings.max_cost, promise=True)
-        with closing(Journal(self.folder / CACHE, None, sendings=True)) as journal:
+        with closing(Journal(folder / CACHE, None, sendings=True)) as journal:
             for model, reply in journal.replies():
                 budget.spend(reply.prompt_tokens, reply.completion_tokens, model, reply.share)
             for sending in journal.unknown_sendings():
@@ -280,11 +263,12 @@ class _Run:
             policy = RetryPolicy(settings.retries + 1, patience=PATIENCE, failures_in_a_row=GIVEN_UP)
             engine: Engine[int] = Engine([endpoint], journal, budget, policy, settings.seed)
             asker = Asker(engine, settings)
-            batch = BatchRun(asker, batch_share(settings.prices, BATCH_SHARE), self.folder) if settings.batch else None
-            outcomes = await run_jobs(jobs, asker, self.progress, batch)
-        self.traffic = _requests(engine.traffic)
-        self.cost = budget.cost if len(prices) == len(self.judges) else None
-        return outcomes
+            share = batch_share(settings.prices, BATCH_SHARE)
+            batch = BatchRun(asker, share, folder / CACHE) if settings.batch else None
+            outcomes = await run_jobs(jobs, asker, progress, batch)
+    finally:
+        await endpoint.close()
+    return _Asked(outcomes, judges, _requests(engine.traffic), budget.cost if len(prices) == len(judges) else None)
 
 
 async def _only_model(endpoint: "Endpoint") -> str:
@@ -309,19 +293,8 @@ def _requests(traffic: "Traffic") -> dict[str, int]:
     return {"sent": traffic.sent, "cached": traffic.reused, **repeated, **failures}
 
 
-def _said(settings: JudgeSettings, judges: Sequence[str]) -> dict[str, Any]:
-    """The settings that a file may show: all but the key."""
-    names = (
-        "mode",
-        "sample",
-        "seed",
-        "repeat_share",
-        "temperature",
-        "max_tokens",
-        "max_cost",
-        "batch",
-        "draws",
-        "confidence",
-    )
-    shown = {name: getattr(settings, name) for name in names}
-    return {"endpoint": settings.shown_endpoint, "judges": list(judges), "prompts": prompt_texts()["version"], **shown}
+def _settings(settings: JudgeSettings, judges: Sequence[str]) -> dict[str, Any]:
+    """Return the settings that a file may show: all but the key."""
+    left_out = ("endpoint", "judges", "key", "concurrency", "timeout", "retries", "prices", "batch_pause")
+    chosen = {one.name: getattr(settings, one.name) for one in fields(settings) if one.name not in left_out}
+    return {"endpoint": settings.shown_endpoint, "judges": list(judges), "prompts": prompt_texts()["version"], **chosen}

@@ -1,8 +1,9 @@
 """Read JSON files of records: a JSON list, or JSON Lines; every fault of a file is gathered before it is reported."""
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -104,8 +105,16 @@ def _no_utf8(raw: bytes, error: UnicodeDecodeError) -> str:
     return f"Expected UTF-8, got byte 0x{raw[error.start]:02x}"
 
 
-def read_records(path: Path) -> tuple[list[tuple[str, Any]], list[str]]:
-    """Read a JSON list or JSON Lines.
+def write_beside(path: Path, parts: Iterable[str]) -> None:
+    """Write a text file beside its place and rename it, so that nobody ever reads half of one."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("w", encoding="utf-8", errors="replace") as stream:
+        stream.writelines(parts)
+    os.replace(partial, path)
+
+
+def placed_records(source: str | os.PathLike[str] | Iterable[Any]) -> tuple[list[tuple[str, Any]], list[str]]:
+    """Read records from a JSON list or JSON Lines, or take those that are given.
 
     Returns:
         The parsed records, each with the place it stands at ("line 3" or "record 3"), and the faults found; reading
@@ -114,6 +123,9 @@ def read_records(path: Path) -> tuple[list[tuple[str, Any]], list[str]]:
     Raises:
         LammMetricsError: A JSON list is not UTF-8.
     """
+    if not isinstance(source, str | os.PathLike):
+        return [(f"record {i}", record) for i, record in enumerate(source, 1)], []
+    path = Path(source)
     with path.open("rb") as stream:
         start = stream.read(4096).removeprefix(BOM).lstrip()[:1]
     return _read_list(read_text(path)) if start == b"[" else _read_lines(path)

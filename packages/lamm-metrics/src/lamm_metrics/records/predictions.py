@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, cast
 
-from lamm_metrics.records.files import ENOUGH, FileFaultsError, are_numbers, first_ten, is_number, read_records, shown
+from lamm_metrics.records.files import ENOUGH, FileFaultsError, are_numbers, first_ten, is_number, placed_records, shown
 from lamm_metrics.tables import listed_html
 
 # A header's line is no longer than this.
@@ -48,6 +48,9 @@ class Prediction:
     def plain_text(self) -> str:
         """Return the answer as one string: the answers per joint are joined by line breaks."""
         return self.text if isinstance(self.text, str) else "\n".join(f"{k}: {v}" for k, v in self.text.items())
+
+
+PredictionSource = str | PathLike[str] | Iterable[Mapping[str, Any] | Prediction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,7 @@ def _is_header(record: object) -> bool:
     return isinstance(record, dict) and "lamm" in record and "id" not in record
 
 
-def read_predictions(source: str | PathLike[str] | Iterable[Mapping[str, Any] | Prediction]) -> Predictions:
+def read_predictions(source: PredictionSource) -> Predictions:
     """Read and check predictions.
 
     Args:
@@ -170,13 +173,8 @@ def read_predictions(source: str | PathLike[str] | Iterable[Mapping[str, Any] | 
             finite, ids that occur twice.
         LammMetricsError: A JSON list is not UTF-8.
     """
-    faults: list[str] = []
-    if isinstance(source, str | PathLike):
-        name = str(source)
-        placed, faults = read_records(Path(source))
-    else:
-        name = "predictions"
-        placed = [(f"record {i}", record) for i, record in enumerate(source, 1)]
+    placed, faults = placed_records(source)
+    name = str(source) if isinstance(source, str | PathLike) else "predictions"
     headers = [record for _, record in placed if _is_header(record)]
     records: dict[str, Prediction] = {}
     twice: dict[str, None] = {}

@@ -9,11 +9,13 @@ from typing import Any
 
 from lamm_metrics.errors import UsageError
 from lamm_metrics.records.checks import fault_of
-from lamm_metrics.records.files import ENOUGH, FileFaultsError, first_ten, read_records
+from lamm_metrics.records.files import ENOUGH, FileFaultsError, first_ten, placed_records
 from lamm_metrics.records.predictions import Prediction, Predictions
-from lamm_metrics.records.tasks import Task, all_tasks, task_named
+from lamm_metrics.records.tasks import Task, all_tasks, task_named, task_of_record
 from lamm_metrics.records.truth import truth_text
 from lamm_metrics.tables import listed_html
+
+ReferenceSource = str | PathLike[str] | Iterable[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,37 +50,38 @@ def _other_task(task: Task, placed: Sequence[tuple[str, Any]]) -> str:
     return f"expected `{'` or `'.join(task.truth)}` in every record of task {task.key}, but none has it; {hint}"
 
 
-def _dataset(placed: Sequence[tuple[str, Any]], path: Path | None, task: Task) -> str:
+def _fault(record: object, where: str, task: Task | None) -> str:
+    """Return what is wrong with a record of a task, or of the task that it is of itself; empty when nothing is."""
+    own = task or (task_of_record(record) if isinstance(record, Mapping) else None)
+    return fault_of(own.truth_kind, record, where) if own else f"{where}: expected a benchmark record with its truth"
+
+
+def _dataset(placed: Sequence[tuple[str, Any]], path: Path | None, task: Task | None) -> str:
     named = {str(record["dataset"]) for _, record in placed if isinstance(record, Mapping) and record.get("dataset")}
     if len(named) == 1:
         return named.pop()
-    stem = path.stem if path else ""
-    return stem.removeprefix(task.prefix + "_") if stem.startswith(task.prefix + "_") else ""
+    prefix = f"{task.prefix}_" if task else ""
+    return path.stem.removeprefix(prefix) if path and prefix and path.stem.startswith(prefix) else ""
 
 
-def read_references(source: str | PathLike[str] | Iterable[Mapping[str, Any]], task: str) -> References:
+def read_references(source: ReferenceSource, task: str | None) -> References:
     """Read benchmark records and check that they are of the task.
 
     Args:
         source: Path of a JSON list (as published) or JSON Lines, or the records themselves.
-        task: A key of `lamm_metrics.records.tasks.TASKS`.
+        task: A key of `lamm_metrics.TASKS`; None for records of several tasks, each of which tells its own.
 
     Raises:
         FileFaultsError: Listing every fault with file, line and id.
         UsageError: There is no such task.
         LammMetricsError: A JSON list is not UTF-8.
     """
-    row = task_named(task)
-    faults: list[str] = []
-    path: Path | None = None
-    if isinstance(source, str | PathLike):
-        path = Path(source)
-        placed, faults = read_records(path)
-    else:
-        placed = [(f"record {i}", record) for i, record in enumerate(source, 1)]
+    row = None if task is None else task_named(task)
+    path = Path(source) if isinstance(source, str | PathLike) else None
+    placed, faults = placed_records(source)
     name = "references" if path is None else str(path)
-    other = _other_task(row, placed)
-    found = iter([other]) if other else (fault_of(row.truth_kind, record, where) for where, record in placed)
+    other = _other_task(row, placed) if row else ""
+    found = iter([other]) if other else (_fault(record, where, row) for where, record in placed)
     faults += islice(filter(None, found), max(0, ENOUGH - len(faults)))
     records: dict[str, Mapping[str, Any]] = {}
     twice: dict[str, None] = {}

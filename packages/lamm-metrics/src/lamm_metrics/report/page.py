@@ -9,6 +9,7 @@ from pathlib import Path
 from string import Template
 
 from lamm_metrics.errors import UsageError
+from lamm_metrics.records.files import write_beside
 from lamm_metrics.report.leaderboard import Significance, details, leaderboard, published
 from lamm_metrics.report.page_data import PageData
 from lamm_metrics.results.report import Report
@@ -101,9 +102,7 @@ def write_report(
         # Inside a script element only "<" could end it early.
         data=json.dumps(embedded, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028"),
     )
-    partial = target.with_name(target.name + ".partial")
-    partial.write_text(page, "utf-8", errors="replace")
-    os.replace(partial, target)
+    write_beside(target, [page])
     return target
 
 
