@@ -17,6 +17,15 @@ def bracketed(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f"[{number(interval[0])}, {number(interval[1])}]"
 
 
+def with_interval(value: float | None, interval: tuple[float, float] | None, undefined: str = "undefined") -> str:
+    """Return a value with its interval.
+
+    >>> with_interval(0.5, (0.25, 0.75)), with_interval(None, None)
+    ('0.5000 [0.2500, 0.7500]', 'undefined')
+    """
+    return f"{undefined if value is None else number(value)} {bracketed(interval)}".rstrip()
+
+
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows of cells in aligned columns; the first row is the head."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

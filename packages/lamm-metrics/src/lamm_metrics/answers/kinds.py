@@ -1,7 +1,7 @@
 """The kinds of answer as a table: how one is read, what somebody answers who does not look, what plots of it show."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -132,13 +132,5 @@ def reader_of(task: str) -> Reader:
 
 def described(task: Task) -> dict[str, Any]:
     """Return a task's row as a plain dictionary that `json.dumps` accepts."""
-    return {
-        "key": task.key,
-        "prefix": task.prefix,
-        "modality": task.modality,
-        "truth": list(task.truth),
-        "extractor": task.extractor,
-        "metrics": list(task.metrics),
-        "higher_is_better": task.higher_is_better,
-        "chance": answers_of(task).chance,
-    }
+    own = {"truth": list(task.truth), "metrics": list(task.metrics), "chance": answers_of(task).chance}
+    return {name: value for name, value in asdict(task).items() if name not in ("truth_kind", "coco")} | own

@@ -32,7 +32,7 @@ from lamm_metrics.records.references import References, ReferenceSource, pair, r
 from lamm_metrics.records.tasks import all_tasks, find_task
 from lamm_metrics.results.score import signature
 from lamm_metrics.scoring import gather, metrics_for
-from lamm_metrics.tables import table
+from lamm_metrics.tables import table, with_interval
 
 PAPER_THRESHOLD = 0.5
 """The only overlap of the published formula."""
@@ -114,12 +114,9 @@ def compare_conventions(
 
 def conventions_table(rows: Sequence[ConventionRow]) -> str:
     """Return the rows as text for people."""
-
-    def number(value: float | None) -> str:
-        return "undefined" if value is None else f"{value:.4f}"
-
     head = ("convention", "value", "lowest", "highest", "note")
-    return table([head, *((row.name, number(row.value), number(row.low), number(row.high), row.note) for row in rows)])
+    numbers = ((with_interval(value, None) for value in (row.value, row.low, row.high)) for row in rows)
+    return table([head, *((row.name, *shown, row.note) for row, shown in zip(rows, numbers, strict=True))])
 
 
 def _sizes(metric: BoxAP, records: Mapping[str, Mapping[str, Any]]) -> Floats | None:

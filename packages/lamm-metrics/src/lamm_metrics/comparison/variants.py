@@ -4,7 +4,7 @@ ChEF's ratios divide by the distance from chance and explode or change their sig
 paired interval comes first, and a ratio is given only where the base score is clear of chance.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from lamm_metrics.answers.kinds import answers_of
@@ -69,15 +69,12 @@ class Variation:
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary that `json.dumps` accepts."""
-        same = self.same_choice
-        return {
-            "task": self.task,
+        own = {
             "base": self.base.to_json(),
             "variant": self.variant.to_json(),
             "comparison": None if self.comparison is None else self.comparison.to_json(),
-            "why": self.why,
-            "same_choice": None if same is None else {"value": same.value, "interval": same.interval, "n": same.n},
         }
+        return {**asdict(self), **own}
 
 
 def clear_of_chance(score: Score, chance: Score) -> bool:

@@ -6,9 +6,9 @@ from html import escape
 from importlib.resources import files
 from typing import Protocol, TypeAlias
 
-from lamm_metrics.results.report import Report, with_interval
+from lamm_metrics.results.report import Report
 from lamm_metrics.results.score import Score
-from lamm_metrics.tables import bracketed, number, table
+from lamm_metrics.tables import bracketed, number, table, with_interval
 
 Arranged = Mapping[str, Mapping[str, Report]]
 
@@ -155,7 +155,8 @@ def comparison_table(results: Mapping[str, Mapping[str, Report]]) -> str:
     tasks = list(dict.fromkeys(task for reports in results.values() for task in reports))
     rows = [["task", "score", *results]]
     for task in tasks:
-        reports = [reports.get(task) for reports in results.values()]
-        name = next(report.headline.name for report in reports if report is not None)
-        rows.append([task, name, *("–" if report is None else with_interval(report.headline) for report in reports)])
+        found = [reports[task].headline if task in reports else None for reports in results.values()]
+        name = next(score.name for score in found if score is not None)
+        shown = (with_interval(score.value, score.interval, "–") if score else "–" for score in found)
+        rows.append([task, name, *shown])
     return table(rows)

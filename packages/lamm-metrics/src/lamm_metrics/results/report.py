@@ -1,5 +1,6 @@
 """The result of scoring one predictions file on one task."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from html import escape
@@ -83,24 +84,69 @@ class Report:
         Raises:
             KeyError: There is none.
         """
-        for score in self.scores:
-            if score.name == name:
-                return score
-        raise KeyError(name)
+        return {score.name: score for score in self.scores}[name]
 
     @property
     def statuses(self) -> dict[str, int]:
         """Return how many answers ended in each extraction status."""
-        counts: dict[str, int] = {}
-        for sample in self.samples:
-            counts[sample.status] = counts.get(sample.status, 0) + 1
-        return dict(sorted(counts.items()))
+        return dict(sorted(Counter(sample.status for sample in self.samples).items()))
 
     def __str__(self) -> str:
-        return _text(self)
+        rows = [["score", "value", "interval", "better", "n", "failed", "if failures right"]]
+        for score in self.scores:
+            interval = bracketed(score.interval) or "–"
+            direction = "higher" if score.higher_is_better else "lower"
+            best = number(score.extra.get("failures_right"))
+            rows.append(
+                [score.name, number(score.value), interval, direction, str(score.n), f"{score.failure_rate:.1%}", best]
+            )
+        extras = [
+            f"{score.name}: " + ", ".join(f"{key} {_exact(value)}" for key, value in score.extra.items())
+            for score in self.scores
+            if score.extra
+        ]
+        unread = [
+            f"{sample.id[:80]!r} ({sample.status}{f': {sample.detail}' if sample.detail else ''})"
+            for sample in self.samples
+            if sample.status != "ok"
+        ]
+        more = f", … ({len(unread)} in all)" if len(unread) > SHOWN else ""
+        listed = f"not read: {', '.join(unread[:SHOWN])}{more}" if unread else ""
+        answers, note = self._notes()
+        # Signatures that differ in the name alone share a line.
+        names: dict[str, list[str]] = {}
+        for score in self.scores:
+            names.setdefault(score.signature.removeprefix(score.name), []).append(score.name)
+        signatures = "\n".join(", ".join(alike) + choices for choices, alike in names.items())
+        parts = [self._title(), table(rows), "\n".join(extras), answers, listed, note, signatures]
+        return "\n\n".join(part for part in parts if part)
 
     def _repr_html_(self) -> str:
-        return _html(self)
+        rows = [
+            (
+                score.name,
+                f"{number(score.value)} {'↑' if score.higher_is_better else '↓'}",
+                bracketed(score.interval) or "–",
+                str(score.n),
+                f"{score.failure_rate:.1%}",
+            )
+            for score in self.scores
+        ]
+        signatures = "<br>".join(f"<code>{escape(score.signature)}</code>" for score in self.scores)
+        head = ("score", "value", "interval", "n", "unreadable")
+        return (
+            f"<p><strong>{escape(self._title())}</strong></p>{table_html(head, rows)}"
+            + "".join(f"<p>{escape(note)}</p>" for note in self._notes() if note)
+            + f"<details><summary>signatures</summary>{signatures}</details>"
+        )
+
+    def _title(self) -> str:
+        return " · ".join(part for part in (self.task, self.dataset, self.model, self.protocol) if part)
+
+    def _notes(self) -> tuple[str, str]:
+        """Return how reading ended and what one must know, each empty where there is nothing to say."""
+        statuses = ", ".join(f"{status} {count}" for status, count in self.statuses.items())
+        return f"answers: {statuses}" if statuses else "", f"note: {self.note}" if self.note else ""
 
     def to_json(self, samples: bool = False) -> dict[str, Any]:
         """Return a plain dictionary that `json.dumps` accepts.
@@ -110,93 +156,18 @@ class Report:
         """
         result: dict[str, Any] = {
             "lamm": "report",
-            "task": self.task,
-            "protocol": self.protocol,
-            "dataset": self.dataset,
-            "model": self.model,
+            **{name: getattr(self, name) for name in ("task", "protocol", "dataset", "model")},
             "settings": dict(self.settings),
             "note": self.note,
             "scores": [score.to_json() for score in self.scores],
             "statuses": self.statuses,
         }
-        if samples:
-            result["samples"] = [asdict(sample) for sample in self.samples]
-        return result
-
-
-def with_interval(score: Score) -> str:
-    """Return a value with its interval.
-
-    >>> with_interval(Score("accuracy", 0.5, (0.25, 0.75), 4, 0, True, ""))
-    '0.5000 [0.2500, 0.7500]'
-    """
-    return f"{number(score.value)} {bracketed(score.interval)}".rstrip()
+        return {**result, "samples": [asdict(sample) for sample in self.samples]} if samples else result
 
 
 def _exact(value: float) -> str:
     """Return a count as a whole number, anything else to four decimals."""
     return str(value) if isinstance(value, int) else f"{value:.4f}"
-
-
-def _text(report: Report) -> str:
-    """Return a report as a table with the signatures below it."""
-    title = " · ".join(part for part in (report.task, report.dataset, report.model, report.protocol) if part)
-    rows = [["score", "value", "interval", "better", "n", "failed", "if failures right"]]
-    for score in report.scores:
-        interval = bracketed(score.interval) or "–"
-        direction = "higher" if score.higher_is_better else "lower"
-        best = number(score.extra.get("failures_right"))
-        rows.append(
-            [score.name, number(score.value), interval, direction, str(score.n), f"{score.failure_rate:.1%}", best]
-        )
-    extras = [
-        f"{score.name}: " + ", ".join(f"{key} {_exact(value)}" for key, value in score.extra.items())
-        for score in report.scores
-        if score.extra
-    ]
-    statuses = ", ".join(f"{status} {count}" for status, count in report.statuses.items())
-    unread = [
-        f"{sample.id[:80]!r} ({sample.status}{f': {sample.detail}' if sample.detail else ''})"
-        for sample in report.samples
-        if sample.status != "ok"
-    ]
-    more = f", … ({len(unread)} in all)" if len(unread) > SHOWN else ""
-    parts = [title, table(rows), "\n".join(extras), f"answers: {statuses}" if statuses else ""]
-    parts.append(f"not read: {', '.join(unread[:SHOWN])}{more}" if unread else "")
-    parts.append(f"note: {report.note}" if report.note else "")
-    parts.append("\n".join(_signatures(report)))
-    return "\n\n".join(part for part in parts if part)
-
-
-def _signatures(report: Report) -> list[str]:
-    """Return the signatures, those that differ in the name alone on one line."""
-    names: dict[str, list[str]] = {}
-    for score in report.scores:
-        names.setdefault(score.signature.removeprefix(score.name), []).append(score.name)
-    return [", ".join(alike) + choices for choices, alike in names.items()]
-
-
-def _html(report: Report) -> str:
-    """Return every score of a report with its interval and what could not be read, then note and signatures."""
-    title = " · ".join(part for part in (report.task, report.dataset, report.model, report.protocol) if part)
-    rows = [
-        (
-            score.name,
-            f"{number(score.value)} {'↑' if score.higher_is_better else '↓'}",
-            bracketed(score.interval) or "–",
-            str(score.n),
-            f"{score.failure_rate:.1%}",
-        )
-        for score in report.scores
-    ]
-    statuses = ", ".join(f"{status} {count}" for status, count in report.statuses.items())
-    notes = [f"answers: {statuses}" if statuses else "", f"note: {report.note}" if report.note else ""]
-    signatures = "<br>".join(f"<code>{escape(score.signature)}</code>" for score in report.scores)
-    return (
-        f"<p><strong>{escape(title)}</strong></p>{table_html(('score', 'value', 'interval', 'n', 'unreadable'), rows)}"
-        + "".join(f"<p>{escape(note)}</p>" for note in notes if note)
-        + f"<details><summary>signatures</summary>{signatures}</details>"
-    )
 
 
 def _sample(written: Mapping[str, Any]) -> Sample:
@@ -205,16 +176,10 @@ def _sample(written: Mapping[str, Any]) -> Sample:
 
 
 def _report(written: Mapping[str, Any]) -> Report:
-    return Report(
-        task=written["task"],
-        protocol=written["protocol"],
-        scores=tuple(Score.from_json(score) for score in written["scores"]),
-        samples=tuple(_sample(sample) for sample in written.get("samples", [])),
-        dataset=written["dataset"],
-        model=written["model"],
-        settings=written["settings"],
-        note=written["note"],
-    )
+    scores = tuple(Score.from_json(score) for score in written["scores"])
+    samples = tuple(_sample(sample) for sample in written.get("samples", []))
+    own = {name: written[name] for name in ("task", "protocol", "dataset", "model", "settings", "note")}
+    return Report(scores=scores, samples=samples, **own)
 
 
 def read_reports(path: str | PathLike[str]) -> list[Report]:

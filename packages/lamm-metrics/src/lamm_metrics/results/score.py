@@ -1,11 +1,13 @@
 """What a metric says: scores, and how single records were scored."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from html import escape
 from math import isfinite, isnan
 from typing import Any, NamedTuple, Self
+
+from lamm_metrics.tables import with_interval
 
 BOX, POINT, BOX_3D = "box", "point", "box3d"
 # Marks of one side that are drawn: nobody could tell more of them apart.
@@ -59,46 +61,26 @@ class Score:
         return self.n_failed / self.n if self.n else 0.0
 
     def __str__(self) -> str:
-        value = "undefined" if self.value is None else f"{self.value:.4f}"
-        interval = "" if self.interval is None else f" [{self.interval[0]:.4f}, {self.interval[1]:.4f}]"
-        return f"{self.name} {value}{interval}  n={self.n} failed={self.failure_rate:.1%}  {self.signature}"
+        value = with_interval(self.value, self.interval)
+        return f"{self.name} {value}  n={self.n} failed={self.failure_rate:.1%}  {self.signature}"
 
     def _repr_html_(self) -> str:
-        value = "undefined" if self.value is None else f"{self.value:.4f}"
-        interval = "" if self.interval is None else f" [{self.interval[0]:.4f}, {self.interval[1]:.4f}]"
         return (
-            f"<p><strong>{escape(self.name)}</strong> {value}{interval} "
+            f"<p><strong>{escape(self.name)}</strong> {with_interval(self.value, self.interval)} "
             f"<small>n={self.n}, failed {self.failure_rate:.1%}, <code>{escape(self.signature)}</code></small></p>"
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary that `json.dumps` accepts."""
-        return {
-            "name": self.name,
-            "value": self.value,
-            "interval": None if self.interval is None else list(self.interval),
-            "n": self.n,
-            "n_failed": self.n_failed,
-            "failure_rate": self.failure_rate,
-            "higher_is_better": self.higher_is_better,
-            "signature": self.signature,
-            "extra": dict(self.extra),
-        }
+        interval = None if self.interval is None else list(self.interval)
+        return {**asdict(self), "interval": interval, "failure_rate": self.failure_rate}
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> Self:
         """Read back what `to_json` wrote."""
         interval = written["interval"]
-        return cls(
-            name=written["name"],
-            value=written["value"],
-            interval=None if interval is None else (float(interval[0]), float(interval[1])),
-            n=written["n"],
-            n_failed=written["n_failed"],
-            higher_is_better=written["higher_is_better"],
-            signature=written["signature"],
-            extra=written["extra"],
-        )
+        values = {one.name: written[one.name] for one in fields(cls)}
+        return cls(**{**values, "interval": None if interval is None else (float(interval[0]), float(interval[1]))})
 
 
 Interval = tuple[float, float] | None

@@ -1,10 +1,11 @@
 """What a run of the GPT Metric found, as text and as JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lamm_metrics.results.score import Score
+from lamm_metrics.tables import with_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,8 @@ class JudgeReport:
         return {score.name: score for score in self.scores}[name]
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary that `json.dumps` accepts."""
-        return {
-            "judge": self.judge,
-            "verdicts": self.verdicts,
-            "unscored": dict(self.unscored),
-            "scores": [score.to_json() for score in self.scores],
-        }
+        """Return a plain dictionary that `json.dumps` accepts."""
+        return {**asdict(self), "scores": [score.to_json() for score in self.scores]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +78,13 @@ class Judgement:
         return self.reports[0].score(name)
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary that `json.dumps` accepts."""
-        return {
-            "lamm": "judgement",
-            "mode": self.mode,
+        """Return a plain dictionary that `json.dumps` accepts."""
+        own = {
             "models": list(self.models),
-            "records": self.records,
             "reports": [report.to_json() for report in self.reports],
             "agreement": None if self.agreement is None else self.agreement.to_json(),
-            "requests": dict(self.requests),
-            "cost": self.cost,
-            "unsent": self.unsent,
-            "settings": dict(self.settings),
         }
+        return {"lamm": "judgement", **asdict(self), **own}
 
     def __str__(self) -> str:
         lines = [f"GPT Metric · {self.mode} · {self.records} records · {', '.join(self.models)}"]
@@ -111,14 +101,10 @@ class Judgement:
             lines += ["", f"{self.agreement.name}  {_number(self.agreement)}"]
         cost = "unknown" if self.cost is None else f"{self.cost:.4f} USD"
         traffic = ", ".join(f"{count} {name}" for name, count in self.requests.items())
-        return "\n".join([*lines, "", f"requests: {traffic}; cost: {cost}", *_signature(self.scores)])
+        return "\n".join(
+            [*lines, "", f"requests: {traffic}; cost: {cost}", *[score.signature for score in self.scores[:1]]]
+        )
 
 
 def _number(score: Score) -> str:
-    value = "undefined" if score.value is None else f"{score.value:.4f}"
-    interval = "" if score.interval is None else f" [{score.interval[0]:.4f}, {score.interval[1]:.4f}]"
-    return f"{value}{interval}  n={score.n - score.n_failed}"
-
-
-def _signature(scores: tuple[Score, ...]) -> list[str]:
-    return [scores[0].signature] if scores else []
+    return f"{with_interval(score.value, score.interval)}  n={score.n - score.n_failed}"
