@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lamm_llm.batch_server import ENDED, BatchServer, BatchView
     from lamm_llm.batch_state import (
+        BATCHES,
         Batch,
         BatchState,
         Outbox,
         read_result_line,
         refuse_open_batches,
         request_line,
-        state_path,
     )
     from lamm_llm.endpoint import Endpoint, EndpointSettings, read_reply
     from lamm_llm.engine import Engine, RetryPolicy, Traffic, run_async
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from lamm_llm.messages import image_part, user_message, without_thinking
     from lamm_llm.money import Budget, Price, batch_share, find_price
     from lamm_llm.requests import FORMATS, FormatLadder, Request, RequestMould, make_request
-    from lamm_llm.whole import atomic_bytes, atomic_path, atomic_text, refuse_folder, write_whole
+    from lamm_llm.whole import atomic_bytes, atomic_path, atomic_text, refuse_folder, sibling, write_whole
 
 _HOMES = {
     "batch_server": "ENDED BatchServer BatchView",
-    "batch_state": "Batch BatchState Outbox read_result_line refuse_open_batches request_line state_path",
+    "batch_state": "BATCHES Batch BatchState Outbox read_result_line refuse_open_batches request_line",
     "endpoint": "Endpoint EndpointSettings read_reply",
     "engine": "Engine RetryPolicy Traffic run_async",
     "errors": "LammLlmError UsageError",
@@ -56,18 +56,18 @@ _HOMES = {
     "messages": "image_part user_message without_thinking",
     "money": "Budget Price batch_share find_price",
     "requests": "FORMATS FormatLadder Request RequestMould make_request",
-    "whole": "atomic_bytes atomic_path atomic_text refuse_folder write_whole",
+    "whole": "atomic_bytes atomic_path atomic_text refuse_folder sibling write_whole",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
-    "ENDED", "FORMATS", "Batch", "BatchServer", "BatchState", "BatchView", "Budget", "BudgetReachedError",
+    "BATCHES", "ENDED", "FORMATS", "Batch", "BatchServer", "BatchState", "BatchView", "Budget", "BudgetReachedError",
     "Endpoint", "EndpointError", "EndpointSettings", "Engine", "FormatLadder", "Gate", "GaveUpError", "Journal",
     "LammLlmError", "Outbox", "Price", "Rate", "RefusedError", "Reply", "Request", "RequestMould",
     "RetryPolicy", "Sending", "ThrottledError", "Traffic", "TransientError", "UnsupportedError", "UsageError",
     "WaitingError", "atomic_bytes", "atomic_path", "atomic_text", "batch_share", "dumps", "find_price",
     "image_part", "loads", "make_request", "parse_duration", "read_replies", "read_reply", "read_result_line",
-    "refuse_folder", "refuse_open_batches", "request_line", "run_async", "state_path", "user_message",
+    "refuse_folder", "refuse_open_batches", "request_line", "run_async", "sibling", "user_message",
     "without_thinking", "write_whole",
 ]  # fmt: skip
 

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from lamm_llm.errors import LammLlmError, UsageError
-from lamm_llm.whole import atomic_path
+from lamm_llm.whole import atomic_path, sibling
 
+BATCHES = "batches.json"
+"""Ending of the file beside a run's output that says which batches belong to it."""
 MOST_REQUESTS = 50_000
 MOST_BYTES = 200_000_000
 """What OpenAI takes in one batch."""
@@ -71,7 +73,7 @@ class BatchState:
     """
 
     def __init__(self, output: Path) -> None:
-        self.path = state_path(output)
+        self.path = sibling(output, BATCHES)
         self.batches: list[Batch] = []
         self.refused_formats: list[str] = []
         if self.path.exists():
@@ -199,11 +201,6 @@ class Outbox:
             Path(self._file.name).unlink(missing_ok=True)
 
 
-def state_path(output: Path) -> Path:
-    """Name the file of batches that belongs to an output file."""
-    return output.with_name(f"{output.stem}.batches.json")
-
-
 def refuse_open_batches(output: Path) -> None:
     """Keep a run from asking singly for what batches are answering already.
 
@@ -214,7 +211,7 @@ def refuse_open_batches(output: Path) -> None:
     if waiting:
         raise UsageError(
             f"Expected no batches under way for {output}, got {len(waiting)} with "
-            f"{sum(batch.requests for batch in waiting)} requests ({state_path(output)}). "
+            f"{sum(batch.requests for batch in waiting)} requests ({sibling(output, BATCHES)}). "
             "Run with --batch collect, or with --batch cancel first."
         )
 

@@ -114,7 +114,7 @@ class Engine(Generic[Item]):
         self.traffic = Traffic()
         self._chance = random.Random(seed)
         self._returned: deque[Item] = deque()
-        self._flying: dict[str, asyncio.Future[Reply]] = {}
+        self._flights: dict[str, asyncio.Task[Reply]] = {}
         self._last_success = time.monotonic()
         self._refused_in_a_row = 0
         self._given_up_in_a_row = 0
@@ -152,28 +152,22 @@ class Engine(Generic[Item]):
         if known is not None:
             self.traffic.reused += 1
             return known
-        while (flying := self._flying.get(request.key)) is not None:
+        while (flight := self._flights.get(request.key)) is not None:
             try:
-                reply = await asyncio.shield(flying)
+                reply = await asyncio.shield(flight)
             except EndpointError:  # the other one's endpoint, which need not be ours
                 continue
             self.traffic.reused += 1
             return reply
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._flying[request.key] = future
-        try:
-            reply = await self._deliver(request, endpoint)
-            if self.journal is not None:
-                await self.journal.append(request.key, reply, request.payload["model"])
-        except BaseException as error:
-            del self._flying[request.key]
-            future.set_exception(
-                error if isinstance(error, Exception) else GaveUpError("cancelled", "the run was stopped")
-            )
-            future.exception()  # others may wait for it or not: either way it counts as seen
-            raise
-        del self._flying[request.key]
-        future.set_result(reply)
+        # A task of its own: what waits for it is not walked through each time that a part of the answer arrives.
+        flight = self._flights[request.key] = asyncio.create_task(self._fly(request, endpoint))
+        flight.add_done_callback(lambda _: self._flights.pop(request.key))
+        return await flight
+
+    async def _fly(self, request: Request, endpoint: Endpoint) -> Reply:
+        reply = await self._deliver(request, endpoint)
+        if self.journal is not None:
+            await self.journal.append(request.key, reply, request.payload["model"])
         return reply
 
     async def _run_workers(self, items: Iterator[Item], work: Callable[[Item, Endpoint], Awaitable[None]]) -> None:

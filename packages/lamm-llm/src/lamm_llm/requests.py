@@ -10,14 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+from lamm_llm.failures import UnsupportedError
 from lamm_llm.messages import IMAGE_TOKENS, with_media_hashes
 
 FORMATS = ("json_schema", "json_object", "text")
 """Answer formats from the strictest to the one every server can do."""
 _TRIAL = 3
+Answered = TypeVar("Answered")
 
 
 @dataclass(frozen=True)
@@ -104,22 +107,68 @@ class RequestMould:
         return Request(key, payload, self._format, _seed(key), tokens)
 
 
+class Keys(Protocol):
+    """Keys of requests: a journal's, or those of a journal and of the batches under way."""
+
+    def __len__(self) -> int: ...
+
+    def __contains__(self, key: str, /) -> bool: ...
+
+
 class FormatLadder:
     """Which answer format to ask for: the strictest one that the server turns out to manage.
 
     Args:
         wanted: `auto`, or one of `FORMATS` to stay with.
+        asked_before: Keys of requests that have been asked, as a journal holds them: these are not asked in another
+            format.
     """
 
-    def __init__(self, wanted: str = "auto") -> None:
+    def __init__(self, wanted: str = "auto", asked_before: Keys = frozenset()) -> None:
         self.fixed = wanted != "auto"
         self.current = FORMATS[0] if wanted == "auto" else wanted
+        self._asked_before, self._resumed = asked_before, len(asked_before) > 0
         self._failures: Counter[str] = Counter()
         self._successes: Counter[str] = Counter()
 
     def candidates(self) -> list[str]:
         """Return the formats in which an earlier answer may stand in the journal, the current one first."""
         return [self.current, *(name for name in FORMATS if name != self.current)]
+
+    def choose(self, build: Callable[[str], Request]) -> Request:
+        """Return the request that has been asked before in some format, else the one in the current format.
+
+        Args:
+            build: Makes the request in a format.
+        """
+        requests = [build(name) for name in (self.candidates() if self._resumed else [self.current])]
+        return next((request for request in requests if request.key in self._asked_before), requests[0])
+
+    async def ask(
+        self, build: Callable[[str], Request], send: Callable[[Request], Awaitable[Answered]], sent: list[Request]
+    ) -> Answered:
+        """Ask in the strictest format that the server knows.
+
+        Args:
+            build: Makes the request in a format.
+            send: Gives the reply to a request.
+            sent: Takes every request before it is sent, the answered one last.
+
+        Returns:
+            The reply.
+
+        Raises:
+            UnsupportedError: The server knows no format that may be asked in.
+        """
+        while True:
+            request = self.choose(build)
+            sent.append(request)
+            try:
+                return await send(request)
+            except UnsupportedError:
+                if self.fixed or request.format == FORMATS[-1]:
+                    raise
+                self.refused(request.format)
 
     def refused(self, answer_format: str) -> None:
         """Step down because the server does not know a format."""

@@ -27,6 +27,11 @@ def refuse_folder(path: Path, error: type[Exception] = UsageError) -> None:
         raise error(f"Expected the name of a file to write, got a folder: {path}. Name a file in it.")
 
 
+def sibling(output: Path, ending: str) -> Path:
+    """Name a file that goes with a run's output: of `data.jsonl` and `journal.jsonl`, `data.journal.jsonl`."""
+    return output.with_name(f"{output.stem}.{ending}")
+
+
 @contextmanager
 def atomic_path(path: str | Path, *, sync: bool = False) -> Iterator[Path]:
     """Give a name beside a path; what is written there takes the path when the block has ended without an error.

@@ -93,11 +93,6 @@ class ShardWriter:
             self._file = None
 
 
-def rejected_beside(output: Path) -> Path:
-    """Name the file of rejected records that goes with an output: nothing is deleted."""
-    return output.with_name(f"{output.stem}.rejected.jsonl")
-
-
 def write_values(path: str | Path, values: Iterable[Mapping[str, Any]]) -> int:
     """Write mappings as JSON Lines, or as a JSON list when the name ends in `.json`.
 

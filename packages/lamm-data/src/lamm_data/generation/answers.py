@@ -11,13 +11,15 @@ import re
 import tomllib
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
-from lamm_llm import loads
+from lamm_data.generation.prompts import Example, Prompt
+from lamm_data.generation.rows import Row
+from lamm_llm import Reply, loads, without_thinking
 
 Rounds = list[tuple[str, str]]
 
@@ -319,3 +321,59 @@ def _pair(item: Any) -> tuple[str, str]:
 
 def _tidy(text: str) -> str:
     return text.strip().strip("*").strip()
+
+
+def read_answer(prompt: Prompt, row: Row, reply: Reply) -> Answer:
+    """Read a reply as the prompt's kind of answer.
+
+    Args:
+        prompt: The prompt.
+        row: The row that was asked about.
+        reply: The reply.
+
+    Returns:
+        The answer.
+
+    Raises:
+        UnusableAnswerError: With its reason.
+    """
+    if reply.refusal:
+        raise UnusableAnswerError("refusal", f"The model refused: {reply.refusal}")
+    if reply.finish == "content_filter":
+        raise UnusableAnswerError("filtered", "The server's content filter stopped the answer.")
+    try:
+        answer = _parse(prompt, row, without_thinking(reply.text), reply.finish == "length")
+    except UnusableAnswerError as unusable:
+        if unusable.reason != "cut_off" and looks_refused(reply.text):
+            raise _refused(reply.text) from None
+        raise
+    if not answer.rounds and looks_refused(" ".join([answer.description, *answer.items])):
+        raise _refused(reply.text)
+    return _without_examples(answer, prompt.examples)
+
+
+def _parse(prompt: Prompt, row: Row, text: str, cut_off: bool) -> Answer:
+    if prompt.answer == "description":
+        return parse_description(text, cut_off=cut_off)
+    if prompt.answer == "dialogue":
+        return parse_dialogue(text, cut_off=cut_off, most=prompt.rounds)
+    if prompt.answer == "options":
+        return parse_options(text, row.questions[0].answers, prompt.options, cut_off=cut_off)
+    used = min(len(row.questions), prompt.questions_used or len(row.questions))
+    return parse_statements(text, cut_off=cut_off, most=used)
+
+
+def _refused(text: str) -> UnusableAnswerError:
+    return UnusableAnswerError("refusal", f"The model refused: {' '.join(text.split())[:200]}")
+
+
+def _without_examples(answer: Answer, examples: tuple[Example, ...]) -> Answer:
+    """Drop rounds that a small model copied from an example; short answers may be equal by chance."""
+    copied = {pair for example in examples for pair in example.rounds}
+    long_answers = {text for _, text in copied if len(text.split()) > 5}
+    rounds = tuple(pair for pair in answer.rounds if pair not in copied and pair[1] not in long_answers)
+    same = bool(answer.description) and any(answer.description == example.description for example in examples)
+    same = same or (bool(answer.items) and any(answer.items == example.items for example in examples))
+    if same or (answer.rounds and not rounds):
+        raise UnusableAnswerError("repeats_example", "The answer repeats an example; speak of this picture instead.")
+    return replace(answer, rounds=rounds, salvaged=answer.salvaged or len(rounds) < len(answer.rounds))

@@ -18,7 +18,7 @@ from lamm_data.errors import UsageError
 from lamm_data.generation.results import Counts
 from lamm_data.generation.run import OpenRun, open_run
 from lamm_data.generation.settings import GenerationSettings
-from lamm_data.generation.solving import Ask
+from lamm_data.generation.solving import Ask, Solver
 from lamm_llm import (
     ENDED,
     Batch,
@@ -253,16 +253,16 @@ class _Desk:
 
     async def _solve(self, ask: Ask, waiting: set[str]) -> str:
         """Take every row as far as it goes without sending; tell why requests were held back."""
-        ladder = FormatLadder(self.opened.settings.format)
+        ladder = FormatLadder(self.opened.settings.format, _Keys(self.opened.journal, waiting))
         for name in self.state.refused_formats:
             ladder.refused(name)
-        solver = self.opened.solver(_Keys(self.opened.journal, waiting), ladder)
+        solver = Solver(self.opened.builder, ladder, self.opened.settings.reask)
         stopped, results = "", self.opened.results
-        for place, row in self.opened.rows():
+        for position, row in self.opened.rows():
             if self.progress is not None:
                 self.progress(1)
             try:
-                results.add(place, row, await solver.solve(row, ask))
+                results.add(position, row, await solver.solve(row, ask))
             except WaitingError:
                 results.counts.unsent += 1
             except BudgetReachedError as reached:

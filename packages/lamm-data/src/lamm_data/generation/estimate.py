@@ -13,10 +13,9 @@ from typing import Any
 from lamm_data.generation.input_rows import input_rows
 from lamm_data.generation.request_builder import RequestBuilder, Sampling
 from lamm_data.generation.rows import RowFault
-from lamm_data.generation.run import journal_path
 from lamm_data.generation.settings import GenerationSettings, settings_prompt
 from lamm_data.generation.solving import why_useless
-from lamm_llm import FORMATS, batch_share, find_price, read_replies
+from lamm_llm import FORMATS, batch_share, find_price, read_replies, sibling
 
 _ANSWER_SHARE = 0.5
 
@@ -71,7 +70,7 @@ def estimate(settings: GenerationSettings, progress: Callable[[int], None] | Non
     """
     prompt = settings_prompt(settings)
     builder = RequestBuilder(prompt, Sampling(settings.model, settings.temperature, settings.max_tokens, settings.seed))
-    replies = read_replies(journal_path(settings.output))
+    replies = read_replies(sibling(settings.output, "journal.jsonl"))
     formats: tuple[str, ...] = FORMATS if settings.format == "auto" else (settings.format,)
     formats = formats if replies else formats[:1]
     rows = answered = unusable = prompt_tokens = 0

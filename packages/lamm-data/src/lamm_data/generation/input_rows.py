@@ -14,7 +14,6 @@ from lamm_data.files.json_lines import load_json
 from lamm_data.files.processes import parse_part
 from lamm_data.generation.download_folders import read_folder
 from lamm_data.generation.prompts import Prompt
-from lamm_data.generation.query import split_row
 from lamm_data.generation.rows import Row, RowFault, row_from_json
 from lamm_data.generation.settings import GenerationSettings
 from lamm_llm import loads
@@ -81,16 +80,27 @@ def input_rows(settings: GenerationSettings, prompt: Prompt) -> Iterator[Row | R
     number, shards = parse_part(settings.shard, "shard")
     texts = _read_descriptions(settings.descriptions) if settings.descriptions else {}
     rows = islice(_parts(settings, prompt, texts), settings.limit)
-    yield from (row for place, row in enumerate(rows) if place % shards == number)
+    return islice(rows, number, None, shards)
 
 
 def _parts(settings: GenerationSettings, prompt: Prompt, texts: Mapping[str, str]) -> Iterator[Row | RowFault]:
     for row in read_rows(settings.annotations, settings.split):
         if isinstance(row, RowFault):
             yield row
-            continue
-        text = texts.get(row.label)
-        yield from split_row(prompt, replace(row, description=text) if text else row)
+        elif text := texts.get(row.label):
+            yield from split_row(prompt, replace(row, description=text))
+        else:
+            yield from split_row(prompt, row)
+
+
+def split_row(prompt: Prompt, row: Row) -> list[Row]:
+    """Give what one request each is made for: the row, or each of its questions where wrong options are wanted."""
+    if prompt.answer != "options" or not row.questions:
+        return [row]
+    return [
+        replace(row, id=f"{row.id}-{item.id}" if item.id.isdigit() else item.id or row.id, questions=(item,))
+        for item in row.questions
+    ]
 
 
 def _read_descriptions(path: Path) -> dict[str, str]:

@@ -1,17 +1,25 @@
-"""The requests of a generation run: a prefix that all share, and a query for each row."""
+"""How a row becomes a request: the text of its query, behind a prefix that all requests of a run share."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+import random
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from lamm_data.generation.prompts import Example, Prompt
-from lamm_data.generation.query import focus_row, render_query
-from lamm_data.generation.rows import Row
+from lamm_data.generation.rows import Row, SceneObject
+from lamm_data.records.annotations import Question
 from lamm_llm import FORMATS, Request, RequestMould, make_request
 
+MAX_OBJECTS = 40
 _MAX_QUOTED = 2000
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_WORD = re.compile(r"\w+")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,30 +50,24 @@ class RequestBuilder:
     def __init__(self, prompt: Prompt, sampling: Sampling) -> None:
         self.prompt = prompt
         self.sampling = sampling
-        self._prefix = {name: self._make_prefix(name) for name in FORMATS}
         self._response_format = {
             "json_schema": _response_schema(prompt.answer),
             "json_object": {"type": "json_object"},
             "text": None,
         }
-        self._moulds = {
-            name: RequestMould(self._payload(self._prefix[name], name, sampling.max_tokens), name, sampling.seed)
-            for name in FORMATS
-        }
+        queries = [render_query(prompt, example.row, len(example.rounds) or None) for example in prompt.examples]
+        self._prefix = {name: self._make_prefix(name, queries) for name in FORMATS}
+        payloads = {name: self._payload(self._prefix[name], name, sampling.max_tokens) for name in FORMATS}
+        self._moulds = {name: RequestMould(payload, name, sampling.seed) for name, payload in payloads.items()}
 
-    def first(self, row: Row, answer_format: str, rounds: int | None = None) -> Request:
-        """Build the request that asks for a row.
+    def first(self, row: Row, answer_format: str) -> Request:
+        """Build the request that asks for a row, in a rung of `FORMATS`."""
+        return self.asking(row)(answer_format)
 
-        Args:
-            row: The row.
-            answer_format: Rung of `FORMATS`.
-            rounds: Rounds to ask for; the prompt's number by default.
-
-        Returns:
-            The request.
-        """
-        query = render_query(self.prompt, focus_row(self.prompt, row, self.sampling.seed), rounds)
-        return self._moulds[answer_format].request(query)
+    def asking(self, row: Row) -> Callable[[str], Request]:
+        """Return what builds the request that asks for a row, in any rung of `FORMATS`: its query is written once."""
+        query = render_query(self.prompt, focus_row(self.prompt, row, self.sampling.seed))
+        return lambda answer_format: self._moulds[answer_format].request(query)
 
     def again(self, request: Request, text: str, complaint: str, answer_format: str) -> Request:
         """Build the one corrective request: the bad answer, what was wrong with it, and how to answer.
@@ -109,13 +111,12 @@ class RequestBuilder:
     def _instruction(self, answer_format: str) -> str:
         return self.prompt.formats["text" if answer_format == "text" else "json"]
 
-    def _make_prefix(self, answer_format: str) -> list[dict[str, str]]:
+    def _make_prefix(self, answer_format: str, queries: list[str]) -> list[dict[str, str]]:
         """Build the messages that every request of a run begins with, so that servers can cache them."""
         system = f"{self.prompt.system}\n\n{self._instruction(answer_format)}"
         messages = [{"role": "system", "content": system}]
-        for example in self.prompt.examples:
-            rounds = len(example.rounds) or None
-            messages.append({"role": "user", "content": render_query(self.prompt, example.row, rounds)})
+        for example, query in zip(self.prompt.examples, queries, strict=True):
+            messages.append({"role": "user", "content": query})
             messages.append({"role": "assistant", "content": _write_answer(self.prompt, example, answer_format)})
         return messages
 
@@ -153,3 +154,121 @@ def _list_of(items: dict[str, Any]) -> dict[str, Any]:
 
 def _closed_object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def format_number(value: float, places: int = 2) -> str:
+    """Write a coordinate the way the published data does: rounded, without trailing zeros but never bare.
+
+    Args:
+        value: The number.
+        places: Decimals kept.
+
+    Returns:
+        Text such as `0.12`, `0.1` or `1.0`.
+
+    >>> format_number(0.1), format_number(1), format_number(0.584)
+    ('0.1', '1.0', '0.58')
+    """
+    return str(round(float(value), places))
+
+
+def format_object(item: SceneObject) -> str:
+    """Write one object as `label: attribute, attribute, [box]`."""
+    parts = [*item.attributes]
+    if item.box:
+        parts.append("[" + ", ".join(format_number(value) for value in item.box) + "]")
+    return f"{item.label}: {', '.join(parts)}" if parts else item.label
+
+
+def focus_row(prompt: Prompt, row: Row, seed: int = 0) -> Row:
+    """Keep what the prompt uses of a row: some of its captions and questions, and the objects these name.
+
+    A room has too many objects and questions for one request (LAMM, appendix B): ten captions are drawn, and only
+    the objects they speak of are told.
+
+    Args:
+        prompt: The prompt.
+        row: The row.
+        seed: Seed of the draw, which depends on nothing else but the row's id.
+
+    Returns:
+        The row itself, or a smaller one.
+    """
+    if not (prompt.captions or prompt.questions_used or prompt.mentioned_only):
+        return row
+    captions = _draw(row.captions, prompt.captions, f"{seed}:captions:{row.id}")
+    questions = _draw(row.questions, prompt.questions_used, f"{seed}:questions:{row.id}")
+    row = replace(row, captions=captions, questions=questions)
+    return _only_mentioned(row) if prompt.mentioned_only else row
+
+
+def _draw(values: tuple[T, ...], most: int, stream: str) -> tuple[T, ...]:
+    """Draw some of the values without changing their order."""
+    if not most or len(values) <= most:
+        return values
+    places = sorted(random.Random(stream).sample(range(len(values)), most))
+    return tuple(values[place] for place in places)
+
+
+def _only_mentioned(row: Row) -> Row:
+    """Leave out objects and relations whose names no caption holds; all are kept when none is named."""
+    text = " " + " ".join(_WORD.findall(" ".join(row.captions).lower()))
+    named = {item.label for item in row.objects if f" {item.label.lower()}" in text}  # plurals are found too
+    if not named:
+        return row
+    relations = tuple(triple for triple in row.relations if triple[0] in named and triple[2] in named)
+    return replace(row, objects=tuple(item for item in row.objects if item.label in named), relations=relations)
+
+
+def row_fields(row: Row, rounds: int, options: int = 0) -> dict[str, str]:
+    """Give the text of every placeholder for one row.
+
+    Long lists are cut after the first 40: a crowded picture must not outgrow a small model's context.
+
+    Args:
+        row: The row.
+        rounds: Rounds of dialogue to ask for.
+        options: Wrong options to ask for.
+
+    Returns:
+        One text for each placeholder; empty where the row holds nothing.
+    """
+    counts = Counter(item.label for item in row.objects)
+    first = row.questions[0] if row.questions else Question("")
+    numbered = (
+        f"{number}. {item.text} {', '.join(item.answers)}" for number, item in enumerate(row.questions, start=1)
+    )
+    return {
+        "captions": "\n".join(row.captions),
+        "objects": "\n".join(format_object(item) for item in row.objects[:MAX_OBJECTS]),
+        "object_counts": ", ".join(f"{count} {label}" for label, count in counts.items()),
+        "relations": "\n".join(" ".join(triple) for triple in row.relations[:MAX_OBJECTS]),
+        "label": row.label,
+        "description": row.description,
+        "questions": "\n".join(numbered),
+        "question": first.text,
+        "answers": "; ".join(first.answers),
+        "question_count": str(len(row.questions)),
+        "rounds": str(rounds),
+        "options": str(options),
+    }
+
+
+def render_query(prompt: Prompt, row: Row, rounds: int | None = None) -> str:
+    """Fill the query layout; paragraphs whose placeholders are all empty are left out.
+
+    Args:
+        prompt: The prompt.
+        row: The row.
+        rounds: Rounds to ask for; the prompt's number by default.
+
+    Returns:
+        The user message.
+    """
+    fields = row_fields(row, prompt.rounds if rounds is None else rounds, prompt.options)
+    kept = []
+    for paragraph in prompt.query.split("\n\n"):
+        names = _PLACEHOLDER.findall(paragraph)
+        if not names or any(fields[name] for name in names):
+            kept.append(_PLACEHOLDER.sub(lambda match: fields[match[1]], paragraph))
+    return "\n\n".join(kept)

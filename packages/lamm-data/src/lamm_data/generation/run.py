@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from lamm_data.errors import LammDataError, UsageError
 from lamm_data.generation.input_rows import input_rows
-from lamm_data.generation.prompts import Prompt
-from lamm_data.generation.record_maker import RecordMaker
 from lamm_data.generation.request_builder import RequestBuilder, Sampling
 from lamm_data.generation.results import Counts, Results
 from lamm_data.generation.rows import Row, RowFault
 from lamm_data.generation.settings import GenerationSettings, settings_prompt
-from lamm_data.generation.solving import Known, Solver
+from lamm_data.generation.solving import Solver
 from lamm_llm import (
+    BATCHES,
     Budget,
     BudgetReachedError,
     Endpoint,
@@ -31,10 +30,10 @@ from lamm_llm import (
     find_price,
     refuse_open_batches,
     run_async,
-    state_path,
+    sibling,
 )
 
-Placed = tuple[int, Row]
+Numbered = tuple[int, Row]
 
 
 @dataclass
@@ -88,46 +87,30 @@ def generate(settings: GenerationSettings, watch: Watcher | None = None) -> Summ
     return run_async(lambda: _generate(settings, watch))
 
 
-def journal_path(output: Path) -> Path:
-    """Name the journal that belongs to an output file."""
-    return output.with_name(f"{output.stem}.journal.jsonl")
-
-
-def run_identity(prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
-    """Say what makes two runs the same run: the header of the journal."""
-    return {"type": prompt.name, "prompt": prompt.sha256, **asdict(sampling)}
-
-
 @dataclass
 class OpenRun:
     """The files of a run, open: its journal, and where its records and rejections will be written.
 
     Attributes:
         settings: What to do.
-        prompt: The prompt.
         builder: Builds requests.
         journal: Answers so far.
         results: Outcomes so far.
     """
 
     settings: GenerationSettings
-    prompt: Prompt
     builder: RequestBuilder
     journal: Journal
     results: Results
 
-    def rows(self) -> Iterator[Placed]:
+    def rows(self) -> Iterator[Numbered]:
         """Read the rows; those that cannot be used are rejected here."""
-        for place, row in enumerate(input_rows(self.settings, self.prompt)):
+        for position, row in enumerate(input_rows(self.settings, self.builder.prompt)):
             self.results.counts.rows += 1
             if isinstance(row, RowFault):
-                self.results.add_fault(place, row)
+                self.results.add_fault(position, row)
             else:
-                yield place, row
-
-    def solver(self, known: Known, ladder: FormatLadder) -> Solver:
-        """Make what solves rows."""
-        return Solver(known, self.builder, ladder, reask=self.settings.reask)
+                yield position, row
 
     def finish(self) -> None:
         """Write records and rejections.
@@ -136,9 +119,9 @@ class OpenRun:
             LammDataError: When the prompt could not use a single row.
         """
         counts = self.results.counts
-        useless = ("bad_row", "other_modality", *(f"no_{name}" for name in self.prompt.needs))
+        useless = ("bad_row", "other_modality", *(f"no_{name}" for name in self.builder.prompt.needs))
         if counts.rows == sum(counts.rejected[reason] for reason in useless):
-            raise _no_usable_rows(self.settings, self.results)
+            raise _no_usable_rows(self.settings, counts)
         self.results.finish()
 
 
@@ -157,17 +140,13 @@ def open_run(settings: GenerationSettings) -> Iterator[OpenRun]:
     """
     prompt = settings_prompt(settings)
     sampling = Sampling(settings.model, settings.temperature, settings.max_tokens, settings.seed)
-    builder = RequestBuilder(prompt, sampling)
-    unasked = not state_path(settings.output).exists()  # batches may be answering what the journal names
-    journal = Journal(journal_path(settings.output), run_identity(prompt, sampling), begin_anew=unasked)
-    try:
-        results = Results(settings.output, RecordMaker(prompt, settings.seed, settings.media_prefix, settings.source))
-        try:
-            yield OpenRun(settings, prompt, builder, journal, results)
-        finally:
-            results.discard()
-    finally:
-        journal.close()
+    identity = {"type": prompt.name, "prompt": prompt.sha256, **asdict(sampling)}
+    unasked = not sibling(settings.output, BATCHES).exists()  # batches may be answering what the journal names
+    with (
+        closing(Journal(sibling(settings.output, "journal.jsonl"), identity, begin_anew=unasked)) as journal,
+        closing(Results(settings, prompt)) as results,
+    ):
+        yield OpenRun(settings, RequestBuilder(prompt, sampling), journal, results)
 
 
 async def _generate(settings: GenerationSettings, watch: Watcher | None) -> Summary:
@@ -177,9 +156,11 @@ async def _generate(settings: GenerationSettings, watch: Watcher | None) -> Summ
     try:
         with open_run(settings) as opened:
             refuse_open_batches(settings.output)
-            engine: Engine[Placed] = Engine(endpoints, opened.journal, budget, policy, settings.seed)
-            run = _Run(opened, engine, watch)
-            await run.go()
+            run = _Run(opened, Engine(endpoints, opened.journal, budget, policy, settings.seed), watch)
+            try:
+                await run.engine.run(opened.rows(), run.work)
+            except EndpointError as error:
+                raise await run.explain(error) from error
             opened.finish()
     finally:
         for endpoint in endpoints:
@@ -190,22 +171,14 @@ async def _generate(settings: GenerationSettings, watch: Watcher | None) -> Summ
 class _Run:
     """One call's moving parts."""
 
-    def __init__(self, opened: OpenRun, engine: Engine[Placed], watch: Watcher | None) -> None:
-        self.settings = opened.settings
-        self.opened = opened
-        self.results = opened.results
+    def __init__(self, opened: OpenRun, engine: Engine[Numbered], watch: Watcher | None) -> None:
+        self.settings, self.results = opened.settings, opened.results
         self.engine = engine
-        self.ladder = FormatLadder(opened.settings.format)
-        self.solver = opened.solver(opened.journal, self.ladder)
+        self.ladder = FormatLadder(opened.settings.format, opened.journal)
+        self.solver = Solver(opened.builder, self.ladder, opened.settings.reask)
         self.watch = watch
         self.stopped = ""
         self.started = time.monotonic()
-
-    async def go(self) -> None:
-        try:
-            await self.engine.run(self.opened.rows(), self._work)
-        except EndpointError as error:
-            raise await self._explain(error) from error
 
     def summary(self) -> Summary:
         budget = self.engine.budget
@@ -220,19 +193,19 @@ class _Run:
             format=self.ladder.current,
         )
 
-    async def _work(self, placed: Placed, endpoint: Endpoint) -> None:
-        place, row = placed
+    async def work(self, numbered: Numbered, endpoint: Endpoint) -> None:
+        position, row = numbered
         try:
-            outcome = await self.solver.solve(row, lambda request: self.engine.ask(request, endpoint))
+            outcome = await self.solver.solve(row, partial(self.engine.ask, endpoint=endpoint))
         except BudgetReachedError as reached:
             self.stopped = str(reached)
             self.results.counts.unsent += 1
             return
-        self.results.add(place, row, outcome)
+        self.results.add(position, row, outcome)
         if self.watch is not None:
             self.watch(self.summary())
 
-    async def _explain(self, error: EndpointError) -> EndpointError:
+    async def explain(self, error: EndpointError) -> EndpointError:
         """Add the models a server offers to an error about one it does not."""
         names = await self.engine.endpoints[0].model_names()
         message = str(error)
@@ -241,8 +214,7 @@ class _Run:
         return EndpointError(f"{message} The server offers: {', '.join(sorted(names)[:20])}.")
 
 
-def _no_usable_rows(settings: GenerationSettings, results: Results) -> LammDataError:
-    counts = results.counts
+def _no_usable_rows(settings: GenerationSettings, counts: Counts) -> LammDataError:
     if counts.rows == 0:
         return UsageError(f"Expected annotation rows in {settings.annotations}, found none.")
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.rejected.items())

@@ -34,11 +34,10 @@ def dedup(
 ) -> None:
     """Find near-duplicate records by ROUGE-L and keep the first of each group."""
     from lamm_data.errors import UsageError
-    from lamm_data.files.shards import rejected_beside
     from lamm_data.near_duplicates.exact import find_near
     from lamm_data.progress import progress_bar
     from lamm_data.records.instruction import read_records, write_records
-    from lamm_llm import refuse_folder
+    from lamm_llm import refuse_folder, sibling
 
     refuse_folder(output, UsageError)
     found = read_records(records)
@@ -54,6 +53,6 @@ def dedup(
     duplicates = {item.index: item for item in alike}
     for index, item in duplicates.items():
         found[index].extra["duplicate_of"] = {"record": item.of + 1, "rouge_l": item.similarity}
-    write_records(rejected or rejected_beside(output), (found[index] for index in sorted(duplicates)))
+    write_records(rejected or sibling(output, "rejected.jsonl"), (found[index] for index in sorted(duplicates)))
     count = write_records(output, (record for index, record in enumerate(found) if index not in duplicates))
     click.echo(f"{len(found)} records: {count} kept, {len(duplicates)} near duplicates (ROUGE-L >= {threshold:g})")

@@ -44,12 +44,11 @@ def check(
 ) -> None:
     """Check instruction records and name every fault; nothing is deleted."""
     from lamm_data.errors import UsageError
-    from lamm_data.files.shards import rejected_beside
     from lamm_data.progress import progress_bar
     from lamm_data.quality.checks.record import KINDS
     from lamm_data.quality.contamination.benchmarks import ContaminationSettings
     from lamm_data.quality.run import CheckSettings, check_file
-    from lamm_llm import refuse_folder
+    from lamm_llm import refuse_folder, sibling
 
     unknown = sorted(set(skip) - set(KINDS))
     if unknown:
@@ -60,7 +59,7 @@ def check(
         refuse_folder(output, UsageError)
     contamination = ContaminationSettings(benchmarks, links, media_root, benchmark_media)
     settings = CheckSettings(contamination=contamination, skip=frozenset(skip), **options)
-    rejected = rejected or (rejected_beside(output) if output else None)
+    rejected = rejected or (sibling(output, "rejected.jsonl") if output else None)
     size = records.stat().st_size if records.is_file() else None
     with progress_bar("check (bytes)", size) as advance:
         report = check_file(records, settings, output, rejected, advance)

@@ -1,12 +1,13 @@
 """Ask a judge for one verdict: the strictest format the server knows, and one corrective re-ask."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from lamm_llm import (
-    FORMATS,
     BudgetReachedError,
     EndpointError,
     Engine,
@@ -55,15 +56,12 @@ class Asker:
             raise TypeError("Expected an engine with a journal, got one without: judging keeps every verdict.")
         self.engine, self.journal, self.settings = engine, engine.journal, settings
         self.fatal: EndpointError | None = None
-        self._ladders: dict[str, FormatLadder] = {}
-        self._resumed = len(self.journal) > 0
+        asked_before = self.journal if len(self.journal) else frozenset[str]()
+        self._ladders = defaultdict[str, FormatLadder](lambda: FormatLadder(asked_before=asked_before))
 
     def request(self, job: Job, messages: Messages) -> Request:
         """Return the request that is answered already in some format, else the one in the judge's current format."""
-        ladder = self._ladders.setdefault(job.judge, FormatLadder())
-        forms = ladder.candidates() if self._resumed else [ladder.current]
-        requests = [judge_request(job, self.settings, messages, form) for form in forms]
-        return next((request for request in requests if request.key in self.journal), requests[0])
+        return self._ladders[job.judge].choose(partial(judge_request, job, self.settings, messages))
 
     async def ask(self, job: Job) -> Outcome:
         """Ask for one verdict.
@@ -76,25 +74,20 @@ class Asker:
         """
         messages = judge_messages(job.item, job.mode, job.order)
         replies: list[str] = []
-        keys: list[str] = []
-        reading, form, asked = Reading((), "stopped"), "", 0
+        requests: list[Request] = []
+        reading = Reading((), "stopped")
         try:
-            while asked < 2:
-                request = self.request(job, messages)
-                form, reply = request.format, await self._fetch(request)
-                keys.append(request.key)
-                if reply.rejected == "format" and form != FORMATS[-1]:
-                    self._ladders[job.judge].refused(form)
-                    continue
+            while len(replies) < 2:
+                build = partial(judge_request, job, self.settings, messages)
+                reply = await self._ladders[job.judge].ask(build, self._fetch, requests)
                 replies.append(reply.refusal or reply.text)
-                if reply.rejected:
-                    reading = Reading((), "rejected")
+                reading = Reading((), "rejected") if reply.rejected else _read(reply, job)
+                if reply.rejected or not reading.reason:
                     break
-                reading = _read(reply, job)
-                if not reading.reason:
-                    break
-                asked += 1
                 messages = corrected(messages, reply.text, reading.reason, form_text(job.mode, len(job.order)))
+        except UnsupportedError as error:
+            replies.append(str(error))
+            reading = Reading((), "rejected")
         except BudgetReachedError:
             reading = Reading((), "max_cost")
         except GaveUpError as error:
@@ -102,14 +95,15 @@ class Asker:
         except EndpointError as error:
             self.fatal = self.fatal or error
             raise
-        return Outcome(job, reading.values, reading.reason, tuple(replies), tuple(keys), form)
+        keys = tuple(request.key for request in requests if request.key in self.journal)
+        return Outcome(
+            job, reading.values, reading.reason, tuple(replies), keys, requests[-1].format if replies else ""
+        )
 
     async def _fetch(self, request: Request) -> Reply:
         """Return the reply; what the server refuses for good is one too, so that it is not asked again."""
         try:
             return await self.engine.ask(request, self.engine.endpoints[0])
-        except UnsupportedError as error:
-            return Reply(str(error), rejected="format")
         except RefusedError as error:
             reply = Reply(str(error), rejected="request")
             await self.journal.append(request.key, reply, request.payload["model"])

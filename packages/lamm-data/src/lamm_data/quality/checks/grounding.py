@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Set
 
-from lamm_data.generation.query import format_number
+from lamm_data.generation.request_builder import format_number
 from lamm_data.generation.rows import Row
 from lamm_data.quality.checks.mentions import Mention, MentionFinder
 from lamm_data.quality.checks.record import Finding, PreparedRecord

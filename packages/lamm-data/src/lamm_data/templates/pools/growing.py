@@ -41,6 +41,7 @@ from lamm_llm import (
     find_price,
     make_request,
     run_async,
+    sibling,
 )
 
 _SHOWN, _STALLED = 6, 3
@@ -140,7 +141,7 @@ async def _grow(settings: GrowthSettings, progress: Callable[[int], None] | None
     asking = Asking(settings, definition)
     budget = Budget(find_price(settings.model), None, settings.max_requests)
     identity = {"pool": settings.name, "prompt": asking.sha256, "model": settings.model, "seed": settings.seed}
-    journal = Journal(settings.output.with_name(f"{settings.output.stem}.journal.jsonl"), identity)
+    journal = Journal(sibling(settings.output, "journal.jsonl"), identity)
     endpoint = Endpoint(settings.endpoint)
     engine: Engine[None] = Engine([endpoint], journal, budget, RetryPolicy(), settings.seed)
     growth = Growth(list(base.questions), list(base.answers["full"]), prompt_sha256=asking.sha256)
