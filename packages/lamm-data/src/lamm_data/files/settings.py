@@ -156,7 +156,7 @@ def convert(value: Any, hint: Any, least: float | None = None) -> Any:
         choices = typing.get_args(hint)
         if value in choices:
             return value
-        raise ValueError(f"expected one of {', '.join(choices)}, found {value!r}{_meant(value, choices)}")
+        raise ValueError(f"expected one of {', '.join(map(str, choices))}, found {value!r}{_meant(value, choices)}")
     if origin is tuple:
         return _convert_list(value, typing.get_args(hint)[0])
     if hint is Path and isinstance(value, str | Path):
@@ -184,6 +184,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return _meant(name, names) or f"; known: {', '.join(sorted(names))}"
 
 
-def _meant(name: Any, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(name), list(known), n=1)
+def _meant(name: Any, known: Iterable[Any]) -> str:
+    close = difflib.get_close_matches(str(name), list(map(str, known)), n=1)
     return f"; did you mean {close[0]}?" if close else ""

@@ -238,3 +238,22 @@ def test_sets_of_helpful_honest_and_harmless_answers_read(world):
     with pytest.raises(RecordError) as caught:
         read_alignment(path)
     assert len(caught.value.faults) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "variant", "words"),
+    [
+        ("image_corruption", 'way = "nois"', "did you mean noise"),
+        ("image_corruption", "severity = 6", "expected one of 1, 2, 3, 4, 5, found 6"),
+        ("cloud_corruption", 'way = "dropout"\namount = 1', "below 1"),
+        ("in_context", "cuont = 1", "unknown key v.cuont; did you mean count"),
+        ("presence", "questions = 0", "at least 1"),
+        ("remap", "shift = true", "expected int, found True"),
+        ("likelihood", "way = 1", "unknown key v.way"),
+    ],
+)
+def test_settings_of_a_variant_are_checked_before_anything_is_done(tmp_path, kind, variant, words):
+    path = tmp_path / "own.toml"
+    path.write_text(recipe_text(kind, variant))
+    with pytest.raises(UsageError, match=words):
+        read_recipe(str(path), KINDS)

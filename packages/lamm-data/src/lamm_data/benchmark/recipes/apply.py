@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
-from typing import Any
 
 from lamm_data.benchmark.recipes.alignment import ALIGNMENT_TASK, is_alignment_set, read_alignment
-from lamm_data.benchmark.recipes.cloud_corruption import corrupt_clouds
-from lamm_data.benchmark.recipes.image_corruption import corrupt_images
-from lamm_data.benchmark.recipes.in_context import add_examples
-from lamm_data.benchmark.recipes.presence import PRESENCE_TASK, ask_presence
-from lamm_data.benchmark.recipes.recipe import Job, Recipe, Variant
-from lamm_data.benchmark.recipes.remapping import remap
-from lamm_data.benchmark.recipes.text_corruption import corrupt_texts
+from lamm_data.benchmark.recipes.cloud_corruption import CloudCorruption, corrupt_clouds
+from lamm_data.benchmark.recipes.image_corruption import ImageCorruption, corrupt_images
+from lamm_data.benchmark.recipes.in_context import InContext, add_examples
+from lamm_data.benchmark.recipes.presence import PRESENCE_TASK, Presence, ask_presence
+from lamm_data.benchmark.recipes.recipe import Job, Kind, Recipe, Variant
+from lamm_data.benchmark.recipes.remapping import Remapping, remap
+from lamm_data.benchmark.recipes.text_corruption import TextCorruption, corrupt_texts
 from lamm_data.errors import UsageError
 from lamm_data.files.json_lines import iter_values
 from lamm_data.files.shards import write_values
@@ -24,22 +23,16 @@ from lamm_data.records.benchmark import BenchmarkRecord, read_benchmark
 from lamm_data.records.instruction import is_header
 from lamm_data.records.tasks import benchmark_file_name, task_of_file_name
 
-Changed = Sequence[BenchmarkRecord] | Sequence[dict[str, Any]]
-
-
-def _unchanged(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], job: Job) -> list[BenchmarkRecord]:
-    return list(records)
-
-
-KINDS: dict[str, Callable[[Sequence[BenchmarkRecord], Mapping[str, Any], Job], Changed]] = {
-    "remap": remap,
-    "in_context": add_examples,
-    "image_corruption": corrupt_images,
-    "text_corruption": corrupt_texts,
-    "cloud_corruption": corrupt_clouds,
-    "presence": ask_presence,
-    "likelihood": _unchanged,
-    "alignment": _unchanged,
+_UNCHANGED = Kind(lambda records, settings, job: records, make_dataclass("NoSettings", ()))
+KINDS = {
+    "remap": Kind(remap, Remapping),
+    "in_context": Kind(add_examples, InContext, least=1),
+    "image_corruption": Kind(corrupt_images, ImageCorruption),
+    "text_corruption": Kind(corrupt_texts, TextCorruption, least=0),
+    "cloud_corruption": Kind(corrupt_clouds, CloudCorruption, least=0),
+    "presence": Kind(ask_presence, Presence, least=1),
+    "likelihood": _UNCHANGED,
+    "alignment": _UNCHANGED,
 }
 """What a recipe can do, by kind. `likelihood` changes how models are asked, not the files."""
 NEW_MEDIA = ("image_corruption", "cloud_corruption")
@@ -133,7 +126,7 @@ def _variant_file(
     media = output / "media"
     pool = _examples(path, examples) if recipe.kind == "in_context" else []
     job = Job(recipe.seed, variant.name, media_root, media, pool)
-    changed = KINDS[recipe.kind](records, variant.values, job)
+    changed = KINDS[recipe.kind].change(records, variant.values, job)
     if not changed:
         reasons = ", ".join(f"{number} times {reason}" for reason, number in job.left_out.items())
         raise UsageError(f"Expected records for the recipe {recipe.name}, got none out of {path.name}: {reasons}.")

@@ -3,62 +3,57 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
-from lamm_data.benchmark.recipes.image_corruption import changed_name
-from lamm_data.benchmark.recipes.recipe import Job, setting
-from lamm_data.errors import SourceError, UsageError
+from lamm_data.benchmark.recipes.recipe import Job
+from lamm_data.errors import SourceError
 from lamm_data.records.benchmark import BenchmarkRecord
-from lamm_data.records.instruction import media_paths
-from lamm_data.writing.draws import item_rng
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-WAYS = ("noise", "dropout", "turn")
+
+@dataclass(frozen=True)
+class CloudCorruption:
+    """What happens to clouds.
+
+    Attributes:
+        way: `noise` moves each point by `amount` metres (standard deviation); `dropout` removes the share `amount` of
+            the points; `turn` turns the room by `amount` quarter turns about z, its true boxes with it.
+        amount: How much.
+    """
+
+    way: Literal["noise", "dropout", "turn"] = "noise"
+    amount: float = 0.05
+
+    def faults(self) -> list[str]:
+        """Name an amount that the way does not take."""
+        fits = {"noise": True, "dropout": self.amount < 1, "turn": self.amount.is_integer()}[self.way]
+        return [] if fits else [f"amount: expected below 1 (dropout) or whole quarters (turn), found {self.amount:g}"]
 
 
-def corrupt_clouds(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], job: Job) -> list[BenchmarkRecord]:
-    """Write a corrupted copy of every cloud.
-
-    Args:
-        records: Records about clouds.
-        values: `way`: `noise` moves each point by `amount` metres (standard deviation); `dropout` removes the share
-            `amount` of the points; `turn` turns the room by `amount` quarter turns about z, its true boxes with it.
-        job: Gives folders and the seed; takes account of boxes with Euler angles, which are not turned.
+def corrupt_clouds(records: Sequence[BenchmarkRecord], settings: CloudCorruption, job: Job) -> list[BenchmarkRecord]:
+    """Write a corrupted copy of every cloud; boxes with Euler angles are not turned, and counted.
 
     Raises:
-        UsageError: An unknown way.
         SourceError: A cloud cannot be read.
     """
-    way, amount = setting(values, "way", "noise"), setting(values, "amount", 0.05, 0)
-    if way not in WAYS or (way == "dropout" and amount >= 1) or (way == "turn" and amount != int(amount)):
-        raise UsageError(
-            f"Expected a way out of {', '.join(WAYS)} (dropout below 1, turn a whole number of quarters), "
-            f"got {way!r} by {amount!r}."
-        )
-    done: dict[str, str] = {}
     changed = []
+    turned = settings.way == "turn"
     for record in records:
-        if way == "turn" and any(len(box) > 7 for box in _boxes(record)):
+        if turned and any(len(box) > 7 for box in _boxes(record)):
             job.left_out["box with Euler angles"] += 1
             continue
-        names = media_paths(record.pcl)
-        for name in names:
-            if name not in done:
-                done[name] = _corrupted(name, way, amount, job)
-        shown = [done[name] for name in names]
-        copy = replace(record, pcl=shown if isinstance(record.pcl, list) else shown[0])
-        changed.append(_turned_truth(copy, int(amount)) if way == "turn" else copy)
+        copy = replace(record, pcl=job.copied(record.pcl, lambda name: _corrupted(name, settings, job)))
+        changed.append(_turned_truth(copy, int(settings.amount)) if turned else copy)
     return changed
 
 
 def _boxes(record: BenchmarkRecord) -> list[list[float]]:
-    found = [item["bbox"] for item in record.object or []]
-    return [*found, record.gt_bbox] if record.gt_bbox else found
+    return [item["bbox"] for item in record.object or []] + ([record.gt_bbox] if record.gt_bbox else [])
 
 
 def _turned_truth(record: BenchmarkRecord, quarters: int) -> BenchmarkRecord:
@@ -82,7 +77,7 @@ def turned_box(box: Sequence[float], quarters: int) -> list[float]:
     return [x, y, z, dx, dy, dz, *yaw]
 
 
-def _corrupted(name: str, way: str, amount: float, job: Job) -> str:
+def _corrupted(name: str, settings: CloudCorruption, job: Job) -> str:
     import numpy as np
 
     from lamm_data.clouds.reading import save_cloud
@@ -93,22 +88,21 @@ def _corrupted(name: str, way: str, amount: float, job: Job) -> str:
         raise SourceError(f"Expected a point cloud (.npy), got {type(fault).__name__}: {fault} ({name}).") from fault
     if cloud.ndim != 2 or cloud.shape[1] < 3:
         raise SourceError(f"Expected a point cloud [N, 3 or more], got {list(cloud.shape)} ({name}).")
-    rng = np.random.default_rng(item_rng(job.seed, job.variant, name).getrandbits(63))
-    changed = _changed(cloud.astype(np.float32), way, amount, rng)
-    target = f"{job.variant}/{changed_name(name.removesuffix('.npy'), '.npy')}"
+    changed = _changed(cloud.astype(np.float32), settings, np.random.default_rng(job.media_seed(name)))
+    target = job.copy_name(name.removesuffix(".npy"), ".npy")
     save_cloud(job.media_output / target, changed)
     return target
 
 
-def _changed(cloud: NDArray[np.float32], way: str, amount: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def _changed(cloud: NDArray[np.float32], settings: CloudCorruption, rng: np.random.Generator) -> NDArray[np.float32]:
     import numpy as np
 
-    if way == "dropout":
-        kept = max(1, round(len(cloud) * (1 - amount)))
-        return cloud[np.sort(rng.permutation(len(cloud))[:kept])]
-    if way == "noise":
-        cloud[:, :3] += rng.normal(0, amount, (len(cloud), 3)).astype(np.float32)
+    if settings.way == "dropout":
+        left = max(1, round(len(cloud) * (1 - settings.amount)))
+        return cloud[np.sort(rng.permutation(len(cloud))[:left])]
+    if settings.way == "noise":
+        cloud[:, :3] += rng.normal(0, settings.amount, (len(cloud), 3)).astype(np.float32)
         return cloud
-    for _ in range(int(amount) % 4):
+    for _ in range(int(settings.amount) % 4):
         cloud[:, :2] = np.stack([-cloud[:, 1], cloud[:, 0]], axis=1)
     return cloud

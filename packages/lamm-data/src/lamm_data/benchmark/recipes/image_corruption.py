@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
-from lamm_data.benchmark.recipes.recipe import Job, setting
-from lamm_data.errors import UsageError
+from lamm_data.benchmark.recipes.recipe import Job
 from lamm_data.files.pictures import open_picture
 from lamm_data.records.benchmark import BenchmarkRecord
-from lamm_data.records.instruction import media_paths
-from lamm_data.writing.draws import item_rng
 from lamm_llm import atomic_bytes
 
 if TYPE_CHECKING:
@@ -23,7 +18,6 @@ if TYPE_CHECKING:
 
     Way = Callable[[Image, int, np.random.Generator], Image]
 
-SEVERITIES = 5
 NOISE = (0.04, 0.08, 0.14, 0.22, 0.34)  # standard deviation, as a share of the range
 BLUR = (0.005, 0.01, 0.02, 0.035, 0.06)  # standard deviation, as a share of the longer side
 JPEG = (40, 25, 15, 8, 4)
@@ -84,51 +78,33 @@ WAYS: dict[str, Way] = {
 }
 
 
-def corrupt_images(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], job: Job) -> list[BenchmarkRecord]:
+@dataclass(frozen=True)
+class ImageCorruption:
+    """What happens to pictures: `way`, and `severity` from 1 to 5."""
+
+    way: Literal["noise", "blur", "jpeg", "contrast", "brightness", "pixels"] = "noise"
+    severity: Literal[1, 2, 3, 4, 5] = 3
+
+
+def corrupt_images(records: Sequence[BenchmarkRecord], settings: ImageCorruption, job: Job) -> list[BenchmarkRecord]:
     """Write a corrupted copy of every picture (PNG, of the same size, so that boxes and points stay true).
 
-    Args:
-        records: Records about pictures.
-        values: `way` (see `WAYS`) and `severity`, 1 to 5.
-        job: Gives folders and the seed.
-
     Raises:
-        UsageError: An unknown way or severity.
         SourceError: A picture cannot be read.
     """
-    way, severity = setting(values, "way", "noise"), setting(values, "severity", 3, 1)
-    if way not in WAYS or severity not in range(1, SEVERITIES + 1):
-        raise UsageError(
-            f"Expected a way out of {', '.join(WAYS)} and a severity from 1 to {SEVERITIES}, got {way!r}, {severity!r}."
-        )
-    done: dict[str, str] = {}
-    changed = []
-    for record in records:
-        names = media_paths(record.image)
-        for name in names:
-            if name not in done:
-                done[name] = _corrupted(name, way, severity - 1, job)
-        shown = [done[name] for name in names]
-        changed.append(replace(record, image=shown if isinstance(record.image, list) else shown[0]))
-    return changed
+    return [
+        replace(record, image=job.copied(record.image, lambda name: _corrupted(name, settings, job)))
+        for record in records
+    ]
 
 
-def _corrupted(name: str, way: str, level: int, job: Job) -> str:
+def _corrupted(name: str, settings: ImageCorruption, job: Job) -> str:
     import numpy as np
 
     with open_picture(job.media_root / name) as opened:
         image = opened.convert("RGB")
-    seed = item_rng(job.seed, job.variant, name).getrandbits(63)
-    changed = WAYS[way](image, level, np.random.default_rng(seed))
-    target = f"{job.variant}/{changed_name(name, '.png')}"
+    changed = WAYS[settings.way](image, settings.severity - 1, np.random.default_rng(job.media_seed(name)))
+    target = job.copy_name(name, ".png")
     with atomic_bytes(job.media_output / target) as handle:
         changed.save(handle, "PNG")
     return target
-
-
-def changed_name(name: str, suffix: str) -> str:
-    """Return where a changed copy of a medium goes: beside its name, or under a hash where the name leaves the root."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
-        name = hashlib.sha256(name.encode()).hexdigest()[:24]
-    return f"{name}{suffix}"

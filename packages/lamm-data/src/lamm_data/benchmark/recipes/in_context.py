@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from lamm_data.benchmark.fine_tune import as_instruction
-from lamm_data.benchmark.recipes.recipe import Job, setting
+from lamm_data.benchmark.recipes.recipe import Job
 from lamm_data.benchmark.recipes.retrieval import retriever
 from lamm_data.errors import UsageError
 from lamm_data.records.benchmark import BenchmarkRecord
@@ -51,20 +51,22 @@ def clean_pool(
     return clean
 
 
-def add_examples(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], job: Job) -> list[BenchmarkRecord]:
+@dataclass(frozen=True)
+class InContext:
+    """Which examples are shown, and how many."""
+
+    retriever: Literal["random", "fixed", "text", "picture"] = "random"
+    count: int = 2
+
+
+def add_examples(records: Sequence[BenchmarkRecord], settings: InContext, job: Job) -> list[BenchmarkRecord]:
     """Put solved examples before each question, as text (their pictures are not shown).
 
-    Args:
-        records: Records of a task with a fine-tune form.
-        values: `retriever` (`random`, `fixed`, `text`, `picture`) and `count`.
-        job: Gives the examples and the seed; takes account of examples that would give answers away.
-
     Raises:
-        UsageError: No examples, or an unknown retriever.
+        UsageError: There are no examples, or a task has no fine-tune form.
     """
     pool = clean_pool(records, job.examples, job)
-    way, count = setting(values, "retriever", "random"), setting(values, "count", 2, 1)
-    choose = retriever(way, pool, count, job.seed, job.media_root)
+    choose = retriever(settings.retriever, pool, settings.count, job.seed, job.media_root)
     return [replace(record, query=_with_examples(record, choose(record))) for record in records]
 
 

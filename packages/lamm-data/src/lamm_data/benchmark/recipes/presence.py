@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from lamm_data.benchmark.recipes.recipe import Job, setting
+from lamm_data.benchmark.recipes.recipe import Job
 from lamm_data.errors import UsageError
 from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.records.tasks import TASK_TABLE
@@ -15,33 +16,38 @@ from lamm_data.writing.draws import item_rng
 from lamm_data.writing.english import singular, with_article
 
 PRESENCE_TASK = "yes_no"
-SAMPLINGS = ("random", "popular", "adversarial")
 SYSTEM = "Your task is to tell whether an object is in the image. Answer yes or no."
 
 
-def ask_presence(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], job: Job) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Presence:
+    """What is asked for.
+
+    Attributes:
+        sampling: Of what is not there: `random`, `popular` (the most frequent classes of the set first) or
+            `adversarial` (those that occur most often together with what is there).
+        questions: The most of either kind an image.
+        classes: The closed list; that of the records' source when empty.
+    """
+
+    sampling: Literal["random", "popular", "adversarial"] = "random"
+    questions: int = 3
+    classes: tuple[str, ...] = ()
+
+
+def ask_presence(records: Sequence[BenchmarkRecord], settings: Presence, job: Job) -> list[dict[str, Any]]:
     """Ask for as many objects that are not there as for objects that are.
 
     A missing label says that nothing is there only where every class of a closed list was looked for: the sources of
     `templates/exhaustive.toml`, or what the recipe's own `classes` promise.
 
-    Args:
-        records: Detection records.
-        values: `sampling` of what is not there: `random`, `popular` (the most frequent classes of the set first) or
-            `adversarial` (those that occur most often together with what is there); `questions`, the most of either
-            kind an image; `classes`, the closed list.
-        job: Gives the seed.
-
     Returns:
         Records of the task `yes_no`, whose truth is `label`.
 
     Raises:
-        UsageError: An unknown sampling, or annotations that do not say what is missing.
+        UsageError: The annotations do not say what is missing.
     """
-    sampling, most = setting(values, "sampling", "random"), setting(values, "questions", 3, 1)
-    if sampling not in SAMPLINGS:
-        raise UsageError(f"Expected a sampling out of {', '.join(SAMPLINGS)}, got {sampling!r}.")
-    classes = _classes(records, setting(values, "classes", []))
+    classes = list(dict.fromkeys(settings.classes)) or _closed_list(records)
     present = [sorted({item["label"] for item in record.object or []} & set(classes)) for record in records]
     frequency = Counter(label for labels in present for label in labels)
     together: dict[str, Counter[str]] = {label: Counter() for label in classes}
@@ -53,13 +59,13 @@ def ask_presence(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], 
         rng = item_rng(job.seed, job.variant, str(record.id))
         absent = [label for label in classes if label not in labels]
         rng.shuffle(absent)
-        count = min(most, len(labels), len(absent))
+        count = min(settings.questions, len(labels), len(absent))
         if not count:
             job.left_out["image that holds every class, or none"] += 1
             continue
-        if sampling == "popular":
+        if settings.sampling == "popular":
             absent.sort(key=lambda label: -frequency[label])
-        elif sampling == "adversarial":
+        elif settings.sampling == "adversarial":
             near = {label: sum(together[other][label] for other in labels) for label in absent}
             absent.sort(key=lambda label: -near[label])
         for label in rng.sample(labels, count):
@@ -68,9 +74,7 @@ def ask_presence(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], 
     return asked
 
 
-def _classes(records: Sequence[BenchmarkRecord], own: Sequence[str]) -> list[str]:
-    if own:
-        return list(dict.fromkeys(map(str, own)))
+def _closed_list(records: Sequence[BenchmarkRecord]) -> list[str]:
     known, _ = load_exhaustive()
     sources = {str((record.meta or {}).get("source", "")) for record in records}
     boxes = TASK_TABLE[PRESENCE_TASK].recipe_for

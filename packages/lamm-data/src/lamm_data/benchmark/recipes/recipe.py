@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import tomllib
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from importlib import resources
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 from lamm_data.errors import UsageError
+from lamm_data.files.settings import check_values, load_toml, nearest, packaged_toml
 from lamm_data.records.benchmark import BenchmarkRecord
+from lamm_data.records.instruction import media_paths
 from lamm_data.records.tasks import TASKS
-
-KEYS = {"title", "kind", "tasks", "seed", "variants"}
+from lamm_data.writing.draws import item_rng
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +25,36 @@ class Variant:
 
     Attributes:
         name: Stands after a plus in the names of its files.
-        values: Its settings, as the recipe's kind knows them.
+        values: Its settings, of the class that the recipe's kind names.
     """
 
     name: str
-    values: Mapping[str, Any]
+    values: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+@dataclass(frozen=True)
+class _Head:
+    kind: str = ""
+    tasks: tuple[str, ...] = ()
+    seed: int = 0
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe(_Head):
     """What is changed and how.
 
     Attributes:
-        name: File name without its ending.
-        title: One line for people.
-        kind: `remap`, `in_context`, `image_corruption`, `text_corruption`, `cloud_corruption`, `presence`, `likelihood`
-            or `alignment`.
+        kind: A key of `KINDS`.
         tasks: Task keys it applies to.
         seed: Seed of everything drawn.
+        title: One line for people.
+        name: File name without its ending.
         variants: At least one.
     """
 
-    name: str
-    title: str
-    kind: str
-    tasks: tuple[str, ...]
-    seed: int
-    variants: tuple[Variant, ...]
+    name: str = ""
+    variants: tuple[Variant, ...] = ()
 
 
 @dataclass
@@ -71,6 +76,41 @@ class Job:
     media_output: Path
     examples: Sequence[BenchmarkRecord] = ()
     left_out: Counter[str] = field(default_factory=Counter)
+    _copies: dict[str, str] = field(default_factory=dict)
+
+    def copied(self, media: str | list[str] | None, change: Callable[[str], str]) -> str | list[str]:
+        """Return the changed copies of a record's media, as it names them; `change` makes each of them once."""
+        names = media_paths(media)
+        for name in names:
+            if name not in self._copies:
+                self._copies[name] = change(name)
+        copies = [self._copies[name] for name in names]
+        return copies if isinstance(media, list) else copies[0]
+
+    def copy_name(self, name: str, suffix: str) -> str:
+        """Name the copy of a medium below the variant's folder, by a hash where the medium's name leaves the root."""
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            name = sha256(name.encode()).hexdigest()[:24]
+        return f"{self.variant}/{name}{suffix}"
+
+    def media_seed(self, name: str) -> int:
+        """Return the seed of what is drawn for a medium."""
+        return item_rng(self.seed, self.variant, name).getrandbits(63)
+
+
+class Kind(NamedTuple):
+    """What recipes of a kind do.
+
+    Attributes:
+        change: Gives the changed records of a variant.
+        settings: Dataclass of a variant's settings; its method `faults`, if it has one, names impossible ones.
+        least: Smallest number among them.
+    """
+
+    change: Callable[[Sequence[BenchmarkRecord], Any, Job], Sequence[BenchmarkRecord] | Sequence[dict[str, Any]]]
+    settings: type
+    least: float | None = None
 
 
 def packaged_recipes() -> list[str]:
@@ -79,7 +119,7 @@ def packaged_recipes() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
-def read_recipe(name: str, kinds: Mapping[str, object]) -> Recipe:
+def read_recipe(name: str, kinds: Mapping[str, Kind]) -> Recipe:
     """Read a packaged recipe by its name, or a recipe file by its path.
 
     Args:
@@ -89,60 +129,45 @@ def read_recipe(name: str, kinds: Mapping[str, object]) -> Recipe:
     Raises:
         UsageError: There is none, or it is not laid out as a recipe; all faults are named.
     """
-    path = Path(name)
     if name in packaged_recipes():
-        text = (resources.files("lamm_data.benchmark.recipes") / "packaged" / f"{name}.toml").read_text("utf-8")
-    elif path.is_file():
-        text = path.read_text(encoding="utf-8")
+        table = packaged_toml("benchmark/recipes/packaged", f"{name}.toml")
+    elif Path(name).is_file():
+        table = load_toml(Path(name))
     else:
         raise UsageError(f"Expected a recipe, got {name!r}. Name a file or one of {', '.join(packaged_recipes())}.")
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
-        raise UsageError(f"Expected a recipe in TOML, got something else ({name}: {fault}).") from fault
-    faults = _faults(table, kinds)
-    if faults:
-        raise UsageError(f"Expected a recipe, got in {name}: {'; '.join(faults)}.")
-    variants = tuple(
-        Variant(entry["name"], {key: value for key, value in entry.items() if key != "name"})
-        for entry in table["variants"]
-    )
-    title = str(table.get("title", path.stem))
-    return Recipe(path.stem, title, table["kind"], tuple(table["tasks"]), table.get("seed", 0), variants)
+    listed = table.pop("variants", None)
+    values, faults, _ = check_values(table, _Head)
+    head = _Head(**values)
+    if head.kind not in kinds:
+        faults.append(f"kind {head.kind!r}{nearest(head.kind, kinds)}")
+    if not head.tasks or not set(head.tasks) <= TASKS.keys():
+        faults.append(f"tasks {', '.join(head.tasks) or 'none'} (expected some of {', '.join(TASKS)})")
+    variants, wrong = _variants(listed if isinstance(listed, list) else [], kinds.get(head.kind))
+    if faults or wrong:
+        raise UsageError(f"Expected a recipe, got in {name}: {'; '.join(faults + wrong)}.")
+    return Recipe(**{"title": Path(name).stem} | values, name=Path(name).stem, variants=variants)
 
 
-def _faults(table: Mapping[str, Any], kinds: Mapping[str, object]) -> list[str]:
-    faults = [f"unknown key {key!r} (known: {', '.join(sorted(KEYS))})" for key in table.keys() - KEYS]
-    if table.get("kind") not in kinds:
-        faults.append(f"kind {table.get('kind')!r} (expected one of {', '.join(kinds)})")
-    tasks = table.get("tasks")
-    if not isinstance(tasks, list) or not tasks or not set(map(str, tasks)) <= TASKS.keys():
-        faults.append(f"tasks {tasks!r} (expected some of {', '.join(TASKS)})")
-    if not isinstance(table.get("seed", 0), int):
-        faults.append(f"seed {table['seed']!r} (expected a whole number)")
-    variants = table.get("variants")
-    listed = variants if isinstance(variants, list) else []
-    names = [entry.get("name") if isinstance(entry, dict) else None for entry in listed]
-    if not names or len(set(map(str, names))) < len(names) or not all(_is_name(name) for name in names):
+def _variants(listed: list[Any], kind: Kind | None) -> tuple[tuple[Variant, ...], list[str]]:
+    """Return the variants and what is wrong with them; the settings of an unknown kind are not looked at."""
+    entries: list[dict[str, Any]] = [dict(entry) if isinstance(entry, dict) else {} for entry in listed]
+    names = [entry.pop("name", None) for entry in entries]
+    faults = []
+    if not names or len(set(map(str, names))) < len(names) or not all(map(_is_name, names)):
         faults.append(
             f"variants named {names!r} (expected [[variants]] with names of their own, letters, digits, - and _)"
         )
-    return faults
+    variants = []
+    for name, entry in zip(names, entries, strict=True):
+        if kind is None:
+            break
+        values, wrong, _ = check_values(entry, kind.settings, f"{name}.", kind.least)
+        settings = kind.settings(**values)
+        impossible = settings.faults() if not wrong and hasattr(settings, "faults") else []
+        faults += [*wrong, *(f"{name}.{fault}" for fault in impossible)]
+        variants.append(Variant(str(name), settings))
+    return tuple(variants), faults
 
 
 def _is_name(name: object) -> bool:
-    return isinstance(name, str) and name != "" and name.replace("-", "").replace("_", "").isalnum()
-
-
-def setting(values: Mapping[str, Any], name: str, default: Any, low: float | None = None) -> Any:
-    """Return one setting of a variant.
-
-    Raises:
-        UsageError: It is of another type than the default, or too small.
-    """
-    value = values.get(name, default)
-    number = isinstance(default, int | float) and isinstance(value, int | float) and not isinstance(value, bool)
-    if not (number or isinstance(value, type(default))) or (low is not None and value < low):
-        least = "" if low is None else f" from {low}"
-        raise UsageError(f"Expected `{name}` of a variant to be a {type(default).__name__}{least}, got {value!r}.")
-    return value
+    return isinstance(name, str) and re.fullmatch(r"[\w-]+", name) is not None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from lamm_data.benchmark.recipes.recipe import Job
 from lamm_data.errors import UsageError
@@ -23,16 +22,24 @@ def relabelled(choices: Sequence[str], labels: Sequence[str]) -> str:
     return " ".join(f"({label}) {choice}" for label, choice in zip(labels, choices, strict=True))
 
 
-def remap(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], job: Job) -> list[BenchmarkRecord]:
+@dataclass(frozen=True)
+class Remapping:
+    """The new labels.
+
+    Attributes:
+        labels: One an option.
+        shift: Turns the letters instead, so that the first option is (B), and the last (A): labels that a model knows,
+            where it does not expect them.
+    """
+
+    labels: tuple[str, ...] = ()
+    shift: int | None = None
+
+
+def remap(records: Sequence[BenchmarkRecord], settings: Remapping, job: Job) -> list[BenchmarkRecord]:
     """Give the options of each question other labels, in the same order (ChEF, arXiv 2311.02692, section 3.3).
 
-    `labels` lists them; `shift` turns the letters instead, so that the first option is (B), and the last (A): labels
-    that a model knows, where it does not expect them. The record's `option_labels` tells the metric.
-
-    Args:
-        records: Multiple-choice records.
-        values: `labels` or `shift`.
-        job: Takes account of records whose query does not spell its options out.
+    The record's `option_labels` tells the metric. Records whose query does not spell its options out are left out.
 
     Raises:
         UsageError: There are fewer labels than options.
@@ -40,7 +47,7 @@ def remap(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], job: Jo
     changed = []
     for record in records:
         choices = record.gt_choices or []
-        labels = _labels(values, len(choices))
+        labels = _labels(settings, len(choices))
         written = lettered(choices)
         if written not in record.query:
             job.left_out["query without its options in letters"] += 1
@@ -51,11 +58,10 @@ def remap(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], job: Jo
     return changed
 
 
-def _labels(values: Mapping[str, Any], count: int) -> list[str]:
-    shift = values.get("shift")
-    if isinstance(shift, int) and not isinstance(shift, bool):
-        return [LETTERS[(number + shift) % count] for number in range(count)]
-    labels = values.get("labels")
-    if not isinstance(labels, list) or len(set(map(str, labels))) < count or not all(map(str, labels)):
+def _labels(settings: Remapping, count: int) -> list[str]:
+    if settings.shift is not None:
+        return [LETTERS[(number + settings.shift) % count] for number in range(count)]
+    labels = settings.labels
+    if len(set(labels)) < count or not all(labels):
         raise UsageError(f"Expected `labels` with at least {count} different labels, or a `shift`, got {labels!r}.")
-    return [str(label) for label in labels[:count]]
+    return list(labels[:count])

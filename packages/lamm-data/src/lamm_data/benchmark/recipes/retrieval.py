@@ -126,17 +126,7 @@ def picture_features(path: Path) -> NDArray[np.float64]:
 
 
 def retriever(way: str, pool: Sequence[BenchmarkRecord], count: int, seed: int, media_root: Path) -> Retriever:
-    """Make a retriever: `random`, `fixed`, `text` or `picture`.
-
-    Raises:
-        UsageError: An unknown way.
-    """
-    if way == "random":
-        return drawn(pool, count, seed)
-    if way == "fixed":
-        return fixed(pool, count, seed)
-    if way == "text":
-        return ByText(pool, count)
-    if way == "picture":
-        return ByPicture(pool, count, media_root)
-    raise UsageError(f"Expected a retriever out of random, fixed, text, picture, got {way!r}.")
+    """Make a retriever: `random`, `fixed`, `text` or `picture`."""
+    if way in ("random", "fixed"):
+        return (drawn if way == "random" else fixed)(pool, count, seed)
+    return ByText(pool, count) if way == "text" else ByPicture(pool, count, media_root)

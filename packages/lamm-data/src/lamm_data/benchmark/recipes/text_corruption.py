@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from lamm_data.benchmark.recipes.recipe import Job, setting
-from lamm_data.errors import UsageError
+from lamm_data.benchmark.recipes.recipe import Job
 from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.writing.draws import item_rng
 from lamm_data.writing.options import lettered
@@ -49,26 +48,22 @@ def _order(text: str, rate: float, rng: random.Random) -> str:
 WAYS: dict[str, Callable[[str, float, random.Random], str]] = {"typos": _typos, "case": _case, "order": _order}
 
 
-def corrupt_texts(records: Sequence[BenchmarkRecord], values: Mapping[str, Any], job: Job) -> list[BenchmarkRecord]:
-    """Corrupt the questions.
+@dataclass(frozen=True)
+class TextCorruption:
+    """What happens to questions, and `rate`, the share of words or letters it meets."""
 
-    Args:
-        records: Any records.
-        values: `way` (`typos`, `case`, `order`) and `rate`, the share of words or letters it meets.
-        job: Gives the seed.
+    way: Literal["typos", "case", "order"] = "typos"
+    rate: float = 0.3
 
-    Raises:
-        UsageError: An unknown way.
-    """
-    way, rate = setting(values, "way", "typos"), setting(values, "rate", 0.3, 0)
-    if way not in WAYS:
-        raise UsageError(f"Expected a way of corrupting text out of {', '.join(WAYS)}, got {way!r}.")
+
+def corrupt_texts(records: Sequence[BenchmarkRecord], settings: TextCorruption, job: Job) -> list[BenchmarkRecord]:
+    """Corrupt the questions; options and placeholders stay."""
     changed = []
     for record in records:
         rng = item_rng(job.seed, job.variant, str(record.id))
         options = lettered(record.gt_choices or [])
         question, sign, rest = record.query.partition(options) if options else (record.query, "", "")
         # A placeholder is filled with a joint's name later: it must survive.
-        pieces = [WAYS[way](piece, rate, rng) for piece in question.split("{}")]
+        pieces = [WAYS[settings.way](piece, settings.rate, rng) for piece in question.split("{}")]
         changed.append(replace(record, query="{}".join(pieces) + sign + rest))
     return changed
