@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "lamm_metrics": {"lamm_llm"},
     "lamm_data": {"lamm_llm"},
     "lamm_model": {"lamm_data", "lamm_llm"},
-    "lamm_cli": {"lamm_data", "lamm_model", "lamm_metrics"},
+    "lamm_cli": {"lamm_llm", "lamm_data", "lamm_model", "lamm_metrics"},
 }
 # What anyone may import besides the roots: the commands themselves.
 OPEN = ("lamm_cli.main", *(f"{package}.cli" for package in MAY_IMPORT))

@@ -35,6 +35,15 @@ def test_errors_of_the_operating_system_name_the_file(capsys):
     assert (code, text) == (1, "Error: out.jsonl: No space left on device.\n")
 
 
+def test_a_package_that_is_not_installed_is_named_and_a_missing_module_of_ours_is_a_bug(capsys):
+    missing = ModuleNotFoundError("No module named 'lamm_data'", name="lamm_data")
+    code, text = guarded(missing, capsys)
+    assert code == 2
+    assert text == "Error: Expected lamm-data, found none. Install all of LAMM with: pip install 'lamm-cli[all]'\n"
+    assert exit_code_of(ModuleNotFoundError("No module named 'lamm_data.gone'", name="lamm_data.gone")) is None
+    assert exit_code_of(ModuleNotFoundError("No module named 'numpy'", name="numpy")) is None
+
+
 def test_an_interrupt_says_how_to_go_on(capsys):
     code, text = guarded(KeyboardInterrupt(), capsys)
     assert code == 130

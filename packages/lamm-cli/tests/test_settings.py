@@ -42,6 +42,19 @@ def test_every_fault_of_a_file_is_named_with_the_nearest_name(tmp_path):
     assert "models" not in str(caught.value)
 
 
+def test_values_of_another_type_are_refused_and_numbers_fit(tmp_path):
+    with pytest.raises(SettingsError, match=r"scoring\.draws: expected int, found 'abc'"):
+        override(packaged_settings("benchmark"), ("scoring.draws=abc",))
+    path = tmp_path / "mine.toml"
+    path.write_text('[benchmark]\nblind = "no"\ntasks = "vqa"\n[judge]\nmax_cost = 2\n[prediction]\nbatch_size = "x"\n')
+    with pytest.raises(SettingsError, match=r"benchmark\.blind: expected bool.*prediction\.batch_size: expected int"):
+        read_settings(path, packaged_settings("benchmark"))
+    path.write_text('[benchmark]\ntasks = "vqa"\n[judge]\nmax_cost = 2\n')
+    found = read_settings(path, packaged_settings("benchmark"))
+    assert found["benchmark"]["tasks"] == ["vqa"]
+    assert found["judge"]["max_cost"] == 2.0
+
+
 def test_text_with_quotes_and_line_breaks_is_written_as_toml():
     tables = {"a": {"odd key": 'say "hi"\n\\', "list": ["x", 1, True]}}
     assert tomllib.loads(as_toml(tables)) == tables

@@ -21,16 +21,24 @@ def describe(error: BaseException) -> str:
     """Return the one line that stands for an error.
 
     Args:
-        error: A LAMM error or an `OSError`.
+        error: A LAMM error, an `OSError`, or a LAMM package that is not installed.
 
     Returns:
-        The message with line breaks folded, the file named first for errors of the operating system.
+        The message, the file named first for errors of the operating system.
     """
     if isinstance(error, OSError) and error.strerror:
         named = f"{error.filename}: " if error.filename else ""
         return f"{named}{error.strerror}."
+    if isinstance(error, ModuleNotFoundError):
+        return f"Expected {_ours(error)}, found none. Install all of LAMM with: pip install 'lamm-cli[all]'"
     # A list of faults keeps its lines: each line is one fault with its own place.
     return str(error).strip() or type(error).__name__
+
+
+def _ours(error: ModuleNotFoundError) -> str:
+    """Return which of our packages is not installed; empty where it is another module, or one inside a package."""
+    name = error.name or ""
+    return name.replace("_", "-") if name.startswith("lamm_") and "." not in name else ""
 
 
 def exit_code_of(error: BaseException) -> int | None:
@@ -38,6 +46,8 @@ def exit_code_of(error: BaseException) -> int | None:
     code = getattr(error, "exit_code", None)
     if isinstance(code, int):
         return code
+    if isinstance(error, ModuleNotFoundError) and _ours(error):
+        return 2
     return 1 if isinstance(error, OSError) else None
 
 

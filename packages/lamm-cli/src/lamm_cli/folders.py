@@ -1,7 +1,6 @@
-"""One run at a time in a folder, files that are whole whenever they are there, and hashes of both."""
+"""One run at a time in a folder, and hashes of folders and files."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,13 +33,6 @@ def sole_use(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def write_beside(path: Path, text: str) -> None:
-    """Write a file under another name first and rename it, so that it is whole whenever it is there."""
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
 
 
 def file_hash(path: Path) -> str:

@@ -1,5 +1,7 @@
 """Where text goes: results on stdout, everything else on stderr."""
 
+import csv
+import io
 import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -30,3 +32,10 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table as Markdown."""
     lines = ["| " + " | ".join(row) + " |\n" for row in (head, *rows)]
     return "".join([lines[0], "|" + "---|" * len(head) + "\n", *lines[1:]])
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as CSV; None is an empty cell."""
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows(rows)
+    return written.getvalue()

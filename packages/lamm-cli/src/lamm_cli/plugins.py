@@ -14,46 +14,31 @@ from lamm_cli.failures import show_traceback
 GROUP = "lamm.commands"
 
 # What our own packages bring, so that a missing one can say which install brings it.
-BRINGS = {
-    "data": "lamm-data",
-    "model": "lamm-model",
-    "metrics": "lamm-metrics",
-}
+BRINGS = {"data": "lamm-data", "model": "lamm-model", "metrics": "lamm-metrics"}
 
 
-class MissingCommand(click.Command):
-    """Stands for the command of a LAMM package that is not installed."""
+class UnusableCommand(click.Command):
+    """Stands for a command that is not installed or whose import failed, and says so when it is called.
 
-    def __init__(self, name: str, package: str) -> None:
-        super().__init__(name, add_help_option=False, context_settings={"ignore_unknown_options": True})
-        self.params = [click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)]
-        self.package = package
+    Args:
+        name: Its name.
+        error: What it says.
+        cause: The error of the import; shown in full with `LAMM_DEBUG=1`.
+    """
 
-    def invoke(self, ctx: click.Context) -> None:
-        """Say which install brings the command."""
-        raise click.UsageError(
-            f"`lamm {self.name}` needs {self.package}. Install it with: pip install {self.package}", ctx
-        )
-
-
-class BrokenCommand(click.Command):
-    """Stands for an installed plugin whose import failed; it names the cause when it is called."""
-
-    def __init__(self, name: str, cause: ImportError | AttributeError) -> None:
+    def __init__(self, name: str, error: click.ClickException, cause: Exception | None = None) -> None:
         super().__init__(
             name,
+            params=[click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)],
             add_help_option=False,
             context_settings={"ignore_unknown_options": True},
             short_help="(could not be loaded)",
         )
-        self.params = [click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)]
-        self.cause = cause
+        self.error, self.cause = error, cause
 
     def invoke(self, ctx: click.Context) -> None:
-        """Show what went wrong while the plugin was imported."""
-        if show_traceback():
-            raise self.cause
-        raise click.ClickException(f"`lamm {self.name}` could not be loaded: {self.cause}")
+        """Say why it cannot be used."""
+        raise self.cause if self.cause is not None and show_traceback() else self.error
 
 
 class PluginGroup(click.Group):
@@ -70,11 +55,14 @@ class PluginGroup(click.Group):
             return own
         entry = _installed().get(cmd_name)
         if entry is None:
-            return MissingCommand(cmd_name, BRINGS[cmd_name]) if cmd_name in BRINGS else None
+            package = BRINGS.get(cmd_name)
+            missing = click.UsageError(f"`lamm {cmd_name}` needs {package}. Install it with: pip install {package}")
+            return UnusableCommand(cmd_name, missing) if package else None
         try:
             command = entry.load()
-        except (ImportError, AttributeError) as error:
-            return BrokenCommand(cmd_name, error)
+        except (ImportError, AttributeError) as cause:
+            broken = click.ClickException(f"`lamm {cmd_name}` could not be loaded: {cause}")
+            return UnusableCommand(cmd_name, broken, cause)
         return command if isinstance(command, click.Command) else None
 
 
@@ -85,7 +73,7 @@ def _installed() -> dict[str, importlib.metadata.EntryPoint]:
 def versions() -> dict[str, str]:
     """Return the installed LAMM packages and the interpreter with their versions."""
     found = {"python": ".".join(str(part) for part in sys.version_info[:3])}
-    for package in ("lamm-cli", *BRINGS.values()):
+    for package in ("lamm-cli", "lamm-llm", *BRINGS.values()):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

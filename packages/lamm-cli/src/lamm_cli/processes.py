@@ -33,35 +33,31 @@ def start(command: Sequence[str], **options: object) -> "subprocess.Popen[bytes]
     return subprocess.Popen(list(command), **{**guard, **options})  # type: ignore[call-overload, no-any-return]
 
 
-def run_lamm(
-    arguments: Sequence[str], quiet: bool = True, launcher: Sequence[str] = (), output: Path | None = None
-) -> None:
+def run_lamm(arguments: Sequence[object], launcher: Sequence[str] = (), output: Path | None = None) -> None:
     """Run one `lamm` command in a process of its own; its progress and errors go to our stderr.
 
     Args:
-        arguments: What follows `lamm` on the command line.
-        quiet: Drop what it prints on stdout.
+        arguments: What follows `lamm` on the command line, as text.
         launcher: Words that start a Python module on several processes, such as `torchrun --nproc-per-node=2`.
-        output: File that takes what it prints on stdout, whole when it is there.
+        output: File that takes what it prints on stdout, whole when it is there; dropped without one.
 
     Raises:
         CommandFailedError: It ended with another status than 0.
     """
-    command = [*(launcher or [sys.executable]), "-m", "lamm_cli", *arguments]
-    partial = None if output is None else output.with_name(f".{output.name}.part")
-    with nullcontext() if partial is None else partial.open("wb") as taken:
-        child = start(command, stdout=taken or (subprocess.DEVNULL if quiet else None))
+    from lamm_llm import atomic_bytes
+
+    command = [*(launcher or [sys.executable]), "-m", "lamm_cli", *map(str, arguments)]
+    with nullcontext() if output is None else atomic_bytes(output) as taken:
+        child = start(command, stdout=taken or subprocess.DEVNULL)
         try:
             status = child.wait()
         except BaseException:
             child.terminate()
             child.wait()
             raise
-    if status:
-        shown = " ".join(["lamm", *arguments])
-        raise CommandFailedError(f"`{shown}` ended with status {status}. Mend what it says above, then run this again.")
-    if output is not None and partial is not None:
-        os.replace(partial, output)
+        if status:
+            shown = f"`lamm {' '.join(map(str, arguments))}` ended with status {status}"
+            raise CommandFailedError(f"{shown}. Mend what it says above, then run this again.")
 
 
 def free_port() -> int:

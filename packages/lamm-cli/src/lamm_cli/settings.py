@@ -1,13 +1,17 @@
 """Settings of the commands that compose others: tables of a TOML file, with overrides from the command line."""
 
-import difflib
+import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import make_dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 Tables = dict[str, dict[str, Any]]
+BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class SettingsError(Exception):
@@ -26,35 +30,15 @@ def read_settings(path: Path, known: Tables, free: Iterable[str] = ()) -> Tables
 
     Args:
         path: TOML file.
-        known: Tables with their default values; a key that is in none of them is refused.
+        known: Tables with their default values, which say what keys there are and of which type.
         free: Tables whose keys the user chooses.
 
     Raises:
-        SettingsError: All faults of the file at once, with the nearest known name.
+        SettingsError: All faults of the file at once, unknown names with the nearest known one.
     """
-    try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"Expected a TOML file, got something else ({path}: {error}).") from error
-    tables = {name: dict(table) for name, table in known.items()}
-    faults = []
-    for name, table in given.items():
-        if name not in tables or not isinstance(table, dict):
-            faults.append(f"unknown table [{name}]{_nearest(name, tables)}")
-            continue
-        for key, value in table.items():
-            if name in free or key in tables[name]:
-                tables[name][key] = value
-            else:
-                faults.append(f"unknown key {name}.{key}{_nearest(key, tables[name])}")
-    if faults:
-        raise SettingsError(f"Expected the settings this command has, got in {path}: " + "; ".join(faults) + ".")
-    return tables
+    from lamm_data import load_toml
 
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {found[0]}?)" if found else ""
+    return _over(known, load_toml(path, SettingsError), str(path), free)
 
 
 def override(tables: Tables, assignments: Iterable[str], free: Iterable[str] = ()) -> Tables:
@@ -66,42 +50,51 @@ def override(tables: Tables, assignments: Iterable[str], free: Iterable[str] = (
         free: Tables whose keys the user chooses.
 
     Raises:
-        SettingsError: An assignment is malformed or names an unknown key.
+        SettingsError: An assignment is malformed, names an unknown key, or has a value of another type.
     """
-    changed = {name: dict(table) for name, table in tables.items()}
+    from lamm_data import parse_assignment
+
+    found: Tables = {}
     for assignment in assignments:
-        path, sign, text = assignment.partition("=")
-        table, _, key = path.strip().partition(".")
-        if not sign or not key or (key not in changed.get(table, {}) and table not in free):
-            known = ", ".join(f"{name}.{entry}" for name, entries in changed.items() for entry in entries)
+        path, value = parse_assignment(assignment, error=SettingsError)
+        table, _, key = path.partition(".")
+        if not key or (key not in tables.get(table, {}) and table not in free):
+            known = ", ".join(f"{name}.{entry}" for name, entries in tables.items() for entry in entries)
             raise SettingsError(f"Expected --set with one of {known}; found {assignment!r}.")
-        try:
-            changed[table][key] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            changed[table][key] = text
-    return changed
+        found.setdefault(table, {})[key] = value
+    return _over(tables, found, "--set", free)
+
+
+def _over(known: Tables, found: Mapping[str, Any], where: str, free: Iterable[str]) -> Tables:
+    """Return the known tables with what was found laid over them; a value has the type of the one it replaces."""
+    from lamm_data import check_values, nearest
+
+    tables = {name: dict(table) for name, table in known.items()}
+    faults = []
+    for name, table in found.items():
+        if name not in known or not isinstance(table, dict):
+            faults.append(f"unknown table [{name}]{nearest(name, known)}")
+        elif name in free:
+            tables[name] |= table
+        else:
+            kinds = {
+                key: tuple[str, ...] if isinstance(value, list) else type(value) for key, value in tables[name].items()
+            }
+            values, wrong, _ = check_values(table, make_dataclass(name, kinds.items()), f"{name}.")
+            tables[name] |= {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+            faults += wrong
+    if faults:
+        raise SettingsError(f"Expected the settings this command has, got in {where}: {'; '.join(faults)}.")
+    return tables
 
 
 def as_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
     """Write plain tables of strings, numbers, booleans and lists of them as TOML."""
+    # A JSON string, number, truth value or list of them is one of TOML, too.
+    written = partial(json.dumps, ensure_ascii=False)
     lines = []
     for name, table in tables.items():
         lines.append(f"[{name}]")
-        lines += [f"{_key(key)} = {_value(value)}" for key, value in table.items()]
+        lines += [f"{key if BARE.fullmatch(key) else written(key)} = {written(value)}" for key, value in table.items()]
         lines.append("")
     return "\n".join(lines)
-
-
-def _key(key: str) -> str:
-    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else _value(key)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{escaped}"'
-    return repr(value)

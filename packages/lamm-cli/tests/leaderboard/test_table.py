@@ -1,5 +1,7 @@
 """Several runs beside chance."""
 
+import csv
+import io
 import json
 
 import pytest
@@ -57,3 +59,24 @@ def test_runs_are_scored_and_reported(tmp_path):
     assert table.rows[0].beats("tuned", "blind")
     assert table.rows[0].beats("tuned", "chance")
     assert "Counting_X" in (tmp_path / "report.html").read_text()
+
+
+def table():
+    cells = {"a_1": Cell(0.5, (0.25, 0.75), 0.0), "chance": Cell(None, None, 1.0)}
+    worse = {"a_1": Cell(3.0, None, 0.0), "chance": Cell(2.0, None, 0.0)}
+    rows = [ComparisonRow("VQA_X", "accuracy", True, 4, cells), ComparisonRow("Counting_X", "mae", False, 4, worse)]
+    return ComparisonTable(("a_1", "chance"), rows)
+
+
+def test_csv_has_a_line_for_every_benchmark_and_run():
+    read = list(csv.DictReader(io.StringIO(table().csv())))
+    assert len(read) == 4
+    assert (read[0]["value"], read[0]["low"], read[1]["value"]) == ("0.5", "0.25", "")
+
+
+def test_latex_escapes_and_marks_the_best_in_its_direction():
+    text = table().latex()
+    assert r"a\_1" in text
+    assert r"0.50 & --" in text
+    assert r"3.00 & \textbf{2.00}" in text
+    assert text.count(r"\\") == 3

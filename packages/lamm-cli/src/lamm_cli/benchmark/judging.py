@@ -6,17 +6,15 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lamm_cli.folders import write_beside
 from lamm_cli.leaderboard.scores import BenchmarkFile
 from lamm_cli.leaderboard.table import Cell
-from lamm_cli.output import markdown_table
+from lamm_cli.output import csv_text, markdown_table
 from lamm_cli.processes import run_lamm
 from lamm_cli.settings import SettingsError
-
-if TYPE_CHECKING:
-    from lamm_metrics import Report
+from lamm_llm import write_whole
+from lamm_metrics import Report, Score
 
 TASK = "caption"
 FOLDER = "judgements"
@@ -57,22 +55,17 @@ class Judged:
 
     def csv(self) -> str:
         """Return the scores as further lines of the table's CSV."""
-        lines = []
-        for row in self.rows:
-            low, high = row.cell.interval or ("", "")
-            value = "" if row.cell.value is None else row.cell.value
-            lines.append(f"{row.benchmark},gpt_{row.metric},True,{row.n},{row.run},{value},{low},{high},\n")
-        return "".join(lines)
+        cells = ((row, row.cell) for row in self.rows)
+        return csv_text(
+            [row.benchmark, f"gpt_{row.metric}", True, row.n, row.run, cell.value, *cell.sides, None]
+            for row, cell in cells
+        )
 
-    def reports(self, run: str) -> "dict[str, Report]":
+    def reports(self, run: str) -> dict[str, Report]:
         """Return one run's scores as rows of the report's leaderboard."""
-        if run not in self.scores:
-            return {}
-        from lamm_metrics import Report, Score
-
         return {
             name: Report("gpt", "gpt", (replace(Score.from_json(score), name=name.rpartition(" ")[2]),), model=run)
-            for name, score in self.scores[run].items()
+            for name, score in self.scores.get(run, {}).items()
         }
 
 
@@ -113,14 +106,14 @@ def _judge(chosen: Mapping[str, Any], file: BenchmarkFile, answers: Sequence[Pat
         digest.update(path.read_bytes())
     if stamp.is_file() and stamp.read_text() == digest.hexdigest():
         return
-    words = ["metrics", "judge", "--references", str(file.path), "--endpoint", chosen["endpoint"]]
-    words += [part for path in answers for part in ("--predictions", str(path))]
-    words += ["--output", str(output), "--mode", "pairwise" if len(answers) > 1 else "absolute", "--task", TASK]
-    words += ["--sample", str(min(chosen["records"], file.records))] if chosen["records"] else []
+    words = ["metrics", "judge", "--references", file.path, "--endpoint", chosen["endpoint"], "--output", output]
+    words += [part for path in answers for part in ("--predictions", path)]
+    words += ["--mode", "pairwise" if len(answers) > 1 else "absolute", "--task", TASK]
+    words += ["--sample", min(chosen["records"], file.records)] if chosen["records"] else []
     words += ["--judge", chosen["model"]] if chosen["model"] else []
-    words += ["--max-cost", str(chosen["max_cost"])] if chosen["max_cost"] else []
+    words += ["--max-cost", chosen["max_cost"]] if chosen["max_cost"] else []
     run_lamm(words)
-    write_beside(stamp, digest.hexdigest())
+    write_whole(stamp, digest.hexdigest())
 
 
 def _take(judged: Judged, file: BenchmarkFile, runs: Sequence[str], output: Path) -> None:

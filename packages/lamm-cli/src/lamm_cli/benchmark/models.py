@@ -1,17 +1,22 @@
-"""The models of a benchmark run: those that the user names, and one that is tuned for it."""
+"""The models of a benchmark run: those that the user names, one that is tuned for it, and their answers."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lamm_cli.benchmark.sets import sources_under
+from lamm_cli.folders import file_hash, folder_state
 from lamm_cli.leaderboard.scores import BenchmarkFile
+from lamm_cli.output import console
 from lamm_cli.processes import run_lamm
 from lamm_cli.settings import SettingsError, Tables
+from lamm_llm import write_whole
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 BLIND = "blind"
+STAMP = ".complete"
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def asked_models(models: Mapping[str, object], blind: bool) -> list[Model]:
         asked = Model(name, model, endpoint) if at and "://" in endpoint else Model(name, target)
         if not asked.endpoint and not Path(asked.model).is_dir():
             raise SettingsError(f"Expected the folder of a model for {name}, got nothing at {asked.model}.")
-        found += [asked, Model(asked.name, asked.model, asked.endpoint, True)] if blind else [asked]
+        found += [asked, replace(asked, blind=True)] if blind else [asked]
     return found
 
 
@@ -125,12 +130,59 @@ def tuned_models(settings: Tables, files: Sequence[BenchmarkFile], folder: Path)
     records, run = folder / f"{source.name}.jsonl", folder / source.name
     tasks = sorted({file.task for file in files} & set(source.tasks))
     if not records.exists():
-        amount = ["--per-item", str(chosen["per_item"])] if chosen["per_item"] else []
-        given = ["--source", source.name, "--root", str(source.root), "--output", str(records)]
-        run_lamm(["data", "convert", *given, "--tasks", ",".join(tasks), *amount])
+        amount = ["--per-item", chosen["per_item"]] if chosen["per_item"] else []
+        options = ["--source", source.name, "--root", source.root, "--output", records]
+        run_lamm(["data", "convert", *options, "--tasks", ",".join(tasks), *amount])
     paths = [f'data.records=["{records.resolve()}"]', f'data.media_root="{source.root.resolve()}"']
     overrides = [part for assignment in paths for part in ("--set", assignment)]
-    run_lamm(["model", "finetune", chosen["config"], "--output", str(run), *overrides])
+    run_lamm(["model", "finetune", chosen["config"], "--output", run, *overrides])
     name = f"{Path(chosen['config']).stem}+{source.name}"
     tuned = Model(name, str(run / "model"))
-    return [tuned, Model(name, str(run / "model"), blind=True)] if benchmark["blind"] else [tuned]
+    return [tuned, replace(tuned, blind=True)] if benchmark["blind"] else [tuned]
+
+
+def predict(
+    one: Model, files: Sequence[BenchmarkFile], folder: Path, settings: Tables, words: Sequence[str] = ()
+) -> bool:
+    """Have all files answered into `<folder>/<file>.jsonl`.
+
+    Args:
+        one: The model.
+        files: What is asked.
+        folder: Where its answers go.
+        settings: All tables; `[prediction]` says how.
+        words: Further options of `lamm model predict`.
+
+    Returns:
+        Whether anything was asked; False when the same model had answered the same files so before.
+
+    Raises:
+        lamm_cli.processes.CommandFailedError: The model or the files are not usable; the same call goes on.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp, state = folder / STAMP, _state(one, files, settings, words)
+    whole = all((folder / f"{file.name}.jsonl").is_file() for file in files)
+    if whole and stamp.is_file() and stamp.read_text() == state:
+        return False
+    console().print(f"    {one.label}", style="dim")
+    chosen = settings["prediction"]
+    how = ["--batch-size", chosen["batch_size"], "--dtype", chosen["dtype"], "--device", chosen["device"]]
+    how += ["--system", chosen["system"]]
+    by_root: dict[Path, list[str]] = {}  # one command answers the files of a root with one loaded model
+    for file in files:
+        by_root.setdefault(file.media_root, []).append(str(file.path))
+    for root, names in by_root.items():
+        options = ["--benchmark", names[0], "--media-root", root, "--output", f"{folder}/"]
+        command = ["model", "predict", *one.arguments(), *options, *how, *words, "--keep-going", "--", *names[1:]]
+        run_lamm(command, launcher=chosen["launcher"])
+    write_whole(stamp, state)
+    return True
+
+
+def _state(one: Model, files: Sequence[BenchmarkFile], settings: Tables, words: Sequence[str]) -> str:
+    digest = hashlib.sha256(repr((one, sorted(settings["prediction"].items()), list(words))).encode())
+    for file in files:
+        digest.update(file_hash(file.path).encode())
+    if not one.endpoint:
+        digest.update(folder_state(Path(one.model)).encode())
+    return digest.hexdigest()

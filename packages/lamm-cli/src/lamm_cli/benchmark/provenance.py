@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lamm_cli.benchmark.models import BLIND, Model
-from lamm_cli.folders import file_hash, write_beside
+from lamm_cli.folders import file_hash
 from lamm_cli.leaderboard.scores import BenchmarkFile, BenchmarkFilesError
 from lamm_cli.plugins import versions
 from lamm_cli.settings import SettingsError, Tables, as_toml, packaged_settings, read_settings
+from lamm_llm import write_whole
 
 SETTINGS = "run.toml"
 MANIFEST = "manifest.json"
@@ -69,7 +70,7 @@ def keep_settings(folder: Path, settings: Tables) -> Tables:
                 "Give the new one another name."
             )
         settings = {**settings, "models": {**before["models"], **settings["models"]}}
-    write_beside(path, as_toml(settings))
+    write_whole(path, as_toml(settings))
     return settings
 
 
@@ -114,5 +115,5 @@ def write_manifest(folder: Path, files: Sequence[BenchmarkFile], asked: Sequence
             {"name": one.label, "model": one.model, "endpoint": one.endpoint, "blind": one.blind} for one in asked
         ],
     }
-    write_beside(folder / MANIFEST, json.dumps(manifest, indent=1))
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=1))
     return manifest

@@ -5,20 +5,19 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lamm_cli.benchmark.models import Model
-from lamm_cli.benchmark.predicting import predict
+from lamm_cli.benchmark.models import Model, predict
 from lamm_cli.benchmark.sets import benchmark_sources, sources_under
 from lamm_cli.benchmark.variants import VariantFile, VariantRow, variant_row
-from lamm_cli.folders import file_hash, write_beside
+from lamm_cli.folders import file_hash
 from lamm_cli.leaderboard.scores import BenchmarkFile, Scorer
 from lamm_cli.output import console
 from lamm_cli.processes import run_lamm
 from lamm_cli.settings import SettingsError, Tables
-
-if TYPE_CHECKING:
-    from lamm_metrics import Report
+from lamm_data import KINDS, read_recipe
+from lamm_llm import write_whole
+from lamm_metrics import Report
 
 FILES = "files.json"
 EXAMPLES_A_TASK = 200
@@ -46,21 +45,9 @@ class RecipeRun:
     worked: list[str] = field(default_factory=list)
     roots: dict[str, Path] = field(default_factory=dict)
 
-    def prepare(self, files: Sequence[BenchmarkFile]) -> None:
-        """Build the variants' files where they are not there yet, which reads the recipe and shows what is wrong in it.
-
-        Args:
-            files: The base files.
-
-        Raises:
-            lamm_cli.settings.SettingsError: The recipe fits none of the files.
-            lamm_cli.processes.CommandFailedError: The recipe could not be carried out.
-        """
-        self._variants(files)
-
     def carry_out(
-        self, files: Sequence[BenchmarkFile], asked: Sequence[Model], bases: "Mapping[str, Mapping[str, Report]]"
-    ) -> "tuple[list[VariantRow], dict[str, dict[str, Report]]]":
+        self, files: Sequence[BenchmarkFile], asked: Sequence[Model], bases: Mapping[str, Mapping[str, Report]]
+    ) -> tuple[list[VariantRow], dict[str, dict[str, Report]]]:
         """Build the variants, have them answered by every model that is not blind, and compare.
 
         Args:
@@ -76,7 +63,7 @@ class RecipeRun:
             lamm_cli.leaderboard.scores.BenchmarkFilesError: Answers are missing, and no model is asked.
             lamm_cli.processes.CommandFailedError: A stage failed; the same call goes on from it.
         """
-        variants = self._variants(files)
+        variants = self.variants(files)
         self.roots = {variant.file.name: variant.file.media_root for variant in variants}
         rows: list[VariantRow] = []
         reports: dict[str, dict[str, Report]] = {}
@@ -98,13 +85,21 @@ class RecipeRun:
                 rows.append(row)
         return rows, reports
 
-    def _variants(self, files: Sequence[BenchmarkFile]) -> list[VariantFile]:
+    def variants(self, files: Sequence[BenchmarkFile]) -> list[VariantFile]:
+        """Build the variants' files where they are not there yet, which reads the recipe and shows what is wrong in it.
+
+        Args:
+            files: The base files.
+
+        Raises:
+            lamm_cli.settings.SettingsError: The recipe fits none of the files.
+            lamm_cli.processes.CommandFailedError: The recipe could not be carried out.
+        """
         stamp, key = self.folder / FILES, self._key(files)
         kept = json.loads(stamp.read_text()) if stamp.is_file() else {}
         if kept.get("key") != key:
-            self.folder.mkdir(parents=True, exist_ok=True)
             kept = {"key": key, "files": list(self._build(files))}
-            write_beside(stamp, json.dumps(kept, indent=1))
+            write_whole(stamp, json.dumps(kept, indent=1))
             self.worked.append(f"{self.recipe}: files")
         bases = {str(file.path): file for file in files}
         variants = [
@@ -127,10 +122,10 @@ class RecipeRun:
             groups.setdefault((file.path.parent, file.media_root), []).append(file)
         for number, ((parent, root), members) in enumerate(groups.items()):
             output, said = self.folder / f"files-{number}", self.folder / f".files-{number}.json"
-            given = [part for file in members for part in ("--benchmark", str(file.path))]
+            options = [part for file in members for part in ("--benchmark", file.path)]
             examples = self._examples(parent, members)
-            more = [] if examples is None else ["--examples", str(examples)]
-            words = ["data", "recipe", self.recipe, *given, "--media-root", str(root), "--output", str(output), *more]
+            more = [] if examples is None else ["--examples", examples]
+            words = ["data", "recipe", self.recipe, *options, "--media-root", root, "--output", output, *more]
             run_lamm([*words, "--json"], output=said)
             for entry in json.loads(said.read_text()):
                 entry["base"] = str(parent / entry["base"])
@@ -141,7 +136,7 @@ class RecipeRun:
 
     def _examples(self, parent: Path, files: Sequence[BenchmarkFile]) -> Path | None:
         """Build the training split's records where the recipe shows examples: of the source that made these files."""
-        recipe = read(self.recipe)
+        recipe = read_recipe(self.recipe, KINDS)
         if recipe.kind != "in_context":
             return None
         benchmark = self.settings["benchmark"]
@@ -154,24 +149,13 @@ class RecipeRun:
         if not train or not tasks:
             return None
         output = self.folder / "examples" / source.name
-        given = ["--source", source.name, "--root", str(source.root), "--output", str(output), "--split", train]
-        numbers = ["--per-task", str(EXAMPLES_A_TASK), "--seed", str(benchmark["seed"])]
-        run_lamm(["data", "benchmark", *given, "--tasks", tasks, *numbers])
+        options = ["--source", source.name, "--root", source.root, "--split", train, "--tasks", tasks]
+        numbers = ["--per-task", EXAMPLES_A_TASK, "--seed", benchmark["seed"]]
+        run_lamm(["data", "benchmark", *options, "--output", output, *numbers])
         return output
 
     def _key(self, files: Sequence[BenchmarkFile]) -> str:
-        digest = hashlib.sha256(repr((read(self.recipe), self.settings["benchmark"]["seed"])).encode())
+        digest = hashlib.sha256(repr((read_recipe(self.recipe, KINDS), self.settings["benchmark"]["seed"])).encode())
         for file in files:
             digest.update(f"{file.path} {file_hash(file.path)}".encode())
         return digest.hexdigest()
-
-
-def read(recipe: str) -> Any:
-    """Read a packaged recipe by its name, or a file by its path.
-
-    Raises:
-        lamm_data.UsageError: There is none, or it is not laid out as a recipe.
-    """
-    from lamm_data import KINDS, read_recipe
-
-    return read_recipe(recipe, KINDS)

@@ -2,19 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from rich.progress import track
 
 from lamm_cli.benchmark.judging import Judged
-from lamm_cli.benchmark.variants import VARIANTS
-from lamm_cli.folders import write_beside
-from lamm_cli.leaderboard.formats import as_csv, as_latex
+from lamm_cli.benchmark.variants import VARIANTS, VariantRow
 from lamm_cli.leaderboard.scores import CHANCE, BenchmarkFile, Scorer
 from lamm_cli.leaderboard.table import ComparisonTable
 from lamm_cli.output import console
-
-if TYPE_CHECKING:
-    from lamm_cli.benchmark.variants import VariantRow
-    from lamm_metrics import Comparison, Report
+from lamm_llm import write_whole
+from lamm_metrics import Comparison, LammMetricsError, Report, compare, write_report
 
 REPORT = "report.html"
 TITLE = "LAMM benchmark"
@@ -23,10 +20,10 @@ TITLE = "LAMM benchmark"
 def write_outcome(
     folder: Path,
     table: ComparisonTable,
-    reports: "Mapping[str, Mapping[str, Report]]",
+    reports: Mapping[str, Mapping[str, Report]],
     files: Sequence[BenchmarkFile],
     *,
-    significance: "Mapping[str, Mapping[str, Comparison]] | None" = None,
+    significance: Mapping[str, Mapping[str, Comparison]] | None = None,
     judged: Judged | None = None,
     force: bool = False,
 ) -> bool:
@@ -45,12 +42,10 @@ def write_outcome(
         Whether anything was written.
     """
     said = judged or Judged()
-    csv = as_csv(table) + said.csv()
+    csv = table.csv() + said.csv()
     before = folder / "table.csv"
     if not force and before.is_file() and before.read_text() == csv and (folder / REPORT).is_file():
         return False
-    from lamm_metrics import write_report
-
     roots = {file.name: file.media_root for file in files}
     size = f"{len(files)} benchmark files with {sum(file.records for file in files)} records."
     kept = "Settings, versions and hashes stand in run.toml and manifest.json beside this page."
@@ -65,21 +60,19 @@ def write_outcome(
     )
     table.write(folder)
     if said.rows:
-        write_beside(folder / "table.md", table.markdown() + "\n" + said.markdown())
-    write_beside(folder / "table.tex", as_latex(table))
-    write_beside(before, csv)
+        write_whole(folder / "table.md", table.markdown() + "\n" + said.markdown())
+    write_whole(folder / "table.tex", table.latex())
+    write_whole(before, csv)
     return True
 
 
 def write_variant_report(
     folder: Path,
-    reports: "Mapping[str, Mapping[str, Report]]",
+    reports: Mapping[str, Mapping[str, Report]],
     roots: Mapping[str, Path],
-    differences: "Mapping[str, Mapping[str, VariantRow]]",
+    differences: Mapping[str, Mapping[str, VariantRow]],
 ) -> Path:
     """Write `recipes.html`: the variants' scores, their differences from the base files, and their samples."""
-    from lamm_metrics import write_report
-
     return write_report(
         folder / VARIANTS,
         reports,
@@ -93,7 +86,7 @@ def write_variant_report(
 
 def paired(
     files: Sequence[BenchmarkFile], runs: Mapping[str, Path], scorer: Scorer
-) -> "dict[str, dict[str, Comparison]]":
+) -> dict[str, dict[str, Comparison]]:
     """Compare the first run with each other one on every file: paired tests on the same records.
 
     Args:
@@ -104,8 +97,6 @@ def paired(
     Returns:
         Comparisons by benchmark and run; a file with too few records to compare has none.
     """
-    from rich.progress import track
-
     first, *others = [run for run in runs if run != CHANCE]
     found: dict[str, dict[str, Comparison]] = {}
     for file in track(files if others else [], "comparing", console=console(), transient=True):
@@ -116,12 +107,10 @@ def paired(
     return found
 
 
-def _compared(file: BenchmarkFile, first: Path, second: Path, scorer: Scorer) -> "Comparison | None":
-    from lamm_metrics import Comparison, LammMetricsError, compare
-
+def _compared(file: BenchmarkFile, first: Path, second: Path, scorer: Scorer) -> Comparison | None:
     before, after = (folder / f"{file.name}.jsonl" for folder in (first, second))
 
-    def made() -> "dict[str, object]":
+    def made() -> dict[str, object]:
         draws = int(scorer.options.get("draws", 1000))
         try:
             return compare(file.task, file.path, before, after, scorer.protocol, draws=draws).to_json()

@@ -3,22 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from lamm_cli.benchmark.models import Model, asked_models, tuned_models
-from lamm_cli.benchmark.predicting import predict
+from lamm_cli.benchmark.judging import judge_captions
+from lamm_cli.benchmark.models import Model, asked_models, predict, tuned_models
 from lamm_cli.benchmark.provenance import finished_run, keep_settings, write_manifest
+from lamm_cli.benchmark.recipes import RecipeRun
+from lamm_cli.benchmark.reporting import paired, write_outcome, write_variant_report
 from lamm_cli.benchmark.sets import gather_files
+from lamm_cli.benchmark.variants import VariantRow, variants_written, write_variants
 from lamm_cli.folders import sole_use
 from lamm_cli.leaderboard.scores import BenchmarkFile, Scorer
 from lamm_cli.leaderboard.table import ComparisonTable, score_runs
 from lamm_cli.output import console
 from lamm_cli.settings import SettingsError, Tables
-
-if TYPE_CHECKING:
-    from lamm_cli.benchmark.recipes import RecipeRun
-    from lamm_cli.benchmark.variants import VariantRow
-    from lamm_metrics import Report
+from lamm_data import KINDS, read_recipe
+from lamm_metrics import Report
 
 
 @dataclass
@@ -36,7 +35,7 @@ class BenchmarkRun:
     folder: Path
     settings: Tables
     worked: list[str] = field(default_factory=list)
-    variants: "list[VariantRow]" = field(default_factory=list)
+    variants: list[VariantRow] = field(default_factory=list)
     asks: bool = True
 
     def carry_out(self) -> ComparisonTable:
@@ -48,7 +47,8 @@ class BenchmarkRun:
             lamm_cli.leaderboard.scores.BenchmarkFilesError: There is no benchmark under the root.
             lamm_cli.processes.CommandFailedError: A stage failed; the same call goes on from it.
         """
-        self._check_recipes()
+        for name in self.settings["benchmark"]["recipes"]:
+            read_recipe(name, KINDS)  # before the run directory takes its name
         with sole_use(self.folder):
             self.settings = keep_settings(self.folder, self.settings)
             # Whatever is wrong with the settings is said before anything long begins.
@@ -58,7 +58,7 @@ class BenchmarkRun:
             self._say(1, "Benchmark files")
             files = gather_files(self.settings["benchmark"], self.folder / "benchmark")
             for recipe in self._recipes():
-                recipe.prepare(files)
+                recipe.variants(files)
                 self.worked += recipe.worked
             if self.settings["finetune"]["config"]:
                 asked += tuned_models(self.settings, files, self.folder / "finetune")
@@ -95,9 +95,6 @@ class BenchmarkRun:
         console().print(f"[bold]{number}/3[/bold] {title}")
 
     def _score(self, files: Sequence[BenchmarkFile], asked: Sequence[Model]) -> ComparisonTable:
-        from lamm_cli.benchmark.judging import judge_captions
-        from lamm_cli.benchmark.reporting import paired, write_outcome
-
         chosen = self.settings["scoring"]
         scorer = Scorer(self.folder / "scores", chosen["protocol"], {"draws": chosen["draws"]})
         runs = {one.label: self.predictions(one) for one in asked}
@@ -111,31 +108,19 @@ class BenchmarkRun:
         self._vary(files, asked, reports)
         return table
 
-    def _recipes(self) -> "list[RecipeRun]":
-        from lamm_cli.benchmark.recipes import RecipeRun
-
+    def _recipes(self) -> list[RecipeRun]:
         answers, asks = self.folder / "predictions", self.asks
         return [
             RecipeRun(self.folder / "recipes" / Path(name).stem, name, self.settings, answers, asks=asks)
             for name in self.settings["benchmark"]["recipes"]
         ]
 
-    def _check_recipes(self) -> None:
-        """Read the recipes before the run directory takes their names."""
-        from lamm_cli.benchmark.recipes import read
-
-        for name in self.settings["benchmark"]["recipes"]:
-            read(name)
-
     def _vary(
-        self, files: Sequence[BenchmarkFile], asked: Sequence[Model], reports: "dict[str, dict[str, Report]]"
+        self, files: Sequence[BenchmarkFile], asked: Sequence[Model], reports: dict[str, dict[str, Report]]
     ) -> None:
         recipes = self._recipes()
         if not recipes:
             return
-        from lamm_cli.benchmark.reporting import write_variant_report
-        from lamm_cli.benchmark.variants import variants_written, write_variants
-
         varied: dict[str, dict[str, Report]] = {}
         roots: dict[str, Path] = {}
         differences: dict[str, dict[str, VariantRow]] = {}

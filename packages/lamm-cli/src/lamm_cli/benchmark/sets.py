@@ -3,15 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lamm_cli.folders import file_hash
 from lamm_cli.leaderboard.scores import BenchmarkFile, BenchmarkFilesError
 from lamm_cli.output import print_table
 from lamm_cli.processes import run_lamm
-
-if TYPE_CHECKING:
-    from lamm_data import Source
+from lamm_data import TASKS, Source, benchmark_file_name, is_alignment_set, load_sources
+from lamm_metrics import all_tasks, task_of_file
 
 ALIGNMENT = "ch3ef"
 
@@ -31,10 +30,8 @@ class SourceFolder:
     tasks: tuple[str, ...]
 
 
-def benchmark_sources() -> "dict[str, Source]":
+def benchmark_sources() -> dict[str, Source]:
     """Return the sources that the benchmark is built from, by name."""
-    from lamm_data import load_sources
-
     return {name: source for name, source in load_sources().items() if source.benchmark_split}
 
 
@@ -60,15 +57,11 @@ def sources_under(root: Path, wanted: Sequence[str] = ()) -> list[SourceFolder]:
 
 def finished_files(root: Path) -> list[Path]:
     """Return the benchmark files `<Task>_<Dataset>.json` that lie directly under a root."""
-    from lamm_metrics import task_of_file
-
     return sorted(path for path in root.glob("*.json") if task_of_file(path))
 
 
 def alignment_sets(root: Path) -> list[Path]:
     """Return the sets of Ch3Ef's layout (helpful, honest, harmless) under a root, or under `ch3ef` there."""
-    from lamm_data import is_alignment_set
-
     finished = set(finished_files(root))
     found = [*root.glob("*.json"), *(root / ALIGNMENT).glob("*.json")]
     return sorted(path for path in found if path not in finished and is_alignment_set(path))
@@ -102,8 +95,6 @@ def gather_files(settings: dict[str, Any], output: Path) -> list[BenchmarkFile]:
 
 
 def _check_tasks(wanted: Sequence[str]) -> None:
-    from lamm_metrics import all_tasks
-
     known = all_tasks()
     unknown = [task for task in wanted if task not in known]
     if unknown:
@@ -117,9 +108,8 @@ def _built(settings: dict[str, Any], root: Path, output: Path) -> Iterator[Bench
             continue
         folder, done = output / source.name, output / source.name / ".complete"
         if not done.exists():
-            numbers = ["--per-task", str(settings["per_task"]), "--seed", str(settings["seed"])]
-            files = ["--source", source.name, "--root", str(source.root), "--output", str(folder)]
-            run_lamm(["data", "benchmark", *files, "--tasks", ",".join(tasks), *numbers])
+            options = ["--source", source.name, "--root", source.root, "--output", folder, "--tasks", ",".join(tasks)]
+            run_lamm(["data", "benchmark", *options, "--per-task", settings["per_task"], "--seed", settings["seed"]])
             done.touch()
         yield from (BenchmarkFile.read(path, source.root) for path in sorted(folder.glob("*.json")))
 
@@ -134,8 +124,8 @@ def _aligned(settings: dict[str, Any], root: Path, output: Path) -> list[Benchma
     for path in alignment_sets(root) if ALIGNMENT in (settings["sources"] or [ALIGNMENT]) else []:
         folder, done = output / path.stem, output / path.stem / f".{file_hash(path)}"
         if not done.exists():
-            given = ["--benchmark", str(path), "--media-root", str(path.parent), "--output", str(folder)]
-            run_lamm(["data", "recipe", "alignment", *given])
+            options = ["--benchmark", path, "--media-root", path.parent, "--output", folder]
+            run_lamm(["data", "recipe", "alignment", *options])
             done.touch()
         files += [BenchmarkFile.read(made, path.parent) for made in sorted(folder.glob("*.json"))]
     return files
@@ -168,8 +158,6 @@ def benchmark_rows(root: Path | None = None) -> list[BenchmarkRow]:
     Args:
         root: Data root; says for each file whether it or its source is there.
     """
-    from lamm_data import TASKS, benchmark_file_name
-
     finished = {path.name for path in finished_files(root)} if root is not None else set()
     folders = {source.name for source in sources_under(root)} if root is not None else set()
     rows = []

@@ -1,20 +1,16 @@
 """The table of variants: base, variant, and their difference with its paired interval."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lamm_cli.folders import write_beside
 from lamm_cli.leaderboard.scores import CHANCE, BenchmarkFile, Scorer
 from lamm_cli.leaderboard.table import Cell
-from lamm_cli.output import markdown_table, print_table
-
-if TYPE_CHECKING:
-    from lamm_metrics import Report, Share
+from lamm_cli.output import csv_text, markdown_table, print_table
+from lamm_llm import write_whole
+from lamm_metrics import Report, Share, score, vary
 
 Interval = tuple[float, float]
 TABLE, VARIANTS = "recipes.csv", "recipes.html"
@@ -102,9 +98,9 @@ def variant_row(
     recipe: str,
     model: str,
     variant: VariantFile,
-    report: "Report",
+    report: Report,
     answers: tuple[Path, Path],
-    bases: "Mapping[str, Mapping[str, Report]]",
+    bases: Mapping[str, Mapping[str, Report]],
     scorer: Scorer,
 ) -> VariantRow:
     """Compare one model's answers to a variant with its answers to the base file.
@@ -124,8 +120,6 @@ def variant_row(
         return VariantRow(*named, None, Cell.of(score))
 
     def compared() -> dict[str, Any]:
-        from lamm_metrics import vary
-
         found = vary(
             variant.base.task,
             (variant.base.path, answers[0]),
@@ -159,8 +153,6 @@ def variant_row(
 def _calibration(variant: VariantFile, answers: Path, scorer: Scorer) -> list[dict[str, Any]] | None:
     if not variant.probabilities:
         return None
-    from lamm_metrics import score
-
     found = []
     for binning in ("width", "mass"):
         measured = score(
@@ -171,7 +163,7 @@ def _calibration(variant: VariantFile, answers: Path, scorer: Scorer) -> list[di
     return found if any(cell["value"] is not None for cell in found) else None
 
 
-def _share(share: "Share | None") -> dict[str, Any] | None:
+def _share(share: Share | None) -> dict[str, Any] | None:
     return None if share is None else asdict(Cell(share.value, share.interval, 0.0))
 
 
@@ -182,23 +174,19 @@ def variants_markdown(rows: Sequence[VariantRow]) -> str:
 
 def variants_csv(rows: Sequence[VariantRow]) -> str:
     """Return the rows as CSV, a column a number."""
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
     named = ["recipe", "variant", "benchmark", "metric", "higher_is_better", "model"]
     shares = ["same_choice", "kept", "kept_low", "kept_high"]
     numbers = ["base", "score", "difference", "low", "high", "p_value", *shares, "ece_width", "ece_mass"]
-    writer.writerow([*named, *numbers, "failure_rate"])
+    lines: list[list[object]] = [[*named, *numbers, "failure_rate"]]
     for row in rows:
-        low, high = row.interval or (None, None)
         base, same, kept, *ece = (
-            None if cell is None else cell.value
-            for cell in (row.base, row.same_choice, row.kept, *(row.ece or [None] * 2))
+            cell and cell.value for cell in (row.base, row.same_choice, row.kept, *(row.ece or (None, None)))
         )
-        sides = (row.kept and row.kept.interval) or (None, None)
+        changed = [row.difference, *(row.interval or (None, None)), row.p_value]
+        sides = row.kept.sides if row.kept else (None, None)
         texts = [row.recipe, row.variant, row.benchmark, row.metric, row.higher_is_better, row.model]
-        values = [base, row.score.value, row.difference, low, high, row.p_value, same, kept, *sides, *ece]
-        writer.writerow([*texts, *("" if value is None else value for value in values), row.score.failed])
-    return written.getvalue()
+        lines.append([*texts, base, row.score.value, *changed, same, kept, *sides, *ece, row.score.failed])
+    return csv_text(lines)
 
 
 def variants_written(folder: Path, rows: Sequence[VariantRow]) -> bool:
@@ -209,9 +197,9 @@ def variants_written(folder: Path, rows: Sequence[VariantRow]) -> bool:
 
 def write_variants(folder: Path, rows: Sequence[VariantRow]) -> None:
     """Write `recipes.json`, `.md` and, last, `.csv`."""
-    write_beside(folder / "recipes.json", json.dumps([asdict(row) for row in rows], indent=1))
-    write_beside(folder / "recipes.md", variants_markdown(rows))
-    write_beside(folder / TABLE, variants_csv(rows))
+    write_whole(folder / "recipes.json", json.dumps([asdict(row) for row in rows], indent=1))
+    write_whole(folder / "recipes.md", variants_markdown(rows))
+    write_whole(folder / TABLE, variants_csv(rows))
 
 
 def show_variants(rows: Sequence[VariantRow]) -> None:

@@ -58,38 +58,34 @@ class _Demo:
 
     def draw_world(self) -> None:
         world = self.settings["world"]
-        counts = [part for key in ("images", "rooms", "seed") for part in (f"--{key}", str(world[key]))]
-        run_lamm(["data", "sample", "--output", str(self.world), *counts])
+        counts = [part for key in ("images", "rooms", "seed") for part in (f"--{key}", world[key])]
+        run_lamm(["data", "sample", "--output", self.world, *counts])
 
     def generate(self) -> None:
-        from lamm_model import embedded_parts
-
         chosen = self.settings["generation"]
         wanted = {kind: self.instructions / f"{kind}.jsonl" for kind in chosen["types"]}
         if all(path.exists() for path in wanted.values()):
             return
-        _silence_bars()
-        model = embedded_parts().language_model
-        self.instructions.mkdir(parents=True, exist_ok=True)
-        with serve_language_model(self.output / "server.log") as endpoint:
-            for kind, path in wanted.items():
-                self._generate_one(kind, path, endpoint, model)
+        from transformers.utils.logging import disable_progress_bar
 
-    def _generate_one(self, kind: str, path: Path, endpoint: str, model: Path) -> None:
-        chosen = self.settings["generation"]
+        from lamm_model import embedded_parts
+
+        disable_progress_bar()  # one for each file that transformers reads
         numbers = ["--limit", chosen["rows"], "--max-tokens", chosen["max_tokens"], "--rounds", chosen["rounds"]]
-        annotations = self.world / "scenes" / "annotations"
-        server = ["--endpoint", endpoint, "--model", str(model), "--format", "text", "--style", "brief"]
-        files = ["--annotations", str(annotations), "--output", str(path), "--set", "media_prefix=scenes/images/"]
-        run_lamm(["data", "generate", "--type", kind, *files, *server, *[str(number) for number in numbers]])
+        rows = ["--annotations", self.world / "scenes" / "annotations", "--set", "media_prefix=scenes/images/"]
+        model = embedded_parts().language_model
+        with serve_language_model(self.output / "server.log") as endpoint:
+            server = ["--endpoint", endpoint, "--model", model, "--format", "text", "--style", "brief"]
+            for kind, path in wanted.items():
+                run_lamm(["data", "generate", "--type", kind, "--output", path, *rows, *server, *numbers])
 
     def convert(self) -> None:
         chosen = self.settings["templates"]
         for part in ("short", "long"):
             path = self.instructions / f"{part}_tasks.jsonl"
             if not path.exists():
-                files = ["--root", str(self.world), "--output", str(path), "--style", chosen["style"]]
-                count = ["--per-item", str(chosen[f"{part}_per_item"])]
+                files = ["--root", self.world, "--output", path, "--style", chosen["style"]]
+                count = ["--per-item", chosen[f"{part}_per_item"]]
                 run_lamm(["data", "convert", *files, "--tasks", ",".join(chosen[part]), *count])
 
     def build_benchmark(self) -> None:
@@ -97,15 +93,14 @@ class _Demo:
         for part in ("short", "long"):
             done = self.benchmark / f".{part}"
             if not done.exists():
-                files = ["--root", str(self.world), "--output", str(self.benchmark)]
-                count = ["--per-task", str(chosen[f"{part}_per_task"])]
+                files = ["--root", self.world, "--output", self.benchmark]
+                count = ["--per-task", chosen[f"{part}_per_task"]]
                 run_lamm(["data", "benchmark", *files, "--tasks", ",".join(chosen[part]), *count])
                 done.touch()
 
     def pretrain_tower(self) -> None:
-        epochs = str(self.settings["tower"]["epochs"])
-        rooms = str(self.world / "rooms")
-        run_lamm(["model", "pretrain-tower", "--root", rooms, "--output", str(self.tower), "--epochs", epochs])
+        files = ["--root", self.world / "rooms", "--output", self.tower]
+        run_lamm(["model", "pretrain-tower", *files, "--epochs", self.settings["tower"]["epochs"]])
 
     def finetune(self) -> None:
         files = [path for path in sorted(self.instructions.glob("*.jsonl")) if _holds_records(path)]
@@ -130,36 +125,22 @@ class _Demo:
         }
         config = self.output / "finetune.toml"
         config.write_text(as_toml(tables), encoding="utf-8")
-        run_lamm(["model", "finetune", str(config), "--output", str(self.run)])
+        run_lamm(["model", "finetune", config, "--output", self.run])
 
     def predict(self) -> None:
         chosen = self.settings["prediction"]
-        shared = [
-            "--media-root",
-            str(self.world),
-            "--batch-size",
-            str(chosen["batch_size"]),
-            "--dtype",
-            chosen["dtype"],
-        ]
+        how = ["--media-root", self.world, "--batch-size", chosen["batch_size"], "--dtype", chosen["dtype"]]
         for name in RUNS:
             model = self.run / "untuned" if name == "base" else self.run / "model"
             blind = ["--blind"] if name == "blind" else []
-            files = ["--benchmark", str(self.benchmark), "--output", str(self.predictions / name)]
-            run_lamm(["model", "predict", "--model", str(model), *files, *shared, *blind])
+            files = ["--benchmark", self.benchmark, "--output", self.predictions / name]
+            run_lamm(["model", "predict", "--model", model, *files, *how, *blind])
 
     def compare(self) -> ComparisonTable:
         folders = {shown: self.predictions / name for name, shown in RUNS.items()}
         table = compare_runs(self.benchmark, folders, self.output / "report.html", media_root=self.world)
         table.write(self.output)
         return table
-
-
-def _silence_bars() -> None:
-    """Keep the bars that transformers draws for each file it reads out of the demo's own progress."""
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
 
 
 def _holds_records(path: Path) -> bool:

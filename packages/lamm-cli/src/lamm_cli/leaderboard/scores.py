@@ -3,14 +3,13 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lamm_cli.folders import write_beside
-
-if TYPE_CHECKING:
-    from lamm_metrics import Report
+from lamm_llm import write_whole
+from lamm_metrics import Report, chance_predictions, header_of, other_version, read_reports, score
 
 CHANCE = "chance"
 
@@ -73,14 +72,12 @@ class Scorer:
     protocol: str = "standard"
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def of_run(self, run: str, file: BenchmarkFile, answers: Path) -> "Report":
+    def of_run(self, run: str, file: BenchmarkFile, answers: Path) -> Report:
         """Score one run's answers to one benchmark file.
 
         Raises:
             BenchmarkFilesError: There are no answers, or they are to another version of the file.
         """
-        from lamm_metrics import header_of, other_version, score
-
         if not answers.exists():
             raise BenchmarkFilesError(
                 f"Expected predictions of {run} in {answers}, found none. Run `lamm model predict`."
@@ -88,24 +85,20 @@ class Scorer:
         other = other_version(file.path, header_of(answers))
         if other:
             raise BenchmarkFilesError(f"Expected answers to {file.path} in {answers}, but {other}. Answer it again.")
-        folder, key = answers.parent.name, self._key(file, answers.read_bytes())
-        return self._remembered(folder, file, key) or self._remember(
-            folder, file, key, score(file.task, file.path, answers, self.protocol, **self.options)
-        )
 
-    def of_chance(self, file: BenchmarkFile) -> "Report":
+        def scored() -> Report:
+            return score(file.task, file.path, answers, self.protocol, **self.options)
+
+        return self._remembered(answers.parent.name, file, answers.read_bytes(), scored)
+
+    def of_chance(self, file: BenchmarkFile) -> Report:
         """Score somebody who knows the data set and never looks."""
-        from dataclasses import replace
 
-        from lamm_metrics import chance_predictions, score
+        def scored() -> Report:
+            drawn = chance_predictions(file.task, file.path)
+            return replace(score(file.task, file.path, drawn, self.protocol, **self.options), model=CHANCE)
 
-        key = self._key(file, CHANCE.encode())
-        remembered = self._remembered(CHANCE, file, key)
-        if remembered is not None:
-            return remembered
-        drawn = chance_predictions(file.task, file.path)
-        report = score(file.task, file.path, drawn, self.protocol, **self.options)
-        return self._remember(CHANCE, file, key, replace(report, model=CHANCE))
+        return self._remembered(CHANCE, file, CHANCE.encode(), scored)
 
     def beside(
         self, answers: Path, file: BenchmarkFile, name: str, make: Callable[[], dict[str, Any]], further: bytes = b""
@@ -126,37 +119,25 @@ class Scorer:
         kept: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
         if kept.get("key") != key:
             kept = {"key": key, "value": make()}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_beside(path, json.dumps(kept))
+            write_whole(path, json.dumps(kept))
         value: dict[str, Any] = kept["value"]
         return value
 
     def _key(self, file: BenchmarkFile, answers: bytes) -> str:
-        from importlib.metadata import version
-
         digest = hashlib.sha256(file.path.read_bytes())
         digest.update(answers)
         digest.update(repr((self.protocol, sorted(self.options.items()), version("lamm-metrics"))).encode())
         return digest.hexdigest()
 
-    def _paths(self, folder: str, file: BenchmarkFile) -> tuple[Path, Path] | None:
+    def _remembered(self, folder: str, file: BenchmarkFile, answers: bytes, make: Callable[[], Report]) -> Report:
         if self.folder is None:
-            return None
-        return self.folder / folder / f"{file.name}.json", self.folder / folder / f".{file.name}.sha256"
-
-    def _remembered(self, folder: str, file: BenchmarkFile, key: str) -> "Report | None":
-        paths = self._paths(folder, file)
-        if paths is None or not all(path.is_file() for path in paths) or paths[1].read_text() != key:
-            return None
-        from lamm_metrics import read_reports
-
-        return read_reports(paths[0])[0]
-
-    def _remember(self, folder: str, file: BenchmarkFile, key: str, report: "Report") -> "Report":
-        paths = self._paths(folder, file)
-        if paths is not None:
-            paths[0].parent.mkdir(parents=True, exist_ok=True)
-            paths[1].unlink(missing_ok=True)
-            write_beside(paths[0], json.dumps([report.to_json(samples=True)], indent=1))
-            write_beside(paths[1], key)
+            return make()
+        path, key = self.folder / folder / f"{file.name}.json", self._key(file, answers)
+        stamp = path.with_name(f".{file.name}.sha256")
+        if path.is_file() and stamp.is_file() and stamp.read_text() == key:
+            return read_reports(path)[0]
+        report = make()
+        stamp.unlink(missing_ok=True)
+        write_whole(path, json.dumps([report.to_json(samples=True)], indent=1))
+        write_whole(stamp, key)
         return report

@@ -4,14 +4,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lamm_cli.folders import write_beside
+from rich.progress import track
+
 from lamm_cli.leaderboard.scores import CHANCE, BenchmarkFile, BenchmarkFilesError, Scorer
-from lamm_cli.output import console, markdown_table, print_table
+from lamm_cli.output import console, csv_text, markdown_table, print_table
+from lamm_llm import write_whole
+from lamm_metrics import Report, Score, write_report
 
-if TYPE_CHECKING:
-    from lamm_metrics import Report, Score
+LATEX = str.maketrans({letter: rf"\{letter}" for letter in "&%_#${}"} | {"~": r"\textasciitilde{}"})
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Cell:
     failed: float
 
     @classmethod
-    def of(cls, score: "Score") -> "Cell":
+    def of(cls, score: Score) -> "Cell":
         """Take what the table shows from a score."""
         return cls(score.value, score.interval, score.failure_rate)
 
@@ -32,6 +34,11 @@ class Cell:
         """Take a cell from the plain values that it was written as."""
         interval = values["interval"]
         return cls(values["value"], interval and (interval[0], interval[1]), values["failed"])
+
+    @property
+    def sides(self) -> tuple[float | None, float | None]:
+        """The ends of the interval, None where there is none."""
+        return self.interval or (None, None)
 
     def __str__(self) -> str:
         if self.value is None:
@@ -95,6 +102,34 @@ class ComparisonTable:
         """Return the table as Markdown; `*` marks a first run whose interval lies clear of the blind run's."""
         return markdown_table(self._head, map(self._texts, self.rows))
 
+    def csv(self) -> str:
+        """Return one line a benchmark and run: value, interval and failure rate, empty where undefined."""
+        head = ["benchmark", "metric", "higher_is_better", "n", "run", "value", "low", "high", "failure_rate"]
+        cells = ((row, run, row.cells[run]) for row in self.rows for run in self.runs)
+        lines = (
+            [row.name, row.metric, row.higher_is_better, row.n, run, cell.value, *cell.sides, cell.failed]
+            for row, run, cell in cells
+        )
+        return csv_text([head, *lines])
+
+    def latex(self) -> str:
+        """Return a `tabular` of the headline scores; the best run of a row is bold. Needs the package booktabs."""
+        lines = [
+            r"\begin{tabular}{ll" + "r" * len(self.runs) + "}",
+            r"\toprule",
+            " & ".join(["Benchmark", "Metric", *(_latex(run) for run in self.runs)]) + r" \\",
+            r"\midrule",
+        ]
+        for row in self.rows:
+            values = {run: row.cells[run].value for run in self.runs}
+            known = [value for value in values.values() if value is not None]
+            # Where all are equal, none is best.
+            best = (max(known) if row.higher_is_better else min(known)) if len(set(known)) > 1 else None
+            cells = [_latex_cell(value, value is not None and value == best) for value in values.values()]
+            arrow = r"$\uparrow$" if row.higher_is_better else r"$\downarrow$"
+            lines.append(" & ".join([_latex(row.name), f"{_latex(row.metric)} {arrow}", *cells]) + r" \\")
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
     @property
     def _head(self) -> list[str]:
         return ["benchmark", "metric", "n", *self.runs]
@@ -112,13 +147,13 @@ class ComparisonTable:
 
     def write(self, folder: Path) -> None:
         """Write `table.json` and `table.md`."""
-        write_beside(folder / "table.json", json.dumps(self.to_json(), indent=1))
-        write_beside(folder / "table.md", self.markdown())
+        write_whole(folder / "table.json", json.dumps(self.to_json(), indent=1))
+        write_whole(folder / "table.md", self.markdown())
 
 
 def score_runs(
     files: Sequence[BenchmarkFile], runs: Mapping[str, Path], scorer: Scorer
-) -> tuple[ComparisonTable, dict[str, dict[str, "Report"]]]:
+) -> tuple[ComparisonTable, dict[str, dict[str, Report]]]:
     """Score the predictions of several runs on benchmark files, with chance beside them.
 
     Args:
@@ -132,8 +167,6 @@ def score_runs(
     Raises:
         BenchmarkFilesError: A run lacks predictions.
     """
-    from rich.progress import track
-
     table = ComparisonTable((*runs, CHANCE))
     reports: dict[str, dict[str, Report]] = {run: {} for run in table.runs}
     for file in track(files, "scoring", console=console(), transient=True):
@@ -159,11 +192,19 @@ def compare_runs(benchmark: Path, runs: Mapping[str, Path], report: Path, media_
     Raises:
         BenchmarkFilesError: The benchmark is empty, or a run lacks predictions.
     """
-    from lamm_metrics import write_report
-
     files = [BenchmarkFile.read(path, media_root) for path in sorted(benchmark.glob("*.json"))]
     if not files:
         raise BenchmarkFilesError(f"Expected benchmark files in {benchmark}, found none. Run `lamm data benchmark`.")
     table, reports = score_runs(files, runs, Scorer())
     write_report(report, reports, media_root=media_root, title="LAMM: runs beside each other")
     return table
+
+
+def _latex_cell(value: float | None, best: bool) -> str:
+    if value is None:
+        return "--"
+    return rf"\textbf{{{value:.2f}}}" if best else f"{value:.2f}"
+
+
+def _latex(text: str) -> str:
+    return text.translate(LATEX)
