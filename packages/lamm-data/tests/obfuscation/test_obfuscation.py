@@ -198,6 +198,13 @@ def test_running_again_does_what_is_missing(tmp_path):
         assert image.format == "WEBP"
 
 
+def test_the_report_as_json_counts_regions_by_kind(tmp_path, monkeypatch):
+    noise(tmp_path / "in" / "a.png")
+    monkeypatch.setattr("lamm_data.obfuscation.detectors.open_detectors", lambda *settings: [Fixed()])
+    result = run("obfuscate", tmp_path / "in", "--output", tmp_path / "out", "--json")
+    assert json.loads(result.stdout)["regions"] == {"face": 1}
+
+
 def test_unreadable_pictures_are_named_and_the_others_done(tmp_path):
     noise(tmp_path / "in" / "good.png")
     (tmp_path / "in" / "bad.png").write_bytes(b"no picture")

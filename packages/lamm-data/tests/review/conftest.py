@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from lamm_data.generation.rows import Row, SceneObject
 from lamm_data.records.instruction import InstructionRecord, Turn
 from lamm_data.review.server import ReviewServer
-from lamm_data.review.session import ReviewSession, ReviewSettings
+from lamm_data.review.session import ReviewSession
 
 HOSTILE = "It is <img src=x onerror=\"document.title='broken in'\"> & <b>bold</b>."
 
@@ -60,8 +60,7 @@ def review(sample, tmp_path):
     running = []
 
     def start(reviewer="ann", root=media):
-        settings = ReviewSettings(tmp_path / "verdicts.jsonl", reviewer, root)
-        server = ReviewServer(ReviewSession(records, settings, rows))
+        server = ReviewServer(ReviewSession(records, [tmp_path / "verdicts.jsonl"], reviewer, root, rows))
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         running.append(server)

@@ -20,7 +20,7 @@ INK = """(() => {
 
 
 def verdicts(server):
-    return [json.loads(line) for line in server.session.settings.verdicts.read_text().splitlines()]
+    return [json.loads(line) for line in server.session.file.path.read_text().splitlines()]
 
 
 def keep(browser, name):

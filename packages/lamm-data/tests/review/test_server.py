@@ -34,7 +34,7 @@ def test_only_the_holder_of_the_token_is_answered(review):
         for token in (None, "", "x" * 32, server.token[:-1]):
             assert ask(server, path, X_Review_Token=token)[0] == 403
     assert judge(server, {"verdict": "accept"}, X_Review_Token=None)[0] == 403
-    assert server.session.settings.verdicts.read_text() == ""
+    assert server.session.file.path.read_text() == ""
 
 
 def test_other_hosts_and_origins_are_refused(review):
@@ -113,7 +113,7 @@ def test_bad_verdicts_are_refused_and_not_stored(review, body, status):
     server = review()
     assert ask(server, "/api/items/0/verdict", "POST", body, Content_Type="application/json")[0] == status
     assert ask(server, "/api/items/0/verdict", "POST", "verdict=accept", Content_Type="text/plain")[0] == 415
-    assert server.session.settings.verdicts.read_text() == ""
+    assert server.session.file.path.read_text() == ""
 
 
 def test_a_full_disk_is_told(review, monkeypatch):
@@ -128,9 +128,9 @@ def test_a_full_disk_is_told(review, monkeypatch):
     assert b"No space left" in content
     monkeypatch.undo()
     assert json.loads(ask(server, "/api/items/0")[1])["verdict"] is None
-    assert server.session.settings.verdicts.read_bytes() == b""
+    assert server.session.file.path.read_bytes() == b""
     assert judge(server, {"verdict": "accept"})[0] == 200
-    assert server.session.settings.verdicts.read_bytes().count(b"\n") == 1
+    assert server.session.file.path.read_bytes().count(b"\n") == 1
 
 
 def test_a_taken_port_is_named(review):

@@ -135,6 +135,8 @@ def test_check_names_what_is_missing_damaged_and_of_another_size(voc_root):
     (voc_root / "JPEGImages" / "b.jpg").unlink()
     faults = check_download(source, voc_root).faults
     assert any("well-formed" in fault for fault in faults)
+    told = CliRunner().invoke(data, ["sources", "voc2012", "--root", str(voc_root), "--json"])
+    assert json.loads(told.stdout)["kinds"]["annotations"] == 1
 
 
 def test_links_out_of_the_root_are_named(voc_root, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -61,7 +60,7 @@ def obfuscate(
     if records:
         write_records(output / source.name, (note_provenance(record, worker.provenance) for record in records))
     if as_json:
-        click.echo(json.dumps(asdict(report)))
+        click.echo(json.dumps(vars(report)))
     else:
         click.echo(
             f"{report.images} images: {report.changed} changed ({report.regions['face']} faces, "

@@ -26,7 +26,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 JOURNAL = "obfuscation.jsonl"
 
 
-@dataclass(slots=True)
+@dataclass
 class ObfuscationReport:
     """What a run did.
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lamm_data.generation.rows import Row
     from lamm_data.records.instruction import InstructionRecord
     from lamm_data.review.session import ReviewSession
     from lamm_data.review.statistics import ReviewReport
@@ -54,7 +59,10 @@ def review(
     the next record. --report, --rejected-rows and --replace use verdicts without serving a page.
     """
     from lamm_data.errors import UsageError
-    from lamm_data.records.instruction import read_records
+    from lamm_data.generation.input_rows import rows_by_id
+    from lamm_data.records.instruction import read_records, write_records
+    from lamm_data.review.sampling import draw_sample
+    from lamm_data.review.session import ReviewSession
 
     if not verdicts and (report or rejected_rows or replace or not output):
         raise UsageError("Expected --verdicts FILE to review, or --output FILE to draw a sample only; got neither.")
@@ -65,49 +73,20 @@ def review(
     needed = verdicts if report or replace or rejected_rows else verdicts[1:]
     if absent := [str(path) for path in needed if not path.is_file()]:
         raise UsageError(f"Expected files of verdicts, found nothing at {', '.join(absent)}. Review first, or check.")
-    found = read_records(records)
+    everything, rows = read_records(records), rows_by_id(annotations) if annotations else {}
     if replace or rejected_rows:
-        _act(found, verdicts, annotations, rejected_rows, replace, rejected, output)
+        _act(everything, rows, verdicts, rejected_rows, replace, rejected, output)
         return
-    sample = _sample(found, share, seed, output, len(verdicts) > 0)
-    if not verdicts:
-        return
-    session = _session(sample, verdicts, reviewer, annotations, media_root or records.parent)
-    try:
-        if not report:
-            _serve(session, port)
-        _show(session.report(), as_json)
-    finally:
-        session.close()
-
-
-def _sample(
-    found: list[InstructionRecord], share: float, seed: int, output: Path | None, quiet: bool
-) -> list[InstructionRecord]:
-    from lamm_data.records.instruction import write_records
-    from lamm_data.review.sampling import draw_sample
-
-    sample = list(draw_sample(found, share, seed))
+    sample = list(draw_sample(everything, share, seed))
     if output:
         write_records(output, sample)
-        click.echo(f"{len(sample)} of {len(found)} records in {output}", err=quiet)
-    return sample
-
-
-def _session(
-    sample: list[InstructionRecord],
-    verdicts: tuple[Path, ...],
-    reviewer: str | None,
-    annotations: Path | None,
-    media_root: Path,
-) -> ReviewSession:
-    import getpass
-
-    from lamm_data.generation.input_rows import rows_by_id
-    from lamm_data.review.session import ReviewSession, ReviewSettings
-
-    settings = ReviewSettings(verdicts[0], reviewer or getpass.getuser(), media_root, verdicts[1:])
-    return ReviewSession(sample, settings, rows_by_id(annotations) if annotations else None)
+        click.echo(f"{len(sample)} of {len(everything)} records in {output}", err=len(verdicts) > 0)
+    if verdicts:
+        name = reviewer or getpass.getuser()
+        with closing(ReviewSession(sample, verdicts, name, media_root or records.parent, rows)) as session:
+            if not report:
+                _serve(session, port)
+            _show(session.report(), as_json)
 
 
 def _serve(session: ReviewSession, port: int) -> None:
@@ -129,7 +108,7 @@ def _show(report: ReviewReport, as_json: bool) -> None:
     click.echo(f"{'':{width}}{'sample':>8}{'read':>8}{'accepted':>10}   95 % interval")
     for name, layer in report.strata.items():
         low, high = layer.interval
-        share = f"{layer.accepted / layer.read:.3f}" if layer.read else "-"
+        share = "-" if layer.share is None else f"{layer.share:.3f}"
         span = f"{low:.3f} to {high:.3f}" if layer.read else "-"
         click.echo(f"{name:{width}}{layer.sampled:>8}{layer.read:>8}{share:>10}   {span}")
     for reason, count in report.strata["all"].reasons.most_common():
@@ -142,29 +121,28 @@ def _show(report: ReviewReport, as_json: bool) -> None:
 
 
 def _act(
-    found: list[InstructionRecord],
+    records: list[InstructionRecord],
+    rows: Mapping[str, Row],
     verdicts: tuple[Path, ...],
-    annotations: Path | None,
     rejected_rows: Path | None,
     replace: Path | None,
     rejected: Path | None,
     output: Path | None,
 ) -> None:
-    from lamm_data.generation.input_rows import rows_by_id
     from lamm_data.records.instruction import read_records, write_records
     from lamm_data.review.regenerate import replace_rejected, write_rejected_rows
     from lamm_data.review.statistics import rejected_keys
     from lamm_data.review.verdicts import read_verdicts
 
     refused = rejected_keys(read_verdicts(verdicts))
-    if rejected_rows and annotations:
-        count = write_rejected_rows(rejected_rows, found, refused, rows_by_id(annotations))
+    if rejected_rows:
+        count = write_rejected_rows(rejected_rows, records, refused, rows)
         click.echo(f"{count} rows to write anew in {rejected_rows}")
     if replace and rejected and output:
-        result = replace_rejected(found, refused, read_records(replace))
+        result = replace_rejected(records, refused, read_records(replace))
         write_records(rejected, result.removed)
         write_records(output, result.records)
         click.echo(
-            f"{len(found)} records: {len(result.removed)} rejected, {result.replaced} new in their places, "
+            f"{len(records)} records: {len(result.removed)} rejected, {result.replaced} new in their places, "
             f"{len(result.without)} ids without a new one; {len(result.records)} stand"
         )

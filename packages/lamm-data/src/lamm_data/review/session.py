@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -19,49 +19,38 @@ from lamm_data.review.verdicts import Verdict, VerdictFile, read_verdicts
 from lamm_data.view.media import media_file, shown_boxes
 
 
-@dataclass(frozen=True)
-class ReviewSettings:
-    """Where a review reads and writes.
-
-    Attributes:
-        verdicts: File the verdicts are appended to.
-        reviewer: Name of the reviewer.
-        media_root: Folder that media paths are relative to.
-        others: Verdict files of other reviewers, read for agreement only.
-    """
-
-    verdicts: Path
-    reviewer: str
-    media_root: Path
-    others: tuple[Path, ...] = ()
-
-
 class ReviewSession:
     """What the page shows and changes.
 
     Args:
         sample: The records to read.
-        settings: Where to read and write.
+        verdicts: File that verdicts are appended to; further ones are other reviewers', read for agreement only.
+        reviewer: Name of the reviewer.
+        media_root: Folder that media paths are relative to.
         rows: Annotation rows by id, whose boxes are drawn.
     """
 
     def __init__(
-        self, sample: Iterable[InstructionRecord], settings: ReviewSettings, rows: Mapping[str, Row] | None = None
+        self,
+        sample: Iterable[InstructionRecord],
+        verdicts: Sequence[Path],
+        reviewer: str,
+        media_root: Path,
+        rows: Mapping[str, Row],
     ) -> None:
-        self.settings = settings
+        self.reviewer, self.media_root = reviewer, media_root
         self.records = {content_key(record): record for record in sample}
         if not self.records:
             raise UsageError("Expected records to review, got none. Check the file and --share.")
         self.keys = list(self.records)
-        self._rows = rows or {}
-        self._file = VerdictFile(settings.verdicts)
-        known = read_verdicts([settings.verdicts])
-        self._mine = {item.record: item for item in known if item.reviewer == settings.reviewer}
+        self._rows, self._verdicts = rows, verdicts
+        self.file = VerdictFile(verdicts[0])
+        self._mine = {item.record: item for item in read_verdicts(verdicts[:1]) if item.reviewer == reviewer}
 
     def overview(self) -> dict[str, Any]:
         """Give what the page needs at its start: keys, strata, this reviewer's verdicts, reasons."""
         return {
-            "reviewer": self.settings.reviewer,
+            "reviewer": self.reviewer,
             "reasons": load_reasons(),
             "records": [
                 {"key": key, "stratum": stratum(record), "verdict": self._verdict_of(key)}
@@ -109,7 +98,7 @@ class ReviewSession:
         record = self.at(index)
         if not 0 <= number < len(record.media):
             raise UsageError(f"Expected a medium from 0 to {len(record.media) - 1}, got {number}.")
-        return record.modality, media_file(self.settings.media_root, record.media[number])
+        return record.modality, media_file(self.media_root, record.media[number])
 
     def judge(self, index: int, verdict: str, reason: str = "", note: str = "") -> dict[str, Any]:
         """Store a verdict.
@@ -124,7 +113,7 @@ class ReviewSession:
         record = self.at(index)
         judged = Verdict(
             record=self.keys[index],
-            reviewer=self.settings.reviewer,
+            reviewer=self.reviewer,
             verdict=verdict,
             stratum=stratum(record),
             id="" if record.id is None else str(record.id),
@@ -132,18 +121,18 @@ class ReviewSession:
             note=note,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        self._file.add(judged)
+        self.file.add(judged)
         self._mine[judged.record] = judged
         return asdict(judged)
 
     def report(self) -> ReviewReport:
         """Count the verdicts of everybody."""
         sample = {key: stratum(record) for key, record in self.records.items()}
-        return summarise(sample, read_verdicts([self.settings.verdicts, *self.settings.others]))
+        return summarise(sample, read_verdicts(self._verdicts))
 
     def close(self) -> None:
         """Close the verdict file."""
-        self._file.close()
+        self.file.close()
 
     def _verdict_of(self, key: str) -> dict[str, str] | None:
         judged = self._mine.get(key)

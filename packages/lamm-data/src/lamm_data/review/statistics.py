@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 
 from lamm_data.review.verdicts import REJECT, Verdict
@@ -60,7 +60,7 @@ def cohen_kappa(pairs: Iterable[tuple[str, str]]) -> float | None:
     return (sum(a == b for a, b in pairs) / count - expected) / (1 - expected)
 
 
-@dataclass(slots=True)
+@dataclass
 class Stratum:
     """One layer of the sample.
 
@@ -75,6 +75,11 @@ class Stratum:
     read: int = 0
     accepted: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def share(self) -> float | None:
+        """Share of accepted records among those read; None while none is read."""
+        return self.accepted / self.read if self.read else None
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -116,18 +121,10 @@ class ReviewReport:
     def to_dict(self) -> dict[str, object]:
         """Give plain values for JSON."""
         strata = {
-            name: {
-                "sampled": layer.sampled, "read": layer.read, "accepted": layer.accepted,
-                "share": layer.accepted / layer.read if layer.read else None,
-                "interval": layer.interval, "reasons": dict(layer.reasons),
-            }
+            name: {**vars(layer), "share": layer.share, "interval": layer.interval}
             for name, layer in self.strata.items()
-        }  # fmt: skip
-        agreements = [
-            {"reviewers": item.reviewers, "records": item.records, "same": item.same, "kappa": item.kappa}
-            for item in self.agreements
-        ]
-        return {"strata": strata, "agreement": agreements, "stale": self.stale}
+        }
+        return {"strata": strata, "agreement": list(map(asdict, self.agreements)), "stale": self.stale}
 
 
 def summarise(sample: Mapping[str, str], verdicts: Iterable[Verdict]) -> ReviewReport:

@@ -17,7 +17,7 @@ from lamm_data.sources.registry import Source
 SHOWN = 10
 
 
-@dataclass(slots=True)
+@dataclass
 class Finding:
     """What a check found.
 

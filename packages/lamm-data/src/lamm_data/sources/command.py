@@ -81,7 +81,7 @@ def sources(name: str | None, root: Path | None, split: str, decode: bool, worke
     with progress_bar("checking", None) as advance:
         finding = check_download(source, root, split, decode=decode, workers=workers, progress=advance)
     if as_json:
-        click.echo(json.dumps(asdict(finding)))
+        click.echo(json.dumps(vars(finding)))
     else:
         click.echo(f"{finding.items} items, {finding.media} of them with their media.")
         for fault in finding.faults:
