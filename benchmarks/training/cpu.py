@@ -31,7 +31,6 @@ from transformers.trainer_utils import SaveStrategy
 
 from lamm_data import Curves, lay_out, save_page
 from lamm_model.training.rows.collation import Collator, MediaLoader
-from lamm_model.training.rows.loading import RowDataset
 from lamm_model.training.rows.packing import Group, Row
 from lamm_model.training.rows.records import load_training_data
 from lamm_model.training.run.preparation import Prepared, prepare_model
@@ -137,7 +136,7 @@ def run(settings: FinetuneSettings, ours: bool, groups: int, folder: Path) -> tu
         collate: Any = Collator(processor.pad_token_id, MediaLoader(processor), "segments")
         trainer: Trainer = InOrder(
             settings=settings.training, attention=prepared.attention, model=model, args=arguments,
-            train_dataset=RowDataset([Row([group]) for group in found]), data_collator=collate, callbacks=[clock],
+            train_dataset=[Row([group]) for group in found], data_collator=collate, callbacks=[clock],
         )  # fmt: skip
         computed = sum(group.tokens for group in found)
     else:

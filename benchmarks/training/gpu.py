@@ -30,9 +30,9 @@ import transformers
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import SaveStrategy
 
+from lamm_model.model.answer_loss import IGNORED
 from lamm_model.training.rows.collation import Collator
-from lamm_model.training.rows.loading import RowDataset
-from lamm_model.training.rows.packing import IGNORED, pack_rows
+from lamm_model.training.rows.packing import pack_rows
 from lamm_model.training.run.trainer import LammTrainer, training_arguments
 from lamm_model.training.settings.tables import ComputeSettings, TrainingSettings
 from lamm_model.training.step import attention as attention_module
@@ -159,7 +159,7 @@ def packed_trainer(setting: Setting, model: Any, shape: str, folder: str) -> tup
     collate = Collator(shapes.PAD, shapes.RandomPictures(shape, 512), form, row_tokens, longest)
     trainer = LammTrainer(
         settings=recipe, attention=used, compiled=setting.compile, model=model, args=made,
-        train_dataset=RowDataset(rows), data_collator=collate,
+        train_dataset=rows, data_collator=collate,
     )  # fmt: skip
     return trainer, lambda: (trainer.meter.count.tokens, trainer.meter.count.samples), str(plan)
 

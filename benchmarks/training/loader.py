@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lamm_model.processing.image_processing_lamm import CLIP_MEAN, CLIP_STD, LammImageProcessor
 from lamm_model.training.rows.collation import Collator, MediaLoader
-from lamm_model.training.rows.loading import LengthSampler, RankBatches, RowDataset, TrainLoader
+from lamm_model.training.rows.loading import EpochBatches, TrainLoader
 from lamm_model.training.rows.packing import Dialogue, Group, Row
 
 RESULTS = Path(__file__).parents[1] / "results" / "training_loader.json"
@@ -76,8 +76,8 @@ def ours(paths: list[str], scaled: bool) -> Iterator[torch.Tensor]:
         for n, path in enumerate(paths)
     ]
     processor: Any = SimpleNamespace(image_processor=LammImageProcessor(size=SIDE, jpeg_scaling=scaled))
-    batches = RankBatches(LengthSampler([row.tokens for row in rows], BATCH, 0), BATCH)
-    loader = TrainLoader(RowDataset(rows), batches, Collator(0, MediaLoader(processor), "segments"), 0, WORKERS)
+    batches = EpochBatches([row.tokens for row in rows], BATCH, seed=0)
+    loader = TrainLoader(rows, Collator(0, MediaLoader(processor), "segments"), batches, WORKERS)
     return (batch["pixel_values"] for batch in loader)
 
 

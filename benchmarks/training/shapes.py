@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from lamm_model import AdapterSettings, LammConfig, LammForConditionalGeneration, add_adapters
-from lamm_model.training.rows.packing import IGNORED, Dialogue
+from lamm_model.model.answer_loss import IGNORED
+from lamm_model.training.rows.packing import Dialogue
 
 # Llama-7B and CLIP ViT-L/14 as published; "tiny" tries the script out on a CPU.
 LANGUAGE: dict[str, dict[str, int]] = {

@@ -12,29 +12,18 @@ from pathlib import Path
 from click.testing import CliRunner
 from PIL import Image
 from tracing import report
-from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
 
-from lamm_model import AdapterSettings, LammImageProcessor, add_adapters, build_pair, save_model
+from lamm_model import AdapterSettings, add_adapters, build_pair, save_model
 from lamm_model.cli import model as command
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "packages" / "lamm-model" / "tests"))
-from conftest import tiny_tokenizer
+from conftest import tiny_parts
 
 
 def write_parts(root: Path) -> None:
     """Write a tiny language model, a tiny CLIP tower, a checkpoint made of them, and a benchmark of one record."""
-    size = tiny_tokenizer(root / "language")
-    config = LlamaConfig(
-        vocab_size=size, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=512, bos_token_id=1, eos_token_id=2, pad_token_id=0,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(root / "language")
-    vision = CLIPVisionConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2, image_size=32, patch_size=16
-    )
-    CLIPVisionModel(vision).save_pretrained(root / "clip")
-    LammImageProcessor(size=32).save_pretrained(root / "clip")
-    model, processor = build_pair(root / "language", root / "clip", "tiny", seed=1)
+    parts = tiny_parts(root)
+    model, processor = build_pair(parts.language, parts.clip, "tiny", seed=1)
     add_adapters(model, AdapterSettings(rank=4))
     save_model(model, processor, root / "checkpoint")
     Image.new("RGB", (50, 40), (200, 40, 40)).save(root / "0.png")

@@ -13,28 +13,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from tracing import Way, show
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from lamm_model import EfficientNetLiteConfig, EfficientNetLiteModel, LammImageProcessor, finetune, load_settings
+from lamm_model import finetune, load_settings
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "packages" / "lamm-model" / "tests"))
-from conftest import tiny_tokenizer
+from conftest import tiny_parts
 
 COUNTED = 3  # number of the step: the first ones check and compile
 
 
 def write_parts(root: Path) -> None:
     """Write a tiny language model and image tower, records about pictures and clouds, and a configuration."""
-    size = tiny_tokenizer(root / "language")
-    config = LlamaConfig(
-        vocab_size=size, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=512, bos_token_id=1, eos_token_id=2, pad_token_id=0,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(root / "language")
-    stages = [[1, 8, 1, 1, 3], [6, 16, 2, 2, 3]]
-    tower = EfficientNetLiteConfig(image_size=32, stem_channels=8, head_channels=24, stages=stages, levels=[0, 1, 3])
-    EfficientNetLiteModel(tower).eval().save_pretrained(root / "tower")
-    LammImageProcessor(size=32).save_pretrained(root / "tower")
+    parts = tiny_parts(root)
     turns = [{"from": "human", "value": "What colour?"}, {"from": "gpt", "value": "red"}]
     records = []
     for number in range(4):
@@ -46,8 +36,8 @@ def write_parts(root: Path) -> None:
     (root / "step.toml").write_text(
         f"""
         [model]
-        language_model = "{root / "language"}"
-        image_tower = "{root / "tower"}"
+        language_model = "{parts.language}"
+        image_tower = "{parts.lite}"
         point_cloud_tower = "tiny"
         prompt_format = "chat"
         system_message = false

@@ -47,6 +47,32 @@ def tiny_tokenizer(folder: Path) -> int:
     return len(tokenizer)
 
 
+def tiny_parts(root: Path) -> SimpleNamespace:
+    """Write a tiny Llama (2 layers of 48), a tiny CLIP tower (4 patches) and a tiny EfficientNet-Lite."""
+    from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
+
+    from lamm_model import EfficientNetLiteConfig, EfficientNetLiteModel, LammImageProcessor
+
+    torch.manual_seed(0)
+    made = SimpleNamespace(language=root / "language", clip=root / "clip", lite=root / "lite")
+    config = LlamaConfig(
+        vocab_size=tiny_tokenizer(made.language), hidden_size=48, intermediate_size=96, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512, bos_token_id=1, eos_token_id=2,
+        pad_token_id=0, tie_word_embeddings=True, initializer_range=0.3,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(made.language)
+    vision = CLIPVisionConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2, image_size=32, patch_size=16
+    )
+    CLIPVisionModel(vision).save_pretrained(made.clip)
+    stages = [[1, 8, 1, 1, 3], [6, 16, 2, 2, 3]]
+    lite = EfficientNetLiteConfig(image_size=32, stem_channels=8, head_channels=24, stages=stages, levels=[0, 1, 3])
+    EfficientNetLiteModel(lite).eval().save_pretrained(made.lite)
+    for tower in (made.clip, made.lite):
+        LammImageProcessor(size=32).save_pretrained(tower)
+    return made
+
+
 @pytest.fixture(scope="session")
 def write_tokenizer():
     return tiny_tokenizer
@@ -54,34 +80,7 @@ def write_tokenizer():
 
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory):
-    """Folders of a tiny Llama (2 layers of 48), a tiny CLIP tower (4 patches) and a tiny EfficientNet-Lite."""
-    from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
-
-    from lamm_model import EfficientNetLiteConfig, EfficientNetLiteModel, LammImageProcessor
-
-    root = tmp_path_factory.mktemp("parts")
-    torch.manual_seed(0)
-    language = root / "language"
-    size = tiny_tokenizer(language)
-    config = LlamaConfig(
-        vocab_size=size, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=512, bos_token_id=1, eos_token_id=2, pad_token_id=0,
-        tie_word_embeddings=True, initializer_range=0.3,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(language)
-    clip = root / "clip"
-    vision = CLIPVisionConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2, image_size=32, patch_size=16
-    )
-    CLIPVisionModel(vision).save_pretrained(clip)
-    LammImageProcessor(size=32).save_pretrained(clip)
-    lite = root / "lite"
-    stages = [[1, 8, 1, 1, 3], [6, 16, 2, 2, 3]]
-    EfficientNetLiteModel(
-        EfficientNetLiteConfig(image_size=32, stem_channels=8, head_channels=24, stages=stages, levels=[0, 1, 3])
-    ).eval().save_pretrained(lite)
-    LammImageProcessor(size=32).save_pretrained(lite)
-    return SimpleNamespace(language=language, clip=clip, lite=lite)
+    return tiny_parts(tmp_path_factory.mktemp("parts"))
 
 
 @pytest.fixture(scope="session")

@@ -164,10 +164,9 @@ def test_wrong_columns_are_refused():
         tower(torch.zeros(1, 80, 6))
 
 
-def test_efficientnet_tokens_are_the_levels_cell_by_cell():
-    stages = [[1, 8, 1, 1, 3], [6, 16, 2, 2, 3]]
-    config = EfficientNetLiteConfig(image_size=32, stem_channels=8, head_channels=24, stages=stages, levels=[0, 1, 3])
-    tower = EfficientNetLiteModel(config).eval()
+def test_efficientnet_tokens_are_the_levels_cell_by_cell(parts):
+    tower = EfficientNetLiteModel.from_pretrained(parts.lite)
+    config = tower.config
     pixels = torch.randn(2, 3, 32, 32)
     tokens = tower(pixels).last_hidden_state
     assert tokens.shape == (2, config.grid**2, config.hidden_size) == (2, 64, 48 + 8 + 24)

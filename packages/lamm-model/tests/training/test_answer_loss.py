@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lamm_model.model import answer_loss as cross_entropy
-from lamm_model.model.answer_loss import rows_at_once, summed_cross_entropy
+from lamm_model.model import answer_loss
+from lamm_model.model.answer_loss import rows_at_once, summed_answer_loss
 
 
 @pytest.mark.parametrize("frozen", [True, False])
@@ -22,7 +22,7 @@ def test_pieces_equal_the_whole(frozen, size):
     wanted.backward()
     gradient = None if frozen else head.weight.grad.clone()
     head.weight.grad = None
-    found = summed_cross_entropy(parts, head, targets, size) * 0.5
+    found = summed_answer_loss(parts, head, targets, size) * 0.5
     found.backward()
     torch.testing.assert_close(found, wanted, rtol=1e-13, atol=0)
     torch.testing.assert_close(parts.grad, whole.grad, rtol=1e-12, atol=1e-14)
@@ -38,7 +38,7 @@ def test_a_frozen_head_in_bfloat16_is_as_good_as_the_whole():
     for size in (64, 10):
         hidden = torch.randn(64, 32, generator=torch.Generator().manual_seed(1)).requires_grad_()
         with torch.autocast("cpu", torch.bfloat16):
-            loss = summed_cross_entropy(hidden, head, targets, size)
+            loss = summed_answer_loss(hidden, head, targets, size)
         loss.backward()
         assert loss.dtype == torch.float32
         losses.append(loss.item())
@@ -48,20 +48,20 @@ def test_a_frozen_head_in_bfloat16_is_as_good_as_the_whole():
 
 
 def test_no_piece_holds_more_logits_than_it_may(monkeypatch):
-    monkeypatch.setattr(cross_entropy, "LOGITS", 4000)
+    monkeypatch.setattr(answer_loss, "LOGITS", 4000)
     assert rows_at_once(30, 100) == 30
     assert rows_at_once(50, 100) == 10
     assert rows_at_once(5, 10_000) == 1
     seen = []
     head = nn.Linear(8, 100, bias=False)
     head.register_forward_hook(lambda module, given, out: seen.append(out.numel()))
-    summed_cross_entropy(torch.randn(50, 8, requires_grad=True), head, torch.zeros(50, dtype=torch.long)).backward()
+    summed_answer_loss(torch.randn(50, 8, requires_grad=True), head, torch.zeros(50, dtype=torch.long)).backward()
     assert max(seen) <= 1000
     assert sum(seen) == 2 * 50 * 100  # forward, and once more in the backward pass
 
 
 def test_nothing_to_learn_is_a_zero_with_a_gradient():
     hidden = torch.randn(0, 8, requires_grad=True)
-    loss = summed_cross_entropy(hidden, nn.Linear(8, 10), torch.zeros(0, dtype=torch.long))
+    loss = summed_answer_loss(hidden, nn.Linear(8, 10), torch.zeros(0, dtype=torch.long))
     loss.backward()
     assert loss.item() == 0.0

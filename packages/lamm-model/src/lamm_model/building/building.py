@@ -79,14 +79,10 @@ def build_pair(
     """
     names = {"language_model": str(language_model), "image_tower": str(image_tower) if image_tower else None}
     resolved = resolve_base(names, cache)
-    if isinstance(point_cloud, str) and Path(point_cloud).is_dir():
-        cloud_config = LammPointCloudConfig.from_pretrained(point_cloud)
-    else:
-        cloud_config = point_cloud = point_cloud_configuration(point_cloud)
     processor = build_processor(
         str(resolved["language_model"]),
         resolved["image_tower"],
-        cloud_config,
+        point_cloud_configuration(point_cloud),
         prompt_format=prompt_format,
         use_system=use_system,
         image_feature_select=settings.get("image_feature_select", "patch"),
@@ -202,7 +198,8 @@ def point_cloud_configuration(
     """Read a point-cloud setting.
 
     Args:
-        point_cloud: A configuration, a preset name, or fields with an optional `preset` to start from.
+        point_cloud: A configuration, a preset name, the folder of a saved tower, or fields with an optional `preset` to
+            start from.
 
     Returns:
         The configuration, or None for None.
@@ -210,6 +207,10 @@ def point_cloud_configuration(
     if point_cloud is None or isinstance(point_cloud, LammPointCloudConfig):
         return point_cloud
     if isinstance(point_cloud, str):
+        saved: LammPointCloudConfig
+        if Path(point_cloud).is_dir():
+            saved = LammPointCloudConfig.from_pretrained(point_cloud)
+            return saved
         return LammPointCloudConfig.preset(point_cloud)
     settings = dict(point_cloud)
     preset = settings.pop("preset", None)

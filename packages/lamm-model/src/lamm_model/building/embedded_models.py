@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from lamm_llm import atomic_path
 from lamm_model.building.wheel_weights import wheel_weights
 from lamm_model.errors import LammModelError
 
@@ -55,18 +54,13 @@ def _prepared(target: Path, write: Callable[[Path], None]) -> Path:
     """Run `write` on a folder beside the target and rename it, unless the target is there."""
     if target.is_dir():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=target.name + ".", dir=target.parent))
     try:
-        write(beside)
-        beside.chmod(0o755)
-        try:
-            beside.rename(target)
-        except OSError:
-            if not target.is_dir():  # another process may have finished first
-                raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        with atomic_path(target) as beside:
+            beside.mkdir()
+            write(beside)
+    except OSError:
+        if not target.is_dir():  # another process may have finished first
+            raise
     return target
 
 

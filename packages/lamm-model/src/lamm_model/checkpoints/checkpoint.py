@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +18,8 @@ from torch import Tensor
 
 from lamm_model.building.auto_classes import register
 from lamm_model.building.building import BaseNames, base_names, build_model, resolve_base
-from lamm_model.checkpoints.trained_parts import load_trained, save_trained
-from lamm_model.errors import LammModelError
+from lamm_model.checkpoints.trained_parts import load_trained, replaced_folder, save_trained
+from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.adapters import AdapterSettings, adapter_settings, add_adapters, whole
 from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
@@ -84,13 +81,13 @@ def _within(name: str, layers: set[str]) -> bool:
     return bool(layers) and any(".".join(parts[:end]) in layers for end in range(1, len(parts)))
 
 
-def _check_base(model: LammForConditionalGeneration, manifest: dict[str, Any], place: Path, base: object) -> None:
+def _check_base(model: LammForConditionalGeneration, manifest: dict[str, Any], path: Path, base: object) -> None:
     """Refuse a base with other weights than the checkpoint was trained with."""
     whole = manifest.get("fingerprint") and not is_quantised(model)
     key = "fingerprint" if whole else "fingerprint_plain"
     if fingerprint(model, plain=not whole) != manifest.get(key):
         raise LammModelError(
-            f"Expected the base models that {place} was trained with, got other weights in {base}. Give the right base."
+            f"Expected the base models that {path} was trained with, got other weights in {base}. Give the right base."
         )
 
 
@@ -119,33 +116,16 @@ def save_model(
         else:
             save_trained(model, folder, write=False)
         return
-    target = Path(folder)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with replaced_folder(Path(folder)) as beside:
         if adapter_settings(model) is None:
             model.save_pretrained(beside, state_dict=_gathered(model))
         else:
             _write(model, beside, base)
         processor.save_pretrained(beside)
-        beside.chmod(0o755)
-        _replace_folder(beside, target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _gathered(model: LammForConditionalGeneration) -> dict[str, Tensor]:
     return {name: whole(value) for name, value in model.state_dict().items()}
-
-
-def _replace_folder(new: Path, target: Path) -> None:
-    if not target.exists():
-        os.replace(new, target)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-    os.replace(target, old / "previous")
-    os.replace(new, target)
-    shutil.rmtree(old)
 
 
 def _write(model: LammForConditionalGeneration, folder: Path, base: BaseNames | None) -> None:
@@ -155,16 +135,26 @@ def _write(model: LammForConditionalGeneration, folder: Path, base: BaseNames | 
         raise LammModelError("Expected to know the base models, got none. Build with build_pair or pass base.")
     save_trained(model, folder)
     model.config.save_pretrained(folder)
-    kept: dict[bool, str] = getattr(model, "lamm_fingerprints", {})
+    known: dict[bool, str] = getattr(model, "lamm_fingerprints", {})
     manifest = {
         "format": "lamm-delta",
         "version": FORMAT_VERSION,
         "base": dict(names),
-        "fingerprint": "" if is_quantised(model) else kept.get(False) or fingerprint(model),
-        "fingerprint_plain": kept.get(True) or fingerprint(model, plain=True),
+        "fingerprint": "" if is_quantised(model) else known.get(False) or fingerprint(model),
+        "fingerprint_plain": known.get(True) or fingerprint(model, plain=True),
         "adapters": settings.as_dict(),
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def refuse_existing(output: Path) -> None:
+    """Refuse to write where something is.
+
+    Raises:
+        UsageError: `output` exists.
+    """
+    if output.exists():
+        raise UsageError(f"Expected a new folder, got {output}, which exists. Choose another --output.")
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any] | None:
@@ -191,9 +181,9 @@ def locate(folder: str | Path) -> Path:
     Raises:
         LammModelError: There is none.
     """
-    for place in (Path(folder), Path(folder) / "model"):
-        if (place / "config.json").is_file():
-            return place
+    for path in (Path(folder), Path(folder) / "model"):
+        if (path / "config.json").is_file():
+            return path
     raise LammModelError(
         f"Expected a folder with a LAMM model or checkpoint, got {folder} without config.json. Check the path."
     )
@@ -227,12 +217,12 @@ def load_model(
         LammModelError: No model there, other base weights, or missing or extra keys (all listed).
     """
     register()
-    place = locate(folder)
-    manifest = read_manifest(place)
-    processor = LammProcessor.from_pretrained(place)
+    path = locate(folder)
+    manifest = read_manifest(path)
+    processor = LammProcessor.from_pretrained(path)
     if manifest is None:
-        return _load_whole(place, dtype, attn_implementation, loading_arguments(quantize, dtype, device)), processor
-    config = LammConfig.from_pretrained(place)
+        return _load_whole(path, dtype, attn_implementation, loading_arguments(quantize, dtype, device)), processor
+    config = LammConfig.from_pretrained(path)
     names = base or manifest["base"]
     resolved = resolve_base(names, cache)
     model = build_model(
@@ -245,10 +235,10 @@ def load_model(
         device=device,
         **{name: getattr(config, name) for name in _OWN_SETTINGS},
     )
-    _check_base(model, manifest, place, resolved)
+    _check_base(model, manifest, path, resolved)
     model.lamm_base = dict(names)
     add_adapters(model, AdapterSettings(**manifest["adapters"]))
-    load_trained(model, place)
+    load_trained(model, path)
     return model.eval(), processor
 
 

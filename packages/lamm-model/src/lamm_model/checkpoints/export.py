@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from lamm_model.building.building import base_names
-from lamm_model.checkpoints.checkpoint import load_model, locate, read_manifest, save_model
-from lamm_model.errors import LammModelError, UsageError
-from lamm_model.model.adapters import SHARED, adapter_settings, keep_adapter, lora_layers
+from lamm_model.checkpoints.checkpoint import load_model, locate, read_manifest, refuse_existing, save_model
+from lamm_model.errors import UsageError
+from lamm_model.model.adapters import adapter_settings, keep_adapter, lora_layers
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.processing.processing_lamm import LammProcessor
 
@@ -58,8 +58,7 @@ def split_checkpoint(folder: Path, output: Path) -> list[str]:
     Raises:
         UsageError: `output` exists, or the checkpoint has no two sets.
     """
-    if output.exists():
-        raise UsageError(f"Expected a new folder, got {output}, which exists. Choose another --output.")
+    refuse_existing(output)
     manifest = read_manifest(locate(folder))
     names = list(manifest["adapters"]["modalities"]) if manifest is not None else []
     if len(names) < 2:
@@ -99,8 +98,7 @@ def export_checkpoint(folder: Path, output: Path, adapter: str | None = None, la
     Raises:
         UsageError: `output` exists, or several sets are there and none is chosen.
     """
-    if output.exists():
-        raise UsageError(f"Expected a new folder, got {output}, which exists. Choose another --output.")
+    refuse_existing(output)
     model, processor = load_model(folder)
     settings = adapter_settings(model)
     name = adapter or (settings.modalities[0] if settings is not None and len(settings.modalities) == 1 else "")
@@ -122,6 +120,4 @@ def export_checkpoint(folder: Path, output: Path, adapter: str | None = None, la
         processor.tokenizer.save_pretrained(output)
     else:
         save_model(model, processor, output)
-    if not (output / "config.json").is_file():
-        raise LammModelError(f"Expected the model in {output}, found nothing. Free space and run again.")
-    return name if name != SHARED else SHARED
+    return name

@@ -6,7 +6,11 @@ parts.safetensors           projectors, the point-cloud tower, the image tower w
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from peft import LoraConfig
@@ -14,13 +18,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from lamm_llm import atomic_path
 from lamm_model.errors import LammModelError
 from lamm_model.model.adapters import (
     adapter_settings,
     adapter_state,
-    check_keys,
+    fill,
     load_adapter_state,
-    put,
     trainable_parts,
     whole,
 )
@@ -29,6 +33,19 @@ from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 PARTS = "parts.safetensors"
 _WEIGHTS = "adapter_model.safetensors"
 _PEFT_PREFIX = "base_model.model.model.language_model."
+
+
+@contextmanager
+def replaced_folder(target: Path) -> Iterator[Path]:
+    """Give a new folder beside `target`; it takes the name, an older folder's too, when the block has ended well."""
+    old = target.with_name(f".{target.name}.old")
+    with atomic_path(target) as beside:
+        beside.mkdir()
+        yield beside
+        shutil.rmtree(old, ignore_errors=True)  # of a process that was killed here
+        if target.exists():
+            os.replace(target, old)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def parts_state(model: LammForConditionalGeneration) -> dict[str, Tensor]:
@@ -57,20 +74,19 @@ def save_trained(model: LammForConditionalGeneration, folder: str | Path, write:
     parts = _whole(parts_state(model))
     if not write:
         return
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
+    home = Path(folder)
     for name, state in sets.items():
-        home = place / "adapters" / name
-        home.mkdir(parents=True, exist_ok=True)
-        save_file(state, home / _WEIGHTS)
+        own = home / "adapters" / name
+        own.mkdir(parents=True, exist_ok=True)
+        save_file(state, own / _WEIGHTS)
         LoraConfig(
             r=settings.rank,
             lora_alpha=settings.alpha,
             lora_dropout=settings.dropout,
             target_modules=rf".*\blanguage_model\..*\.({'|'.join(map(re.escape, settings.target_modules))})",
             inference_mode=True,
-        ).save_pretrained(home)
-    save_file(parts, place / PARTS)
+        ).save_pretrained(own)
+    save_file(parts, home / PARTS)
 
 
 def _whole(state: dict[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
@@ -87,15 +103,12 @@ def load_trained(model: LammForConditionalGeneration, folder: str | Path) -> Non
     Raises:
         LammModelError: A file is missing or damaged, or keys are missing or left over (all listed).
     """
-    place = Path(folder)
+    home = Path(folder)
     settings = adapter_settings(model)
     for name in settings.modalities if settings else []:
-        state = read_tensors(place / "adapters" / name / _WEIGHTS)
+        state = read_tensors(home / "adapters" / name / _WEIGHTS)
         load_adapter_state(model, name, {key.removeprefix(_PEFT_PREFIX): value for key, value in state.items()})
-    own, found = parts_state(model), read_tensors(place / PARTS)
-    check_keys("projectors and towers", own, found)
-    for key, value in found.items():
-        put(own[key], value)
+    fill("projectors and towers", parts_state(model), read_tensors(home / PARTS))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

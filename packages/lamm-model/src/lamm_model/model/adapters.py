@@ -9,7 +9,7 @@ every token instead.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -208,30 +208,34 @@ def load_adapter_state(model: LammForConditionalGeneration, name: str, state: di
     Raises:
         LammModelError: Keys are missing or left over, or a shape differs; all are listed.
     """
-    own = adapter_state(model, name)
-    check_keys(f"adapter set {name!r}", own, state)
-    for key, value in state.items():
-        put(own[key], value)
+    fill(f"adapter set {name!r}", adapter_state(model, name), state)
 
 
-def check_keys(what: str, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
-    """Raise with the full list of missing, extra and misshapen keys.
+def fill(what: str, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    """Copy tensors by name into those of a model, strictly; every process of a sharded one must do it.
+
+    Args:
+        what: What they are, for the message.
+        own: The model's tensors, which may hold a share.
+        state: Whole tensors.
 
     Raises:
-        LammModelError: Any key differs.
+        LammModelError: Keys are missing or left over, or a shape differs; all are listed.
     """
-    missing = sorted(expected.keys() - found.keys())
-    extra = sorted(found.keys() - expected.keys())
+    missing = sorted(own.keys() - state.keys())
+    extra = sorted(state.keys() - own.keys())
     shapes = [
-        f"{key}: {list(expected[key].shape)} expected, {list(found[key].shape)} found"
-        for key in sorted(expected.keys() & found.keys())
-        if expected[key].shape != found[key].shape
+        f"{key}: {list(own[key].shape)} expected, {list(state[key].shape)} found"
+        for key in sorted(own.keys() & state.keys())
+        if own[key].shape != state[key].shape
     ]
     if missing or extra or shapes:
         raise LammModelError(
             f"Expected the weights of {what} to fit this model, got missing keys {missing}, extra keys {extra}, "
             f"shapes {shapes}. Load the checkpoint with the base model and settings it was trained with."
         )
+    for key, value in state.items():
+        _put(own[key], value)
 
 
 def can_merge(model: LammForConditionalGeneration) -> bool:
@@ -276,7 +280,7 @@ def whole(value: Tensor) -> Tensor:
     return value if gather is None else gather()
 
 
-def put(own: Tensor, value: Tensor) -> None:
+def _put(own: Tensor, value: Tensor) -> None:
     """Copy a whole tensor into one that may hold a share of it; every process must do it at the same time."""
     placed: Any = own
     with torch.no_grad():

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+IGNORED = -100  # label of a token that is not learnt
 LOGITS = 1 << 28  # values of all logits above which they are computed in pieces: 1 GiB in float32
 
 
@@ -24,7 +25,7 @@ def rows_at_once(rows: int, vocabulary: int, wanted: int = 0) -> int:
     return rows if rows * vocabulary <= LOGITS else max(1, LOGITS // 4 // vocabulary)
 
 
-def summed_cross_entropy(hidden: Tensor, head: nn.Module, targets: Tensor, wanted: int = 0) -> Tensor:
+def summed_answer_loss(hidden: Tensor, head: nn.Module, targets: Tensor, wanted: int = 0) -> Tensor:
     """Return the sum of ``-log softmax(head(hidden))[target]`` over rows.
 
     Args:

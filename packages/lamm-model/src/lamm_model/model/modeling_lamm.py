@@ -11,15 +11,13 @@ from transformers import AutoModel, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
 from lamm_model.errors import LammModelError
-from lamm_model.model.answer_loss import summed_cross_entropy
+from lamm_model.model.answer_loss import IGNORED, summed_answer_loss
 from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.projector import LammProjector, encode_images, fill_placeholders
 from lamm_model.model.routing import ModalityRouting, infer_modality_ids
 from lamm_model.towers.point_cloud import LammPointCloudModel
 
 CACHE = "cache" if "cache" in {field.name for field in fields(BaseModelOutputWithPast)} else "past_key_values"
-
-IGNORE_INDEX = -100
 
 
 @dataclass
@@ -308,8 +306,8 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
             Scalar loss in float32; 0 with a gradient path when nothing is kept.
         """
         targets = labels[:, 1:].to(hidden.device)
-        keep = targets != IGNORE_INDEX
-        total = summed_cross_entropy(hidden[:, :-1][keep], self.lm_head, targets[keep], self.loss_rows)
+        keep = targets != IGNORED
+        total = summed_answer_loss(hidden[:, :-1][keep], self.lm_head, targets[keep], self.loss_rows)
         divisor = keep.sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
         return total / divisor
 

@@ -11,12 +11,12 @@ from torch import Tensor
 from transformers import BatchFeature, ProcessorMixin
 
 from lamm_model.errors import LammModelError
+from lamm_model.model.answer_loss import IGNORED
 from lamm_model.model.routing import MODALITY_IDS
 from lamm_model.processing.coordinates import dialogue_to_input
 from lamm_model.processing.prompt_formats import prompt_format, render, render_answer, system_message
 from lamm_model.processing.segments import IMAGE, POINT_CLOUD, Segment, find_markers, read_messages, read_turns
 
-IGNORE_INDEX = -100
 # Special tokens that known vocabularies hold and chat does not use: taken first, so that nothing is resized.
 _IMAGE_TOKENS = ("<image>", "<|image_pad|>", "<|image|>", "<reponame>", "<|reserved_special_token_0|>")
 _POINT_CLOUD_TOKENS = ("<point_cloud>", "<|video_pad|>", "<filename>", "<|reserved_special_token_1|>")
@@ -127,7 +127,7 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         segments = render(form, turns, message or None, self.tokenizer, for_generation)
         row = self._tokenize(segments, kinds, modality)
         if for_generation:
-            row["labels"] = [IGNORE_INDEX] * len(row["input_ids"])
+            row["labels"] = [IGNORED] * len(row["input_ids"])
         if max_length is not None and len(row["input_ids"]) > max_length:
             row = self._cut(row, max_length, for_generation, name)
         return row
@@ -140,7 +140,7 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
                 current = MODALITY_IDS[segment.medium]
             ids = self._segment_ids(segment)
             row["input_ids"] += ids
-            row["labels"] += ids if segment.trained else [IGNORE_INDEX] * len(ids)
+            row["labels"] += ids if segment.trained else [IGNORED] * len(ids)
             row["modality_ids"] += [current] * len(ids)
         return row
 
@@ -162,7 +162,7 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
                 "Shorten the text, use fewer media, or raise the maximum length."
             )
         cut = {key: values[:max_length] for key, values in row.items()}
-        if all(label == IGNORE_INDEX for label in cut["labels"]):
+        if all(label == IGNORED for label in cut["labels"]):
             raise LammModelError(
                 f"Expected an answer within {max_length} tokens, got none after cutting ({name}). "
                 "Shorten the question or raise the maximum length."
@@ -185,7 +185,7 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         """
         longest = max(len(row["input_ids"]) for row in rows)
         width = -(-longest // pad_to_multiple_of) * pad_to_multiple_of
-        fill = {"input_ids": self.pad_token_id, "labels": IGNORE_INDEX, "modality_ids": 0}
+        fill = {"input_ids": self.pad_token_id, "labels": IGNORED, "modality_ids": 0}
         batch = {key: torch.full((len(rows), width), value) for key, value in fill.items()}
         batch["attention_mask"] = torch.zeros(len(rows), width, dtype=torch.long)
         batch["position_ids"] = torch.zeros(len(rows), width, dtype=torch.long)

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from lamm_model.errors import LammModelError
+from lamm_model.model.answer_loss import IGNORED
 from lamm_model.model.parameter_parts import part_of
 from lamm_model.training.callbacks.guards import check_finite, silent_parts
-from lamm_model.training.rows.packing import IGNORED, Dialogue
+from lamm_model.training.rows.packing import Dialogue
 from lamm_model.training.rows.records import fault_of, rejection
 
 

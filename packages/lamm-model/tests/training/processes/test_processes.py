@@ -17,7 +17,7 @@ from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.memory_plan import ADAM_BYTES
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.rows.collation import Collator
-from lamm_model.training.rows.loading import LengthSampler, RankBatches, RowDataset, TrainLoader
+from lamm_model.training.rows.loading import EpochBatches, TrainLoader
 from lamm_model.training.rows.packing import Dialogue, Group, Row
 from lamm_model.training.run.finetune import finetune, share_model
 from lamm_model.training.run.preparation import prepare_model
@@ -223,16 +223,15 @@ def plain_rows():
         dialogues = [
             Dialogue(str(n), (), [5] * (2 + n % 4), [5] * (2 + n % 4), [0] * (2 + n % 4), 0) for n in range(count)
         ]
-        return RowDataset([Row([Group([dialogue])]) for dialogue in dialogues])
+        return [Row([Group([dialogue])]) for dialogue in dialogues]
 
     return build
 
 
 def load_epochs(rows, batch, rank, processes, workers=0):
     """Return the ids of every batch of two epochs as one process sees them."""
-    order = LengthSampler([row.tokens for row in rows.rows], batch, seed=3)
-    batches = RankBatches(order, batch, rank, processes)
-    loader = TrainLoader(rows, batches, Collator(0, lambda media: {}), 0, workers)
+    batches = EpochBatches([row.tokens for row in rows], batch, 3, rank, processes)
+    loader = TrainLoader(rows, Collator(0, lambda media: {}), batches, workers)
     seen = []
     for epoch in range(2):
         loader.set_epoch(epoch)

@@ -10,12 +10,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lamm_model.checkpoints.published.openai_clip import HEAD_WIDTH, rename_blocks
 from lamm_model.errors import LammModelError
-from lamm_model.model.adapters import check_keys
+from lamm_model.model.adapters import fill
 from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
 from lamm_model.towers.point_cloud import LammPointCloudModel
 
@@ -147,10 +146,6 @@ def convert_epcl(content: dict[str, Any], output: Path) -> dict[str, int]:
     args = content.get("args")
     found, left_out = tower_state(state)
     tower = LammPointCloudModel(configuration(args if isinstance(args, dict) else {}, state))
-    own = tower.state_dict()
-    check_keys("EPCL's tower", own, found)
-    with torch.no_grad():
-        for key, value in found.items():
-            own[key].copy_(value)
+    fill("EPCL's tower", tower.state_dict(), found)
     tower.save_pretrained(output)
     return {"converted": len(state) - len(left_out), "left_out": len(left_out)}

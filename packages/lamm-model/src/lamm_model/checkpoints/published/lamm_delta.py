@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from lamm_model.building.building import build_pair
-from lamm_model.checkpoints.checkpoint import save_model
+from lamm_model.checkpoints.checkpoint import refuse_existing, save_model
 from lamm_model.checkpoints.published.epcl import convert_epcl, is_epcl
 from lamm_model.checkpoints.published.openai_clip import convert_clip, is_openai_clip
 from lamm_model.checkpoints.published.torch_archive import read_archive
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.model.adapters import AdapterSettings, add_adapters, check_keys, load_adapter_state
+from lamm_model.model.adapters import AdapterSettings, add_adapters, fill, load_adapter_state
 
 RELEASED_ALPHA = 32
 # `llama_model.base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight`, as peft 0.3 names it inside
@@ -41,8 +41,7 @@ def convert_file(
         UsageError: `output` exists, or the file is a delta and no language model is named.
         LammModelError: The file is of no known kind, or does not fit.
     """
-    if output.exists():
-        raise UsageError(f"Expected a new folder, got {output}, which exists. Choose another --output.")
+    refuse_existing(output)
     content = read_archive(weights)
     if is_epcl(content):
         return convert_epcl(content, output)
@@ -139,10 +138,6 @@ def convert_delta(
     settings = AdapterSettings(rank=rank, alpha=RELEASED_ALPHA, target_modules=targets, modalities=[modality])
     add_adapters(model, settings)
     load_adapter_state(model, modality, adapter)
-    own = model.model.get_submodule(f"{modality}_projector").state_dict()
-    check_keys("the projector", own, projector)
-    with torch.no_grad():
-        for key, value in projector.items():
-            own[key].copy_(value)
+    fill("the projector", model.model.get_submodule(f"{modality}_projector").state_dict(), projector)
     save_model(model, processor, output)
     return {"adapter": len(adapter), "projector": len(projector)}

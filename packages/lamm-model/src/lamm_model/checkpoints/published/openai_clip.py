@@ -7,12 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lamm_model.checkpoints.published.torch_archive import Record
 from lamm_model.errors import LammModelError
-from lamm_model.model.adapters import check_keys
+from lamm_model.model.adapters import fill
 
 HEAD_WIDTH = 64  # channels of one attention head in every published CLIP ViT
 MAX_DEPTH = 16
@@ -136,10 +135,7 @@ def convert_clip(content: Record | dict[str, Any], output: Path) -> dict[str, in
     model = CLIPVisionModel(config)
     own = dict(model.named_parameters())
     prefix = "vision_model." if any(key.startswith("vision_model.") for key in own) else ""
-    check_keys("CLIP's vision tower", own, {prefix + key: value for key, value in found.items()})
-    with torch.no_grad():
-        for key, value in found.items():
-            own[prefix + key].copy_(value)
+    fill("CLIP's vision tower", own, {prefix + key: value for key, value in found.items()})
     model.save_pretrained(output)
     LammImageProcessor(size=side).save_pretrained(output)
     return {"converted": len(visual), "left_out": len(state) - len(visual)}

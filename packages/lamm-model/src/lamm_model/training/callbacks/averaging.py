@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from lamm_model.model.adapters import check_keys
+from lamm_model.model.adapters import fill
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.processes.fsdp2 import let_go
 
@@ -75,7 +75,4 @@ class WeightAverage(TrainerCallback):  # type: ignore[misc]
 
     def load(self, folder: Path) -> None:
         """Load what `save` wrote, strictly."""
-        found = load_file(self._file(folder))
-        check_keys("the weights' average", self.average, found)
-        for name, value in found.items():
-            self.average[name].copy_(value)
+        fill("the weights' average", self.average, load_file(self._file(folder)))

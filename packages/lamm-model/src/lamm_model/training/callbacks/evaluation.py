@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate.utils import reduce
 from transformers import TrainerCallback
 
+from lamm_model.checkpoints.trained_parts import replaced_folder
 from lamm_model.errors import LammModelError
+from lamm_model.model.answer_loss import IGNORED
 from lamm_model.training.callbacks import Trained
 from lamm_model.training.processes import processes as distributed
-from lamm_model.training.rows.loading import LengthSampler, RankBatches, RowDataset, TrainLoader
-from lamm_model.training.rows.packing import IGNORED, Row
+from lamm_model.training.rows.loading import EpochBatches, TrainLoader
+from lamm_model.training.rows.packing import Row
 from lamm_model.training.saving.checkpoints import load_changed, save_changed
 from lamm_model.training.settings.tables import EvaluationSettings
 from lamm_model.training.step.acceleration import keep_input_types
@@ -87,11 +88,10 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
     def loss(self) -> float:
         """Return the mean loss over all response tokens of the held-out rows, over all processes."""
         trainer = self.trainer
-        size, collate = trainer.args.train_batch_size, trainer.data_collator
-        order = LengthSampler([row.tokens for row in self.rows], size, 0)
-        batches = RankBatches(order, size, distributed.rank(), distributed.world_size())
+        args, lengths = trainer.args, [row.tokens for row in self.rows]
+        batches = EpochBatches(lengths, args.train_batch_size, 0, distributed.rank(), distributed.world_size())
         total = torch.zeros(2, dtype=torch.float64)
-        for batch in TrainLoader(RowDataset(self.rows), batches, collate, collate.pad_id):
+        for batch in TrainLoader(self.rows, trainer.data_collator, batches):
             inputs = trainer._prepare_inputs(batch)
             facts = inputs.pop("facts")
             learnt = int(inputs["labels"][..., 1:].ne(IGNORED).sum())
@@ -99,8 +99,8 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
                 inputs.pop("modality_ids", None)
             out = trainer.compute(isolate(inputs, trainer.attention), 1)
             total += torch.tensor([float(out.loss), learnt], dtype=torch.float64)
-        summed = distributed.summed(total.to(trainer.args.device))
-        return float(summed[0] / summed[1])
+        loss, tokens = reduce(total.to(args.device), "sum")
+        return float(loss / tokens)
 
     def score(self, step: int) -> float:
         """Let the model answer the benchmark and the command score the answers.
@@ -135,14 +135,9 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
 
     def keep_best(self) -> None:
         """Write the weights as they are to ``best/``, beside and renamed."""
-        main = distributed.rank() == 0
-        beside, place = self.run / ".best.part", self.run / BEST
-        if main:
-            shutil.rmtree(beside, ignore_errors=True)
-        save_changed(self.trainer.accelerator.unwrap_model(self.trainer.model), beside, write=main)
-        if main:
-            shutil.rmtree(place, ignore_errors=True)
-            os.replace(beside, place)
+        main, best = distributed.rank() == 0, self.run / BEST
+        with replaced_folder(best) if main else contextlib.nullcontext(best) as folder:
+            save_changed(self.trainer.accelerator.unwrap_model(self.trainer.model), folder, write=main)
 
     def take_best(self) -> int | None:
         """Load the best weights after a run; return their step, or None where none were kept."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate.utils import reduce
 from torch import Tensor, nn
 
 from lamm_model.errors import UsageError
@@ -93,7 +94,7 @@ def drop_unseen(model: nn.Module, kinds: set[int], device: torch.device) -> None
     """
     names = [name for name, number in MODALITY_IDS.items() if number != TEXT]
     seen = torch.tensor([int(MODALITY_IDS[name] in kinds) for name in names], device=device)
-    unseen = {name for name, found in zip(names, distributed.largest(seen).tolist(), strict=True) if not found}
+    unseen = {name for name, count in zip(names, reduce(seen, "sum").tolist(), strict=True) if not count}
     for name, parameter in model.named_parameters() if unseen else ():
         if modality_of(name) in unseen:
             parameter.grad = None

@@ -127,21 +127,3 @@ def wait() -> None:
         import torch.distributed as dist
 
         dist.barrier()
-
-
-def summed(values: torch.Tensor) -> torch.Tensor:
-    """Return the element-wise sum over all processes."""
-    if world_size() > 1:
-        import torch.distributed as dist
-
-        dist.all_reduce(values)
-    return values
-
-
-def largest(values: torch.Tensor) -> torch.Tensor:
-    """Return the element-wise maximum over all processes."""
-    if world_size() > 1:
-        import torch.distributed as dist
-
-        dist.all_reduce(values, op=dist.ReduceOp.MAX)
-    return values

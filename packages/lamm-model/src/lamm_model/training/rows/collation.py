@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lamm_model.training.rows.packing import IGNORED, BatchFacts, Dialogue, Medium, Row
+from lamm_model.model.answer_loss import IGNORED
+from lamm_model.training.rows.packing import BatchFacts, Dialogue, Medium, Row
 
 if TYPE_CHECKING:
     import torch

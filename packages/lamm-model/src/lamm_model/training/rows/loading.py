@@ -9,40 +9,64 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.data import DataLoader
 
-from lamm_model.training.rows.packing import IGNORED, Dialogue, Group, Row
+from lamm_model.model.answer_loss import IGNORED
+from lamm_model.training.rows.packing import Dialogue, Group, Row
+
+if TYPE_CHECKING:
+    from lamm_model.training.rows.collation import Collator
 
 BLANK = -1  # number of the row that stands for none
 AHEAD = 4  # batches each worker prepares in advance
 WINDOW = 50  # batches whose rows are sorted among themselves: little padding, and still a random order
 
 
-class LengthSampler:
-    """Yield row numbers so that consecutive ``batch`` of them have about the same length.
+class EpochBatches:
+    """Batches of row numbers, each with the epoch, for one process of several; rows of one batch are about as long.
 
     The order is a function of seed and epoch alone, so a run that is resumed in any epoch goes on in the same order.
+
+    Args:
+        lengths: Of the rows, in tokens; equal in all processes.
+        batch: Rows in one batch of one process.
+        seed: Of the order.
+        rank: Number of this process.
+        processes: How many there are.
     """
 
-    def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
+    def __init__(self, lengths: Sequence[int], batch: int, seed: int, rank: int = 0, processes: int = 1) -> None:
         self.lengths = lengths
         self.batch = batch
         self.seed = seed
+        self.rank = rank
+        self.processes = processes
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is yielded next."""
+        """Choose the epoch that is dealt next."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return math.ceil(len(self.lengths) / (self.batch * self.processes))
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        epoch, numbers = self.epoch, self._order()
+        span = self.batch * self.processes
+        for start in range(0, len(numbers), span):
+            dealt = numbers[start : start + span]
+            if len(dealt) == span:
+                share = dealt[self.rank * self.batch : (self.rank + 1) * self.batch]
+            else:
+                share = dealt[self.rank :: self.processes] or [BLANK]
+            yield [(number, epoch) for number in share]
+
+    def _order(self) -> list[int]:
         order = random.Random(f"{self.seed}/{self.epoch}")
         numbers = list(range(len(self.lengths)))
         order.shuffle(numbers)
@@ -56,71 +80,17 @@ class LengthSampler:
         # Only the last batch may be short: it stays last, or every batch after it would be cut askew.
         last = [batches.pop()] if len(batches[-1]) < self.batch else []
         order.shuffle(batches)
-        return iter([number for batch in batches + last for number in batch])
-
-
-class RankBatches:
-    """Batches of row numbers, each with the epoch, for one process of several.
-
-    Args:
-        order: Row numbers of an epoch; equal in all processes.
-        batch: Rows in one batch of one process.
-        rank: Number of this process.
-        processes: How many there are.
-    """
-
-    def __init__(self, order: LengthSampler, batch: int, rank: int = 0, processes: int = 1) -> None:
-        self.order = order
-        self.batch = batch
-        self.rank = rank
-        self.processes = processes
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is dealt next."""
-        self.order.set_epoch(epoch)
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.order) / (self.batch * self.processes))
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        epoch = self.order.epoch
-        for share in self._shares():
-            yield [(number, epoch) for number in share]
-
-    def _shares(self) -> Iterator[list[int]]:
-        numbers = list(self.order)
-        span = self.batch * self.processes
-        for start in range(0, len(numbers), span):
-            dealt = numbers[start : start + span]
-            if len(dealt) == span:
-                yield dealt[self.rank * self.batch : (self.rank + 1) * self.batch]
-            else:
-                share = dealt[self.rank :: self.processes]
-                yield share or [BLANK]
-
-
-class RowDataset:
-    """Rows by number, as the trainer's data loader wants them."""
-
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Row:
-        return self.rows[index]
+        return [number for batch in batches + last for number in batch]
 
 
 class RowsOrBlank:
-    """A data set that also knows the row without anything to learn, and which sampling of its clouds an epoch shows."""
+    """Rows by number and epoch: the row without anything to learn too, and clouds in the sampling of the epoch."""
 
-    def __init__(self, rows: RowDataset, pad_id: int, variants: int = 1) -> None:
+    def __init__(self, rows: Sequence[Row], pad_id: int, variants: int) -> None:
         self.rows = rows
         self.variants = variants
         # Two tokens: the smallest row with a next token, so that shapes are those of any other row.
-        blank = Dialogue("", (), [pad_id] * 2, [IGNORED] * 2, [0] * 2, 0)
-        self.blank = Row([Group([blank])])
+        self.blank = Row([Group([Dialogue("", (), [pad_id] * 2, [IGNORED] * 2, [0] * 2, 0)])])
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -138,24 +108,17 @@ class TrainLoader(DataLoader[Any]):
 
     Args:
         rows: The data.
-        batches: Which rows, for this process.
         collate: Makes a batch of rows.
-        pad_id: Token of the blank row.
+        batches: Which rows, for this process.
         workers: Processes that load; 0 loads in this one.
         variants: Samplings of each cloud that epochs take in turn.
     """
 
     def __init__(
-        self,
-        rows: RowDataset,
-        batches: RankBatches,
-        collate: Callable[[Sequence[Row]], dict[str, Any]],
-        pad_id: int,
-        workers: int = 0,
-        variants: int = 1,
+        self, rows: Sequence[Row], collate: Collator, batches: EpochBatches, workers: int = 0, variants: int = 1
     ) -> None:
         super().__init__(
-            RowsOrBlank(rows, pad_id, variants),  # type: ignore[arg-type]
+            RowsOrBlank(rows, collate.pad_id, variants),  # type: ignore[arg-type]
             batch_sampler=batches,
             collate_fn=collate,
             num_workers=workers,
@@ -164,8 +127,4 @@ class TrainLoader(DataLoader[Any]):
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(0),
         )
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that is loaded next."""
-        batches: Any = self.batch_sampler
-        batches.set_epoch(epoch)
+        self.set_epoch = batches.set_epoch  # of what is loaded next

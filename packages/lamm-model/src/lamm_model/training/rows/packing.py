@@ -18,7 +18,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
-IGNORED = -100
+from lamm_model.model.answer_loss import IGNORED
+
 WINDOW = 2048  # groups that are fitted into rows together, longest first: full rows, and still near the given order
 Medium = tuple[str, str]  # kind ("image" or "point_cloud") and path
 

@@ -53,15 +53,12 @@ def _processor(model: str) -> "LammProcessor":
 
 def _processor_of_parts(chosen: Any) -> "LammProcessor":
     from lamm_model.building.building import build_processor, point_cloud_configuration, resolve_base
-    from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
 
     names = resolve_base({"language_model": chosen.language_model, "image_tower": chosen.image_tower or None})
-    tower = chosen.point_cloud_tower
-    saved = bool(tower) and Path(tower).is_dir()
     return build_processor(
         str(names["language_model"]),
         names["image_tower"],
-        LammPointCloudConfig.from_pretrained(tower) if saved else point_cloud_configuration(tower or None),
+        point_cloud_configuration(chosen.point_cloud_tower or None),
         prompt_format=chosen.prompt_format,
         use_system=chosen.system_message,
         image_resize=chosen.image_resize,
@@ -70,7 +67,7 @@ def _processor_of_parts(chosen: Any) -> "LammProcessor":
 
 
 def _tokens(record: "InstructionRecord", processor: "LammProcessor") -> list[Token]:
-    from lamm_model.training.rows.packing import IGNORED
+    from lamm_model.model.answer_loss import IGNORED
     from lamm_model.training.rows.records import encode
 
     kind = "image" if record.modality == "image" else "point_cloud"

@@ -11,7 +11,6 @@ from lamm_model.errors import UsageError
 from lamm_model.training.callbacks.plot import draw_run
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.rows.collation import Collator, MediaLoader
-from lamm_model.training.rows.loading import RowDataset
 from lamm_model.training.rows.records import TrainingData, load_training_data
 from lamm_model.training.run.cache_features import check_holds, open_features
 from lamm_model.training.saving import run_folder
@@ -56,7 +55,7 @@ def finetune(
         return {**done, "already_done": True}
     from transformers import set_seed
 
-    from lamm_model.checkpoints import save_model
+    from lamm_model.checkpoints.checkpoint import save_model
     from lamm_model.training.run.preparation import prepare_model
 
     set_seed(settings.training.seed)
@@ -161,7 +160,7 @@ def build_trainer(settings: FinetuneSettings, output: Path, prepared: "Prepared"
         compiled=settings.compute.compile,
         model=prepared.model,
         args=training_arguments(settings.training, output),
-        train_dataset=RowDataset(data.rows),
+        train_dataset=data.rows,
         data_collator=Collator(processor.pad_token_id, MediaLoader(processor, features), form, length, longest),
     )
 

@@ -76,7 +76,7 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
     import torch
 
     from lamm_model.building.building import build_pair
-    from lamm_model.checkpoints import load_model
+    from lamm_model.checkpoints.checkpoint import load_model
 
     chosen = settings.model
     half = settings.training.precision == "bf16" and torch.cuda.is_available()

@@ -20,7 +20,7 @@ from lamm_model.training.callbacks.averaging import WeightAverage
 from lamm_model.training.callbacks.guards import GradientGuard, check_finite
 from lamm_model.training.callbacks.trackers import PROJECT, find_trackers
 from lamm_model.training.processes.fsdp2 import is_sharded, load_local_optimizer_state, local_optimizer_state
-from lamm_model.training.rows.loading import LengthSampler, RankBatches, TrainLoader
+from lamm_model.training.rows.loading import EpochBatches, TrainLoader
 from lamm_model.training.rows.packing import BatchFacts
 from lamm_model.training.saving.checkpoints import PARTIAL, load_changed, newest_intact, publish, save_changed
 from lamm_model.training.settings.tables import TrainingSettings
@@ -118,11 +118,10 @@ class LammTrainer(Trainer):  # type: ignore[misc]
 
     def get_train_dataloader(self) -> TrainLoader:
         """Return this process's batches, each row of an epoch in exactly one of them over all processes."""
-        args, collate = self.args, self.data_collator
-        lengths = [row.tokens for row in self.train_dataset.rows]
-        order = LengthSampler(lengths, args.train_batch_size, self.settings.seed)
-        batches = RankBatches(order, args.train_batch_size, args.process_index, args.world_size)
-        return TrainLoader(self.train_dataset, batches, collate, collate.pad_id, self.settings.workers, self.variants)
+        args, rows = self.args, self.train_dataset
+        lengths = [row.tokens for row in rows]
+        batches = EpochBatches(lengths, args.train_batch_size, self.settings.seed, args.process_index, args.world_size)
+        return TrainLoader(rows, self.data_collator, batches, self.settings.workers, self.variants)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Give adapters, projectors and a trained tower their own learning rates."""

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lamm_model.checkpoints.trained_parts import load_trained, read_tensors, save_trained
-from lamm_model.model.adapters import adapter_settings, check_keys, put, trainable_parts, whole
+from lamm_model.model.adapters import adapter_settings, fill, trainable_parts, whole
 
 if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
@@ -141,7 +141,4 @@ def load_changed(model: "LammForConditionalGeneration", folder: Path) -> None:
     if adapter_settings(model) is not None:
         load_trained(model, folder)
         return
-    own, found = changed_state(model), read_tensors(folder / CHANGED)
-    check_keys("what is trained", own, found)
-    for name, value in found.items():
-        put(own[name], value)
+    fill("what is trained", changed_state(model), read_tensors(folder / CHANGED))

@@ -126,6 +126,8 @@ class _Questions:
     def __init__(self, questions: Sequence[SceneQuestion], features: int) -> None:
         import torch
 
+        from lamm_model.model.answer_loss import IGNORED
+
         answers: dict[str, set[str]] = defaultdict(set)
         for entry in questions:
             answers[entry.question].add(entry.answer)
@@ -134,7 +136,7 @@ class _Questions:
         self.clouds = list(dict.fromkeys(entry.cloud for entry in questions))
         place = {cloud: i for i, cloud in enumerate(self.clouds)}
         self.heads = torch.nn.ModuleList(torch.nn.Linear(features, len(numbers[name])) for name in self.names)
-        self.targets = torch.full((len(self.clouds), len(self.names)), -100)
+        self.targets = torch.full((len(self.clouds), len(self.names)), IGNORED)
         for entry in questions:
             row, column = place[entry.cloud], self.names.index(entry.question)
             self.targets[row, column] = numbers[entry.question][entry.answer]
@@ -154,12 +156,12 @@ class _Questions:
         total, right, asked = pooled.new_zeros(()), 0, 0
         for column, head in enumerate(self.heads):
             wanted = self.targets[rows, column]
-            kept = wanted >= 0
-            if kept.any():
-                logits = head(pooled[kept])
-                total = total + torch.nn.functional.cross_entropy(logits, wanted[kept])
-                right += int((logits.argmax(-1) == wanted[kept]).sum())
-                asked += int(kept.sum())
+            known = wanted >= 0
+            if known.any():
+                logits = head(pooled[known])
+                total = total + torch.nn.functional.cross_entropy(logits, wanted[known])
+                right += int((logits.argmax(-1) == wanted[known]).sum())
+                asked += int(known.sum())
         return total, right, asked
 
 
