@@ -61,7 +61,7 @@ class _Misuse(click.ClickException):
 
 def _options(pairs: Sequence[str], task: str, protocol: str = "standard", names: Sequence[str] = ()) -> dict[str, Any]:
     """Return options of the metrics that score a task, written key=value; the metrics read the values."""
-    from lamm_metrics.metrics.options import FILLED_IN
+    from lamm_metrics.metrics.registry import FILLED_IN
     from lamm_metrics.scoring import metric_names_for
 
     options = {}
@@ -194,8 +194,7 @@ def list_tasks(by_metric: bool, as_json: bool) -> None:
 
 def _list_metrics(as_json: bool) -> None:
     """Print every metric with its options, their types and defaults."""
-    from lamm_metrics.metrics.options import options_of
-    from lamm_metrics.metrics.registry import metric_class, metric_names
+    from lamm_metrics.metrics.registry import metric_class, metric_names, options_of
     from lamm_metrics.tables import table
 
     listed: list[dict[str, Any]] = []

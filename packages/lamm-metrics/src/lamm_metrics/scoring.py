@@ -8,8 +8,7 @@ from typing import Any
 
 from lamm_metrics.errors import UsageError
 from lamm_metrics.metrics.base import Metric
-from lamm_metrics.metrics.options import options_of, refuse_unknown
-from lamm_metrics.metrics.registry import make_metric, metric_class
+from lamm_metrics.metrics.registry import make_metric, metric_class, options_of, refuse_unknown
 from lamm_metrics.records.predictions import Prediction, Predictions, PredictionSource, read_predictions
 from lamm_metrics.records.references import References, ReferenceSource, pair, read_references
 from lamm_metrics.records.tasks import all_tasks, task_named

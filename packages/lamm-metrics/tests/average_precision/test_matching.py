@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamm_metrics.average_precision.curves import Curve, Interpolation, optimistic
-from lamm_metrics.average_precision.matching import COCO, SCORE_FREE, VOC07, VOC12, Convention, Found, Truth, match
-from lamm_metrics.average_precision.tie_bounds import order_bounds
+from lamm_metrics.average_precision.matching import (
+    COCO,
+    SCORE_FREE,
+    VOC07,
+    VOC12,
+    Convention,
+    Found,
+    Truth,
+    bounds_of,
+    candidates,
+    match,
+)
 from lamm_metrics.coco.summary import coco_summary
-from lamm_metrics.geometry.boxes import iou_matrix, paired_iou, to_corners
+from lamm_metrics.geometry.boxes import Layout, corners_of, paired_iou
+
+
+def overlaps_of(box, others, plus=0.0):
+    return paired_iou(np.tile(box, (len(others), 1)), others, plus=plus)
+
+
+def order_bounds(found, truth, iou, threshold, convention, n_labels):
+    grouped = candidates(found, truth, iou, threshold, replace(convention, grouped=True))
+    return bounds_of(grouped.at(threshold), n_labels)
 
 
 def random_scene(seed, images=4, labels=3, levels=4, ignored=0.1):
@@ -79,7 +99,7 @@ def slow_pairs(found, truth, rows, seen, threshold):
     for row in rows:
         things = np.flatnonzero((truth.label == found.label[row]) & (truth.image == found.image[row]))
         identity = (found.image[row], found.label[row], found.score[row], *found.box[row])
-        overlaps = iou_matrix([found.box[row]], truth.box[things])[0]
+        overlaps = overlaps_of(found.box[row], truth.box[things])
         if identity not in seen:
             pairs += [
                 (truth.ignored[g], -iou, row, g) for g, iou in zip(things, overlaps, strict=True) if iou >= threshold
@@ -118,7 +138,7 @@ def slow_voc(found, truth, threshold, interpolation, plus, labels=3):
         rows = np.flatnonzero(found.label == label)
         for row in rows[np.argsort(-found.score[rows], kind="stable")]:
             things = np.flatnonzero((truth.label == label) & (truth.image == found.image[row]))
-            overlaps = iou_matrix([found.box[row]], truth.box[things], plus=plus)[0]
+            overlaps = overlaps_of(found.box[row], truth.box[things], plus)
             thing = things[overlaps.argmax()] if len(things) and overlaps.max() > threshold else None
             if thing is not None and truth.ignored[thing]:
                 continue
@@ -298,7 +318,11 @@ def test_order_of_ties_moves_cocos_number_but_not_ours(test_data):
     def columns(records):
         image = np.array([images[record["image_id"]] for record in records])
         label = np.array([kinds[record["category_id"]] for record in records])
-        return image, label, to_corners([record["bbox"] for record in records], "xywh")
+        return (
+            image,
+            label,
+            np.stack(corners_of(np.array([record["bbox"] for record in records], float).T, Layout.XYWH), axis=1),
+        )
 
     image, label, box = columns(things)
     found_image, found_label, found_box = columns(results)

@@ -10,7 +10,7 @@ import lamm_metrics
 from lamm_metrics import TASKS, UsageError, all_tasks, chance_predictions, score, task_named, task_of_file
 from lamm_metrics import task_of_record as belongs
 from lamm_metrics.answers.kinds import ANSWERS, described, reader_of
-from lamm_metrics.records.checks import TRUTHS
+from lamm_metrics.records.truth import TRUTHS
 
 PACKAGE = Path(lamm_metrics.__file__).parent
 # The table itself, the paper's formulas by task, and what stays as it was published.

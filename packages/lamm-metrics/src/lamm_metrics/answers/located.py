@@ -16,7 +16,7 @@ from lamm_metrics.extraction.result import LabelledBox, LabelledPoint
 from lamm_metrics.extraction.text.names import words_of
 from lamm_metrics.extraction.text.synonyms import known_synonyms
 from lamm_metrics.geometry import boxes3d
-from lamm_metrics.geometry.boxes import BoxFault, find_fault, to_corners
+from lamm_metrics.geometry.boxes import BoxFault, corners_of, find_fault
 from lamm_metrics.geometry.rotated import NumberCount
 from lamm_metrics.records.files import SHOWN
 from lamm_metrics.records.predictions import Prediction
@@ -111,7 +111,7 @@ def boxes_2d(
     read, faults = [], []
     for item in prediction.boxes:
         numbers = _numbers(item, "box")
-        corners = to_corners([numbers], convention.layout)[0] if len(numbers) == 4 else numbers
+        corners = corners_of(numbers, convention.layout) if len(numbers) == 4 else numbers
         fault = find_fault(corners)
         usable = fault not in (BoxFault.WRONG_LENGTH, BoxFault.NOT_FINITE)
         box = convention.to_normalised(numbers, size) if usable else (np.nan,) * 4

@@ -216,7 +216,7 @@ def optimistic(matched: Matched) -> Matched:
 
     With it, ungrouped, no order of the tied detections gives a higher AP while the same ones are correct. The lowest,
     wrong ones first, is the grouped AP itself: behind the wrong ones precision rises up to the group's end, and the
-    envelope lifts the rest to there. `tie_bounds` also regards that the order decides which are correct.
+    envelope lifts the rest to there. `matching.bounds_of` also regards that the order decides which are correct.
     """
     order = np.lexsort([~matched.correct, -matched.score, matched.label])
     return Matched(

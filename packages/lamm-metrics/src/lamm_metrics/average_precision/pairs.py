@@ -115,11 +115,6 @@ def assign(pairs: Pairs, priority: Indices, n_truths: int, reusable: Flags | Non
         alive = alive[stays]
 
 
-def matching_size(possible: Flags) -> int:
-    """Return the most rows that can be paired with columns of their own, see `largest_matching`."""
-    return len(largest_matching(possible))
-
-
 def largest_matching(possible: Flags) -> dict[int, int]:
     """Pair as many rows as possible with columns of their own.
 

@@ -17,10 +17,11 @@ from lamm_metrics.average_precision.matching import (
     Found,
     PairedIoU,
     Truth,
+    bounds_of,
+    candidates,
     match,
 )
 from lamm_metrics.average_precision.pairs import Floats, same_key_pairs
-from lamm_metrics.average_precision.tie_bounds import order_bounds
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction.text.names import name_index
 from lamm_metrics.extraction.text.synonyms import known_synonyms
@@ -148,7 +149,8 @@ def _row(
     one = np.ones((1, max(1, len(metric.entries))), np.int64)
 
     curve = Curve(matched, n_labels, convention.interpolation, convention.grouped)
-    numbers = float(curve.mean(one)[0]), *order_bounds(found, objects, iou, threshold, convention, n_labels)
+    tied = candidates(found, objects, iou, threshold, replace(convention, grouped=True)).at(threshold)
+    numbers = float(curve.mean(one)[0]), *bounds_of(tied, n_labels)
     value, low, high = (None if np.isnan(number) else number for number in numbers)
     if value is not None and low is not None and high is not None:
         low, high = min(low, value), max(high, value)

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from lamm_metrics.answers.located import AnsweredBoxes, class_of, closed_set, faults_in_words
 from lamm_metrics.average_precision.curves import Curve, Matched
-from lamm_metrics.average_precision.matching import SCORE_FREE, Found, Matches, PairedIoU, Truth, candidates
+from lamm_metrics.average_precision.matching import SCORE_FREE, Found, Matches, PairedIoU, Truth, bounds_of, candidates
 from lamm_metrics.average_precision.pairs import Flags
-from lamm_metrics.average_precision.tie_bounds import bounds_of
 from lamm_metrics.errors import UsageError
 from lamm_metrics.metrics.base import OK, Floats, Metric, derived, labels_setting
 from lamm_metrics.records.files import first_ten

@@ -11,7 +11,7 @@ from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import OK, labels_setting
-from lamm_metrics.metrics.options import one_of
+from lamm_metrics.metrics.registry import one_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
 from lamm_metrics.results.score import ScoreSpec

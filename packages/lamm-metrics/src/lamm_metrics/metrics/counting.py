@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from lamm_metrics.extraction import Status, extract_number
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import OK
-from lamm_metrics.records.checks import LARGEST_COUNT
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.truth import Reference
+from lamm_metrics.records.truth import LARGEST_COUNT, Reference
 from lamm_metrics.results.score import ScoreSpec
 
 # How unreadable answers enter each score.

@@ -7,8 +7,15 @@ from math import isfinite
 import numpy as np
 
 from lamm_metrics.answers.located import AnsweredBoxes, bad_truth, boxes_2d, boxes_3d, padded, true_box_3d
-from lamm_metrics.geometry.boxes import BoxFault, Floats, find_fault, paired_iou
-from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
+from lamm_metrics.geometry.boxes import (
+    NORMALISED_XYXY,
+    BoxConvention,
+    BoxFault,
+    Floats,
+    find_fault,
+    ordered_corners,
+    paired_iou,
+)
 from lamm_metrics.geometry.rotated import NumberCount, Rotation, rotation_of
 from lamm_metrics.metrics.box_ap import BoxAP
 from lamm_metrics.records.predictions import Prediction
@@ -73,8 +80,7 @@ class DetectionAP(BoxAP):
         for box in boxes:
             if len(box) != 4 or not all(map(isfinite, box)):
                 raise bad_truth(reference, box, "four finite numbers")
-        given = np.array(boxes, np.float64).reshape(-1, 2, 2)
-        return np.concatenate([given.min(axis=1), given.max(axis=1)], axis=1)
+        return ordered_corners(boxes)
 
 
 class DetectionAP3D(BoxAP):

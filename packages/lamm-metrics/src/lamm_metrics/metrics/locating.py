@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from lamm_metrics.answers.located import AnsweredPoints, class_of, closed_set, needed_size, points_2d
 from lamm_metrics.average_precision.pairs import largest_matching
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.geometry.boxes import repaired
-from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
+from lamm_metrics.geometry.boxes import NORMALISED_XYXY, BoxConvention, ordered_corners
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import Floats, derived, labels_setting
 from lamm_metrics.records.predictions import Prediction
@@ -137,7 +136,8 @@ class BinaryLocating(AdditiveMetric[Located]):
     def _objects(self, reference: Reference, prediction: Prediction) -> _Compared:
         labels = closed_set(reference, self.labels)
         answer = points_2d(reference, prediction, labels, self.convention)
-        truth = [(repaired(item["bbox"]), str(item["label"])) for item in reference["object"]]
+        boxes = ordered_corners([item["bbox"] for item in reference["object"]])
+        truth = [(box, str(item["label"])) for box, item in zip(boxes, reference["object"], strict=True)]
         objects: dict[str, list[int]] = {}
         for i, (_, name) in enumerate(truth):
             objects.setdefault(class_of(name, labels) or "", []).append(i)

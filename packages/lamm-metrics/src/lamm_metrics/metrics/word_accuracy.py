@@ -12,7 +12,7 @@ from lamm_metrics.extraction import extract_words
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import OK
 from lamm_metrics.metrics.edit_distance import levenshtein
-from lamm_metrics.metrics.options import one_of
+from lamm_metrics.metrics.registry import one_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
 from lamm_metrics.results.score import ScoreSpec

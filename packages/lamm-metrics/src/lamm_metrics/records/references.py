@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lamm_metrics.errors import UsageError
-from lamm_metrics.records.checks import fault_of
 from lamm_metrics.records.files import ENOUGH, FileFaultsError, first_ten, placed_records
 from lamm_metrics.records.predictions import Prediction, Predictions
 from lamm_metrics.records.tasks import Task, all_tasks, task_named, task_of_record
-from lamm_metrics.records.truth import truth_text
+from lamm_metrics.records.truth import fault_of, truth_text
 from lamm_metrics.tables import listed_html
 
 ReferenceSource = str | PathLike[str] | Iterable[Mapping[str, Any]]

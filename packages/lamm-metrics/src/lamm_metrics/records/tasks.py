@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from lamm_metrics.errors import UsageError
-from lamm_metrics.records.checks import TRUTHS, truth_fault
+from lamm_metrics.records.truth import TRUTHS, truth_fault
 
 ENTRY_POINTS = "lamm.tasks"
 
@@ -24,7 +24,7 @@ class Task:
         key: Name used everywhere.
         prefix: Start of the published file name, `<prefix>_<dataset>.json`.
         modality: "image" or "pcl".
-        truth_kind: What is true, a key of `lamm_metrics.records.checks.TRUTHS`.
+        truth_kind: What is true, a key of `lamm_metrics.records.truth.TRUTHS`.
         extractor: What is read from an answer, a key of `lamm_metrics.answers.kinds.ANSWERS`.
         metrics: Names of the metrics, the headline first.
         higher_is_better: Direction of the headline.

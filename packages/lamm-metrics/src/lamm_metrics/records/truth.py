@@ -1,10 +1,16 @@
-"""The ground truth of a record: its identity and group, its classes, and all of it in words."""
+"""The ground truth of a record: identity, group, classes; its kinds, what may be wrong with each, and all in words."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lamm_metrics.records.files import are_numbers, is_number, shown
+
 Reference = Mapping[str, Any]
+# Returns what was expected of a record that has the key; empty where nothing is wrong.
+Check = Callable[[Reference], str]
+# A count beyond this is no count: it would drown every other record and overflow when squared.
+LARGEST_COUNT = 1e9
 # Joint order of Leeds Sports Pose, the published benchmark's data set.
 LSP_JOINTS = (
     "right ankle", "right knee", "right hip", "left hip", "left knee", "left ankle", "right wrist", "right elbow",
@@ -13,7 +19,7 @@ LSP_JOINTS = (
 YES_NO = {"1": "yes", "-1": "no", "yes": "yes", "no": "no", "true": "yes", "false": "no"}
 
 
-def record_id(record: Mapping[str, Any]) -> str:
+def record_id(record: Reference) -> str:
     """Return the identifier of a record as a string, so that 7 and "7" name the same record."""
     return str(record["id"])
 
@@ -44,7 +50,7 @@ def label_set(reference: Reference, labels: Sequence[str]) -> list[str]:
     return own if truth in own else [*own, truth]
 
 
-def labels_of(references: Sequence[Mapping[str, Any]]) -> list[str]:
+def labels_of(references: Sequence[Reference]) -> list[str]:
     """Return every class, attribute and object name that is true in some reference, sorted: the default closed set."""
     labels = {truth_label(record) for record in references if "label" in record or "attr" in record}
     objects = [record.get("object") for record in references]
@@ -52,21 +58,17 @@ def labels_of(references: Sequence[Mapping[str, Any]]) -> list[str]:
     return sorted(labels.union(str(item["label"]) for shown in objects if isinstance(shown, list) for item in shown))
 
 
-def _attribute(record: Mapping[str, Any]) -> str:
+def _attribute(record: Reference) -> str:
     truth = truth_label(record)
     return YES_NO.get(truth.strip().lower(), truth) if truth.strip() in ("1", "-1") else truth
 
 
-def _option(record: Mapping[str, Any]) -> str:
+def _option(record: Reference) -> str:
     index = int(record["gt_choice"])
     return f"({letter(index)}) {record['gt_choices'][index]}"
 
 
-def _objects(record: Mapping[str, Any]) -> str:
-    return "; ".join(f"{item['label']} {list(item['bbox'])}" for item in record["object"])
-
-
-_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+_WORDS: Mapping[str, Callable[[Reference], str]] = {
     "label": truth_label,
     "attr": _attribute,
     "gt_choice": _option,
@@ -74,12 +76,154 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "num": lambda record: f"{record['num']:g}",
     "word_list": lambda record: ", ".join(record["word_list"]),
     "gt_bbox": lambda record: json.dumps(record["gt_bbox"]),
-    "object": _objects,
+    "object": lambda record: "; ".join(f"{item['label']} {list(item['bbox'])}" for item in record["object"]),
     "gt_joints": lambda record: json.dumps(record["gt_joints"]),
     "points": lambda record: json.dumps(record["points"]),
 }
 
 
-def truth_text(record: Mapping[str, Any]) -> str:
+def truth_text(record: Reference) -> str:
     """Return the ground truth of a record as a person would read it."""
     return next((words(record) for key, words in _WORDS.items() if key in record), "")
+
+
+def _strings(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(item, str) for item in value)
+
+
+def _check_label(record: Reference) -> str:
+    labels = record.get("labels")
+    if labels is not None and not _strings(labels):
+        return "`labels` to be a list of strings"
+    return "" if isinstance(record["label"], str) and record["label"].strip() else "`label` to be a class name"
+
+
+def _check_yes_no(record: Reference) -> str:
+    return "" if str(record["label"]).strip().lower() in YES_NO else "`label` to be yes or no"
+
+
+def _check_attribute(record: Reference) -> str:
+    return "" if isinstance(record["attr"], str | int) and str(record["attr"]).strip() else '`attr` "1", "-1" or a word'
+
+
+def _check_choice(record: Reference) -> str:
+    choices, choice = record.get("gt_choices"), record["gt_choice"]
+    if not _strings(choices) or len(choices or ()) > 26:
+        return "`gt_choices` to be a list of 1 to 26 strings"
+    good = isinstance(choice, int) and not isinstance(choice, bool) and 0 <= choice < len(choices or ())
+    if not good:
+        return f"`gt_choice` to be an index from 0 to {len(choices or ()) - 1}"
+    labels, accepted = record.get("option_labels"), record.get("gt_accepted", [])
+    if labels is not None and not (_strings(labels) and len(labels) == len(set(labels)) == len(choices or ())):
+        return "`option_labels` to be a different string for each option"
+    known = isinstance(accepted, list) and all(number in range(len(choices or ())) for number in accepted)
+    return "" if known else f"`gt_accepted` to be a list of indices from 0 to {len(choices or ()) - 1}"
+
+
+def _check_sentences(record: Reference) -> str:
+    return "" if _strings(record["sentences"]) else "`sentences` to be a list of at least one string"
+
+
+def _check_count(record: Reference) -> str:
+    good = is_number(record["num"]) and 0 <= record["num"] <= LARGEST_COUNT
+    return "" if good else f"`num` to be a count from 0 to {LARGEST_COUNT:g}"
+
+
+def _check_words(record: Reference) -> str:
+    words = record["word_list"]
+    # An image without text has no words.
+    return "" if words == [] or _strings(words) else "`word_list` to be a list of words"
+
+
+def _is_object(item: object, numbers: Sequence[int] = (4, 6, 7, 9)) -> bool:
+    return isinstance(item, Mapping) and isinstance(item.get("label"), str) and are_numbers(item.get("bbox"), numbers)
+
+
+def _check_objects(*numbers: int) -> Check:
+    def check(record: Reference) -> str:
+        objects = record["object"]
+        good = isinstance(objects, list) and all(_is_object(item, numbers) for item in objects)
+        return (
+            "" if good else f'`object` to be a list of {{"label", "bbox"}} with boxes of {list(numbers)} finite numbers'
+        )
+
+    return check
+
+
+def _check_box(record: Reference) -> str:
+    return "" if are_numbers(record["gt_bbox"], (6, 7, 9)) else "`gt_bbox` to be 6, 7 or 9 finite numbers"
+
+
+def _check_joints(record: Reference) -> str:
+    joints = record["gt_joints"]
+    good = isinstance(joints, list) and len(joints) > 0 and all(are_numbers(joint, (2, 3)) for joint in joints)
+    if not good:
+        return "`gt_joints` to be a list of [x, y, visible] in pixels"
+    names = record.get("joints")
+    if names is not None and not (_strings(names) and len(names) == len(joints)):
+        return f"`joints` to name the {len(joints)} joints of `gt_joints`"
+    wrong = [key for key in ("bbox", "head_bbox") if key in record and not are_numbers(record[key], (4,))]
+    if wrong:
+        return f"`{wrong[0]}` to be four finite numbers"
+    return "" if _has_size(record) else "`image_size` [width, height], because `gt_joints` is in pixels"
+
+
+def _check_points(record: Reference) -> str:
+    points = record["points"]
+    if not (isinstance(points, list) and all(are_numbers(point, (2,)) for point in points)):
+        return "`points` to be a list of [x, y] in pixels"
+    return "" if _has_size(record) else "`image_size` [width, height], because `points` is in pixels"
+
+
+def _has_size(record: Reference) -> bool:
+    size = record.get("image_size")
+    return isinstance(size, list | tuple) and are_numbers(size, (2,)) and all(side > 0 for side in size)
+
+
+TRUTHS: Mapping[str, Mapping[str, Check]] = {
+    "class": {"label": _check_label},
+    "yes or no": {"label": _check_yes_no},
+    "attribute": {"attr": _check_attribute},
+    "option": {"gt_choice": _check_choice},
+    "sentences": {"sentences": _check_sentences},
+    "count": {"num": _check_count},
+    "words": {"word_list": _check_words},
+    "2D boxes": {"object": _check_objects(4)},
+    "3D boxes": {"object": _check_objects(6, 7, 9)},
+    "3D box": {"gt_bbox": _check_box, "object": _check_objects(6, 7, 9)},
+    "joints": {"gt_joints": _check_joints},
+    "places": {"object": _check_objects(4), "gt_joints": _check_joints, "points": _check_points},
+}
+"""Kinds of truth: the keys under which a record may carry it, the first that is there counts, and their checks."""
+
+
+def fault_of(kind: str, record: object, where: str) -> str:
+    """Return what is wrong with a record of a kind of truth; empty when nothing is."""
+    if not isinstance(record, Mapping):
+        return f"{where}: expected an object, got {type(record).__name__}"
+    if not isinstance(record.get("id"), int | str) or isinstance(record["id"], bool):
+        return f"{where}: expected `id`, a string or a whole number, got {shown(record.get('id'))}"
+    named = f"{where}, id {str(record['id'])[:80]!r}"
+    if not any(key in record for key in TRUTHS[kind]):
+        return f"{named}: expected the key `{'` or `'.join(TRUTHS[kind])}`"
+    fault = truth_fault(kind, record)
+    if not fault and record.get("image_size") is not None and not _has_size(record):
+        fault = "`image_size` to be [width, height], both above 0"
+    return f"{named}: expected {fault}, got {_found(record, fault)}" if fault else ""
+
+
+def truth_fault(kind: str, record: Reference) -> str:
+    """Return what was expected of a record's truth, which must be there; empty when nothing is wrong."""
+    return next(check(record) for key, check in TRUTHS[kind].items() if key in record)
+
+
+def _found(record: Reference, fault: str) -> str:
+    """Return what stands under the key that a fault names first; of a list the first item that cannot be used."""
+    key = fault.partition("`")[2].partition("`")[0]
+    if key not in record:
+        return "none"
+    value = record[key]
+    if isinstance(value, list) and key in ("object", "gt_joints", "points"):
+        usable = _is_object if key == "object" else lambda item: are_numbers(item, (2, 3))
+        value = next((item for item in value if not usable(item)), value)
+    return shown(value)

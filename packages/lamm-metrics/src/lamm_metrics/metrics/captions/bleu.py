@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.captions.tokenizers import Tokenizer, tokenizer_named
-from lamm_metrics.metrics.options import one_of
+from lamm_metrics.metrics.registry import one_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
 from lamm_metrics.results.score import ScoreSpec
