@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lamm_data.benchmark.recipes.apply import KINDS, apply_recipe
     from lamm_data.benchmark.recipes.recipe import packaged_recipes, read_recipe
     from lamm_data.benchmark.run import build_benchmark
+    from lamm_data.cli import LazyGroup
     from lamm_data.clouds.reading import PointCloud, load_cloud, read_cloud, save_cloud
     from lamm_data.errors import Fault, LammDataError, RecordError, SourceError, UsageError
     from lamm_data.export.formats import export_records, read_export
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS", "LSP_JOINTS", "NUMBER_STYLES", "STYLES", "TASKS", "TASK_TABLE", "TASK_TYPES", "Annotated",
     "BenchmarkRecord", "Box", "Box3D", "Build", "CheckSettings", "ContaminationSettings", "Conversion",
-    "ConvertSettings", "Curves", "Description", "Fault", "InstructionRecord", "Keypoints", "LammDataError",
+    "ConvertSettings", "Curves", "Description", "Fault", "InstructionRecord", "Keypoints", "LammDataError", "LazyGroup",
     "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source", "SourceError", "Turn", "UsageError",
     "apply_recipe", "benchmark_file_name", "build_benchmark",
     "build_records", "build_tables", "check_file", "check_values", "convert", "convert_source", "export_records",
@@ -71,6 +72,7 @@ _HOMES = {
     "benchmark.recipes.apply": "KINDS apply_recipe",
     "benchmark.recipes.recipe": "packaged_recipes read_recipe",
     "benchmark.run": "build_benchmark",
+    "cli": "LazyGroup",
     "clouds.reading": "PointCloud load_cloud read_cloud save_cloud",
     "errors": "Fault LammDataError RecordError SourceError UsageError",
     "export.formats": "export_records read_export",

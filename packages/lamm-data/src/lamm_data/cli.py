@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -29,26 +31,37 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 class LazyGroup(click.Group):
-    """A click group that imports a command's module only when that command is called."""
+    """A click group that imports a command's module only when that command is called.
+
+    Args:
+        table: `module:function` of each command, and the line that `--help` shows.
+        **options: As for `click.Group`.
+    """
+
+    def __init__(self, table: Mapping[str, tuple[str, str]], **options: Any) -> None:
+        super().__init__(**options)
+        self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the commands without importing them."""
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
-        module = importlib.import_module(f"lamm_data.{COMMANDS[cmd_name][0]}.command")
-        found: click.Command = getattr(module, cmd_name)
-        return found
+        module, _, function = self.table[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), function)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from the table alone: nothing is imported for it."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, entry[1]) for name, entry in COMMANDS.items()])
+            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
 
 
-@click.group(cls=LazyGroup)
-def data() -> None:
-    """Make instruction data and benchmark sets out of vision annotations."""
+data = LazyGroup(
+    {name: (f"lamm_data.{room}.command:{name}", line) for name, (room, line) in COMMANDS.items()},
+    name="data",
+    help="Make instruction data and benchmark sets out of vision annotations.",
+)

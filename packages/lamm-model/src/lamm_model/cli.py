@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 
-import click
+from lamm_data import LazyGroup
 
-_COMMANDS = {
+COMMANDS = {
     "finetune": ("lamm_model.training.run.command:finetune", "Fine-tune a model on instruction records."),
     "pretrain-tower": (
         "lamm_model.training.tower_pretraining.pretraining:pretrain_tower_command",
@@ -26,30 +25,6 @@ _COMMANDS = {
     "info": ("lamm_model.info:info", "Describe a model: parameters, tokens per medium, memory plan."),
 }
 
-
-class LazyGroup(click.Group):
-    """A group that imports a command's module only when the command is used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands."""
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command."""
-        if cmd_name not in _COMMANDS:
-            return None
-        # Where bitsandbytes is installed, its import warns of a package it can do without, quantised model or not.
-        logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
-        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup)
-def model() -> None:
-    """Fine-tune the multimodal model, ask it, and look inside it."""
+# Where bitsandbytes is installed, its import warns of a package it can do without, quantised model or not.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+model = LazyGroup(COMMANDS, name="model", help="Fine-tune the multimodal model, ask it, and look inside it.")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -48,14 +48,9 @@ class AdapterSettings:
     def __post_init__(self) -> None:
         """Check the sets' names."""
         allowed = {*MODALITY_IDS, SHARED}
-        if not self.modalities or set(self.modalities) - allowed or (SHARED in self.modalities[1:]):
+        shared_beside = SHARED in self.modalities and len(self.modalities) > 1
+        if not self.modalities or set(self.modalities) - allowed or shared_beside:
             raise UsageError(f"Expected modalities from {sorted(allowed)}, `shared` only alone, got {self.modalities}.")
-        if SHARED in self.modalities and len(self.modalities) > 1:
-            raise UsageError(f"Expected `shared` alone, got {self.modalities}.")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values for a JSON file."""
-        return asdict(self)
 
 
 def add_adapters(

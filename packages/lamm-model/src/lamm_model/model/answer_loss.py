@@ -1,6 +1,6 @@
 """Summed cross-entropy of rows of hidden states, a few rows at a time where the vocabulary is large.
 
-All logits at once take ``rows x vocabulary`` values three times over (16-bit, float32, gradient): 1.3 MB a row for a
+All logits at once take `rows x vocabulary` values three times over (16-bit, float32, gradient): 1.3 MB a row for a
 vocabulary of 128k. In pieces, only one piece's logits exist at any time, and where the head is frozen the gradient of
 the hidden states is computed on the way forward, so nothing is computed twice.
 """
@@ -19,19 +19,19 @@ LOGITS = 1 << 28  # values of all logits above which they are computed in pieces
 
 
 def rows_at_once(rows: int, vocabulary: int, wanted: int = 0) -> int:
-    """Return how many rows meet the head at once: ``wanted``, or all of them while their logits are few."""
+    """Return how many rows meet the head at once: `wanted`, or all of them while their logits are few."""
     if wanted:
         return wanted
     return rows if rows * vocabulary <= LOGITS else max(1, LOGITS // 4 // vocabulary)
 
 
 def summed_answer_loss(hidden: Tensor, head: nn.Module, targets: Tensor, wanted: int = 0) -> Tensor:
-    """Return the sum of ``-log softmax(head(hidden))[target]`` over rows.
+    """Return the sum of `-log softmax(head(hidden))[target]` over rows.
 
     Args:
-        hidden: ``[N, D]``.
+        hidden: `[N, D]`.
         head: Linear layer onto the vocabulary.
-        targets: ``[N]`` long.
+        targets: `[N]` long.
         wanted: Rows that meet the head at once; 0 lets the vocabulary's size decide.
 
     Returns:

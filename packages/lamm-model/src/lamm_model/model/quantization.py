@@ -55,10 +55,8 @@ def quantization_config(kind: str, dtype: torch.dtype) -> Any:
 def loading_arguments(kind: str, dtype: torch.dtype, device: str = "") -> dict[str, Any]:
     """Return what `from_pretrained` needs for a kind of quantisation; nothing for `none`."""
     config = quantization_config(kind, dtype)
-    if config is None:
-        return {}
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return {"quantization_config": config, "device_map": {"": place}}
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return {} if config is None else {"quantization_config": config, "device_map": {"": chosen}}
 
 
 def torch_dtype(value: torch.dtype | str) -> torch.dtype:

@@ -123,8 +123,6 @@ class ImageTextAnswers:
                 return_tensors="pt",
                 processor_kwargs={"padding": True},
             )
-        except TemplateError:
-            raise
         except (ValueError, TypeError, KeyError) as fault:
             raise LammModelError(
                 f"Expected a processor that renders a chat with pictures, got {type(fault).__name__}: {fault}. "

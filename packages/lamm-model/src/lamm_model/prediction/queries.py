@@ -89,16 +89,12 @@ class Benchmark:
     """A benchmark file's records, as queries.
 
     Attributes:
-        path: The file.
         record_ids: Ids in file order.
         queries: Queries in file order.
-        by_part: Ids of records whose answers are collected by joint.
     """
 
-    path: Path
     record_ids: list[str] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
-    by_part: set[str] = field(default_factory=set)
 
 
 @functools.cache
@@ -127,22 +123,20 @@ def read_queries(
         LammModelError: Records lack an id, a query or a readable medium, or an id occurs twice.
     """
     root = media_root if media_root is not None else path.parent
-    benchmark = Benchmark(path)
+    benchmark = Benchmark()
     faults: list[str] = []
     seen: set[str] = set()
     for line, record in iter_values(path):
         if limit is not None and len(benchmark.record_ids) >= limit:
             break
-        found = list(_faults(record, root, seen))
-        if found:
-            faults += [f"{fault} ({path}, line {line}, id {_shown(record)})" for fault in found]
+        in_record = list(_faults(record, root, seen))
+        if in_record:
+            shown = repr(record.get("id")) if isinstance(record, dict) else "unknown"
+            faults += [f"{fault} ({path}, line {line}, id {shown})" for fault in in_record]
             continue
         seen.add(str(record["id"]))
         benchmark.record_ids.append(str(record["id"]))
-        queries = list(_queries(record, path.name, root, max_new_tokens))
-        if queries[0].part:
-            benchmark.by_part.add(queries[0].record_id)
-        benchmark.queries += queries
+        benchmark.queries += _queries(record, path.name, root, max_new_tokens)
     if faults:
         rest = [f"... and {len(faults) - SHOWN_FAULTS} more"] if len(faults) > SHOWN_FAULTS else []
         raise LammModelError("\n  ".join([f"{len(faults)} faulty records:", *faults[:SHOWN_FAULTS], *rest]))
@@ -184,10 +178,6 @@ def shard_queries(queries: list[Query], rank: int, world_size: int) -> list[Quer
         home = homes.setdefault(key, load.index(min(load)))
         load[home] += query.max_new_tokens
     return [query for number, query in enumerate(queries) if homes[query.media or number] == rank]
-
-
-def _shown(record: Any) -> str:
-    return repr(record.get("id")) if isinstance(record, dict) else "unknown"
 
 
 def _faults(record: Any, root: Path, seen: set[str]) -> Iterator[str]:

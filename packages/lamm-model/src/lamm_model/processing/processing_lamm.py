@@ -85,10 +85,8 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         self,
         conversations: list[dict[str, Any]],
         *,
-        media: list[str] | None = None,
+        media: Sequence[str] = (),
         pictures: Sequence[Path] = (),
-        n_images: int = 0,
-        n_point_clouds: int = 0,
         task_type: str = "normal",
         system: str | None = None,
         modality: str | None = None,
@@ -100,10 +98,8 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
 
         Args:
             conversations: `[{"from": "human" | "gpt", "value": text}]`, a question first.
-            media: Kinds of the media in order (`image`, `point_cloud`), else `n_images` then `n_point_clouds`.
+            media: Kinds of the media in order (`image`, `point_cloud`).
             pictures: Files of the images; where those are letterboxed, points and boxes in the text move with them.
-            n_images: Number of images.
-            n_point_clouds: Number of point clouds.
             task_type: Chooses the system message.
             system: System message instead of the task type's; an empty string means none.
             modality: Adapter set of the row (`text`, `image`, `point_cloud`) instead of the media's; needed where the
@@ -118,21 +114,20 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         Raises:
             LammModelError: Media and placeholders differ, or the row cannot be cut to `max_length`.
         """
-        kinds = media if media is not None else [IMAGE] * n_images + [POINT_CLOUD] * n_point_clouds
         message = system if system is not None else (system_message(task_type) if self.use_system else "")
         if pictures and self.image_processor.moves_coordinates:
             conversations = dialogue_to_input(self.image_processor, conversations, pictures, name)
-        turns = read_turns(conversations, kinds, name)
+        turns = read_turns(conversations, media, name)
         form = prompt_format(self.prompt_format)
         segments = render(form, turns, message or None, self.tokenizer, for_generation)
-        row = self._tokenize(segments, kinds, modality)
+        row = self._tokenize(segments, media, modality)
         if for_generation:
             row["labels"] = [IGNORED] * len(row["input_ids"])
         if max_length is not None and len(row["input_ids"]) > max_length:
             row = self._cut(row, max_length, for_generation, name)
         return row
 
-    def _tokenize(self, segments: list[Segment], kinds: list[str], modality: str | None) -> dict[str, list[int]]:
+    def _tokenize(self, segments: list[Segment], kinds: Sequence[str], modality: str | None) -> dict[str, list[int]]:
         current = MODALITY_IDS[modality or (kinds[0] if kinds else "text")]
         row: dict[str, list[int]] = {"input_ids": [], "labels": [], "modality_ids": []}
         for segment in segments:
@@ -186,16 +181,13 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         longest = max(len(row["input_ids"]) for row in rows)
         width = -(-longest // pad_to_multiple_of) * pad_to_multiple_of
         fill = {"input_ids": self.pad_token_id, "labels": IGNORED, "modality_ids": 0}
+        fill |= {"attention_mask": 0, "position_ids": 0}
         batch = {key: torch.full((len(rows), width), value) for key, value in fill.items()}
-        batch["attention_mask"] = torch.zeros(len(rows), width, dtype=torch.long)
-        batch["position_ids"] = torch.zeros(len(rows), width, dtype=torch.long)
         for number, row in enumerate(rows):
             length = len(row["input_ids"])
-            place = slice(width - length, width) if padding_side == "left" else slice(0, length)
-            for key in fill:
-                batch[key][number, place] = torch.tensor(row[key])
-            batch["attention_mask"][number, place] = 1
-            batch["position_ids"][number, place] = torch.arange(length)
+            columns = slice(width - length, width) if padding_side == "left" else slice(0, length)
+            for key, values in {**row, "attention_mask": [1] * length, "position_ids": range(length)}.items():
+                batch[key][number, columns] = torch.tensor(values)
         return batch
 
     def __call__(
@@ -221,7 +213,8 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         images, point_clouds = images or [], point_clouds or []
         rows = []
         for dialogue in dialogues:
-            media = _marked_media(dialogue)
+            questions = [str(turn.get("value", turn.get("content", ""))) for turn in dialogue[0::2]]
+            media = [kind for question in questions for kind in find_markers(question)]
             if len(dialogues) == 1 and not media:
                 media = [IMAGE] * len(images) + [POINT_CLOUD] * len(point_clouds)
             rows.append(self.encode_dialogue(dialogue, media=media, for_generation=True, **kwargs))
@@ -293,9 +286,7 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
 
     def answer_ids(self, text: str) -> list[int]:
         """Return the tokens an answer of this text would have, without its end."""
-        form = prompt_format(self.prompt_format)
-        (segment,) = render_answer(form, text, self.tokenizer)
-        return self._segment_ids(segment)
+        return self._segment_ids(render_answer(prompt_format(self.prompt_format), text, self.tokenizer))
 
     def decode_answer(self, new_ids: Tensor | list[int]) -> str:
         """Decode the tokens of an answer as they are, stop strings and spaces included."""
@@ -313,19 +304,12 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         return [self.answer_text(ids) for ids in new_ids]
 
 
-def _marked_media(dialogue: list[dict[str, Any]]) -> list[str]:
-    return [kind for turn in dialogue[0::2] for kind in find_markers(str(turn.get("value", turn.get("content", ""))))]
-
-
 def _choose_token(tokenizer: Any, candidates: tuple[str, ...], new: str) -> str:
     """Pick an unused special token of the vocabulary, else add one beyond it (its embedding is never read)."""
-    vocabulary = tokenizer.get_vocab()
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    special = added | set(tokenizer.all_special_tokens)
     for token in candidates:
-        if token in vocabulary and vocabulary[token] in tokenizer.all_special_ids + _added_special(tokenizer):
+        if token in special:
             return token
     tokenizer.add_tokens([new], special_tokens=True)
     return new
-
-
-def _added_special(tokenizer: Any) -> list[int]:
-    return [id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special]

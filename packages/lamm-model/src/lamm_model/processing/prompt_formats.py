@@ -72,10 +72,10 @@ def render(
     return merge_segments(writer(form, turns, system, tokenizer))
 
 
-def render_answer(form: dict[str, Any], text: str, tokenizer: Any) -> list[Segment]:
+def render_answer(form: dict[str, Any], text: str, tokenizer: Any) -> Segment:
     """Write an answer's text as it follows a prompt, without its end."""
     prefix = "" if form.get("template") or _adds_space(tokenizer) else form["answer_prefix"]
-    return [Segment(prefix + text, trained=True)]
+    return Segment(prefix + text, trained=True)
 
 
 def _question(form: dict[str, Any], turn: Turn) -> list[Segment]:

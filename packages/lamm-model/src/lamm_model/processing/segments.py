@@ -7,6 +7,7 @@ test time is exactly the beginning of a training sequence.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +54,7 @@ class Turn:
         return "".join(piece.text for piece in self.pieces)
 
 
-def read_turns(conversations: list[dict[str, Any]], media: list[str], name: str) -> list[Turn]:
+def read_turns(conversations: list[dict[str, Any]], media: Sequence[str], name: str) -> list[Turn]:
     """Check a record's conversation and put its media in place.
 
     Markers (`<image>`, `<pcl>`) in questions say where media go; without any, all media open the first question.

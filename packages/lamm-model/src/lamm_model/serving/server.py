@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from typing import Any
 
 from lamm_model.errors import LammModelError
@@ -139,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._event({**envelope, "choices": [_delta({"role": "assistant", "content": ""})]})
         last = first
         try:
-            for last in _chain(first, pieces):
+            for last in chain([first], pieces):
                 self._event({**envelope, "choices": [_delta({"content": last.text}, last.finish)]})
         except LammModelError as fault:
             self._event({"error": _error(fault)})
@@ -169,11 +170,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Keep quiet: requests may hold what people show the model."""
-
-
-def _chain(first: Piece, rest: Iterator[Piece]) -> Iterator[Piece]:
-    yield first
-    yield from rest
 
 
 def _delta(delta: dict[str, str], finish: str = "") -> dict[str, Any]:
