@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from lamm_data.errors import Fault, LammDataError, RecordError, SourceError, UsageError
     from lamm_data.export.formats import export_records, read_export
     from lamm_data.files.json_lines import iter_values
-    from lamm_data.files.processes import in_parallel, parse_part
-    from lamm_data.files.settings import build_tables, check_values, load_toml, nearest, parse_assignment
+    from lamm_data.files.processes import in_parallel
+    from lamm_data.files.settings import build_tables, check_values, load_toml, nearest, parse_assignment, parse_part
     from lamm_data.generation.input_rows import read_rows
     from lamm_data.generation.prompts import load_prompt
     from lamm_data.generation.request_builder import RequestBuilder, Sampling
@@ -77,8 +77,8 @@ _HOMES = {
     "errors": "Fault LammDataError RecordError SourceError UsageError",
     "export.formats": "export_records read_export",
     "files.json_lines": "iter_values",
-    "files.processes": "in_parallel parse_part",
-    "files.settings": "build_tables check_values load_toml nearest parse_assignment",
+    "files.processes": "in_parallel",
+    "files.settings": "build_tables check_values load_toml nearest parse_assignment parse_part",
     "generation.prompts": "load_prompt",
     "generation.request_builder": "RequestBuilder Sampling",
     "generation.input_rows": "read_rows",

@@ -85,3 +85,11 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         load_toml(tmp_path / "cut.toml")
     (tmp_path / "good.toml").write_text("rounds = 3\n")
     assert load_toml(tmp_path / "good.toml") == {"rounds": 3}
+
+
+
+def test_parts_are_numbered_from_one():
+    assert [parse_part(text) for text in ("", "1/1", "2/8", "8/8")] == [(0, 1), (0, 1), (1, 8), (7, 8)]
+    for text in ("0/2", "3/2", "2", "a/b", "1/2/3", "-1/2"):
+        with pytest.raises(UsageError, match=f"a shard such as 2/8, got '{text}'"):
+            parse_part(text, "shard")

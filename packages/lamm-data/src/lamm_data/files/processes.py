@@ -1,4 +1,4 @@
-"""Work spread over processes, results in order, with little in flight; and over machines, a part each."""
+"""Work spread over processes, results in order, with little in flight."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_all_start_methods, get_context, parent_process
 from typing import Any, TypeVar
 
-from lamm_data.errors import LammDataError, UsageError
+from lamm_data.errors import LammDataError
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -78,26 +78,3 @@ def _end_with_parent() -> None:
 
 def _run(piece: Any) -> Any:
     return _work[0](piece)
-
-
-def parse_part(text: str, name: str = "part") -> tuple[int, int]:
-    """Read `2/8` as the second of eight parts.
-
-    Args:
-        text: Number of the part, from 1, and how many there are; empty for the whole.
-        name: What an error calls it.
-
-    Returns:
-        Number of the part, from 0, and how many there are.
-
-    Raises:
-        UsageError: The text is no such pair.
-
-    Example:
-        >>> parse_part("2/8"), parse_part("")
-        ((1, 8), (0, 1))
-    """
-    number, _, count = (text or "1/1").partition("/")
-    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise UsageError(f"Expected a {name} such as 2/8, got {text!r}.")
-    return int(number) - 1, int(count)

@@ -65,6 +65,29 @@ def parse_assignment(text: str, form: str = "key=value", error: type[Exception] 
         return key.strip(), value
 
 
+def parse_part(text: str, name: str = "part") -> tuple[int, int]:
+    """Read `2/8` as the second of eight parts.
+
+    Args:
+        text: Number of the part, from 1, and how many there are; empty for the whole.
+        name: What an error calls it.
+
+    Returns:
+        Number of the part, from 0, and how many there are.
+
+    Raises:
+        UsageError: The text is no such pair.
+
+    Example:
+        >>> parse_part("2/8"), parse_part("")
+        ((1, 8), (0, 1))
+    """
+    number, _, count = (text or "1/1").partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise UsageError(f"Expected a {name} such as 2/8, got {text!r}.")
+    return int(number) - 1, int(count)
+
+
 def build_tables(tables: Mapping[str, Any], kind: type) -> tuple[dict[str, Any], list[str]]:
     """Build each table of a dataclass whose fields are dataclasses.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lamm_data.errors import UsageError
 from lamm_data.files.json_lines import load_json
-from lamm_data.files.processes import parse_part
+from lamm_data.files.settings import parse_part
 from lamm_data.generation.download_folders import read_folder
 from lamm_data.generation.prompts import Prompt
 from lamm_data.generation.rows import Row, RowFault, row_from_json

@@ -96,12 +96,14 @@ class OpenRun:
         builder: Builds requests.
         journal: Answers so far.
         results: Outcomes so far.
+        batched: Whether batches may be answering what the journal names.
     """
 
     settings: GenerationSettings
     builder: RequestBuilder
     journal: Journal
     results: Results
+    batched: bool
 
     def rows(self) -> Iterator[Numbered]:
         """Read the rows; those that cannot be used are rejected here."""
@@ -141,12 +143,12 @@ def open_run(settings: GenerationSettings) -> Iterator[OpenRun]:
     prompt = settings_prompt(settings)
     sampling = Sampling(settings.model, settings.temperature, settings.max_tokens, settings.seed)
     identity = {"type": prompt.name, "prompt": prompt.sha256, **asdict(sampling)}
-    unasked = not sibling(settings.output, BATCHES).exists()  # batches may be answering what the journal names
+    batched = sibling(settings.output, BATCHES).exists()
     with (
-        closing(Journal(sibling(settings.output, "journal.jsonl"), identity, begin_anew=unasked)) as journal,
+        closing(Journal(sibling(settings.output, "journal.jsonl"), identity, begin_anew=not batched)) as journal,
         closing(Results(settings, prompt)) as results,
     ):
-        yield OpenRun(settings, RequestBuilder(prompt, sampling), journal, results)
+        yield OpenRun(settings, RequestBuilder(prompt, sampling), journal, results, batched)
 
 
 async def _generate(settings: GenerationSettings, watch: Watcher | None) -> Summary:
@@ -155,7 +157,8 @@ async def _generate(settings: GenerationSettings, watch: Watcher | None) -> Summ
     policy = RetryPolicy(settings.attempts, settings.retry_delay, patience=settings.patience)
     try:
         with open_run(settings) as opened:
-            refuse_open_batches(settings.output)
+            if opened.batched:
+                refuse_open_batches(settings.output)
             run = _Run(opened, Engine(endpoints, opened.journal, budget, policy, settings.seed), watch)
             try:
                 await run.engine.run(opened.rows(), run.work)

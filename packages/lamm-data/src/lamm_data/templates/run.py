@@ -11,7 +11,8 @@ from itertools import islice
 from pathlib import Path
 
 from lamm_data.errors import UsageError
-from lamm_data.files.processes import in_parallel, parse_part
+from lamm_data.files.processes import in_parallel
+from lamm_data.files.settings import parse_part
 from lamm_data.files.shards import open_shards
 from lamm_data.records.annotations import Annotated
 from lamm_data.records.tasks import CONVERSION_TASKS
