@@ -1,9 +1,13 @@
-"""Keys of requests: the same for the same question, made in parts or whole."""
+"""Requests: the same key for the same question, made in parts or whole; what the key knows of images."""
+
+import base64
 
 import pytest
 
-from lamm_llm import FORMATS, RequestMould, make_request
+from lamm_llm import FORMATS, RequestMould, UsageError, image_part, make_request, user_message, without_thinking
 
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+JPEG = b"\xff\xd8\xff\xe0" + bytes(20)
 PREFIX = [{"role": "system", "content": "Be brief. \u00e9 \U0001f600"}]
 
 
@@ -20,3 +24,53 @@ def test_what_decides_the_answer_decides_the_key():
     keys = {make_request({**payload, **change}).key for change in ({}, {"model": "n"}, {"max_tokens": 8})}
     assert len(keys | {make_request(payload, seed=1).key}) == 4
     assert make_request(payload).key == make_request(payload, "json_object").key
+
+
+def request(*messages, seed=0):
+    return make_request({"model": "m", "messages": list(messages), "max_tokens": 10}, seed=seed)
+
+
+def test_an_image_is_sent_as_it_is(tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(JPEG)
+    url = image_part(path)["image_url"]["url"]
+    assert url == "data:image/jpeg;base64," + base64.b64encode(JPEG).decode()
+    assert image_part(PNG)["image_url"]["url"].startswith("data:image/png;base64,")
+
+
+@pytest.mark.parametrize("content", [b"", b"%PDF-1.7", b"RIFF1234WAVE"])
+def test_what_is_no_image_is_refused(content):
+    with pytest.raises(UsageError, match="Expected a JPEG, PNG, GIF or WebP image"):
+        image_part(content)
+
+
+def test_another_picture_is_another_request():
+    first, second = (request(user_message("What is it?", [image])) for image in (PNG, JPEG))
+    assert first.key != second.key
+    assert first.key == request(user_message("What is it?", [PNG])).key
+    assert request(user_message("What is it?")).key not in {first.key, second.key}
+
+
+def test_the_key_knows_an_image_by_its_hash_and_the_estimate_does_not_count_its_bytes():
+    large = request(user_message("What is it?", [PNG + bytes(3_000_000)]))
+    assert large.prompt_tokens < 2000
+    assert large.payload["messages"][0]["content"][0]["type"] == "image_url"
+
+
+def test_addresses_of_images_are_part_of_the_key_as_they_are():
+    parts = [{"type": "image_url", "image_url": {"url": f"https://example.org/{name}.png"}} for name in "ab"]
+    keys = {request({"role": "user", "content": [part]}).key for part in parts}
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think>Red or blue?</think>\n\nRed.", "Red."),
+        ("<thinking>a</thinking>B", "B"),
+        ("<think>never closed", ""),
+        ("Is <think> a tag? Yes.", "Is <think> a tag? Yes."),
+    ],
+)
+def test_thinking_is_no_part_of_an_answer(text, answer):
+    assert without_thinking(text) == answer

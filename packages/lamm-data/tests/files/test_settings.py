@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from lamm_data import UsageError, build_tables, check_values, load_toml, parse_assignment
+from lamm_data import UsageError, build_tables, check_values, load_toml, parse_assignment, parse_part
 
 
 @dataclass
@@ -85,7 +85,6 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         load_toml(tmp_path / "cut.toml")
     (tmp_path / "good.toml").write_text("rounds = 3\n")
     assert load_toml(tmp_path / "good.toml") == {"rounds": 3}
-
 
 
 def test_parts_are_numbered_from_one():

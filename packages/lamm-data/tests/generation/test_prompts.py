@@ -73,7 +73,7 @@ def test_statements_are_asked_of_all_questions_and_options_of_each_one():
     row = row_from_json(ROOM, {})
     text = render_query(load_prompt("statements"), row)
     assert "1. Is there a sink? yes\n2. What colour is it? white, light\n\nWrite the 2 statements." in text
-    parts = split_row(load_prompt("distractors"), row)
+    parts = split_row(row)
     assert [part.id for part in parts] == ["r1-0", "r1-1"]
     assert "Right answers: white; light" in render_query(load_prompt("distractors"), parts[1])
 

@@ -35,9 +35,17 @@ if TYPE_CHECKING:
     from lamm_llm.fast_json import dumps, loads
     from lamm_llm.journal import Journal, Reply, Sending, read_replies
     from lamm_llm.limits import Gate, Rate, parse_duration
-    from lamm_llm.messages import image_part, user_message, without_thinking
     from lamm_llm.money import Budget, Price, batch_share, find_price
-    from lamm_llm.requests import FORMATS, FormatLadder, Request, RequestMould, make_request
+    from lamm_llm.requests import (
+        FORMATS,
+        FormatLadder,
+        Request,
+        RequestMould,
+        image_part,
+        make_request,
+        user_message,
+        without_thinking,
+    )
     from lamm_llm.whole import atomic_bytes, atomic_path, atomic_text, refuse_folder, sibling, write_whole
 
 _HOMES = {
@@ -53,9 +61,8 @@ _HOMES = {
     "fast_json": "dumps loads",
     "journal": "Journal Reply Sending read_replies",
     "limits": "Gate Rate parse_duration",
-    "messages": "image_part user_message without_thinking",
     "money": "Budget Price batch_share find_price",
-    "requests": "FORMATS FormatLadder Request RequestMould make_request",
+    "requests": "FORMATS FormatLadder Request RequestMould image_part make_request user_message without_thinking",
     "whole": "atomic_bytes atomic_path atomic_text refuse_folder sibling write_whole",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -210,7 +210,7 @@ class Engine(Generic[Item]):
             await endpoint.gate.enter(request.tokens)
             promised, sent_at = 0.0, time.monotonic()
             try:
-                promised = await self.budget.promise(*_most(request))
+                promised = await self.budget.promise(*request.most)
                 reply, headers = await self._send(request, endpoint)
             except ThrottledError as signal:
                 self.traffic.throttled += 1
@@ -241,7 +241,7 @@ class Engine(Generic[Item]):
         if self.journal is None or not self.journal.sendings:
             return await endpoint.send(request)
         self.traffic.repeated += self.journal.unknown(request.key) > 0
-        prompt, answer, model = _most(request)
+        prompt, answer, model = request.most
         self.journal.begin(request.key, Sending(model, prompt, answer))
         try:
             return await endpoint.send(request)
@@ -292,11 +292,6 @@ class Engine(Generic[Item]):
                 f"Expected answers from {endpoint.settings.shown_url}, got only refusals: {said}. "
                 "Check --model and the prompt."
             )
-
-
-def _most(request: Request) -> tuple[int, int, str]:
-    """Return the most tokens that a request can be billed for, prompt and answer, and its model."""
-    return request.most_prompt_tokens, int(request.payload["max_tokens"]), str(request.payload["model"])
 
 
 def run_async(main: Callable[[], Coroutine[Any, Any, Result]]) -> Result:

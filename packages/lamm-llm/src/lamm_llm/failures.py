@@ -6,7 +6,10 @@ row, and `EndpointError` ends the use of an endpoint at once.
 
 from __future__ import annotations
 
+import json
+
 from lamm_llm.errors import LammLlmError
+from lamm_llm.fast_json import whole_characters
 
 
 class ThrottledError(Exception):
@@ -85,3 +88,33 @@ class WaitingError(Exception):
 
 class EndpointError(LammLlmError):
     """An endpoint cannot be used: it is down, the key or the model is wrong, or the quota is spent."""
+
+
+def connection_failure(error: BaseException, timeout: float) -> TransientError:
+    """Tell a server that is not there, a broken connection and a time-out apart.
+
+    The SDK's aiohttp transport reports refused and dropped connections as time-outs too: the chain of causes decides.
+    """
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    names = {type(item).__name__ for item in chain}
+    detail = f"{type(chain[-1]).__name__}: {chain[-1]}"
+    if names & {"ConnectError", "ClientConnectorError", "ClientConnectorDNSError"}:
+        return TransientError("connection", detail, unreachable=True)
+    broken = {"ServerDisconnectedError", "ClientPayloadError", "ClientOSError", "ReadError", "RemoteProtocolError"}
+    if "APITimeoutError" in names and not names & broken:
+        return TransientError("timeout", f"no answer within {timeout:g} s", unknown=True)
+    return TransientError("connection", detail, unknown=True)
+
+
+def server_words(text: str) -> str:
+    """Return the message of a server's error in one line."""
+    try:
+        values = json.loads(text)
+        found = values.get("error", values.get("detail", values)) if isinstance(values, dict) else values
+        found = found.get("message", found) if isinstance(found, dict) else found
+        text = found if isinstance(found, str) else json.dumps(found)
+    except (ValueError, RecursionError):
+        text = text[:2000]
+    return whole_characters(" ".join(text.split())[:500])

@@ -38,3 +38,16 @@ else:
             if "surrogate" not in str(error):
                 raise
             return json.loads(text)  # half of a surrogate pair, which the standard library reads
+
+
+def whole_characters(text: str) -> str:
+    r"""Return a text that UTF-8 can hold: surrogate pairs joined, single halves replaced by U+FFFD.
+
+    >>> whole_characters("a\ud83d\ude00\ud800") == "a\U0001f600\ufffd"
+    True
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

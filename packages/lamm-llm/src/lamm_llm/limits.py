@@ -12,6 +12,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 
 _DECREASE = 0.75
 _SUCCESSES_PER_STEP = 25
@@ -37,6 +38,24 @@ def parse_duration(text: str) -> float | None:
     except ValueError:
         parts = _DURATION.findall(text.strip())
         return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts) if parts else None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a server asks to wait: `retry-after-ms`, or `Retry-After` as a time or as a date.
+
+    >>> retry_after({"retry-after": "2"}), retry_after({"retry-after": "soon"})
+    (2.0, None)
+    """
+    milliseconds = headers.get("retry-after-ms", "")
+    if milliseconds.isdigit():
+        return int(milliseconds) / 1000
+    value = headers.get("retry-after", "").strip()
+    if value[:1].isdigit():
+        return parse_duration(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time()) if value else None
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 class Rate:

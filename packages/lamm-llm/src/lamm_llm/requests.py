@@ -1,4 +1,4 @@
-"""Requests and their keys: one canonical payload, one SHA-256, however the request is sent.
+"""Requests, their messages of text and images, and their keys: one canonical payload, one SHA-256.
 
 A key covers what decides the answer (model, messages with the hashes of their images, sampling, answer format) and
 nothing else: not the endpoint, not a row's position, not the code around it. That is what lets a run resume, move to
@@ -7,20 +7,29 @@ another server or go through the Batch API without paying for an answer twice.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import re
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from lamm_llm.errors import UsageError
 from lamm_llm.failures import UnsupportedError
-from lamm_llm.messages import IMAGE_TOKENS, with_media_hashes
 
 FORMATS = ("json_schema", "json_object", "text")
 """Answer formats from the strictest to the one every server can do."""
 _TRIAL = 3
 Answered = TypeVar("Answered")
+IMAGE_TOKENS = 1024
+"""Tokens that an image is estimated at before the server has counted them."""
+
+_SIGNATURES = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png", b"GIF8": "gif"}
+_THINKING = re.compile(r"^\s*<(think|thinking|reasoning)>.*?(?:</\1>|\Z)\s*", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,11 @@ class Request:
         """The same at three bytes a token: a cautious guess, for text with numbers and limits on money."""
         return self.prompt_tokens * 4 // 3 + 1
 
+    @property
+    def most(self) -> tuple[int, int, str]:
+        """The most tokens that it can be billed for, prompt and answer, and its model."""
+        return self.most_prompt_tokens, int(self.payload["max_tokens"]), str(self.payload["model"])
+
 
 def make_request(payload: dict[str, Any], answer_format: str = "text", seed: int = 0) -> Request:
     """Key a payload.
@@ -67,7 +81,7 @@ def make_request(payload: dict[str, Any], answer_format: str = "text", seed: int
     >>> make_request(payload).key == make_request(dict(reversed(payload.items()))).key
     True
     """
-    messages, images = with_media_hashes(payload["messages"])
+    messages, images = _with_media_hashes(payload["messages"])
     canonical = _canonical({**payload, "messages": messages} if images else payload, seed)
     key = hashlib.sha256(canonical).hexdigest()
     tokens = len(canonical) // 4 + images * IMAGE_TOKENS + payload["max_tokens"]
@@ -141,7 +155,9 @@ class FormatLadder:
         Args:
             build: Makes the request in a format.
         """
-        requests = [build(name) for name in (self.candidates() if self._resumed else [self.current])]
+        if not self._resumed:
+            return build(self.current)
+        requests = [build(name) for name in self.candidates()]
         return next((request for request in requests if request.key in self._asked_before), requests[0])
 
     async def ask(
@@ -189,3 +205,76 @@ def _canonical(payload: dict[str, Any], seed: int) -> bytes:
 
 def _seed(key: str) -> int:
     return int(key[:8], 16) >> 1
+
+
+def image_part(image: str | Path | bytes) -> dict[str, Any]:
+    """Return an image as a part of a message.
+
+    Args:
+        image: Path of a JPEG, PNG, GIF or WebP file, or the file's bytes. They are sent as they are.
+
+    Raises:
+        UsageError: It is none of these formats.
+    """
+    content = image if isinstance(image, bytes) else Path(image).read_bytes()
+    kind = next((name for start, name in _SIGNATURES.items() if content.startswith(start)), "")
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        kind = "webp"
+    if not kind:
+        named = "bytes" if isinstance(image, bytes) else str(image)
+        raise UsageError(f"Expected a JPEG, PNG, GIF or WebP image, got {named} that begins with {content[:8]!r}.")
+    return {
+        "type": "image_url",
+        "image_url": {"url": f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"},
+    }
+
+
+def user_message(text: str, images: Sequence[str | Path | bytes] = ()) -> dict[str, Any]:
+    """Return a user's message: the images in their order, then the text.
+
+    >>> user_message("What is there?")
+    {'role': 'user', 'content': 'What is there?'}
+    """
+    if not images:
+        return {"role": "user", "content": text}
+    return {"role": "user", "content": [*map(image_part, images), {"type": "text", "text": text}]}
+
+
+def _with_media_hashes(messages: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """Replace every embedded image by the SHA-256 of its content.
+
+    Args:
+        messages: Messages of a chat completion.
+
+    Returns:
+        The messages as a request's key sees them, and the number of images.
+    """
+    hashed, images = [], 0
+    for message in messages:
+        content = message["content"]
+        if isinstance(content, list):
+            images += sum(part.get("type") == "image_url" for part in content)
+            message = {**message, "content": [_hashed(part) for part in content]}
+        hashed.append(message)
+    return hashed, images
+
+
+def without_thinking(text: str) -> str:
+    """Return an answer without the block of thinking that it begins with, closed or not.
+
+    >>> without_thinking("<think>It is red.</think>Red."), without_thinking("<think>It is")
+    ('Red.', '')
+    """
+    return _THINKING.sub("", text, count=1)
+
+
+def _hashed(part: dict[str, Any]) -> dict[str, Any]:
+    url = part.get("image_url", {}).get("url", "") if part.get("type") == "image_url" else ""
+    if not url.startswith("data:"):
+        return part
+    return {"type": "image_url", "sha256": _content_hash(url)}
+
+
+@lru_cache(maxsize=256)
+def _content_hash(url: str) -> str:
+    return hashlib.sha256(base64.b64decode(url.partition(",")[2])).hexdigest()

@@ -85,22 +85,20 @@ def input_rows(settings: GenerationSettings, prompt: Prompt) -> Iterator[Row | R
 
 def _parts(settings: GenerationSettings, prompt: Prompt, texts: Mapping[str, str]) -> Iterator[Row | RowFault]:
     for row in read_rows(settings.annotations, settings.split):
-        if isinstance(row, RowFault):
-            yield row
-        elif text := texts.get(row.label):
-            yield from split_row(prompt, replace(row, description=text))
+        if isinstance(row, Row) and texts.get(row.label):
+            row = replace(row, description=texts[row.label])
+        if isinstance(row, Row) and prompt.answer == "options":
+            yield from split_row(row)
         else:
-            yield from split_row(prompt, row)
+            yield row
 
 
-def split_row(prompt: Prompt, row: Row) -> list[Row]:
-    """Give what one request each is made for: the row, or each of its questions where wrong options are wanted."""
-    if prompt.answer != "options" or not row.questions:
-        return [row]
+def split_row(row: Row) -> list[Row]:
+    """Give what one request for wrong options each is made for: each question of a row, or the row without any."""
     return [
         replace(row, id=f"{row.id}-{item.id}" if item.id.isdigit() else item.id or row.id, questions=(item,))
         for item in row.questions
-    ]
+    ] or [row]
 
 
 def _read_descriptions(path: Path) -> dict[str, str]:

@@ -104,7 +104,7 @@ class Results:
             "detail": outcome.detail,
             "text": outcome.reply.text,
             "final": not outcome.failed,
-            "request": outcome.request,
+            "request": outcome.requests[-1].key if outcome.requests else "",
             "source": row.origin,
         }
         self._rejections.add(position, [rejection])
@@ -207,14 +207,14 @@ class Results:
             "generator": outcome.reply.model,
             "fingerprint": outcome.reply.fingerprint,
             "prompt": self._prompt_origin,
-            "request": outcome.request,
+            "request": outcome.requests[-1].key,
             "seed": outcome.requests[-1].seed,
             "salvaged": answer.salvaged,
         }
         return {key: value for key, value in meta.items() if value != ""}
 
     def _random(self, outcome: Outcome) -> random.Random:
-        return random.Random(f"{self._settings.seed}:{outcome.request}")
+        return random.Random(f"{self._settings.seed}:{outcome.requests[-1].key}")
 
 
 def _without_empty(values: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Outcome:
         answer: The usable answer, or None.
         reason: Why there is none.
         detail: The reason in words.
-        requests: What was asked, the last request at the end.
+        requests: What was asked, in order; none when the row cannot be used.
         reply: The last reply.
         asked_again: Whether it took a second answer.
         failed: True when no answer was received, so that a later run should try again.
@@ -41,11 +41,6 @@ class Outcome:
     reply: Reply = field(default_factory=lambda: Reply(""))
     asked_again: bool = False
     failed: bool = False
-
-    @property
-    def request(self) -> str:
-        """Key of the last request, empty when none was made."""
-        return self.requests[-1].key if self.requests else ""
 
 
 def why_useless(prompt: Prompt, row: Row) -> Outcome | None:
