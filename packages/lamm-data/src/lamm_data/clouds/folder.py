@@ -64,11 +64,6 @@ class CloudReport:
 def make_cloud(path: Path, name: str, settings: CloudSettings) -> Any:
     """Make one cloud: metres (where the files have a unit), z up, resampled by its name's seed.
 
-    Args:
-        path: Cloud or mesh file.
-        name: Name of the cloud, from which its seed is derived.
-        settings: How.
-
     Returns:
         `[N, 3]` or `[N, 6]` float32.
 

@@ -51,11 +51,7 @@ class Layout(NamedTuple):
 
 
 def read_layout(content: bytes, path: Path) -> Layout:
-    """Read the header of a PLY or PCD file and check that all it announces is there.
-
-    Args:
-        content: The whole file.
-        path: Its name, which ends in `.ply` or `.pcd`.
+    """Read the header of a whole PLY or PCD file, told by its name, and check that all it announces is there.
 
     Raises:
         SourceError: The file is shorter than its header says, or has no such header.

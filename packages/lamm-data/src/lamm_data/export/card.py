@@ -119,14 +119,7 @@ def _yes(value: bool) -> str:
 
 
 def card_text(title: str, facts: CardFacts, files: Sequence[Path], description: str) -> str:
-    """Write the card.
-
-    Args:
-        title: Name of the data set.
-        facts: What was counted while the records were written.
-        files: Data files beside the card.
-        description: How the files are laid out.
-    """
+    """Write the card of data files beside it, of which the description says how they are laid out."""
     statistics, rows = facts.statistics, facts.rows
     media = statistics.summary()["media"]
     lines = [*_yaml(facts, files), f"# {title}", ""]

@@ -96,15 +96,7 @@ def _record_set(files: Sequence[Path], layout: str) -> list[dict[str, Any]]:
 def croissant(
     title: str, records: int, licences: Sequence[LicenceRow], files: Sequence[Path], layout: str
 ) -> dict[str, Any]:
-    """Describe exported files.
-
-    Args:
-        title: Name of the data set.
-        records: How many records there are.
-        licences: Licences rolled up over the records; all of them are listed.
-        files: Data files, which lie beside the metadata.
-        layout: `llava`, `messages`, `parquet` or `webdataset`.
-    """
+    """Describe exported files (`llava`, `messages`, `parquet` or `webdataset`) that lie beside the metadata."""
     names = dict.fromkeys(f"{row.source}: {row.licence}" for row in licences)
     value: dict[str, Any] = {
         "@context": CONTEXT,

@@ -18,16 +18,9 @@ _RESTRICTED = re.compile(r"non-?commercial|\bNC\b|academic|research|educat|on re
 
 @dataclass(slots=True)
 class LicenceRow:
-    """One licence of one source.
+    """One licence of one source: what may be done with records and media, whom to cite, and how many records there are.
 
-    Attributes:
-        source: Source name, or "not stated".
-        licence: Licence text of the records, or "not stated".
-        redistribution: Whether media and records may be passed on.
-        commercial: Whether commercial use is allowed.
-        citation: Whom to cite; empty when the source is unknown.
-        url: Where the source is found; empty when it is unknown.
-        records: Records under this licence.
+    Source and licence are "not stated" where records do not say; citation and address are empty then.
     """
 
     source: str

@@ -41,15 +41,7 @@ def _schema(arrow: Any) -> Any:
 
 
 def write_parquet(records: Iterable[InstructionRecord], folder: Path, *, rows_per_shard: int = ROWS_PER_SHARD) -> int:
-    """Write `train-00000.parquet` and so on, a group of rows at a time.
-
-    Args:
-        records: Instruction records.
-        folder: Folder that is there already.
-        rows_per_shard: Most records in one file.
-
-    Returns:
-        How many records were written.
+    """Write `train-00000.parquet` and so on into a folder, a group of rows at a time; return how many records.
 
     Raises:
         LammDataError: pyarrow is not installed.

@@ -78,18 +78,9 @@ def _add_bytes(shard: tarfile.TarFile, name: str, content: bytes) -> None:
 def write_webdataset(
     records: Iterable[InstructionRecord], folder: Path, media_root: Path, *, per_shard: int = RECORDS_PER_SHARD
 ) -> int:
-    """Write shards `<kind>-000000.tar`, one series a kind of medium (`jpg`, `png`, `npy`, `jpgx2`).
+    """Write shards `<kind>-000000.tar`, one series a kind of medium (`jpg`, `png`, `npy`, `jpgx2`); count the records.
 
     A sample is `<number>.json`, a flat record (`lamm_data.export.rows`), and the media's files as they are.
-
-    Args:
-        records: Instruction records.
-        folder: Folder that is there already.
-        media_root: Folder that the records' media paths are relative to.
-        per_shard: Samples a shard.
-
-    Returns:
-        How many records were written.
 
     Raises:
         SourceError: Media are missing: how many and which first.

@@ -22,12 +22,7 @@ _FACTORS = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 
 
 class BitmapFilter:
-    """Bitmaps of texts.
-
-    Args:
-        coded: Texts, one character a token.
-        threshold: F that a pair must reach.
-    """
+    """Bitmaps of texts, one character a token, of which a pair must reach an F."""
 
     def __init__(self, coded: Sequence[str], threshold: float) -> None:
         self._lengths = np.array([len(text) for text in coded], np.float32)
@@ -40,15 +35,7 @@ class BitmapFilter:
             self._maps[index] = np.packbits(np.bincount(_bit_indices(text, self._bits), minlength=self._bits) & 1)
 
     def possible(self, rows: Sequence[int], columns: Sequence[int]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Give the pairs that may reach the threshold.
-
-        Args:
-            rows: Positions of texts.
-            columns: Positions of texts to compare them with.
-
-        Returns:
-            Indices into `rows` and `columns`, in step.
-        """
+        """Give the pairs of texts that may reach the threshold: indices into `rows` and `columns`, in step."""
         apart = (self._bits - self._signs(rows) @ self._signs(columns).T) / 2
         allowed = (self._lengths[rows][:, None] + self._lengths[columns][None]) * self._share
         first, second = np.nonzero(apart <= allowed)

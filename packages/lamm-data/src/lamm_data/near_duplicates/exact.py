@@ -132,10 +132,10 @@ def _rapidfuzz() -> tuple[Any, Any]:
 
 
 def check_threshold(threshold: float) -> None:
-    """Refuse a ROUGE-L that is out of range.
+    """Refuse a ROUGE-L that is not above 0 and at most 1.
 
     Raises:
-        UsageError: It is not above 0 and at most 1.
+        UsageError: It is.
     """
     if not 0 < threshold <= 1:
         raise UsageError(f"Expected a threshold above 0 and at most 1, got {threshold}.")

@@ -65,10 +65,6 @@ def find_near_minhash(
 def band_groups(texts: Sequence[str], seed: int = 0) -> NDArray[np.int32]:
     """Say for each text and band which group of equal bands it is in.
 
-    Args:
-        texts: The texts.
-        seed: Seed of the hashes.
-
     Returns:
         `[N, BANDS]`; -1 where no other text has the same band, so that only likely pairs cost memory and time.
     """
@@ -84,11 +80,7 @@ def band_groups(texts: Sequence[str], seed: int = 0) -> NDArray[np.int32]:
 
 
 def minhash(texts: Sequence[str], seed: int = 0) -> Signatures:
-    """Compute MinHash signatures.
-
-    Args:
-        texts: The texts; words count without case and punctuation.
-        seed: Seed of the hashes.
+    """Compute MinHash signatures; words count without case and punctuation.
 
     Returns:
         `[N, BANDS * ROWS]`: minima over each text's pairs of neighbouring words, by multiply-shift hashing

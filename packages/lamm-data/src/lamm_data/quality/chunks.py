@@ -54,14 +54,7 @@ class Chunk:
 
 
 def read_chunks(path: Path, size: int = CHUNK) -> Iterator[Chunk]:
-    """Read a file of records, JSON Lines or a JSON list.
-
-    Args:
-        path: The file.
-        size: Records a chunk.
-
-    Yields:
-        Chunks in order; lines are not decoded yet.
+    """Read a file of records, JSON Lines or a JSON list, so many at a time and undecoded.
 
     Raises:
         SourceError: The file is missing, or a list in it is not JSON.

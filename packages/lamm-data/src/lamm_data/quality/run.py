@@ -92,11 +92,7 @@ class ChunkReport:
 
 
 class Checker:
-    """All checks that look at one record at a time.
-
-    Args:
-        settings: What to check.
-    """
+    """All checks that look at one record at a time."""
 
     def __init__(self, settings: CheckSettings) -> None:
         self.settings = settings

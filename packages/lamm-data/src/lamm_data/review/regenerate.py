@@ -16,14 +16,7 @@ from lamm_data.review.verdicts import Verdict
 
 
 def row_values(row: Row) -> dict[str, Any]:
-    """Write a row the way `lamm data generate` reads one.
-
-    Args:
-        row: The row.
-
-    Returns:
-        Keys of a line of annotation rows; what the row does not have is left out.
-    """
+    """Write a row as a line that `lamm data generate --annotations` reads; what it does not have is left out."""
     values: dict[str, Any] = {
         "id": row.id,
         row.modality: row.media,
@@ -46,16 +39,13 @@ def row_values(row: Row) -> dict[str, Any]:
 def write_rejected_rows(
     path: Path, records: Iterable[InstructionRecord], rejected: Mapping[str, Verdict], rows: Mapping[str, Row]
 ) -> int:
-    """Write the annotation rows of rejected records, each once and in the order of the records.
+    """Write the annotation rows of rejected records, each once and in the order of the records; return how many.
 
     Args:
         path: JSON Lines to write; `lamm data generate --annotations` takes it.
         records: All records.
         rejected: Verdicts by content key.
         rows: Annotation rows by id.
-
-    Returns:
-        How many rows were written.
 
     Raises:
         SourceError: A rejected record has no row of its id.
@@ -90,18 +80,10 @@ class Replacement:
 def replace_rejected(
     records: Iterable[InstructionRecord], rejected: Mapping[str, Verdict], anew: Iterable[InstructionRecord]
 ) -> Replacement:
-    """Put records that were written anew in the places of rejected ones.
+    """Put records that were written anew in the places of rejected ones; nothing is lost.
 
     A row that makes several records (a long 3D dialogue) is replaced as a whole: when one of them is rejected, all
-    records of its id and task type go.
-
-    Args:
-        records: All records.
-        rejected: Verdicts by content key.
-        anew: The new records; those whose id and task type nobody rejected are not taken.
-
-    Returns:
-        What stands and what was removed; nothing is lost between them.
+    records of its id and task type go. New records whose id and task type nobody rejected are not taken.
     """
     records = list(records)
     reasons = {_identity(item): rejected[content_key(item)] for item in records if content_key(item) in rejected}

@@ -19,13 +19,10 @@ def draw_sample(
     A file that grows keeps its sample, and so does one whose texts are written anew: the same images are read again.
 
     Args:
-        records: The records.
+        records: The records; those chosen come in their order.
         share: Expected share of each stratum, above 0 and at most 1.
         seed: Another seed draws another sample.
         at_least: Records taken from the start of every stratum whatever their hash.
-
-    Yields:
-        The chosen records, in order.
 
     Raises:
         UsageError: For a share out of range.

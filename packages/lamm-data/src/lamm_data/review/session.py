@@ -59,11 +59,7 @@ class ReviewSession:
         }
 
     def item(self, index: int) -> dict[str, Any]:
-        """Give one record for the page.
-
-        Raises:
-            UsageError: There is no such record.
-        """
+        """Give one record for the page."""
         record = self.at(index)
         row = self._rows.get(str(record.id))
         return {
@@ -101,10 +97,7 @@ class ReviewSession:
         return record.modality, media_file(self.media_root, record.media[number])
 
     def judge(self, index: int, verdict: str, reason: str = "", note: str = "") -> dict[str, Any]:
-        """Store a verdict.
-
-        Returns:
-            The verdict, as it stands on the disk.
+        """Store a verdict, and return it as it stands on the disk.
 
         Raises:
             UsageError: The record or the verdict is none.

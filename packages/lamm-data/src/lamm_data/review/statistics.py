@@ -13,16 +13,8 @@ from lamm_data.review.verdicts import REJECT, Verdict
 Z95 = 1.959963984540054
 
 
-def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float]:
-    """Compute Wilson's score interval of a share (E. B. Wilson 1927).
-
-    Args:
-        successes: Successes.
-        trials: Trials.
-        z: Normal quantile; 1.96 for 95 %.
-
-    Returns:
-        Lower and upper end; `(0, 1)` without trials.
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """Compute Wilson's score interval of a share at 95 % (E. B. Wilson 1927); `(0, 1)` without trials.
 
     >>> [round(value, 4) for value in wilson(8, 10)]
     [0.4902, 0.9433]
@@ -31,9 +23,9 @@ def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float]:
     """
     if not trials:
         return 0.0, 1.0
-    share, spread = successes / trials, z * z / trials
+    share, spread = successes / trials, Z95 * Z95 / trials
     centre = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
+    half = Z95 / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
@@ -62,14 +54,7 @@ def cohen_kappa(pairs: Iterable[tuple[str, str]]) -> float | None:
 
 @dataclass
 class Stratum:
-    """One layer of the sample.
-
-    Attributes:
-        sampled: Records of the layer in the sample.
-        read: Records somebody has read.
-        accepted: Read records that nobody rejects.
-        reasons: Reasons of rejection.
-    """
+    """One layer of the sample: its records, those somebody has read, those of them nobody rejects, and reasons."""
 
     sampled: int = 0
     read: int = 0
@@ -89,14 +74,7 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far two reviewers agree on the records both have read.
-
-    Attributes:
-        reviewers: Their names.
-        records: Records both have read.
-        same: Records on which they agree.
-        kappa: Cohen's kappa; None when it is not defined.
-    """
+    """On how many of the records both have read two reviewers agree, and Cohen's kappa where it is defined."""
 
     reviewers: tuple[str, str]
     records: int
@@ -128,16 +106,11 @@ class ReviewReport:
 
 
 def summarise(sample: Mapping[str, str], verdicts: Iterable[Verdict]) -> ReviewReport:
-    """Count verdicts.
-
-    A record counts as accepted when everybody who has read it accepts it.
+    """Count verdicts: a record is accepted when everybody who has read it accepts it.
 
     Args:
         sample: Stratum of every sampled record, by content key.
         verdicts: The verdicts that count, as `read_verdicts` gives them.
-
-    Returns:
-        The report.
     """
     readings: dict[str, dict[str, Verdict]] = {}
     stale = 0

@@ -55,9 +55,6 @@ def read_verdicts(paths: Iterable[Path]) -> list[Verdict]:
 
     A last line without its line break is what a crash leaves of an append, and is passed over.
 
-    Args:
-        paths: Verdict files.
-
     Returns:
         The verdicts that count, in order of first appearance.
 

@@ -89,18 +89,9 @@ def unit_polygon(shape: str) -> tuple[tuple[float, float], ...]:
 def draw_shape(
     canvas: Image.Image, shape: str, centre: tuple[float, float], radius: float, colour: Colour, turn: float = 0.0
 ) -> tuple[float, float, float, float]:
-    """Draw one filled shape.
+    """Draw one filled shape of the vocabulary, turned by radians, on a canvas of drawing size.
 
-    Args:
-        canvas: Image at drawing size.
-        shape: Name out of the vocabulary.
-        centre: Pixels of the final image.
-        radius: Pixels of the final image.
-        colour: RGB.
-        turn: Rotation in radians.
-
-    Returns:
-        Its box `(x1, y1, x2, y2)` in pixels of the final image.
+    Centre and radius are pixels of the final image, and so is the box that is returned, `(x1, y1, x2, y2)`.
     """
     cos, sin = math.cos(turn), math.sin(turn)
     points = [

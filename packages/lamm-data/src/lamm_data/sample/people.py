@@ -16,13 +16,7 @@ LIMBS = ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (6, 7), (7, 8), (8, 12), (12, 9
 
 
 def draw_face(hair: Colour, smile: bool, rng: np.random.Generator) -> Image.Image:
-    """Draw one face filling most of the image.
-
-    Args:
-        hair: Hair colour, RGB.
-        smile: Whether the mouth curves up; otherwise it is straight or curves down.
-        rng: Source of place, size, skin and background.
-    """
+    """Draw one face filling most of the image; without a smile the mouth is straight or curves down."""
     canvas = background(rng)
     pen = ImageDraw.Draw(canvas)
     cx, cy = (SIZE / 2 + rng.uniform(-12, 12)) * SCALE, (SIZE / 2 + 8 + rng.uniform(-8, 8)) * SCALE

@@ -32,14 +32,7 @@ def options(right: T, others: Sequence[T], place: int, count: int, rng: np.rando
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The images one set has to draw for one split.
-
-    Attributes:
-        root: Folder of the set.
-        split: `train` or `benchmark`.
-        numbers: Image numbers, which no other split of the set shares.
-        rng: The batch's own random stream.
-    """
+    """The images one set has to draw for one split: numbers of their own, and a random stream of their own."""
 
     root: Path
     split: str

@@ -33,11 +33,7 @@ class Solid:
 
 
 def sample_surface(kind: str, count: int, rng: np.random.Generator) -> Array:
-    """Sample points on a solid that fills the cube from -0.5 to 0.5.
-
-    Returns:
-        `[count, 3]` float64.
-    """
+    """Sample points `[count, 3]` on a solid that fills the cube from -0.5 to 0.5."""
     t, h = rng.uniform(0, 2 * np.pi, count), rng.uniform(-0.5, 0.5, count)
     disc = 0.5 * np.sqrt(rng.uniform(0, 1, count))
     side = rng.uniform(0, 1, count)
@@ -74,13 +70,7 @@ def _size(kind: str, scale: float, rng: np.random.Generator) -> tuple[float, flo
 
 
 def furnish(kinds: list[str], colours: list[str], rng: np.random.Generator) -> list[Solid]:
-    """Place solids without overlap. The first is clearly the largest; a single one is large.
-
-    Args:
-        kinds: Solid names, the largest first.
-        colours: One colour name each.
-        rng: Source of sizes and places.
-    """
+    """Place solids without overlap. The first is clearly the largest; a single one is large."""
     scales = [1.3] if len(kinds) == 1 else [1.15, *rng.uniform(0.5, 0.66, len(kinds) - 1)]
     sizes = [_size(kind, scale, rng) for kind, scale in zip(kinds, scales, strict=True)]
     while True:
@@ -101,11 +91,7 @@ def furnish(kinds: list[str], colours: list[str], rng: np.random.Generator) -> l
 
 
 def sample_room(solids: list[Solid], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Sample a room.
-
-    Returns:
-        `[4096, 6]` float32: x, y, z in metres, red, green, blue 0..255, in random order.
-    """
+    """Sample a room: `[4096, 6]` float32, x, y, z in metres, red, green, blue 0..255, in random order."""
     areas = np.array([s.size[0] * s.size[2] + 0.5 * s.size[0] * s.size[1] for s in solids])
     budget = int(POINTS * 0.82)
     counts = np.maximum((budget * areas / areas.sum()).astype(int), 160)

@@ -120,11 +120,7 @@ def prepare(name: str, root: Path, split: str, workers: int) -> None:
 
 
 def _finish(faults: list[str], message: str) -> None:
-    """List faults and fail when there are any.
-
-    Raises:
-        SourceError: There are.
-    """
+    """List faults and fail when there are any."""
     from lamm_data.errors import SourceError, first_of
 
     for line in first_of(faults, 10):

@@ -26,12 +26,7 @@ VIEWS = {"from above": (0, 1), "from the front": (0, 2)}
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A box to draw, as a closed line.
-
-    Attributes:
-        points: Corners in pixels of the drawing.
-        annotated: Whether it comes from the annotations; else a turn of the dialogue wrote it.
-    """
+    """A box as a closed line in pixels of the drawing; written by a turn of the dialogue unless it is annotated."""
 
     points: tuple[tuple[float, float], ...]
     annotated: bool = False

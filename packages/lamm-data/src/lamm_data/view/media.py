@@ -26,14 +26,7 @@ MOST_PIXELS = 80_000_000
 
 
 def media_file(root: Path, name: str) -> Path:
-    """Find a medium below the media root.
-
-    Args:
-        root: Media root.
-        name: Path as the record names it; an absolute one must lie below the root as well.
-
-    Returns:
-        The file, links resolved.
+    """Find a medium below the media root, links resolved.
 
     Raises:
         SourceError: It is missing, or lies outside the root, also by way of a link.
@@ -105,15 +98,10 @@ def cloud_bytes(path: Path) -> bytes:
 
 
 def shown_boxes(record: InstructionRecord, row: Row | None) -> list[dict[str, Any]]:
-    """List the boxes to draw.
+    """List the boxes to draw, as objects with `label`, `box` and `turn`; turn 0 marks an annotated box.
 
-    Args:
-        record: The record; bracketed numbers in its turns are boxes when there are four of them (2D, fractions of the
-            image size) or six, seven or nine (3D, metres).
-        row: Its annotations, when there are any.
-
-    Returns:
-        Objects with `label`, `box` and `turn`; turn 0 marks an annotated box.
+    Bracketed numbers in a record's turns are boxes when there are four of them (2D, fractions of the image size), or
+    six, seven or nine (3D, metres).
     """
     sizes = (4,) if record.modality == "image" else (6, 7, 9)
     boxes: list[dict[str, Any]] = []

@@ -43,14 +43,7 @@ class Viewed:
 
 
 def draw_records(found: Iterable[Found], limit: int, seed: int, account: Viewed) -> list[InstructionRecord]:
-    """Draw records evenly from a stream of any length, in the order of the file (Vitter's algorithm R).
-
-    Args:
-        found: Records and faults; faults are counted.
-        limit: Most records.
-        seed: Decides which.
-        account: Where records and faults are counted.
-    """
+    """Draw records evenly from a stream of any length, in its order (Vitter's algorithm R); faults are counted."""
     generator = random.Random(seed)
     drawn: list[tuple[int, InstructionRecord]] = []
     for record in found:

@@ -22,13 +22,10 @@ TokenMask: TypeAlias = Callable[[InstructionRecord], list[Token]]
 
 
 def open_token_masks(model: str) -> TokenMask:
-    """Ask the installed package for the tokens of records under a model.
+    """Ask the installed package for the tokens of records, each a text and a role of `ROLES`, under a model.
 
     Args:
         model: Folder of a model, or whatever else the package takes, such as a training configuration.
-
-    Returns:
-        A function from a record to its tokens, each a text and a role of `ROLES`.
 
     Raises:
         UsageError: No installed package offers tokens.

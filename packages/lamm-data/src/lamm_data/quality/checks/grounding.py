@@ -36,14 +36,10 @@ class Grounding:
         self._finder = MentionFinder(sorted({item.label for row in self._rows.values() for item in row.objects}))
 
     def check(self, prepared: PreparedRecord) -> Iterator[Finding]:
-        """Check one record.
-
-        Args:
-            prepared: The record; its `id` finds the annotations.
+        """Check one record against the annotations of its `id`, if there are any.
 
         Yields:
-            Findings of the kinds ungrounded_object, wrong_count, wrong_relation and unknown_box; none without
-            annotations of that id.
+            Findings of the kinds ungrounded_object, wrong_count, wrong_relation and unknown_box.
         """
         record = prepared.record
         row = self._rows.get(str(record.id))

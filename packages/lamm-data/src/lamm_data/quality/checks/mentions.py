@@ -21,9 +21,7 @@ class Mention:
 
     Attributes:
         labels: The class; several for an ambiguous word ("bike").
-        word: The word that names it, as written.
-        start: Where the word begins in the text.
-        end: Where it ends.
+        word: The word that names it, as written, from `start` to `end` of the text.
         number: The number before it, in words or digits, with at most one word between; empty when there is none.
     """
 
@@ -36,9 +34,6 @@ class Mention:
 
 class MentionFinder:
     """Finds the classes of a vocabulary by their names, synonyms and plurals.
-
-    Args:
-        labels: The classes.
 
     Attributes:
         first_words: Words with which a name may begin: a text without any of them names no class.

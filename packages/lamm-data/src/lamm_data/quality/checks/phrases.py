@@ -16,13 +16,7 @@ _NEED = re.compile(r"\(\?#([^)]*)\)")
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A pattern with the words without which it cannot match.
-
-    Attributes:
-        kind: Kind of finding it stands for.
-        pattern: The compiled pattern.
-        needs: Of each group, one word or one run of other characters must occur.
-    """
+    """A pattern of a kind of finding, and what it needs: of each group, one word or one run of other characters."""
 
     kind: str
     pattern: re.Pattern[str]
@@ -37,11 +31,7 @@ class Phrase:
 
 
 class PhraseIndex:
-    """All patterns, found by what their first group needs: most records have few of these words.
-
-    Args:
-        phrases: The patterns; each needs something.
-    """
+    """All patterns, found by what their first group needs: most records have few of these words."""
 
     def __init__(self, phrases: Iterable[Phrase]) -> None:
         self._by_word: dict[str, list[Phrase]] = {}

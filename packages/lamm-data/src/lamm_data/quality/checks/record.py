@@ -33,11 +33,7 @@ class Finding:
 class PreparedRecord:
     """A record made ready for the checks: its words are found once.
 
-    Args:
-        record: The record.
-
     Attributes:
-        record: The record.
         text: Its turns in lower case, a line each.
         words: Words of all turns, in order; a mark that is no word ends each turn.
         vocabulary: Its different words.

@@ -36,11 +36,6 @@ def check_relations(text: str, row: Row, turn: int) -> Iterator[Finding]:
 
     Objects that the row holds several times are left out: the text may mean another of them.
 
-    Args:
-        text: The answer.
-        row: The annotations.
-        turn: Number of the turn, for the finding.
-
     Yields:
         Findings of the kind wrong_relation.
     """

@@ -30,11 +30,7 @@ _COORDINATES = re.compile(
 
 
 def check_text(prepared: PreparedRecord, rounds: int | None = None) -> Iterator[Finding]:
-    """Check one record.
-
-    Args:
-        prepared: The record.
-        rounds: Rounds that a conversation was asked to have; None for any number.
+    """Check one record, whose conversation was asked to have so many rounds (None for any number).
 
     Yields:
         Findings of the kinds format, markup, repetition, leakage, coordinates, refusal, personal_data, profanity and

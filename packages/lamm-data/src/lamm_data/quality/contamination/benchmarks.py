@@ -45,9 +45,6 @@ class ContaminationSettings:
 class Benchmarks:
     """What must not be trained on.
 
-    Args:
-        settings: Benchmark files and where media lie.
-
     Raises:
         SourceError: A benchmark's medium is missing or damaged, when media are compared.
     """
@@ -86,9 +83,6 @@ class Benchmarks:
 
     def check(self, prepared: PreparedRecord) -> Iterator[Finding]:
         """Check one record.
-
-        Args:
-            prepared: The record.
 
         Yields:
             Findings of the kind contamination.

@@ -79,12 +79,9 @@ def _bits(flags: Any) -> int:
 
 
 class HashIndex:
-    """Finds hashes near a given one, exactly.
+    """Finds hashes that differ from another one in at most so many bits each, exactly.
 
     The difference hash is cut into one band more than bits may differ, so that a near hash equals it in at least one.
-
-    Args:
-        distance: Bits in which each of the two hashes may differ.
     """
 
     def __init__(self, distance: int = DISTANCE) -> None:
@@ -100,11 +97,7 @@ class HashIndex:
                 bands.setdefault(part, []).append((value, name))
 
     def find(self, value: ImageHash) -> tuple[str, str] | None:
-        """Find a copy.
-
-        Returns:
-            Its name and how it was recognised, or None.
-        """
+        """Find a copy: its name and how it was recognised."""
         if value.sha256 in self._files:
             return self._files[value.sha256], "same file"
         if value.flat:

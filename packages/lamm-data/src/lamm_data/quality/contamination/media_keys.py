@@ -52,13 +52,10 @@ class MediaKeys:
             self._linked.setdefault(f"3rscan:{entry['reference']}", f"3rscan:{entry['reference']}")
 
     def __call__(self, path: str) -> str:
-        """Name a medium.
+        """Name a medium by its path in a record.
 
         COCO's 2014 and 2017 names become one, repeated scans of a ScanNet or 3RScan room become the room, and Visual
         Genome's images that COCO has become COCO's.
-
-        Args:
-            path: Path as a record names it.
 
         >>> key = MediaKeys()
         >>> key("coco_images/COCO_val2014_000000001146.jpg"), key("./scannet_pcls/scene0011_01.npy")

@@ -12,11 +12,7 @@ from lamm_data.sources.readers.fields import measured, need, read_lines, right_o
 
 
 def read_ai2d(root: Path, split: str = "all") -> Iterator[Annotated]:
-    """Read `questions/<image>.json`, with `ai2d_test_ids.csv` naming the images of the test split.
-
-    Args:
-        root: Folder with `questions`, `images` and the id file.
-        split: `train`, `test` or `all`.
+    """Read `questions/<image>.json` of `images`, with `ai2d_test_ids.csv` naming the images of the test split.
 
     Raises:
         SourceError: A question's right option is outside its options.

@@ -47,10 +47,6 @@ def open_bamboo(root: Path, split: str) -> Iterator[Annotated]:
     """Read the class of each image from its name, `bamboo_images/<hash>.<class>.jpeg`.
 
     A class that is an id of the label system gets its preferred name, and its description becomes the item's caption.
-
-    Args:
-        root: Folder with the label system and `bamboo_images`.
-        split: `all`.
     """
     system = read_label_system(root / LABEL_SYSTEM)
     paths = sorted(path for path in (root / IMAGES).glob("*.*.*") if path.suffix.lower() in (".jpeg", ".jpg", ".png"))
@@ -71,12 +67,9 @@ def open_bamboo(root: Path, split: str) -> Iterator[Annotated]:
 
 
 def open_bamboo_detection(root: Path, split: str) -> Iterator[Annotated]:
-    """Read boxes in COCO's layout, their classes by the label system's names where the root has it.
+    """Read boxes of `annotations/instances_<split>.json` in COCO's layout.
 
-    Args:
-        root: Folder with `annotations/instances_<split>.json`, `bamboo_images` and, when categories are ids, the label
-            system.
-        split: `train` or `val`.
+    Classes are named by the label system where the root has it, which it must where categories are ids.
     """
     path = root / LABEL_SYSTEM
     system = read_label_system(path) if path.is_file() else LabelSystem({}, {})

@@ -19,10 +19,6 @@ def read_celeba(root: Path, split: str) -> Iterator[Annotated]:
     The first line of the table claims a number of rows; it is not trusted, rows are counted. Hair colour is given only
     when exactly one of the colour attributes is set, since a face with none or several has no single answer.
 
-    Args:
-        root: Folder with `list_attr_celeba.txt`, `list_eval_partition.txt` and `img_align_celeba`.
-        split: `train`, `val` or `test`.
-
     Raises:
         SourceError: A row has not as many values as the header has names, or a value other than 1 and -1.
     """

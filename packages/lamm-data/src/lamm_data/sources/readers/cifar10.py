@@ -58,10 +58,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def load_batch(path: Path) -> dict[str, Any]:
-    """Load one pickled batch or `batches.meta` without running anything it may contain.
-
-    Returns:
-        The dictionary with text keys.
+    """Load one pickled batch or `batches.meta`, its keys as text, without running anything it may contain.
 
     Raises:
         SourceError: The file is missing, no pickle, or names anything but numpy arrays.
@@ -104,12 +101,7 @@ def iter_batches(root: Path, split: str) -> Iterator[tuple[str, NDArray[np.uint8
 
 
 def open_cifar10(root: Path, split: str) -> Iterator[Annotated]:
-    """Read the class of every picture. The pictures themselves are written by `extract_images`.
-
-    Args:
-        root: Folder of the batches (cifar-10-batches-py).
-        split: `train` or `test`.
-    """
+    """Read the class of every picture. The pictures themselves are written by `extract_images`."""
     names = label_names(root)
     for batch, _, labels in iter_batches(root, split):
         for row, label in enumerate(labels):

@@ -13,12 +13,7 @@ IMAGES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
 
 
 def read_class_folders(root: Path, folder: str, task: str) -> Iterator[Annotated]:
-    """Read one image after the other, sorted by class and name.
-
-    Args:
-        root: The source's root.
-        folder: Folder below it that holds one folder per class.
-        task: `classification` or `fine_grained_classification`.
+    """Read one image after the other below a folder that holds one folder per class, sorted by class and name.
 
     Raises:
         SourceError: There is no class folder.

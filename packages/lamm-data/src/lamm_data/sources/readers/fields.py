@@ -98,14 +98,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def measured(root: Path, media: str, key: str, **values: Any) -> Annotated:
-    """Make the item of an image whose size no annotation states: its own header says it (`image_size`).
-
-    Args:
-        root: The source's root.
-        media: The image below it.
-        key: The item's id.
-        **values: Other fields of `Annotated`.
-    """
+    """Make the item of an image below the root whose size no annotation states: its header says it (`image_size`)."""
     width, height = image_size(root / media)
     return Annotated(key, media, width=width, height=height, **values)
 

@@ -77,12 +77,7 @@ def read_token_file(path: Path) -> Iterator[Annotated]:
 
 
 def open_flickr30k(root: Path, split: str) -> Iterator[Annotated]:
-    """Read the captions of a download; `<split>.txt` names the images of a split, `all` needs no list.
-
-    Args:
-        root: Folder with the token file and `flickr30k-images`.
-        split: `all`, or `train`, `val`, `test` where the folder has `<split>.txt` (as Entities ships them).
-    """
+    """Read the captions of a download; `<split>.txt`, as Entities ships it, names the images of any split but `all`."""
     wanted = None if split == "all" else {line.split(".")[0] for line in read_lines(root / f"{split}.txt")}
     for item in read_token_file(root / TOKEN_FILE):
         if wanted is None or item.id in wanted:
@@ -93,12 +88,7 @@ def read_entities(root: Path, image: str, unrelated: frozenset[tuple[str, int]] 
     """Read one image of Flickr30k Entities: clean captions and a box for every phrase that has one.
 
     A box that several phrase chains share is given once for each. Chains marked `scene` or `nobndbox` have no box.
-    Boxes are zero-based pixels, the last one included.
-
-    Args:
-        root: Folder with `Sentences` and `Annotations`.
-        image: Image id without extension.
-        unrelated: Captions to leave out, by image and number (`read_unrelated`).
+    Boxes are zero-based pixels, the last one included. Captions that `unrelated` names by image and number are left out.
     """
     sentences = read_lines(root / "Sentences" / f"{image}.txt")
     phrases: dict[str, str] = {}

@@ -32,10 +32,6 @@ def read_fsc147(root: Path, split: str) -> Iterator[Annotated]:
     `H` and `W` of the annotation file are the *original* size and are not used: width and height come from the image
     that the points were drawn on, and are 0 when that image is not there.
 
-    Args:
-        root: Folder with the annotation, class and split files.
-        split: `train`, `val` or `test`.
-
     Raises:
         SourceError: The split names an image without annotation or class.
     """

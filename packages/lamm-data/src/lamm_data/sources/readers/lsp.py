@@ -59,11 +59,7 @@ def _matrix(payload: bytes, order: str) -> tuple[str, NDArray[np.float64]]:
 
 
 def load_matrix(path: Path, name: str) -> NDArray[np.float64]:
-    """Load one numeric array.
-
-    Args:
-        path: MATLAB 5 file (`-v6` or `-v7`), either byte order.
-        name: Variable name.
+    """Load one numeric array, by its name, of a MATLAB 5 file (`-v6` or `-v7`) of either byte order.
 
     Raises:
         SourceError: The file is missing, of another version, damaged, or does not hold the variable.
