@@ -88,7 +88,7 @@ def read_entities(root: Path, image: str, unrelated: frozenset[tuple[str, int]] 
     """Read one image of Flickr30k Entities: clean captions and a box for every phrase that has one.
 
     A box that several phrase chains share is given once for each. Chains marked `scene` or `nobndbox` have no box.
-    Boxes are zero-based pixels, the last one included. Captions that `unrelated` names by image and number are left out.
+    Boxes are zero-based pixels, the last one included. Captions that `unrelated` has by image and number are left out.
     """
     sentences = read_lines(root / "Sentences" / f"{image}.txt")
     phrases: dict[str, str] = {}
