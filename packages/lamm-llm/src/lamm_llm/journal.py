@@ -88,8 +88,7 @@ class Journal:
         # Sendings under way, and those of earlier times whose outcome is not known.
         self._sendings: dict[str, list[Sending]] = {}
         self._index: dict[bytes, int] = {}
-        self._unsynced = 0
-        self._synced_at = 0.0
+        self._unsynced, self._synced_at = 0, 0.0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path)
         self._file: IO[bytes] = path.open("a+b", buffering=0)
@@ -107,18 +106,9 @@ class Journal:
         return bytes.fromhex(key) in self._index
 
     def get(self, key: str) -> Reply | None:
-        """Look an answer up.
-
-        Args:
-            key: Request key.
-
-        Returns:
-            The reply, or None when the request has not been answered.
-        """
+        """Return the reply to a request; None when it has not been answered."""
         offset = self._index.get(bytes.fromhex(key))
-        if offset is None:
-            return None
-        return _reply(loads(self._line_at(offset)))
+        return None if offset is None else _reply(loads(self._line_at(offset)))
 
     def replies(self) -> Iterator[tuple[str, Reply]]:
         """Return the asked model (empty in a journal of one model) and the reply of every answered request."""
