@@ -30,8 +30,9 @@ if TYPE_CHECKING:
         extract_words,
         extract_yes_no,
     )
-    from lamm_metrics.geometry.boxes import NORMALISED_XYXY, BoxConvention, Frame, Layout, paired_iou
+    from lamm_metrics.geometry.boxes import paired_iou
     from lamm_metrics.geometry.boxes3d import corners, paired_iou_axis_aligned, paired_iou_yaw, rotations
+    from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention, Frame, Layout
     from lamm_metrics.geometry.rotated import paired_iou_rotated
     from lamm_metrics.metrics.accuracy import Accuracy, CircularAccuracy
     from lamm_metrics.metrics.additive import AdditiveMetric
@@ -78,8 +79,9 @@ _HOMES = {
         "Extraction LabelledBox LabelledPoint Status extract_boxes_2d extract_boxes_3d extract_choice "
         "extract_label extract_noun_phrases extract_number extract_points extract_words extract_yes_no"
     ),
-    "geometry.boxes": "BoxConvention Frame Layout NORMALISED_XYXY paired_iou",
+    "geometry.boxes": "paired_iou",
     "geometry.boxes3d": "corners paired_iou_axis_aligned paired_iou_yaw rotations",
+    "geometry.conventions": "BoxConvention Frame Layout NORMALISED_XYXY",
     "geometry.rotated": "paired_iou_rotated",
     "metrics.accuracy": "Accuracy CircularAccuracy",
     "metrics.additive": "AdditiveMetric",

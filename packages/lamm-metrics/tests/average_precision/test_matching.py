@@ -23,7 +23,8 @@ from lamm_metrics.average_precision.matching import (
     match,
 )
 from lamm_metrics.coco.summary import coco_summary
-from lamm_metrics.geometry.boxes import Layout, corners_of, paired_iou
+from lamm_metrics.geometry.boxes import paired_iou
+from lamm_metrics.geometry.conventions import Layout, corners_of
 
 
 def overlaps_of(box, others, plus=0.0):

@@ -6,16 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamm_metrics.errors import UsageError
-from lamm_metrics.geometry.boxes import (
-    BoxConvention,
-    BoxFault,
-    Layout,
-    box_area,
-    corners_of,
-    find_fault,
-    ordered_corners,
-    paired_iou,
-)
+from lamm_metrics.geometry.boxes import BoxFault, box_area, find_fault, ordered_corners, paired_iou
+from lamm_metrics.geometry.conventions import BoxConvention, Layout, corners_of
 
 
 def random_boxes(generator, n):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamm_metrics.errors import LammMetricsError, UsageError
-from lamm_metrics.geometry.boxes import BoxConvention
+from lamm_metrics.geometry.conventions import BoxConvention
 from lamm_metrics.metrics.detection import DetectionAP, DetectionAP3D
 from lamm_metrics.records.predictions import Prediction
 

@@ -12,7 +12,7 @@ from lamm_metrics import make_metric, score
 from lamm_metrics.comparison.conventions import compare_conventions
 from lamm_metrics.comparison.paired import compare
 from lamm_metrics.errors import UsageError
-from lamm_metrics.geometry.boxes import BoxConvention
+from lamm_metrics.geometry.conventions import BoxConvention
 from lamm_metrics.metrics.registry import BUILT_IN, metric_class, one_of, options_of, read_options
 
 

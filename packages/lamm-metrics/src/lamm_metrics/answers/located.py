@@ -16,7 +16,8 @@ from lamm_metrics.extraction.result import LabelledBox, LabelledPoint
 from lamm_metrics.extraction.text.names import words_of
 from lamm_metrics.extraction.text.synonyms import known_synonyms
 from lamm_metrics.geometry import boxes3d
-from lamm_metrics.geometry.boxes import BoxFault, corners_of, find_fault
+from lamm_metrics.geometry.boxes import BoxFault, find_fault
+from lamm_metrics.geometry.conventions import corners_of
 from lamm_metrics.geometry.rotated import NumberCount
 from lamm_metrics.records.files import SHOWN
 from lamm_metrics.records.predictions import Prediction

@@ -9,7 +9,7 @@ from lamm_metrics.extraction.numbers import extract_number
 from lamm_metrics.extraction.result import Extraction, LabelledBox, LabelledPoint, Status
 from lamm_metrics.extraction.words import extract_words
 from lamm_metrics.extraction.yes_no import extract_yes_no
-from lamm_metrics.geometry.boxes import NORMALISED_XYXY, BoxConvention, Frame, Layout
+from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention, Frame, Layout
 
 __all__ = [
     "NORMALISED_XYXY",

@@ -7,15 +7,8 @@ from math import isfinite
 import numpy as np
 
 from lamm_metrics.answers.located import AnsweredBoxes, bad_truth, boxes_2d, boxes_3d, padded, true_box_3d
-from lamm_metrics.geometry.boxes import (
-    NORMALISED_XYXY,
-    BoxConvention,
-    BoxFault,
-    Floats,
-    find_fault,
-    ordered_corners,
-    paired_iou,
-)
+from lamm_metrics.geometry.boxes import BoxFault, Floats, find_fault, ordered_corners, paired_iou
+from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.geometry.rotated import NumberCount, Rotation, rotation_of
 from lamm_metrics.metrics.box_ap import BoxAP
 from lamm_metrics.records.predictions import Prediction

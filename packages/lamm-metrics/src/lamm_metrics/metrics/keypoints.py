@@ -11,7 +11,7 @@ from lamm_metrics.answers.located import class_key, needed_size, points_2d
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.extraction import Status
 from lamm_metrics.extraction.result import LabelledPoint
-from lamm_metrics.geometry.boxes import NORMALISED_XYXY, BoxConvention
+from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import derived, labels_setting
 from lamm_metrics.records.predictions import Prediction

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from lamm_metrics.answers.located import AnsweredPoints, class_of, closed_set, needed_size, points_2d
 from lamm_metrics.average_precision.pairs import largest_matching
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.geometry.boxes import NORMALISED_XYXY, BoxConvention, ordered_corners
+from lamm_metrics.geometry.boxes import ordered_corners
+from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import Floats, derived, labels_setting
 from lamm_metrics.records.predictions import Prediction

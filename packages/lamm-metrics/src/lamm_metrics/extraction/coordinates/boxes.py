@@ -12,7 +12,7 @@ from lamm_metrics.extraction.coordinates.pairing import pair_names
 from lamm_metrics.extraction.result import Extraction, LabelledBox, Status
 from lamm_metrics.extraction.text.answer import answer_part, fold, overlong
 from lamm_metrics.extraction.text.refusal import is_refusal
-from lamm_metrics.geometry.boxes import NORMALISED_XYXY, BoxConvention, Layout
+from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention, Layout
 
 _MARKS = re.compile(r"\*\*|`{1,3}(?:json|xml|python|text)?")
 _CORNER_GAP = re.compile(

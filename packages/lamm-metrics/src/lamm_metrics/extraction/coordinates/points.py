@@ -11,7 +11,7 @@ from lamm_metrics.extraction.coordinates.pairing import pair_names
 from lamm_metrics.extraction.result import Extraction, LabelledPoint, Status
 from lamm_metrics.extraction.text.answer import overlong
 from lamm_metrics.extraction.text.refusal import is_refusal
-from lamm_metrics.geometry.boxes import NORMALISED_XYXY, BoxConvention, Layout
+from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention, Layout
 
 _POINTS_TAG = re.compile(r"<points?\b(?P<attributes>[^<>]{1,4000}+)>(?P<name>[^<>]{0,80}+)", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"\b([xy])(\d{0,3})\s?=\s?\"\s?(-?\d{1,9}(?:\.\d{1,9})?)\s?\"")
