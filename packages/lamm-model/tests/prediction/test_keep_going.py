@@ -65,6 +65,6 @@ def test_a_failed_joint_is_named_in_its_record(tmp_path):
     journal = Journal(tmp_path / "p.jsonl", {"lamm": "predictions", "config": {}})
     journal.open()
     journal.add([(parts[0].key, {"text": "[0.5, 0.5]"}), (parts[1].key, {"text": "", "error": "KeyError: 'x'"})])
-    assert journal.finish(Benchmark(tmp_path, ["r"], parts))
+    assert journal.finish(Benchmark(["r"], parts))
     record = json.loads((tmp_path / "p.jsonl").read_text().splitlines()[1])
     assert record == {"id": "r", "text": {"neck": "[0.5, 0.5]", "left hip": ""}, "error": "left hip: KeyError: 'x'"}
