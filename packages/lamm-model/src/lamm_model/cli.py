@@ -13,7 +13,7 @@ COMMANDS = {
         "Pre-train a point-cloud tower on closed questions about scenes.",
     ),
     "cache-features": (
-        "lamm_model.training.run.cache_features:cache_features_command",
+        "lamm_model.training.run.command:cache_features",
         "Compute the frozen towers' features once.",
     ),
     "predict": ("lamm_model.prediction.command:predict", "Answer benchmark records."),

@@ -11,7 +11,7 @@ from PIL import Image
 from lamm_model.errors import UsageError
 from lamm_model.training.rows.feature_cache import open_cache
 from lamm_model.training.run.cache_features import cache_features
-from lamm_model.training.run.cache_features import cache_features_command as command
+from lamm_model.training.run.command import cache_features as command
 from lamm_model.training.run.finetune import finetune
 from lamm_model.training.settings.settings import settings_from_tables
 

@@ -40,7 +40,7 @@ def _processor(model: str) -> "LammProcessor":
     register()
     path = Path(model)
     if not path.is_dir():
-        path = presets.path_of(model) if model in presets.summaries() else path
+        path = presets.configuration(model)
         if not path.is_file():
             raise UsageError(f"Expected a model's folder, a TOML file or a preset, found nothing at {model}.")
         settings = load_settings(path)

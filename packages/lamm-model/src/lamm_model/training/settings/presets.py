@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterator
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from lamm_data import nearest
@@ -11,27 +10,24 @@ from lamm_model.errors import UsageError
 from lamm_model.training.settings.settings import FinetuneSettings
 
 
-def _folder() -> Traversable:
-    return files("lamm_model.training.settings") / "preset_files"
+def _files(folder: str) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(Path(str(files("lamm_model.training.settings") / folder)).glob("*.*ml"))}
+
+
+def _first_lines(folder: str) -> dict[str, str]:
+    return {
+        name: path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for name, path in _files(folder).items()
+    }
 
 
 def summaries() -> dict[str, str]:
     """Return the presets' names with the first comment line of each file."""
-    found = sorted((item for item in _folder().iterdir() if item.name.endswith(".toml")), key=lambda item: item.name)
-    return {
-        item.name.removesuffix(".toml"): item.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
-        for item in found
-    }
+    return _first_lines("preset_files")
 
 
 def launchers() -> dict[str, str]:
     """Return the names of the configurations for `accelerate launch`, with the first comment line of each file."""
-    found = sorted((files("lamm_model.training.settings") / "launch_files").iterdir(), key=lambda item: item.name)
-    return {
-        item.name.removesuffix(".yaml"): item.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
-        for item in found
-        if item.name.endswith(".yaml")
-    }
+    return _first_lines("launch_files")
 
 
 def path_of(name: str) -> Path:
@@ -40,11 +36,15 @@ def path_of(name: str) -> Path:
     Raises:
         UsageError: There is none of that name.
     """
-    if name in launchers():
-        return Path(str(files("lamm_model.training.settings") / "launch_files" / f"{name}.yaml"))
-    if name not in summaries():
-        raise UsageError(f"Expected a preset of --list, found {name!r}{nearest(name, summaries() | launchers())}")
-    return Path(str(_folder() / f"{name}.toml"))
+    known = _files("preset_files") | _files("launch_files")
+    if name not in known:
+        raise UsageError(f"Expected a preset of --list, found {name!r}{nearest(name, known)}")
+    return known[name]
+
+
+def configuration(name: str) -> Path:
+    """Return the file of a preset of this name, else the path that the name is."""
+    return _files("preset_files").get(name, Path(name))
 
 
 def check_names(settings: FinetuneSettings) -> None:
