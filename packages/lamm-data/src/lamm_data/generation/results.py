@@ -20,10 +20,8 @@ from lamm_data.generation.prompts import Prompt
 from lamm_data.generation.rows import Row, RowFault
 from lamm_data.generation.settings import GenerationSettings
 from lamm_data.generation.solving import Outcome
-from lamm_data.records.instruction import ROLES
+from lamm_data.records.instruction import MAX_ROUNDS_3D, ROLES
 from lamm_llm import atomic_path, dumps, sibling
-
-MAX_ROUNDS_3D = 10
 
 
 @dataclass

@@ -16,6 +16,8 @@ ROLES = ("human", "gpt")
 VERSION = 1
 """Version of the record files that a header may state."""
 PLACEHOLDERS = ("<image>", "<pcl>")
+MAX_ROUNDS_3D = 10
+"""Rounds that a dialogue about a point cloud may have in the LAMM-Dataset."""
 
 
 @dataclass(frozen=True, slots=True)

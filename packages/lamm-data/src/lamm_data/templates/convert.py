@@ -12,7 +12,7 @@ from typing import Any
 
 from lamm_data.errors import UsageError
 from lamm_data.records.annotations import Annotated
-from lamm_data.records.instruction import InstructionRecord, Turn
+from lamm_data.records.instruction import MAX_ROUNDS_3D, InstructionRecord, Turn
 from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.sources.media import MediaCheck
 from lamm_data.templates.pairs import PAIR_MAKERS, Context, Pair
@@ -20,9 +20,6 @@ from lamm_data.templates.pools.pools import STYLES, Pool, load_pool
 from lamm_data.writing.coordinates import NumberStyle, number_style
 from lamm_data.writing.draws import fill, item_rng
 from lamm_data.writing.options import AnswerPool
-
-MAX_ROUNDS_3D = 10
-"""Rounds that a dialogue about a point cloud may have in the LAMM-Dataset."""
 
 SEPARATORS = {"full": " ", "short": "; ", "plain": "; "}
 

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from lamm_data.errors import UsageError
+from lamm_data.records.instruction import MAX_ROUNDS_3D
 from lamm_data.sources.registry import load_sources
-from lamm_data.templates.convert import MAX_ROUNDS_3D
 from lamm_data.writing.draws import item_rng
 
 MIXED = "normal"

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 from lamm_data.quality.checks.phrases import phrase_index
 from lamm_data.quality.checks.record import Finding, PreparedRecord
-from lamm_data.records.instruction import InstructionRecord
+from lamm_data.records.instruction import MAX_ROUNDS_3D, InstructionRecord
 
 PROSE_TYPES = {"conversation", "description", "commomsenseqa", "conversation3d", "description3d", "commomsenseqa3d"}
 """Task types whose text must not hold coordinates or speak of its sources."""
 
-MAX_ROUNDS_3D = 10
 _KINDS = ("markup", "refusal", "profanity", "toxicity", "leakage")
 """Kinds that have phrases."""
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
