@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     )
     from lamm_llm.endpoint import Endpoint, EndpointSettings, read_reply
     from lamm_llm.engine import Engine, RetryPolicy, Traffic, run_async
-    from lamm_llm.errors import LammLlmError, UsageError
-    from lamm_llm.failures import (
+    from lamm_llm.errors import (
         BudgetReachedError,
         EndpointError,
         GaveUpError,
+        LammLlmError,
         RefusedError,
         ThrottledError,
         TransientError,
         UnsupportedError,
+        UsageError,
         WaitingError,
     )
     from lamm_llm.fast_json import dumps, loads
@@ -53,10 +54,9 @@ _HOMES = {
     "batch_state": "BATCHES Batch BatchState Outbox read_result_line refuse_open_batches request_line",
     "endpoint": "Endpoint EndpointSettings read_reply",
     "engine": "Engine RetryPolicy Traffic run_async",
-    "errors": "LammLlmError UsageError",
-    "failures": (
-        "BudgetReachedError EndpointError GaveUpError RefusedError ThrottledError TransientError "
-        "UnsupportedError WaitingError"
+    "errors": (
+        "BudgetReachedError EndpointError GaveUpError LammLlmError RefusedError ThrottledError TransientError "
+        "UnsupportedError UsageError WaitingError"
     ),
     "fast_json": "dumps loads",
     "journal": "Journal Reply Sending read_replies",

@@ -12,10 +12,9 @@ from typing import Any, TypeVar
 from lamm_llm.batch_state import Batch, BatchState, read_result_line
 from lamm_llm.endpoint import Endpoint
 from lamm_llm.engine import RetryPolicy
-from lamm_llm.failures import EndpointError, RefusedError, ThrottledError, TransientError
+from lamm_llm.errors import EndpointError, RefusedError, ThrottledError, TransientError
 
 ENDED = ("completed", "failed", "expired", "cancelled")
-_PAUSE = 2.0
 T = TypeVar("T")
 
 
@@ -55,12 +54,8 @@ class BatchServer:
         self._policy = policy
         self._chance = random.Random(seed)
 
-    async def upload(self, file: Path | tuple[str, bytes]) -> str:
-        """Upload a request file, given by its path or by name and content.
-
-        Returns:
-            Its id.
-        """
+    async def upload(self, file: Path) -> str:
+        """Upload a request file; return its id."""
         made = await self._patiently(lambda: self._client.files.create(file=file, purpose="batch"))
         return str(made.id)
 
@@ -70,9 +65,6 @@ class BatchServer:
         Args:
             file: Id of the file.
             token: Our name of the batch.
-
-        Returns:
-            The batch's id.
         """
         tried = False
 
@@ -85,11 +77,7 @@ class BatchServer:
         return await self._patiently(once)
 
     async def find(self, token: str) -> str:
-        """Look for a batch that may have been made before its id could be noted.
-
-        Returns:
-            Its id, or an empty string.
-        """
+        """Return the id of a batch that may have been made before it could be noted; empty where it was not."""
         return await self._patiently(lambda: self._search(token))
 
     async def retrieve(self, batch: str) -> BatchView:

@@ -94,7 +94,7 @@ class BatchState:
         return self.path.with_name(f"{self.path.name.removesuffix('.batches.json')}.batch-{batch.token[:12]}.jsonl")
 
     def keys(self, batch: Batch) -> set[str]:
-        """Read the request keys of a batch.
+        """Return the request keys of a batch.
 
         Raises:
             LammLlmError: When its request file is gone.
@@ -104,9 +104,8 @@ class BatchState:
                 return {line[_KEY].decode() for line in lines}
         except OSError as error:
             raise LammLlmError(
-                f"Expected the requests of batch {batch.id or batch.token} in {self.request_file(batch)}, got: "
-                f"{error}. "
-                "Put the file back, or move the state file away to give the batch up."
+                f"Expected the requests of batch {batch.id or batch.token} in {self.request_file(batch)}, got: {error}."
+                " Put the file back, or move the state file away to give the batch up."
             ) from error
 
     def forget_files(self) -> None:
@@ -154,13 +153,7 @@ class Outbox:
         self._format = ""
 
     def add(self, key: str, answer_format: str, line: bytes) -> None:
-        """Take one request.
-
-        Args:
-            key: Its key.
-            answer_format: Its answer format.
-            line: Its line, which begins with the key as `custom_id`.
-        """
+        """Take one request, whose line begins with its key as `custom_id`."""
         most_requests, most_bytes = self._most
         if self._requests and (self._requests >= most_requests or self._bytes + len(line) > most_bytes):
             self._complete()
@@ -171,11 +164,7 @@ class Outbox:
         self._requests, self._bytes, self._format = self._requests + 1, self._bytes + len(line), answer_format
 
     def plan(self) -> list[Batch]:
-        """Name the new batches in the state file; from here on no request of theirs is ever planned again.
-
-        Returns:
-            The new batches.
-        """
+        """Name the new batches in the state file; from here on no request of theirs is ever planned again."""
         self._complete()
         if self._planned:
             self._state.batches += self._planned

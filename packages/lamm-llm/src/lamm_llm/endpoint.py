@@ -15,13 +15,13 @@ from inspect import signature
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from lamm_llm.errors import UsageError
-from lamm_llm.failures import (
+from lamm_llm.errors import (
     EndpointError,
     RefusedError,
     ThrottledError,
     TransientError,
     UnsupportedError,
+    UsageError,
     connection_failure,
     server_words,
 )
@@ -30,10 +30,6 @@ from lamm_llm.journal import Reply
 from lamm_llm.limits import Gate, retry_after
 from lamm_llm.requests import Request
 
-_NO_KEY = "no-key"
-_JSON = "application/json"
-# What a gateway says when the server behind it did not answer it: that server may have done the work.
-_GATEWAY_STATUSES = (408, 502, 504)
 _KEYS = re.compile(r"\bsk-[\w\-*]{8,}")
 _LOCAL_SERVER = "To start a local one: pip install 'transformers[serving]', then transformers serve MODEL --port 8000."
 
@@ -111,13 +107,7 @@ class Endpoint:
         await self.client.close()
 
     async def send(self, request: Request) -> tuple[Reply, Mapping[str, str]]:
-        """Send one request once.
-
-        Args:
-            request: What to ask.
-
-        Returns:
-            The reply and the answer's headers.
+        """Send one request once; return the reply and the answer's headers.
 
         Raises:
             ThrottledError, TransientError, UnsupportedError, RefusedError, EndpointError: By what to do about it.
@@ -137,7 +127,7 @@ class Endpoint:
 
         Every sending of a request carries its key, so that a server that knows `Idempotency-Key` answers it once.
         """
-        options: Any = {"headers": {"Content-Type": _JSON, "Idempotency-Key": key}}
+        options: Any = {"headers": {"Content-Type": "application/json", "Idempotency-Key": key}}
         content: Any = {"content": dumps(body)} if self._takes_bytes else {"body": body}
         return await self.client.post(self._address, cast_to=self._response_type, options=options, **content)
 
@@ -150,17 +140,12 @@ class Endpoint:
         return replace(reply, text=_KEYS.sub("sk-***", text), refusal=_KEYS.sub("sk-***", refusal))
 
     async def model_names(self) -> list[str]:
-        """Ask the server for its models.
-
-        Returns:
-            Their names; empty when the server does not tell.
-        """
+        """Ask the server for the names of its models; none when it does not tell."""
         import openai
 
         try:
             response = await self.client.get("/models", cast_to=self._response_type)
-            listed = json.loads(response.content)["data"]
-            return [str(item["id"]) for item in listed]
+            return [str(item["id"]) for item in json.loads(response.content)["data"]]
         except (openai.APIError, ValueError, KeyError, TypeError):
             return []
 
@@ -178,28 +163,14 @@ class Endpoint:
         )
 
     def failure(self, error: Any) -> Exception:
-        """Sort a failure of the SDK's by what to do about it.
-
-        Args:
-            error: An `openai.APIError`.
-
-        Returns:
-            One of the errors that `send` raises.
-        """
+        """Sort an `openai.APIError` by what to do about it: return one of the errors that `send` raises."""
         status = getattr(error, "status_code", None)
         if status is None:
             return connection_failure(error, self.settings.timeout)
         return self.status_failure(int(status), error.response.text, error.response.headers)
 
     def body(self, request: Request) -> dict[str, Any]:
-        """Write a request as this endpoint takes it: its name of the model, its name of the length limit, the seed.
-
-        Args:
-            request: The request.
-
-        Returns:
-            The body of a chat completion.
-        """
+        """Write a request as this endpoint takes it: its name of the model, its name of the length limit, the seed."""
         body = dict(request.payload)
         body[self._limit_name] = body.pop("max_tokens")
         body.setdefault("seed", request.seed)
@@ -225,16 +196,7 @@ class Endpoint:
         return False
 
     def status_failure(self, status: int, text: str, headers: Mapping[str, str]) -> Exception:
-        """Sort an HTTP error by what to do about it.
-
-        Args:
-            status: HTTP status.
-            text: What the server wrote.
-            headers: Headers of the answer.
-
-        Returns:
-            One of the errors that `send` raises.
-        """
+        """Sort an HTTP error, with what the server wrote, by what to do about it; see `failure`."""
         said = self.hide_key(server_words(text))
         if "insufficient_quota" in text:
             return EndpointError(
@@ -249,20 +211,16 @@ class Endpoint:
         if status == 429 or (status == 503 and wait is not None):
             return ThrottledError(wait)
         if status in (408, 409) or status >= 500:
-            unknown = status in _GATEWAY_STATUSES
+            unknown = status in (408, 502, 504)  # a gateway had no answer: the server behind it may have done the work
             return TransientError(f"http_{status}", f"HTTP {status}: {said}", retry_after=wait, unknown=unknown)
         if status in (400, 422) and re.search(r"response_format|json_schema|json_object|guided", said):
-            return UnsupportedError("response_format", said)
+            return UnsupportedError(said)
         if status == 404:
-            return _unknown(self.settings, said)
+            return EndpointError(
+                f"Expected a chat model at {self.settings.shown_url}, got HTTP 404: {said.rstrip('.')}. "
+                "Check --endpoint and --model."
+            )
         return RefusedError(f"HTTP {status}: {said}")
-
-
-def _unknown(settings: EndpointSettings, said: str) -> EndpointError:
-    return EndpointError(
-        f"Expected a chat model at {settings.shown_url}, got HTTP 404: {said.rstrip('.')}. "
-        "Check --endpoint and --model."
-    )
 
 
 def _make_client(settings: EndpointSettings) -> tuple[Any, Any]:
@@ -273,13 +231,12 @@ def _make_client(settings: EndpointSettings) -> tuple[Any, Any]:
         import httpx2 as transport
     except ImportError:  # openai 2 stands on httpx, openai 3 on httpx2
         import httpx as transport  # type: ignore[import-not-found,no-redef]
-    limits = transport.Limits(
-        max_connections=settings.concurrency + 4, max_keepalive_connections=settings.concurrency + 4
-    )
+    most = settings.concurrency + 4
+    limits = transport.Limits(max_connections=most, max_keepalive_connections=most)
     timeout = transport.Timeout(settings.timeout, connect=10.0, pool=None)
     client = openai.AsyncOpenAI(
         base_url=settings.url,
-        api_key=settings.key or _NO_KEY,
+        api_key=settings.key or "no-key",
         max_retries=0,
         timeout=timeout,
         http_client=_make_http_client(transport, limits, timeout),
@@ -293,14 +250,12 @@ def _make_http_client(library: Any, limits: Any, timeout: Any) -> Any:
     The SDK's own, on aiohttp, parses the address, merges client headers and cookies, and walks through authentication,
     redirects and hooks for every request; sending finished bytes to one address needs none of that, which saves a
     seventh of all processor time of a run. Redirects are not followed: no network but the endpoint.
+    Where aiohttp is missing (`lamm-llm[fast]`), it is the SDK's on plain sockets.
 
     Args:
         library: `httpx2`, on which openai 3 stands, or `httpx`, on which openai 2 stands.
         limits: Its limits of connections.
         timeout: Its time-outs.
-
-    Returns:
-        An asynchronous client; on plain sockets where aiohttp is missing (`lamm-llm[fast]`).
     """
     import openai
 
@@ -344,22 +299,15 @@ def _make_http_client(library: Any, limits: Any, timeout: Any) -> Any:
 
 
 def read_reply(body: bytes) -> Reply:
-    """Read a chat completion, trusting nothing about its shape.
-
-    Args:
-        body: The JSON text.
-
-    Returns:
-        The reply.
+    """Read a chat completion from JSON, trusting nothing about its shape.
 
     Raises:
         TransientError: It is none.
     """
     try:
         values = loads(body)
-        choice = values["choices"][0]
+        choice, usage = values["choices"][0], values.get("usage") or {}
         message = choice["message"]
-        usage = values.get("usage") or {}
         content = message.get("content") or ""
         if not isinstance(content, str):
             raise TypeError(f"content is {type(content).__name__}")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from lamm_llm.endpoint import Endpoint
-from lamm_llm.failures import (
+from lamm_llm.errors import (
     EndpointError,
     GaveUpError,
     RefusedError,
@@ -52,15 +52,7 @@ class RetryPolicy:
     failures_in_a_row: int | None = None
 
     def delay(self, attempt: int, chance: random.Random) -> float:
-        """Give the wait before another try.
-
-        Args:
-            attempt: Tries made so far, from 1.
-            chance: Source of the jitter.
-
-        Returns:
-            Seconds.
-        """
+        """Return the seconds to wait after so many tries, with jitter from `chance`."""
         longest = min(self.first_delay * 2.0 ** (attempt - 1), self.longest_delay)
         return longest * (0.5 + chance.random() / 2)
 
@@ -89,7 +81,7 @@ class Traffic:
     given_up: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values."""
+        """Return plain values."""
         return {**vars(self), "retried": dict(self.retried)}
 
 
@@ -215,7 +207,7 @@ class Engine(Generic[Item]):
             except ThrottledError as signal:
                 self.traffic.throttled += 1
                 endpoint.gate.throttled(sent_at, signal.retry_after)
-                self._check_patience(endpoint, "it only asks to slow down")
+                self._check_patience(endpoint)
                 continue
             except TransientError as failure:
                 attempt += 1
@@ -276,12 +268,11 @@ class Engine(Generic[Item]):
             raise endpoint.unreachable_error(str(failure)) from None
         return max(self.policy.delay(attempt, self._chance), min(failure.retry_after or 0.0, self.policy.patience))
 
-    def _check_patience(self, endpoint: Endpoint, why: str) -> None:
-        waited = time.monotonic() - self._last_success
-        if waited > self.policy.patience:
+    def _check_patience(self, endpoint: Endpoint) -> None:
+        if time.monotonic() - self._last_success > self.policy.patience:
             raise EndpointError(
                 f"Expected an answer from {endpoint.settings.shown_url} within {self.policy.patience:g} s, got none: "
-                f"{why}. Run the same command again later; finished rows are kept."
+                "it only asks to slow down. Run the same command again later; finished rows are kept."
             )
 
     def _count_refusal(self, endpoint: Endpoint, said: str) -> None:
@@ -295,14 +286,7 @@ class Engine(Generic[Item]):
 
 
 def run_async(main: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Run asynchronous work to its end: on uvloop where it is installed, beside a loop that runs already (notebooks).
-
-    Args:
-        main: Makes the coroutine.
-
-    Returns:
-        What it returns.
-    """
+    """Run the coroutine that `main` makes: on uvloop where it is installed, in notebooks beside the loop that runs already."""
     try:
         import uvloop
     except ModuleNotFoundError:

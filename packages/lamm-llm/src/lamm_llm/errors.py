@@ -1,4 +1,14 @@
-"""The errors that lamm-llm raises on purpose, under one base class."""
+"""What lamm-llm raises: errors under one base class, and what can go wrong with one request, sorted by what to do.
+
+`ThrottledError` waits, `TransientError` is tried again, `UnsupportedError` changes how to ask, `RefusedError` ends one
+row, and `EndpointError` ends the use of an endpoint at once.
+"""
+
+from __future__ import annotations
+
+import json
+
+from lamm_llm.fast_json import whole_characters
 
 
 class LammLlmError(Exception):
@@ -15,3 +25,100 @@ class UsageError(LammLlmError):
     """The call itself is wrong: an unknown price, an address that is none, a journal of another run."""
 
     exit_code = 2
+
+
+class EndpointError(LammLlmError):
+    """An endpoint cannot be used: it is down, the key or the model is wrong, or the quota is spent."""
+
+
+class ThrottledError(Exception):
+    """The server asks for patience (429, or 503 with Retry-After).
+
+    Attributes:
+        retry_after: Seconds the server asks to wait, or None.
+    """
+
+    def __init__(self, retry_after: float | None) -> None:
+        super().__init__("the server asks to slow down")
+        self.retry_after = retry_after
+
+
+class TransientError(Exception):
+    """A failure that may pass: no connection, a time-out, a 5xx, half an answer.
+
+    Attributes:
+        reason: Word for counting, for example `http_500`, `timeout`, `connection`, `malformed_reply`.
+        unreachable: True when no connection to the server could be made.
+        unknown: True when the server may have done the work, and bill it, although its answer did not arrive.
+        retry_after: Seconds the server asks to wait, or None.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        unreachable: bool = False,
+        unknown: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reason, self.unreachable, self.unknown, self.retry_after = reason, unreachable, unknown, retry_after
+
+
+class UnsupportedError(Exception):
+    """The server knows no such answer format."""
+
+
+class RefusedError(Exception):
+    """The server refuses this one request for good (400, 413, 422)."""
+
+
+class GaveUpError(Exception):
+    """One request failed as often as the policy allows.
+
+    Attributes:
+        reason: The last failure's reason.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class BudgetReachedError(Exception):
+    """The run may send no more requests."""
+
+
+class WaitingError(Exception):
+    """A batch is to answer this request, and has not yet."""
+
+
+def connection_failure(error: BaseException, timeout: float) -> TransientError:
+    """Tell a server that is not there, a broken connection and a time-out apart.
+
+    The SDK's aiohttp transport reports refused and dropped connections as time-outs too: the chain of causes decides.
+    """
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    names = {type(item).__name__ for item in chain}
+    detail = f"{type(chain[-1]).__name__}: {chain[-1]}"
+    if names & {"ConnectError", "ClientConnectorError", "ClientConnectorDNSError"}:
+        return TransientError("connection", detail, unreachable=True)
+    broken = {"ServerDisconnectedError", "ClientPayloadError", "ClientOSError", "ReadError", "RemoteProtocolError"}
+    if "APITimeoutError" in names and not names & broken:
+        return TransientError("timeout", f"no answer within {timeout:g} s", unknown=True)
+    return TransientError("connection", detail, unknown=True)
+
+
+def server_words(text: str) -> str:
+    """Return the message of a server's error in one line."""
+    try:
+        values = json.loads(text)
+        found = values.get("error", values.get("detail", values)) if isinstance(values, dict) else values
+        found = found.get("message", found) if isinstance(found, dict) else found
+        text = found if isinstance(found, str) else json.dumps(found)
+    except (ValueError, RecursionError):
+        text = text[:2000]
+    return whole_characters(" ".join(text.split())[:500])

@@ -22,13 +22,7 @@ _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def parse_duration(text: str) -> float | None:
-    """Read a rate-limit header's time.
-
-    Args:
-        text: For example `2`, `1.5s`, `6m0s`, `200ms`.
-
-    Returns:
-        Seconds, or None when the text is no duration.
+    """Read a rate-limit header's time as seconds; None when the text is no duration.
 
     >>> parse_duration("6m30s"), parse_duration("200ms"), parse_duration("2")
     (390.0, 0.2, 2.0)
@@ -76,14 +70,7 @@ class Rate:
         self._next = clock()
 
     def reserve(self, units: float) -> float:
-        """Take a place in time.
-
-        Args:
-            units: What will be used.
-
-        Returns:
-            Seconds to wait before using it.
-        """
+        """Take a place in time for what will be used; return the seconds to wait before using it."""
         if not self.per_minute:
             return 0.0
         now = self._clock()
@@ -116,18 +103,13 @@ class Gate:
         self.active = 0
         self.requests = Rate(requests_per_minute)
         self.tokens = Rate(tokens_per_minute)
-        self.throttled_count = 0
         self._resume_at = 0.0
         self._successes = 0
         self._decreased_at = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def enter(self, tokens: int) -> None:
-        """Wait until a request may be sent.
-
-        Args:
-            tokens: Estimate of the tokens it will use.
-        """
+        """Wait until a request may be sent that will use about so many tokens."""
         while self.active >= max(int(self.limit), 1):
             place = asyncio.get_running_loop().create_future()
             self._waiting.append(place)
@@ -185,7 +167,6 @@ class Gate:
             retry_after: What the server asked for, in seconds.
         """
         now = time.monotonic()
-        self.throttled_count += 1
         self._successes = 0
         if sent_at > self._decreased_at:
             self.limit = max(self.limit * _DECREASE, 1.0)

@@ -10,24 +10,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from lamm_llm.errors import UsageError
-from lamm_llm.failures import BudgetReachedError
+from lamm_llm.errors import BudgetReachedError, UsageError
 
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for a million tokens.
-
-    Attributes:
-        prompt: Of prompts.
-        answer: Of answers.
-    """
+    """US dollars for a million tokens of prompts, and of answers."""
 
     prompt: float
     answer: float
 
     def cost(self, prompt_tokens: int, answer_tokens: int) -> float:
-        """Give the cost of so many tokens, in US dollars.
+        """Return the cost of so many tokens, in US dollars.
 
         >>> Price(2.0, 8.0).cost(1_000_000, 500_000)
         6.0
@@ -35,7 +29,7 @@ class Price:
         return (prompt_tokens * self.prompt + answer_tokens * self.answer) / 1e6
 
     def scaled(self, share: float) -> Price:
-        """Give the same price at a share of it."""
+        """Return a share of the price."""
         return Price(self.prompt * share, self.answer * share)
 
 

@@ -18,8 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from lamm_llm.errors import UsageError
-from lamm_llm.failures import UnsupportedError
+from lamm_llm.errors import UnsupportedError, UsageError
 
 FORMATS = ("json_schema", "json_object", "text")
 """Answer formats from the strictest to the one every server can do."""
@@ -56,14 +55,12 @@ class Request:
         return self.tokens - int(self.payload["max_tokens"])
 
     @property
-    def most_prompt_tokens(self) -> int:
-        """The same at three bytes a token: a cautious guess, for text with numbers and limits on money."""
-        return self.prompt_tokens * 4 // 3 + 1
-
-    @property
     def most(self) -> tuple[int, int, str]:
-        """The most tokens that it can be billed for, prompt and answer, and its model."""
-        return self.most_prompt_tokens, int(self.payload["max_tokens"]), str(self.payload["model"])
+        """The most tokens that it can be billed for, prompt and answer, and its model.
+
+        The prompt is counted at three bytes a token: a cautious guess, for text with numbers and limits on money.
+        """
+        return self.prompt_tokens * 4 // 3 + 1, int(self.payload["max_tokens"]), str(self.payload["model"])
 
 
 def make_request(payload: dict[str, Any], answer_format: str = "text", seed: int = 0) -> Request:
@@ -73,9 +70,6 @@ def make_request(payload: dict[str, Any], answer_format: str = "text", seed: int
         payload: Model, messages, max_tokens and whatever else decides the answer.
         answer_format: The rung of `FORMATS` it was built for.
         seed: The run's seed, part of the key.
-
-    Returns:
-        The request.
 
     >>> payload = {"model": "m", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}
     >>> make_request(payload).key == make_request(dict(reversed(payload.items()))).key
@@ -106,11 +100,7 @@ class RequestMould:
         self._payload, self._format = payload, answer_format
 
     def request(self, query: str) -> Request:
-        """Return the request that `make_request` would make of the whole payload.
-
-        Args:
-            query: Text of the last message.
-        """
+        """Return the request that `make_request` would make of the payload with this text as its last message."""
         text = json.dumps(query).encode()
         state = self._hash.copy()
         state.update(text)
@@ -150,11 +140,7 @@ class FormatLadder:
         return [self.current, *(name for name in FORMATS if name != self.current)]
 
     def choose(self, build: Callable[[str], Request]) -> Request:
-        """Return the request that has been asked before in some format, else the one in the current format.
-
-        Args:
-            build: Makes the request in a format.
-        """
+        """Return the request that has been asked before in some format, else the one built in the current format."""
         if not self._resumed:
             return build(self.current)
         requests = [build(name) for name in self.candidates()]
@@ -169,9 +155,6 @@ class FormatLadder:
             build: Makes the request in a format.
             send: Gives the reply to a request.
             sent: Takes every request before it is sent, the answered one last.
-
-        Returns:
-            The reply.
 
         Raises:
             UnsupportedError: The server knows no format that may be asked in.
@@ -241,14 +224,7 @@ def user_message(text: str, images: Sequence[str | Path | bytes] = ()) -> dict[s
 
 
 def _with_media_hashes(messages: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
-    """Replace every embedded image by the SHA-256 of its content.
-
-    Args:
-        messages: Messages of a chat completion.
-
-    Returns:
-        The messages as a request's key sees them, and the number of images.
-    """
+    """Return messages as a request's key sees them, images replaced by the SHA-256 of their content; and how many."""
     hashed, images = [], 0
     for message in messages:
         content = message["content"]

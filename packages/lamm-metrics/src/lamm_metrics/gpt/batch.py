@@ -73,8 +73,7 @@ class BatchRun:
     def _check_money(self, requests: Sequence[Request]) -> None:
         most = self.budget.gone
         for request in requests:
-            answer, model = int(request.payload["max_tokens"]), str(request.payload["model"])
-            most += self.share * self.budget.dollars(request.most_prompt_tokens, answer, model)
+            most += self.share * self.budget.dollars(*request.most)
         if self.settings.max_cost is not None and most > self.settings.max_cost:
             raise LammMetricsError(
                 f"Expected batches within {self.settings.max_cost:g} USD, got at most {most:.4f} USD. "

@@ -116,11 +116,12 @@ def plan_judging(
         share = batch_share(settings.prices, BATCH_SHARE) if settings.batch else 1.0
     tokens, cost, most = 0, 0.0, 0.0
     for request in requests.values():
-        size, price = request.most_prompt_tokens, prices.get(request.payload["model"])
+        size, longest, judge = request.most
+        price = prices.get(judge)
         tokens += size
         if price is not None:
             cost += price.cost(size, min(TYPICAL_ANSWER, settings.max_tokens))
-            most += price.cost(size, settings.max_tokens)
+            most += price.cost(size, longest)
     unpriced = tuple(judge for judge in judges if judge not in prices)
     about, at_most = (None, None) if unpriced else (share * cost, share * most)
     return Plan(len(items), len(jobs), len(requests), tokens, about, at_most, unpriced)
