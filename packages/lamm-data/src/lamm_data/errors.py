@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 SHOWN_FAULTS = 20
 
@@ -26,6 +28,20 @@ class LammDataError(Exception):
     """
 
     exit_code = 1
+
+
+def import_extra(module: str, purpose: str, extra: str, advice: str = "") -> Any:
+    """Import a module that only an extra of lamm-data brings.
+
+    Raises:
+        LammDataError: It cannot be imported; the message says what to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise LammDataError(
+            f"Expected {module} for {purpose}, got {error}. Install it: pip install 'lamm-data[{extra}]'.{advice}"
+        ) from error
 
 
 class UsageError(LammDataError):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
 
 Advance = Callable[[int], None]
 """Called with the number of newly finished steps."""
@@ -12,6 +15,14 @@ Advance = Callable[[int], None]
 
 def unwatched(done: int) -> None:
     """Show nothing."""
+
+
+def watched(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
+    """Pass items on and show how many went by."""
+    with progress_bar(label, total) as advance:
+        for item in items:
+            yield item
+            advance(1)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamm_data.clouds.headers import Layout, read_layout
-from lamm_data.errors import LammDataError, SourceError
+from lamm_data.errors import SourceError, import_extra
 from lamm_llm import atomic_bytes
 
 Cloud = NDArray[np.float32]
@@ -159,14 +159,7 @@ def _columns(table: NDArray[Any]) -> NDArray[Any]:
 
 
 def _open3d() -> Any:
-    try:
-        import open3d
-    except ImportError as error:
-        raise LammDataError(
-            f"Expected open3d for reading meshes, XYZ and compressed PCD files, got {error}. "
-            "Install it: pip install 'lamm-data[3d]'."
-        ) from error
-    return open3d
+    return import_extra("open3d", "reading meshes, XYZ and compressed PCD files", "3d")
 
 
 def _read_by_open3d(path: Path) -> NDArray[Any]:

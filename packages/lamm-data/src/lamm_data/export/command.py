@@ -21,22 +21,16 @@ _FORMATS = click.Choice(("llava", "messages", "parquet", "webdataset"))
 def export(path: Path, output: Path, name: str, licence: str, media_root: Path | None, card: str) -> None:
     """Write instruction records in another tool's format."""
     from lamm_data.export.formats import export_records
-    from lamm_data.progress import progress_bar
-    from lamm_data.records.instruction import InstructionRecord, read_records
+    from lamm_data.progress import watched
+    from lamm_data.records.instruction import read_records
 
     records = read_records(path)
-    with progress_bar("exporting", len(records)) as advance:
-
-        def counted(record: InstructionRecord) -> InstructionRecord:
-            advance(1)
-            return record
-
-        count = export_records(
-            map(counted, records),
-            output,
-            name,
-            commercial=licence == "commercial",
-            media_root=media_root or path.parent,
-            card=card,
-        )
+    count = export_records(
+        watched(records, "exporting", len(records)),
+        output,
+        name,
+        commercial=licence == "commercial",
+        media_root=media_root or path.parent,
+        card=card,
+    )
     click.echo(f"{count} records written to {output}.")

@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from lamm_data.errors import LammDataError, SourceError
-from lamm_data.export.rows import SCHEMA, TEXTS, VERSION, from_row, to_row
+from lamm_data.errors import SourceError, import_extra
+from lamm_data.export.rows import SCHEMA, TEXTS, VERSION, check_version, from_row, shards_of, to_row
 from lamm_data.records.instruction import InstructionRecord
 
 ROWS_PER_GROUP = 2_000
@@ -16,14 +16,8 @@ ROWS_PER_SHARD = 50_000
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise LammDataError(
-            f"Expected pyarrow for Parquet files, got {error}. Install it: pip install 'lamm-data[parquet]'."
-        ) from error
-    return pa, parquet
+    arrow, parquet = (import_extra(name, "Parquet files", "parquet") for name in ("pyarrow", "pyarrow.parquet"))
+    return arrow, parquet
 
 
 def _schema(arrow: Any) -> Any:
@@ -70,11 +64,7 @@ def read_parquet(path: str | Path) -> Iterator[InstructionRecord]:
         SourceError: There is no file, or one is damaged, foreign or of another schema version.
     """
     _, parquet = _pyarrow()
-    path = Path(path)
-    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    if not files or not files[0].is_file():
-        raise SourceError(f"Expected Parquet files, got none at {path}. Check the path.")
-    for file in files:
+    for file in shards_of(path, ".parquet", "Parquet files"):
         yield from _read_file(parquet, file)
 
 
@@ -82,7 +72,9 @@ def _read_file(parquet: Any, file: Path) -> Iterator[InstructionRecord]:
     try:
         # ArrowInvalid is a ValueError, ArrowException's other kinds are OSErrors.
         with parquet.ParquetFile(file) as opened:
-            _check_version(opened.schema_arrow.metadata or {}, file)
+            metadata = opened.schema_arrow.metadata or {}
+            name, version = (metadata.get(key, b"none").decode() for key in (b"schema", b"version"))
+            check_version(name, version, file)
             for batch in opened.iter_batches(ROWS_PER_GROUP):
                 for row in batch.to_pylist():
                     yield from_row(row, file)
@@ -91,12 +83,3 @@ def _read_file(parquet: Any, file: Path) -> Iterator[InstructionRecord]:
         raise SourceError(
             f"Expected a whole Parquet file, got {reason} ({file}). Download or write it again."
         ) from error
-
-
-def _check_version(metadata: dict[bytes, bytes], file: Path) -> None:
-    name, version = metadata.get(b"schema", b"none").decode(), metadata.get(b"version", b"none").decode()
-    if (name, version) != (SCHEMA, str(VERSION)):
-        raise SourceError(
-            f"Expected the schema {SCHEMA} version {VERSION}, got {name} version {version} ({file}). "
-            "Write it again with this version of lamm data export."
-        )

@@ -1,4 +1,4 @@
-"""The flat row that Parquet files and WebDataset shards hold, and folders that appear when they are complete."""
+"""The flat row that Parquet files and WebDataset shards hold, and what both say of it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,32 @@ def to_row(record: InstructionRecord) -> dict[str, Any]:
         "meta": None if record.meta is None else json.dumps(record.meta, ensure_ascii=False),
         "extra": json.dumps(extra, ensure_ascii=False) if record.extra or any(t.extra for t in turns) else None,
     }
+
+
+def shards_of(path: str | Path, suffix: str, what: str) -> list[Path]:
+    """List the shards of a folder by name, or the one that a path names.
+
+    Raises:
+        SourceError: There is none.
+    """
+    path = Path(path)
+    shards = sorted(path.glob(f"*{suffix}")) if path.is_dir() else [path]
+    if not shards or not shards[0].is_file():
+        raise SourceError(f"Expected {what}, got none at {path}. Check the path.")
+    return shards
+
+
+def check_version(name: object, version: object, where: str | Path) -> None:
+    """Check what a file says of its schema.
+
+    Raises:
+        SourceError: It is another one, or of another version.
+    """
+    if (name, version) != (SCHEMA, str(VERSION)):
+        raise SourceError(
+            f"Expected the schema {SCHEMA} version {VERSION}, got {name} version {version} ({where}). "
+            "Write it again with this version of lamm data export."
+        )
 
 
 def from_row(row: Mapping[str, Any], path: str | Path) -> InstructionRecord:

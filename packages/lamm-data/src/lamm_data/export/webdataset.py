@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import SourceError, first_of
-from lamm_data.export.rows import SCHEMA, VERSION, from_row, to_row
+from lamm_data.export.rows import SCHEMA, VERSION, check_version, from_row, shards_of, to_row
 from lamm_data.files.archives import check_member
 from lamm_data.records.instruction import InstructionRecord
 
@@ -107,12 +107,8 @@ def read_webdataset(path: str | Path) -> Iterator[InstructionRecord]:
     Raises:
         SourceError: There is no shard, or one is damaged, unsafe or of another schema version.
     """
-    path = Path(path)
-    shards = sorted(path.glob("*.tar")) if path.is_dir() else [path]
-    if not shards or not shards[0].is_file():
-        raise SourceError(f"Expected WebDataset shards (.tar), got none at {path}. Check the path.")
     series: dict[str, list[Path]] = {}
-    for shard in shards:
+    for shard in shards_of(path, ".tar", "WebDataset shards (.tar)"):
         series.setdefault(shard.stem.rpartition("-")[0], []).append(shard)
     for _, record in heapq.merge(*(_samples(files) for files in series.values()), key=lambda sample: sample[0]):
         yield record
@@ -143,9 +139,6 @@ def _record(opened: tarfile.TarFile, member: tarfile.TarInfo, shard: Path) -> In
         value: Any = json.loads(handle.read() if handle else b"")
     except ValueError as error:
         raise SourceError(f"Expected a record as JSON, got {error} ({where}).") from error
-    found = (value.get("schema"), value.get("version")) if isinstance(value, dict) else (None, None)
-    if found != (SCHEMA, VERSION):
-        raise SourceError(
-            f"Expected the schema {SCHEMA} version {VERSION}, got {found[0]} version {found[1]} ({where})."
-        )
+    head = value if isinstance(value, dict) else {}
+    check_version(head.get("schema"), str(head.get("version")), where)
     return from_row(value, where)

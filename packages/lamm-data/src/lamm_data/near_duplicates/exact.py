@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lamm_data.errors import LammDataError, UsageError
+from lamm_data.errors import LammDataError, UsageError, import_extra
 from lamm_data.progress import Advance, unwatched
 
 BLOCK = 512
@@ -121,14 +121,10 @@ class _Scores:
 
 
 def _rapidfuzz() -> tuple[Any, Any]:
-    try:
-        from rapidfuzz import process
-        from rapidfuzz.distance import Indel
-    except ModuleNotFoundError as error:
-        raise LammDataError(
-            "Expected rapidfuzz for near duplicates, found it missing. Run: pip install 'lamm-data[dedup]'"
-        ) from error
-    return process, Indel.normalized_similarity
+    process, distance = (
+        import_extra(f"rapidfuzz.{name}", "near duplicates", "dedup") for name in ("process", "distance")
+    )
+    return process, distance.Indel.normalized_similarity
 
 
 def check_threshold(threshold: float) -> None:

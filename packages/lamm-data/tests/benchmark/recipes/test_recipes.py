@@ -12,8 +12,8 @@ from PIL import Image
 from lamm_data.benchmark.recipes.alignment import read_alignment
 from lamm_data.benchmark.recipes.apply import KINDS, apply_recipe
 from lamm_data.benchmark.recipes.command import recipe as command
+from lamm_data.benchmark.recipes.in_context import ByText
 from lamm_data.benchmark.recipes.recipe import packaged_recipes, read_recipe
-from lamm_data.benchmark.recipes.retrieval import ByText
 from lamm_data.errors import RecordError, UsageError
 from lamm_data.records.benchmark import BenchmarkRecord, read_benchmark, write_benchmark
 from lamm_data.writing.options import lettered

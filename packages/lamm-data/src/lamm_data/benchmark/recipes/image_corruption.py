@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -16,66 +16,12 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-    Way = Callable[[Image, int, np.random.Generator], Image]
-
 NOISE = (0.04, 0.08, 0.14, 0.22, 0.34)  # standard deviation, as a share of the range
 BLUR = (0.005, 0.01, 0.02, 0.035, 0.06)  # standard deviation, as a share of the longer side
 JPEG = (40, 25, 15, 8, 4)
 CONTRAST = (0.6, 0.4, 0.25, 0.15, 0.08)
 BRIGHTNESS = (1.3, 1.6, 2.0, 2.5, 3.2)
 PIXELS = (0.5, 0.33, 0.2, 0.12, 0.07)  # share of the side that is kept
-
-
-def _noise(image: Image, level: int, rng: np.random.Generator) -> Image:
-    import numpy as np
-    import PIL.Image
-
-    pixels = np.asarray(image, np.float32) + rng.normal(0, 255 * NOISE[level], (image.height, image.width, 3))
-    return PIL.Image.fromarray(pixels.clip(0, 255).round().astype(np.uint8))
-
-
-def _blur(image: Image, level: int, rng: np.random.Generator) -> Image:
-    from PIL import ImageFilter
-
-    return image.filter(ImageFilter.GaussianBlur(BLUR[level] * max(image.size)))
-
-
-def _jpeg(image: Image, level: int, rng: np.random.Generator) -> Image:
-    import PIL.Image
-
-    written = io.BytesIO()
-    image.save(written, "JPEG", quality=JPEG[level])
-    return PIL.Image.open(written).convert("RGB")
-
-
-def _contrast(image: Image, level: int, rng: np.random.Generator) -> Image:
-    from PIL import ImageEnhance
-
-    return ImageEnhance.Contrast(image).enhance(CONTRAST[level])
-
-
-def _brightness(image: Image, level: int, rng: np.random.Generator) -> Image:
-    from PIL import ImageEnhance
-
-    return ImageEnhance.Brightness(image).enhance(BRIGHTNESS[level])
-
-
-def _pixels(image: Image, level: int, rng: np.random.Generator) -> Image:
-    import PIL.Image
-
-    small = [max(1, round(side * PIXELS[level])) for side in image.size]
-    shrunk = image.resize((small[0], small[1]), PIL.Image.Resampling.BOX)
-    return shrunk.resize(image.size, PIL.Image.Resampling.NEAREST)
-
-
-WAYS: dict[str, Way] = {
-    "noise": _noise,
-    "blur": _blur,
-    "jpeg": _jpeg,
-    "contrast": _contrast,
-    "brightness": _brightness,
-    "pixels": _pixels,
-}
 
 
 @dataclass(frozen=True)
@@ -103,8 +49,32 @@ def _corrupted(name: str, settings: ImageCorruption, job: Job) -> str:
 
     with open_picture(job.media_root / name) as opened:
         image = opened.convert("RGB")
-    changed = WAYS[settings.way](image, settings.severity - 1, np.random.default_rng(job.media_seed(name)))
+    changed = _changed(image, settings.way, settings.severity - 1, np.random.default_rng(job.media_seed(name)))
     target = job.copy_name(name, ".png")
     with atomic_bytes(job.media_output / target) as handle:
         changed.save(handle, "PNG")
     return target
+
+
+def _changed(image: Image, way: str, level: int, rng: np.random.Generator) -> Image:
+    import numpy as np
+    from PIL import Image as Pillow
+    from PIL import ImageEnhance, ImageFilter
+
+    match way:
+        case "noise":
+            pixels = np.asarray(image, np.float32) + rng.normal(0, 255 * NOISE[level], (image.height, image.width, 3))
+            return Pillow.fromarray(pixels.clip(0, 255).round().astype(np.uint8))
+        case "blur":
+            return image.filter(ImageFilter.GaussianBlur(BLUR[level] * max(image.size)))
+        case "jpeg":
+            written = io.BytesIO()
+            image.save(written, "JPEG", quality=JPEG[level])
+            return Pillow.open(written).convert("RGB")
+        case "contrast":
+            return ImageEnhance.Contrast(image).enhance(CONTRAST[level])
+        case "brightness":
+            return ImageEnhance.Brightness(image).enhance(BRIGHTNESS[level])
+    small = [max(1, round(side * PIXELS[level])) for side in image.size]
+    shrunk = image.resize((small[0], small[1]), Pillow.Resampling.BOX)
+    return shrunk.resize(image.size, Pillow.Resampling.NEAREST)

@@ -17,12 +17,9 @@ SHORTEST = 4  # letters of a word that may hold a typing error
 
 def _typos(text: str, rate: float, rng: random.Random) -> str:
     return " ".join(
-        _mistyped(word, rng) if _may_err(word) and rng.random() < rate else word for word in text.split(" ")
+        _mistyped(word, rng) if len(word) >= SHORTEST and "{" not in word and rng.random() < rate else word
+        for word in text.split(" ")
     )
-
-
-def _may_err(word: str) -> bool:
-    return len(word) >= SHORTEST and "{" not in word
 
 
 def _mistyped(word: str, rng: random.Random) -> str:
