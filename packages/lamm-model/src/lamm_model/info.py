@@ -55,9 +55,9 @@ def describe(folder: Path, tokens: int, gpu_memory: float) -> dict[str, Any]:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 
     register()
-    place = locate(folder)
-    manifest = read_manifest(place)
-    config = LammConfig.from_pretrained(place)
+    folder = locate(folder)
+    manifest = read_manifest(folder)
+    config = LammConfig.from_pretrained(folder)
     with torch.device("meta"):
         model = LammForConditionalGeneration(config)
         model.tie_weights()
@@ -75,7 +75,7 @@ def describe(folder: Path, tokens: int, gpu_memory: float) -> dict[str, Any]:
         plans[f"{tokens} tokens, {name}"] = f"{plan.total / GIB:.2f} GiB in bfloat16 (calculated)"
         plans[f"most tokens, {name}"] = f"{most} in {gpu_memory:g} GiB"
     return {
-        "folder": str(place),
+        "folder": str(folder),
         "kind": "checkpoint (adapters and projectors)" if manifest is not None else "whole model",
         "base": dict(manifest["base"]) if manifest is not None else {},
         "parameters": total,

@@ -16,9 +16,8 @@ from lamm_model.model.modeling_lamm import LammForConditionalGeneration, cache_o
 from lamm_model.processing.processing_lamm import LammProcessor
 from lamm_model.processing.segments import IMAGE, POINT_CLOUD
 
-DEFAULT_BYTES = 1 << 30
+FEATURE_BYTES = 1 << 30  # memory that remembered features may take
 Medium = tuple[str, Path]
-
 Piece = tuple[list[int], list[int]]  # token ids and the adapter set of each
 WORTH_A_PASS = 128  # tokens; a common opening that saves fewer is not worth a pass of its own
 
@@ -177,18 +176,11 @@ def _stack(rows: list[PromptRow], kind: str) -> Tensor | None:
 
 
 class MediaFeatures:
-    """Loads and encodes media in batches and remembers the features, the least recently used ones dropped first.
+    """Loads and encodes media in batches and remembers the features, the least recently used ones dropped first."""
 
-    Attributes:
-        max_bytes: Memory that remembered features may take.
-    """
-
-    def __init__(
-        self, model: LammForConditionalGeneration, processor: LammProcessor, max_bytes: int = DEFAULT_BYTES
-    ) -> None:
+    def __init__(self, model: LammForConditionalGeneration, processor: LammProcessor) -> None:
         self.model = model
         self.processor = processor
-        self.max_bytes = max_bytes
         self._features: OrderedDict[Medium, Tensor] = OrderedDict()
         self._bytes = 0
 
@@ -200,7 +192,7 @@ class MediaFeatures:
         for medium in media:
             self._features.move_to_end(medium)
         features = [self._features[medium] for medium in media]
-        while self._bytes > self.max_bytes and len(self._features) > 1:
+        while self._bytes > FEATURE_BYTES and len(self._features) > 1:
             _, dropped = self._features.popitem(last=False)
             self._bytes -= dropped.nbytes
         return features

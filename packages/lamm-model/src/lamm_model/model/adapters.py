@@ -144,8 +144,8 @@ def keep_adapter(model: LammForConditionalGeneration, name: str) -> None:
 
 def adapter_settings(model: LammForConditionalGeneration) -> AdapterSettings | None:
     """Return how the model's adapters were made, or None when it has none."""
-    found = getattr(model, "lamm_adapters", None)
-    return found if isinstance(found, AdapterSettings) else None
+    settings = getattr(model, "lamm_adapters", None)
+    return settings if isinstance(settings, AdapterSettings) else None
 
 
 def lora_layers(model: nn.Module) -> list[LoraLayer]:
@@ -244,7 +244,7 @@ def can_merge(model: LammForConditionalGeneration) -> bool:
 def merged_adapters(model: LammForConditionalGeneration, name: str) -> Iterator[None]:
     """Add one set to the language model's weights for a while: every token then runs through it, at no extra cost.
 
-    The weights are kept aside and put back exactly.
+    The weights are laid aside and put back exactly.
 
     Args:
         model: A model with adapters whose base layers are ordinary linear layers.
@@ -252,18 +252,18 @@ def merged_adapters(model: LammForConditionalGeneration, name: str) -> Iterator[
     """
     settings = adapter_settings(model)
     names = settings.modalities if settings is not None else []
-    kept: list[tuple[nn.Parameter, Tensor]] = []
+    originals: list[tuple[nn.Parameter, Tensor]] = []
     layers = lora_layers(model.model.language_model)
     try:
         for layer in layers:
             if set_name := name if name in names else SHARED if SHARED in names else "":
                 weight = layer.get_base_layer().weight
-                kept.append((weight, weight.data.clone()))
+                originals.append((weight, weight.data.clone()))
                 weight.data += layer.get_delta_weight(set_name).to(weight.dtype)
             layer._disable_adapters = True
         yield
     finally:
-        for weight, original in kept:
+        for weight, original in originals:
             weight.data.copy_(original)
         for layer in layers:
             layer._disable_adapters = False

@@ -42,8 +42,6 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
         projector_type: `linear` (LAMM) or `mlp` (two layers with GELU).
         freeze_image_tower: Keep the image tower in evaluation mode and without gradients.
         freeze_point_cloud_tower: The same for the point-cloud tower.
-        modality_adapters: Names of the LoRA adapter sets injected in the language model (written by
-            `lamm_model.model.adapters`), for the record.
     """
 
     model_type = "lamm"

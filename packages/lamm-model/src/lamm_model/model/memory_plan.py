@@ -80,14 +80,13 @@ def plan_training(
     )
 
 
-def plan_inference(text_config: Any, parameters: int, tokens: int, bytes_per_value: int = 2) -> int:
-    """Estimate the bytes that answering needs on one device: weights and the cache of keys and values.
+def plan_inference(text_config: Any, parameters: int, tokens: int) -> int:
+    """Estimate the bytes that answering in 16 bits needs on one device: weights and the cache of keys and values.
 
     Args:
         text_config: The language model's configuration.
         parameters: All parameters.
         tokens: Tokens of all rows together, media and answers included.
-        bytes_per_value: 2 for bfloat16, 4 for float32.
 
     Returns:
         Bytes, calculated.
@@ -96,14 +95,13 @@ def plan_inference(text_config: Any, parameters: int, tokens: int, bytes_per_val
     groups = int(getattr(text_config, "num_key_value_heads", None) or heads)
     head = int(getattr(text_config, "head_dim", None) or int(text_config.hidden_size) // heads)
     per_token = 2 * int(text_config.num_hidden_layers) * groups * head
-    return bytes_per_value * (parameters + tokens * per_token)
+    return 2 * (parameters + tokens * per_token)
 
 
-def largest_micro_batch(
-    text_config: Any, parameters: int, trainable: int, budget: int, *, bytes_per_value: int = 2, checkpointing: bool
-) -> int:
+def largest_micro_batch(text_config: Any, parameters: int, trainable: int, budget: int, *, checkpointing: bool) -> int:
     """Return the most tokens of one micro-batch whose plan stays within nine tenths of `budget` bytes (0: none)."""
-    settings = {"bytes_per_value": bytes_per_value, "checkpointing": checkpointing}
-    empty = plan_training(text_config, parameters, trainable, 0, **settings).total  # type: ignore[arg-type]
-    per_1024 = plan_training(text_config, parameters, trainable, 1024, **settings).total - empty  # type: ignore[arg-type]
-    return max(0, int((0.9 * budget - empty) * 1024 / per_1024))
+    empty, with_1024 = (
+        plan_training(text_config, parameters, trainable, tokens, checkpointing=checkpointing).total
+        for tokens in (0, 1024)
+    )
+    return max(0, int((0.9 * budget - empty) * 1024 / (with_1024 - empty)))

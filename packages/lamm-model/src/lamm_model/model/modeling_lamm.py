@@ -134,12 +134,7 @@ class LammModel(LammPreTrainedModel):
     ) -> Tensor:
         """Embed text and put projected features in the placeholders' rows.
 
-        Args:
-            input_ids: `[B, S]`.
-            pixel_values: `[n_images, 3, H, W]` in order of appearance.
-            point_clouds: `[n_clouds, N, 3 or 6]` in order of appearance.
-            image_features: `[n_images, T, C]` instead of `pixel_values`: tower outputs before the projector.
-            point_cloud_features: `[n_clouds, T, C]` instead of `point_clouds`.
+        Args as for `LammForConditionalGeneration.forward`.
 
         Returns:
             `[B, S, D]`.
@@ -315,14 +310,14 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
         self, input_ids: Tensor, is_first_iteration: bool = False, **kwargs: Any
     ) -> dict[str, Any]:
         """Keep media for the first pass only (the cache holds them after it) and route new tokens as their row."""
-        media = ("pixel_values", "point_clouds", "image_features", "point_cloud_features")
-        kept = {name: kwargs.pop(name) for name in media if name in kwargs}
+        names = ("pixel_values", "point_clouds", "image_features", "point_cloud_features")
+        media = {name: kwargs.pop(name) for name in names if name in kwargs}
         modality_ids = kwargs.pop("modality_ids", None)
         inputs: dict[str, Any] = super().prepare_inputs_for_generation(
             input_ids, is_first_iteration=is_first_iteration, **kwargs
         )
         if is_first_iteration or not kwargs.get("use_cache", True):
-            inputs.update(kept)
+            inputs.update(media)
         if modality_ids is not None:
             width = (inputs["input_ids"] if inputs.get("input_ids") is not None else inputs["inputs_embeds"]).shape[1]
             inputs["modality_ids"] = modality_ids[:, -width:]

@@ -50,13 +50,13 @@ def fill_placeholders(
     Raises:
         LammModelError: Placeholders and features differ in number.
     """
-    if features is None and not bool(mask.any()):
-        return embeds
-    found = 0 if features is None else features.shape[0] * features.shape[1]
     expected = int(mask.sum())
-    if found != expected or projector is None or features is None:
+    if features is None and not expected:
+        return embeds
+    count = 0 if features is None else features.shape[0] * features.shape[1]
+    if count != expected or projector is None or features is None:
         raise LammModelError(
-            f"Expected {expected} {name} features for the {expected} {name} placeholders in input_ids, got {found}"
+            f"Expected {expected} {name} features for the {expected} {name} placeholders in input_ids, got {count}"
             f"{'' if projector is not None else ' and no projector for them'}. Pass one medium per placeholder span."
         )
     projected = projector(features).to(embeds.dtype)

@@ -47,20 +47,13 @@ def predict(
     first: Path,
     more: tuple[Path, ...],
     output: Path,
-    blind: bool,
-    batch_size: int,
-    limit: int | None,
-    media_root: Path | None,
-    max_new_tokens: int | None,
-    system: str,
-    probabilities: bool,
-    two_pass: bool,
     dtype: str,
     quantize: str,
     device: str,
     endpoint: str,
     keep_going: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Answer benchmark records; further benchmark files may follow the options.
 
@@ -72,11 +65,10 @@ def predict(
     from lamm_model.prediction.keep_going import failures_file
     from lamm_model.prediction.queries import PredictionOptions
 
-    options = PredictionOptions(blind, batch_size, limit, media_root, max_new_tokens, system, probabilities, two_pass)
     results = predict_files(
         folder,
         pair_outputs([first, *more], output),
-        options,
+        PredictionOptions(**options),
         dtype=dtype,
         device=device,
         endpoint=endpoint,

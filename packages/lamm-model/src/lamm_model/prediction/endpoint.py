@@ -54,25 +54,17 @@ class EndpointAnswers:
         self._serves_lamm: bool | None = None
 
     def answer(self, queries: list[Query]) -> Iterator[list[Answered]]:
-        """Ask the queries, and yield answers as they come.
+        """Yield answers as they come; only `lamm model serve` takes point clouds as well.
 
-        Args:
-            queries: About images or text; only `lamm model serve` takes point clouds as well.
-
-        Yields:
-            Queries with their answers.
-
-        Raises:
-            LammModelError: A query shows a point cloud, or the endpoint fails after retries; what was under way then
-                is waited for and yielded before.
+        Where the endpoint fails after retries, what is under way is waited for and yielded before the error.
         """
         if any(kind != IMAGE for query in queries for kind, _ in query.media) and not self._takes_clouds():
             refuse_point_clouds(queries, self.options.blind, "OpenAI-compatible endpoints take no point clouds")
         answers = self._as_they_come(queries)
         with asyncio.Runner() as runner:
             try:
-                while found := runner.run(_next(answers)):
-                    yield found
+                while batch := runner.run(_next(answers)):
+                    yield batch
             finally:
                 runner.run(answers.aclose())
 
@@ -101,8 +93,8 @@ class EndpointAnswers:
         asking = asyncio.create_task(engine.run(takewhile(lambda _: not faults, queries), ask))
         asking.add_done_callback(lambda _: answered.put_nowait([]))
         try:
-            while found := await answered.get():
-                yield found
+            while batch := await answered.get():
+                yield batch
             await asking
         finally:
             asking.cancel()

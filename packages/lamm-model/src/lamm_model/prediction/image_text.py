@@ -42,17 +42,7 @@ class ImageTextAnswers:
             self.tokenizer.pad_token = self.tokenizer.eos_token
 
     def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
-        """Ask the queries in batches of one answer length, with as many pictures each.
-
-        Args:
-            queries: About images or text.
-
-        Yields:
-            Queries with their answers, a batch at a time.
-
-        Raises:
-            LammModelError: A query shows a point cloud, or is longer than the model's context.
-        """
+        """Answer queries about images or text in batches of one answer length, with as many pictures each."""
         refuse_point_clouds(queries, self.options.blind, "This model takes none")
         size = self.options.batch_size
         ordered = sorted(queries, key=_kind)
@@ -70,8 +60,8 @@ class ImageTextAnswers:
                 again = [*dialogue, _message("assistant", answer["text"]), _message("user", "ANSWER:")]
                 answer["text"] += f"\nThe answer is {self._texts([again], [query])[0]}"
             if self.options.probabilities and query.choices:
-                found = probabilities([self._log_likelihood(dialogue, choice) for choice in query.choices])
-                answer["probabilities"] = dict(zip(query.choices, found, strict=True)) if query.labelled else found
+                values = probabilities([self._log_likelihood(dialogue, choice) for choice in query.choices])
+                answer["probabilities"] = dict(zip(query.choices, values, strict=True)) if query.labelled else values
         return answers
 
     def _messages(self, query: Query) -> Messages:

@@ -60,11 +60,11 @@ class Journal:
 
     def _compare(self, line: str, path: Path) -> None:
         try:
-            found = json.loads(line)
+            header = json.loads(line)
         except ValueError:
-            found = {}
-        config = found.get("config") if isinstance(found, dict) else None
-        if not isinstance(config, dict) or found.get("lamm") != "predictions":
+            header = None
+        config = header.get("config") if isinstance(header, dict) and header.get("lamm") == "predictions" else None
+        if not isinstance(config, dict):
             raise UsageError(
                 f"Expected predictions of this command in {path}, got another file. Choose another output."
             )
@@ -79,11 +79,11 @@ class Journal:
     def open(self) -> None:
         """Read what earlier runs and other processes left, and open the journal of this process for appending."""
         self.output.parent.mkdir(parents=True, exist_ok=True)
-        kept = self._read(self.path)
-        if kept is None:
+        whole = self._read(self.path)
+        if whole is None:
             write_whole(self.path, json.dumps(self.header) + "\n")
         else:
-            os.truncate(self.path, kept)
+            os.truncate(self.path, whole)
         self._handle = self.path.open("a", encoding="utf-8", newline="\n")
         self._read_others()
 

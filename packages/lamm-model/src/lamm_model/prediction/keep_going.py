@@ -44,12 +44,6 @@ class KeepGoing:
     def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, dict[str, Any]]]]:
         """Answer queries as the source does; failed ones come with an error.
 
-        Args:
-            queries: In any order.
-
-        Yields:
-            Queries with their answers, a batch at a time.
-
         Raises:
             EndpointRefusedError: No sample can be answered there.
             LammModelError: The first samples failed, every one.

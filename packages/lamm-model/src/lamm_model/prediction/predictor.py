@@ -25,6 +25,23 @@ Report = Callable[[int, int], None]
 Answer = dict[str, Any]
 
 
+class Answers(Protocol):
+    """Whatever answers queries: `Predictor`, `ImageTextAnswers`, `EndpointAnswers`, or `KeepGoing` around one."""
+
+    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
+        """Answer queries.
+
+        Args:
+            queries: In any order.
+
+        Yields:
+            Queries with their answers, a batch at a time.
+
+        Raises:
+            LammModelError: A query cannot be answered; it is named.
+        """
+
+
 @dataclass
 class Prepared:
     """A query with its tokens."""
@@ -55,14 +72,7 @@ class Predictor:
         self._merge = can_merge(model)
 
     def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
-        """Answer queries in batches of like length.
-
-        Args:
-            queries: In any order.
-
-        Yields:
-            Queries with their answers, a batch at a time.
-        """
+        """Answer queries in batches of like length; see `Answers`."""
         prepared = [self.prepare(query) for query in queries]
         for modality, group in groupby(sorted(prepared, key=_by_modality), key=_by_modality):
             with ExitStack() as stack:
@@ -106,8 +116,8 @@ class Predictor:
     def _probabilities(self, query: Query, row: PromptRow) -> list[float] | dict[str, float]:
         options = [self.processor.answer_ids(choice) for choice in query.choices]
         scores = option_log_likelihoods(self.model, row, options, self.processor.pad_token_id, self._memory)
-        found = probabilities(scores)
-        return dict(zip(query.choices, found, strict=True)) if query.labelled else found
+        values = probabilities(scores)
+        return dict(zip(query.choices, values, strict=True)) if query.labelled else values
 
     def prepare(self, query: Query, further: Sequence[dict[str, str]] = ()) -> Prepared:
         """Build a query's tokens, with further turns after its question, and find where its shared beginning ends."""
@@ -147,13 +157,6 @@ class Predictor:
         row = self.media.prompt_row(item.row, self._media(query), query.max_new_tokens)
         row.shared, row.shared_key = item.shared, item.shared_key
         return row
-
-
-class Answers(Protocol):
-    """Whatever answers queries a batch at a time: `Predictor`, or `EndpointAnswers`."""
-
-    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
-        """Yield queries with their answers, a batch at a time."""
 
 
 def answer_file(

@@ -150,10 +150,7 @@ class LammImageProcessor(BaseImageProcessor):  # type: ignore[misc]
             `pixel_values`: `[n, 3, size, size]` float32.
         """
         items = images if isinstance(images, list | tuple) else [images]
-        return self._batch([self.prepare(item) for item in items], return_tensors)
-
-    def _batch(self, prepared: list[Tensor], return_tensors: str | None) -> BatchFeature:
-        stacked = torch.stack(prepared)
+        stacked = torch.stack([self.prepare(item) for item in items])
         return BatchFeature({"pixel_values": stacked.numpy() if return_tensors == "np" else stacked})
 
     def prepare(self, image: Any) -> Tensor:
@@ -215,9 +212,5 @@ class LammImageProcessor(BaseImageProcessor):  # type: ignore[misc]
         size = settings.get("crop_size", settings.get("size", 224))
         if isinstance(size, dict):
             size = size.get("height", size.get("shortest_edge"))
-        found = {
-            "size": int(size),
-            "image_mean": settings.get("image_mean", CLIP_MEAN),
-            "image_std": settings.get("image_std", CLIP_STD),
-        }
-        return cls(**{**found, **changes})
+        own = {name: settings[name] for name in ("image_mean", "image_std") if name in settings}
+        return cls(**{"size": int(size), **own, **changes})

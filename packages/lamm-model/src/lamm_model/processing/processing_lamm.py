@@ -145,8 +145,8 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         if segment.medium == POINT_CLOUD:
             return [self.point_cloud_token_id] * self.point_cloud_tokens
         if segment.special:
-            found = getattr(self.tokenizer, f"{segment.special}_token_id")
-            return [] if found is None else [int(found)]
+            special = getattr(self.tokenizer, f"{segment.special}_token_id")
+            return [] if special is None else [int(special)]
         encoded = self.tokenizer(segment.text, add_special_tokens=False, split_special_tokens=not segment.control)
         return list(encoded["input_ids"])
 

@@ -158,8 +158,8 @@ def _cut_template(tokenizer: Any, roles: tuple[str, ...], has_system: bool) -> l
         text = _apply(tokenizer, folded, generation)
     pieces: list[str] = []
     for mark in marks:
-        before, found, text = text.partition(mark)
-        if not found:
+        before, separator, text = text.partition(mark)
+        if not separator:
             raise UsageError(
                 "Expected a chat template that keeps every message, got one that drops some. Set prompt_format."
             )

@@ -150,7 +150,7 @@ def read_messages(messages: list[dict[str, Any]]) -> Conversation:
             `{"type": "point_cloud", "point_cloud": array or path}` (`path` and `url` also name a local file).
 
     Returns:
-        `[{"from", "value"}]`, media as `(kind, what was given)` in order, and the system message or None.
+        `[{"from", "value"}]`, media as `(kind, picture, cloud or path)` in order, and the system message or None.
 
     Raises:
         LammModelError: A block is of another kind, or names no medium or a remote one.
@@ -179,10 +179,10 @@ def _medium(block: dict[str, Any]) -> tuple[str, Any]:
     kind = str(block.get("type"))
     if kind not in _SOURCES:
         raise LammModelError(f"Expected blocks of type text, image or point_cloud, got {kind!r}.")
-    found = next((block[name] for name in _SOURCES[kind] if block.get(name) is not None), None)
-    if found is None or (isinstance(found, str) and "://" in found):
+    source = next((block[name] for name in _SOURCES[kind] if block.get(name) is not None), None)
+    if source is None or (isinstance(source, str) and "://" in source):
         raise LammModelError(
-            f"Expected a {kind} block with a local file or the {kind} itself, got {str(found)[:60]!r}. "
+            f"Expected a {kind} block with a local file or the {kind} itself, got {str(source)[:60]!r}. "
             "Fetch remote files first."
         )
-    return kind, found
+    return kind, source

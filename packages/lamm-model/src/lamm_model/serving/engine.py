@@ -100,7 +100,14 @@ class ChatEngine:
         self._jobs.put(job)
         try:
             while True:
-                piece = self._next(job)
+                try:
+                    piece = job.pieces.get(timeout=1.0)
+                except queue.Empty:
+                    if self._thread.is_alive():
+                        continue
+                    raise RequestError(
+                        "Expected the model to answer, but it has stopped.", 503, "server_error"
+                    ) from None
                 if isinstance(piece, Exception):
                     raise piece
                 yield piece
@@ -108,14 +115,6 @@ class ChatEngine:
                     return
         finally:
             job.abandoned.set()
-
-    def _next(self, job: _Job) -> Piece | Exception:
-        while True:
-            try:
-                return job.pieces.get(timeout=1.0)
-            except queue.Empty:
-                if not self._thread.is_alive():
-                    return RequestError("Expected the model to answer, but it has stopped.", 503, "server_error")
 
     def close(self) -> None:
         """Finish what is being answered and stop; requests that still wait are told so."""
@@ -144,8 +143,8 @@ class ChatEngine:
             try:
                 active.append(self._prepare(job))
             except LammModelError as fault:  # the client knows nothing of the folder its files lie in here
-                place = re.escape(f"{self._folder.name}/") + r"\w+/"
-                job.pieces.put(RequestError(re.sub(place, "", str(fault))))
+                folder = re.escape(f"{self._folder.name}/") + r"\w+/"
+                job.pieces.put(RequestError(re.sub(folder, "", str(fault))))
         try:
             for modality, items in _portions(active):
                 self._answer(modality, items)
@@ -229,10 +228,10 @@ class _Chooser:
 
     def __call__(self, logits: Tensor, rows: list[int]) -> Tensor:
         chosen = logits.argmax(dim=-1)
-        for place, row in enumerate(rows):
+        for number, row in enumerate(rows):
             request = self._requests[row]
             if request.temperature > 0:
-                chosen[place] = draw(logits[place], request.temperature, request.top_p, self._generators[row])
+                chosen[number] = draw(logits[number], request.temperature, request.top_p, self._generators[row])
         return chosen
 
 

@@ -186,8 +186,9 @@ def _attachment(part: dict[str, Any], number: int) -> Attachment:
         return Attachment(IMAGE, "", _data(inner.get("url"), number))
     if kind == "file" and isinstance(inner, dict):
         name = re.sub(r"[^A-Za-z0-9_. -]", "_", re.split(r"[/\\]", str(inner.get("filename") or ""))[-1])[-100:]
-        found = POINT_CLOUD if name.lower().endswith(POINT_CLOUD_SUFFIXES) else IMAGE
-        return Attachment(found, name if found == POINT_CLOUD else "", _data(inner.get("file_data"), number))
+        cloud = name.lower().endswith(POINT_CLOUD_SUFFIXES)
+        content = _data(inner.get("file_data"), number)
+        return Attachment(POINT_CLOUD, name, content) if cloud else Attachment(IMAGE, "", content)
     raise RequestError(
         f"Expected parts of type text, image_url or file in message {number + 1}, got {kind!r}. "
         "Point clouds come as file parts with a .npy, .ply or .pcd filename."

@@ -111,8 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _allowed(self) -> bool:
         key = self.server.api_key
-        given = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        if key and not hmac.compare_digest(given.encode(), key.encode()):
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if key and not hmac.compare_digest(token.encode(), key.encode()):
             length = self.headers.get("Content-Length", "")
             self.rfile.read(min(int(length), UNREAD_BODY) if length.isdigit() else 0)  # lets most clients hear why
             self._fail(RequestError("Expected the server's API key, got another or none.", 401, "invalid_api_key"))
