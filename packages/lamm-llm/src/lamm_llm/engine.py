@@ -286,7 +286,7 @@ class Engine(Generic[Item]):
 
 
 def run_async(main: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Run the coroutine that `main` makes: on uvloop where it is installed, in notebooks beside the loop that runs already."""
+    """Run the coroutine that `main` makes: on uvloop where it is installed, in notebooks beside the loop that runs."""
     try:
         import uvloop
     except ModuleNotFoundError:
