@@ -82,6 +82,9 @@ def test_from_the_leaderboard_to_a_sample_and_its_drawing(browser, page):
     browser.wait("document.activeElement.id === 'samples'")
     assert browser.value("document.querySelectorAll('article:first-of-type .drawn rect').length") >= 1
     assert browser.value("document.querySelectorAll('article')[1].querySelectorAll('.drawn rect').length") == 2
+    filled = "querySelectorAll('.drawn rect:not([fill=none])').length"
+    assert browser.value(f"document.querySelectorAll('article')[1].{filled}") == 2
+    assert browser.value(f"document.querySelector('article').{filled}") == 0
     assert browser.value("document.querySelector('article dd').textContent") == "Where is the <b>block</b>?"
     assert "Both name the block." in browser.value("document.querySelectorAll('article')[1].textContent")
 

@@ -52,8 +52,16 @@ if TYPE_CHECKING:
     from lamm_metrics.metrics.yes_no import YesNo
     from lamm_metrics.paper.metric import PaperMetric
     from lamm_metrics.records.predictions import Prediction, Predictions, header_of, read_predictions
-    from lamm_metrics.records.references import References, read_references
-    from lamm_metrics.records.tasks import TASKS, Task, all_tasks, task_named, task_of_file, task_of_record
+    from lamm_metrics.records.tasks import (
+        TASKS,
+        References,
+        Task,
+        all_tasks,
+        read_references,
+        task_named,
+        task_of_file,
+        task_of_record,
+    )
     from lamm_metrics.report.leaderboard import comparison_table
     from lamm_metrics.report.page import write_report
     from lamm_metrics.results.report import Report, Sample, read_reports
@@ -101,8 +109,7 @@ _HOMES = {
     "metrics.yes_no": "YesNo",
     "paper.metric": "PaperMetric",
     "records.predictions": "Prediction Predictions header_of read_predictions",
-    "records.references": "References read_references",
-    "records.tasks": "TASKS Task all_tasks task_named task_of_file task_of_record",
+    "records.tasks": "References TASKS Task all_tasks read_references task_named task_of_file task_of_record",
     "report.leaderboard": "comparison_table",
     "report.page": "write_report",
     "results.report": "Report Sample read_reports",

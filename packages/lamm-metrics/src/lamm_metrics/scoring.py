@@ -10,8 +10,7 @@ from lamm_metrics.errors import UsageError
 from lamm_metrics.metrics.base import Metric
 from lamm_metrics.metrics.registry import make_metric, metric_class, options_of, refuse_unknown
 from lamm_metrics.records.predictions import Prediction, Predictions, PredictionSource, read_predictions
-from lamm_metrics.records.references import References, ReferenceSource, pair, read_references
-from lamm_metrics.records.tasks import all_tasks, task_named
+from lamm_metrics.records.tasks import References, ReferenceSource, all_tasks, pair, read_references, task_named
 from lamm_metrics.records.truth import labels_of, truth_text
 from lamm_metrics.results.report import Report, Sample
 from lamm_metrics.results.score import Score

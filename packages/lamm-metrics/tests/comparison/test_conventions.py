@@ -73,7 +73,7 @@ def test_the_papers_row_is_the_papers_number(text):
 
 
 def test_the_papers_row_says_which_words_it_lacks(monkeypatch):
-    monkeypatch.setattr("lamm_metrics.paper.words._shipped", dict)
+    monkeypatch.setattr("lamm_metrics.paper.words._table", lambda name: {"labels": {}})
     monkeypatch.setattr("lamm_metrics.paper.words.installed_wordnet", lacking)
     accepted_words.cache_clear()
     row = compare_conventions(REFERENCES, [{"id": 1, "text": "a cat"}, {"id": 2, "text": "a cat"}])[-1]

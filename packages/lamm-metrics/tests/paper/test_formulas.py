@@ -102,7 +102,7 @@ def test_grounding_takes_the_first_box_only():
     assert formulas.grounding3d(record, "[5,5,5,1,1,1] [0,0,0,1,1,1]") == ((0.0, 1.0),)
     assert formulas.grounding3d({"object": [{"bbox": [0, 0, 0, 1, 1, 1]}]}, "none") == ((0.0, 1.0),)
     room = {"object": [{"label": "chair", "bbox": [0, 0, 0, 1, 1, 1]}]}
-    assert formulas.detection3d(room, "a chair (0,0,0,1,1,1)") == ((1.0, 1.0),)
+    assert formulas.detection(room, "a chair (0,0,0,1,1,1)", solid=True) == ((1.0, 1.0),)
 
 
 def test_facial_and_fine_grained():
@@ -172,7 +172,7 @@ def test_multiple_choice(text, right):
 
 def test_point_clouds_have_six_letters():
     record = {"gt_choice": 5, "gt_choices": list("abcdef")}
-    assert formulas.choice3d(record, "The answer is F.") == ((1.0, 1.0),)
+    assert formulas.choice(record, "The answer is F.", "A-F") == ((1.0, 1.0),)
     assert formulas.choice(record, "The answer is F.") == ((0.0, 1.0),)
 
 

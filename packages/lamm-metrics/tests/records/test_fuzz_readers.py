@@ -14,8 +14,7 @@ from lamm_metrics import score
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.gpt.verdicts import read_verdict
 from lamm_metrics.records.predictions import read_predictions
-from lamm_metrics.records.references import read_references
-from lamm_metrics.records.tasks import TASKS
+from lamm_metrics.records.tasks import TASKS, read_references
 
 TRUTHS = {
     "classification": {"label": "cat", "labels": ["cat", "dog"]},

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.records.files import FileFaultsError
 from lamm_metrics.records.predictions import Prediction, read_predictions
-from lamm_metrics.records.references import pair, read_references
+from lamm_metrics.records.tasks import pair, read_references
 
 RECORD = {"id": 1, "label": "cat"}
 

@@ -66,15 +66,8 @@ class CocoFound:
     def take(self, rows: Indices) -> "CocoFound":
         """Return the given rows."""
         records = [self.records[row] for row in rows] if len(self.records) else ()
-        return CocoFound(
-            self.image[rows],
-            self.label[rows],
-            self.score[rows],
-            self.corners[rows],
-            self.box_area[rows],
-            self.area[rows],
-            records,
-        )
+        columns = ("image", "label", "score", "corners", "box_area", "area")
+        return CocoFound(**{name: getattr(self, name)[rows] for name in columns}, records=records)
 
 
 def read_coco_truth(content: Record, iou_type: str = "bbox") -> CocoTruth:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lamm_metrics.answers.kinds import answers_of
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.references import ReferenceSource, read_references
+from lamm_metrics.records.tasks import ReferenceSource, read_references
 from lamm_metrics.records.truth import group_of
 
 

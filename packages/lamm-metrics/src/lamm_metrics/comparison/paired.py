@@ -11,7 +11,7 @@ from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import Metric
 from lamm_metrics.records.predictions import PredictionSource, read_predictions
-from lamm_metrics.records.references import ReferenceSource, pair, read_references
+from lamm_metrics.records.tasks import ReferenceSource, pair, read_references
 from lamm_metrics.results.score import Score
 from lamm_metrics.scoring import gather, metrics_for
 from lamm_metrics.statistics import (
@@ -128,15 +128,7 @@ def compare_metrics(
     draws: int = 10_000,
     confidence: float = 0.95,
 ) -> Comparison:
-    """Compare two metrics of one kind that have read the same records.
-
-    Args:
-        task: Task key, for the report.
-        first: The first model's metric, with all its records.
-        second: The second model's.
-        seed: Seed of the resampling.
-        draws: Draws of the bootstrap and of the test.
-        confidence: Coverage of the interval.
+    """Compare two metrics of one kind that have read the same records; arguments as for `compare`.
 
     Raises:
         LammMetricsError: The records differ, there are fewer than two groups, or a score is undefined.

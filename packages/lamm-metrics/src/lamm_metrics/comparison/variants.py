@@ -12,7 +12,7 @@ from lamm_metrics.comparison.paired import Comparison, compare_metrics
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.metrics.base import Metric
 from lamm_metrics.records.predictions import Prediction, PredictionSource, read_predictions
-from lamm_metrics.records.references import References, ReferenceSource, pair, read_references
+from lamm_metrics.records.tasks import References, ReferenceSource, pair, read_references
 from lamm_metrics.records.truth import labels_of
 from lamm_metrics.results.score import Score
 from lamm_metrics.scoring import gather, metrics_for

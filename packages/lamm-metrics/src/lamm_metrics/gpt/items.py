@@ -11,8 +11,7 @@ import numpy as np
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.gpt.settings import JudgeSettings
 from lamm_metrics.records.predictions import Prediction, Predictions, PredictionSource, read_predictions
-from lamm_metrics.records.references import ReferenceSource, pair, read_references
-from lamm_metrics.records.tasks import task_named, task_of_record
+from lamm_metrics.records.tasks import ReferenceSource, pair, read_references, task_named, task_of_record
 from lamm_metrics.records.truth import group_of, truth_text
 
 MOST_MODELS = 26

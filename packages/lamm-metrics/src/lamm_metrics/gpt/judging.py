@@ -16,7 +16,7 @@ from lamm_metrics.gpt.settings import JudgeSettings
 from lamm_metrics.gpt.verdicts import judge_messages, prompt_texts
 from lamm_metrics.records.files import write_beside
 from lamm_metrics.records.predictions import PredictionSource
-from lamm_metrics.records.references import ReferenceSource
+from lamm_metrics.records.tasks import ReferenceSource
 
 if TYPE_CHECKING:
     from lamm_llm import Endpoint, Price, Traffic

@@ -97,23 +97,14 @@ def facial(record: Record, text: str) -> Pairs:
     return ((float(answer == truth), 1.0),)
 
 
-def _recalled(record: Record, text: str, boxes: Sequence[Sequence[float]], solid: bool) -> Pairs:
-    overlap = iou_3d if solid else iou_2d
+def detection(record: Record, text: str, solid: bool = False) -> Pairs:
+    """Return the true objects whose label occurs anywhere and which any box overlaps by more than half: a recall."""
+    boxes, overlap = (boxes_3d(text), iou_3d) if solid else (boxes_2d(text), iou_2d)
     hits = sum(
         mentions(item["label"], text) and any(overlap(box, item["bbox"]) > 0.5 for box in boxes)
         for item in record["object"]
     )
     return ((float(hits), float(len(record["object"]))),)
-
-
-def detection(record: Record, text: str) -> Pairs:
-    """Return the true objects whose label occurs anywhere and which any box overlaps by more than half: a recall."""
-    return _recalled(record, text, boxes_2d(text), solid=False)
-
-
-def detection3d(record: Record, text: str) -> Pairs:
-    """Apply the same rule in three dimensions."""
-    return _recalled(record, text, boxes_3d(text), solid=True)
 
 
 def grounding3d(record: Record, text: str) -> Pairs:
@@ -170,8 +161,12 @@ def _bleu(sentence_bleu: Any, references: list[list[str]], words: list[str]) -> 
         return float(sentence_bleu(references, words, weights=(0.25, 0.25, 0.25, 0.25)))
 
 
-def _choice(record: Record, text: str, letters: str) -> bool:
+def choice(record: Record, text: str, letters: str = "A-E") -> Pairs:
     """Return whether the first family of patterns that matches anything states the truth alone."""
+    return ((float(_states(record, text, letters)), 1.0),)
+
+
+def _states(record: Record, text: str, letters: str) -> bool:
     truth = chr(ord("A") + int(record["gt_choice"]))
     stated = [found.group() for found in re.finditer(rf"[Tt]he answer is \(?[{letters}]\)?\W", text)]
     if stated:
@@ -186,16 +181,6 @@ def _choice(record: Record, text: str, letters: str) -> bool:
     others = [choice for number, choice in enumerate(record["gt_choices"]) if number != int(record["gt_choice"])]
     own = record["gt_choices"][int(record["gt_choice"])]
     return own.lower() in lowered and not any(choice.lower() in lowered for choice in others)
-
-
-def choice(record: Record, text: str) -> Pairs:
-    """Judge a choice about an image: letters A to E."""
-    return ((float(_choice(record, text, "A-E")), 1.0),)
-
-
-def choice3d(record: Record, text: str) -> Pairs:
-    """Judge a choice about a point cloud: letters A to F."""
-    return ((float(_choice(record, text, "A-F")), 1.0),)
 
 
 def normalised(record: Record, key: str) -> list[tuple[float, float]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
@@ -63,7 +64,7 @@ PAPER_FORMULAS: Mapping[str, PaperFormula] = {
     ),
     "ocr": PaperFormula(("paper/word_acc",), formulas.word_accuracy, "mean recall of words, punctuation kept"),
     "detection3d": PaperFormula(
-        ("paper/recall@0.5",), formulas.detection3d, _RECALL, mark=BOX_3D, read=parsing.boxes_3d
+        ("paper/recall@0.5",), partial(formulas.detection, solid=True), _RECALL, mark=BOX_3D, read=parsing.boxes_3d
     ),
     "visual_grounding3d": PaperFormula(
         ("paper/acc@0.5",),
@@ -72,7 +73,11 @@ PAPER_FORMULAS: Mapping[str, PaperFormula] = {
         mark=BOX_3D,
         read=lambda text: parsing.boxes_3d(text)[:1],
     ),
-    "vqa3d": PaperFormula(("paper/acc",), formulas.choice3d, "letters A to F; the first family of patterns decides"),
+    "vqa3d": PaperFormula(
+        ("paper/acc",),
+        partial(formulas.choice, letters="A-F"),
+        "letters A to F; the first family of patterns decides",
+    ),
     "locating": PaperFormula(
         _LOCATING, formulas.locating, "any of the predicted points may hit", per_joint=True, mark=POINT
     ),

@@ -15,14 +15,9 @@ from typing import Any
 from lamm_metrics.extraction.text.synonyms import installed_wordnet
 
 
+@lru_cache
 def _table(name: str) -> Any:
     return json.loads((files("lamm_metrics.paper") / "data" / name).read_text(encoding="utf-8"))
-
-
-@lru_cache(maxsize=1)
-def _shipped() -> dict[str, list[str]]:
-    labels: dict[str, list[str]] = _table("accepted_words.json")["labels"]
-    return labels
 
 
 @lru_cache(maxsize=1)
@@ -62,7 +57,7 @@ def accepted_words(label: str) -> frozenset[str]:
         >>> accepted_words("diningtable")
         frozenset()
     """
-    shipped = _shipped()
+    shipped: dict[str, list[str]] = _table("accepted_words.json")["labels"]
     if label.lower() in shipped:
         return frozenset(shipped[label.lower()])
     return derive_accepted_words(label, installed_wordnet(f"the paper protocol with the label {label!r}"))

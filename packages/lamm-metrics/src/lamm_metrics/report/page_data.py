@@ -74,11 +74,6 @@ class PageData:
         self._part(panels)
         return {"headlines": _headlines(arranged), "panels": panels, "media": self.media, "systems": list(self.systems)}
 
-    @property
-    def parts_folder(self) -> Path:
-        """Return the folder of the parts."""
-        return self.target.with_name(self.target.stem + ".parts")
-
     def _shown(self, report: Report) -> tuple[Sample, ...]:
         step = max(1, -(-len(report.samples) // max(1, self.max_samples)))
         return report.samples[::step]
@@ -132,7 +127,7 @@ class PageData:
 
     def _part(self, panels: list[dict[str, Any]]) -> None:
         """Move the samples of a large page into parts that are loaded when their task is chosen."""
-        folder = self.parts_folder
+        folder = self.target.with_name(self.target.stem + ".parts")
         if sum(len(panel["samples"]) for panel in panels) <= INLINE:
             shutil.rmtree(folder, ignore_errors=True)
             return

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lamm_metrics.statistics import group_weights, percentile_interval, wilson
 
 Interval = tuple[float, float] | None
-Level = Literal["nominal", "ordinal", "interval"]
+Level = Literal["ordinal", "interval"]
 # Of the search for strengths.
 ROUNDS = 10_000
 TOLERANCE = 1e-10
@@ -95,8 +95,6 @@ def coincidences(units: Sequence[Sequence[float]], values: NDArray[np.float64]) 
 
 def _distances(values: NDArray[np.float64], marginals: NDArray[np.float64], level: Level) -> NDArray[np.float64]:
     """Squared differences of values, [values, values]."""
-    if level == "nominal":
-        return 1.0 - np.eye(len(values))
     if level == "interval":
         return np.square(values[:, None] - values[None, :])
     below = np.cumsum(marginals) - marginals / 2
@@ -114,12 +112,12 @@ def alpha_of(matrix: NDArray[np.float64], values: NDArray[np.float64], level: Le
     return 1.0 - (float(total) - 1) * float((matrix * distances).sum()) / expected
 
 
-def krippendorff_alpha(units: Sequence[Sequence[float]], level: Level = "nominal") -> float | None:
+def krippendorff_alpha(units: Sequence[Sequence[float]], level: Level = "ordinal") -> float | None:
     """Krippendorff's alpha (Content Analysis, 2004, ch. 11).
 
     Args:
         units: For each judged thing the values that judges gave it; judges who gave none are left out.
-        level: How values differ: all the same ("nominal"), by rank ("ordinal") or by size ("interval").
+        level: How values differ: by rank ("ordinal") or by size ("interval").
 
     Returns:
         1 for full agreement, 0 for chance, below 0 for worse; None where the values do not vary or no thing has two.

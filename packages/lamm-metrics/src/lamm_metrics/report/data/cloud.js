@@ -70,8 +70,8 @@
   };
   // Boxes lie over the points, so that none hides; WebGL's own lines would be too thin to see.
   const drawBoxes = (pen, canvas, matrix, boxes) => {
-    for (const { lines, label, colour, dashed } of boxes) {
-      Object.assign(pen, { strokeStyle: colour, fillStyle: colour, lineWidth: 3, font: "600 20px system-ui, sans-serif" });
+    for (const { lines, label, colour, dashed, matched } of boxes) {
+      Object.assign(pen, { strokeStyle: colour, fillStyle: colour, lineWidth: matched ? 5 : 2.5, font: "600 20px system-ui, sans-serif" });
       pen.setLineDash(dashed ? [10, 6] : []);
       pen.beginPath();
       let top = null;
@@ -121,7 +121,7 @@
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `Point cloud ${name}. Arrow keys turn it, plus and minus move it nearer and away.`);
     for (const { colour, marks, dashed } of series)
-      for (const [kind, numbers, label] of marks) if (kind === "box3d") boxes.push({ lines: edges(numbers), label: dashed ? "" : label, colour: lamm.plain(colour), dashed });
+      for (const [kind, numbers, label, , matched] of marks) if (kind === "box3d") boxes.push({ lines: edges(numbers), label: dashed ? "" : label, colour: lamm.plain(colour), dashed, matched });
     const scene = { points, boxes };
     const centre = [0, 1, 2].map((i) => (cloud.low[i] + cloud.high[i]) / 2);
     const radius = Math.max(0.1, Math.hypot(...[0, 1, 2].map((i) => cloud.high[i] - cloud.low[i])) / 2);

@@ -6,8 +6,9 @@ lamm.overlay = (image, series) => {
   // Names of many points, such as joints, would hide the picture.
   const named = series.flatMap((one) => one.marks).filter(([kind, , label]) => kind === "point" && label).length <= 6;
   for (const { colour, marks, dashed } of series)
-    for (const [kind, numbers, label] of marks) {
-      const style = { fill: "none", stroke: colour, "stroke-width": 2, "vector-effect": "non-scaling-stroke" };
+    for (const [kind, numbers, label, , matched] of marks) {
+      // Filled where it found its counterpart.
+      const style = { fill: matched ? colour : "none", "fill-opacity": 0.16, stroke: colour, "stroke-width": 2, "vector-effect": "non-scaling-stroke" };
       if (dashed) style["stroke-dasharray"] = "6 3";
       let [x, y] = numbers;
       if (kind === "box") {
@@ -17,7 +18,7 @@ lamm.overlay = (image, series) => {
       } else {
         // A line of no length with ends is a dot whose size does not follow the image's: round a truth, square an answer.
         const dot = { ...style, x1: x, y1: y, x2: x, y2: y, "stroke-dasharray": "none", "stroke-linecap": dashed ? "square" : "round" };
-        layer.append(lamm.svg("line", { ...dot, stroke: "#fff", "stroke-width": 10 }), lamm.svg("line", { ...dot, "stroke-width": 7 }));
+        layer.append(lamm.svg("line", { ...dot, stroke: "#fff", "stroke-width": 10 }), lamm.svg("line", { ...dot, "stroke-width": matched === false ? 4 : 7 }));
       }
       if (label && (kind === "box" || named)) {
         const name = lamm.element("span", label);

@@ -62,6 +62,7 @@
     if (drawn) {
       const list = element("p", "", "legend");
       list.append(lamm.swatch(lamm.TRUTH, "truth"), ...drawing.filter((answer) => answer.marks.some((mark) => !mark[3])).map((answer) => lamm.swatch(lamm.colour(answer.model), answer.model, true)));
+      if (series.some((one) => one.marks.some((mark) => mark[4]))) list.append(element("span", medium.cloud ? "thick: found its counterpart" : "filled or large: found its counterpart"));
       place.append(list);
     }
     return place;
