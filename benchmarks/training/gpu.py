@@ -161,7 +161,7 @@ def packed_trainer(setting: Setting, model: Any, shape: str, folder: str) -> tup
         settings=recipe, attention=used, compiled=setting.compile, model=model, args=made,
         train_dataset=rows, data_collator=collate,
     )  # fmt: skip
-    return trainer, lambda: (trainer.meter.count.tokens, trainer.meter.count.samples), str(plan)
+    return trainer, lambda: (trainer.meter.tokens, trainer.meter.samples), str(plan)
 
 
 def padded_trainer(setting: Setting, model: Any, shape: str, folder: str) -> tuple[Any, Any, str]:

@@ -45,8 +45,8 @@ def resolve_base(names: BaseNames, cache: str | Path | None = None) -> dict[str,
 
 def base_names(model: LammForConditionalGeneration) -> BaseNames | None:
     """Return the names of the base models that a model was built from, or None when they are not known."""
-    found = getattr(model, "lamm_base", None)
-    return found if isinstance(found, dict) else None
+    names: BaseNames | None = getattr(model, "lamm_base", None)
+    return names
 
 
 def build_pair(
@@ -140,8 +140,7 @@ def build_model(
         attn_implementation=attn_implementation,
         **loading_arguments(quantize, torch_dtype(dtype), device),
     )
-    image_config = None if image_tower is None else AutoConfig.from_pretrained(image_tower)
-    image_config = getattr(image_config, "vision_config", image_config)
+    image_config = None if image_tower is None else _image_configuration(image_tower)
     cloud_tower, cloud_config = _point_cloud_part(point_cloud, seed)
     config = LammConfig(
         text_config=causal.config,
@@ -176,6 +175,12 @@ def build_model(
         model.to(next(causal.parameters()).device)  # where quantised weights were put, the rest belongs too
     model.eval()
     return model
+
+
+def _image_configuration(image_tower: str | Path) -> Any:
+    """Read a vision tower's configuration, which may be part of another model's."""
+    config = AutoConfig.from_pretrained(image_tower)
+    return getattr(config, "vision_config", config)
 
 
 def _point_cloud_part(
@@ -273,18 +278,11 @@ def build_processor(
     image_processor, image_tokens = LammImageProcessor(), 0
     if image_tower is not None:
         image_processor = LammImageProcessor.for_tower(image_tower, resize=image_resize)
-        tower_config = AutoConfig.from_pretrained(image_tower)
-        tower_config = getattr(tower_config, "vision_config", tower_config)
-        image_tokens = LammConfig(image_config=tower_config, image_feature_select=image_feature_select).image_tokens
-    clouds = LammPointCloudProcessor(seed=point_cloud_seed, unit=point_cloud_unit)
-    if point_cloud is not None:
-        clouds = LammPointCloudProcessor(
-            point_cloud.num_points,
-            point_cloud.use_color,
-            point_cloud.use_height,
-            unit=point_cloud_unit,
-            seed=point_cloud_seed,
-        )
+        image_config = _image_configuration(image_tower)
+        image_tokens = LammConfig(image_config=image_config, image_feature_select=image_feature_select).image_tokens
+    shared = () if point_cloud is None else ("num_points", "use_color", "use_height")
+    layout: dict[str, Any] = {name: getattr(point_cloud, name) for name in shared}
+    clouds = LammPointCloudProcessor(**layout, unit=point_cloud_unit, seed=point_cloud_seed)
     return LammProcessor(
         image_processor,
         clouds,

@@ -145,15 +145,11 @@ class LammPointCloudModel(PreTrainedModel):  # type: ignore[misc]
 
     @staticmethod
     def _block_config(config: LammPointCloudConfig) -> CLIPVisionConfig:
-        blocks = CLIPVisionConfig(
-            hidden_size=config.hidden_size,
-            intermediate_size=config.intermediate_size,
-            num_hidden_layers=config.num_hidden_layers,
-            num_attention_heads=config.num_attention_heads,
-            hidden_act=config.hidden_act,
-            layer_norm_eps=config.layer_norm_eps,
-            attention_dropout=config.attention_dropout,
-        )
+        shared = (
+            "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "hidden_act",
+            "layer_norm_eps", "attention_dropout",
+        )  # fmt: skip
+        blocks = CLIPVisionConfig(**{name: getattr(config, name) for name in shared})
         blocks._attn_implementation = config._attn_implementation
         return blocks
 

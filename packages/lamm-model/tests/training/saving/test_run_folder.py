@@ -19,7 +19,7 @@ def made(tmp_path):
     data = describe_data([str(records)], [str(medium)])
     run = tmp_path / "run"
     run.mkdir()
-    begin(settings_from_tables(TABLES, "test"), run, data, "cpu")
+    begin(settings_from_tables(TABLES, "test"), run, data)
     (run / "checkpoint-1").mkdir()
     return run, records, medium
 
@@ -37,11 +37,11 @@ def test_the_folder_holds_config_versions_data_and_seed(made):
 def test_changed_data_are_named(made):
     run, records, medium = made
     settings = settings_from_tables(TABLES, "test")
-    begin(settings, run, describe_data([str(records)], [str(medium)]), "cpu")
+    begin(settings, run, describe_data([str(records)], [str(medium)]))
     records.write_text("{ }")
     medium.write_bytes(b"123456")
     with pytest.raises(UsageError, match=r"other data:\n.*a\.jsonl has changed since\n.*sizes differ"):
-        begin(settings, run, describe_data([str(records)], [str(medium)]), "cpu")
+        begin(settings, run, describe_data([str(records)], [str(medium)]))
 
 
 def test_every_difference_is_listed_but_those_that_change_no_number(made):
@@ -69,7 +69,7 @@ def test_a_run_that_left_nothing_gives_way_to_another(made):
     records.write_text("{ }")
     other = settings_from_tables({**TABLES, "training": {"seed": 3}}, "test")
     claim(other, run)
-    begin(other, run, describe_data([str(records)], [str(medium)]), "cpu")
+    begin(other, run, describe_data([str(records)], [str(medium)]))
     assert json.loads((run / RUN).read_text())["seed"] == 3
 
 

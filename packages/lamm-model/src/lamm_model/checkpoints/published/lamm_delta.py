@@ -32,7 +32,15 @@ def convert_file(
     point_cloud_tower: str | None = None,
     prompt_format: str = "lamm",
 ) -> dict[str, int]:
-    """Convert a released file of any of the three kinds; arguments as for `convert_delta`.
+    """Convert a released file of any of the three kinds; every key is accounted for.
+
+    Args:
+        weights: The file.
+        output: Folder to write; must not exist.
+        language_model: For a delta, the Vicuna or Llama 2 it was trained on.
+        image_tower: For a delta, CLIP ViT-L/14; unused where a point-cloud tower is given.
+        point_cloud_tower: Folder of a saved `LammPointCloudModel`: the delta is of a 3D model.
+        prompt_format: `lamm` for the Vicuna v0 models, `llama2` for the Llama 2 one.
 
     Returns:
         Numbers of tensors by what became of them.
@@ -47,83 +55,9 @@ def convert_file(
         return convert_epcl(content, output)
     if is_openai_clip(content):
         return convert_clip(content, output)
-    state = named_tensors(content, weights)
-    split_delta(state, str(weights))  # before a language model is asked for: the file may be no delta at all
+    adapter, projector = split_delta(content, weights)
     if language_model is None:
         raise UsageError("Expected --language-model: the delta is for one, and needs its name.")
-    return convert_delta(state, str(weights), output, language_model, image_tower, point_cloud_tower, prompt_format)
-
-
-def named_tensors(content: Any, path: Path) -> dict[str, Tensor]:
-    """Check that an archive holds a flat dictionary of tensors.
-
-    Raises:
-        LammModelError: It holds anything else.
-    """
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise LammModelError(f"Expected tensors by name, got {type(content).__name__} of other things ({path}).")
-    return {str(key): value for key, value in content.items()}
-
-
-def split_delta(state: dict[str, Tensor], name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Sort a released delta's tensors into adapter and projector.
-
-    Args:
-        state: As read.
-        name: What messages call the file.
-
-    Returns:
-        Adapter tensors under our names, projector tensors (`linear.weight`, `linear.bias`).
-
-    Raises:
-        LammModelError: A key is neither, or one of the two is missing; all are listed.
-    """
-    adapter: dict[str, Tensor] = {}
-    projector: dict[str, Tensor] = {}
-    unknown: list[str] = []
-    for key, value in state.items():
-        if match := _LORA_KEY.match(key):
-            adapter[match.group(1) + ".weight"] = value
-        elif match := _PROJECTOR_KEY.match(key):
-            projector[f"linear.{match.group(1)}"] = value
-        else:
-            unknown.append(key)
-    if unknown or not adapter or len(projector) != 2:
-        raise LammModelError(
-            f"Expected LoRA matrices, llama_proj.weight and llama_proj.bias, got {len(adapter)} LoRA tensors, "
-            f"projector keys {sorted(projector)}, and unknown keys {sorted(unknown)} ({name}). "
-            "Only LAMM's own deltas can be converted."
-        )
-    return adapter, projector
-
-
-def convert_delta(
-    state: dict[str, Tensor],
-    name: str,
-    output: Path,
-    language_model: str,
-    image_tower: str,
-    point_cloud_tower: str | None = None,
-    prompt_format: str = "lamm",
-) -> dict[str, int]:
-    """Convert a released delta to a checkpoint of ours; every key is accounted for.
-
-    Args:
-        state: The delta's tensors.
-        name: What messages call the file.
-        output: Checkpoint folder to write.
-        language_model: The Vicuna or Llama 2 it was trained on.
-        image_tower: CLIP ViT-L/14, unused where a point-cloud tower is given.
-        point_cloud_tower: Folder of a saved `LammPointCloudModel`: the delta is of a 3D model.
-        prompt_format: `lamm` for the Vicuna v0 models, `llama2` for the Llama 2 one.
-
-    Returns:
-        Number of `adapter` and `projector` tensors.
-
-    Raises:
-        LammModelError: The file is no LAMM delta, or does not fit the base models.
-    """
-    adapter, projector = split_delta(state, name)
     modality = "point_cloud" if point_cloud_tower else "image"
     model, processor = build_pair(
         language_model,
@@ -141,3 +75,34 @@ def convert_delta(
     fill("the projector", model.model.get_submodule(f"{modality}_projector").state_dict(), projector)
     save_model(model, processor, output)
     return {"adapter": len(adapter), "projector": len(projector)}
+
+
+def split_delta(content: Any, path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Sort a released delta's tensors into adapter and projector.
+
+    Returns:
+        Adapter tensors under our names, projector tensors (`linear.weight`, `linear.bias`).
+
+    Raises:
+        LammModelError: It is no flat dictionary of tensors, a key is neither, or one of the two is missing; all are
+            listed.
+    """
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise LammModelError(f"Expected tensors by name, got {type(content).__name__} of other things ({path}).")
+    adapter: dict[str, Tensor] = {}
+    projector: dict[str, Tensor] = {}
+    unknown: list[str] = []
+    for key, value in content.items():
+        if match := _LORA_KEY.match(str(key)):
+            adapter[match.group(1) + ".weight"] = value
+        elif match := _PROJECTOR_KEY.match(str(key)):
+            projector[f"linear.{match.group(1)}"] = value
+        else:
+            unknown.append(str(key))
+    if unknown or not adapter or len(projector) != 2:
+        raise LammModelError(
+            f"Expected LoRA matrices, llama_proj.weight and llama_proj.bias, got {len(adapter)} LoRA tensors, "
+            f"projector keys {sorted(projector)}, and unknown keys {sorted(unknown)} ({path}). "
+            "Only LAMM's own deltas can be converted."
+        )
+    return adapter, projector

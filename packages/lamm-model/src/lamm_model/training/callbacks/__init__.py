@@ -13,35 +13,20 @@ if TYPE_CHECKING:
 
 
 class Trained(Protocol):
-    """What callbacks need of a trainer.
-
-    Attributes:
-        settings: The recipe.
-        attention: What the language model is set to.
-        adapters: Which adapter sets are computed.
-        meter: Of its speed.
-        average: Of the weights, where one is kept.
-        data_collator: Lays rows out.
-        model: As it is trained.
-        args: Hugging Face's arguments.
-        state: Step and log.
-        accelerator: Wraps and unwraps the model.
-        seen: Modalities that this process has computed so far.
-        step_kinds: Modality ids of this process's tokens in this step.
-    """
+    """What callbacks need of a trainer."""
 
     settings: TrainingSettings
-    attention: str
+    attention: str  # what the language model is set to
     adapters: AdapterChoice
     meter: SpeedMeter
     average: WeightAverage | None
     data_collator: Collator
-    model: Any
+    model: Any  # as it is trained
     args: Any
     state: Any
     accelerator: Any
-    seen: set[str]
-    step_kinds: set[int]
+    seen: set[str]  # modalities that this process has computed so far
+    step_kinds: set[int]  # modality ids of this process's tokens in this step
 
     def compute(self, inputs: dict[str, Any], items: Any, wrapped: Any = None) -> Any:
         """Compute a pass."""

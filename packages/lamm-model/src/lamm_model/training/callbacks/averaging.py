@@ -14,13 +14,7 @@ from transformers import TrainerCallback
 
 from lamm_model.model.adapters import fill
 from lamm_model.training.processes import processes as distributed
-from lamm_model.training.processes.fsdp2 import let_go
-
-
-def _local(value: Any) -> Tensor:
-    """Return this process's share of a weight, or the weight."""
-    own: Tensor = value.to_local() if hasattr(value, "to_local") else value
-    return own.detach()
+from lamm_model.training.processes.fsdp2 import let_go, local
 
 
 class WeightAverage(TrainerCallback):  # type: ignore[misc]
@@ -37,17 +31,17 @@ class WeightAverage(TrainerCallback):  # type: ignore[misc]
         self.decay = decay
         self.sharded = sharded
         self.weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        self.average = {name: _local(p).clone() for name, p in self.weights.items()}
+        self.average = {name: local(p).clone() for name, p in self.weights.items()}
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Move the average towards the new weights."""
         for name, weight in self.weights.items():
-            self.average[name].lerp_(_local(weight), 1.0 - self.decay)
+            self.average[name].lerp_(local(weight), 1.0 - self.decay)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Let the model hold the average for a while."""
-        own = {name: _local(weight).clone() for name, weight in self.weights.items()}
+        own = {name: local(weight).clone() for name, weight in self.weights.items()}
         self.apply()
         try:
             yield
@@ -61,7 +55,7 @@ class WeightAverage(TrainerCallback):  # type: ignore[misc]
     @torch.no_grad()
     def _put(self, values: dict[str, Tensor]) -> None:
         for name, weight in self.weights.items():
-            _local(weight).copy_(values[name])
+            local(weight).copy_(values[name])
         let_go(self.model)
 
     def _file(self, folder: Path) -> Path:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate.utils import reduce
+from accelerate.utils import recursively_apply, reduce
 from torch import Tensor, nn
 
 from lamm_model.errors import UsageError
@@ -55,6 +55,12 @@ def shard(model: LammForConditionalGeneration) -> None:
 def is_sharded(model: nn.Module) -> bool:
     """Return whether a model's weights are in shares."""
     return any(hasattr(parameter, "full_tensor") for parameter in model.parameters())
+
+
+def local(value: Any) -> Tensor:
+    """Return this process's share of a tensor, or the tensor."""
+    share: Tensor = value.to_local() if hasattr(value, "to_local") else value
+    return share.detach()
 
 
 def let_go(model: nn.Module) -> None:
@@ -102,7 +108,7 @@ def drop_unseen(model: nn.Module, kinds: set[int], device: torch.device) -> None
 
 def local_optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Return an optimiser's state with this process's share of every tensor."""
-    return dict(_map(optimizer.state_dict(), lambda value: value.to_local() if hasattr(value, "to_local") else value))
+    return dict(recursively_apply(local, optimizer.state_dict()))
 
 
 def load_local_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
@@ -119,11 +125,3 @@ def load_local_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str
                     shape=whole.shape, stride=whole.stride(),
                 )  # fmt: skip
     optimizer.load_state_dict(state)
-
-
-def _map(value: Any, change: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _map(item, change) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_map(item, change) for item in value]
-    return change(value) if isinstance(value, Tensor) else value

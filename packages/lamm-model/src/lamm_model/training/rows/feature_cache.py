@@ -79,10 +79,8 @@ def _hash_json(value: dict[str, Any]) -> str:
 
 def key_of(kind: str, path: str) -> str:
     """Return the key of a file: the hash of its content, and of a cloud's name."""
-    digest = hashlib.sha256()
     with Path(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+        digest = hashlib.file_digest(file, "sha256")
     if kind == "point_cloud":
         digest.update(b"\0" + Path(path).name.encode())
     return digest.hexdigest()[:40]
@@ -126,6 +124,19 @@ class FeatureCache:
             for kind, path in set(media)
             if any(self.name(kind, path, variant) not in self.places for variant in range(self.variants))
         )
+
+    def write(self, kind: str, features: dict[str, Tensor]) -> None:
+        """Add a shard of features, ``[T, C]`` by name, and note what the cache is; each file is written whole."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if features:
+            number = next(n for n in range(1 << 30) if not (self.folder / f"{kind}-{n:05}.safetensors").exists())
+            shard = f"{kind}-{number:05}.safetensors"
+            with atomic_path(self.folder / shard) as beside:
+                save_file(features, beside)
+            self.places.update(dict.fromkeys(features, shard))
+        about = {**FORMAT, "variants": self.variants, "signatures": self.signatures}
+        for name, value in ((FILES, self.files), (MANIFEST, about)):
+            write_whole(self.folder / name, json.dumps(value, indent=1) + "\n")
 
     def read(self, kind: str, paths: Sequence[str], variants: Sequence[int]) -> Tensor:
         """Return the features of files, in order: ``[n, T, C]``.
@@ -191,45 +202,6 @@ def check_made_by(cache: FeatureCache, kind: str, made_by: dict[str, str]) -> No
         )
 
 
-class Writer:
-    """Adds features to a folder, one shard after another, each written beside and renamed.
-
-    Args:
-        cache: What is there already.
-        kind: ``image`` or ``point_cloud``.
-    """
-
-    def __init__(self, cache: FeatureCache, kind: str) -> None:
-        self.cache = cache
-        self.kind = kind
-        self.held: dict[str, Tensor] = {}
-        self.bytes = 0
-
-    def add(self, name: str, features: Tensor) -> None:
-        """Take the features of one file, ``[T, C]``."""
-        self.held[name] = features.detach().cpu().contiguous().clone()
-        self.bytes += features.numel() * features.element_size()
-        if self.bytes >= SHARD_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what is held, and what the cache is."""
-        folder = self.cache.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        if self.held:
-            number = next(n for n in range(1 << 30) if not (folder / self._shard(n)).exists())
-            with atomic_path(folder / self._shard(number)) as beside:
-                save_file(self.held, beside)
-            self.cache.places.update(dict.fromkeys(self.held, self._shard(number)))
-            self.held, self.bytes = {}, 0
-        about = {**FORMAT, "variants": self.cache.variants, "signatures": self.cache.signatures}
-        for name, value in ((FILES, self.cache.files), (MANIFEST, about)):
-            write_whole(folder / name, json.dumps(value, indent=1) + "\n")
-
-    def _shard(self, number: int) -> str:
-        return f"{self.kind}-{number:05}.safetensors"
-
-
 def fill(
     cache: FeatureCache,
     model: LammForConditionalGeneration,
@@ -254,16 +226,19 @@ def fill(
     for kind in ("image", "point_cloud"):
         paths = sorted({path for found, path in media if found == kind})
         draws = [(path, v) for path in paths for v in range(cache.variants if kind == "point_cloud" else 1)]
-        writer = Writer(cache, kind)
+        held: dict[str, Tensor] = {}
         lacking = [draw for draw in draws if cache.name(kind, *draw) not in cache.places]
         for start in range(0, len(lacking), batch):
             part = lacking[start : start + batch]
             with torch.autocast(model.device.type, torch.bfloat16, enabled=half):
                 encoded = _encode(model, processor, kind, part)
-            for draw, features in zip(part, encoded, strict=True):
-                writer.add(cache.name(kind, *draw), features)
+            for draw, features in zip(part, encoded.cpu().contiguous(), strict=True):
+                held[cache.name(kind, *draw)] = features.clone()
+            if sum(features.nbytes for features in held.values()) >= SHARD_BYTES:
+                cache.write(kind, held)
+                held = {}
             yield len(part)
-        writer.flush()
+        cache.write(kind, held)
 
 
 @torch.no_grad()

@@ -4,12 +4,13 @@ import zlib
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import LammModelError
 from lamm_model.training.rows.packing import Dialogue, Medium, Row, pack_rows
+from lamm_model.training.settings.settings import FinetuneSettings
 from lamm_model.training.settings.tables import DataSettings
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor") -> Tr
     for file, record in _records(settings):
         number += 1
         name = f"{file.name}:{record.id if record.id is not None else number}"
-        media = _media(record, Path(settings.media_root) if settings.media_root else file.parent)
+        media = media_of(record, Path(settings.media_root) if settings.media_root else file.parent)
         for _, path in media:
             if path not in known and not Path(path).is_file():
                 missing.append(f"{path} (record {name})")
@@ -79,6 +80,13 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor") -> Tr
         reasons = "; ".join(rejection(*pair) for pair in rejected.items()) or "the files hold no record"
         raise LammModelError(f"Expected dialogues to learn from, found none: {reasons}.")
     return TrainingData(pack_rows(dialogues, settings.row_tokens, settings.packing), number, dict(rejected))
+
+
+def load_held_out(settings: FinetuneSettings, processor: "LammProcessor") -> list[Row]:
+    """Read the held-out records of a run, where it has any; errors as for `load_training_data`."""
+    if not settings.evaluation.records:
+        return []
+    return load_training_data(replace(settings.data, records=settings.evaluation.records, shares=()), processor).rows
 
 
 def fault_of(dialogue: Dialogue, ceiling: int, processor: "LammProcessor") -> str:
@@ -130,7 +138,8 @@ def _times(key: str, share: float) -> int:
     return whole + (zlib.crc32(key.encode()) / 2**32 < share - whole)
 
 
-def _media(record: "InstructionRecord", root: Path) -> tuple[Medium, ...]:
+def media_of(record: "InstructionRecord", root: Path) -> tuple[Medium, ...]:
+    """Return kind and path of a record's media below a folder."""
     kind = "image" if record.modality == "image" else "point_cloud"
     return tuple((kind, str(root / path)) for path in record.media)
 
@@ -142,7 +151,7 @@ def encode(record: "InstructionRecord", name: str, media: Sequence[Medium], proc
     kinds = [kind for kind, _ in media]
     row = processor.encode_dialogue(turns, media=kinds, pictures=pictures, task_type=record.kind, name=name)
     placeholders = {processor.image_token_id, processor.point_cloud_token_id}
-    last = max((place for place, token in enumerate(row["input_ids"]) if token in placeholders), default=-1)
+    last = max((number for number, token in enumerate(row["input_ids"]) if token in placeholders), default=-1)
     # Arrays, nine bytes a token: as lists of numbers, half a million dialogues would take tens of gigabytes.
     columns = (array("i", row["input_ids"]), array("i", row["labels"]), array("b", row["modality_ids"]))
     return Dialogue(name, tuple(media), *columns, last + 1)

@@ -68,25 +68,24 @@ def _processor_of_parts(chosen: Any) -> "LammProcessor":
 
 def _tokens(record: "InstructionRecord", processor: "LammProcessor") -> list[Token]:
     from lamm_model.model.answer_loss import IGNORED
-    from lamm_model.training.rows.records import encode
+    from lamm_model.training.rows.records import encode, media_of
 
-    kind = "image" if record.modality == "image" else "point_cloud"
-    dialogue = encode(record, str(record.id), [(kind, path) for path in record.media], processor)
+    dialogue = encode(record, str(record.id), media_of(record, Path()), processor)
     sizes = {
         processor.image_token_id: ("image", processor.image_tokens),
         processor.point_cloud_token_id: ("cloud", processor.point_cloud_tokens),
     }
     tokens: list[Token] = []
-    place = 0
-    while place < len(dialogue.input_ids):
-        token = dialogue.input_ids[place]
+    position = 0
+    while position < len(dialogue.input_ids):
+        token = dialogue.input_ids[position]
         name, size = sizes.get(token, ("", 1))
         if name:
             tokens.append((f"[{name}, {size} tokens]", "medium"))
         else:
-            learnt = dialogue.labels[place] != IGNORED
+            learnt = dialogue.labels[position] != IGNORED
             tokens.append((_text(token, processor), "learnt" if learnt else "seen"))
-        place += max(size, 1)
+        position += max(size, 1)
     return tokens
 
 

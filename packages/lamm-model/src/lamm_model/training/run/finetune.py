@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from lamm_model.errors import UsageError
 from lamm_model.training.callbacks.plot import draw_run
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.rows.collation import Collator, MediaLoader
-from lamm_model.training.rows.records import TrainingData, load_training_data
+from lamm_model.training.rows.records import TrainingData, load_held_out, load_training_data
 from lamm_model.training.run.cache_features import check_holds, open_features
 from lamm_model.training.saving import run_folder
 from lamm_model.training.settings.presets import check_names
@@ -66,7 +65,7 @@ def finetune(
     files = [*settings.data.records, *judged.records, *filter(None, [judged.benchmark])]
     about = run_folder.describe_data(files, data.media)
     distributed.agree(_facts(settings, about, data))
-    distributed.by_main(lambda: run_folder.begin(settings, output, about, _device()))
+    distributed.by_main(lambda: run_folder.begin(settings, output, about))
     main = distributed.rank() == 0
     if settings.training.keep_untuned and main and not (output / UNTUNED_FOLDER).is_dir():
         save_model(model, processor, output / UNTUNED_FOLDER)
@@ -132,8 +131,7 @@ def add_evaluation(
 
     if chosen.benchmark and trainer.sharded:
         raise UsageError("Expected the whole model in one process to answer evaluation.benchmark. Use records instead.")
-    held = replace(settings.data, records=chosen.records, shares=())
-    rows = load_training_data(held, prepared.processor).rows if chosen.records else []
+    rows = load_held_out(settings, prepared.processor)
     cache: FeatureCache | None = trainer.data_collator.load_media.features
     if cache is not None:
         check_holds(cache, {medium for row in rows for medium in row.media})
@@ -218,9 +216,3 @@ def mean_loss(log: Iterable[Mapping[str, Any]]) -> float:
             total += entry["loss"] * (entry["step"] - last)
             last = entry["step"]
     return total / max(1, last)
-
-
-def _device() -> str:
-    import torch
-
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"

@@ -1,7 +1,7 @@
 """The model of a run, ready to train: built or loaded, its trained part chosen, its step planned."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.processes import processes as distributed
@@ -37,9 +37,10 @@ def prepare_model(settings: FinetuneSettings) -> Prepared:
         LammModelError: Parts cannot be loaded or do not fit together, or dialogues of one row see each other.
         UsageError: A pass cannot fit in the device's memory.
     """
+    from lamm_model.training.step.acceleration import compile_layers
     from lamm_model.training.step.attention import choose_attention
     from lamm_model.training.step.isolation import prove_isolation
-    from lamm_model.training.step.recomputation import free_memory, plan_step
+    from lamm_model.training.step.recomputation import free_memory, plan_step, recompute
 
     device = distributed.device()
     half = settings.training.precision == "bf16"
@@ -52,19 +53,11 @@ def prepare_model(settings: FinetuneSettings) -> Prepared:
     prove_isolation(model, attention)
     tokens = settings.data.row_tokens * settings.training.batch_rows
     plan = plan_step(model, tokens, settings.compute, budget, half)
-    accelerate_step(model, settings, plan)
-    return Prepared(model, processor, attention, plan)
-
-
-def accelerate_step(model: "LammForConditionalGeneration", settings: FinetuneSettings, plan: "StepPlan") -> None:
-    """Carry out the plan: recomputed layers, compiled layers, the loss in pieces."""
-    from lamm_model.training.step.acceleration import compile_layers
-    from lamm_model.training.step.recomputation import recompute
-
     recompute(model.model.language_model, plan.recomputed)
     model.loss_rows = settings.compute.loss_rows
     if settings.compute.compile:
         compile_layers(model.model.language_model)
+    return Prepared(model, processor, attention, plan)
 
 
 def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneration, LammProcessor]":
@@ -120,7 +113,8 @@ def _choose_trained(settings: FinetuneSettings, model: "LammForConditionalGenera
         model.requires_grad_(False)  # a whole model comes from disk with everything to be learnt
     if settings.model.train == "adapters":
         if not present:
-            modalities = [name for name, tower in _towers(model).items() if tower is not None]
+            towers = {"image": model.model.image_tower, "point_cloud": model.model.point_cloud_tower}
+            modalities = [name for name, tower in towers.items() if tower is not None]
             parts = settings.adapters
             lora = AdapterSettings(parts.rank, parts.alpha, parts.dropout, list(parts.target_modules), modalities)
             add_adapters(model, lora, seed=settings.training.seed)
@@ -135,7 +129,3 @@ def _choose_trained(settings: FinetuneSettings, model: "LammForConditionalGenera
     model.lm_head.requires_grad_(full)
     for part in trainable_parts(model).values():
         part.requires_grad_(True)
-
-
-def _towers(model: "LammForConditionalGeneration") -> dict[str, Any]:
-    return {"image": model.model.image_tower, "point_cloud": model.model.point_cloud_tower}

@@ -10,9 +10,8 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from safetensors.torch import save_file
 from torch import Tensor
@@ -31,8 +30,8 @@ PARTIAL = ".partial"
 
 def checkpoints(run: Path) -> list[Path]:
     """Return the checkpoints of a run, oldest first."""
-    found = {int(match[1]): path for path in run.glob("checkpoint-*") if (match := CHECKPOINT.search(path.name))}
-    return [found[step] for step in sorted(found)]
+    steps = {int(match[1]): path for path in run.glob("checkpoint-*") if (match := CHECKPOINT.search(path.name))}
+    return [path for _, path in sorted(steps.items())]
 
 
 def seal(folder: Path) -> None:
@@ -68,29 +67,23 @@ def fault_of(folder: Path) -> str:
     return ""
 
 
-@dataclass(slots=True)
-class Found:
-    """Where a run can go on.
+class Found(NamedTuple):
+    """Where a run can go on."""
 
-    Attributes:
-        path: The newest intact checkpoint, or None.
-        torn: Newer ones that are not, and why.
-    """
-
-    path: Path | None = None
-    torn: dict[str, str] = field(default_factory=dict)
+    path: Path | None
+    """The newest intact checkpoint."""
+    torn: dict[str, str]
+    """Newer ones that are not, and why."""
 
 
 def newest_intact(run: Path) -> Found:
     """Return the newest checkpoint whose checksums hold."""
-    found = Found()
+    torn: dict[str, str] = {}
     for path in reversed(checkpoints(run)):
-        fault = fault_of(path)
-        if not fault:
-            found.path = path
-            break
-        found.torn[path.name] = fault
-    return found
+        if not (fault := fault_of(path)):
+            return Found(path, torn)
+        torn[path.name] = fault
+    return Found(None, torn)
 
 
 def publish(run: Path, name: str, keep: int) -> None:

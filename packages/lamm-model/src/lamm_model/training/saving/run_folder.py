@@ -62,7 +62,7 @@ def claim(settings: FinetuneSettings, output: Path) -> None:
     _refuse(output, "settings", differing)
 
 
-def begin(settings: FinetuneSettings, output: Path, data: dict[str, Any], device: str) -> None:
+def begin(settings: FinetuneSettings, output: Path, data: dict[str, Any]) -> None:
     """Write what the run is, or compare its data with those the run in the folder began with.
 
     Raises:
@@ -81,12 +81,14 @@ def begin(settings: FinetuneSettings, output: Path, data: dict[str, Any], device
             differing.append(f"dealt to {processes} processes there, {distributed.world_size()} here")
         _refuse(output, "data", differing)
         return
+    import torch
+
     about = {
         "settings": settings.to_tables(),
         "versions": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "device": device,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "processes": distributed.world_size(),
         "seed": settings.training.seed,
         "data": data,

@@ -1,9 +1,18 @@
 """The six tables of a fine-tuning configuration; each says what contradicts itself in it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 TRACKERS = ("tensorboard", "wandb", "trackio")
+
+
+def _out_of_range(section: str, table: object, from_1: Sequence[str] = (), below_1: Sequence[str] = ()) -> list[str]:
+    values = {name: getattr(table, name) for name in (*from_1, *below_1)}
+    found = [f"{section}.{name}: expected at least 1, found {values[name]}" for name in from_1 if values[name] < 1]
+    return found + [
+        f"{section}.{name}: expected less than 1, found {values[name]}" for name in below_1 if values[name] >= 1
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +77,7 @@ class AdapterSettings:
 
     def faults(self) -> list[str]:
         """Return what is out of range."""
-        found = []
-        if self.rank < 1:
-            found.append("adapters.rank: expected at least 1, found 0")
-        if self.dropout >= 1:
-            found.append(f"adapters.dropout: expected less than 1, found {self.dropout}")
+        found = _out_of_range("adapters", self, from_1=("rank",), below_1=("dropout",))
         if not self.target_modules:
             found.append("adapters.target_modules: expected at least one layer name")
         return found
@@ -105,16 +110,11 @@ class DataSettings:
 
     def faults(self) -> list[str]:
         """Return what contradicts itself."""
-        found = []
+        found = _out_of_range("data", self, from_1=("row_tokens", "cloud_variants"))
         if not self.records:
             found.append("data.records: expected at least one file of instruction records")
         if self.shares and (len(self.shares) != len(self.records) or not all(share > 0 for share in self.shares)):
             found.append("data.shares: expected one number above 0 for each of data.records")
-        found += [
-            f"data.{name}: expected at least 1, found 0"
-            for name in ("row_tokens", "cloud_variants")
-            if getattr(self, name) < 1
-        ]
         return found
 
 
@@ -168,16 +168,12 @@ class TrainingSettings:
 
     def faults(self) -> list[str]:
         """Return what is out of range."""
-        found = [
-            f"training.{name}: expected at least 1, found {getattr(self, name)}"
-            for name in ("batch_rows", "accumulation", "save_every", "keep_last", "log_every")
-            if getattr(self, name) < 1
-        ]
-        found += [
-            f"training.{name}: expected less than 1, found {getattr(self, name)}"
-            for name in ("beta1", "beta2", "warmup", "average")
-            if getattr(self, name) >= 1
-        ]
+        found = _out_of_range(
+            "training",
+            self,
+            from_1=("batch_rows", "accumulation", "save_every", "keep_last", "log_every"),
+            below_1=("beta1", "beta2", "warmup", "average"),
+        )
         known = ", ".join(TRACKERS)
         found += [
             f"training.trackers: expected {known}, found {name!r}" for name in self.trackers if name not in TRACKERS
@@ -215,10 +211,9 @@ class ComputeSettings:
 
     def faults(self) -> list[str]:
         """Return what contradicts itself."""
-        found = []
-        if (self.checkpointing == "some") != bool(self.checkpointed_layers):
-            found.append("compute.checkpointed_layers: expected above 0 with checkpointing = 'some', and only with it")
-        return found
+        if (self.checkpointing == "some") == bool(self.checkpointed_layers):
+            return []
+        return ["compute.checkpointed_layers: expected above 0 with checkpointing = 'some', and only with it"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,13 +240,11 @@ class EvaluationSettings:
 
     def faults(self) -> list[str]:
         """Return what contradicts itself."""
-        found = []
+        found = _out_of_range("evaluation", self, from_1=("every",))
         if bool(self.benchmark) != bool(self.command):
             found.append("evaluation: expected benchmark and command together: one is answered, the other scores it")
         if self.command and not any("{predictions}" in part for part in self.command):
             found.append("evaluation.command: expected {predictions} in it, where the file of answers goes")
-        if self.every < 1:
-            found.append("evaluation.every: expected at least 1, found 0")
         if self.patience and not (self.records or self.benchmark):
             found.append("evaluation.patience: expected records or a benchmark to judge by")
         return found

@@ -81,17 +81,14 @@ def prove_isolation(model: nn.Module, attention: str) -> float:
         model.train(training)
     change, scale = (before - after)[:, FIRST:].abs().max(), before.abs().max()
     leak = float(change / scale.clamp(min=1e-9))
-    if leak > (LEAK_8BIT if _in_8_bits(model) else LEAK):
+    in_8_bits = any(type(module).__name__ == "Linear8bitLt" for module in model.modules())
+    if leak > (LEAK_8BIT if in_8_bits else LEAK):
         raise LammModelError(
             f"Expected dialogues in one row not to see each other, but changing one moved another's hidden states by "
             f"{leak:.1%}. This language model mixes tokens along the row in a way that {attention} attention does not "
             "control. Set data.packing = 'none' and training.batch_rows = 1."
         )
     return leak
-
-
-def _in_8_bits(model: nn.Module) -> bool:
-    return any(type(module).__name__ == "Linear8bitLt" for module in model.modules())
 
 
 def _hidden(model: nn.Module, attention: str, begin: int) -> Tensor:

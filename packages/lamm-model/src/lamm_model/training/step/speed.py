@@ -13,21 +13,12 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
 from lamm_model.training.rows.packing import BatchFacts
-
-
-@dataclass(slots=True)
-class _Count:
-    tokens: int = 0
-    alone: int = 0
-    samples: int = 0
-    waited: float = 0.0
 
 
 class SpeedMeter:
@@ -41,35 +32,37 @@ class SpeedMeter:
     def __init__(self, flops_per_token: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.flops_per_token = flops_per_token
         self.clock = clock
-        self.since = clock()
-        self.count = _Count()
+        self.start()
 
     def start(self) -> None:
         """Begin anew."""
-        self.count, self.since = _Count(), self.clock()
+        self.since = self.clock()
+        self.tokens = self.alone = self.samples = 0
+        self.waited = 0.0
 
     def add(self, facts: BatchFacts) -> None:
         """Count one batch."""
-        self.count.tokens += facts.tokens
-        self.count.alone += facts.alone
-        self.count.samples += len(facts.ids)
+        self.tokens += facts.tokens
+        self.alone += facts.alone
+        self.samples += len(facts.ids)
 
     def wait(self, seconds: float) -> None:
         """Count time spent waiting for data."""
-        self.count.waited += seconds
+        self.waited += seconds
 
     def look(self) -> dict[str, float]:
         """Return the speeds since the last look, and begin anew."""
-        passed, count = max(self.clock() - self.since, 1e-9), self.count
-        self.start()
-        return {
-            "tokens_per_second": round(count.tokens / passed, 1),
-            "dialogue_tokens_per_second": round(count.alone / passed, 1),
-            "samples_per_second": round(count.samples / passed, 3),
-            "model_tflops": round(count.tokens * self.flops_per_token / passed / 1e12, 4),
-            "loader_wait": round(count.waited / passed, 4),
+        passed = max(self.clock() - self.since, 1e-9)
+        speeds = {
+            "tokens_per_second": round(self.tokens / passed, 1),
+            "dialogue_tokens_per_second": round(self.alone / passed, 1),
+            "samples_per_second": round(self.samples / passed, 3),
+            "model_tflops": round(self.tokens * self.flops_per_token / passed / 1e12, 4),
+            "loader_wait": round(self.waited / passed, 4),
             "peak_memory_gib": round(peak_memory() / (1 << 30), 3),
         }
+        self.start()
+        return speeds
 
 
 def peak_memory() -> int:

@@ -89,11 +89,11 @@ def pretrain_tower(
     from lamm_model.training.processes import processes as distributed
 
     torch.manual_seed(settings.seed)
-    place = distributed.device()
+    device = distributed.device()
     tower = LammPointCloudModel(LammPointCloudConfig.preset(settings.preset)).train()
     task = _Questions(questions, tower.config.feature_size)
-    tower.to(place)
-    task.to(place)
+    tower.to(device)
+    task.to(device)
     processor = LammPointCloudProcessor(tower.config.num_points, tower.config.use_color)
     clouds = processor(task.clouds)["point_clouds"]
     steps = settings.epochs * -(-len(task.clouds) // settings.batch)
@@ -107,7 +107,7 @@ def pretrain_tower(
         right = asked = 0
         order = torch.randperm(len(task.clouds), generator=generator)
         for batch in torch.split(order, settings.batch):
-            loss, hits, count = task.loss(tower, clouds[batch].to(place), batch)
+            loss, hits, count = task.loss(tower, clouds[batch].to(device), batch)
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -116,7 +116,8 @@ def pretrain_tower(
             right, asked, done = right + hits, asked + count, done + 1
             report(done, steps, {"loss": loss.item()})
         record |= {"loss": loss.item(), "accuracy": right / max(asked, 1)}
-    _write(tower.eval(), output)
+    with atomic_path(output) as beside:
+        tower.eval().save_pretrained(beside)
     return record
 
 
@@ -134,11 +135,11 @@ class _Questions:
         self.names = sorted(answers)
         numbers = {name: {text: i for i, text in enumerate(sorted(answers[name]))} for name in self.names}
         self.clouds = list(dict.fromkeys(entry.cloud for entry in questions))
-        place = {cloud: i for i, cloud in enumerate(self.clouds)}
+        numbered = {cloud: i for i, cloud in enumerate(self.clouds)}
         self.heads = torch.nn.ModuleList(torch.nn.Linear(features, len(numbers[name])) for name in self.names)
         self.targets = torch.full((len(self.clouds), len(self.names)), IGNORED)
         for entry in questions:
-            row, column = place[entry.cloud], self.names.index(entry.question)
+            row, column = numbered[entry.cloud], self.names.index(entry.question)
             self.targets[row, column] = numbers[entry.question][entry.answer]
 
     def to(self, device: "torch.device") -> None:
@@ -163,11 +164,6 @@ class _Questions:
                 right += int((logits.argmax(-1) == wanted[known]).sum())
                 asked += int(known.sum())
         return total, right, asked
-
-
-def _write(tower: "LammPointCloudModel", output: Path) -> None:
-    with atomic_path(output) as beside:
-        tower.save_pretrained(beside)
 
 
 @click.command("pretrain-tower")
