@@ -9,13 +9,13 @@ import time
 
 import pytest
 
-from lamm_data.generation import generate
+from lamm_data.generation.run import generate
 from lamm_data.records.instruction import read_records
 from lamm_llm import Journal, LammLlmError, Reply
 
 CHILD = """
 import sys
-from lamm_data.generation import generate
+from lamm_data.generation.run import generate
 from lamm_data.generation.settings import make_settings
 url, annotations, output = sys.argv[1:]
 generate(make_settings({"type": "daily_dialogue", "annotations": annotations, "endpoint": url, "model": "m",

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from lamm_data.generation import generate
+from lamm_data.generation.run import generate
 
 
 def test_the_server_sees_no_more_than_the_limit(loopback, reply, settings):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lamm_data.errors import LammDataError
-from lamm_data.generation import generate
+from lamm_data.generation.run import generate
 from lamm_data.records.instruction import read_records
 from lamm_llm import EndpointError, LammLlmError
 

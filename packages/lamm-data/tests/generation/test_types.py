@@ -5,9 +5,9 @@ import json
 import pytest
 
 from lamm_data.errors import UsageError
-from lamm_data.generation import generate
 from lamm_data.generation.estimate import estimate
 from lamm_data.generation.input_rows import read_rows
+from lamm_data.generation.run import generate
 from lamm_data.records.benchmark import read_benchmark
 from lamm_data.records.instruction import read_records
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from lamm_data.errors import SourceError
-from lamm_data.files.json_stream import JsonCursor
+from lamm_data.files.json_stream import JsonCursor, open_values
 
 
 def iter_values(path: str | Path) -> Iterator[tuple[int, Any]]:
@@ -29,30 +28,6 @@ def iter_values(path: str | Path) -> Iterator[tuple[int, Any]]:
     """
     with open_values(path) as (handle, start, is_list):
         yield from JsonCursor(Path(path), handle, start).elements() if is_list else _iter_lines(Path(path), handle)
-
-
-@contextmanager
-def open_values(path: str | Path) -> Iterator[tuple[IO[bytes], int, bool]]:
-    """Open a file of values behind its byte order mark, if it has one.
-
-    Yields:
-        The handle, the byte it is at, and whether the file is one JSON list.
-
-    Raises:
-        SourceError: The file is missing.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise SourceError(f"Expected a file, got nothing at {path}. Check the path.")
-    with path.open("rb") as handle:
-        head = handle.read(3)
-        start = 3 if head == codecs.BOM_UTF8 else 0
-        handle.seek(start)
-        first = b" "
-        while first and first in b" \t\r\n":
-            first = handle.read(1)
-        handle.seek(start)
-        yield handle, start, first == b"["
 
 
 def _iter_lines(path: Path, handle: IO[bytes]) -> Iterator[tuple[int, Any]]:

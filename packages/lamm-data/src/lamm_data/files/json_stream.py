@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,6 +13,30 @@ from lamm_data.errors import SourceError
 
 CHUNK = 1 << 20
 _SPACE = " \t\r\n"
+
+
+@contextmanager
+def open_values(path: str | Path) -> Iterator[tuple[IO[bytes], int, bool]]:
+    """Open a file of values behind its byte order mark, if it has one.
+
+    Yields:
+        The handle, the byte it is at, and whether the file is one JSON list.
+
+    Raises:
+        SourceError: The file is missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SourceError(f"Expected a file, got nothing at {path}. Check the path.")
+    with path.open("rb") as handle:
+        head = handle.read(3)
+        start = 3 if head == codecs.BOM_UTF8 else 0
+        handle.seek(start)
+        first = b" "
+        while first and first in b" \t\r\n":
+            first = handle.read(1)
+        handle.seek(start)
+        yield handle, start, first == b"["
 
 
 class JsonCursor:
@@ -138,13 +163,8 @@ def iter_sections(path: str | Path, seen: set[str] | None = None) -> Iterator[tu
     Raises:
         SourceError: The file is missing, truncated or not a JSON object; the message names line and byte.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise SourceError(f"Expected a file, got nothing at {path}. Check the root folder.")
-    with path.open("rb") as handle:
-        start = 3 if handle.read(3) == codecs.BOM_UTF8 else 0
-        handle.seek(start)
-        cursor = JsonCursor(path, handle, start)
+    with open_values(path) as (handle, start, _):
+        cursor = JsonCursor(Path(path), handle, start)
         first = cursor.peek()
         if first and first != "{":
             raise SourceError(

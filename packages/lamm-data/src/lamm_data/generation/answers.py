@@ -1,22 +1,23 @@
 """Reading what a model answered, however loosely it kept to the format.
 
 JSON where it obeyed, `Question:`/`Answer:` lines where it did not, and what is whole of an answer that was cut off.
-Model output is untrusted text: it is decoded, never evaluated, and every way to fail has a reason of its own.
+Model output is untrusted text: it is decoded, never evaluated, and every way to fail has a reason of its own
+(`UnusableAnswerError`). Parsers are told whether the server stopped at its length limit, so that the end of the text
+may be incomplete: what is not whole is dropped.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
+from lamm_data.files.settings import packaged_toml
 from lamm_data.generation.prompts import Example, Prompt
 from lamm_data.generation.rows import Row
 from lamm_llm import Reply, loads, without_thinking
@@ -72,22 +73,9 @@ class Answer:
 def parse_dialogue(text: str, *, cut_off: bool = False, most: int | None = None) -> Answer:
     r"""Read rounds of question and answer.
 
-    Args:
-        text: What the model wrote.
-        cut_off: True when the server stopped at its length limit, so that the last round may be incomplete.
-        most: Rounds asked for; more are dropped.
-
-    Returns:
-        The answer with at least one complete round.
-
-    Raises:
-        UnusableAnswerError: When there is none.
-
     >>> parse_dialogue("Question: What is it?\nAnswer: A cat.").rounds
     (('What is it?', 'A cat.'),)
     """
-    if not text.strip():
-        raise UnusableAnswerError("empty", "The answer is empty.")
     rounds = _rounds_from_json(text)
     if rounds is None:
         rounds = _rounds_from_lines(text)
@@ -95,33 +83,19 @@ def parse_dialogue(text: str, *, cut_off: bool = False, most: int | None = None)
             rounds = _without_unfinished(rounds)
     clean, dropped = _clean(rounds)
     if not clean:
-        reason = "cut_off" if cut_off else "unparsable"
-        raise UnusableAnswerError(reason, "The answer holds no complete pair of a question and its answer.")
-    kept = clean[:most] if most else clean
-    return Answer(rounds=tuple(kept), salvaged=dropped or cut_off or len(kept) < len(clean))
+        what = "The answer holds no complete pair of a question and its answer."
+        raise UnusableAnswerError("cut_off" if cut_off else "unparsable", what)
+    return Answer(rounds=tuple(clean[: most or None]), salvaged=dropped or cut_off or len(clean) > (most or len(clean)))
 
 
 def parse_description(text: str, *, cut_off: bool = False) -> Answer:
-    """Read one description.
-
-    Args:
-        text: What the model wrote.
-        cut_off: True when the server stopped at its length limit; the unfinished last sentence is dropped.
-
-    Returns:
-        The answer.
-
-    Raises:
-        UnusableAnswerError: When nothing usable is left.
-    """
-    if not text.strip():
-        raise UnusableAnswerError("empty", "The answer is empty.")
+    """Read one description; an unfinished last sentence is dropped."""
     values = _json_value(text)
     if isinstance(values, dict):
-        found = values.get("description")
-        if not isinstance(found, str) or not found.strip():
+        description = values.get("description")
+        if not isinstance(description, str) or not description.strip():
             raise UnusableAnswerError("unparsable", "The JSON object holds no text under `description`.")
-        return Answer(description=found.strip())
+        return Answer(description=description.strip())
     if text.lstrip().startswith(("{", "```")) and not cut_off:
         raise UnusableAnswerError("unparsable", "The answer begins like JSON but is none.")
     plain = re.sub(r'^\s*(?:```(?:json)?)?\s*\{\s*"description"\s*:\s*"', "", text).strip()
@@ -136,59 +110,32 @@ def parse_description(text: str, *, cut_off: bool = False) -> Answer:
 def parse_statements(text: str, *, cut_off: bool = False, most: int | None = None) -> Answer:
     r"""Read statements that questions and answers were turned into.
 
-    Lines that still ask, or that begin with yes or no, state nothing and are dropped.
-
-    Args:
-        text: What the model wrote.
-        cut_off: True when the server stopped at its length limit: the last line may be incomplete.
-        most: Statements asked for; fewer are salvaged, more are dropped.
-
-    Returns:
-        The answer with at least one statement.
-
-    Raises:
-        UnusableAnswerError: When there is none.
+    Lines that still ask, or that begin with yes or no, state nothing and are dropped, and so are more than asked for.
 
     >>> parse_statements("1. The chair is red.\nYes, it is.").items
     ('The chair is red.',)
     """
-    found = _items(text, "statements", cut_off=cut_off)
-    stated = [item for item in found if not item.endswith("?") and not _YES_OR_NO.match(item)]
+    items = _items(text, "statements", cut_off=cut_off)
+    stated = [item for item in items if not item.endswith("?") and not _YES_OR_NO.match(item)]
     if not stated:
-        reason = "cut_off" if cut_off else "unparsable"
-        raise UnusableAnswerError(reason, "The answer holds no statement that stands by itself.")
-    kept = stated[:most]
-    return Answer(items=tuple(kept), salvaged=len(kept) < (most or len(found)) or cut_off)
+        what = "The answer holds no statement that stands by itself."
+        raise UnusableAnswerError("cut_off" if cut_off else "unparsable", what)
+    return Answer(items=tuple(stated[:most]), salvaged=len(stated) < (most or len(items)) or cut_off)
 
 
 def parse_options(text: str, taken: Iterable[str], wanted: int, *, cut_off: bool = False) -> Answer:
-    """Read wrong options for a question.
-
-    Args:
-        text: What the model wrote.
-        taken: The right answers, which no wrong option may repeat.
-        wanted: How many are needed.
-        cut_off: True when the server stopped at its length limit.
-
-    Returns:
-        The answer with exactly that many options.
-
-    Raises:
-        UnusableAnswerError: When there are too few that differ from the right answers and from each other.
-    """
+    """Read the wanted number of wrong options, which differ from the right answers (`taken`) and from each other."""
     seen = {_folded(answer) for answer in taken}
-    kept: list[str] = []
-    found = _items(text, "options", cut_off=cut_off)
-    for item in found:
+    options: list[str] = []
+    items = _items(text, "options", cut_off=cut_off)
+    for item in items:
         if _folded(item) not in seen and len(item) <= _MAX_OPTION:
             seen.add(_folded(item))
-            kept.append(item.rstrip("."))
-    if len(kept) < wanted:
-        reason = "cut_off" if cut_off else "too_few"
-        raise UnusableAnswerError(
-            reason, f"Expected {wanted} wrong options that differ from the right answers, got {len(kept)}."
-        )
-    return Answer(items=tuple(kept[:wanted]), salvaged=len(found) > wanted)
+            options.append(item.rstrip("."))
+    if len(options) < wanted:
+        what = f"Expected {wanted} wrong options that differ from the right answers, got {len(options)}."
+        raise UnusableAnswerError("cut_off" if cut_off else "too_few", what)
+    return Answer(items=tuple(options[:wanted]), salvaged=len(items) > wanted)
 
 
 def _folded(text: str) -> str:
@@ -197,8 +144,6 @@ def _folded(text: str) -> str:
 
 def _items(text: str, key: str, *, cut_off: bool) -> list[str]:
     """Give the strings of a JSON list, or the lines of a text, without marks and numbers in front."""
-    if not text.strip():
-        raise UnusableAnswerError("empty", "The answer is empty.")
     values = _json_value(text)
     if isinstance(values, dict):
         values = values.get(key)
@@ -213,14 +158,14 @@ def _items(text: str, key: str, *, cut_off: bool) -> list[str]:
 
 def _strings_of_cut_list(text: str) -> list[str]:
     """Give the whole strings of a JSON list that ends in the middle."""
-    decoder, found, at = json.JSONDecoder(strict=False), list[str](), text.find("[") + 1
+    decoder, strings, at = json.JSONDecoder(strict=False), list[str](), text.find("[") + 1
     while (at := text.find('"', at)) >= 0:
         try:
             item, at = decoder.raw_decode(text, at)
         except ValueError:
             break
-        found.append(str(item))
-    return found
+        strings.append(str(item))
+    return strings
 
 
 def looks_refused(text: str) -> bool:
@@ -234,12 +179,13 @@ def looks_refused(text: str) -> bool:
 
 @cache
 def _refusal() -> re.Pattern[str]:
-    phrases = (files("lamm_data.quality.checks") / "phrases.toml").read_text(encoding="utf-8")
-    return re.compile("|".join(tomllib.loads(phrases)["refusal"]), re.IGNORECASE)
+    return re.compile("|".join(packaged_toml("quality/checks", "phrases.toml")["refusal"]), re.IGNORECASE)
 
 
 def _json_value(text: str) -> Any:
-    """Decode the JSON object or list in the text, or give None."""
+    """Decode the JSON object or list in the text, or give None; a text without any character cannot be used."""
+    if not text.strip():
+        raise UnusableAnswerError("empty", "The answer is empty.")
     if text[:1] in ("{", "[") and len(text) <= _MAX_ANSWER:
         with suppress(ValueError, RecursionError):  # an answer that is nothing but JSON, the usual case
             return loads(text)
@@ -324,19 +270,7 @@ def _tidy(text: str) -> str:
 
 
 def read_answer(prompt: Prompt, row: Row, reply: Reply) -> Answer:
-    """Read a reply as the prompt's kind of answer.
-
-    Args:
-        prompt: The prompt.
-        row: The row that was asked about.
-        reply: The reply.
-
-    Returns:
-        The answer.
-
-    Raises:
-        UnusableAnswerError: With its reason.
-    """
+    """Read a reply as the prompt's kind of answer."""
     if reply.refusal:
         raise UnusableAnswerError("refusal", f"The model refused: {reply.refusal}")
     if reply.finish == "content_filter":

@@ -79,15 +79,7 @@ class BatchSummary:
 
 
 def describe_batches(summary: BatchSummary, output: Path) -> str:
-    """Say what a call did, one line a batch.
-
-    Args:
-        summary: What it did.
-        output: The run's output file.
-
-    Returns:
-        Text of several lines.
-    """
+    """Say what a call did, one line a batch."""
     cost = "unknown" if summary.cost is None else f"{summary.cost:.4f} USD"
     counts, lines = summary.counts, []
     if summary.action == "submit":

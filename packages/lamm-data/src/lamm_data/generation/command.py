@@ -183,15 +183,7 @@ def _done_rows(summary: Summary) -> int:
 
 
 def _progress_line(summary: Summary, total: int) -> str:
-    """Say in one line how a run goes.
-
-    Args:
-        summary: The state so far.
-        total: Rows in all.
-
-    Returns:
-        For example `3 rejected, 12.0/s, 4,200 tokens, $0.12 of about $0.40`.
-    """
+    """Say in one line how a run goes, for example `3 rejected, 12.0/s, 4,200 tokens, $0.12 of about $0.40`."""
     done = _done_rows(summary)
     problems = summary.counts.rejected + summary.counts.failed
     parts = [f"{count} {reason}" for reason, count in problems.most_common(3)]

@@ -9,19 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lamm_data.errors import UsageError
 from lamm_data.files.json_lines import iter_values
+from lamm_data.files.settings import load_toml, packaged_toml
 from lamm_data.generation.rows import Row, RowFault, row_from_json
 
 AnswerKind = Literal["dialogue", "description", "statements", "options"]
-
-__all__ = ["AnswerKind", "Example", "Prompt", "load_prompt", "prompt_names"]
 
 
 @dataclass(frozen=True)
@@ -108,27 +106,20 @@ def load_prompt(
     if examples is not None:
         values["examples"] = values.get("examples", [])[:examples]
     where = str(override) if override else f"prompt {name}"
-    optional = ("rounds", "options", "captions", "questions_used", "mentioned_only")
-    return Prompt(
-        name=name,
-        version=values["version"],
-        answer=values["answer"],
-        modality=values["modality"],
-        task_type=values["task_type"],
-        needs=tuple(values["needs"]),
-        system=values["system"].strip(),
-        query=values["query"].strip(),
-        formats={key: text.strip() for key, text in values["formats"].items()},
-        questions=tuple(values.get("questions", ())),
-        examples=tuple(_example(item, values, where) for item in values.get("examples", [])),
-        sha256=_digest(name, values),
-        **{key: values[key] for key in optional if key in values},
-    )
+    fields = {
+        "needs": tuple(values["needs"]),
+        "system": values["system"].strip(),
+        "query": values["query"].strip(),
+        "formats": {key: text.strip() for key, text in values["formats"].items()},
+        "questions": tuple(values.get("questions", ())),
+        "examples": tuple(_example(item, values, where) for item in values.get("examples", [])),
+    }
+    return Prompt(name=name, sha256=_digest(name, values), **values | fields)
 
 
 def _digest(name: str, values: dict[str, Any]) -> str:
     """Hash what shapes a request: the files' values, not the code that reads them."""
-    content = {"name": name} | {key: values[key] for key in SHAPING if key in values}
+    content = {"name": name} | {key: values[key] for key in _SHAPING if key in values}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -158,18 +149,13 @@ FIELDS = (
 )  # fmt: skip
 """Placeholders that a query layout may hold."""
 
-ANSWERS = ("dialogue", "description", "statements", "options")
-SHAPING = (
-    "version", "answer", "modality", "rounds", "options", "captions", "questions_used", "mentioned_only", "system",
-    "query", "formats", "examples",
-)  # fmt: skip
-"""Keys that shape a request; the others only shape the records made of its answer."""
-
 _KINDS: dict[str, type] = {
     "version": int, "answer": str, "modality": str, "task_type": str, "needs": list, "system": str, "query": str,
     "formats": dict, "rounds": int, "options": int, "captions": int, "questions_used": int, "mentioned_only": bool,
     "questions": list, "examples": list,
 }  # fmt: skip
+_SHAPING = set(_KINDS) - {"task_type", "needs", "questions"}
+"""Keys that shape a request; the others only shape the records made of its answer."""
 _REQUIRED = ("version", "answer", "modality", "task_type", "needs", "system", "query", "formats")
 _ROW_FIELDS = ("captions", "objects", "relations", "label", "description", "questions")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
@@ -201,13 +187,13 @@ def read_prompt_values(name: str, override: Path | None, style: str) -> dict[str
     """
     if name not in prompt_names():
         raise UsageError(f"Expected one of {', '.join(prompt_names())}, got type {name!r}.")
-    values = _packaged(f"{name}.toml")
+    values = packaged_toml("generation/packaged", f"{name}.toml")
     if style == "brief":
         if not (files("lamm_data.generation.packaged") / "brief" / f"{name}.toml").is_file():
             raise UsageError(f"Expected a type that has a brief form, got {name!r}. Use --set style=full.")
-        values |= _packaged(f"brief/{name}.toml")
+        values |= packaged_toml("generation/packaged/brief", f"{name}.toml")
     if override is not None:
-        values = _lay_over(values, _read_override(override))
+        values = _lay_over(values, override)
     faults = _faults(values)
     if faults:
         where = str(override) if override else f"prompt {name}"
@@ -215,13 +201,12 @@ def read_prompt_values(name: str, override: Path | None, style: str) -> dict[str
     return values
 
 
-def _packaged(path: str) -> dict[str, Any]:
-    return tomllib.loads((files("lamm_data.generation.packaged") / path).read_text(encoding="utf-8"))
-
-
-def _read_override(path: Path) -> dict[str, Any]:
-    values = _read_toml(path)
-    return {key: _part(value, path.parent) for key, value in values.items()}
+def _lay_over(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Lay the user's prompt file over a packaged one."""
+    changes = {key: _part(value, path.parent) for key, value in load_toml(path).items()}
+    if isinstance(changes.get("formats"), dict):  # one answer format may be changed by itself
+        changes["formats"] = values["formats"] | changes["formats"]
+    return values | changes
 
 
 def _part(value: Any, folder: Path) -> Any:
@@ -231,30 +216,10 @@ def _part(value: Any, folder: Path) -> Any:
     path = folder / str(value["file"])
     if path.suffix in (".json", ".jsonl"):
         return [item for _, item in iter_values(path)]
-    return _read_text(path)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(_read_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"Expected TOML in the prompt file {path}, got: {error}") from error
-
-
-def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UsageError(f"Expected a prompt file at {path}, found nothing there.") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"Expected UTF-8 text in the prompt file {path}, got: {error}") from error
-
-
-def _lay_over(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = values | changes
-    if isinstance(changes.get("formats"), dict):  # one answer format may be changed by itself
-        merged["formats"] = values["formats"] | changes["formats"]
-    return merged
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"Expected UTF-8 text for the prompt in {path}, got: {error}") from error
 
 
 def _faults(values: dict[str, Any]) -> list[str]:
@@ -276,8 +241,8 @@ def _content_faults(values: dict[str, Any]) -> list[str]:
     if unknown:
         known = ", ".join(f"{{{field}}}" for field in FIELDS)
         faults.append(f"unknown placeholder {', '.join(f'{{{name}}}' for name in unknown)} in 'query' (known: {known})")
-    if values["answer"] not in ANSWERS:
-        faults.append(f"'answer' must be {', '.join(ANSWERS)}, not {values['answer']!r}")
+    if values["answer"] not in get_args(AnswerKind):
+        faults.append(f"'answer' must be {', '.join(get_args(AnswerKind))}, not {values['answer']!r}")
     if values["modality"] not in ("image", "pcl", "any"):
         faults.append(f"'modality' must be image, pcl or any, not {values['modality']!r}")
     if set(values["needs"]) - set(_ROW_FIELDS):

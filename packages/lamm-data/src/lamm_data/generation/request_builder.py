@@ -40,12 +40,7 @@ class Sampling:
 
 
 class RequestBuilder:
-    """Builds the requests of one run: the shared prefix once, the query for each row.
-
-    Args:
-        prompt: The prompt.
-        sampling: Model and sampling.
-    """
+    """Builds the requests of one run: the shared prefix once, the query for each row."""
 
     def __init__(self, prompt: Prompt, sampling: Sampling) -> None:
         self.prompt = prompt
@@ -70,17 +65,7 @@ class RequestBuilder:
         return lambda answer_format: self._moulds[answer_format].request(query)
 
     def again(self, request: Request, text: str, complaint: str, answer_format: str) -> Request:
-        """Build the one corrective request: the bad answer, what was wrong with it, and how to answer.
-
-        Args:
-            request: The request that was answered badly.
-            text: The bad answer; its first 2,000 characters are quoted.
-            complaint: What was wrong.
-            answer_format: Rung to ask on now.
-
-        Returns:
-            The request.
-        """
+        """Build the one corrective request: the start of the bad answer, what was wrong with it, and how to answer."""
         query = request.payload["messages"][-1]
         correction = f"That answer cannot be used. {complaint} {self._instruction(answer_format)}"
         messages = [
@@ -159,13 +144,6 @@ def _closed_object(properties: dict[str, Any]) -> dict[str, Any]:
 def format_number(value: float, places: int = 2) -> str:
     """Write a coordinate the way the published data does: rounded, without trailing zeros but never bare.
 
-    Args:
-        value: The number.
-        places: Decimals kept.
-
-    Returns:
-        Text such as `0.12`, `0.1` or `1.0`.
-
     >>> format_number(0.1), format_number(1), format_number(0.584)
     ('0.1', '1.0', '0.58')
     """
@@ -186,13 +164,7 @@ def focus_row(prompt: Prompt, row: Row, seed: int = 0) -> Row:
     A room has too many objects and questions for one request (LAMM, appendix B): ten captions are drawn, and only
     the objects they speak of are told.
 
-    Args:
-        prompt: The prompt.
-        row: The row.
-        seed: Seed of the draw, which depends on nothing else but the row's id.
-
-    Returns:
-        The row itself, or a smaller one.
+    The draw depends on the seed and the row's id only.
     """
     if not (prompt.captions or prompt.questions_used or prompt.mentioned_only):
         return row
@@ -223,15 +195,8 @@ def _only_mentioned(row: Row) -> Row:
 def row_fields(row: Row, rounds: int, options: int = 0) -> dict[str, str]:
     """Give the text of every placeholder for one row.
 
-    Long lists are cut after the first 40: a crowded picture must not outgrow a small model's context.
-
-    Args:
-        row: The row.
-        rounds: Rounds of dialogue to ask for.
-        options: Wrong options to ask for.
-
-    Returns:
-        One text for each placeholder; empty where the row holds nothing.
+    Texts are empty where the row holds nothing. Long lists are cut after the first 40: a crowded picture must not
+    outgrow a small model's context.
     """
     counts = Counter(item.label for item in row.objects)
     first = row.questions[0] if row.questions else Question("")
@@ -255,15 +220,9 @@ def row_fields(row: Row, rounds: int, options: int = 0) -> dict[str, str]:
 
 
 def render_query(prompt: Prompt, row: Row, rounds: int | None = None) -> str:
-    """Fill the query layout; paragraphs whose placeholders are all empty are left out.
+    """Fill the query layout, for the prompt's number of rounds by default.
 
-    Args:
-        prompt: The prompt.
-        row: The row.
-        rounds: Rounds to ask for; the prompt's number by default.
-
-    Returns:
-        The user message.
+    Paragraphs whose placeholders are all empty are left out.
     """
     fields = row_fields(row, prompt.rounds if rounds is None else rounds, prompt.options)
     kept = []

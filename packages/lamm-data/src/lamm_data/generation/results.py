@@ -79,13 +79,7 @@ class Results:
         self._rejections = _Spool(sibling(settings.output, "rejected.jsonl"))
 
     def add(self, position: int, row: Row, outcome: Outcome) -> None:
-        """Take the outcome of one row.
-
-        Args:
-            position: Position of the row in the input.
-            row: The row.
-            outcome: How it ended.
-        """
+        """Take the outcome of the row at a position of the input."""
         counts, answer = self.counts, outcome.answer
         if answer is not None:
             records = self._make(row, outcome, answer)

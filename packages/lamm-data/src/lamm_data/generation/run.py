@@ -131,12 +131,6 @@ class OpenRun:
 def open_run(settings: GenerationSettings) -> Iterator[OpenRun]:
     """Open the files of a run, and close them again.
 
-    Args:
-        settings: What to do.
-
-    Yields:
-        The open run.
-
     Raises:
         UsageError: When the prompt or the journal does not fit.
     """

@@ -44,15 +44,7 @@ class Outcome:
 
 
 def why_useless(prompt: Prompt, row: Row) -> Outcome | None:
-    """Say why a prompt cannot be written from a row, which then costs no request.
-
-    Args:
-        prompt: The prompt.
-        row: The row.
-
-    Returns:
-        The rejection, or None when the row can be used.
-    """
+    """Return the rejection of a row that a prompt cannot be written from, which then costs no request; else None."""
     missing = [name for name in prompt.needs if not getattr(row, name)]
     if missing:
         return Outcome(reason="no_" + missing[0], detail=f"Expected {' and '.join(missing)} in the row, got none.")
@@ -64,13 +56,7 @@ def why_useless(prompt: Prompt, row: Row) -> Outcome | None:
 
 @dataclass
 class Solver:
-    """Solves rows, whoever asks for it.
-
-    Attributes:
-        builder: Builds requests.
-        ladder: Chooses the answer format.
-        reask: Ask once more after an unusable answer.
-    """
+    """Solves rows, whoever asks for it; `reask` allows a second request after an unusable answer."""
 
     builder: RequestBuilder
     ladder: FormatLadder
@@ -78,13 +64,6 @@ class Solver:
 
     async def solve(self, row: Row, ask: Ask) -> Outcome:
         """Work on one row until it has an answer or a reason.
-
-        Args:
-            row: The row.
-            ask: Gives the reply to a request.
-
-        Returns:
-            The outcome.
 
         Raises:
             BudgetReachedError, EndpointError: When the run, not the row, has to stop.

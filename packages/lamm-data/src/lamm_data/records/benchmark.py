@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-from lamm_data.errors import Fault, RecordError
-from lamm_data.files.json_lines import iter_values
+from lamm_data.errors import Fault
 from lamm_data.files.shards import write_values
-from lamm_data.records.instruction import HasMedia, is_header, media_faults
+from lamm_data.records.instruction import HasMedia, faultless, media_faults, refuse_faults, scan_values
 from lamm_data.records.tasks import TASKS, Task, task_of_file_name
 
 LSP_JOINTS = (
@@ -105,10 +104,7 @@ class BenchmarkRecord(HasMedia):
         Raises:
             RecordError: It breaks the contract; all faults are named.
         """
-        faults = benchmark_faults(value, task)
-        if faults:
-            shown = str(value["id"]) if isinstance(value, dict) and value.get("id") is not None else None
-            raise RecordError([Fault(message, id=shown) for message in faults])
+        refuse_faults(value, benchmark_faults(value, task))
         known = {key: value[key] for key in _KEYS if key in value}
         return cls(**known, extra={k: v for k, v in value.items() if k not in _KEYS})
 
@@ -229,16 +225,13 @@ def scan_benchmark(path: str | Path, task: str | None = None) -> Iterator[Benchm
 
     The task is taken from the record, else from the argument, else from the published file name.
     """
-    for number, (line, value) in enumerate(iter_values(path)):
-        if number == 0 and is_header(value, "benchmark", path):
-            continue
+
+    def read(value: Any) -> BenchmarkRecord:
         modality = "image" if isinstance(value, dict) and value.get("image") is not None else "pcl"
         named = task_of_file_name(Path(path).name, modality)
-        try:
-            yield BenchmarkRecord.from_dict(value, task or (named.key if named else None))
-        except RecordError as error:
-            for fault in error.faults:
-                yield Fault(fault.message, str(path), line, fault.id)
+        return BenchmarkRecord.from_dict(value, task or (named.key if named else None))
+
+    return scan_values(path, "benchmark", read)
 
 
 def read_benchmark(path: str | Path, task: str | None = None) -> list[BenchmarkRecord]:
@@ -248,11 +241,7 @@ def read_benchmark(path: str | Path, task: str | None = None) -> list[BenchmarkR
         RecordError: Some records break the contract; every fault is named with file, line and id.
         SourceError: The file is missing or not JSON.
     """
-    found = list(scan_benchmark(path, task))
-    faults = [item for item in found if isinstance(item, Fault)]
-    if faults:
-        raise RecordError(faults)
-    return [item for item in found if isinstance(item, BenchmarkRecord)]
+    return faultless(scan_benchmark(path, task))
 
 
 def write_benchmark(path: str | Path, records: Iterable[BenchmarkRecord]) -> int:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from lamm_data.errors import Fault, RecordError, SourceError
 from lamm_data.files.json_lines import iter_values
 from lamm_data.files.shards import write_values
 from lamm_data.records.tasks import TASK_TYPES, canonical_task_type
 
+Record = TypeVar("Record")
 ROLES = ("human", "gpt")
 VERSION = 1
 """Version of the record files that a header may state."""
@@ -91,9 +92,7 @@ class InstructionRecord(HasMedia):
         Raises:
             RecordError: It breaks the contract; all faults of the record are named.
         """
-        faults = instruction_faults(value)
-        if faults:
-            raise RecordError([Fault(message, id=_shown_id(value)) for message in faults])
+        refuse_faults(value, instruction_faults(value))
         known = {key: value[key] for key in _KEYS if key in value}
         turns = [
             Turn(turn["from"], turn["value"], {k: v for k, v in turn.items() if k not in ("from", "value")})
@@ -148,8 +147,11 @@ def is_writable(text: str) -> bool:
     return True
 
 
-def _shown_id(value: Any) -> str | None:
-    return str(value["id"]) if isinstance(value, dict) and value.get("id") is not None else None
+def refuse_faults(value: Any, messages: list[str]) -> None:
+    """Raise a `RecordError` where there are faults; each names the record by its id, where it has one."""
+    if messages:
+        shown = str(value["id"]) if isinstance(value, dict) and value.get("id") is not None else None
+        raise RecordError([Fault(message, id=shown) for message in messages])
 
 
 def media_faults(value: dict[str, Any]) -> list[str]:
@@ -223,20 +225,33 @@ def is_header(value: Any, kind: str, path: str | Path) -> bool:
     return True
 
 
-def scan_records(path: str | Path) -> Iterator[InstructionRecord | Fault]:
-    """Stream a file, giving a record or its faults for every entry; nothing is skipped silently.
+def scan_values(path: str | Path, kind: str, read: Callable[[Any], Record]) -> Iterator[Record | Fault]:
+    """Stream a file of records of a kind, giving a record or its faults for every entry; nothing is skipped silently.
 
     Raises:
         SourceError: The file itself cannot be read as JSON Lines or a JSON list.
     """
     for number, (line, value) in enumerate(iter_values(path)):
-        if number == 0 and is_header(value, "instructions", path):
+        if number == 0 and is_header(value, kind, path):
             continue
         try:
-            yield InstructionRecord.from_dict(value)
+            yield read(value)
         except RecordError as error:
             for fault in error.faults:
-                yield Fault(fault.message, str(path), line, fault.id)
+                yield replace(fault, path=str(path), line=line)
+
+
+def faultless(entries: Iterable[Record | Fault]) -> list[Record]:
+    """Return the records of a file; raise a `RecordError` of all faults where there are some."""
+    found = list(entries)
+    if faults := [entry for entry in found if isinstance(entry, Fault)]:
+        raise RecordError(faults)
+    return [entry for entry in found if not isinstance(entry, Fault)]
+
+
+def scan_records(path: str | Path) -> Iterator[InstructionRecord | Fault]:
+    """Stream an instruction file; see `scan_values`."""
+    return scan_values(path, "instructions", InstructionRecord.from_dict)
 
 
 def read_records(path: str | Path) -> list[InstructionRecord]:
@@ -246,15 +261,7 @@ def read_records(path: str | Path) -> list[InstructionRecord]:
         RecordError: Some records break the contract; every fault of the file is named with file, line and id.
         SourceError: The file is missing or not JSON.
     """
-    records, faults = [], []
-    for found in scan_records(path):
-        if isinstance(found, Fault):
-            faults.append(found)
-        else:
-            records.append(found)
-    if faults:
-        raise RecordError(faults)
-    return records
+    return faultless(scan_records(path))
 
 
 def write_records(path: str | Path, records: Iterable[InstructionRecord]) -> int:

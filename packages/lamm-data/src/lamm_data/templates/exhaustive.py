@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
 from lamm_data.errors import UsageError
+from lamm_data.files.settings import packaged_toml
 from lamm_data.sources.registry import Source
 
 
@@ -33,8 +32,7 @@ def load_exhaustive() -> tuple[dict[tuple[str, str], Exhaustive], dict[str, str]
     Returns:
         Closed lists by source and task, and the reasons why other sources are refused.
     """
-    text = resources.files("lamm_data.templates").joinpath("exhaustive.toml").read_text(encoding="utf-8")
-    table = tomllib.loads(text)
+    table = packaged_toml("templates", "exhaustive.toml")
     refused = table.pop("refused")
     known = {
         (source, task): Exhaustive(tuple(entry["classes"]), entry["why"], entry["per_item"])

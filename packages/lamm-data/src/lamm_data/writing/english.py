@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib import resources
+from lamm_data.files.settings import packaged_toml
 
-_WORDS = tomllib.loads(resources.files("lamm_data.writing").joinpath("english.toml").read_text(encoding="utf-8"))
+_WORDS = packaged_toml("writing", "english.toml")
 _IRREGULAR: dict[str, str] = _WORDS["irregular"]
 _SINGULAR = {plural: singular for singular, plural in _IRREGULAR.items()}
 _PAIRS = frozenset(_WORDS["pairs"])

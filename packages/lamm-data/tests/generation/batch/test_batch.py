@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from lamm_data.cli import data
 from lamm_data.errors import LammDataError, UsageError
-from lamm_data.generation import generate
 from lamm_data.generation.batch import run_batch
+from lamm_data.generation.run import generate
 from lamm_data.records.instruction import read_records
 from lamm_llm import BatchState, EndpointError, LammLlmError, Outbox
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
 from lamm_data.errors import UsageError
+from lamm_data.files.settings import packaged_toml
 from lamm_data.templates.pools.pools import Pool, names
 from lamm_data.writing.draws import placeholders
 
@@ -101,14 +100,13 @@ class PoolDefinition:
 
 @cache
 def _claims() -> re.Pattern[str]:
-    text = resources.files("lamm_data.templates.pools").joinpath("claims.toml").read_text(encoding="utf-8")
-    return re.compile(rf"\b({'|'.join(tomllib.loads(text)['words'])})\b", re.IGNORECASE)
+    words = packaged_toml("templates/pools", "claims.toml")["words"]
+    return re.compile(rf"\b({'|'.join(words)})\b", re.IGNORECASE)
 
 
 @cache
 def load_definitions() -> dict[str, PoolDefinition]:
     """Load the definitions of all pools, by name."""
-    text = resources.files("lamm_data.templates.pools").joinpath("definitions.toml").read_text(encoding="utf-8")
     return {
         name: PoolDefinition(
             name,
@@ -118,7 +116,7 @@ def load_definitions() -> dict[str, PoolDefinition]:
             entry["values"],
             entry.get("quotes", False),
         )
-        for name, entry in tomllib.loads(text).items()
+        for name, entry in packaged_toml("templates/pools", "definitions.toml").items()
     }
 
 

@@ -12,15 +12,14 @@ import hashlib
 import json
 import random
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import LammDataError, UsageError
+from lamm_data.files.settings import packaged_toml
 from lamm_data.near_duplicates.exact import find_near
 from lamm_data.templates.pools.definitions import PoolDefinition, get_definition
 from lamm_data.templates.pools.pools import Pool, load_pool, read_pool
@@ -203,7 +202,7 @@ def write_pool(base: Pool, growth: Growth, settings: GrowthSettings) -> None:
     """Write a grown pool as TOML, beside and then renamed."""
     provenance = {
         "model": settings.model,
-        "prompt_version": load_prompt()["version"],
+        "prompt_version": packaged_toml("templates/pools", "growing.toml")["version"],
         "prompt_sha256": growth.prompt_sha256,
         "seed": settings.seed,
         "temperature": settings.temperature,
@@ -234,12 +233,6 @@ _BRACED = re.compile(r"\{(\w+)\}")
 _ASKED = 15
 
 
-def load_prompt() -> dict[str, Any]:
-    """Load how a model is asked."""
-    text = resources.files("lamm_data.templates.pools").joinpath("growing.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
-
-
 class Asking:
     """Builds requests for one pool and judges what comes back.
 
@@ -253,7 +246,8 @@ class Asking:
     """
 
     def __init__(self, settings: GrowthSettings, definition: PoolDefinition) -> None:
-        self.settings, self.definition, self.prompt = settings, definition, load_prompt()
+        self.settings, self.definition = settings, definition
+        self.prompt = packaged_toml("templates/pools", "growing.toml")
         self.task = settings.task or definition.task
         self.as_json = True
         told = [self.prompt, self.task, self._placeholders("question"), self._placeholders("answer")]
