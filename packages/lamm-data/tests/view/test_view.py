@@ -57,7 +57,7 @@ def seen(folder, *options):
 def test_pictures_boxes_clouds_and_dialogues(folder):
     page, _ = seen(folder)
     assert page.count("<article") == 3
-    assert '<polygon class="said" points="80.0,120.0 240.0,120.0 240.0,240.0 80.0,240.0"/>' in page
+    assert '<polygon class="written" points="80.0,120.0 240.0,120.0 240.0,240.0 80.0,240.0"/>' in page
     assert "a&lt;b" in page
     assert "&lt;b&gt;dog&lt;/b&gt;" in page
     assert page.count('aria-label="room.npy from ') == 2

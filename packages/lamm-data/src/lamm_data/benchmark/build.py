@@ -83,12 +83,12 @@ def _attr(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
 
 
 def _objects(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
-    found = [
+    objects = [
         {"label": box.label, "bbox": [round(value, 4) for value in corners]}
         for box, corners in usable_boxes(item, build.left_out)
     ]
-    if found:
-        yield "", query, {"object": found}
+    if objects:
+        yield "", query, {"object": objects}
 
 
 def _joints(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
@@ -131,9 +131,9 @@ def _numbers(box: Box3D, build: Build) -> list[float]:
 
 
 def _objects3d(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
-    found = [{"label": box.label, "bbox": _numbers(box, build)} for box in solid_boxes(item, build.left_out)]
-    if found:
-        yield "", query, {"object": found}
+    objects = [{"label": box.label, "bbox": _numbers(box, build)} for box in solid_boxes(item, build.left_out)]
+    if objects:
+        yield "", query, {"object": objects}
 
 
 def _grounded(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
@@ -153,8 +153,8 @@ def _locating(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
     by_label: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for box, corners in usable_boxes(item, build.left_out):
         by_label[box.label].append({"label": box.label, "bbox": [round(value, 4) for value in corners]})
-    for label, found in by_label.items():
-        yield f"-{label}", fill(query, {"label": singular(label)}), {"object": found, "label": label}
+    for label, objects in by_label.items():
+        yield f"-{label}", fill(query, {"label": singular(label)}), {"object": objects, "label": label}
     for count in item.counts:
         truth = {"points": [list(point) for point in count.points], "num": count.number, "label": singular(count.label)}
         yield "", fill(query, {"label": singular(count.label)}), truth
@@ -217,13 +217,7 @@ def stratum(record: BenchmarkRecord) -> str:
 
 
 def subset(records: Iterable[BenchmarkRecord], count: int, seed: int) -> list[BenchmarkRecord]:
-    """Draw a seeded subset that holds every stratum as evenly as it can, in the original order.
-
-    Args:
-        records: All records.
-        count: How many to keep; all when there are fewer.
-        seed: Seed of the draw.
-    """
+    """Draw a seeded subset of so many records that holds every stratum as evenly as it can, in the original order."""
     everything = list(records)
     strata: dict[str, list[int]] = defaultdict(list)
     for index, record in enumerate(everything):

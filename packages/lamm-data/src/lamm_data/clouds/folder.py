@@ -48,13 +48,7 @@ class CloudSettings:
 
 @dataclass(slots=True)
 class CloudReport:
-    """What became of a folder.
-
-    Attributes:
-        written: Clouds that were made.
-        kept: Clouds that were there already.
-        faults: What could not be read, one line each.
-    """
+    """What became of a folder: clouds made, those that were there already, and what could not be read."""
 
     written: int = 0
     kept: int = 0
@@ -132,13 +126,6 @@ def convert_folder(
 
     The same settings give the same bytes with any number of workers. A damaged file does not stop the run: it is
     listed. Clouds that are there already are kept, so an interrupted run goes on where it was.
-
-    Args:
-        source: Folder with cloud or mesh files, subfolders included.
-        output: Folder for `.npy` files of the same names.
-        settings: Units, axes, points, seed.
-        workers: Processes that read.
-        progress: Called with the number of newly finished files.
 
     Raises:
         UsageError: The folder was made with other settings before.

@@ -21,11 +21,9 @@ _ORDERS = {"ascii": "<", "binary_little_endian": "<", "binary_big_endian": ">"}
 
 
 class Element(NamedTuple):
-    """Rows of one kind in a file: its points, or its faces.
+    """Rows of one kind in a file: its points (`vertex`), or its faces.
 
     Attributes:
-        name: `vertex` for points.
-        rows: How many there are.
         fields: One row; None where rows hold lists and differ in length.
         least: Bytes that a row takes at least, in a binary file.
     """
@@ -37,13 +35,7 @@ class Element(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How a file is laid out.
-
-    Attributes:
-        encoding: `ascii`, `binary` or `binary_compressed`.
-        start: Byte at which the rows begin.
-        elements: Its rows, in order.
-    """
+    """How a file is laid out: `ascii`, `binary` or `binary_compressed`, rows in order from byte `start`."""
 
     encoding: str
     start: int
@@ -122,9 +114,9 @@ def _pcd_layout(content: bytes) -> Layout:
 def _shortage(content: bytes, layout: Layout) -> str:
     """Say how much of a file is missing."""
     if layout.encoding == "ascii":
-        wanted = sum(element.rows for element in layout.elements)
-        found = sum(bool(line.strip()) for line in content[layout.start :].split(b"\n"))
-        return f"{found} of {wanted} lines" if found < wanted else ""
+        rows = sum(element.rows for element in layout.elements)
+        lines = sum(bool(line.strip()) for line in content[layout.start :].split(b"\n"))
+        return f"{lines} of {rows} lines" if lines < rows else ""
     least = layout.start + sum(element.rows * element.least for element in layout.elements)
     if layout.encoding == "binary_compressed":
         least = layout.start + 8 + int.from_bytes(content[layout.start : layout.start + 4], "little")

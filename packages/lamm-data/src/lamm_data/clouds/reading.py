@@ -171,16 +171,7 @@ def _read_by_open3d(path: Path) -> NDArray[Any]:
 
 
 def sample_mesh(path: str | Path, count: int, seed: int) -> Cloud:
-    """Sample points evenly on a mesh's surface.
-
-    Args:
-        path: `.obj`, `.ply`, `.off` or `.stl`.
-        count: Number of points.
-        seed: Seed of the sampling.
-
-    Returns:
-        `[count, 3]` float32.
-    """
+    """Sample points `[count, 3]` float32 evenly on the surface of a mesh (`.obj`, `.ply`, `.off` or `.stl`)."""
     open3d = _open3d()
     if not Path(path).is_file():
         raise SourceError(f"Expected a file, got nothing at {path}. Check the root folder.")
@@ -203,12 +194,9 @@ def sample_mesh(path: str | Path, count: int, seed: int) -> Cloud:
 
 
 def resample(cloud: Cloud, count: int, seed: int) -> Cloud:
-    """Draw `count` points without repeats, or with repeats only for those that are missing.
+    """Draw points of a cloud `[N, C]` without repeats, or with repeats only for those that are missing.
 
-    Args:
-        cloud: `[N, C]`.
-        count: Number of points wanted.
-        seed: Seed; derive it from the cloud's id so that a cloud is always drawn the same way.
+    Derive the seed from the cloud's id so that a cloud is always drawn the same way.
     """
     rng = np.random.default_rng(seed)
     drawn = rng.permutation(len(cloud))[:count]

@@ -30,14 +30,7 @@ LIMITS = (
 
 @dataclass(slots=True)
 class CardFacts:
-    """What a card says, gathered record by record.
-
-    Attributes:
-        statistics: Counts.
-        licences: Licence rows by source and licence.
-        generators: Records by generator model and prompt version.
-        synthetic: Records of drawn images or rooms.
-    """
+    """What a card says, gathered record by record: licences by source and text, generators by model and prompt."""
 
     statistics: Statistics = field(default_factory=Statistics)
     licences: dict[tuple[str, str], LicenceRow] = field(default_factory=dict)
@@ -145,14 +138,7 @@ def card_text(title: str, facts: CardFacts, files: Sequence[Path], description: 
 
 
 def write_card(folder: Path, title: str, facts: CardFacts, files: Sequence[Path], layout: str) -> None:
-    """Write `README.md` and `croissant.json` into the folder of the data files.
-
-    Args:
-        folder: Folder of the data files.
-        title: Name of the data set.
-        facts: What was counted while the records were written.
-        files: Data files in the folder.
-        layout: `llava`, `messages`, `parquet` or `webdataset`.
+    """Write `README.md` and `croissant.json` for data files of a layout into their folder.
 
     Raises:
         UsageError: One of the two is there already.

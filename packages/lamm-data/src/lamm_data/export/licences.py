@@ -35,12 +35,12 @@ class LicenceRow:
 @cache
 def _by_dataset() -> dict[str, Source]:
     """Sources by the data set names that records carry. Where several have one name, their terms are the same."""
-    found: dict[str, Source] = {}
+    by_name: dict[str, Source] = {}
     for source in load_sources().values():
         for name in (source.dataset, *source.datasets.values()):
             for key in filter(None, (name.casefold(), _stem(name))):
-                found.setdefault(key, source)
-    return found
+                by_name.setdefault(key, source)
+    return by_name
 
 
 def _stem(name: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+ROLES = {"dialogue": ("human", "gpt"), "questions": ("human",), "answers": ("gpt",)}
 _PATH = click.Path(path_type=Path)
 
 
@@ -14,20 +15,9 @@ _PATH = click.Path(path_type=Path)
 @click.option("--output", type=_PATH, required=True, help="Write the records that are kept here.")
 @click.option("--rejected", type=_PATH, help="Write the duplicates here, with what they repeat [beside --output].")
 @click.option("--threshold", type=float, default=0.7, show_default=True, help="ROUGE-L from which two texts are one.")
-@click.option(
-    "--text",
-    type=click.Choice(["dialogue", "questions", "answers"]),
-    default="dialogue",
-    show_default=True,
-    help="What is compared.",
-)
-@click.option(
-    "--method",
-    type=click.Choice(["exact", "minhash"]),
-    default="exact",
-    show_default=True,
-    help="exact compares all pairs; minhash those that share hashes, for millions.",
-)
+@click.option("--text", type=click.Choice(list(ROLES)), default="dialogue", show_default=True, help="What is compared.")
+@click.option("--method", type=click.Choice(["exact", "minhash"]), default="exact", show_default=True,
+              help="exact compares all pairs; minhash those that share hashes, for millions.")  # fmt: skip
 @click.option("--workers", type=int, default=2, show_default=True, help="Threads of the exact method.")
 def dedup(
     records: Path, output: Path, rejected: Path | None, threshold: float, text: str, method: str, workers: int
@@ -40,9 +30,8 @@ def dedup(
     from lamm_llm import refuse_folder, sibling
 
     refuse_folder(output, UsageError)
-    found = read_records(records)
-    roles = {"dialogue": ("human", "gpt"), "questions": ("human",), "answers": ("gpt",)}[text]
-    texts = ["\n".join(turn.text for turn in record.dialogue() if turn.role in roles) for record in found]
+    everything = read_records(records)
+    texts = ["\n".join(turn.text for turn in record.dialogue() if turn.role in ROLES[text]) for record in everything]
     with progress_bar("compare", len(texts)) as advance:
         if method == "exact":
             alike = find_near(texts, threshold, workers, advance)
@@ -52,7 +41,7 @@ def dedup(
             alike = find_near_minhash(texts, threshold, advance=advance)
     duplicates = {item.index: item for item in alike}
     for index, item in duplicates.items():
-        found[index].extra["duplicate_of"] = {"record": item.of + 1, "rouge_l": item.similarity}
-    write_records(rejected or sibling(output, "rejected.jsonl"), (found[index] for index in sorted(duplicates)))
-    count = write_records(output, (record for index, record in enumerate(found) if index not in duplicates))
-    click.echo(f"{len(found)} records: {count} kept, {len(duplicates)} near duplicates (ROUGE-L >= {threshold:g})")
+        everything[index].extra["duplicate_of"] = {"record": item.of + 1, "rouge_l": item.similarity}
+    write_records(rejected or sibling(output, "rejected.jsonl"), (everything[index] for index in sorted(duplicates)))
+    count = write_records(output, (record for index, record in enumerate(everything) if index not in duplicates))
+    click.echo(f"{len(everything)} records: {count} kept, {len(duplicates)} near duplicates (ROUGE-L >= {threshold:g})")

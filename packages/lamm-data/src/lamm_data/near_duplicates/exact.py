@@ -59,15 +59,15 @@ def find_near(
     coded = encode_texts(texts)
     order = sorted(range(len(texts)), key=lambda index: len(coded[index]))
     pairs = _similar_pairs(coded, order, threshold, workers, advance)
-    found = []
+    duplicates = []
     dropped: set[int] = set()
     for index in sorted(pairs):
         earlier = [(similarity, -other) for other, similarity in pairs[index] if other not in dropped]
         if earlier:
             similarity, other = max(earlier)
             dropped.add(index)
-            found.append(Duplicate(index, -other, similarity))
-    return found
+            duplicates.append(Duplicate(index, -other, similarity))
+    return duplicates
 
 
 def _similar_pairs(
@@ -111,12 +111,12 @@ class _Scores:
             queries = [self._coded[rows[at]] for at in first]
             choices = [self._coded[columns[at]] for at in second]
             values = self._process.cpdist(queries, choices, **self._settings) if queries else []
-            found = ((row, column, value) for row, column, value in zip(first, second, values, strict=True) if value)
+            alike = ((row, column, value) for row, column, value in zip(first, second, values, strict=True) if value)
         else:
             queries, choices = ([self._coded[index] for index in indices] for indices in (rows, columns))
             scores = self._process.cdist(queries, choices, **self._settings)
-            found = ((row, column, scores[row, column]) for row, column in zip(*scores.nonzero(), strict=True))
-        for row, column, value in found:
+            alike = ((row, column, scores[row, column]) for row, column in zip(*scores.nonzero(), strict=True))
+        for row, column, value in alike:
             yield int(row), int(column), float(value)
 
 

@@ -48,18 +48,18 @@ def find_near_minhash(
     groups = band_groups(texts, seed)
     coded = encode_texts(texts)
     standing: dict[tuple[int, int], list[int]] = {}
-    found = []
+    duplicates = []
     for index in range(len(texts)):
         keys = [(band, int(group)) for band, group in enumerate(groups[index]) if group >= 0]
         others = {other for key in keys for other in standing.get(key, ())}
         best = max(((similarity(coded[index], coded[other]), -other) for other in others), default=(0.0, 0))
         if best[0] >= threshold - 1e-6:
-            found.append(Duplicate(index, -best[1], round(best[0], 4)))
+            duplicates.append(Duplicate(index, -best[1], round(best[0], 4)))
         else:
             for key in keys:
                 standing[key] = [*standing.get(key, ())[-COMPARED + 1 :], index]
         advance(1)
-    return found
+    return duplicates
 
 
 def band_groups(texts: Sequence[str], seed: int = 0) -> NDArray[np.int32]:

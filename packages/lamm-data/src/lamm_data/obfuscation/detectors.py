@@ -60,12 +60,12 @@ def open_detectors(faces: bool, plates: bool, threshold: float) -> list[Detector
         LammDataError: A package of the extra `obfuscate` is missing, broken, or brings no detector.
     """
     cv2 = import_extra("cv2", "obfuscation", "obfuscate", f" If a graphics library is missing: {_HEADLESS}")
-    found: list[Detector] = []
+    detectors: list[Detector] = []
     if faces:
-        found.append(CenterFace(cv2, threshold))
+        detectors.append(CenterFace(cv2, threshold))
     if plates:
-        found.append(PlateCascade(cv2))
-    return found
+        detectors.append(PlateCascade(cv2))
+    return detectors
 
 
 class CenterFace:
@@ -193,8 +193,8 @@ class PlateCascade:
         """Find licence plates."""
         height, width = image.shape[:2]
         grey = self._cv2.cvtColor(image, self._cv2.COLOR_RGB2GRAY)
-        found = self._cascade.detectMultiScale(grey, self.SCALE_STEP, self.NEIGHBOURS)
-        boxes = [np.array([x, y, x + w, y + h], np.float32) for x, y, w, h in found]
+        rectangles = self._cascade.detectMultiScale(grey, self.SCALE_STEP, self.NEIGHBOURS)
+        boxes = [np.array([x, y, x + w, y + h], np.float32) for x, y, w, h in rectangles]
         return [_region(PLATE, box, 1.0, width, height) for box in boxes]
 
 

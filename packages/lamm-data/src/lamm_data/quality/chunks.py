@@ -17,12 +17,9 @@ CHUNK = 256
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some neighbouring records of a file.
+    """Neighbouring records of a file, the first at a position from 0, with the numbers of their lines.
 
     Attributes:
-        path: The file.
-        first: Position of the first record in the file, from 0.
-        lines: Numbers of their lines.
         items: JSON text of each, or its value where the file is one JSON list.
         size: Bytes of the file they take up; 0 for a list.
     """

@@ -72,15 +72,13 @@ class CheckSettings:
 
 @dataclass
 class ChunkReport:
-    """What the checks of one chunk found.
+    """What the checks of one chunk found: `(position, finding)` pairs, and bias figures where they are wanted.
 
     Attributes:
         first: Position of its first record.
         size: Bytes of the file, for progress.
-        findings: `(position, finding)`.
         contents: Hash of each record's media and words for exact duplicates; empty for a record that cannot be read.
-        texts: Its dialogue, when near duplicates are wanted.
-        bias: Its bias figures, when they are wanted.
+        texts: Its dialogues, when near duplicates are wanted.
     """
 
     first: int
@@ -171,11 +169,11 @@ def check_file(
         advance(part.size)
     if settings.near_duplicates is not None:
         report.findings += _near(collected.texts, settings.near_duplicates, settings.workers, collected.exact)
-    found = _finish(report, settings.skip)
+    by_record = _finish(report, settings.skip)
     if kept is not None:
-        _write_kept(kept, path, found)
+        _write_kept(kept, path, by_record)
     if rejected is not None:
-        write_values(rejected, _rejected(path, found))
+        write_values(rejected, _rejected(path, by_record))
     return report
 
 
@@ -235,22 +233,22 @@ def dialogue_text(record: InstructionRecord) -> str:
 def _finish(report: CheckReport, skip: frozenset[str]) -> dict[int, list[Finding]]:
     """Sort and count the findings; return them by the position of their record."""
     report.findings = sorted((item for item in report.findings if item[1].kind not in skip), key=lambda item: item[0])
-    indices, found, gone = defaultdict[str, set[int]](set), defaultdict[int, list[Finding]](list), set[int]()
+    indices, by_record, gone = defaultdict[str, set[int]](set), defaultdict[int, list[Finding]](list), set[int]()
     for index, finding in report.findings:
         indices[finding.kind].add(index)
-        found[index].append(finding)
+        by_record[index].append(finding)
     for kind in KINDS:
         if kind in indices:
             gone |= indices[kind]
             report.kinds[kind] = len(indices[kind])
             report.funnel[kind] = report.records - len(gone)
     report.kept = report.records - len(gone)
-    return found
+    return by_record
 
 
-def _write_kept(target: Path, path: Path, found: dict[int, list[Finding]]) -> None:
+def _write_kept(target: Path, path: Path, by_record: dict[int, list[Finding]]) -> None:
     """Copy lines as they stand; nothing is decoded that need not be."""
-    items = (item for index, item in _items(path) if index not in found)
+    items = (item for index, item in _items(path) if index not in by_record)
     if target.suffix == ".json":
         write_values(target, (json.loads(item) if isinstance(item, bytes) else item for item in items))
         return
@@ -260,11 +258,11 @@ def _write_kept(target: Path, path: Path, found: dict[int, list[Finding]]) -> No
             handle.write(line + "\n")
 
 
-def _rejected(path: Path, found: dict[int, list[Finding]]) -> Iterator[dict[str, Any]]:
+def _rejected(path: Path, by_record: dict[int, list[Finding]]) -> Iterator[dict[str, Any]]:
     for index, item in _items(path):
-        if index in found:
+        if index in by_record:
             value = json.loads(item) if isinstance(item, bytes) else item
-            reasons = list(map(asdict, found[index]))
+            reasons = list(map(asdict, by_record[index]))
             yield {**(value if isinstance(value, dict) else {"value": value}), "findings": reasons}
 
 

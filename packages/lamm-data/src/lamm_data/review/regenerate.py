@@ -39,13 +39,7 @@ def row_values(row: Row) -> dict[str, Any]:
 def write_rejected_rows(
     path: Path, records: Iterable[InstructionRecord], rejected: Mapping[str, Verdict], rows: Mapping[str, Row]
 ) -> int:
-    """Write the annotation rows of rejected records, each once and in the order of the records; return how many.
-
-    Args:
-        path: JSON Lines to write; `lamm data generate --annotations` takes it.
-        records: All records.
-        rejected: Verdicts by content key.
-        rows: Annotation rows by id.
+    """Write the annotation rows of rejected records for `lamm data generate`, each once and in the records' order.
 
     Raises:
         SourceError: A rejected record has no row of its id.

@@ -17,15 +17,10 @@ def draw_sample(
     """Choose records by a hash of what they are about, so that a record's fate never depends on the others.
 
     A file that grows keeps its sample, and so does one whose texts are written anew: the same images are read again.
-
-    Args:
-        records: The records; those chosen come in their order.
-        share: Expected share of each stratum, above 0 and at most 1.
-        seed: Another seed draws another sample.
-        at_least: Records taken from the start of every stratum whatever their hash.
+    About a share of each stratum is chosen, and in any case its first `at_least` records; another seed draws others.
 
     Raises:
-        UsageError: For a share out of range.
+        UsageError: For a share that is not above 0 and at most 1.
     """
     if not 0 < share <= 1:
         raise UsageError(f"Expected a share above 0 and at most 1, got {share}.")

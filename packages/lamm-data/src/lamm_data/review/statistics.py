@@ -84,12 +84,9 @@ class Agreement:
 
 @dataclass(slots=True)
 class ReviewReport:
-    """What a review has found so far.
+    """What a review has found so far: layers by name, `all` last, and how far reviewers agree two by two.
 
-    Attributes:
-        strata: Layers by name, `all` last.
-        agreements: One entry for each two reviewers who have read the same records.
-        stale: Verdicts on records that are no longer in the file, or were written anew since.
+    Stale verdicts are on records that are no longer in the file, or were written anew since.
     """
 
     strata: dict[str, Stratum]
@@ -134,7 +131,7 @@ def summarise(sample: Mapping[str, str], verdicts: Iterable[Verdict]) -> ReviewR
 
 def _agreements(readings: Mapping[str, Mapping[str, Verdict]]) -> list[Agreement]:
     names = sorted({name for verdicts in readings.values() for name in verdicts})
-    found = []
+    agreements = []
     for first, second in combinations(names, 2):
         both = [
             (verdicts[first].verdict, verdicts[second].verdict)
@@ -143,8 +140,8 @@ def _agreements(readings: Mapping[str, Mapping[str, Verdict]]) -> list[Agreement
         ]
         if both:
             same = sum(a == b for a, b in both)
-            found.append(Agreement((first, second), len(both), same, cohen_kappa(both)))
-    return found
+            agreements.append(Agreement((first, second), len(both), same, cohen_kappa(both)))
+    return agreements
 
 
 def rejected_keys(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:

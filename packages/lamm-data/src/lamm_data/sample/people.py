@@ -80,12 +80,7 @@ def pose(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def draw_figure(joints: NDArray[np.float64], rng: np.random.Generator) -> Image.Image:
-    """Draw a stick figure on its joints: right limbs warm, left limbs cool, so that the sides can be told apart.
-
-    Args:
-        joints: `[14, 2]` pixels, LSP order.
-        rng: Source of the background and shades.
-    """
+    """Draw a stick figure on its joints, `[14, 2]` pixels: right limbs warm, left ones cool, to tell them apart."""
     canvas = background(rng)
     pen = ImageDraw.Draw(canvas)
     warm, cool, trunk = jitter((208, 70, 40), rng), jitter((40, 92, 196), rng), jitter((70, 70, 78), rng)

@@ -126,9 +126,9 @@ def write_words(batch: Batch) -> Iterator[int]:
             centre = (SIZE / 2 + rng.uniform(-8, 8), y + rng.uniform(-14, 14))
             colour = tuple(int(v) for v in rng.integers(10, 90, 3))
             x1, y1, x2, y2 = draw_word(canvas, word, centre, rng.uniform(150, 190), (colour[0], colour[1], colour[2]))
-            place = {"height": y2 - y1, "width": x2 - x1, "x": x1, "y": y1}
+            sides = {"height": y2 - y1, "width": x2 - x1, "x": x1, "y": y1}
             rectangle = ET.SubElement(
-                rectangles, "taggedRectangle", {key: str(round(value)) for key, value in place.items()}
+                rectangles, "taggedRectangle", {key: str(round(value)) for key, value in sides.items()}
             )
             ET.SubElement(rectangle, "tag").text = word
         save(finish(canvas), batch.root / name)

@@ -23,11 +23,11 @@ def deal(values: Sequence[T], count: int, rng: np.random.Generator) -> list[T]:
     return [dealt[int(k)] for k in rng.permutation(count)]
 
 
-def options(right: T, others: Sequence[T], place: int, count: int, rng: np.random.Generator) -> list[T]:
+def options(right: T, others: Sequence[T], index: int, count: int, rng: np.random.Generator) -> list[T]:
     """Return `count` options with the right one at `place` and the rest drawn evenly from the others."""
     wrong = [value for value in others if value != right]
     drawn = [wrong[int(k)] for k in rng.permutation(len(wrong))[: count - 1]]
-    return [*drawn[:place], right, *drawn[place:]]
+    return [*drawn[:index], right, *drawn[index:]]
 
 
 @dataclass(frozen=True, slots=True)

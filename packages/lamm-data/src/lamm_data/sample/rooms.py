@@ -26,18 +26,12 @@ def describe(solid: Solid, solids: list[Solid], form: int) -> str:
 
 
 def _questions(scene: str, solids: list[Solid]) -> list[dict[str, Any]]:
-    largest = solids[0]
-    if len(solids) == 1:
-        posed = [
-            ("Which solid is in the room?", largest.kind),
-            ("What colour is the solid in the room?", largest.colour),
-        ]
-    else:
-        posed = [
-            ("Which solid is the largest one in the room?", largest.kind),
-            ("What colour is the largest solid in the room?", largest.colour),
-            ("How many solids are in the room?", str(len(solids))),
-        ]
+    largest, single = solids[0], len(solids) == 1
+    posed = [
+        (f"Which solid is {'' if single else 'the largest one '}in the room?", largest.kind),
+        (f"What colour is the {'' if single else 'largest '}solid in the room?", largest.colour),
+    ]
+    posed += [] if single else [("How many solids are in the room?", str(len(solids)))]
     return [
         {
             "question_id": f"sample-{scene}-{number}",
@@ -52,20 +46,18 @@ def _questions(scene: str, solids: list[Solid]) -> list[dict[str, Any]]:
 
 
 def _references(scene: str, solids: list[Solid], rng: np.random.Generator) -> list[dict[str, Any]]:
-    out = []
-    for solid in solids:
-        text = describe(solid, solids, int(rng.integers(3)))
-        out.append(
-            {
-                "scene_id": scene,
-                "object_id": str(solid.id),
-                "object_name": solid.kind,
-                "ann_id": "0",
-                "description": text,
-                "token": text.replace(".", " .").split(),
-            }
-        )
-    return out
+    texts = [describe(solid, solids, int(rng.integers(3))) for solid in solids]
+    return [
+        {
+            "scene_id": scene,
+            "object_id": str(solid.id),
+            "object_name": solid.kind,
+            "ann_id": "0",
+            "description": text,
+            "token": text.replace(".", " .").split(),
+        }
+        for solid, text in zip(solids, texts, strict=True)
+    ]
 
 
 def write_rooms(batch: Batch) -> Iterator[int]:

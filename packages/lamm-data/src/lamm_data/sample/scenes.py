@@ -22,7 +22,7 @@ QUESTION_KINDS = ("colour", "shape", "position", "count")
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class DrawnShape:
     """One drawn shape: its class, colour name, quadrant and box (pixels)."""
 
     shape: str
@@ -32,7 +32,7 @@ class Thing:
 
     @property
     def phrase(self) -> str:
-        """The thing with its article, such as "an orange star"."""
+        """The shape with its article, such as "an orange star"."""
         return f"{'an' if self.colour[0] in 'aeiou' else 'a'} {self.colour} {self.shape}"
 
 
@@ -51,50 +51,45 @@ def _write(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
-def _draw_scene(count: int, kinds: list[str], colours: list[str], rng: np.random.Generator) -> tuple[Any, list[Thing]]:
+def _draw_scene(
+    count: int, kinds: list[str], colours: list[str], rng: np.random.Generator
+) -> tuple[Any, list[DrawnShape]]:
     canvas = background(rng)
     quadrants = sorted(int(k) for k in rng.permutation(4)[:count])
-    things = []
+    drawn = []
     for quadrant, kind, colour in zip(quadrants, kinds, colours, strict=True):
         radius = rng.uniform(34, 46)
         slack = 54 - radius
-        x, y = (
-            56 + 112 * (quadrant % 2) + rng.uniform(-slack, slack),
-            56 + 112 * (quadrant // 2) + rng.uniform(-slack, slack),
-        )
+        x, y = (56 + 112 * step + rng.uniform(-slack, slack) for step in (quadrant % 2, quadrant // 2))
         box = draw_shape(canvas, kind, (x, y), radius, jitter(COLOURS[colour], rng), rng.uniform(-0.25, 0.25))
-        things.append(Thing(kind, colour, POSITIONS[quadrant], box))
-    return canvas, things
+        drawn.append(DrawnShape(kind, colour, POSITIONS[quadrant], box))
+    return canvas, drawn
 
 
-def captions(things: list[Thing]) -> list[str]:
-    """Write five captions of a scene, things in reading order."""
-    phrases = [thing.phrase for thing in things]
-    joined = phrases[0] if len(phrases) == 1 else ", ".join(phrases[:-1]) + " and " + phrases[-1]
-    placed = [f"{thing.phrase} in the {thing.position}" for thing in things]
-    where = placed[0] if len(placed) == 1 else ", ".join(placed[:-1]) + " and " + placed[-1]
-    return [
-        f"{joined}",
-        f"{joined} on a light background",
-        f"a drawing of {joined}",
-        f"{where}",
-        f"the picture shows {joined}",
-    ]
+def captions(drawn: list[DrawnShape]) -> list[str]:
+    """Write five captions of a scene, shapes in reading order."""
+    joined = _listed([shown.phrase for shown in drawn])
+    placed = _listed([f"{shown.phrase} in the {shown.position}" for shown in drawn])
+    return [joined, f"{joined} on a light background", f"a drawing of {joined}", placed, f"the picture shows {joined}"]
 
 
-def _questions(things: list[Thing], asked: int, places: list[int], rng: np.random.Generator) -> dict[str, Any]:
+def _listed(phrases: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(phrases[:-1]), phrases[-1])))
+
+
+def _questions(drawn: list[DrawnShape], asked: int, indices: list[int], rng: np.random.Generator) -> dict[str, Any]:
     """Ask one question of each kind in AI2D's layout; the right option's place is dealt from outside."""
-    thing = things[asked]
+    shown = drawn[asked]
     posed = (
-        (f"What colour is the {thing.shape}?", thing.colour, tuple(COLOURS)),
-        (f"Which shape is {thing.colour}?", thing.shape, SHAPES),
-        (f"Where is the {thing.shape}?", thing.position, POSITIONS),
-        ("How many shapes are in the image?", str(len(things)), ("1", "2", "3", "4")),
+        (f"What colour is the {shown.shape}?", shown.colour, tuple(COLOURS)),
+        (f"Which shape is {shown.colour}?", shown.shape, SHAPES),
+        (f"Where is the {shown.shape}?", shown.position, POSITIONS),
+        ("How many shapes are in the image?", str(len(drawn)), ("1", "2", "3", "4")),
     )
     out = {}
-    for (text, right, pool), place in zip(posed, places, strict=True):
-        texts = options(right, pool, place, 4, rng)
-        out[text] = {"abcLabel": False, "answerTexts": texts, "correctAnswer": place}
+    for (text, right, pool), index in zip(posed, indices, strict=True):
+        texts = options(right, pool, index, 4, rng)
+        out[text] = {"abcLabel": False, "answerTexts": texts, "correctAnswer": index}
     return out
 
 
@@ -103,33 +98,33 @@ def write_scenes(batch: Batch) -> Iterator[int]:
     rng, split = batch.rng, "train" if batch.split == "train" else "val"
     counts = deal((1, 2, 3, 4), len(batch), rng)
     leads = deal([(shape, colour) for shape in SHAPES for colour in COLOURS], len(batch), rng)
-    places = [deal(range(4), len(batch), rng) for _ in QUESTION_KINDS]
+    indices = [deal(range(4), len(batch), rng) for _ in QUESTION_KINDS]
     images: list[dict[str, Any]] = []
     instances: list[dict[str, Any]] = []
     sentences: list[dict[str, Any]] = []
     for at, (number, count, (shape, colour)) in enumerate(zip(batch.numbers, counts, leads, strict=True)):
         asked = int(rng.integers(count))
         kinds = options(shape, SHAPES, asked, count, rng)
-        canvas, things = _draw_scene(count, kinds, options(colour, tuple(COLOURS), asked, count, rng), rng)
+        canvas, drawn = _draw_scene(count, kinds, options(colour, tuple(COLOURS), asked, count, rng), rng)
         name = f"{number + 1:012d}.png"
         save(finish(canvas), batch.root / "images" / name)
         images.append(_image_entry(number, name))
-        for thing in things:
-            x1, y1, x2, y2 = (round(value, 2) for value in thing.box)
+        for shown in drawn:
+            x1, y1, x2, y2 = (round(value, 2) for value in shown.box)
             instances.append(
                 {
                     "id": len(instances) + 1,
                     "image_id": number + 1,
-                    "category_id": SHAPES.index(thing.shape) + 1,
+                    "category_id": SHAPES.index(shown.shape) + 1,
                     "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
                     "area": round((x2 - x1) * (y2 - y1), 2),
                     "iscrowd": 0,
                     "segmentation": [[x1, y1, x2, y1, x2, y2, x1, y2]],
                 }
             )
-        for k, text in enumerate(captions(things)):
+        for k, text in enumerate(captions(drawn)):
             sentences.append({"id": (number + 1) * 10 + k, "image_id": number + 1, "caption": text})
-        asked_now = _questions(things, asked, [column[at] for column in places], rng)
+        asked_now = _questions(drawn, asked, [column[at] for column in indices], rng)
         for k, entry in enumerate(asked_now.values()):
             entry["questionId"] = f"{name}-{k}"
         _write(batch.root / "questions" / f"{name}.json", {"imageName": name, "questions": asked_now})

@@ -83,7 +83,7 @@ def furnish(kinds: list[str], colours: list[str], rng: np.random.Generator) -> l
         if apart:
             break
     order = rng.permutation(len(kinds))
-    ids = {int(k): place for place, k in enumerate(order)}
+    ids = {int(k): number for number, k in enumerate(order)}
     return [
         Solid(kind, colour, (float(foot[0]), float(foot[1])), size, ids[k])
         for k, (kind, colour, foot, size) in enumerate(zip(kinds, colours, feet, sizes, strict=True))

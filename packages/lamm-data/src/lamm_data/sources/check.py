@@ -50,18 +50,9 @@ def check_download(
     workers: int = 1,
     progress: Advance = unwatched,
 ) -> Finding:
-    """Check one split of a download.
+    """Check one split of a download, the training split when none is named; without faults all is well.
 
-    Args:
-        source: The source.
-        root: Its folder.
-        split: Split to check; the training split when empty.
-        decode: Also decode every image and load every cloud, which finds truncated and damaged files.
-        workers: Processes that decode.
-        progress: Called with the number of newly read items, and of newly decoded ones.
-
-    Returns:
-        The finding; its `faults` are empty when all is well.
+    With `decode`, every image is decoded and every cloud loaded as well, which finds truncated and damaged files.
     """
     root, split, finding = Path(root), split or source.train, Finding()
     for pattern in source.layout:

@@ -133,13 +133,8 @@ def _finish(faults: list[str], message: str) -> None:
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the .npy clouds.")
 @click.option("--points", type=click.IntRange(0), default=0, show_default=True, help="Points a cloud; 0 keeps all.")
-@click.option(
-    "--units",
-    type=click.Choice(("m", "dm", "cm", "mm", "none")),
-    default="m",
-    show_default=True,
-    help="Unit of the files; none: keep numbers.",
-)
+@click.option("--units", type=click.Choice(("m", "dm", "cm", "mm", "none")), default="m", show_default=True,
+              help="Unit of the files; none: keep numbers.")  # fmt: skip
 @click.option("--up", type=click.Choice(("z", "y")), default="z", show_default=True, help="Axis that points upwards.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of resampling, with each cloud's name.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes that read.")

@@ -50,16 +50,12 @@ class Spread:
 
 @dataclass(slots=True)
 class Statistics:
-    """Counts over a stream of records.
+    """Counts over a stream of records, and where their boxes and points lie.
 
     Attributes:
-        records: Valid records.
         faults: Faults of records that are not valid.
         counts: Counters by name: `task_type`, `task`, `source`, `licence`, `modality`, `answer`, `label`.
         rounds: Question-answer pairs a record.
-        question_words: Words a question.
-        answer_words: Words an answer.
-        geometry: Where boxes and points lie.
     """
 
     records: int = 0
@@ -139,10 +135,10 @@ class Statistics:
         }
 
 
-def count_records(found: Iterable[InstructionRecord | BenchmarkRecord | Fault]) -> Statistics:
+def count_records(entries: Iterable[InstructionRecord | BenchmarkRecord | Fault]) -> Statistics:
     """Count a stream such as `scan_records` or `scan_benchmark` gives; faults are counted and do not stop it."""
     statistics = Statistics()
-    for entry in found:
+    for entry in entries:
         if isinstance(entry, Fault):
             statistics.faults += 1
         elif isinstance(entry, BenchmarkRecord):

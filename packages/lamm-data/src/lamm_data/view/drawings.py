@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 from math import cos, sin
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamm_data.view.media import open_small, small_cloud
 
@@ -24,12 +23,11 @@ POINTS = 20_000
 VIEWS = {"from above": (0, 1), "from the front": (0, 2)}
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(NamedTuple):
     """A box as a closed line in pixels of the drawing; written by a turn of the dialogue unless it is annotated."""
 
     points: tuple[tuple[float, float], ...]
-    annotated: bool = False
+    annotated: bool
 
 
 def picture(path: Path, boxes: Sequence[dict[str, Any]]) -> str:
@@ -65,12 +63,12 @@ def cloud(path: Path, boxes: Sequence[dict[str, Any]]) -> str:
     for name, (across, up) in VIEWS.items():
         height = max(round(float(high[up] - low[up]) * scale) + 10, 20)
 
-        def place(xyz: NDArray[Any], a: int = across, u: int = up, h: int = height) -> NDArray[np.float64]:
+        def to_pixels(xyz: NDArray[Any], a: int = across, u: int = up, h: int = height) -> NDArray[np.float64]:
             """Turn metres into pixels of this view."""
             return np.stack([5 + (xyz[:, a] - low[a]) * scale, h - 5 - (xyz[:, u] - low[u]) * scale], axis=1)
 
-        outlines = [Outline(tuple(map(tuple, place(_hull_order(box, up)))), true) for box, true in corners]
-        drawings.append(_drawing(_raster(points, place(points), up, height), outlines, f"{path.name} {name}"))
+        outlines = [Outline(tuple(map(tuple, to_pixels(_hull_order(box, up)))), true) for box, true in corners]
+        drawings.append(_drawing(_raster(points, to_pixels(points), up, height), outlines, f"{path.name} {name}"))
     return "".join(drawings)
 
 
@@ -116,7 +114,7 @@ def _drawing(image: Image, outlines: Iterable[Outline], name: str) -> str:
     image.save(out, "JPEG", quality=80)
     data = base64.b64encode(out.getvalue()).decode("ascii")
     lines = "".join(
-        f'<polygon class="{"annotated" if line.annotated else "said"}" points="'
+        f'<polygon class="{"annotated" if line.annotated else "written"}" points="'
         + " ".join(f"{x:.1f},{y:.1f}" for x, y in line.points)
         + '"/>'
         for line in outlines

@@ -106,8 +106,8 @@ def shown_boxes(record: InstructionRecord, row: Row | None) -> list[dict[str, An
     sizes = (4,) if record.modality == "image" else (6, 7, 9)
     boxes: list[dict[str, Any]] = []
     for number, turn in enumerate(record.conversations, start=1):
-        found = (list(numbers) for numbers in number_groups(turn.text) if len(numbers) in sizes)
-        boxes += ({"label": "", "box": box, "turn": number} for box in found)
+        groups = (list(numbers) for numbers in number_groups(turn.text) if len(numbers) in sizes)
+        boxes += ({"label": "", "box": box, "turn": number} for box in groups)
     if row is not None:
         boxes += [{"label": item.label, "box": list(item.box), "turn": 0} for item in row.objects if item.box]
     return boxes

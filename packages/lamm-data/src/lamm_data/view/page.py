@@ -20,20 +20,12 @@ from lamm_data.view.media import media_file, shown_boxes
 from lamm_data.view.token_masks import LEARNT, Token, TokenMask
 from lamm_llm import write_whole
 
-Found = InstructionRecord | Fault
+Entry = InstructionRecord | Fault
 
 
 @dataclass
 class Viewed:
-    """What a page shows, and what it could not.
-
-    Attributes:
-        shown: Records on the page.
-        read: Records of the file.
-        faults: Entries that are no records.
-        missing: Media that could not be shown.
-        tokens: Tokens of the shown records by role; empty without a model.
-    """
+    """What a page shows, and what it could not: entries that are no records, media; and its tokens by role."""
 
     shown: int = 0
     read: int = 0
@@ -42,11 +34,11 @@ class Viewed:
     tokens: Counter[str] = field(default_factory=Counter)
 
 
-def draw_records(found: Iterable[Found], limit: int, seed: int, account: Viewed) -> list[InstructionRecord]:
+def draw_records(entries: Iterable[Entry], limit: int, seed: int, account: Viewed) -> list[InstructionRecord]:
     """Draw records evenly from a stream of any length, in its order (Vitter's algorithm R); faults are counted."""
     generator = random.Random(seed)
     drawn: list[tuple[int, InstructionRecord]] = []
-    for record in found:
+    for record in entries:
         if isinstance(record, Fault):
             account.faults.append(str(record))
             continue

@@ -26,12 +26,8 @@ def is_alignment_set(path: Path) -> bool:
 def read_alignment(path: str | Path, seed: int = 0) -> list[BenchmarkRecord]:
     """Read `{"items": [{"id", "image", "query", "options", "source"}]}`.
 
-    The first option is right; where "I don't know." is among the options, the second is as good. Options are shuffled,
-    since they come with the right one first.
-
-    Args:
-        path: The file.
-        seed: Seed of the options' order.
+    The first option is right; where "I don't know." is among the options, the second is as good. Options are shuffled
+    by a seed, since they come with the right one first.
 
     Raises:
         RecordError: Items break the layout; all are named.

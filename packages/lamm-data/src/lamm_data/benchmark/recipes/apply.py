@@ -149,10 +149,10 @@ def _file_name(recipe: Recipe, variant: Variant, path: Path) -> str:
 
 
 def _examples(path: Path, folder: Path | None) -> list[BenchmarkRecord]:
-    found = [] if folder is None else sorted(folder.glob(f"{glob.escape(path.stem)}_*.json"))
-    if len(found) != 1:
+    paths = [] if folder is None else sorted(folder.glob(f"{glob.escape(path.stem)}_*.json"))
+    if len(paths) != 1:
         raise UsageError(
-            f"Expected one file {path.stem}_<split>.json with examples, found {len(found)} in {folder}. "
+            f"Expected one file {path.stem}_<split>.json with examples, found {len(paths)} in {folder}. "
             "Build it with `lamm data benchmark --split train`, and name its folder with --examples."
         )
-    return read_benchmark(found[0])
+    return read_benchmark(paths[0])

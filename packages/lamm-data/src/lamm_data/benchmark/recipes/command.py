@@ -34,12 +34,12 @@ def recipe(
     from lamm_data.progress import progress_bar
 
     if not recipe:
-        found = [read_recipe(name, KINDS) for name in packaged_recipes()]
+        recipes = [read_recipe(name, KINDS) for name in packaged_recipes()]
         if as_json:
-            click.echo(json.dumps([asdict(one) for one in found]))
+            click.echo(json.dumps([asdict(entry) for entry in recipes]))
             return
-        for one in found:
-            click.echo(f"{one.name:18s} {one.title} ({', '.join(variant.name for variant in one.variants)})")
+        for entry in recipes:
+            click.echo(f"{entry.name:18s} {entry.title} ({', '.join(variant.name for variant in entry.variants)})")
         return
     if not files or output is None:
         raise UsageError("Expected --benchmark and --output with a recipe, got none. Name both.")

@@ -54,10 +54,10 @@ class ByText:
         bags = [Counter(_WORD.findall(record.query.lower())) for record in pool]
         held = Counter(word for bag in bags for word in bag)
         self.weight = {word: math.log((1 + len(pool)) / (1 + number)) + 1 for word, number in held.items()}
-        self.found: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        self.postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
         for number, bag in enumerate(bags):
             for word, value in self._vector(bag).items():
-                self.found[word].append((number, value))
+                self.postings[word].append((number, value))
 
     def _vector(self, bag: Counter[str]) -> dict[str, float]:
         values = {word: times * self.weight[word] for word, times in bag.items() if word in self.weight}
@@ -68,7 +68,7 @@ class ByText:
         """Return the most similar examples, the most similar last: nearest to the question."""
         scores = dict.fromkeys(range(len(self.pool)), 0.0)
         for word, value in self._vector(Counter(_WORD.findall(record.query.lower()))).items():
-            for number, other in self.found[word]:
+            for number, other in self.postings[word]:
                 scores[number] += value * other
         best = heapq.nsmallest(self.count, scores, key=lambda number: (-scores[number], number))
         return [self.pool[number] for number in reversed(best)]

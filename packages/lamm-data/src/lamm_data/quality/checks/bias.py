@@ -32,16 +32,11 @@ class BiasFigures:
     """Counts over records; parts counted apart are merged by `merge`.
 
     Attributes:
-        records: Records counted.
-        with_captions: Records whose annotation row has captions.
-        answers: Records whose answers use a group of terms.
-        captions: Records whose row's captions use it.
-        named: Records whose answers name a class of their row's objects, by class.
-        annotated: Records whose row holds the class.
+        answers: Records whose answers use a group of terms; `captions`: those whose row's captions do.
+        named: Records whose answers name a class of their row's objects; `annotated`: those whose row holds it.
         first_words: First two words of questions.
         closed: Answers that begin with yes or no.
-        text_boxes: Places of box centres in texts, on a 3 x 3 grid of the image.
-        annotated_boxes: Places of annotated boxes.
+        text_boxes: Places of box centres in texts, on a 3 x 3 grid of the image; `annotated_boxes`: of annotated ones.
         lengths: Words an answer.
     """
 
@@ -117,11 +112,11 @@ class BiasFigures:
             "answer_words": self.lengths.summary(),
             "questions_beginning": dict(self.first_words.most_common(SHOWN)),
             "boxes": {
-                place: {
-                    "text": _share(self.text_boxes[place], self.text_boxes.total()),
-                    "annotations": _share(self.annotated_boxes[place], self.annotated_boxes.total()),
+                cell: {
+                    "text": _share(self.text_boxes[cell], self.text_boxes.total()),
+                    "annotations": _share(self.annotated_boxes[cell], self.annotated_boxes.total()),
                 }
-                for place in _GRID
+                for cell in _GRID
             },
         }
 
@@ -153,10 +148,10 @@ def describe_bias(figures: BiasFigures) -> list[str]:
         f"{label:36}{entry['annotated']:>10}{_percent(entry['named']):>10}"
         for label, entry in values["classes"].items()
     ]
-    lines.append(f"{'place of box centres':36}{'text':>10}{'annotated':>10}")
+    lines.append(f"{'cell of box centres':36}{'text':>10}{'annotated':>10}")
     lines += [
-        f"{place:36}{_percent(entry['text']):>10}{_percent(entry['annotations']):>10}"
-        for place, entry in values["boxes"].items()
+        f"{cell:36}{_percent(entry['text']):>10}{_percent(entry['annotations']):>10}"
+        for cell, entry in values["boxes"].items()
     ]
     begin = ", ".join(f"{word} {count}" for word, count in values["answers_beginning"].items()) or "none"
     lengths = ", ".join(f"{name} {value}" for name, value in values["answer_words"].items())

@@ -48,17 +48,17 @@ class PhraseIndex:
 
     def possible(self, prepared: PreparedRecord) -> dict[str, list[re.Pattern[str]]]:
         """Give the patterns that can match in a record, by kind."""
-        found: dict[int, Phrase] = {}
+        phrases_by_id: dict[int, Phrase] = {}
         for word in self._words & prepared.vocabulary:
-            found |= {id(phrase): phrase for phrase in self._by_word[word]}
+            phrases_by_id |= {id(phrase): phrase for phrase in self._by_word[word]}
         text = prepared.text
         for rare, signs in self._by_sign.items():
             if rare in text:
                 for sign, phrases in signs.items():
                     if sign in text:
-                        found |= {id(phrase): phrase for phrase in phrases}
+                        phrases_by_id |= {id(phrase): phrase for phrase in phrases}
         kinds: dict[str, list[re.Pattern[str]]] = {}
-        for phrase in found.values():
+        for phrase in phrases_by_id.values():
             if phrase.possible(prepared):
                 kinds.setdefault(phrase.kind, []).append(phrase.pattern)
         return kinds

@@ -80,9 +80,9 @@ def _first_of_each_turn(
     for number, turn in enumerate(record.conversations, start=1):
         if answers_only and turn.role != "gpt":
             continue
-        found = next((match for pattern in patterns if (match := pattern.search(turn.text))), None)
-        if found:
-            yield Finding(kind, label + found[0].strip(), number)
+        first = next((match for pattern in patterns if (match := pattern.search(turn.text))), None)
+        if first:
+            yield Finding(kind, label + first[0].strip(), number)
 
 
 def _phones(record: InstructionRecord) -> Iterator[Finding]:

@@ -96,9 +96,9 @@ class Benchmarks:
             if key in self._media:
                 yield Finding("contamination", f"{media} is in {self._media[key]} ({key})")
             elif self._compare:
-                found = self._pictures.find(_hash(self._own / media, record.modality == "image"))
-                if found:
-                    yield Finding("contamination", f"{media} is {found[0]} ({found[1]})")
+                copy = self._pictures.find(_hash(self._own / media, record.modality == "image"))
+                if copy:
+                    yield Finding("contamination", f"{media} is {copy[0]} ({copy[1]})")
         if self._spans and self._copied(prepared.words):
             for number, turn in enumerate(record.conversations, start=1):
                 span = self._copied(words_of(turn.text))

@@ -25,13 +25,9 @@ _DRAFT = 128
 
 @dataclass(frozen=True, slots=True)
 class ImageHash:
-    """What a file and its picture look like.
+    """What a file and its picture look like: 64 bits of dHash and of pHash.
 
-    Attributes:
-        sha256: Hash of the file's bytes.
-        difference: dHash, 64 bits.
-        frequency: pHash, 64 bits.
-        flat: The picture has too little in it for the two, which are 0 then.
+    A flat picture has too little in it for the two, which are 0 then.
     """
 
     sha256: str

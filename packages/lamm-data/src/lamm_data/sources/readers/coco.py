@@ -18,12 +18,7 @@ _image_values = itemgetter(*IMAGE_KEYS)
 
 
 class CocoFile:
-    """The parts of a COCO file that are wanted; segmentations and URLs are dropped while reading.
-
-    Args:
-        path: The JSON file.
-        keys: Keys of an annotation to keep.
-        sections: Sections the file must have.
+    """The parts of a COCO file that are wanted, by their keys; segmentations and URLs are dropped while reading.
 
     Raises:
         SourceError: It is truncated, lacks a section or key, or an annotation points at an unknown image.

@@ -20,8 +20,8 @@ def need(value: Any, keys: Iterable[str], path: str | Path, what: str) -> Mappin
     """
     missing = [key for key in keys if not isinstance(value, Mapping) or key not in value]
     if missing:
-        found = sorted(map(str, value))[:8] if isinstance(value, Mapping) else type(value).__name__
-        raise SourceError(f"Expected {what} with {', '.join(missing)}, got {found} ({path}). Is this the right file?")
+        got = sorted(map(str, value))[:8] if isinstance(value, Mapping) else type(value).__name__
+        raise SourceError(f"Expected {what} with {', '.join(missing)}, got {got} ({path}). Is this the right file?")
     return dict(value)
 
 

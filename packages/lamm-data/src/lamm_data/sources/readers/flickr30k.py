@@ -40,14 +40,14 @@ def read_unrelated(root: Path) -> frozenset[tuple[str, int]]:
         SourceError: A line is no image with a caption number.
     """
     path = root / UNRELATED_FILE
-    found = set()
+    captions = set()
     for number, line in enumerate(read_lines(path) if path.is_file() else (), 1):
         match = _UNRELATED.match(line.strip())
         if match:
-            found.add((match[1], int(match[2])))
+            captions.add((match[1], int(match[2])))
         elif number > 1:  # the first line may be a heading
             raise SourceError(f"Expected an image and a caption number, got {line[:60]!r} ({path}, line {number}).")
-    return frozenset(found)
+    return frozenset(captions)
 
 
 def read_token_file(path: Path) -> Iterator[Annotated]:

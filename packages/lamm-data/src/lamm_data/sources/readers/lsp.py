@@ -65,28 +65,24 @@ def load_matrix(path: Path, name: str) -> NDArray[np.float64]:
         SourceError: The file is missing, of another version, damaged, or does not hold the variable.
     """
     data = read_file(path)
-    found: dict[str, Any] = {}
+    matrices: dict[str, Any] = {}
     try:
         order = {b"IM": "<", b"MI": ">"}[data[126:HEADER]]
         for kind, payload in _elements(data[HEADER:], order):
             inner = list(_elements(_inflate(payload), order)) if kind == _COMPRESSED else [(kind, payload)]
-            found |= dict(_matrix(matrix, order) for kind, matrix in inner if kind == _MATRIX)
+            matrices |= dict(_matrix(matrix, order) for kind, matrix in inner if kind == _MATRIX)
     except (KeyError, ValueError, struct.error, zlib.error, UnicodeDecodeError) as error:
         raise SourceError(f"Expected a MATLAB 5 file of numeric arrays, got {error} ({path}).") from error
-    if name not in found:
-        raise SourceError(f"Expected the variable {name}, got {', '.join(found) or 'none'} ({path}).")
-    return np.asarray(found[name])
+    if name not in matrices:
+        raise SourceError(f"Expected the variable {name}, got {', '.join(matrices) or 'none'} ({path}).")
+    return np.asarray(matrices[name])
 
 
 def open_lsp(root: Path, split: str) -> Iterator[Annotated]:
-    """Read `joints.mat` (`[3, 14, N]`: x, y in pixels counted from 1, and a flag).
+    """Read `joints.mat` (`[3, 14, N]`: x, y in pixels counted from 1, and a flag) of `images/im0001.jpg` and so on.
 
     The first half of the images is the training split, the second the test split. Every joint has a position, hidden
     ones too; the flag is kept as `v`: 2 where it is set and 1 where it is not.
-
-    Args:
-        root: Folder with `joints.mat` and `images/im0001.jpg` and so on.
-        split: `train`, `test` or `all`.
     """
     path = root / "joints.mat"
     joints = load_matrix(path, "joints")

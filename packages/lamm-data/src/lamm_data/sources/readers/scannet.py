@@ -50,9 +50,7 @@ def read_label_map(path: Path) -> dict[str, str]:
 def read_instances(folder: Path, vertices: Array) -> list[tuple[str, str, Array]]:
     """Read a scene's objects as `(object id, raw label, box)`; boxes are centre and size, metres.
 
-    Args:
-        folder: `scans/<scene>`.
-        vertices: `[N, 3]` vertices of `<scene>_vh_clean_2.ply`, already aligned.
+    The vertices `[N, 3]` are those of `<scene>_vh_clean_2.ply`, already aligned.
 
     Raises:
         SourceError: The segments do not fit the mesh.

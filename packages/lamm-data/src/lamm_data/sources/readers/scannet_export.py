@@ -62,12 +62,7 @@ def read_scene_boxes(root: Path, scene: str, classes: dict[int, str]) -> tuple[B
 
 
 def read_scannet_export(root: Path, split: str) -> Iterator[Annotated]:
-    """Read every scene of `scannetv2_<split>.txt` with its boxes.
-
-    Args:
-        root: Folder with the scene lists, `classes.tsv` and `scannet_data`.
-        split: `train` or `val`.
-    """
+    """Read every scene of `scannetv2_<split>.txt` with its boxes, its classes out of `classes.tsv`."""
     classes = read_classes(root / "classes.tsv")
     for scene in read_lines(root / f"scannetv2_{split}.txt"):
         name = scene.strip()

@@ -11,12 +11,7 @@ from lamm_data.sources.readers.fields import measured, need, right_option
 
 
 def open_scienceqa(root: Path, split: str) -> Iterator[Annotated]:
-    """Read `problems.json`, keeping the problems of one split that have an image.
-
-    Args:
-        root: Folder with `problems.json` and `images/<split>/<id>/image.png`.
-        split: `train`, `val` or `test`.
-    """
+    """Read the problems of `problems.json` with an image, `images/<split>/<id>/image.png`."""
     yield from read_problems(root / "problems.json", root, split)
 
 

@@ -33,11 +33,7 @@ def iter_models(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def open_shapenet(root: Path, split: str) -> Iterator[Annotated]:
-    """Read the class of each model; clouds are made by `lamm data prepare shapenet`.
-
-    Args:
-        root: Folder with `taxonomy.json` and `<synset>/<model>/models/model_normalized.obj`.
-        split: `all`.
+    """Read the class of each model of `<synset>/<model>`; clouds are made by `lamm data prepare shapenet`.
 
     Raises:
         SourceError: A folder's synset is not in the taxonomy.

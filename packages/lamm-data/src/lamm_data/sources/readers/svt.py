@@ -23,10 +23,6 @@ def read_svt(root: Path, split: str) -> Iterator[Annotated]:
     """Read the words of each image, in upper case as stored; repeated words are kept.
 
     Boxes may reach beyond the stated resolution; they are kept as they are (`Box.normalised` clips).
-
-    Args:
-        root: Folder with the XML files and the images they name.
-        split: `train` or `test`.
     """
     path = root / f"{split}.xml"
     for element in parse_xml(path).iter("image"):

@@ -46,10 +46,6 @@ def _data(path: Path) -> Iterator[Any]:
 def read_textvqa(path: Path, media: str) -> Iterator[Annotated]:
     """Read one file; neighbouring questions about one image share an item. Test files come without answers.
 
-    Args:
-        path: `TextVQA_<version>_<split>.json`.
-        media: Folder of the images, `<image_id>.jpg` each.
-
     Raises:
         SourceError: The file is truncated, of another version, or a question lacks a key.
     """

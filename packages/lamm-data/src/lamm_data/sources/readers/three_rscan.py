@@ -86,17 +86,13 @@ def iter_scans(root: Path, split: str) -> Iterator[tuple[str, str]]:
 
 
 def open_3rscan(root: Path, split: str) -> Iterator[Annotated]:
-    """Read every scan of a split; a reference scan and its rescans share a `group`.
+    """Read every scan of a split; a reference scan and its rescans share a `group`. Test scans come without boxes.
 
     Boxes keep their orientation (`Box3D.axes`); `Box3D.values`, which dialogues and benchmarks are written from, is the
     smallest axis-aligned box around them.
 
     3DSSG (`objects.json`, `relationships.json`) and CLEVR3D (`CLEVR3D-REAL.json`) are joined where the root has them.
     Relations that depend on where one stands (left, right, front, behind) are kept; they hold in the scan's own frame.
-
-    Args:
-        root: Folder with `3RScan.json` and `<scan>/semseg.v2.json`.
-        split: `train`, `val` or `test`. Scans without a segmentation (test ones) come without boxes.
     """
     attributes = _optional(root / "objects.json", read_objects)
     relations = _optional(root / "relationships.json", read_relationships)

@@ -109,10 +109,6 @@ def read_visual_genome(root: Path, split: str = "all") -> Iterator[Annotated]:
     Boxes are pixels and may leave the image (`Box.normalised` clips them). Region phrases become captions. `link` holds
     the COCO and Flickr ids of images that have one: about half of the images are COCO images.
 
-    Args:
-        root: Folder of the JSON files; images lie in `VG_100K` and `VG_100K_2`.
-        split: Visual Genome has no splits: `all`.
-
     Raises:
         SourceError: A file is missing or truncated, or names an image that is not listed.
     """
@@ -123,8 +119,8 @@ def read_visual_genome(root: Path, split: str = "all") -> Iterator[Annotated]:
     for _, entry in iter_values(root / "objects.json"):
         key = _image_id(entry, images, root / "objects.json")
         image = images[key]
-        found = {name: stream.get(key) for name, stream in joined.items()}
-        regions = found["region_descriptions"].get("regions", [])
+        parts = {name: stream.get(key) for name, stream in joined.items()}
+        regions = parts["region_descriptions"].get("regions", [])
         links = {"coco": image.get("coco_id"), "flickr": image.get("flickr_id")}
         yield Annotated(
             str(key),
@@ -132,10 +128,10 @@ def read_visual_genome(root: Path, split: str = "all") -> Iterator[Annotated]:
             origin="objects.json",
             width=int(image["width"]),
             height=int(image["height"]),
-            boxes=_boxes(entry["objects"], found["attributes"].get("attributes", []), f"{root}, image {key}"),
+            boxes=_boxes(entry["objects"], parts["attributes"].get("attributes", []), f"{root}, image {key}"),
             captions=_words_kept([region["phrase"] for region in regions]),
-            questions=_questions(found["question_answers"].get("qas", [])),
-            relations=_relations(found["relationships"].get("relationships", []), _merged(entry["objects"])),
+            questions=_questions(parts["question_answers"].get("qas", [])),
+            relations=_relations(parts["relationships"].get("relationships", []), _merged(entry["objects"])),
             link={name: str(value) for name, value in links.items() if value is not None},
         )
 

@@ -50,11 +50,6 @@ def read_voc_file(path: Path) -> Annotated:
 
 
 def open_voc(root: Path, split: str) -> Iterator[Annotated]:
-    """Read the images that `ImageSets/Main/<split>.txt` lists.
-
-    Args:
-        root: Folder with Annotations, ImageSets and JPEGImages (VOCdevkit/VOC2012).
-        split: `train`, `val` or `trainval`.
-    """
+    """Read the images that `ImageSets/Main/<split>.txt` lists."""
     for line in read_lines(root / "ImageSets" / "Main" / f"{split}.txt"):
         yield read_voc_file(root / "Annotations" / f"{line.split()[0]}.xml")
