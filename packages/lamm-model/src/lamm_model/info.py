@@ -35,16 +35,7 @@ def info(folder: Path, tokens: int, gpu_memory: float, as_json: bool) -> None:
 
 
 def describe(folder: Path, tokens: int, gpu_memory: float) -> dict[str, Any]:
-    """Collect what `lamm model info` prints.
-
-    Args:
-        folder: Checkpoint or whole model.
-        tokens: Tokens of a micro-batch.
-        gpu_memory: Device memory in GiB.
-
-    Returns:
-        Facts by name; memory in GiB, calculated.
-    """
+    """Collect what `lamm model info` prints, by name; memory is calculated, in GiB as `gpu_memory`."""
     import torch
 
     from lamm_model.building.auto_classes import register

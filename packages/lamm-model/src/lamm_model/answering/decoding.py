@@ -124,11 +124,7 @@ def answer_rows(
     rows: list[PromptRow],
     memory: PrefixMemory | None = None,
 ) -> list[list[int]]:
-    """Answer a batch greedily; arguments as for `decode_rows`.
-
-    Returns:
-        Answer token ids of each row.
-    """
+    """Answer a batch greedily, as `decode_rows` does, and return each row's token ids."""
     answers: list[list[int]] = [[] for _ in rows]
     for step in decode_rows(model, processor, rows, memory=memory):
         for new in step:
@@ -157,14 +153,11 @@ class TextStream:
         self.text = ""
 
     def add(self, token: int | None, last: bool = False) -> str:
-        """Add a token and return the text that has become certain by it.
+        """Add a token, or None for none, and return the text that has become certain by it, often empty.
 
         Args:
-            token: The new token, or None for none.
+            token: The new token.
             last: Whether the answer is complete: what was held back comes out.
-
-        Returns:
-            The next piece, often empty.
         """
         if token is not None:
             self._ids.append(token)

@@ -53,16 +53,13 @@ def run_device(device: str = "") -> str:
 def load_for_inference(
     folder: Path, dtype: str = "float32", device: str = "", quantize: str = "none"
 ) -> tuple[LammForConditionalGeneration, LammProcessor]:
-    """Load a LAMM model where it is to run.
+    """Load a LAMM model where it is to run, in evaluation mode, and its processor.
 
     Args:
         folder: Checkpoint or model.
         dtype: `float32` or `bfloat16` for the language model.
         device: Where to run; a GPU where there is one when empty (the one of `LOCAL_RANK`).
         quantize: `8bit` or `4bit` for the language model, else `none`.
-
-    Returns:
-        Model in evaluation mode, and processor.
     """
     transformers.utils.logging.disable_progress_bar()
     device = run_device(device)

@@ -20,14 +20,7 @@ HELP = "/image FILE  show a picture    /cloud FILE  show a .npy, .ply or .pcd cl
 
 
 class ChatSession:
-    """A dialogue with history; media shown before a question belong to it.
-
-    Attributes:
-        model: In evaluation mode.
-        processor: Its processor.
-        task_type: Chooses the system message.
-        max_new_tokens: Longest answer.
-    """
+    """A dialogue with history; media shown before a question belong to it. The task type chooses the system message."""
 
     def __init__(
         self,
@@ -48,11 +41,7 @@ class ChatSession:
         self._shown = 0
 
     def show(self, kind: str, path: Path) -> None:
-        """Add a medium to the next question.
-
-        Args:
-            kind: `image` or `point_cloud`.
-            path: The file; read now, so that a bad one is refused here.
+        """Add a medium (`image` or `point_cloud`) to the next question; the file is read now.
 
         Raises:
             LammModelError: The file cannot be read.
@@ -65,13 +54,7 @@ class ChatSession:
         self._turns, self._media, self._shown = [], [], 0
 
     def ask(self, question: str) -> Iterator[str]:
-        """Ask and stream the answer.
-
-        Args:
-            question: What to ask.
-
-        Yields:
-            Pieces of the answer. The turn joins the history when the answer is complete.
+        """Ask and stream the answer in pieces. The turn joins the history when the answer is complete.
 
         Raises:
             LammModelError: The dialogue has outgrown the model's context.

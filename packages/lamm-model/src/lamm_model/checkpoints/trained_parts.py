@@ -24,7 +24,6 @@ from lamm_model.model.adapters import (
     adapter_settings,
     adapter_state,
     fill,
-    load_adapter_state,
     trainable_parts,
     whole,
 )
@@ -107,7 +106,8 @@ def load_trained(model: LammForConditionalGeneration, folder: str | Path) -> Non
     settings = adapter_settings(model)
     for name in settings.modalities if settings else []:
         state = read_tensors(home / "adapters" / name / _WEIGHTS)
-        load_adapter_state(model, name, {key.removeprefix(_PEFT_PREFIX): value for key, value in state.items()})
+        state = {key.removeprefix(_PEFT_PREFIX): value for key, value in state.items()}
+        fill(f"adapter set {name!r}", adapter_state(model, name), state)
     fill("projectors and towers", parts_state(model), read_tensors(home / PARTS))
 
 

@@ -118,11 +118,7 @@ class RoutingHook:
 
 
 def keep_adapter(model: LammForConditionalGeneration, name: str) -> None:
-    """Remove every set but one, for good.
-
-    Args:
-        model: A model with adapters; changed in place.
-        name: The set that stays.
+    """Remove every set but the one of a name, for good; the model is changed in place.
 
     Raises:
         UsageError: The model has no set of that name.
@@ -174,15 +170,7 @@ def trainable_parts(model: LammForConditionalGeneration) -> dict[str, nn.Module]
 
 
 def adapter_state(model: LammForConditionalGeneration, name: str) -> dict[str, Tensor]:
-    """Return one set's weights.
-
-    Args:
-        model: A model with adapters.
-        name: Set name.
-
-    Returns:
-        `{"layers.0.self_attn.q_proj.lora_A.weight": tensor, ...}`: peft's key names below its prefix.
-    """
+    """Return one set's weights by peft's keys below its prefix, such as `layers.0.self_attn.q_proj.lora_A.weight`."""
     marker = f".{name}.weight"
     state = model.model.language_model.state_dict()
     return {
@@ -190,20 +178,6 @@ def adapter_state(model: LammForConditionalGeneration, name: str) -> dict[str, T
         for key, value in state.items()
         if key.endswith(marker) and ".lora_" in key
     }
-
-
-def load_adapter_state(model: LammForConditionalGeneration, name: str, state: dict[str, Tensor]) -> None:
-    """Put one set's weights in place, strictly.
-
-    Args:
-        model: A model whose adapters were added with the same settings.
-        name: Set name.
-        state: What `adapter_state` returned.
-
-    Raises:
-        LammModelError: Keys are missing or left over, or a shape differs; all are listed.
-    """
-    fill(f"adapter set {name!r}", adapter_state(model, name), state)
 
 
 def fill(what: str, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:

@@ -114,16 +114,10 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def image_patches(config: Any) -> int:
-    """Count the patch tokens a vision transformer makes of one image of its configured size.
-
-    Args:
-        config: Vision tower configuration with `image_size` and `patch_size` in pixels.
-
-    Returns:
-        Number of patches.
+    """Count the patch tokens that a vision tower makes of one image, by `image_size` and `patch_size` in pixels.
 
     Raises:
-        UsageError: The configuration states neither.
+        UsageError: The configuration does not state both.
     """
     size, patch = getattr(config, "image_size", None), getattr(config, "patch_size", None)
     if size is None or patch is None:
@@ -140,14 +134,7 @@ _TOWERS_WITH_CLASS_TOKEN = ("clip", "dinov2", "vit", "deit", "beit", "eva", "met
 
 
 def prefix_tokens(config: Any) -> int:
-    """Count the tokens before the patches: the class token and registers.
-
-    Args:
-        config: Vision tower configuration.
-
-    Returns:
-        0 for towers without a class token (SigLIP), 1 for CLIP and ViT, 1 + registers where the configuration has some.
-    """
+    """Count a tower's tokens before the patches: class token and registers (SigLIP has none, CLIP and ViT one)."""
     registers = getattr(config, "num_register_tokens", 0) or 0
     has_class = config.model_type.startswith(_TOWERS_WITH_CLASS_TOKEN) or registers > 0
     return registers + (1 if has_class else 0)

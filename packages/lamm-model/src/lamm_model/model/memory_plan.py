@@ -87,9 +87,6 @@ def plan_inference(text_config: Any, parameters: int, tokens: int) -> int:
         text_config: The language model's configuration.
         parameters: All parameters.
         tokens: Tokens of all rows together, media and answers included.
-
-    Returns:
-        Bytes, calculated.
     """
     heads = int(text_config.num_attention_heads)
     groups = int(getattr(text_config, "num_key_value_heads", None) or heads)

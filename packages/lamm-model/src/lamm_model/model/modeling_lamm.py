@@ -89,13 +89,7 @@ class LammModel(LammPreTrainedModel):
         return self
 
     def encode_images(self, pixel_values: Tensor) -> Tensor:
-        """Run the image tower, before the projector.
-
-        Args:
-            pixel_values: `[n, 3, H, W]`, normalised as the tower expects.
-
-        Returns:
-            `[n, image_tokens, C]`.
+        """Run the image tower, before the projector: `[n, 3, H, W]`, normalised for it, to `[n, image_tokens, C]`.
 
         Raises:
             LammModelError: The model has no image tower.
@@ -107,13 +101,7 @@ class LammModel(LammPreTrainedModel):
             return encode_images(self.image_tower, pixel_values.to(dtype), self.config)
 
     def encode_point_clouds(self, point_clouds: Tensor) -> Tensor:
-        """Run the point-cloud tower, before the projector.
-
-        Args:
-            point_clouds: `[n, num_points, 3 or 6]`, float32.
-
-        Returns:
-            `[n, point_cloud_tokens, C]`.
+        """Run the point-cloud tower, before the projector: `[n, num_points, 3 or 6]` to `[n, point_cloud_tokens, C]`.
 
         Raises:
             LammModelError: The model has no point-cloud tower.

@@ -14,13 +14,8 @@ MODALITY_IDS = {"text": TEXT, "image": IMAGE, "point_cloud": POINT_CLOUD}
 def infer_modality_ids(input_ids: Tensor, image_token_id: int, point_cloud_token_id: int) -> Tensor:
     """Give every token the modality of the last medium before it; tokens before the first medium take the first's.
 
-    Args:
-        input_ids: `[B, S]`.
-        image_token_id: Placeholder of images.
-        point_cloud_token_id: Placeholder of point clouds.
-
     Returns:
-        `[B, S]` long: 0 in rows without media, else 1 (image) or 2 (point cloud).
+        `[B, S]` long, as `input_ids`: 0 in rows without media, else 1 (image) or 2 (point cloud).
     """
     seen = (input_ids == image_token_id).long() * IMAGE + (input_ids == point_cloud_token_id).long() * POINT_CLOUD
     positions = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)

@@ -15,8 +15,7 @@ from lamm_model.errors import UsageError
 
 if TYPE_CHECKING:
     from lamm_model.prediction.journal import Journal
-    from lamm_model.prediction.predictor import Answers
-    from lamm_model.prediction.queries import PredictionOptions
+    from lamm_model.prediction.queries import Answers, PredictionOptions
 
 
 @click.command()
@@ -152,13 +151,7 @@ def predict_files(
 
 
 def launcher_shard(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
-    """Read this process's rank and the number of processes from what `torchrun` and `accelerate launch` set.
-
-    Args:
-        environment: `RANK` and `WORLD_SIZE`; without them the process is alone.
-
-    Returns:
-        Rank and number of processes.
+    """Return this process's rank and the number of processes, `RANK` and `WORLD_SIZE` of `torchrun` and `accelerate`.
 
     Raises:
         UsageError: They are no such numbers.

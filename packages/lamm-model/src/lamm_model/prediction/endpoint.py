@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncGenerator, Iterator
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lamm_llm import (
     Budget,
@@ -25,16 +25,13 @@ from lamm_llm import (
 )
 from lamm_model.errors import LammModelError
 from lamm_model.prediction.keep_going import EndpointRefusedError
-from lamm_model.prediction.queries import Query, refuse_point_clouds
+from lamm_model.prediction.queries import Answer, PredictionOptions, Query, refuse_point_clouds
 from lamm_model.processing.image_processing_lamm import read_image
 from lamm_model.processing.prompt_formats import system_text
 from lamm_model.processing.segments import IMAGE
 
-if TYPE_CHECKING:
-    from lamm_model.prediction.queries import PredictionOptions
-
 SENT_AS_THEY_ARE = (b"\xff\xd8\xff", b"\x89PNG")  # first bytes of JPEG and PNG files
-Answered = tuple[Query, dict[str, Any]]
+Answered = tuple[Query, Answer]
 
 
 class EndpointAnswers:
@@ -102,7 +99,7 @@ class EndpointAnswers:
         if faults:
             raise faults[0]
 
-    async def _ask(self, engine: Engine[Query], query: Query, endpoint: Endpoint) -> dict[str, Any]:
+    async def _ask(self, engine: Engine[Query], query: Query, endpoint: Endpoint) -> Answer:
         payload = {
             "model": self.model,
             "messages": self._messages(query),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jinja2 import TemplateError
@@ -12,25 +13,16 @@ from torch import Tensor
 
 from lamm_model.answering.option_scores import probabilities
 from lamm_model.errors import LammModelError
-from lamm_model.prediction.queries import Query, refuse_point_clouds
+from lamm_model.prediction.predictor import cut
+from lamm_model.prediction.queries import Answer, PredictionOptions, Query, refuse_point_clouds
 from lamm_model.processing.image_processing_lamm import read_image
 from lamm_model.processing.prompt_formats import system_text
-
-if TYPE_CHECKING:
-    from lamm_model.prediction.predictor import Answer
-    from lamm_model.prediction.queries import PredictionOptions
 
 Messages = list[dict[str, Any]]
 
 
 class ImageTextAnswers:
-    """Answers queries with a model of another family, greedily, in the shape `Predictor.answer` has.
-
-    Attributes:
-        model: Any `AutoModelForImageTextToText`, in evaluation mode.
-        processor: Its processor; its own chat template writes the prompts.
-        options: As for `Predictor`.
-    """
+    """Answers queries greedily with any `AutoModelForImageTextToText`; its processor's template writes the prompts."""
 
     def __init__(self, model: Any, processor: Any, options: PredictionOptions) -> None:
         self.model = model.eval()
@@ -44,13 +36,9 @@ class ImageTextAnswers:
     def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
         """Answer queries about images or text in batches of one answer length, with as many pictures each."""
         refuse_point_clouds(queries, self.options.blind, "This model takes none")
-        size = self.options.batch_size
-        ordered = sorted(queries, key=_kind)
-        start = 0
-        while start < len(ordered):
-            batch = [query for query in ordered[start : start + size] if _kind(query)[:2] == _kind(ordered[start])[:2]]
-            start += len(batch)
-            yield list(zip(batch, self._answer_batch(batch), strict=True))
+        for _, alike in groupby(sorted(queries, key=_kind), key=lambda query: _kind(query)[:2]):
+            for batch in cut(list(alike), self.options.batch_size):
+                yield list(zip(batch, self._answer_batch(batch), strict=True))
 
     def _answer_batch(self, batch: list[Query]) -> list[Answer]:
         dialogues = [self._messages(query) for query in batch]
@@ -136,16 +124,7 @@ class ImageTextAnswers:
 
 
 def load_image_text(folder: Path, options: PredictionOptions, dtype: str, device: str) -> ImageTextAnswers:
-    """Load a model of another family from its folder, safetensors only, running no code of the folder.
-
-    Args:
-        folder: Written by `save_pretrained`, processor included.
-        options: How to predict.
-        dtype: `float32` or `bfloat16`.
-        device: Where to run.
-
-    Returns:
-        What answers with it.
+    """Load a model of another family and its processor from a folder, safetensors only, running no code of it.
 
     Raises:
         LammModelError: The folder holds no such model, or its weights do not fit (keys are listed).

@@ -9,14 +9,11 @@ import re
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from lamm_llm import atomic_path, write_whole
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.prediction.queries import Benchmark
-
-if TYPE_CHECKING:
-    from lamm_model.prediction.queries import PredictionOptions
+from lamm_model.prediction.queries import Benchmark, PredictionOptions
 
 
 class Journal:
@@ -118,11 +115,7 @@ class Journal:
         return whole
 
     def add(self, answers: list[tuple[str, dict[str, Any]]]) -> None:
-        """Append answers durably.
-
-        Args:
-            answers: `(query key, {"text": ..., ...})`.
-        """
+        """Append answers, `(query key, {"text": ..., ...})` each, durably."""
         if self._handle is None:
             raise UsageError("Expected an open journal, got a closed one. Call open first.")
         for key, answer in answers:
@@ -199,14 +192,11 @@ def run_header(
 
 
 def pair_outputs(benchmarks: list[Path], output: Path) -> list[tuple[Path, Path]]:
-    """Match benchmark files with output files.
+    """Match benchmark files, or the `.json` and `.jsonl` files of folders, with output files.
 
     Args:
-        benchmarks: Files, or folders whose `.json` and `.jsonl` files are meant.
+        benchmarks: Files and folders.
         output: A file for one benchmark, else a folder.
-
-    Returns:
-        `(benchmark, output)` pairs.
 
     Raises:
         LammModelError: There is no benchmark file, or several and `output` names one file.

@@ -6,13 +6,9 @@ import json
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import LammModelError
-from lamm_model.prediction.queries import Query, UnsupportedMediumError
-
-if TYPE_CHECKING:
-    from lamm_model.prediction.predictor import Answers
+from lamm_model.prediction.queries import Answer, Answers, Query, UnsupportedMediumError
 
 ENOUGH = 20  # samples that fail before any was answered: then the model is at fault, not the samples
 LONGEST = 500  # characters of an error's line
@@ -41,7 +37,7 @@ class KeepGoing:
         self.failed = 0
         self.answered = 0
 
-    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, dict[str, Any]]]]:
+    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
         """Answer queries as the source does; failed ones come with an error.
 
         Raises:
@@ -68,7 +64,7 @@ class KeepGoing:
             if half:
                 yield from self.answer(half)
 
-    def _record(self, query: Query, fault: Exception) -> dict[str, Any]:
+    def _record(self, query: Query, fault: Exception) -> Answer:
         error = " ".join(f"{type(fault).__name__}: {fault}".split())[:LONGEST]
         if not isinstance(fault, UnsupportedMediumError):
             self.failed += 1

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TypeVar
 
 from lamm_model.answering.decoding import answer_rows
 from lamm_model.answering.option_scores import option_log_likelihoods, probabilities
@@ -15,31 +15,14 @@ from lamm_model.answering.prompt_state import MediaFeatures, Medium, PrefixMemor
 from lamm_model.model.adapters import can_merge, merged_adapters
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.prediction.journal import Journal
-from lamm_model.prediction.queries import PredictionOptions, Query, read_queries, shard_queries
+from lamm_model.prediction.queries import Answer, Answers, PredictionOptions, Query, read_queries, shard_queries
 from lamm_model.processing.coordinates import answer_to_picture, dialogue_to_input
 from lamm_model.processing.processing_lamm import LammProcessor
 from lamm_model.processing.segments import IMAGE
 
 MIXED = "mixed"  # a query with media of both kinds, whose tokens use both adapter sets
 Report = Callable[[int, int], None]
-Answer = dict[str, Any]
-
-
-class Answers(Protocol):
-    """Whatever answers queries: `Predictor`, `ImageTextAnswers`, `EndpointAnswers`, or `KeepGoing` around one."""
-
-    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
-        """Answer queries.
-
-        Args:
-            queries: In any order.
-
-        Yields:
-            Queries with their answers, a batch at a time.
-
-        Raises:
-            LammModelError: A query cannot be answered; it is named.
-        """
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -53,13 +36,7 @@ class Prepared:
 
 
 class Predictor:
-    """Answers queries with one model; features of media are remembered between files.
-
-    Attributes:
-        model: In evaluation mode.
-        processor: Its processor.
-        options: How to predict.
-    """
+    """Answers queries with one LAMM model; features of media are remembered between files."""
 
     def __init__(
         self, model: LammForConditionalGeneration, processor: LammProcessor, options: PredictionOptions | None = None
@@ -202,16 +179,9 @@ def _by_modality(item: Prepared) -> str:
 
 
 def batches(items: list[Prepared], size: int) -> Iterator[list[Prepared]]:
-    """Cut queries into batches: those with a common beginning together, else by length, longest first.
+    """Cut queries into batches of at most `size`: those with a common beginning together, else longest first.
 
     A beginning that more than `size` queries share gets batches of its own, so that it is read once for all of them.
-
-    Args:
-        items: Prepared queries.
-        size: Most queries a batch.
-
-    Yields:
-        Batches.
     """
     groups: dict[object, list[Prepared]] = {}
     for number, item in enumerate(items):
@@ -221,13 +191,14 @@ def batches(items: list[Prepared], size: int) -> Iterator[list[Prepared]]:
     for group in ordered:
         longest_first = sorted(group, key=_cost, reverse=True)
         if len(group) > size:
-            yield from _cut(longest_first, size)
+            yield from cut(longest_first, size)
         else:
             flat += longest_first
-    yield from _cut(flat, size)
+    yield from cut(flat, size)
 
 
-def _cut(items: list[Prepared], size: int) -> Iterator[list[Prepared]]:
+def cut(items: list[Item], size: int) -> Iterator[list[Item]]:
+    """Cut a list into parts of `size`, the last of what is left."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 

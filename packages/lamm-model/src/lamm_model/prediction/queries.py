@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lamm_data import LSP_JOINTS, TASKS, iter_values, media_paths, task_of_file_name
 from lamm_model.errors import LammModelError
 from lamm_model.processing.segments import IMAGE, POINT_CLOUD
 
 SHOWN_FAULTS = 20
+Answer = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,23 @@ class Query:
     def modality(self) -> str:
         """Adapter set that answers: the first medium's kind, or `text`."""
         return self.media[0][0] if self.media else "text"
+
+
+class Answers(Protocol):
+    """Whatever answers queries: `Predictor`, `ImageTextAnswers`, `EndpointAnswers`, or `KeepGoing` around one."""
+
+    def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
+        """Answer queries.
+
+        Args:
+            queries: In any order.
+
+        Yields:
+            Queries with their answers, a batch at a time.
+
+        Raises:
+            LammModelError: A query cannot be answered; it is named.
+        """
 
 
 @dataclass
@@ -159,15 +177,9 @@ def refuse_point_clouds(queries: list[Query], blind: bool, why: str) -> None:
 
 
 def shard_queries(queries: list[Query], rank: int, world_size: int) -> list[Query]:
-    """Pick one process's share; questions about the same media stay together, and the shares are about equal.
+    """Pick one process's share of a file's queries, in file order; the shares are about equal.
 
-    Args:
-        queries: All of a file, in file order; every process passes the same.
-        rank: This process, from 0.
-        world_size: Number of processes.
-
-    Returns:
-        The queries of this process, in file order.
+    Questions about the same media stay together. Every process passes the same queries.
     """
     if world_size == 1:
         return queries

@@ -60,9 +60,6 @@ def dialogue_to_input(
         pictures: The dialogue's pictures.
         name: What messages call the record.
 
-    Returns:
-        The dialogue with mapped coordinates.
-
     Raises:
         LammModelError: Coordinates beside several pictures of different shape: whose they are is unknown.
     """

@@ -199,14 +199,11 @@ class LammImageProcessor(BaseImageProcessor):  # type: ignore[misc]
 
     @classmethod
     def for_tower(cls, tower: str | Path, **changes: Any) -> LammImageProcessor:
-        """Build the processor that goes with a vision tower.
+        """Build the processor with the size, mean and deviation of a vision tower: a folder or hub name.
 
         Args:
-            tower: Folder or hub name with a `preprocessor_config.json`.
+            tower: It has a `preprocessor_config.json`.
             **changes: Settings to use instead.
-
-        Returns:
-            A processor with that tower's size, mean and standard deviation.
         """
         settings, _ = BaseImageProcessor.get_image_processor_dict(tower)
         size = settings.get("crop_size", settings.get("size", 224))

@@ -47,17 +47,14 @@ def prompt_format(name: str) -> dict[str, Any]:
 def render(
     form: dict[str, Any], turns: list[Turn], system: str | None, tokenizer: Any, for_generation: bool
 ) -> list[Segment]:
-    """Write a dialogue in a format.
+    """Write a dialogue in a format of `prompt_formats.json`, as segments in order.
 
     Args:
-        form: A format of `formats.json`.
-        turns: Questions and answers in turn; ends with a question when `for_generation`.
+        form: The format.
+        turns: Questions and answers in turn; the last is a question when `for_generation`.
         system: System message or None.
         tokenizer: The language model's, for its chat template and word joints.
         for_generation: Stop where the model is to answer.
-
-    Returns:
-        Segments in order.
 
     Raises:
         LammModelError: The last turn does not fit `for_generation`.
@@ -181,13 +178,7 @@ def system_messages() -> dict[str, str]:
 
 
 def system_message(task_type: str) -> str:
-    """Return the system message of a task type or benchmark task.
-
-    Args:
-        task_type: One of the published task types, a spelling variant, or a benchmark task key.
-
-    Returns:
-        The message.
+    """Return the system message of a published task type, a spelling variant of one, or a benchmark task.
 
     Raises:
         UsageError: The task type is unknown.
@@ -202,15 +193,12 @@ def system_message(task_type: str) -> str:
 
 
 def system_text(choice: str, task_type: str, own: str | None) -> str:
-    """Return the system message that a run's choice gives a record.
+    """Return the system message that a run's choice gives a record; empty for none.
 
     Args:
         choice: `task` (the task type's message), `record` (the record's own where it has one) or `none`.
         task_type: Of the record.
         own: The record's own message, or None.
-
-    Returns:
-        The message; empty for none.
     """
     if choice == "none":
         return ""

@@ -65,13 +65,7 @@ class _Active:
 
 
 class ChatEngine:
-    """Answers chat requests with one model; safe to call from many threads.
-
-    Attributes:
-        model: In evaluation mode.
-        processor: Its processor.
-        batch_size: Most requests answered together.
-    """
+    """Answers chat requests with one model, at most `batch_size` together; safe to call from many threads."""
 
     def __init__(self, model: LammForConditionalGeneration, processor: LammProcessor, batch_size: int = 32) -> None:
         self.model = model.eval()
@@ -85,13 +79,7 @@ class ChatEngine:
         self._thread.start()
 
     def answer(self, request: ChatRequest) -> Iterator[Piece]:
-        """Answer one request, piece by piece; closing the iterator early ends the answer.
-
-        Args:
-            request: What to answer.
-
-        Yields:
-            Pieces; the last one has a `finish`.
+        """Answer one request, piece by piece; the last has a `finish`. Closing the iterator early ends the answer.
 
         Raises:
             LammModelError: A medium is unreadable or the dialogue longer than the context.
@@ -236,16 +224,13 @@ class _Chooser:
 
 
 def draw(logits: Tensor, temperature: float, top_p: float, generator: torch.Generator) -> Tensor:
-    """Draw a token.
+    """Draw a token id, a scalar.
 
     Args:
         logits: `[V]`.
         temperature: Above 0; higher is flatter.
         top_p: The likeliest tokens that together reach this probability are drawn from; at least one.
         generator: Source of randomness.
-
-    Returns:
-        Token id, a scalar.
     """
     shares, order = (logits.float() / temperature).softmax(dim=-1).sort(descending=True)
     before = shares.cumsum(dim=-1) - shares

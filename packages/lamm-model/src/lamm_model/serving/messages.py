@@ -88,14 +88,7 @@ class ChatRequest:
 
 
 def read_request(body: Any, max_new_tokens: int) -> ChatRequest:
-    """Check the body of a chat-completion request.
-
-    Args:
-        body: Parsed JSON.
-        max_new_tokens: Longest answer where the request states none.
-
-    Returns:
-        The request.
+    """Check the parsed body of a chat-completion request; `max_new_tokens` is for one that states none.
 
     Raises:
         RequestError: The body is no chat-completion request, or asks for what this server has not.

@@ -15,7 +15,7 @@ from lamm_model.checkpoints.published.epcl import convert_epcl, is_epcl
 from lamm_model.checkpoints.published.openai_clip import convert_clip, is_openai_clip
 from lamm_model.checkpoints.published.torch_archive import read_archive
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.model.adapters import AdapterSettings, add_adapters, fill, load_adapter_state
+from lamm_model.model.adapters import AdapterSettings, adapter_state, add_adapters, fill
 
 RELEASED_ALPHA = 32
 # `llama_model.base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight`, as peft 0.3 names it inside
@@ -71,7 +71,7 @@ def convert_file(
     targets = sorted({key.split(".lora_")[0].rsplit(".", 1)[-1] for key in adapter})
     settings = AdapterSettings(rank=rank, alpha=RELEASED_ALPHA, target_modules=targets, modalities=[modality])
     add_adapters(model, settings)
-    load_adapter_state(model, modality, adapter)
+    fill(f"adapter set {modality!r}", adapter_state(model, modality), adapter)
     fill("the projector", model.model.get_submodule(f"{modality}_projector").state_dict(), projector)
     save_model(model, processor, output)
     return {"adapter": len(adapter), "projector": len(projector)}
