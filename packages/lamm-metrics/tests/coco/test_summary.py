@@ -11,10 +11,10 @@ import pytest
 
 import lamm_metrics
 from lamm_metrics.coco.masks import run_lengths
-from lamm_metrics.coco.overlaps import SIGMAS
+from lamm_metrics.coco.overlaps import OVERLAPS, SIGMAS
 from lamm_metrics.coco.records import read_coco_found, read_coco_truth
 from lamm_metrics.coco.scores import _drawn, coco_scores
-from lamm_metrics.coco.summary import coco_summary, overlap_maker
+from lamm_metrics.coco.summary import coco_summary
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.statistics import group_weights
 
@@ -122,7 +122,7 @@ def test_intervals_draw_whole_images():
     """A draw equals scoring the drawn images again, as copies of their own."""
     truth, detections = random_case(1, images=4)
     found, objects = read_coco_found(detections, read_coco_truth(truth), "bbox"), read_coco_truth(truth)
-    drawn = _drawn(found, objects, *overlap_maker("bbox"), 7, 12)
+    drawn = _drawn(found, objects, *OVERLAPS["bbox"], 7, 12)
     for row, weights in enumerate(np.concatenate(list(group_weights(4, 12, 7)))):
         copies = [(image, copy) for image in range(4) for copy in range(weights[image])]
         names = {pair: i for i, pair in enumerate(copies)}

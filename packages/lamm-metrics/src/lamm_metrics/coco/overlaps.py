@@ -1,6 +1,6 @@
 """What COCO compares and how much of it overlaps: boxes, masks, and poses by object keypoint similarity (OKS)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,15 +28,6 @@ class Protocol:
 
 BOXES = Protocol()
 KEYPOINTS = Protocol(areas=("all", "medium", "large"), max_detections=(20,))
-
-
-def overlap_maker(iou_type: IouType) -> tuple[OverlapMaker, Protocol]:
-    """Return how detections and objects overlap, and the area ranges and limits that go with it."""
-    if iou_type == "keypoints":
-        return keypoint_overlap, KEYPOINTS
-    if iou_type == "segm":
-        return mask_overlap, BOXES
-    return box_overlap, BOXES
 
 
 def box_overlap(found: CocoFound, truth: CocoTruth) -> Overlap:
@@ -132,3 +123,11 @@ def _poses(columns: CocoFound | CocoTruth) -> Floats:
             )
     poses = np.array([record["keypoints"] for record in columns.records], np.float64)
     return poses.reshape(-1, len(SIGMAS), 3)
+
+
+OVERLAPS: Mapping[str, tuple[OverlapMaker, Protocol]] = {
+    "bbox": (box_overlap, BOXES),
+    "segm": (mask_overlap, BOXES),
+    "keypoints": (keypoint_overlap, KEYPOINTS),
+}
+"""How detections and objects overlap, and the area ranges and limits that go with it."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from lamm_metrics.average_precision.curves import Curve, Interpolation, Matched
 from lamm_metrics.average_precision.pairs import Floats
-from lamm_metrics.coco.overlaps import IouType, OverlapMaker, Protocol, overlap_maker
+from lamm_metrics.coco.overlaps import OVERLAPS, IouType, OverlapMaker, Protocol
 from lamm_metrics.coco.records import CocoFound, CocoTruth, read_coco_found, read_coco_truth
 from lamm_metrics.coco.summary import THRESHOLDS, Judged, judge, summarise_coco, summary_numbers
 from lamm_metrics.errors import UsageError
@@ -55,7 +55,7 @@ def coco_scores(
     """
     truth = read_coco_truth(ground_truth, iou_type)
     found = read_coco_found(detections, truth, iou_type)
-    maker, protocol = overlap_maker(iou_type)
+    maker, protocol = OVERLAPS[iou_type]
     numbers = summarise_coco(found, truth, maker, protocol).numbers
     n_images = len(truth.image_ids)
     drawn = _drawn(found, truth, maker, protocol, seed, draws) if n_images >= 2 and draws >= 2 else {}

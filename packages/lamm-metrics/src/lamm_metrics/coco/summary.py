@@ -21,7 +21,7 @@ from lamm_metrics.average_precision.pairs import (
     overlapping_pairs,
     rank_within,
 )
-from lamm_metrics.coco.overlaps import BOXES, IouType, OverlapMaker, Protocol, box_overlap, overlap_maker
+from lamm_metrics.coco.overlaps import BOXES, OVERLAPS, IouType, OverlapMaker, Protocol, box_overlap
 from lamm_metrics.coco.records import CocoFound, CocoTruth, read_coco_found, read_coco_truth
 
 # As the original writes them: np.linspace, so that comparisons round alike.
@@ -71,7 +71,7 @@ def coco_summary(
     """
     truth = read_coco_truth(ground_truth, iou_type)
     found = read_coco_found(detections, truth, iou_type)
-    maker, protocol = overlap_maker(iou_type)
+    maker, protocol = OVERLAPS[iou_type]
     return summarise_coco(found, truth, maker, protocol)
 
 

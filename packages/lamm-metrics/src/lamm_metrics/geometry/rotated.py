@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.errors import UsageError
 from lamm_metrics.geometry.boxes import over_union
 from lamm_metrics.geometry.boxes3d import (
     corners,
@@ -139,19 +138,9 @@ def _share(part: Floats, whole: Floats) -> Floats:
     return np.divide(part, whole, out=np.zeros_like(part), where=whole != 0)
 
 
-ROTATIONS: Mapping[str, tuple[NumberCount, PairedIoU]] = {
+ROTATIONS: Mapping[Rotation, tuple[NumberCount, PairedIoU]] = {
     "none": (6, paired_iou_axis_aligned),
     "yaw": (7, paired_iou_yaw),
     "full": (9, paired_iou_rotated),
 }
-
-
-def rotation_of(rotation: str) -> tuple[NumberCount, PairedIoU]:
-    """Return how many numbers a box has and how boxes overlap under a choice of rotation.
-
-    Raises:
-        UsageError: There is no such choice.
-    """
-    if rotation not in ROTATIONS:
-        raise UsageError(f"Expected rotation to be {', '.join(ROTATIONS)}, got {rotation!r}. Choose one of them.")
-    return ROTATIONS[rotation]
+"""How many numbers a box has and how boxes overlap under a choice of rotation."""

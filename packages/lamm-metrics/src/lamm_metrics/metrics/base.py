@@ -58,6 +58,17 @@ def labels_setting(labels: Sequence[str]) -> dict[str, object]:
     return {"labels": blake2b(listed, digest_size=4).hexdigest()} if labels else {}
 
 
+def overlaps(thresholds: Sequence[float]) -> tuple[float, ...]:
+    """Return thresholds of overlap, checked.
+
+    Raises:
+        UsageError: There is none, or one is not above 0 and up to 1.
+    """
+    if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
+        raise UsageError(f"Expected overlaps above 0 and up to 1 as thresholds, got {list(thresholds)}. Change them.")
+    return tuple(thresholds)
+
+
 class Metric(ABC, Generic[StateT]):
     """Gathers records by `update`, joins shards by `merge`, says scores by `compute`.
 

@@ -13,8 +13,7 @@ from lamm_metrics.answers.located import AnsweredBoxes, class_of, closed_set, fa
 from lamm_metrics.average_precision.curves import Curve, Matched
 from lamm_metrics.average_precision.matching import SCORE_FREE, Found, Matches, PairedIoU, Truth, bounds_of, candidates
 from lamm_metrics.average_precision.pairs import Flags
-from lamm_metrics.errors import UsageError
-from lamm_metrics.metrics.base import OK, Floats, Metric, derived, labels_setting
+from lamm_metrics.metrics.base import OK, Floats, Metric, derived, labels_setting, overlaps
 from lamm_metrics.records.files import first_ten
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
@@ -57,9 +56,7 @@ class BoxAP(Metric[Scene]):
         self, iou: PairedIoU, thresholds: Sequence[float], labels: Sequence[str], class_agnostic: bool
     ) -> None:
         super().__init__()
-        if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
-            raise UsageError(f"Expected overlap thresholds above 0 and up to 1, got {list(thresholds)}. Change them.")
-        self.thresholds = tuple(thresholds)
+        self.thresholds = overlaps(thresholds)
         self.labels = tuple(labels)
         self.class_agnostic = class_agnostic
         self.iou = iou
@@ -169,11 +166,6 @@ class BoxAP(Metric[Scene]):
         matched = replace(matched, image=codes[matched.image], truth_image=codes[matched.truth_image])
         return Curve(matched, len(self.columns()[2]), SCORE_FREE.interpolation, grouped=True)
 
-    def per_class(self, threshold: float) -> dict[str, float]:
-        """Return the average precision at a threshold that is scored, of each class that has objects."""
-        values = self.curves()[threshold].per_label(np.ones((1, len(self.groups())), np.int64))[0]
-        return {name: float(value) for name, value in zip(self.columns()[2], values, strict=True) if value == value}
-
     @derived
     def rates(self) -> Floats:
         """Return hits, detections and objects at the first threshold in each group, [groups, 3]."""
@@ -207,7 +199,7 @@ class BoxAP(Metric[Scene]):
         return [len(objects)] * (len(self.specs()) - len(rates)) + rates
 
     def extra(self, name: str) -> dict[str, float]:
-        """Return how many boxes there are, and for the headline its bounds over all orders of tied detections."""
+        """Return beside the headline its bounds over all orders of tied detections, counts of boxes, AP by class."""
         if name != f"{self.name}@{self.thresholds[0]:g}":
             return {}
         scenes = [entry.state for entry in self.entries.values()]
@@ -220,9 +212,12 @@ class BoxAP(Metric[Scene]):
         value = float(self.point_values()[0])
         if np.isnan(value):
             return counts
-        low, high = bounds_of(self.matches()[self.thresholds[0]], len(self.columns()[2]))
+        names = self.columns()[2]
+        low, high = bounds_of(self.matches()[self.thresholds[0]], len(names))
+        own = self.curves()[self.thresholds[0]].per_label(np.ones((1, len(self.groups())), np.int64))[0].tolist()
+        classes = {f"ap/{name}": ap for name, ap in zip(names, own, strict=True) if ap == ap}
         # Rounding must not put the value outside.
-        return {"pessimistic": min(low, value), "optimistic": max(high, value), **counts}
+        return {"pessimistic": min(low, value), "optimistic": max(high, value), **counts, **classes}
 
     def values_if_right(self) -> list[float]:
         """Return the headline if every answer that could not be read had named all objects, as surely as any did."""

@@ -9,8 +9,9 @@ import numpy as np
 from lamm_metrics.answers.located import AnsweredBoxes, bad_truth, boxes_2d, boxes_3d, padded, true_box_3d
 from lamm_metrics.geometry.boxes import BoxFault, Floats, find_fault, ordered_corners, paired_iou
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
-from lamm_metrics.geometry.rotated import NumberCount, Rotation, rotation_of
+from lamm_metrics.geometry.rotated import ROTATIONS, NumberCount, Rotation
 from lamm_metrics.metrics.box_ap import BoxAP
+from lamm_metrics.metrics.registry import one_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
 from lamm_metrics.results.score import BOX, BOX_3D
@@ -106,7 +107,8 @@ class DetectionAP3D(BoxAP):
             thresholds: Overlaps to report; the first is the headline.
             class_agnostic: Whether to disregard the names.
         """
-        self.numbers, iou = rotation_of(rotation)
+        one_of("rotation", rotation, Rotation)
+        self.numbers, iou = ROTATIONS[rotation]
         super().__init__(iou, thresholds, labels, class_agnostic)
         self.rotation = rotation
 

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamm_metrics.answers.located import boxes_3d, faults_in_words, padded, true_box_3d
-from lamm_metrics.errors import LammMetricsError, UsageError
-from lamm_metrics.geometry.rotated import Rotation, rotation_of
+from lamm_metrics.errors import LammMetricsError
+from lamm_metrics.geometry.rotated import ROTATIONS, Rotation
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import Floats, derived
+from lamm_metrics.metrics.base import Floats, derived, overlaps
+from lamm_metrics.metrics.registry import one_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference, record_id
 from lamm_metrics.results.score import BOX_3D, Mark, ScoreSpec
@@ -47,16 +48,15 @@ class GroundingAccuracy(AdditiveMetric[Grounded]):
     def __init__(self, rotation: Rotation = "none", thresholds: Sequence[float] = (0.5, 0.25)) -> None:
         """Choose which angles count and the overlaps to report, the first as headline."""
         super().__init__()
-        self.numbers, self._iou = rotation_of(rotation)
-        if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
-            raise UsageError(f"Expected overlaps above 0 and up to 1, got {list(thresholds)}. Change the thresholds.")
+        one_of("rotation", rotation, Rotation)
+        self.numbers, self._iou = ROTATIONS[rotation]
         self.rotation = rotation
-        self.thresholds = tuple(thresholds)
+        self.thresholds = overlaps(thresholds)
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature."""
-        overlaps = ",".join(f"{threshold:g}" for threshold in self.thresholds)
-        return {"iou": f">={overlaps}", "rotation": self.rotation, "box": "best-or-first", "failed": "wrong"}
+        listed = ",".join(f"{threshold:g}" for threshold in self.thresholds)
+        return {"iou": f">={listed}", "rotation": self.rotation, "box": "best-or-first", "failed": "wrong"}
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one description's answer.

@@ -202,25 +202,22 @@ class KeypointPCK(AdditiveMetric[Pose]):
         ]
 
     def extra(self, name: str) -> Mapping[str, float]:
-        """Return joints counted, hidden and without answer, beside the headline."""
-        states = [entry.state for entry in self.entries.values()]
+        """Return joints counted, hidden and without answer, and each joint's own share, beside the headline."""
+        states = [entry.state for _, entry in self.ordered()]
         if not states or name != self.specs()[0].name:
             return {}
+        norm = self._present()[0]
+        hits: dict[str, list[bool]] = {}
+        for state in states:
+            for joint, distance in zip(state.names, state.distances[list(Norm).index(norm)], strict=True):
+                if not np.isnan(distance):
+                    hits.setdefault(joint, []).append(bool(distance < self.thresholds[norm]))
         return {
             "joints": float(sum(len(state.names) for state in states)),
             "hidden_joints": float(sum(state.hidden for state in states)),
             "unanswered_joints": float(sum(int(np.isnan(state.answered).any(axis=1).sum()) for state in states)),
+            **{joint: sum(near) / len(near) for joint, near in hits.items()},
         }
-
-    def per_joint(self, norm: Norm = Norm.BOX) -> dict[str, float]:
-        """Share of correct answers of each joint under one norm."""
-        row = list(Norm).index(norm)
-        tally: dict[str, list[bool]] = {}
-        for _, entry in self.ordered():
-            for name, distance in zip(entry.state.names, entry.state.distances[row], strict=True):
-                if not np.isnan(distance):
-                    tally.setdefault(name, []).append(bool(distance < self.thresholds[norm]))
-        return {name: sum(hits) / len(hits) for name, hits in tally.items()}
 
     def sample_value(self, state: Pose) -> float | None:
         """PCK of one image under the box norm."""

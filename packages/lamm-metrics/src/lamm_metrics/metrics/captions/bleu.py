@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.captions.tokenizers import Tokenizer, tokenizer_named
+from lamm_metrics.metrics.captions.tokenizers import TOKENIZERS, Tokenizer
 from lamm_metrics.metrics.registry import one_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
@@ -158,10 +158,11 @@ class Bleu(AdditiveMetric[tuple[float, ...]]):
             effective_order: Leave out the orders for which an answer is too short, as sacrebleu does for sentences.
         """
         super().__init__()
+        one_of("tokeniser", tokenizer, Tokenizer)
         one_of("smoothing", smoothing, Smoothing)
         one_of("average", average, Averaging)
         self.tokenizer, self.lowercase, self.average = tokenizer, lowercase or tokenizer == "ptb", average
-        self._tokenize = tokenizer_named(tokenizer)
+        self._tokenize = TOKENIZERS[tokenizer]
         self.smoothing: Smoothing = smoothing
         self.amount = {"floor": 0.1, "add-k": 1.0}.get(smoothing, 0.0) if amount is None else amount
         self.effective_order = effective_order

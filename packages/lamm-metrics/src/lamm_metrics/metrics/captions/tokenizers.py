@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Literal
 
-from lamm_metrics.errors import UsageError
-
 # What the COCO caption evaluation drops after tokenising. Brackets stay there as -lrb- and the like, since it
 # lower-cases before it compares with upper-case names. Numbers have to equal published ones, so that is kept.
 _DROPPED = frozenset(["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"])
@@ -83,15 +81,5 @@ def whitespace(text: str) -> tuple[str, ...]:
 
 
 Tokenizer = Literal["ptb", "13a", "whitespace"]
-TOKENIZERS: Mapping[str, Callable[[str], tuple[str, ...]]] = {"ptb": ptb, "13a": mteval13a, "whitespace": whitespace}
-
-
-def tokenizer_named(name: str) -> Callable[[str], tuple[str, ...]]:
-    """The tokeniser of a name.
-
-    Raises:
-        UsageError: There is none.
-    """
-    if name not in TOKENIZERS:
-        raise UsageError(f"Expected a tokeniser ({', '.join(TOKENIZERS)}), got {name!r}. Choose one of them.")
-    return TOKENIZERS[name]
+TOKENIZERS: Mapping[Tokenizer, Callable[[str], tuple[str, ...]]]
+TOKENIZERS = {"ptb": ptb, "13a": mteval13a, "whitespace": whitespace}
