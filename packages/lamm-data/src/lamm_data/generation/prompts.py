@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -112,7 +113,7 @@ def load_prompt(
         "query": values["query"].strip(),
         "formats": {key: text.strip() for key, text in values["formats"].items()},
         "questions": tuple(values.get("questions", ())),
-        "examples": tuple(_example(item, values, where) for item in values.get("examples", [])),
+        "examples": tuple(_examples(values, where)),
     }
     return Prompt(name=name, sha256=_digest(name, values), **values | fields)
 
@@ -123,24 +124,27 @@ def _digest(name: str, values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _example(values: dict[str, Any], prompt: dict[str, Any], where: str) -> Example:
-    """Read an example: its annotations as a row, and under the answer's own key the answer wanted."""
-    kind = prompt["answer"]
+def _examples(prompt: dict[str, Any], where: str) -> Iterator[Example]:
+    """Read the examples: annotations as a row, and under the answer's own key the answer wanted."""
+    kind, medium = prompt["answer"], "pcl" if prompt["modality"] == "pcl" else "image"
     key = "rounds" if kind == "dialogue" else kind
-    annotations = {name: value for name, value in values.items() if name != key}
-    medium = "pcl" if prompt["modality"] == "pcl" else "image"
-    row = row_from_json({"id": "example", medium: "example", **annotations}, {})
-    if isinstance(row, RowFault):
-        raise UsageError(f"Expected a readable example in {where}, got: {row.message}.")
-    wanted = values.get(key)
-    try:
-        if kind == "dialogue":
-            return Example(row, rounds=tuple((str(question), str(answer)) for question, answer in wanted or ()))
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"Expected [question, answer] pairs under `rounds` in {where}, got {wanted!r}.") from error
-    if kind == "description":
-        return Example(row, description=str(wanted or ""))
-    return Example(row, items=tuple(map(str, wanted or ())))
+    tables = prompt.get("examples", [])
+    named = {"id": "example", medium: "example"}
+    annotations = [named | {name: value for name, value in table.items() if name != key} for table in tables]
+    rows = [row_from_json(values, {}) for values in annotations]
+    for row, table in zip(rows, tables, strict=True):
+        if isinstance(row, RowFault):
+            raise UsageError(f"Expected a readable example in {where}, got: {row.message}.")
+        wanted = table.get(key) or ()
+        try:
+            if kind == "dialogue":
+                yield Example(row, rounds=tuple((str(question), str(answer)) for question, answer in wanted))
+            elif kind == "description":
+                yield Example(row, description=str(wanted or ""))
+            else:
+                yield Example(row, items=tuple(map(str, wanted)))
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"Expected [question, answer] pairs under `rounds` in {where}, got {wanted!r}.") from error
 
 
 FIELDS = (

@@ -21,7 +21,7 @@ from lamm_data.generation.rows import Row, RowFault
 from lamm_data.generation.settings import GenerationSettings
 from lamm_data.generation.solving import Outcome
 from lamm_data.records.instruction import MAX_ROUNDS_3D, ROLES
-from lamm_llm import atomic_path, dumps, sibling
+from lamm_llm import atomic_path, dumps
 
 
 @dataclass
@@ -61,11 +61,12 @@ class Results:
     """Collects outcomes as they come and writes them in row order at the end.
 
     Args:
-        settings: The run's settings: the output beside which the rejections stand, and what records are written with.
+        settings: The run's settings: the output, and what records are written with.
         prompt: The prompt the answers belong to.
+        rejected: File of rejections.
     """
 
-    def __init__(self, settings: GenerationSettings, prompt: Prompt) -> None:
+    def __init__(self, settings: GenerationSettings, prompt: Prompt, rejected: Path) -> None:
         self.counts = Counts()
         self._settings, self._prompt = settings, prompt
         self._prompt_origin = {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256}
@@ -76,7 +77,7 @@ class Results:
             "options": self._question,
         }[prompt.answer]
         self._records = _Spool(settings.output)
-        self._rejections = _Spool(sibling(settings.output, "rejected.jsonl"))
+        self._rejections = _Spool(rejected)
 
     def add(self, position: int, row: Row, outcome: Outcome) -> None:
         """Take the outcome of the row at a position of the input."""

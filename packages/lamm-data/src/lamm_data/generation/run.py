@@ -137,10 +137,11 @@ def open_run(settings: GenerationSettings) -> Iterator[OpenRun]:
     prompt = settings_prompt(settings)
     sampling = Sampling(settings.model, settings.temperature, settings.max_tokens, settings.seed)
     identity = {"type": prompt.name, "prompt": prompt.sha256, **asdict(sampling)}
+    answers, rejected = sibling(settings.output, "journal.jsonl"), sibling(settings.output, "rejected.jsonl")
     batched = sibling(settings.output, BATCHES).exists()
     with (
-        closing(Journal(sibling(settings.output, "journal.jsonl"), identity, begin_anew=not batched)) as journal,
-        closing(Results(settings, prompt)) as results,
+        closing(Journal(answers, identity, begin_anew=not batched)) as journal,
+        closing(Results(settings, prompt, rejected)) as results,
     ):
         yield OpenRun(settings, RequestBuilder(prompt, sampling), journal, results, batched)
 
