@@ -42,8 +42,10 @@ if TYPE_CHECKING:
         FormatLadder,
         Request,
         RequestMould,
+        closed_object,
         image_part,
         make_request,
+        response_format,
         user_message,
         without_thinking,
     )
@@ -62,7 +64,10 @@ _HOMES = {
     "journal": "Journal Reply Sending read_replies",
     "limits": "Gate Rate parse_duration",
     "money": "Budget Price batch_share find_price",
-    "requests": "FORMATS FormatLadder Request RequestMould image_part make_request user_message without_thinking",
+    "requests": (
+        "FORMATS FormatLadder Request RequestMould closed_object image_part make_request response_format user_message "
+        "without_thinking"
+    ),
     "whole": "atomic_bytes atomic_path atomic_text refuse_folder sibling write_whole",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -72,9 +77,9 @@ __all__ = [
     "Endpoint", "EndpointError", "EndpointSettings", "Engine", "FormatLadder", "Gate", "GaveUpError", "Journal",
     "LammLlmError", "Outbox", "Price", "Rate", "RefusedError", "Reply", "Request", "RequestMould",
     "RetryPolicy", "Sending", "ThrottledError", "Traffic", "TransientError", "UnsupportedError", "UsageError",
-    "WaitingError", "atomic_bytes", "atomic_path", "atomic_text", "batch_share", "dumps", "find_price",
+    "WaitingError", "atomic_bytes", "atomic_path", "atomic_text", "batch_share", "closed_object", "dumps", "find_price",
     "image_part", "loads", "make_request", "parse_duration", "read_replies", "read_reply", "read_result_line",
-    "refuse_folder", "refuse_open_batches", "request_line", "run_async", "sibling", "user_message",
+    "refuse_folder", "refuse_open_batches", "request_line", "response_format", "run_async", "sibling", "user_message",
     "without_thinking", "write_whole",
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -109,6 +109,26 @@ class RequestMould:
         payload = {**self._payload, "messages": [*self._payload["messages"], {"role": "user", "content": query}]}
         tokens = (self._size + len(text)) // 4 + payload["max_tokens"]
         return Request(key, payload, self._format, _seed(key), tokens)
+
+
+def closed_object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of an object with exactly these properties, as strict schemas have to be."""
+    required = list(properties)
+    return {"type": "object", "properties": dict(properties), "required": required, "additionalProperties": False}
+
+
+def response_format(answer_format: str, name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a payload asks for a rung of `FORMATS`: its `response_format`, nothing for text.
+
+    >>> response_format("json_object", "answer", {})
+    {'response_format': {'type': 'json_object'}}
+    """
+    if answer_format == "text":
+        return {}
+    if answer_format == "json_object":
+        return {"response_format": {"type": "json_object"}}
+    named = {"name": name, "strict": True, "schema": dict(schema)}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
 class Keys(Protocol):

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from lamm_data.generation.prompts import Example, Prompt
 from lamm_data.generation.rows import Row, SceneObject
 from lamm_data.records.annotations import Question
-from lamm_llm import FORMATS, Request, RequestMould, make_request
+from lamm_llm import FORMATS, Request, RequestMould, closed_object, make_request, response_format
 
 MAX_OBJECTS = 40
 _MAX_QUOTED = 2000
@@ -45,11 +45,8 @@ class RequestBuilder:
     def __init__(self, prompt: Prompt, sampling: Sampling) -> None:
         self.prompt = prompt
         self.sampling = sampling
-        self._response_format = {
-            "json_schema": _response_schema(prompt.answer),
-            "json_object": {"type": "json_object"},
-            "text": None,
-        }
+        schema = _schema(prompt.answer)
+        self._response_format = {name: response_format(name, prompt.answer, schema) for name in FORMATS}
         queries = [render_query(prompt, example.row, len(example.rounds) or None) for example in prompt.examples]
         self._prefix = {name: self._make_prefix(name, queries) for name in FORMATS}
         payloads = {name: self._payload(self._prefix[name], name, sampling.max_tokens) for name in FORMATS}
@@ -88,10 +85,7 @@ class RequestBuilder:
         payload: dict[str, Any] = {"model": self.sampling.model, "messages": messages, "max_tokens": max_tokens}
         if self.sampling.temperature is not None:
             payload["temperature"] = self.sampling.temperature
-        response_format = self._response_format[answer_format]
-        if response_format is not None:
-            payload["response_format"] = response_format
-        return payload
+        return payload | self._response_format[answer_format]
 
     def _instruction(self, answer_format: str) -> str:
         return self.prompt.formats["text" if answer_format == "text" else "json"]
@@ -123,22 +117,14 @@ def _answer_values(prompt: Prompt, example: Example) -> dict[str, Any]:
     return {prompt.answer: list(example.items)}
 
 
-def _response_schema(answer: str) -> dict[str, Any]:
-    """Give the strict JSON schema of an answer, as `response_format`."""
+def _schema(answer: str) -> dict[str, Any]:
+    """Give the strict JSON schema of an answer."""
     text = {"type": "string"}
+    if answer == "description":
+        return closed_object({answer: text})
     if answer == "dialogue":
-        schema = _closed_object({"rounds": _list_of(_closed_object({"question": text, "answer": text}))})
-    else:
-        schema = _closed_object({answer: text if answer == "description" else _list_of(text)})
-    return {"type": "json_schema", "json_schema": {"name": answer, "strict": True, "schema": schema}}
-
-
-def _list_of(items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": items}
-
-
-def _closed_object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+        return closed_object({"rounds": {"type": "array", "items": closed_object({"question": text, "answer": text})}})
+    return closed_object({answer: {"type": "array", "items": text}})
 
 
 def format_number(value: float, places: int = 2) -> str:

@@ -17,10 +17,11 @@ from lamm_llm import (
     Reply,
     Request,
     UnsupportedError,
+    response_format,
 )
 from lamm_metrics.gpt.items import Job, Outcome
 from lamm_metrics.gpt.settings import JudgeSettings
-from lamm_metrics.gpt.verdicts import Reading, corrected, form_text, judge_messages, read_verdict, response_format
+from lamm_metrics.gpt.verdicts import Reading, corrected, form_text, judge_messages, read_verdict, verdict_schema
 
 Messages = list[dict[str, str]]
 
@@ -36,7 +37,7 @@ def judge_request(job: Job, settings: JudgeSettings, messages: Messages, form: s
         "temperature": settings.temperature,
         "seed": settings.seed + job.repeat,
         "max_tokens": settings.max_tokens,
-        **response_format(form, job.mode, len(job.order)),
+        **response_format(form, f"{job.mode}_verdict", verdict_schema(job.mode, len(job.order))),
     }
     keyed = {"endpoint": settings.shown_endpoint, "request": payload}
     text = json.dumps(keyed, sort_keys=True, separators=(",", ":")).encode("utf-8")

@@ -99,35 +99,18 @@ def corrected(messages: list[dict[str, str]], reply: str, reason: str, form: str
     ]
 
 
-def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
 def verdict_schema(mode: str, shown: int) -> dict[str, Any]:
     """The JSON schema of a verdict about so many answers."""
+    from lamm_llm import closed_object
+
     explanation = {"explanation": {"type": "string"}}
     if mode == "pairwise":
-        return _object({**explanation, "verdict": {"type": "string", "enum": ["A", "B", "tie"]}})
+        return closed_object({**explanation, "verdict": {"type": "string", "enum": ["A", "B", "tie"]}})
     if mode == "listwise":
         rank = {"type": "integer", "enum": list(range(1, shown + 1))}
-        return _object({**explanation, "ranks": _object(dict.fromkeys(LETTERS[:shown], rank))})
+        return closed_object({**explanation, "ranks": closed_object(dict.fromkeys(LETTERS[:shown], rank))})
     grade = {"type": "integer", "enum": list(range(LOWEST, HIGHEST + 1))}
-    return _object({**explanation, **dict.fromkeys(CRITERIA, grade)})
-
-
-def response_format(form: str, mode: str, shown: int) -> dict[str, Any]:
-    """The parameters of a request that ask for this format; none for text."""
-    if form == "text":
-        return {}
-    if form == "json_object":
-        return {"response_format": {"type": "json_object"}}
-    schema = {"name": f"{mode}_verdict", "strict": True, "schema": verdict_schema(mode, shown)}
-    return {"response_format": {"type": "json_schema", "json_schema": schema}}
+    return closed_object({**explanation, **dict.fromkeys(CRITERIA, grade)})
 
 
 def _whole(value: object, low: int, high: int) -> int | None:

@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from lamm_llm import (
     Endpoint,
     EndpointSettings,
     Engine,
+    FormatLadder,
     GaveUpError,
     Journal,
     RefusedError,
@@ -37,8 +39,10 @@ from lamm_llm import (
     RetryPolicy,
     UnsupportedError,
     atomic_text,
+    closed_object,
     find_price,
     make_request,
+    response_format,
     run_async,
     sibling,
 )
@@ -145,11 +149,12 @@ async def _grow(settings: GrowthSettings, progress: Callable[[int], None] | None
     engine: Engine[None] = Engine([endpoint], journal, budget, RetryPolicy(), settings.seed)
     growth = Growth(list(base.questions), list(base.answers["full"]), prompt_sha256=asking.sha256)
     try:
-        for part, kept, wanted in (
+        ladder = FormatLadder(asked_before=journal)
+        for part, templates, wanted in (
             ("question", growth.questions, settings.questions),
             ("answer", growth.answers, settings.answers),
         ):
-            await _grow_part(part, kept, wanted, growth, asking, engine, progress)
+            await _grow_part(part, templates, wanted, growth, asking, ladder, engine, progress)
     except BudgetReachedError as reached:
         growth.stopped = str(reached)
     except (GaveUpError, RefusedError, UnsupportedError) as failure:
@@ -166,34 +171,28 @@ async def _grow(settings: GrowthSettings, progress: Callable[[int], None] | None
 
 async def _grow_part(
     part: str,
-    kept: list[str],
+    templates: list[str],
     wanted: int,
     growth: Growth,
     asking: Asking,
+    ladder: FormatLadder,
     engine: Engine[None],
     progress: Callable[[int], None] | None,
 ) -> None:
     """Ask until there are as many templates as wanted, or nothing new comes."""
     rng, barren = random.Random(f"{asking.settings.seed}:{part}"), 0
-    while len(kept) < wanted and barren < _STALLED:
-        request = asking.request(part, rng.sample(kept, min(_SHOWN, len(kept))))
-        try:
-            reply = await engine.ask(request, engine.endpoints[0])
-        except UnsupportedError:
-            if not asking.as_json:
-                raise
-            asking.as_json = False
-            continue
+    while len(templates) < wanted and barren < _STALLED:
+        build = partial(asking.request, part, rng.sample(templates, min(_SHOWN, len(templates))))
+        reply = await ladder.ask(build, partial(engine.ask, endpoint=engine.endpoints[0]), [])
         growth.requests += 1
-        new = asking.judge(part, listed(reply.text, cut_off=reply.finish == "length"), kept, growth.rejected)[
-            : wanted - len(kept)
-        ]
-        kept += new
+        texts = listed(reply.text, cut_off=reply.finish == "length")
+        new = asking.judge(part, texts, templates, growth.rejected)[: wanted - len(templates)]
+        templates += new
         growth.added[part] += len(new)
         barren = 0 if new else barren + 1
         if progress is not None:
             progress(len(new))
-    if len(kept) < wanted:
+    if len(templates) < wanted:
         why = f"{_STALLED} answers in a row brought no new {part} template"
         growth.stopped = f"{growth.stopped}; {why}" if growth.stopped else why
 
@@ -241,7 +240,6 @@ class Asking:
         definition: The pool's definition.
 
     Attributes:
-        as_json: Whether a JSON schema is asked for; the caller turns it off for servers that know none.
         sha256: Hash of the prompt, the definition and the placeholders: what the model is told.
     """
 
@@ -249,12 +247,11 @@ class Asking:
         self.settings, self.definition = settings, definition
         self.prompt = packaged_toml("templates/pools", "growing.toml")
         self.task = settings.task or definition.task
-        self.as_json = True
-        told = [self.prompt, self.task, self._placeholders("question"), self._placeholders("answer")]
-        self.sha256 = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        instructions = [self.prompt, self.task, self._placeholders("question"), self._placeholders("answer")]
+        self.sha256 = hashlib.sha256(json.dumps(instructions, sort_keys=True).encode()).hexdigest()
 
-    def request(self, part: str, examples: list[str]) -> Request:
-        """Build the request for more templates of a part beside some examples."""
+    def request(self, part: str, examples: list[str], answer_format: str) -> Request:
+        """Build the request for more templates of a part beside some examples, in a rung of `FORMATS`."""
         needs = self.definition.question if part == "question" else self.definition.answer
         values = {
             "task": self.task,
@@ -264,7 +261,7 @@ class Asking:
             or "no placeholder",
             "examples": "\n".join(f"- {text}" for text in examples),
             "count": str(_ASKED),
-            "format": self.prompt["json" if self.as_json else "text"],
+            "format": self.prompt["text" if answer_format == "text" else "json"],
         }
         messages = [
             {"role": "system", "content": self.prompt["system"].strip()},
@@ -276,11 +273,11 @@ class Asking:
             "max_tokens": self.settings.max_tokens,
             "temperature": self.settings.temperature,
         }
-        if self.as_json:
-            payload["response_format"] = _SCHEMA
-        return make_request(payload, "json_schema" if self.as_json else "text", self.settings.seed)
+        schema = closed_object({"templates": {"type": "array", "items": {"type": "string"}}})
+        payload |= response_format(answer_format, "templates", schema)
+        return make_request(payload, answer_format, self.settings.seed)
 
-    def judge(self, part: str, texts: list[str], kept: list[str], rejected: Counter[str]) -> list[str]:
+    def judge(self, part: str, texts: list[str], templates: list[str], rejected: Counter[str]) -> list[str]:
         """Return the texts that are new templates of a part; the others are counted by reason."""
         fitting = []
         for text in texts or [""]:
@@ -290,15 +287,15 @@ class Asking:
             else:
                 fitting.append(text)
         # A placeholder counts as one word, not as a word in two braces.
-        plain = [_BRACED.sub(r"\1", text) for text in (*kept, *fitting)]
+        plain = [_BRACED.sub(r"\1", text) for text in (*templates, *fitting)]
         same = {
-            found.index: "duplicate" if found.similarity == 1 else "near duplicate"
-            for found in find_near(plain, self.settings.similarity)
+            near.index: "duplicate" if near.similarity == 1 else "near duplicate"
+            for near in find_near(plain, self.settings.similarity)
         }
         new = []
-        for place, text in enumerate(fitting, len(kept)):
-            if place in same:
-                rejected[same[place]] += 1
+        for index, text in enumerate(fitting, len(templates)):
+            if index in same:
+                rejected[same[index]] += 1
             else:
                 new.append(text)
         return new
@@ -308,21 +305,6 @@ class Asking:
         return "\n".join(
             f"{{{name}}}: {self.definition.values[name]}" for name in self.definition.values if name in allowed
         )
-
-
-_SCHEMA = {
-    "type": "json_schema",
-    "json_schema": {
-        "name": "templates",
-        "strict": True,
-        "schema": {
-            "type": "object",
-            "properties": {"templates": {"type": "array", "items": {"type": "string"}}},
-            "required": ["templates"],
-            "additionalProperties": False,
-        },
-    },
-}
 
 
 def listed(text: str, *, cut_off: bool = False) -> list[str]:
