@@ -87,11 +87,11 @@ class JsonCursor:
         Raises:
             SourceError: Something else, or the end of the file, comes next.
         """
-        found = self.peek()
-        if not found or found not in expected:
-            raise self.fault(repr(found) if found else "the end of the file")
+        character = self.peek()
+        if not character or character not in expected:
+            raise self.fault(repr(character) if character else "the end of the file")
         self._advance(self.at + 1)
-        return found
+        return character
 
     def value(self) -> tuple[int, Any]:
         """Decode the next value whole; return the line it starts on and the value."""

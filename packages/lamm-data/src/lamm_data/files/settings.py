@@ -117,8 +117,8 @@ def build_tables(tables: Mapping[str, Any], kind: type) -> tuple[dict[str, Any],
             doubtful |= {f"{name}.{key}" for key in keys}
     for name, table_kind in kinds.items():
         part = built.setdefault(name, table_kind())
-        found = part.faults() if hasattr(part, "faults") else []
-        faults += [fault for fault in found if not _speaks_of(fault, name, doubtful)]
+        contradictions = part.faults() if hasattr(part, "faults") else []
+        faults += [fault for fault in contradictions if not _speaks_of(fault, name, doubtful)]
     return built, faults
 
 

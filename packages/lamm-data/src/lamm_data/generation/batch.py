@@ -123,11 +123,8 @@ async def _run(action: str, settings: GenerationSettings, progress: Callable[[in
     with open_run(settings) as opened:
         async with _open_desk(opened) as desk:
             desk.progress = progress
-            if action == "submit":
-                return await desk.submit()
-            if action == "collect":
-                return await desk.collect()
-            return await desk.cancel() if action == "cancel" else await desk.status()
+            steps = {"submit": desk.submit, "status": desk.status, "collect": desk.collect, "cancel": desk.cancel}
+            return await steps[action]()
 
 
 @asynccontextmanager

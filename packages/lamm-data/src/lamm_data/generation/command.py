@@ -66,8 +66,8 @@ def generate(
         from lamm_data.progress import progress_bar
 
         with progress_bar("estimate", settings.limit) as progress:
-            found = estimate(settings, progress)
-        _show(found.to_dict(), as_json)
+            estimated = estimate(settings, progress)
+        _show(estimated.to_dict(), as_json)
         return
     if batch:
         _batch(batch, settings, as_json)
@@ -142,9 +142,6 @@ def _show(values: dict[str, Any], as_json: bool) -> None:
 @contextmanager
 def _watching(settings: GenerationSettings) -> Iterator[Callable[[Summary], None] | None]:
     """Show rows, rejections, rate, tokens, cost and projected cost on standard error while the block runs.
-
-    Args:
-        settings: The run's settings; the rows are counted for the total.
 
     Yields:
         What the run should call after each row; None when standard error is no terminal or rich is not installed.

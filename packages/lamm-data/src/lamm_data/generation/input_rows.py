@@ -221,23 +221,23 @@ def _join_coco(file: Path, instances: Path, genome: Path | None) -> Iterator[Row
     year = split.lstrip("abcdefghijklmnopqrstuvwxyz_")
     coco = replace(get_source("coco_captions"), dataset=f"coco{year}" if year else f"coco_{split}")
     source = _sample_source(file, "caption") or coco
-    told = {item.id: item for item in read_captions(file)}
+    captioned = {item.id: item for item in read_captions(file)}
     if genome is not None:
-        yield from _joined(read_visual_genome(genome), "coco", told, source)
+        yield from _joined(read_visual_genome(genome), "coco", captioned, source)
     if instances.is_file():
-        yield from _joined(read_instances(instances), "", told, source)
-    for item in told.values():
+        yield from _joined(read_instances(instances), "", captioned, source)
+    for item in captioned.values():
         yield _coco_row(row_from_item(item, source))
 
 
-def _joined(items: Iterable[Annotated], link: str, told: dict[str, Annotated], source: Source) -> Iterator[Row]:
+def _joined(items: Iterable[Annotated], link: str, captioned: dict[str, Annotated], source: Source) -> Iterator[Row]:
     """Give captions the objects and relations of the same image, and take them off the list."""
     for item in items:
-        captioned = told.pop(item.link.get(link, "") if link else item.id, None)
-        if captioned is not None:
-            row = row_from_item(replace(item, captions=captioned.captions, licence=captioned.licence), source)
-            origin = {"file": captioned.origin, "annotation": captioned.id, "objects": item.origin}
-            yield _coco_row(replace(row, media=captioned.media, origin=origin))
+        image = captioned.pop(item.link.get(link, "") if link else item.id, None)
+        if image is not None:
+            row = row_from_item(replace(item, captions=image.captions, licence=image.licence), source)
+            origin = {"file": image.origin, "annotation": image.id, "objects": item.origin}
+            yield _coco_row(replace(row, media=image.media, origin=origin))
 
 
 def _coco_row(row: Row) -> Row:

@@ -164,8 +164,8 @@ def _draw(values: tuple[T, ...], most: int, stream: str) -> tuple[T, ...]:
     """Draw some of the values without changing their order."""
     if not most or len(values) <= most:
         return values
-    places = sorted(random.Random(stream).sample(range(len(values)), most))
-    return tuple(values[place] for place in places)
+    drawn = sorted(random.Random(stream).sample(range(len(values)), most))
+    return tuple(values[index] for index in drawn)
 
 
 def _only_mentioned(row: Row) -> Row:
@@ -211,9 +211,9 @@ def render_query(prompt: Prompt, row: Row, rounds: int | None = None) -> str:
     Paragraphs whose placeholders are all empty are left out.
     """
     fields = row_fields(row, prompt.rounds if rounds is None else rounds, prompt.options)
-    kept = []
+    paragraphs = []
     for paragraph in prompt.query.split("\n\n"):
         names = _PLACEHOLDER.findall(paragraph)
         if not names or any(fields[name] for name in names):
-            kept.append(_PLACEHOLDER.sub(lambda match: fields[match[1]], paragraph))
-    return "\n\n".join(kept)
+            paragraphs.append(_PLACEHOLDER.sub(lambda match: fields[match[1]], paragraph))
+    return "\n\n".join(paragraphs)

@@ -110,7 +110,9 @@ def row_from_json(values: Any, origin: dict[str, Any]) -> Row | RowFault:
             media=str(media),
             modality=modality,
             captions=_words(values.get("captions"), "captions"),
-            objects=_objects(values.get("instances", values.get("objects")), modality),
+            objects=tuple(
+                _object(item, modality) for item in _list(values.get("instances", values.get("objects")), "instances")
+            ),
             relations=tuple(_relation(item) for item in _list(values.get("relations"), "relations")),
             label=str(values.get("label") or values.get("category") or ""),
             description=" ".join(str(values.get("description") or "").split()),
@@ -135,10 +137,6 @@ def _list(value: Any, name: str) -> list[Any]:
 def _words(value: Any, name: str) -> tuple[str, ...]:
     texts = (" ".join(str(item).split()) for item in _list(value, name))
     return tuple(text for text in texts if text)
-
-
-def _objects(value: Any, modality: str) -> tuple[SceneObject, ...]:
-    return tuple(_object(item, modality) for item in _list(value, "instances"))
 
 
 def _object(item: Any, modality: str) -> SceneObject:

@@ -216,10 +216,10 @@ def is_header(value: Any, kind: str, path: str | Path) -> bool:
     """
     if not isinstance(value, dict) or "lamm" not in value or "conversations" in value or "query" in value:
         return False
-    found, version = value["lamm"], value.get("version", VERSION)
-    if found != kind or version != VERSION:
+    stated, version = value["lamm"], value.get("version", VERSION)
+    if stated != kind or version != VERSION:
         raise SourceError(
-            f"Expected a file of {kind}, version {VERSION}, got {found}, version {version} ({path}). "
+            f"Expected a file of {kind}, version {VERSION}, got {stated}, version {version} ({path}). "
             "Name another file, or install the version of lamm-data that wrote it."
         )
     return True
@@ -243,10 +243,10 @@ def scan_values(path: str | Path, kind: str, read: Callable[[Any], Record]) -> I
 
 def faultless(entries: Iterable[Record | Fault]) -> list[Record]:
     """Return the records of a file; raise a `RecordError` of all faults where there are some."""
-    found = list(entries)
-    if faults := [entry for entry in found if isinstance(entry, Fault)]:
+    entries = list(entries)
+    if faults := [entry for entry in entries if isinstance(entry, Fault)]:
         raise RecordError(faults)
-    return [entry for entry in found if not isinstance(entry, Fault)]
+    return [entry for entry in entries if not isinstance(entry, Fault)]
 
 
 def scan_records(path: str | Path) -> Iterator[InstructionRecord | Fault]:

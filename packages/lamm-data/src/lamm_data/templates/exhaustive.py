@@ -42,12 +42,6 @@ def load_exhaustive() -> tuple[dict[tuple[str, str], Exhaustive], dict[str, str]
     return known, refused
 
 
-def closed_lists(source: Source, tasks: tuple[str, ...]) -> dict[str, Exhaustive]:
-    """Return the closed list of each task of a source that yes-or-no questions can be made beside."""
-    known, _ = load_exhaustive()
-    return {task: known[source.name, task] for task in tasks if (source.name, task) in known}
-
-
 def refuse_negatives(source: Source) -> UsageError:
     """Make the error for a source whose annotations do not say that anything is absent."""
     known, refused = load_exhaustive()

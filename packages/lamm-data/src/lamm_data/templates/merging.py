@@ -7,8 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from lamm_data.errors import UsageError
 from lamm_data.records.instruction import MAX_ROUNDS_3D
@@ -38,16 +37,12 @@ class Merger:
             raise UsageError(f"Expected at least 2 rounds to merge into, got {rounds}.")
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.rounds, self.seed = rounds, seed
-        self._file = tempfile.TemporaryFile("w+b", dir=folder)  # noqa: SIM115 - closed by __exit__
+        self._file = tempfile.TemporaryFile("w+b", dir=folder)  # noqa: SIM115 - closed by `close`
         self._offsets: dict[tuple[str, str], list[int]] = {}
         self._size = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Remove the file that waits."""
         self._file.close()
 
     def add(self, lines: Iterable[str]) -> None:

@@ -107,8 +107,8 @@ def _received(makers: Any) -> list[BlockMaker]:
     """Fetch the block makers of a run from the object store, once a process."""
     import ray
 
-    found: list[BlockMaker] = unpack(ray.get(makers))
-    return found
+    received: list[BlockMaker] = unpack(ray.get(makers))
+    return received
 
 
 def _run_window(ray: Any, window: list[dict[str, Any]], convert: Any) -> Iterator[dict[str, Any]]:

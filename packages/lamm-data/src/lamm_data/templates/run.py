@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.sources.media import MediaCheck
 from lamm_data.sources.registry import Source, choose_tasks, get_source
 from lamm_data.templates.convert import Batch, Block, BlockMaker, Conversion, Engine
-from lamm_data.templates.exhaustive import closed_lists, refuse_negatives
+from lamm_data.templates.exhaustive import load_exhaustive, refuse_negatives
 from lamm_data.templates.merging import Merger
 from lamm_data.templates.pools.definitions import check_pools
 from lamm_data.templates.pools.pools import Pool, read_pools
@@ -94,8 +94,6 @@ class BlockMakers:
 
 def processes(workers: int) -> Engine:
     """Give an engine of so many worker processes of this machine; one makes the blocks in this process."""
-    if workers == 1:
-        return lambda makers, batches: map(BlockMakers(tuple(makers)), batches)
     return lambda makers, batches: in_parallel(BlockMakers(tuple(makers)), batches, workers)
 
 
@@ -138,11 +136,11 @@ def convert_source(
     with ExitStack() as stack:
         writer = stack.enter_context(open_shards(output, settings.shard_size))
         merger = Merger(Path(output).parent, settings.merge, settings.seed) if settings.merge else None
-        add = writer.add if merger is None else stack.enter_context(merger).add
+        add = writer.add if merger is None else stack.enter_context(closing(merger)).add
         makers = [plan.maker() for plan in plans]
-        for at, block in engine(makers, _batches(plans)):
+        for number, block in engine(makers, _batches(plans)):
             add(block.lines)
-            plans[at].take(block)
+            plans[number].take(block)
             if progress is not None:
                 progress(len(block.lines))
         for plan in plans:
@@ -187,9 +185,9 @@ class _Plan:
 
 
 def _batches(plans: list[_Plan]) -> Iterator[Batch]:
-    for at, plan in enumerate(plans):
+    for number, plan in enumerate(plans):
         for items in plan.batches():
-            yield at, items
+            yield number, items
 
 
 def new_items(items: Iterable[Annotated], counts: Counter[str]) -> Iterator[Annotated]:
@@ -224,7 +222,8 @@ def _plans(sources: list[Source], root: Path, settings: ConvertSettings) -> list
 def _source_plans(
     source: Source, tasks: tuple[str, ...], root: Path, settings: ConvertSettings, pools: dict[str, Pool]
 ) -> Iterator[_Plan]:
-    closed = closed_lists(source, tasks) if settings.negatives else {}
+    lists = load_exhaustive()[0] if settings.negatives else {}
+    closed = {task: lists[source.name, task] for task in tasks if (source.name, task) in lists}
     meta = {"source": source.name, "licence": source.licence} | ({"synthetic": True} if source.synthetic else {})
     for read in tasks:
         for task in (read, CONVERSION_TASKS[read].presence) if read in closed else (read,):

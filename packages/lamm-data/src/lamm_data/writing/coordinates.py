@@ -89,7 +89,7 @@ class NumberStyle:
         show = _decimal if self.decimals else int
         return self.box_pattern % tuple([show(number) for number in numbers])
 
-    def point(self, place: Sequence[float], size: Size) -> str:
+    def point(self, xy: Sequence[float], size: Size) -> str:
         """Write a point given as fractions `(x, y)` of the image.
 
         Raises:
@@ -97,7 +97,7 @@ class NumberStyle:
         """
         if not self.point_pattern:
             raise UsageError(f"Expected a number style with points, got {self.name!r}, which has boxes only.")
-        x, y = self._numbers(place, size)
+        x, y = self._numbers(xy, size)
         show = _decimal if self.decimals else int
         return self.point_pattern % ((show(y), show(x)) if self.y_first else (show(x), show(y)))
 
@@ -125,9 +125,9 @@ class PatchStyle(NumberStyle):
             return ""
         return self.box_pattern % (self._patch(int(x1), int(y1)), self._patch(ceil(x2) - 1, ceil(y2) - 1))
 
-    def point(self, place: Sequence[float], size: Size) -> str:
+    def point(self, xy: Sequence[float], size: Size) -> str:
         """Write the patch that the point lies in, as a box of one patch."""
-        patch = self._patch(int(place[0] * self.span), int(place[1] * self.span))
+        patch = self._patch(int(xy[0] * self.span), int(xy[1] * self.span))
         return self.box_pattern % (patch, patch)
 
 

@@ -123,5 +123,5 @@ class AnswerPool:
         if not wrong:
             return question
         rng.shuffle(wrong)
-        place = rng.randrange(len(wrong) + 1)
-        return replace(question, choices=(*wrong[:place], right, *wrong[place:]), answer=place)
+        index = rng.randrange(len(wrong) + 1)
+        return replace(question, choices=(*wrong[:index], right, *wrong[index:]), answer=index)

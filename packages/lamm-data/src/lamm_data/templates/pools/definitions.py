@@ -53,15 +53,15 @@ class PoolDefinition:
         Returns:
             A short reason; empty when nothing does.
         """
-        found = placeholders(template)
+        used = placeholders(template)
         needs, known = (self.answer, set(self.values)) if part == "answer" else (self.question, self.question_values)
         if not template.strip() or len(template) > LONGEST:
             return "empty" if not template.strip() else "too long"
-        if unknown := sorted(found - known):
+        if unknown := sorted(used - known):
             return f"unknown placeholder {{{unknown[0]}}}"
         if re.search(r"[{}]", _BRACES.sub("", template)):
             return "stray brace"
-        if not any(need <= found for need in needs):
+        if not any(need <= used for need in needs):
             return "lacks " + " or ".join("{" + "} and {".join(sorted(need)) + "}" for need in needs)
         return self._content_fault(template, part) if strict else ""
 
