@@ -156,9 +156,9 @@ def _watching(settings: GenerationSettings) -> Iterator[Callable[[Summary], None
         yield None
         return
     from lamm_data.generation.input_rows import input_rows
-    from lamm_data.generation.settings import settings_prompt
+    from lamm_data.generation.settings import settings_builder
 
-    total = sum(1 for _ in input_rows(settings, settings_prompt(settings)))
+    total = sum(1 for _ in input_rows(settings, settings_builder(settings).prompt))
     columns = (
         TextColumn("generate"),
         BarColumn(),

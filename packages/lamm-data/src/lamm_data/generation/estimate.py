@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lamm_data.generation.input_rows import input_rows
-from lamm_data.generation.request_builder import RequestBuilder, Sampling
 from lamm_data.generation.rows import RowFault
-from lamm_data.generation.settings import GenerationSettings, settings_prompt
+from lamm_data.generation.settings import GenerationSettings, settings_builder
 from lamm_data.generation.solving import why_useless
 from lamm_llm import FORMATS, batch_share, find_price, read_replies, sibling
 
@@ -68,17 +67,16 @@ def estimate(settings: GenerationSettings, progress: Callable[[int], None] | Non
     Raises:
         UsageError: When the settings, the prompt or the rows cannot be used.
     """
-    prompt = settings_prompt(settings)
-    builder = RequestBuilder(prompt, Sampling(settings.model, settings.temperature, settings.max_tokens, settings.seed))
+    builder = settings_builder(settings)
     replies = read_replies(sibling(settings.output, "journal.jsonl"))
     formats: tuple[str, ...] = FORMATS if settings.format == "auto" else (settings.format,)
     formats = formats if replies else formats[:1]
     rows = answered = unusable = prompt_tokens = 0
-    for row in input_rows(settings, prompt):
+    for row in input_rows(settings, builder.prompt):
         rows += 1
         if progress is not None:
             progress(1)
-        if isinstance(row, RowFault) or why_useless(prompt, row) is not None:
+        if isinstance(row, RowFault) or why_useless(builder.prompt, row) is not None:
             unusable += 1
             continue
         made = [builder.first(row, name) for name in formats]

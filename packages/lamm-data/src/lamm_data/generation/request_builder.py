@@ -19,6 +19,16 @@ MAX_OBJECTS = 40
 _MAX_QUOTED = 2000
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _WORD = re.compile(r"\w+")
+_TEXT = {"type": "string"}
+_SCHEMAS = {
+    "description": closed_object({"description": _TEXT}),
+    "dialogue": closed_object(
+        {"rounds": {"type": "array", "items": closed_object({"question": _TEXT, "answer": _TEXT})}}
+    ),
+    "statements": closed_object({"statements": {"type": "array", "items": _TEXT}}),
+    "options": closed_object({"options": {"type": "array", "items": _TEXT}}),
+}
+"""Strict JSON schemas by the kind of answer."""
 T = TypeVar("T")
 
 
@@ -45,7 +55,7 @@ class RequestBuilder:
     def __init__(self, prompt: Prompt, sampling: Sampling) -> None:
         self.prompt = prompt
         self.sampling = sampling
-        schema = _schema(prompt.answer)
+        schema = _SCHEMAS[prompt.answer]
         self._response_format = {name: response_format(name, prompt.answer, schema) for name in FORMATS}
         queries = [render_query(prompt, example.row, len(example.rounds) or None) for example in prompt.examples]
         self._prefix = {name: self._make_prefix(name, queries) for name in FORMATS}
@@ -115,16 +125,6 @@ def _answer_values(prompt: Prompt, example: Example) -> dict[str, Any]:
     if prompt.answer == "description":
         return {"description": example.description}
     return {prompt.answer: list(example.items)}
-
-
-def _schema(answer: str) -> dict[str, Any]:
-    """Give the strict JSON schema of an answer."""
-    text = {"type": "string"}
-    if answer == "description":
-        return closed_object({answer: text})
-    if answer == "dialogue":
-        return closed_object({"rounds": {"type": "array", "items": closed_object({"question": text, "answer": text})}})
-    return closed_object({answer: {"type": "array", "items": text}})
 
 
 def format_number(value: float, places: int = 2) -> str:

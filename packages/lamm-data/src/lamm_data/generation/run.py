@@ -11,10 +11,10 @@ from typing import Any
 
 from lamm_data.errors import LammDataError, UsageError
 from lamm_data.generation.input_rows import input_rows
-from lamm_data.generation.request_builder import RequestBuilder, Sampling
+from lamm_data.generation.request_builder import RequestBuilder
 from lamm_data.generation.results import Counts, Results
 from lamm_data.generation.rows import Row, RowFault
-from lamm_data.generation.settings import GenerationSettings, settings_prompt
+from lamm_data.generation.settings import GenerationSettings, settings_builder
 from lamm_data.generation.solving import Solver
 from lamm_llm import (
     BATCHES,
@@ -134,16 +134,16 @@ def open_run(settings: GenerationSettings) -> Iterator[OpenRun]:
     Raises:
         UsageError: When the prompt or the journal does not fit.
     """
-    prompt = settings_prompt(settings)
-    sampling = Sampling(settings.model, settings.temperature, settings.max_tokens, settings.seed)
-    identity = {"type": prompt.name, "prompt": prompt.sha256, **asdict(sampling)}
+    builder = settings_builder(settings)
+    prompt = builder.prompt
+    identity = {"type": prompt.name, "prompt": prompt.sha256, **asdict(builder.sampling)}
     answers, rejected = sibling(settings.output, "journal.jsonl"), sibling(settings.output, "rejected.jsonl")
     batched = sibling(settings.output, BATCHES).exists()
     with (
         closing(Journal(answers, identity, begin_anew=not batched)) as journal,
         closing(Results(settings, prompt, rejected)) as results,
     ):
-        yield OpenRun(settings, RequestBuilder(prompt, sampling), journal, results, batched)
+        yield OpenRun(settings, builder, journal, results, batched)
 
 
 async def _generate(settings: GenerationSettings, watch: Watcher | None) -> Summary:

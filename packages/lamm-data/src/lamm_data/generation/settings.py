@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from lamm_data.errors import UsageError
 from lamm_data.files.settings import check_values, load_toml
-from lamm_data.generation.prompts import Prompt, load_prompt
+from lamm_data.generation.prompts import load_prompt
+from lamm_data.generation.request_builder import RequestBuilder, Sampling
 from lamm_llm import EndpointSettings
 
 _ENDPOINT_KEYS = {
@@ -132,11 +133,12 @@ def make_settings(values: dict[str, Any]) -> GenerationSettings:
     return GenerationSettings(**checked, endpoints=endpoints)
 
 
-def settings_prompt(settings: GenerationSettings) -> Prompt:
-    """Load the prompt that the settings name."""
-    return load_prompt(
+def settings_builder(settings: GenerationSettings) -> RequestBuilder:
+    """Load the prompt that the settings name, and return what builds its requests."""
+    prompt = load_prompt(
         settings.type, settings.prompt, style=settings.style, rounds=settings.rounds, examples=settings.examples
     )
+    return RequestBuilder(prompt, Sampling(settings.model, settings.temperature, settings.max_tokens, settings.seed))
 
 
 def _endpoint_faults(table: Any) -> list[str]:

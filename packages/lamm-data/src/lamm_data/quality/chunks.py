@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import SourceError
-from lamm_data.files.json_stream import JsonCursor, open_values
+from lamm_data.files.json_lines import JsonCursor, open_values
 
 CHUNK = 256
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lamm_data.files.json_stream import iter_sections
+from lamm_data.files.json_lines import iter_sections
 from lamm_data.records.annotations import Annotated, Question
 from lamm_data.sources.readers.fields import measured, need, right_option
 

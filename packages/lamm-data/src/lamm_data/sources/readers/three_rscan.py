@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import SourceError
-from lamm_data.files.json_lines import load_json
-from lamm_data.files.json_stream import iter_sections
+from lamm_data.files.json_lines import iter_sections, load_json
 from lamm_data.records.annotations import Annotated, Box3D, Question, Relation
 from lamm_data.sources.readers.fields import need
 
