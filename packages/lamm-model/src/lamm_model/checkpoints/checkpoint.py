@@ -21,7 +21,7 @@ from lamm_model.building.auto_classes import register
 from lamm_model.building.building import BaseNames, base_names, build_model, resolve_base
 from lamm_model.checkpoints.trained_parts import load_trained, replaced_folder, save_trained
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.model.adapters import AdapterSettings, adapter_settings, add_adapters, whole
+from lamm_model.model.adapters import AdapterSettings, adapter_settings, add_adapters, whole_state
 from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.model.quantization import is_quantised, loading_arguments
@@ -84,9 +84,8 @@ def _within(name: str, layers: set[str]) -> bool:
 
 def _check_base(model: LammForConditionalGeneration, manifest: dict[str, Any], path: Path, base: object) -> None:
     """Refuse a base with other weights than the checkpoint was trained with."""
-    whole = manifest.get("fingerprint") and not is_quantised(model)
-    key = "fingerprint" if whole else "fingerprint_plain"
-    if fingerprint(model, plain=not whole) != manifest.get(key):
+    plain = not manifest.get("fingerprint") or is_quantised(model)
+    if fingerprint(model, plain) != manifest.get("fingerprint_plain" if plain else "fingerprint"):
         raise LammModelError(
             f"Expected the base models that {path} was trained with, got other weights in {base}. Give the right base."
         )
@@ -113,20 +112,16 @@ def save_model(
     """
     if not write:
         if adapter_settings(model) is None:
-            _gathered(model)
+            whole_state(model.state_dict())
         else:
             save_trained(model, folder, write=False)
         return
     with replaced_folder(Path(folder)) as beside:
         if adapter_settings(model) is None:
-            model.save_pretrained(beside, state_dict=_gathered(model))
+            model.save_pretrained(beside, state_dict=whole_state(model.state_dict()))
         else:
             _write(model, beside, base)
         processor.save_pretrained(beside)
-
-
-def _gathered(model: LammForConditionalGeneration) -> dict[str, Tensor]:
-    return {name: whole(value) for name, value in model.state_dict().items()}
 
 
 def _write(model: LammForConditionalGeneration, folder: Path, base: BaseNames | None) -> None:

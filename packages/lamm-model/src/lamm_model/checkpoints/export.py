@@ -5,39 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from peft.tuners.lora import LoraLayer
 
 from lamm_model.building.building import base_names
 from lamm_model.checkpoints.checkpoint import load_model, locate, read_manifest, refuse_existing, save_model
 from lamm_model.errors import UsageError
-from lamm_model.model.adapters import adapter_settings, keep_adapter, lora_layers
+from lamm_model.model.adapters import adapter_settings, keep_adapter
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.processing.processing_lamm import LammProcessor
 
 
 def merge_adapters(model: LammForConditionalGeneration, name: str) -> LammForConditionalGeneration:
-    """Add one adapter set to the language model's weights for good and remove all sets.
-
-    Args:
-        model: A model with adapters; changed in place.
-        name: The set; the other sets are dropped, since one matrix cannot hold two.
+    """Add one adapter set to the language model's weights for good and drop the others: one matrix cannot hold two.
 
     Returns:
-        The same model, now without adapters.
+        The same model, changed in place, now without adapters.
 
     Raises:
         UsageError: The model has no set of that name.
     """
     keep_adapter(model, name)
     language_model = model.model.language_model
-    wrapped = {id(layer) for layer in lora_layers(language_model)}
     for path, module in list(language_model.named_modules()):
-        if id(module) not in wrapped:
-            continue
-        base = module.get_base_layer()
-        with torch.no_grad():
-            base.weight += module.get_delta_weight(name).to(base.weight.dtype)
-        parent, _, leaf = path.rpartition(".")
-        setattr(language_model.get_submodule(parent), leaf, base)
+        if isinstance(module, LoraLayer):
+            module.merge(adapter_names=[name])
+            parent, _, leaf = path.rpartition(".")
+            setattr(language_model.get_submodule(parent), leaf, module.get_base_layer())
     if hasattr(language_model, "peft_config"):
         del language_model.peft_config
     model.lamm_adapters = None

@@ -25,7 +25,7 @@ from lamm_model.model.adapters import (
     adapter_state,
     fill,
     trainable_parts,
-    whole,
+    whole_state,
 )
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 
@@ -56,12 +56,9 @@ def parts_state(model: LammForConditionalGeneration) -> dict[str, Tensor]:
 
 
 def save_trained(model: LammForConditionalGeneration, folder: str | Path, write: bool = True) -> None:
-    """Write adapters, projectors and trained towers.
+    """Write adapters, projectors and trained towers into a folder, which the caller renames in place.
 
-    Args:
-        model: With adapters; where it is sharded, every process must save it, and one of them writes.
-        folder: Where to; made if missing. The caller sees to renaming it in place.
-        write: False only hands this process's shares over.
+    A sharded model must be saved by every process; all but one, without `write`, only hand their shares over.
 
     Raises:
         LammModelError: The model has no adapters.
@@ -69,8 +66,8 @@ def save_trained(model: LammForConditionalGeneration, folder: str | Path, write:
     settings = adapter_settings(model)
     if settings is None:
         raise LammModelError("Expected a model with adapters, got one without. Use save_pretrained for a whole model.")
-    sets = {name: _whole(adapter_state(model, name), _PEFT_PREFIX) for name in settings.modalities}
-    parts = _whole(parts_state(model))
+    sets = {name: whole_state(adapter_state(model, name), _PEFT_PREFIX) for name in settings.modalities}
+    parts = whole_state(parts_state(model))
     if not write:
         return
     home = Path(folder)
@@ -88,16 +85,8 @@ def save_trained(model: LammForConditionalGeneration, folder: str | Path, write:
     save_file(parts, home / PARTS)
 
 
-def _whole(state: dict[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
-    return {prefix + key: whole(value).contiguous() for key, value in state.items()}
-
-
 def load_trained(model: LammForConditionalGeneration, folder: str | Path) -> None:
-    """Load what `save_trained` wrote, strictly.
-
-    Args:
-        model: With adapters of the same settings.
-        folder: Where from.
+    """Load what `save_trained` wrote, strictly, into a model with adapters of the same settings.
 
     Raises:
         LammModelError: A file is missing or damaged, or keys are missing or left over (all listed).

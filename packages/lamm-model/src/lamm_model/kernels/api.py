@@ -224,8 +224,9 @@ def gather(features: Tensor, index: Tensor, implementation: str | None = None, v
 
     The same contract as `group`.
     """
-    checked = check_index(index, 2, features)
-    return group(features, checked[..., None], implementation, validate).squeeze(2)
+    checked = check_index(index, 2, features)[..., None]
+    rows: Tensor = ops.group(features.contiguous(), checked, implementation or "auto", validate)
+    return rows.squeeze(2)
 
 
 def inverse_distance_weights(distances: Tensor) -> Tensor:

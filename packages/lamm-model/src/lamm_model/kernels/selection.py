@@ -96,8 +96,8 @@ def choose(operation: str, device: torch.device, requested: str | None = None) -
     return next(
         name
         for name in table
-        if obstacle(name, device) is None
-        and not (name == "triton" and device.type != "cuda")  # never interpret unasked
+        if not (name == "triton" and device.type != "cuda")  # never interpret unasked
+        and obstacle(name, device) is None
     )
 
 

@@ -249,6 +249,11 @@ def whole(value: Tensor) -> Tensor:
     return value if gather is None else gather()
 
 
+def whole_state(state: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+    """Return tensors with all of their shares, contiguous, their names behind a prefix."""
+    return {prefix + name: whole(value).contiguous() for name, value in state.items()}
+
+
 def _put(own: Tensor, value: Tensor) -> None:
     """Copy a whole tensor into one that may hold a share of it; every process must do it at the same time."""
     placed: Any = own

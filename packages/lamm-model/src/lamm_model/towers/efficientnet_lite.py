@@ -106,7 +106,8 @@ class EfficientNetLiteModel(PreTrainedModel):  # type: ignore[misc]
             Output whose `last_hidden_state` is `[n, grid * grid, hidden_size]`.
         """
         maps = self.feature_maps(pixel_values)
-        cells = [self._to_cells(level, maps[level]) for level in self.config.levels]
+        grid = self.config.grid
+        cells = [_to_cells(level, maps[level], grid) for level in self.config.levels]
         tokens = torch.cat(cells, dim=1).flatten(2).transpose(1, 2)
         if self.config.standardise:
             tokens = (tokens - self.feature_mean) / self.feature_std
@@ -130,10 +131,9 @@ class EfficientNetLiteModel(PreTrainedModel):  # type: ignore[misc]
         maps.append(F.relu6(self.head_norm(self.head_conv(x))))
         return maps
 
-    def _to_cells(self, level: int, feature_map: Tensor) -> Tensor:
-        """Average-pool one level to `[n, level_channels, grid, grid]`."""
-        grid = self.config.grid
-        if level == 0:
-            pooled = F.adaptive_avg_pool2d(feature_map, grid * PIXEL_GRID)
-            return F.pixel_unshuffle(pooled, PIXEL_GRID)
-        return feature_map if feature_map.shape[-1] == grid else F.adaptive_avg_pool2d(feature_map, grid)
+
+def _to_cells(level: int, feature_map: Tensor, grid: int) -> Tensor:
+    """Average-pool one level to `[n, level_channels, grid, grid]`."""
+    if level == 0:
+        return F.pixel_unshuffle(F.adaptive_avg_pool2d(feature_map, grid * PIXEL_GRID), PIXEL_GRID)
+    return feature_map if feature_map.shape[-1] == grid else F.adaptive_avg_pool2d(feature_map, grid)

@@ -12,7 +12,7 @@ from PIL import Image
 from lamm_model import load_model
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.callbacks.evaluation import run_command
-from lamm_model.training.callbacks.plot import draw_run
+from lamm_model.training.callbacks.trackers import draw_run
 from lamm_model.training.run.finetune import finetune
 from lamm_model.training.settings.settings import settings_from_tables
 

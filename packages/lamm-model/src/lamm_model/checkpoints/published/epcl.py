@@ -92,10 +92,7 @@ def _stage_widths(state: dict[str, Tensor], layer: str) -> list[int]:
 
 
 def tower_state(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """Rename the tower's tensors.
-
-    Args:
-        state: Tensors under EPCL's names.
+    """Rename the tower's tensors from EPCL's names.
 
     Returns:
         Tensors under the names of `LammPointCloudModel`, and the keys that belong to the detector.
@@ -105,7 +102,7 @@ def tower_state(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]
     """
     clip = {key.removeprefix(_CLIP): value for key, value in state.items() if key.startswith(_CLIP)}
     blocks, read = rename_blocks(clip)
-    found = {f"encoder.{key}": value for key, value in blocks.items()}
+    renamed = {f"encoder.{key}": value for key, value in blocks.items()}
     left_out: list[str] = []
     unknown: list[str] = []
     for key, value in state.items():
@@ -115,24 +112,20 @@ def tower_state(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]
         if match := _STAGE.match(key):
             stage, layer, convolution, leaf = match.groups()
             name = "linear" if convolution else "norm"
-            found[f"stages.{stage or 0}.mlp.{layer}.{name}.{leaf}"] = value.flatten(1) if convolution else value
+            renamed[f"stages.{stage or 0}.mlp.{layer}.{name}.{leaf}"] = value.flatten(1) if convolution else value
         elif start:
-            found[_PLAIN[start] + key.removeprefix(start)] = value
+            renamed[_PLAIN[start] + key.removeprefix(start)] = value
         elif key.startswith(LEFT_OUT):
             left_out.append(key)
         else:
             unknown.append(key)
     if unknown:
         raise LammModelError(f"Expected the keys of an EPCL checkpoint, got the unknown keys {sorted(unknown)}.")
-    return found, left_out
+    return renamed, left_out
 
 
 def convert_epcl(content: dict[str, Any], output: Path) -> dict[str, int]:
-    """Write an EPCL checkpoint as a `LammPointCloudModel` folder.
-
-    Args:
-        content: What `read_archive` returned.
-        output: Folder to write; must not exist.
+    """Write an EPCL checkpoint, as `read_archive` returned it, as a `LammPointCloudModel` folder.
 
     Returns:
         Number of tensors `converted` and `left_out`.
@@ -144,8 +137,8 @@ def convert_epcl(content: dict[str, Any], output: Path) -> dict[str, int]:
     if strange := sorted(key for key, value in state.items() if not isinstance(value, Tensor)):
         raise LammModelError(f"Expected tensors under `model`, got other things under {strange}.")
     args = content.get("args")
-    found, left_out = tower_state(state)
+    renamed, left_out = tower_state(state)
     tower = LammPointCloudModel(configuration(args if isinstance(args, dict) else {}, state))
-    fill("EPCL's tower", tower.state_dict(), found)
+    fill("EPCL's tower", tower.state_dict(), renamed)
     tower.save_pretrained(output)
     return {"converted": len(state) - len(left_out), "left_out": len(left_out)}

@@ -67,12 +67,12 @@ def vision_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         LammModelError: A key has no place (all are listed).
     """
-    renamed, read = rename_blocks(state)
-    found = {f"encoder.{key}": value for key, value in renamed.items()}
-    found |= {new: state[old] for old, new in _OUTSIDE.items() if old in state}
+    blocks, read = rename_blocks(state)
+    renamed = {f"encoder.{key}": value for key, value in blocks.items()}
+    renamed |= {new: state[old] for old, new in _OUTSIDE.items() if old in state}
     if unknown := sorted(state.keys() - read - _OUTSIDE.keys() - {"proj"}):
         raise LammModelError(f"Expected the keys of OpenAI's CLIP vision tower, got the unknown keys {unknown}.")
-    return found
+    return renamed
 
 
 def flatten(value: Any, prefix: str = "", depth: int = 0) -> dict[str, Tensor]:
@@ -100,13 +100,9 @@ def is_openai_clip(content: Any) -> bool:
 
 
 def convert_clip(content: Record | dict[str, Any], output: Path) -> dict[str, int]:
-    """Write the vision tower of OpenAI's CLIP as an ordinary `CLIPVisionModel` folder.
+    """Write the vision tower of OpenAI's CLIP, as `read_archive` returned it, as an ordinary `CLIPVisionModel` folder.
 
     Sizes are read off the weights. The text tower is left out and counted.
-
-    Args:
-        content: What `read_archive` returned.
-        output: Folder to write; must not exist.
 
     Returns:
         Number of tensors `converted` and `left_out`.
@@ -120,13 +116,13 @@ def convert_clip(content: Record | dict[str, Any], output: Path) -> dict[str, in
 
     state = flatten(content)
     visual = {key.removeprefix("visual."): value for key, value in state.items() if key.startswith("visual.")}
-    found = {key: value.float() for key, value in vision_state(visual).items()}
+    renamed = {key: value.float() for key, value in vision_state(visual).items()}
     width, _, patch, _ = visual["conv1.weight"].shape
     side = math.isqrt(len(visual["positional_embedding"]) - 1) * patch
     config = CLIPVisionConfig(
         hidden_size=width,
         intermediate_size=4 * width,
-        num_hidden_layers=len({key.split(".")[2] for key in found if key.startswith("encoder.layers.")}),
+        num_hidden_layers=len({key.split(".")[2] for key in renamed if key.startswith("encoder.layers.")}),
         num_attention_heads=width // HEAD_WIDTH,
         image_size=side,
         patch_size=patch,
@@ -135,7 +131,7 @@ def convert_clip(content: Record | dict[str, Any], output: Path) -> dict[str, in
     model = CLIPVisionModel(config)
     own = dict(model.named_parameters())
     prefix = "vision_model." if any(key.startswith("vision_model.") for key in own) else ""
-    fill("CLIP's vision tower", own, {prefix + key: value for key, value in found.items()})
+    fill("CLIP's vision tower", own, {prefix + key: value for key, value in renamed.items()})
     model.save_pretrained(output)
     LammImageProcessor(size=side).save_pretrained(output)
     return {"converted": len(visual), "left_out": len(state) - len(visual)}

@@ -56,9 +56,6 @@ class _Value:
 def read_archive(path: Path) -> Any:
     """Read a zip archive written by `torch.save` or `torch.jit.save`.
 
-    Args:
-        path: The file.
-
     Returns:
         What was saved: dictionaries, lists, numbers, text and tensors. A `Namespace` or module comes as a `Record`.
 
@@ -163,8 +160,8 @@ def _tensor(storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int,
     count = math.prod(size)
     if count > storage.numel() or (count and last >= storage.numel()):
         raise ArchiveError(f"a tensor of size {list(size)} in a storage of {storage.numel()} numbers")
-    whole: Tensor = storage.as_strided(size, stride, offset).clone(memory_format=torch.contiguous_format)
-    return whole
+    cut: Tensor = storage.as_strided(size, stride, offset).clone(memory_format=torch.contiguous_format)
+    return cut
 
 
 def _parameter(data: Tensor, *_: Any) -> Tensor:

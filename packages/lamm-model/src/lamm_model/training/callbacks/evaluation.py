@@ -42,16 +42,11 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
         settings: What to measure.
         run: Folder of the run; ``best/`` and ``evaluations/`` in it are written.
         rows: Held-out rows; may be none.
-        processor: Of the model.
+        processor: The model's.
     """
 
     def __init__(
-        self,
-        trainer: Trained,
-        settings: EvaluationSettings,
-        run: Path,
-        rows: list[Row],
-        processor: LammProcessor,
+        self, trainer: Trained, settings: EvaluationSettings, run: Path, rows: list[Row], processor: LammProcessor
     ) -> None:
         self.trainer = trainer
         self.settings = settings
@@ -152,10 +147,7 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
 def run_command(command: tuple[str, ...], benchmark: str, predictions: Path) -> float:
     """Run a scoring command and return the number on its last line.
 
-    Args:
-        command: Program and arguments, with ``{benchmark}`` and ``{predictions}`` to be filled in; no shell runs it.
-        benchmark: The benchmark file.
-        predictions: The answers.
+    ``{benchmark}`` and ``{predictions}`` in program and arguments stand for the two files; no shell runs it.
 
     Raises:
         LammModelError: It cannot be started, fails, or prints no number.
@@ -167,13 +159,13 @@ def run_command(command: tuple[str, ...], benchmark: str, predictions: Path) -> 
         raise LammModelError(f"Expected a scoring command, found {error} ({filled[0]}).") from error
     lines = ended.stdout.strip().splitlines()
     if ended.returncode:
-        said = (ended.stderr or ended.stdout)[-TAIL:]
-        raise LammModelError(f"Expected {' '.join(filled)} to score, it ended with {ended.returncode}:\n{said}")
+        end = (ended.stderr or ended.stdout)[-TAIL:]
+        raise LammModelError(f"Expected {' '.join(filled)} to score, it ended with {ended.returncode}:\n{end}")
     try:
         score = float(lines[-1])
         if not math.isfinite(score):
             raise ValueError("not finite")
         return score
     except (IndexError, ValueError) as error:
-        found = lines[-1] if lines else "nothing"
-        raise LammModelError(f"Expected a number on the last line of {' '.join(filled)}, found {found!r}.") from error
+        last = lines[-1] if lines else "nothing"
+        raise LammModelError(f"Expected a number on the last line of {' '.join(filled)}, found {last!r}.") from error

@@ -1,20 +1,25 @@
-"""Who is told how a run goes: trackers, which Hugging Face's callbacks send the log, and the function that reports."""
+"""Who is told how a run goes: trackers, by Hugging Face's callbacks, the function that reports, and the plot."""
 
 import importlib
 import importlib.util
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
+from lamm_data import Curves, lay_out, save_page
 from lamm_model.errors import UsageError
 from lamm_model.training.step.speed import SpeedMeter
 
 PROJECT = "lamm"
 KEEP_CONFIG = ("wandb", "trackio")
+PANELS = (("loss", "eval_loss"), ("eval_score",), ("learning_rate",))
+COLOURS = {"loss": "#1f6f8b", "eval_loss": "#d1495b", "eval_score": "#8d6a9f", "learning_rate": "#66a182"}
+SIZE = (912, 336)
+"""Pixels of a panel without its margins."""
 
 
 def find_trackers(names: Sequence[str], run: Path) -> list[str]:
@@ -37,17 +42,12 @@ def find_trackers(names: Sequence[str], run: Path) -> list[str]:
 
 def _installed(name: str) -> bool:
     """Return whether a package is there; a bare folder of its name, where it writes its runs, is none."""
-    found = importlib.util.find_spec(name)
-    return found is not None and found.origin is not None
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin is not None
 
 
 class SettingsTracker(TrainerCallback):  # type: ignore[misc]
-    """Gives trackers the run's own settings, beside Hugging Face's arguments, and ends what they began.
-
-    Args:
-        names: Of the trackers.
-        tables: The settings as plain tables.
-    """
+    """Gives trackers the run's own settings, beside Hugging Face's arguments, and ends what they began."""
 
     def __init__(self, names: Sequence[str], tables: dict[str, Any]) -> None:
         self.names = [name for name in names if name in KEEP_CONFIG]
@@ -100,3 +100,27 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
         if math.isfinite(entry.get("loss", math.nan)):
             self.last = entry
         self.report(state.global_step, state.max_steps, entry)
+
+
+def draw_run(log: Sequence[Mapping[str, Any]], path: Path) -> bool:
+    """Draw what a trainer logged: one panel for losses, one for scores where there are any, one for the learning rate.
+
+    Args:
+        log: The trainer's log history: entries with `step` and values.
+        path: Of the PNG.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    panels = []
+    for names in PANELS:
+        if lines := {name: line for name in names if (line := _points(log, name))}:
+            named = {name.replace("_", " "): line for name, line in lines.items()}
+            panels.append(Curves("", named, "step", [COLOURS[name] for name in lines]))
+    if panels:
+        save_page(lay_out("", panels, columns=1, size=SIZE), path, scale=1)
+    return bool(panels)
+
+
+def _points(log: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:
+    return [(float(e["step"]), float(e[name])) for e in log if "step" in e and math.isfinite(e.get(name, math.nan))]

@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 
 
 def shard(model: LammForConditionalGeneration) -> None:
-    """Shard a model over all processes, in place.
-
-    Args:
-        model: With its trained part chosen.
+    """Shard a model, its trained part chosen, over all processes, in place.
 
     Raises:
         UsageError: It is quantised: its weights cannot be cut into shares.
@@ -91,13 +88,7 @@ def take_part(model: LammForConditionalGeneration) -> None:
 
 
 def drop_unseen(model: nn.Module, kinds: set[int], device: torch.device) -> None:
-    """Drop the gradients of what belongs to a modality that no process saw in this step.
-
-    Args:
-        model: Sharded, after the backward pass.
-        kinds: Modality ids of this process's tokens.
-        device: Of the process group.
-    """
+    """Drop the gradients of what belongs to a modality that no process saw in this step; this one saw ``kinds``."""
     names = [name for name, number in MODALITY_IDS.items() if number != TEXT]
     seen = torch.tensor([int(MODALITY_IDS[name] in kinds) for name in names], device=device)
     unseen = {name for name, count in zip(names, reduce(seen, "sum").tolist(), strict=True) if not count}

@@ -88,21 +88,13 @@ def key_of(kind: str, path: str) -> str:
 
 @dataclass(slots=True)
 class FeatureCache:
-    """A folder of features, open for reading; small enough to travel to the loader's workers.
-
-    Attributes:
-        folder: Where it is.
-        signatures: What made the features, by modality.
-        variants: Samplings of each cloud.
-        files: Path -> size, modification time in nanoseconds, key.
-        places: Feature name -> shard.
-    """
+    """A folder of features, open for reading; small enough to travel to the loader's workers."""
 
     folder: Path
-    signatures: dict[str, dict[str, str]]
-    variants: int
-    files: dict[str, tuple[int, int, str]]
-    places: dict[str, str] = field(default_factory=dict)
+    signatures: dict[str, dict[str, str]]  # what made the features, by modality
+    variants: int  # samplings of each cloud
+    files: dict[str, tuple[int, int, str]]  # path -> size, modification time in nanoseconds, key
+    places: dict[str, str] = field(default_factory=dict)  # feature name -> shard
 
     def key(self, kind: str, path: str) -> str:
         """Return a file's key, read again where its size or time differ from what was noted."""
@@ -144,7 +136,7 @@ class FeatureCache:
         Raises:
             LammModelError: A file has no features here, or a shard is damaged.
         """
-        found = []
+        features = []
         for path, variant in zip(paths, variants, strict=True):
             name = self.name(kind, path, variant)
             if name not in self.places:
@@ -154,10 +146,10 @@ class FeatureCache:
                 )
             try:
                 with safe_open(self.folder / self.places[name], framework="pt") as shard:
-                    found.append(shard.get_tensor(name))
+                    features.append(shard.get_tensor(name))
             except (OSError, SafetensorError) as fault:
                 raise LammModelError(f"Expected features in {self.places[name]}, got {fault}. Make it anew.") from fault
-        return torch.stack(found)
+        return torch.stack(features)
 
 
 def open_cache(folder: Path) -> FeatureCache:
@@ -224,7 +216,7 @@ def fill(
         How many were computed in each batch.
     """
     for kind in ("image", "point_cloud"):
-        paths = sorted({path for found, path in media if found == kind})
+        paths = sorted({path for medium, path in media if medium == kind})
         draws = [(path, v) for path in paths for v in range(cache.variants if kind == "point_cloud" else 1)]
         held: dict[str, Tensor] = {}
         lacking = [draw for draw in draws if cache.name(kind, *draw) not in cache.places]

@@ -26,23 +26,14 @@ Medium = tuple[str, str]  # kind ("image" or "point_cloud") and path
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """One dialogue as tokens.
+    """One dialogue as tokens; the three columns are of one length."""
 
-    Attributes:
-        id: Record id, for messages.
-        media: What the placeholders of the prefix stand for, in order; dialogues share a prefix only if this is equal.
-        input_ids: Tokens, media placeholders included.
-        labels: The tokens that are learnt, ``IGNORED`` elsewhere; same length.
-        modality_ids: For each token the adapter set: 0 none, 1 image, 2 point cloud; same length.
-        prefix: Number of leading tokens up to and including the last media placeholder; 0 for text alone.
-    """
-
-    id: str
-    media: tuple[Medium, ...]
-    input_ids: Sequence[int]
-    labels: Sequence[int]
-    modality_ids: Sequence[int]
-    prefix: int
+    id: str  # of the record, for messages
+    media: tuple[Medium, ...]  # what the placeholders stand for; a prefix is shared only where this is equal
+    input_ids: Sequence[int]  # media placeholders included
+    labels: Sequence[int]  # the tokens that are learnt, `IGNORED` elsewhere
+    modality_ids: Sequence[int]  # the adapter set of each token: 0 none, 1 image, 2 point cloud
+    prefix: int  # leading tokens up to and including the last media placeholder; 0 for text alone
 
     @property
     def learnt(self) -> int:
@@ -74,15 +65,10 @@ class Group:
 
 @dataclass(slots=True)
 class Row:
-    """Groups that are computed in one row of the batch.
-
-    Attributes:
-        groups: In order.
-        variant: Which sampling of its clouds is shown.
-    """
+    """Groups that are computed in one row of the batch, in order."""
 
     groups: list[Group] = field(default_factory=list)
-    variant: int = 0
+    variant: int = 0  # which sampling of its clouds is shown
 
     @property
     def tokens(self) -> int:
@@ -102,19 +88,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class BatchFacts:
-    """What a batch holds; it travels with the batch, also out of a worker process.
+    """What a batch holds; it travels with the batch, also out of a worker process."""
 
-    Attributes:
-        ids: Record ids, for messages.
-        tokens: Tokens that are computed, padding not counted.
-        alone: Tokens if every dialogue were computed alone.
-        kinds: Modality ids of its tokens.
-    """
-
-    ids: tuple[str, ...]
-    tokens: int
-    alone: int
-    kinds: frozenset[int]
+    ids: tuple[str, ...]  # of the records, for messages
+    tokens: int  # that are computed, padding not counted
+    alone: int  # tokens if every dialogue were computed alone
+    kinds: frozenset[int]  # modality ids of its tokens
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> "BatchFacts":
@@ -144,17 +123,17 @@ def pack_rows(dialogues: Sequence[Dialogue], row_tokens: int, packing: str = "sh
 
 def share_prefixes(dialogues: Sequence[Dialogue], most: int) -> list[Group]:
     """Group dialogues by equal media and prefix tokens, at most ``most`` tokens a group, in order of appearance."""
-    found: dict[Hashable, Group] = {}
+    latest: dict[Hashable, Group] = {}
     sizes: dict[Hashable, int] = defaultdict(int)
     groups: list[Group] = []
     for dialogue in dialogues:
         key = (dialogue.media, tuple(dialogue.input_ids[: dialogue.prefix]))
         added = len(dialogue.input_ids) - dialogue.prefix
         # Dialogues without media share nothing: grouping them would only tie them to one row.
-        if not dialogue.prefix or key not in found or sizes[key] + added > most:
-            found[key], sizes[key] = Group(), dialogue.prefix
-            groups.append(found[key])
-        found[key].dialogues.append(dialogue)
+        if not dialogue.prefix or key not in latest or sizes[key] + added > most:
+            latest[key], sizes[key] = Group(), dialogue.prefix
+            groups.append(latest[key])
+        latest[key].dialogues.append(dialogue)
         sizes[key] += added
     return groups
 
@@ -166,8 +145,8 @@ def fill_rows(groups: Sequence[Group], row_tokens: int) -> list[Row]:
         room: list[tuple[int, int]] = []  # free tokens and the row's number, ascending
         sized = sorted(((group.tokens, group) for group in groups[start : start + WINDOW]), key=lambda pair: -pair[0])
         for tokens, group in sized:
-            place = bisect_left(room, (tokens, -1))
-            free, number = room.pop(place) if place < len(room) else (row_tokens, len(rows))
+            fullest = bisect_left(room, (tokens, -1))
+            free, number = room.pop(fullest) if fullest < len(room) else (row_tokens, len(rows))
             if number == len(rows):
                 rows.append(Row())
             rows[number].groups.append(group)

@@ -22,17 +22,11 @@ LISTED = 10
 
 @dataclass(slots=True)
 class TrainingData:
-    """What a run is tuned on.
-
-    Attributes:
-        rows: Rows of dialogues.
-        rejected: The ids of records that were left out, by reason.
-        records: How many records were read.
-    """
+    """What a run is tuned on."""
 
     rows: list[Row]
-    records: int
-    rejected: dict[str, list[str]] = field(default_factory=dict)
+    records: int  # how many were read
+    rejected: dict[str, list[str]] = field(default_factory=dict)  # ids of records that were left out, by reason
 
     @property
     def dialogues(self) -> int:
@@ -90,19 +84,13 @@ def load_held_out(settings: FinetuneSettings, processor: "LammProcessor") -> lis
 
 
 def fault_of(dialogue: Dialogue, ceiling: int, processor: "LammProcessor") -> str:
-    """Return why a dialogue cannot be learnt, or nothing.
-
-    Args:
-        dialogue: As tokens.
-        ceiling: Most tokens of a row.
-        processor: Knows how many tokens one medium is.
-    """
+    """Return why a dialogue cannot be learnt in a row of at most ``ceiling`` tokens, or nothing."""
     each = {"image": processor.image_tokens, "point_cloud": processor.point_cloud_tokens}
     ids = {"image": processor.image_token_id, "point_cloud": processor.point_cloud_token_id}
     for kind, count in each.items():
         expected = count * sum(medium[0] == kind for medium in dialogue.media)
-        found = sum(token == ids[kind] for token in dialogue.input_ids)
-        if found != expected:
+        present = sum(token == ids[kind] for token in dialogue.input_ids)
+        if present != expected:
             return f"{kind} tokens differ from the features of its media"
     if len(dialogue.input_ids) > ceiling:
         return f"longer than row_tokens = {ceiling}"

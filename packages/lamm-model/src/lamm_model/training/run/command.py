@@ -75,7 +75,7 @@ def _run(settings: Any, output: Path) -> dict[str, Any]:
 
     os.environ.setdefault(
         "HF_HUB_DISABLE_PROGRESS_BARS", "1"
-    )  # one bar is enough; read when the hub client is imported
+    )  # one bar is enough; read by the import of the hub client
     import transformers
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import UsageError
-from lamm_model.training.callbacks.plot import draw_run
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.rows.collation import Collator, MediaLoader
 from lamm_model.training.rows.records import TrainingData, load_held_out, load_training_data
@@ -166,7 +165,7 @@ def build_trainer(settings: FinetuneSettings, output: Path, prepared: "Prepared"
 def _train(
     settings: FinetuneSettings, output: Path, prepared: "Prepared", data: TrainingData, report: Report
 ) -> dict[str, Any]:
-    from lamm_model.training.callbacks.trackers import ProgressCallback, SettingsTracker
+    from lamm_model.training.callbacks.trackers import ProgressCallback, SettingsTracker, draw_run
     from lamm_model.training.saving.checkpoints import newest_intact
 
     model = prepared.model
@@ -178,8 +177,8 @@ def _train(
     trainer.add_callback(ProgressCallback(report, trainer.meter))
     trainer.add_callback(SettingsTracker(settings.training.trackers, settings.to_tables()))
     evaluation = add_evaluation(settings, output, prepared, trainer)
-    found = distributed.by_main(lambda: newest_intact(output))
-    trainer.train(resume_from_checkpoint=str(found.path) if found.path else None)
+    last = distributed.by_main(lambda: newest_intact(output))
+    trainer.train(resume_from_checkpoint=str(last.path) if last.path else None)
     best = evaluation.take_best() if evaluation is not None else None
     if best is None and trainer.average is not None:
         trainer.average.apply()
@@ -197,8 +196,8 @@ def _train(
         "memory_plan": str(prepared.plan),
         "steps": trainer.state.global_step,
         "best_step": best,
-        "resumed_from": found.path.name if found.path else None,
-        "torn_checkpoints": found.torn,
+        "resumed_from": last.path.name if last.path else None,
+        "torn_checkpoints": last.torn,
         "loss": mean_loss(trainer.state.log_history),
         "log": trainer.state.log_history,
     }

@@ -15,19 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Prepared:
-    """A model that can be trained.
+    """A model that can be trained."""
 
-    Attributes:
-        model: With adapters where they are what is trained.
-        processor: Its processor.
-        attention: What its language model is set to.
-        plan: Memory of one pass.
-    """
-
-    model: "LammForConditionalGeneration"
+    model: "LammForConditionalGeneration"  # with adapters where they are what is trained
     processor: "LammProcessor"
-    attention: str
-    plan: "StepPlan"
+    attention: str  # what its language model is set to
+    plan: "StepPlan"  # memory of one pass
 
 
 def prepare_model(settings: FinetuneSettings) -> Prepared:

@@ -76,11 +76,11 @@ def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[
             groups.setdefault((part_of(name), parameter.ndim >= 2), []).append(parameter)
     return [
         {
-            "params": found,
+            "params": parameters,
             "lr": rates.get(part, settings.learning_rate),
             "weight_decay": settings.weight_decay if decays else 0.0,
         }
-        for (part, decays), found in sorted(groups.items(), key=lambda item: item[0])
+        for (part, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
     ]
 
 
@@ -209,19 +209,19 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         if not self.sharded:
             super()._save_optimizer_and_scheduler(output_dir)
             return
-        place = self._own_optimizer_file(output_dir)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(local_optimizer_state(self.optimizer), place)
+        own = self._own_optimizer_file(output_dir)
+        own.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(local_optimizer_state(self.optimizer), own)
         if self.args.should_save:
-            torch.save(self.lr_scheduler.state_dict(), place.parent / SCHEDULER)
+            torch.save(self.lr_scheduler.state_dict(), own.parent / SCHEDULER)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if not self.sharded or checkpoint is None:
             super()._load_optimizer_and_scheduler(checkpoint)
             return
-        place = self._own_optimizer_file(checkpoint)
-        load_local_optimizer_state(self.optimizer, torch.load(place, map_location="cpu", weights_only=True))
-        self.lr_scheduler.load_state_dict(torch.load(place.parent / SCHEDULER, weights_only=True))
+        own = self._own_optimizer_file(checkpoint)
+        load_local_optimizer_state(self.optimizer, torch.load(own, map_location="cpu", weights_only=True))
+        self.lr_scheduler.load_state_dict(torch.load(own.parent / SCHEDULER, weights_only=True))
 
     def _get_output_dir(self, trial: Any) -> str:
         return str(Path(self.args.output_dir) / PARTIAL)
@@ -239,10 +239,10 @@ class LammTrainer(Trainer):  # type: ignore[misc]
                 publish(run, name, self.settings.keep_last)
         except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap a full disk in their own
             shutil.rmtree(run / PARTIAL, ignore_errors=True)
-            kept = newest_intact(run).path
+            last = newest_intact(run).path
             raise LammModelError(
                 f"Expected to write {name}, found: {error} "
                 f"({shutil.disk_usage(run).free / 2**20:.0f} MiB free). "
-                f"{f'{kept.name} is intact' if kept else 'There is no earlier checkpoint'}; "
+                f"{f'{last.name} is intact' if last else 'There is no earlier checkpoint'}; "
                 "make room and give the same command again."
             ) from error

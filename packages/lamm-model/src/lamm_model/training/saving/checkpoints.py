@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lamm_model.checkpoints.trained_parts import load_trained, read_tensors, save_trained
-from lamm_model.model.adapters import adapter_settings, fill, trainable_parts, whole
+from lamm_model.model.adapters import adapter_settings, fill, trainable_parts, whole_state
 
 if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
@@ -54,8 +54,8 @@ def fault_of(folder: Path) -> str:
         return f"{CHECKSUMS}: {error}"
     if not isinstance(expected, dict):
         return f"{CHECKSUMS} holds no table"
-    found = {str(path.relative_to(folder)) for path in _files(folder)}
-    if missing := sorted(expected.keys() - found):
+    present = {str(path.relative_to(folder)) for path in _files(folder)}
+    if missing := sorted(expected.keys() - present):
         return f"missing {', '.join(missing)}"
     for name, wanted in expected.items():
         try:
@@ -111,15 +111,12 @@ def changed_state(model: "LammForConditionalGeneration") -> dict[str, Tensor]:
 def save_changed(model: "LammForConditionalGeneration", folder: Path, write: bool = True) -> None:
     """Write what a run changes: adapters and parts in their own layout, else every trained parameter in one file.
 
-    Args:
-        model: The model; where it is sharded, every process must save it, and one of them writes.
-        folder: Where to.
-        write: False only hands this process's shares over.
+    A sharded model must be saved by every process; all but one, without ``write``, only hand their shares over.
     """
     if adapter_settings(model) is not None:
         save_trained(model, folder, write)
         return
-    state = {name: whole(value).contiguous() for name, value in changed_state(model).items()}
+    state = whole_state(changed_state(model))
     if write:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(state, folder / CHANGED)

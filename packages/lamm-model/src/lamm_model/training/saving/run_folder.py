@@ -33,12 +33,9 @@ def describe_data(records: Iterable[str], media: Iterable[str]) -> dict[str, Any
     for name in records:
         with Path(name).open("rb") as file:
             files[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    sizes = hashlib.sha256()
-    count = 0
-    for path in sorted(set(media)):
-        sizes.update(f"{path}\0{os.stat(path).st_size}\n".encode())
-        count += 1
-    return {"records": files, "media": count, "media_sizes": sizes.hexdigest()}
+    paths = sorted(set(media))
+    sizes = "".join(f"{path}\0{os.stat(path).st_size}\n" for path in paths)
+    return {"records": files, "media": len(paths), "media_sizes": hashlib.sha256(sizes.encode()).hexdigest()}
 
 
 def claim(settings: FinetuneSettings, output: Path) -> None:
@@ -49,10 +46,10 @@ def claim(settings: FinetuneSettings, output: Path) -> None:
     Raises:
         UsageError: They differ; every difference is listed.
     """
-    found = _begun(output)
-    if found is None:
+    begun = _begun(output)
+    if begun is None:
         return
-    mine, theirs = json.loads(json.dumps(settings.to_tables())), found.get("settings", {})
+    mine, theirs = json.loads(json.dumps(settings.to_tables())), begun.get("settings", {})
     differing = [
         f"{section}.{key}: {theirs.get(section, {}).get(key)!r} there, {value!r} here"
         for section, table in mine.items()
@@ -68,16 +65,16 @@ def begin(settings: FinetuneSettings, output: Path, data: dict[str, Any]) -> Non
     Raises:
         UsageError: A record file or the media changed since.
     """
-    found = _begun(output)
-    if found is not None:
-        theirs = found.get("data", {})
+    begun = _begun(output)
+    if begun is not None:
+        theirs = begun.get("data", {})
         differing = [
             f"{name} has changed since" for name, digest in data["records"].items()
             if theirs.get("records", {}).get(name) != digest
         ]  # fmt: skip
         if theirs.get("media_sizes") != data["media_sizes"]:
             differing.append(f"media: {theirs.get('media')} files there, {data['media']} here, or their sizes differ")
-        if (processes := found.get("processes", 1)) != distributed.world_size():
+        if (processes := begun.get("processes", 1)) != distributed.world_size():
             differing.append(f"dealt to {processes} processes there, {distributed.world_size()} here")
         _refuse(output, "data", differing)
         return
@@ -127,10 +124,10 @@ def read_complete(output: Path, name: str) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UsageError(f"Expected the record of a run in {path}, found {error}. Choose another --output.") from error
-    return dict(found) if isinstance(found, dict) else {}
+    return dict(record) if isinstance(record, dict) else {}
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

@@ -9,8 +9,8 @@ TRACKERS = ("tensorboard", "wandb", "trackio")
 
 def _out_of_range(section: str, table: object, from_1: Sequence[str] = (), below_1: Sequence[str] = ()) -> list[str]:
     values = {name: getattr(table, name) for name in (*from_1, *below_1)}
-    found = [f"{section}.{name}: expected at least 1, found {values[name]}" for name in from_1 if values[name] < 1]
-    return found + [
+    wrong = [f"{section}.{name}: expected at least 1, found {values[name]}" for name in from_1 if values[name] < 1]
+    return wrong + [
         f"{section}.{name}: expected less than 1, found {values[name]}" for name in below_1 if values[name] >= 1
     ]
 
@@ -53,14 +53,14 @@ class ModelSettings:
 
     def faults(self) -> list[str]:
         """Return what contradicts itself."""
-        found = []
+        wrong = []
         if bool(self.path) == bool(self.language_model):
-            found.append("model: give either path (a LAMM folder) or language_model with its towers")
+            wrong.append("model: give either path (a LAMM folder) or language_model with its towers")
         if not self.path and not (self.image_tower or self.point_cloud_tower):
-            found.append("model: language_model needs an image_tower, a point_cloud_tower, or both")
+            wrong.append("model: language_model needs an image_tower, a point_cloud_tower, or both")
         if self.quantize != "none" and self.train == "full":
-            found.append("model: a quantised language model stays frozen; train its adapters, or set quantize = 'none'")
-        return found
+            wrong.append("model: a quantised language model stays frozen; train its adapters, or set quantize = 'none'")
+        return wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,10 @@ class AdapterSettings:
 
     def faults(self) -> list[str]:
         """Return what is out of range."""
-        found = _out_of_range("adapters", self, from_1=("rank",), below_1=("dropout",))
+        wrong = _out_of_range("adapters", self, from_1=("rank",), below_1=("dropout",))
         if not self.target_modules:
-            found.append("adapters.target_modules: expected at least one layer name")
-        return found
+            wrong.append("adapters.target_modules: expected at least one layer name")
+        return wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +110,12 @@ class DataSettings:
 
     def faults(self) -> list[str]:
         """Return what contradicts itself."""
-        found = _out_of_range("data", self, from_1=("row_tokens", "cloud_variants"))
+        wrong = _out_of_range("data", self, from_1=("row_tokens", "cloud_variants"))
         if not self.records:
-            found.append("data.records: expected at least one file of instruction records")
+            wrong.append("data.records: expected at least one file of instruction records")
         if self.shares and (len(self.shares) != len(self.records) or not all(share > 0 for share in self.shares)):
-            found.append("data.shares: expected one number above 0 for each of data.records")
-        return found
+            wrong.append("data.shares: expected one number above 0 for each of data.records")
+        return wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,19 +168,19 @@ class TrainingSettings:
 
     def faults(self) -> list[str]:
         """Return what is out of range."""
-        found = _out_of_range(
+        wrong = _out_of_range(
             "training",
             self,
             from_1=("batch_rows", "accumulation", "save_every", "keep_last", "log_every"),
             below_1=("beta1", "beta2", "warmup", "average"),
         )
         known = ", ".join(TRACKERS)
-        found += [
+        wrong += [
             f"training.trackers: expected {known}, found {name!r}" for name in self.trackers if name not in TRACKERS
         ]
         if not self.max_steps and not self.epochs:
-            found.append("training: expected max_steps or epochs above 0")
-        return found
+            wrong.append("training: expected max_steps or epochs above 0")
+        return wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,14 +240,14 @@ class EvaluationSettings:
 
     def faults(self) -> list[str]:
         """Return what contradicts itself."""
-        found = _out_of_range("evaluation", self, from_1=("every",))
+        wrong = _out_of_range("evaluation", self, from_1=("every",))
         if bool(self.benchmark) != bool(self.command):
-            found.append("evaluation: expected benchmark and command together: one is answered, the other scores it")
+            wrong.append("evaluation: expected benchmark and command together: one is answered, the other scores it")
         if self.command and not any("{predictions}" in part for part in self.command):
-            found.append("evaluation.command: expected {predictions} in it, where the file of answers goes")
+            wrong.append("evaluation.command: expected {predictions} in it, where the file of answers goes")
         if self.patience and not (self.records or self.benchmark):
-            found.append("evaluation.patience: expected records or a benchmark to judge by")
-        return found
+            wrong.append("evaluation.patience: expected records or a benchmark to judge by")
+        return wrong
 
     @property
     def wanted(self) -> bool:

@@ -32,9 +32,7 @@ def mark_changing(batch: dict[str, Any]) -> None:
 def keep_input_types(model: nn.Module, keep: bool) -> None:
     """Let adapters take their input as it is: autocast casts it once to 16 bits, peft would go by way of float32.
 
-    Args:
-        model: With adapters.
-        keep: False gives peft its way back, which passes outside autocast need.
+    Passes outside autocast need peft's way: ``keep`` False gives it back.
     """
     for layer in lora_layers(model):
         layer.cast_input_dtype_enabled = not keep

@@ -58,9 +58,9 @@ def kernel_takes(head_sizes: set[int]) -> bool:
 
 def _head_sizes(config: Any) -> set[int]:
     """Return the sizes of a model's heads, as far as its configuration tells; nothing for a model without any."""
-    found: set[Any] = {getattr(config, name, None) for name in ("qk_head_dim", "v_head_dim", "head_dim")} - {None, 0}
+    sizes: set[Any] = {getattr(config, name, None) for name in ("qk_head_dim", "v_head_dim", "head_dim")} - {None, 0}
     heads = getattr(config, "num_attention_heads", 0)
-    return found or ({config.hidden_size // heads} if heads else set())
+    return sizes or ({config.hidden_size // heads} if heads else set())
 
 
 def choose_attention(wanted: str, language_model: nn.Module, device: torch.device, half: bool) -> str:

@@ -23,19 +23,12 @@ EAGER, COMPILED = 1.0, 0.75
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
-    """What one forward and backward pass is planned to need.
+    """What one forward and backward pass is planned to need."""
 
-    Attributes:
-        layers: Decoder layers.
-        recomputed: How many of them keep their input only.
-        bytes: Planned memory at the peak.
-        budget: Memory that may be used; 0 where it is not known (a CPU).
-    """
-
-    layers: int
-    recomputed: int
-    bytes: int
-    budget: int
+    layers: int  # decoder layers
+    recomputed: int  # how many of them keep their input only
+    bytes: int  # planned memory at the peak
+    budget: int  # memory that may be used; 0 where it is not known (a CPU)
 
     def __str__(self) -> str:
         """Return one line for a log."""
@@ -53,22 +46,19 @@ def plan_step(model: nn.Module, tokens: int, settings: ComputeSettings, budget: 
         budget: Bytes that may be used, 0 for no limit known.
         half: Whether activations are 16-bit.
 
-    Returns:
-        The plan.
-
     Raises:
         UsageError: Even with every layer recomputed it cannot fit; the message says what would.
     """
     config: Any = model.config
     layers = int(config.text_config.num_hidden_layers)
-    kept, lean = (_needed(model, tokens, half, settings, every) for every in (False, True))
+    full, lean = (_needed(model, tokens, half, settings, every) for every in (False, True))
     fixed = {"none": 0, "all": layers, "some": min(layers, settings.checkpointed_layers)}
     if settings.checkpointing in fixed:
         chosen = fixed[settings.checkpointing]
-        return StepPlan(layers, chosen, _mixed(kept, lean, chosen, layers), budget)
+        return StepPlan(layers, chosen, _mixed(full, lean, chosen, layers), budget)
     limit = int(SPARE * budget)
     for chosen in range(layers + 1):
-        needed = _mixed(kept, lean, chosen, layers)
+        needed = _mixed(full, lean, chosen, layers)
         if not budget or needed <= limit:
             return StepPlan(layers, chosen, needed, budget)
     empty = _needed(model, 0, half, settings, True)
@@ -111,8 +101,8 @@ def _weights(model: nn.Module, shares: int) -> float:
     return float(held - inside + inside / shares + 2 * inside / len(layers))
 
 
-def _mixed(kept: int, lean: int, chosen: int, layers: int) -> int:
-    return lean + (kept - lean) * (layers - chosen) // layers if chosen < layers else lean
+def _mixed(full: int, lean: int, chosen: int, layers: int) -> int:
+    return lean + (full - lean) * (layers - chosen) // layers if chosen < layers else lean
 
 
 def free_memory(settings: ComputeSettings, device: torch.device) -> int:
@@ -127,10 +117,6 @@ def free_memory(settings: ComputeSettings, device: torch.device) -> int:
 
 def recompute(language_model: nn.Module, count: int) -> None:
     """Let ``count`` decoder layers, evenly spread, keep only their input and compute the rest again.
-
-    Args:
-        language_model: A transformers model with ``layers``.
-        count: 0 for none.
 
     Raises:
         UsageError: Its layers cannot.

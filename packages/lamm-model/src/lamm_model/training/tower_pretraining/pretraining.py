@@ -55,19 +55,25 @@ def read_scene_questions(root: Path, split: str = "train") -> list[SceneQuestion
     """
     from lamm_data import open_scanqa
 
-    found = [
+    asked = [
         SceneQuestion(str(root / item.media), question.text, question.answers[0])
         for item in open_scanqa(root, split)
         for question in item.questions
         if question.answers
     ]
-    answers: dict[str, set[str]] = defaultdict(set)
-    for entry in found:
-        answers[entry.question].add(entry.answer)
-    closed = [entry for entry in found if 2 <= len(answers[entry.question]) <= MOST_ANSWERS]
+    answers = _answers(asked)
+    closed = [entry for entry in asked if 2 <= len(answers[entry.question]) <= MOST_ANSWERS]
     if not closed:
         raise LammModelError(f"Expected questions with a closed set of answers in {root}, found none.")
     return closed
+
+
+def _answers(questions: Sequence[SceneQuestion]) -> dict[str, set[str]]:
+    """Return the answers that each question has."""
+    answers: dict[str, set[str]] = defaultdict(set)
+    for entry in questions:
+        answers[entry.question].add(entry.answer)
+    return answers
 
 
 def pretrain_tower(
@@ -129,9 +135,7 @@ class _Questions:
 
         from lamm_model.model.answer_loss import IGNORED
 
-        answers: dict[str, set[str]] = defaultdict(set)
-        for entry in questions:
-            answers[entry.question].add(entry.answer)
+        answers = _answers(questions)
         self.names = sorted(answers)
         numbers = {name: {text: i for i, text in enumerate(sorted(answers[name]))} for name in self.names}
         self.clouds = list(dict.fromkeys(entry.cloud for entry in questions))
