@@ -22,13 +22,7 @@ Progress = Callable[[int, int], None]
 def metric_names_for(
     task: str, protocol: str = "standard", names: Sequence[str] = (), options: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """Name the metrics that score a task, and refuse options that none of them has.
-
-    Args:
-        task: A task key.
-        protocol: "standard", "paper" or "coco", whose numbers come from no metric.
-        names: Metrics to use in place of the task's own.
-        options: Names of options.
+    """Name the metrics that score a task, none for COCO's protocol, and refuse options that none of them has.
 
     Raises:
         UsageError: Unknown task, protocol or metric, or an option that none of the metrics knows.
@@ -47,14 +41,9 @@ def metric_names_for(
 def metrics_for(
     task: str, references: References, protocol: str = "standard", names: Sequence[str] = (), **options: Any
 ) -> list[Metric[Any]]:
-    """Make the empty metrics that score a task.
+    """Make the empty metrics that score a task, each with those of the options that it knows.
 
-    Args:
-        task: A task key.
-        references: The records; the labels that occur in them are the closed set of those that name none.
-        protocol: "standard" or "paper".
-        names: Metrics to use in place of the task's own.
-        options: Passed on to the metrics that know them, such as `convention` or `tokenizer`.
+    The labels that occur in the references are the closed set of records that name none.
 
     Raises:
         UsageError: Unknown task, protocol, metric, option or value, or a metric that reads another ground truth than
@@ -148,9 +137,7 @@ def score(
         dataset=truth.dataset,
         model=str(answers.header.get("model", "")),
         settings={"seed": seed, "draws": draws, "confidence": confidence, "missing": missing},
-        note="; ".join(
-            [*filter(None, [_note(task, protocol), other_version(references, answers.header)]), *chosen[0].remarks()]
-        ),
+        note="; ".join([*chosen[0].remarks(), *filter(None, [other_version(references, answers.header)])]),
     )
 
 
@@ -186,29 +173,13 @@ def other_version(references: ReferenceSource, header: Mapping[str, Any]) -> str
     )
 
 
-def _note(task: str, protocol: str) -> str:
-    """What one must know to read the headline."""
-    if protocol != "paper":
-        return ""
-    from lamm_metrics.paper.metric import PAPER_FORMULAS
-
-    return PAPER_FORMULAS[task].note
-
-
 def gather(
     metrics: Sequence[Metric[Any]],
     references: References,
     answers: Mapping[str, Prediction],
     progress: Progress | None = None,
 ) -> None:
-    """Let metrics read all pairs.
-
-    Args:
-        metrics: What reads; each gets every pair.
-        references: The records.
-        answers: The answer to each record, by id.
-        progress: Called with the records read so far and their number, now and then.
-    """
+    """Let each metric read every record and its answer, which `answers` holds by id."""
     total = len(references.records)
     for done, (key, record) in enumerate(references.records.items(), 1):
         for metric in metrics:
@@ -222,6 +193,8 @@ def _samples(metric: Metric[Any], references: References, predictions: Predictio
         record = references.records[result.id]
         prediction = predictions.records.get(result.id, Prediction(result.id))
         media = record.get("image") or record.get("pcl") or ""
+        stated = prediction.probabilities
+        probabilities = stated.values() if isinstance(stated, Mapping) else stated or ()
         yield Sample(
             id=result.id,
             group=result.group,
@@ -234,13 +207,6 @@ def _samples(metric: Metric[Any], references: References, predictions: Predictio
             truth=truth_text(record),
             media=str(media[0] if isinstance(media, list) else media),
             marks=result.marks,
-            confidence=_confidence(prediction),
+            confidence=max(map(float, probabilities), default=None),
             system=str(record.get("system", "")),
         )
-
-
-def _confidence(prediction: Prediction) -> float | None:
-    """The largest probability that the prediction states."""
-    stated = prediction.probabilities
-    values = list(stated.values() if isinstance(stated, Mapping) else stated or ())
-    return max(map(float, values), default=None)

@@ -27,18 +27,6 @@ def _any_option(key: str, record: Reference, generator: np.random.Generator) -> 
     return Prediction(key, f"The answer is ({letter(index)}).", choice=index)
 
 
-def _any_sentence(key: str, record: Reference, generator: np.random.Generator) -> Prediction:
-    return Prediction(key, str(generator.choice(record["sentences"])))
-
-
-def _number(key: str, record: Reference, generator: np.random.Generator) -> Prediction:
-    return Prediction(key, truth_text(record), number=float(record["num"]))
-
-
-def _words(key: str, record: Reference, generator: np.random.Generator) -> Prediction:
-    return Prediction(key, " ".join(f'"{word}"' for word in record["word_list"]))
-
-
 def _boxes(key: str, record: Reference, generator: np.random.Generator) -> Prediction:
     objects = [{"label": "", "bbox": record["gt_bbox"]}] if "gt_bbox" in record else record["object"]
     boxes = [{"label": item["label"], "box": list(item["bbox"])} for item in objects]
@@ -92,9 +80,11 @@ ANSWERS: Mapping[str, AnswerKind] = {
     "label or yes/no": AnswerKind(read=read_attribute),
     "yes/no": AnswerKind(read=read_yes_no),
     "choice": AnswerKind(_any_option, read=read_choice, own=True),
-    "whole text": AnswerKind(_any_sentence),
-    "number": AnswerKind(_number, plot="count"),
-    "words": AnswerKind(_words),
+    "whole text": AnswerKind(lambda key, record, draws: Prediction(key, str(draws.choice(record["sentences"])))),
+    "number": AnswerKind(
+        lambda key, record, _: Prediction(key, truth_text(record), number=float(record["num"])), plot="count"
+    ),
+    "words": AnswerKind(lambda key, record, _: Prediction(key, " ".join(f'"{word}"' for word in record["word_list"]))),
     "points": AnswerKind(_points),
     "2D boxes": AnswerKind(_boxes),
     "3D boxes": AnswerKind(_boxes),

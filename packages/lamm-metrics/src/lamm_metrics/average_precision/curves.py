@@ -1,6 +1,6 @@
 """Precision-recall curves and the area under them, for all classes at once and under any weights of the images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any
@@ -219,11 +219,5 @@ def optimistic(matched: Matched) -> Matched:
     envelope lifts the rest to there. `matching.bounds_of` also regards that the order decides which are correct.
     """
     order = np.lexsort([~matched.correct, -matched.score, matched.label])
-    return Matched(
-        matched.image[order],
-        matched.label[order],
-        matched.score[order],
-        matched.correct[order],
-        matched.truth_image,
-        matched.truth_label,
-    )
+    columns = {name: getattr(matched, name)[order] for name in ("image", "label", "score", "correct")}
+    return replace(matched, **columns)

@@ -174,25 +174,16 @@ class Matches:
 
     def in_input(self) -> tuple[Flags, Flags]:
         """Return which detections and which objects of the input found each other, [D] and [G]."""
-        flags = []
-        for rows, hits in (
-            (self.candidates.found_row, self.hits.detection),
-            (self.candidates.truth_row, self.hits.truth),
-        ):
-            flags.append(np.zeros(rows.max(initial=-1) + 1, np.bool_))
-            flags[-1][rows[hits]] = True
-        return flags[0], flags[1]
+        found_row, truth_row = self.candidates.found_row, self.candidates.truth_row
+        found, truth = (np.zeros(rows.max(initial=-1) + 1, np.bool_) for rows in (found_row, truth_row))
+        found[found_row[self.hits.detection]] = truth[truth_row[self.hits.truth]] = True
+        return found, truth
 
 
 def candidates(found: Found, truth: Truth, iou: PairedIoU, lowest: float, convention: Convention) -> Candidates:
     """Bring detections and objects into the order of a convention and pair those that overlap enough.
 
-    Args:
-        found: Detections.
-        truth: Objects.
-        iou: Overlap [P] of corresponding boxes [P, K] and [P, K].
-        lowest: The lowest threshold that will be asked for.
-        convention: Which order, which limit, and whether a repetition may find an object.
+    `lowest` is the lowest threshold that will be asked for; other arguments as for `match`.
     """
     found_row, truth_row = _found_order(found, convention), _truth_order(truth, convention)
     found = found.take(found_row)
@@ -237,11 +228,7 @@ def ties(found: Found) -> Indices:
 def greedy(pairs: Pairs, found: Found, truth: Truth, convention: Convention) -> Pairs:
     """The pairs that become matches: by score, then (grouped) by overlap or (ordered) by the order of the input.
 
-    Args:
-        pairs: Candidates, as `candidates` gives them.
-        found: Detections in the same order.
-        truth: Objects in the same order.
-        convention: Which order, and whether a detection tries its second best object.
+    Pairs, detections and objects stand in the order of `candidates`.
     """
     tie = ties(found) if convention.grouped else np.arange(len(found.image))
     if convention.best_only:

@@ -149,17 +149,7 @@ def summarise_coco(
 
 
 def judge(found: CocoFound, truth: CocoTruth, maker: OverlapMaker, protocol: Protocol) -> Iterator[Judged]:
-    """Match in every area range at every threshold; overlaps are taken once.
-
-    Args:
-        found: Detections.
-        truth: Objects.
-        maker: Makes the overlap function.
-        protocol: Area ranges and limits.
-
-    Yields:
-        What came of it, area ranges outside, thresholds inside.
-    """
+    """Match in every area range (outer loop) at every threshold (inner loop); overlaps are taken once."""
     n_labels = len(truth.names)
     ranked = _ranked(found, n_labels, protocol.max_detections[-1])
     kept = found.take(ranked.rows)

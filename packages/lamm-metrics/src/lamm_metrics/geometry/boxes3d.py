@@ -14,12 +14,10 @@ Lengths are metres, z points up, angles are radians. A box is one of
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.geometry.boxes import BoxFault, over_union
-
-Floats = NDArray[np.float64]
+from lamm_metrics.geometry.boxes import BoxFault, Floats, over_union
 
 # Side of the centre on which corner i lies, along the box's own x, y and z.
 CORNER_SIGNS: Floats = np.array(

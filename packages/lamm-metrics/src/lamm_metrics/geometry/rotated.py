@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.geometry.boxes import over_union
+from lamm_metrics.geometry.boxes import Floats, over_union
 from lamm_metrics.geometry.boxes3d import (
     corners,
     paired_iou_axis_aligned,
@@ -22,7 +22,6 @@ from lamm_metrics.geometry.boxes3d import (
     volume,
 )
 
-Floats = NDArray[np.float64]
 NumberCount = Literal[6, 7, 9]
 Rotation = Literal["none", "yaw", "full"]
 PairedIoU = Callable[[Floats, Floats], Floats]

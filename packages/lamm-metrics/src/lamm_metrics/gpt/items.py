@@ -85,18 +85,10 @@ def read_items(
     sample: int | None = None,
     seed: int = 0,
 ) -> tuple[list[Item], tuple[str, ...]]:
-    """Read records and the answers of every model.
-
-    Args:
-        references: Benchmark records, or the path of their file.
-        predictions: One source a model.
-        task: Task key; without it each record's own is used.
-        missing: "error", or "failed" to show missing answers as empty ones.
-        sample: How many records to draw.
-        seed: Seed of the draw.
+    """Read records and the answers of every model, arguments as for `judge_answers` and `JudgeSettings`.
 
     Returns:
-        The records sorted by id, and the names of the models.
+        The drawn records sorted by id, and the names of the models.
 
     Raises:
         LammMetricsError: Faulty files, or nothing to judge.

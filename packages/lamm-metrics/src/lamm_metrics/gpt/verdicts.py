@@ -120,12 +120,6 @@ def _whole(value: object, low: int, high: int) -> int | None:
     return int(value) if low <= value <= high and value == int(value) else None
 
 
-def _pairwise(found: Mapping[str, Any], shown: int) -> tuple[int, ...] | None:
-    verdict = found.get("verdict")
-    named = {"a": (1, 2), "b": (2, 1), "tie": (1, 1)}
-    return named.get(verdict.strip().lower()) if isinstance(verdict, str) else None
-
-
 def _numbers(found: object, keys: tuple[str, ...], low: int, high: int) -> tuple[int, ...] | None:
     """The whole numbers under these keys; None where one is missing or out of range."""
     values = [_whole(found.get(key), low, high) if isinstance(found, Mapping) else None for key in keys]
@@ -135,7 +129,7 @@ def _numbers(found: object, keys: tuple[str, ...], low: int, high: int) -> tuple
 
 def _verdict(found: Mapping[str, Any], mode: str, shown: int) -> tuple[int, ...] | None:
     if mode == "pairwise":
-        return _pairwise(found, shown)
+        return {"a": (1, 2), "b": (2, 1), "tie": (1, 1)}.get(str(found.get("verdict")).strip().lower())
     if mode == "listwise":
         return _numbers(found.get("ranks"), tuple(LETTERS[:shown]), 1, shown)
     return _numbers(found, CRITERIA, LOWEST, HIGHEST)

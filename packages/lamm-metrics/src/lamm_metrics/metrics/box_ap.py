@@ -1,9 +1,8 @@
 """What detection in images and in point clouds share: the state of a record, matching, curves."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -82,7 +81,10 @@ class BoxAP(Metric[Scene]):
         labels = closed_set(reference, self.labels)
         objects: Sequence[Mapping[str, Any]] = reference.get("object") or ()
         answer = self.read(reference, prediction, labels)
-        naming: Callable[[str | None], str] = self._one_class if self.class_agnostic else partial(_named, labels=labels)
+
+        def naming(name: str | None) -> str:
+            return "object" if self.class_agnostic else class_of(name, labels) or ""
+
         scene = Scene(
             truth_label=tuple(naming(str(item["label"])) for item in objects),
             truth_name=tuple(str(item["label"]) for item in objects),
@@ -97,10 +99,6 @@ class BoxAP(Metric[Scene]):
             mended=sum(self.is_reversed(item["bbox"]) for item in objects),
         )
         self.keep(reference, answer.status, scene, answer.detail)
-
-    @staticmethod
-    def _one_class(name: str | None) -> str:
-        return "object"
 
     def settings(self) -> dict[str, object]:
         """Return the choices of the signature."""
@@ -284,10 +282,6 @@ class BoxAP(Metric[Scene]):
             for name, box in zip(state.found_label, state.found_box, strict=True)
         )
         return read + (f" ({', '.join(state.faults)})" if state.faults else "")
-
-
-def _named(name: str | None, labels: Sequence[str] | None) -> str:
-    return class_of(name, labels) or ""
 
 
 def _perfect(scene: Scene, score: float) -> Scene:

@@ -13,12 +13,10 @@ from lamm_metrics.extraction import Status
 from lamm_metrics.extraction.result import LabelledPoint
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import derived, labels_setting
+from lamm_metrics.metrics.base import Floats, derived, labels_setting
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import LSP_JOINTS, Reference, record_id
 from lamm_metrics.results.score import POINT, Mark, ScoreSpec
-
-Floats = NDArray[np.float64]
 
 
 class Norm(StrEnum):

@@ -151,6 +151,10 @@ class PaperMetric(AdditiveMetric[Judged]):
         """Return the formula's scores."""
         return [ScoreSpec(name, self.formula.higher_is_better) for name in self.formula.names]
 
+    def remarks(self) -> list[str]:
+        """Return what the number really is."""
+        return [self.formula.note] if self.formula.note else []
+
     def sample_value(self, state: Judged) -> float | None:
         """Return the headline's value of one record."""
         achieved, possible = state.pairs[0]

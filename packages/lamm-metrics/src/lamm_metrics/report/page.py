@@ -33,16 +33,13 @@ def by_model(results: Results) -> dict[str, dict[str, Report]]:
         arranged = {}
         for report in results:
             parts = (report.task, report.dataset, "paper" if report.protocol == "paper" else "")
-            _place(arranged.setdefault(report.model or "model", {}), " · ".join(part for part in parts if part), report)
+            reports, name = arranged.setdefault(report.model or "model", {}), " · ".join(filter(None, parts))
+            # Numbered where the name is taken, so that none is lost.
+            taken = sum(1 for other in reports if other == name or other.startswith(f"{name} ("))
+            reports[f"{name} ({taken + 1})" if taken else name] = report
     if not any(arranged.values()):
         raise UsageError("Expected at least one report, got none. Score something first.")
     return arranged
-
-
-def _place(reports: dict[str, Report], name: str, report: Report) -> None:
-    """File a report under its name, numbered where the name is taken, so that none is lost."""
-    taken = sum(1 for other in reports if other == name or other.startswith(f"{name} ("))
-    reports[f"{name} ({taken + 1})" if taken else name] = report
 
 
 def write_report(
@@ -84,7 +81,9 @@ def write_report(
     """
     target = Path(path)
     arranged = by_model(results)
-    data = PageData(target, _roots(media_root), thumbnails or {}, transcripts or {}, max_samples)
+    named = media_root if isinstance(media_root, Mapping) else {} if media_root is None else {"": media_root}
+    roots = {name: Path(root) for name, root in named.items()}
+    data = PageData(target, roots, thumbnails or {}, transcripts or {}, max_samples)
     embedded = data.build(arranged)
     parted = any(panel.get("parts") for panel in embedded["panels"])
     folder = files("lamm_metrics.report") / "data"
@@ -104,11 +103,3 @@ def write_report(
     )
     write_beside(target, [page])
     return target
-
-
-def _roots(media_root: MediaRoot | None) -> dict[str, Path]:
-    if media_root is None:
-        return {}
-    if isinstance(media_root, Mapping):
-        return {name: Path(root) for name, root in media_root.items()}
-    return {"": Path(media_root)}

@@ -104,15 +104,7 @@ def _by_grades(outcomes: Sequence[Outcome], one: int, two: int) -> Comparison:
 
 
 def compare_outcomes(outcomes: Iterable[Outcome], models: int) -> list[Comparison]:
-    """Join verdicts to comparisons.
-
-    Args:
-        outcomes: All outcomes; second askings are left out.
-        models: Number of models.
-
-    Returns:
-        One comparison a judge, record and pair of models.
-    """
+    """Join verdicts, without second askings, to one comparison a judge, record and pair of models."""
     by_record: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
         if outcome.job.repeat == 0:

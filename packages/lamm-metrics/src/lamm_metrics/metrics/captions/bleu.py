@@ -27,10 +27,6 @@ def _ngrams(tokens: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
 def closest_length(length: int, references: Sequence[int]) -> int:
     """The reference length closest to an answer's; the shorter one of two equally close.
 
-    Args:
-        length: Tokens of the answer.
-        references: Tokens of each reference.
-
     >>> closest_length(5, [3, 7, 9])
     3
     """
