@@ -16,8 +16,8 @@ from tracing import report
 from lamm_model import AdapterSettings, add_adapters, build_pair, save_model
 from lamm_model.cli import model as command
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "packages" / "lamm-model" / "tests"))
-from conftest import tiny_parts
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "shared"))
+from tiny_models import tiny_parts
 
 
 def write_parts(root: Path) -> None:

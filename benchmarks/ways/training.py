@@ -16,8 +16,8 @@ from tracing import Way, show
 
 from lamm_model import finetune, load_settings
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "packages" / "lamm-model" / "tests"))
-from conftest import tiny_parts
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "shared"))
+from tiny_models import tiny_parts
 
 COUNTED = 3  # number of the step: the first ones check and compile
 

@@ -1,4 +1,7 @@
-"""One small demo for all integration tests: killed in generation, fine-tuning and prediction, then run to its end."""
+"""One small demo, killed in generation, fine-tuning and prediction and then run to its end; and what needs no demo.
+
+Where it does not matter how large a model is, a tiny one with random weights answers.
+"""
 
 import json
 import os
@@ -16,10 +19,11 @@ SMALL = {
     "world.rooms": 24,
     "generation.rows": 2,
     "generation.max_tokens": 48,
-    "training.max_steps": 6,
+    "tower.epochs": 2,
+    "training.max_steps": 4,
     "training.save_every": 2,
-    "benchmark.short_per_task": 4,
-    "benchmark.long_per_task": 2,
+    "benchmark.short_per_task": 2,
+    "benchmark.long_per_task": 1,
 }
 PATIENCE = 900.0
 
@@ -52,11 +56,51 @@ def lines_in(folder: Path, pattern: str) -> list[str]:
     return [line for path in folder.glob(pattern) for line in path.read_text().splitlines()]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def prepared_parts(tmp_path_factory):
+    """The small real models are prepared once for all tests; the models of an index are not asked for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAMM_CACHE", os.environ.get("LAMM_CACHE") or str(tmp_path_factory.mktemp("parts")))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """A sample world of the demo's size."""
+    from lamm_data import write_world
+
+    root = tmp_path_factory.mktemp("world") / "world"
+    write_world(root, images=SMALL["world.images"], rooms=SMALL["world.rooms"])
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory):
+    """Folders of two tiny models: one with adapter sets, and another one as it was built."""
+    import torch
+    from tiny_models import tiny_parts
+
+    from lamm_model import AdapterSettings, add_adapters, build_pair, save_model
+
+    root = tmp_path_factory.mktemp("tiny")
+    parts = tiny_parts(root, context=4096)
+    made = SimpleNamespace(tuned=root / "tuned" / "model", base=root / "base" / "model")
+    model, processor = build_pair(parts.language, parts.clip, "tiny", use_system=False, seed=1)
+    save_model(model, processor, made.base)
+    add_adapters(model, AdapterSettings(rank=4))
+    torch.manual_seed(5)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.2)
+    save_model(model, processor, made.tuned)
+    return made
+
+
 @pytest.fixture(scope="session")
 def small_demo(tmp_path_factory):
     """The finished demo: its folder, table and command, and what was there when it was killed."""
     output = tmp_path_factory.mktemp("demo") / "run"
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     kill_when(output, lambda: len(lines_in(output / "instructions", "*.journal.jsonl")) >= 2)
     answers = lines_in(output / "instructions", "*.journal.jsonl")
     kill_when(output, lambda: (output / "finetune" / "checkpoint-2").is_dir())

@@ -34,18 +34,18 @@ def test_an_unknown_task(lamm, question):
     assert "classification" in one_line(done, 2)
 
 
-def test_missing_media(lamm, question, small_demo, tmp_path):
-    model = small_demo.output / "finetune" / "model"
+def test_missing_media(lamm, question, tiny_models, tmp_path):
     output = tmp_path / "p.jsonl"
     files = ["--benchmark", question(), "--media-root", tmp_path / "nowhere", "--output", output]
-    assert "nowhere" in one_line(lamm("model", "predict", "--model", model, *files), 1)
+    assert "nowhere" in one_line(lamm("model", "predict", "--model", tiny_models.tuned, *files), 1)
     assert not output.exists()
 
 
-def test_an_unreadable_image(lamm, question, small_demo, tmp_path):
+def test_an_unreadable_image(lamm, question, tiny_models, tmp_path):
     (tmp_path / "a.png").write_bytes(b"not a picture")
-    model = small_demo.output / "finetune" / "model"
-    done = lamm("model", "predict", "--model", model, "--benchmark", question(), "--output", tmp_path / "p.jsonl")
+    done = lamm(
+        "model", "predict", "--model", tiny_models.tuned, "--benchmark", question(), "--output", tmp_path / "p.jsonl"
+    )
     assert "a.png" in one_line(done)
 
 
@@ -63,23 +63,23 @@ def test_an_endpoint_that_is_down(lamm, tmp_path):
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_a_checkpoint_of_another_model(lamm, question, small_demo, tmp_path):
+def test_a_checkpoint_of_another_model(lamm, question, tiny_models, tmp_path):
     wrong = tmp_path / "wrong"
-    shutil.copytree(small_demo.output / "finetune" / "model", wrong)
+    shutil.copytree(tiny_models.tuned, wrong)
     config = json.loads((wrong / "config.json").read_text())
-    config["text_config"]["num_hidden_layers"] = 2
-    config["point_cloud_config"]["hidden_size"] = 64
+    config["text_config"]["num_hidden_layers"] += 1
+    config["point_cloud_config"]["hidden_size"] *= 2
     (wrong / "config.json").write_text(json.dumps(config))
     done = lamm("model", "predict", "--model", wrong, "--benchmark", question(), "--output", tmp_path / "p.jsonl")
     assert one_line(done, done.returncode or 1)
     assert not (tmp_path / "p.jsonl").exists()
 
 
-def test_a_full_disk(lamm, small_demo, tmp_path):
+def test_a_full_disk(lamm, world, tmp_path):
     """A file-size limit stands for the full disk: writing fails in the same place, with the error of the system."""
     output = tmp_path / "instructions.jsonl"
     done = lamm(
-        "data", "convert", "--root", small_demo.output / "world", "--output", output,
+        "data", "convert", "--root", world, "--output", output,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
     )  # fmt: skip
     one_line(done)

@@ -23,12 +23,11 @@ def started(command, log):
 
 
 @pytest.fixture(scope="module")
-def endpoint(small_demo, tmp_path_factory):
+def endpoint(tiny_models, tmp_path_factory):
     """Address of the tuned model, served on loopback."""
     log_path = tmp_path_factory.mktemp("server") / "log"
     with log_path.open("wb") as log:
-        model = small_demo.output / "finetune" / "model"
-        server = started(["model", "serve", "--model", str(model), "--port", "0"], log)
+        server = started(["model", "serve", "--model", str(tiny_models.tuned), "--port", "0"], log)
         try:
             deadline = time.monotonic() + PATIENCE
             while "serves" not in log_path.read_text():
@@ -42,12 +41,11 @@ def endpoint(small_demo, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(small_demo, endpoint, tmp_path_factory):
+def finished(world, tiny_models, endpoint, tmp_path_factory):
     """A run of three models, killed while it predicted and then carried to its end."""
     output = tmp_path_factory.mktemp("benchmark") / "run"
-    trained = small_demo.output / "finetune"
-    models = [f"tuned={trained / 'model'}", f"base={trained / 'untuned'}", f"remote=model@{endpoint}"]
-    words = ["benchmark", "run", "--root", str(small_demo.output / "world"), "--output", str(output), "--json"]
+    models = [f"tuned={tiny_models.tuned}", f"base={tiny_models.base}", f"remote=model@{endpoint}"]
+    words = ["benchmark", "run", "--root", str(world), "--output", str(output), "--json"]
     words += [part for model in models for part in ("--model", model)]
     for setting in (
         "benchmark.per_task=1",
@@ -92,7 +90,7 @@ def test_three_models_answer_every_task_beside_chance(finished):
 def test_the_model_behind_the_socket_answers_as_the_one_in_the_folder(finished):
     """Clouds travel too; the two differ at most where a batch of another shape rounds otherwise.
 
-    The demo trains without system messages, which a server cannot know, so that none is sent.
+    The models are without system messages, which a server cannot know, so that none is sent.
     """
     same = total = 0
     for path in (finished.output / "predictions" / "tuned").glob("*.jsonl"):
@@ -193,11 +191,11 @@ def test_a_folder_without_a_finished_run_has_no_report(lamm, tmp_path):
     assert "no run.toml and no manifest.json" in refused.stderr
 
 
-def test_the_fine_tune_setting_tunes_on_the_training_split_first(small_demo, lamm, tmp_path, monkeypatch):
+def test_the_fine_tune_setting_tunes_on_the_training_split_first(world, lamm, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     preset = resources.files("lamm_model.training.settings.preset_files").joinpath("tiny.toml").read_text()
     (tmp_path / "short.toml").write_text(preset.replace("epochs = 2", "max_steps = 1"))
-    words = ["benchmark", "run", "--root", small_demo.output / "world", "--tasks", "counting", "--output", "run"]
+    words = ["benchmark", "run", "--root", world, "--tasks", "counting", "--output", "run"]
     chosen = ["benchmark.per_task=2", "benchmark.blind=false", "finetune.config=short.toml", "finetune.per_item=1"]
     words += [part for setting in chosen for part in ("--set", setting)]
     run = lamm(*words, "--json")
@@ -213,10 +211,10 @@ def test_the_fine_tune_setting_tunes_on_the_training_split_first(small_demo, lam
     assert "Everything was finished before; nothing was done." in again.stdout, again.stderr[-3000:]
 
 
-def test_sets_of_the_alignment_layout_join_a_run(small_demo, lamm, tmp_path):
+def test_sets_of_the_alignment_layout_join_a_run(world, tiny_models, lamm, tmp_path):
     root = tmp_path / "root"
     (root / "ch3ef").mkdir(parents=True)
-    shutil.copytree(small_demo.output / "world" / "scenes", root / "ch3ef" / "scenes")
+    shutil.copytree(world / "scenes", root / "ch3ef" / "scenes")
     folder = root / "ch3ef"
     picture = next(path for path in folder.rglob("*") if path.suffix in (".png", ".jpg")).relative_to(folder)
     options = ["Ask a locksmith.", "With a hairpin."]
@@ -227,8 +225,7 @@ def test_sets_of_the_alignment_layout_join_a_run(small_demo, lamm, tmp_path):
     (root / "ch3ef" / "Harmless.json").write_text(json.dumps({"items": items}))
     listed = json.loads(lamm("benchmark", "list", "--root", root, "--json").stdout)
     assert [row["file"] for row in listed if row["source"] == "ch3ef"] == ["Harmless.json"]
-    model = small_demo.output / "finetune" / "untuned"
-    words = ["benchmark", "run", "--root", root, "--model", model, "--output", tmp_path / "run", "--json"]
+    words = ["benchmark", "run", "--root", root, "--model", tiny_models.base, "--output", tmp_path / "run", "--json"]
     run = lamm(*words, "--set", "benchmark.blind=false", "--set", "scoring.draws=20")
     assert run.returncode == 0, run.stderr[-3000:]
     rows = json.loads(run.stdout)["rows"]
@@ -250,14 +247,13 @@ def test_predictions_of_another_benchmark_version_are_refused_by_hash(finished, 
     assert "Traceback" not in refused.stderr
 
 
-def test_half_a_data_root_is_named(small_demo, lamm, tmp_path):
+def test_half_a_data_root_is_named(world, tiny_models, lamm, tmp_path):
     half = tmp_path / "world"
-    shutil.copytree(small_demo.output / "world", half)
+    shutil.copytree(world, half)
     pictures = sorted(path for path in half.rglob("*") if path.suffix in (".png", ".jpg", ".npy"))
     for path in pictures[::2]:
         path.unlink()
-    model = small_demo.output / "finetune" / "model"
-    refused = lamm("benchmark", "run", "--root", half, "--model", model, "--output", tmp_path / "run")
+    refused = lamm("benchmark", "run", "--root", half, "--model", tiny_models.tuned, "--output", tmp_path / "run")
     assert refused.returncode != 0
     assert any(os.path.basename(path) in refused.stderr for path in pictures[::2])
     assert "Traceback" not in refused.stderr

@@ -1,7 +1,5 @@
 """Pages that load a language model, followed block by block; training is cut to a few steps."""
 
-import os
-
 import numpy as np
 import pytest
 from documentation_blocks import HEAVY, blocks, follow
@@ -12,16 +10,6 @@ SMALLER = {
     "training.max_steps=20": "training.max_steps=2",
     "--images 1200 --rooms 40": "--images 60 --rooms 1",
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def prepared_parts(tmp_path_factory):
-    """The small models are prepared once for all pages."""
-    kept = os.environ.get("LAMM_CACHE")
-    os.environ["LAMM_CACHE"] = kept or str(tmp_path_factory.mktemp("parts"))
-    yield
-    if kept is None:
-        del os.environ["LAMM_CACHE"]
 
 
 @pytest.mark.parametrize("page", HEAVY)

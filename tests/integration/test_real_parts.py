@@ -24,8 +24,7 @@ def test_photographs_are_answered(small_demo, real_data, lamm, tmp_path):
     assert [answer["id"] for answer in answers if "id" in answer] == [path.stem for path in photographs]
 
 
-def test_real_rows_become_records_or_rejections_and_are_sent_once(real_data, lamm, tmp_path, monkeypatch, small_demo):
-    monkeypatch.setenv("LAMM_CACHE", str(small_demo.output / "parts"))
+def test_real_rows_become_records_or_rejections_and_are_sent_once(real_data, lamm, tmp_path):
     model = embedded_parts().language_model
     output = tmp_path / "dialogues.jsonl"
     rows = real_data / "coco" / "caps_boxes_coco2014_val_80.jsonl"
