@@ -1,4 +1,7 @@
-"""Every check of this repository and the demo. `nox -l` lists what it can do; a bare `nox` runs what CI runs."""
+"""Every check of this repository and the demo. `nox -l` lists what it can do; a bare `nox` runs what CI runs.
+
+`nox -j 2` runs the sessions that run no tests two at a time; tests have the machine to themselves.
+"""
 
 import os
 import shutil
@@ -7,7 +10,7 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2024.10.9"
+nox.needs_version = ">=2026.10"
 # virtualenv, not uv: only pip sees the CPU build of torch that constraints.txt asks for.
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
@@ -63,7 +66,8 @@ def _install(session: nox.Session, *arguments: str) -> None:
     session.env["PIP_CONSTRAINT"] = str(ROOT / "constraints.txt")
     session.env.setdefault("HF_HUB_OFFLINE", "1")
     session.env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
-    session.install("-q", *arguments)
+    # Without --no-compile pip compiles every module of torch and transformers, of which a session imports a tenth.
+    session.install("-q", "--no-compile", *arguments)
 
 
 def _install_all(session: nox.Session, *groups: str) -> None:
@@ -108,7 +112,7 @@ def oldest(session: nox.Session) -> None:
     )
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 def lint(session: nox.Session) -> None:
     """Check style and formatting (ruff), and that no import goes up or into another package's rooms (import-linter)."""
     _install(session, *GROUPS["lint"])
@@ -118,7 +122,7 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports", "--no-logo", "--no-cache", env={"PYTHONPATH": sources})
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 def types(session: nox.Session) -> None:
     """Check the types of every package with mypy, strictly."""
     _install_all(session, "types")
@@ -133,7 +137,7 @@ def packaging(session: nox.Session) -> None:
     session.run("pytest", "tests", "--ignore=tests/integration", "-q", *session.posargs)
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 def build(session: nox.Session) -> None:
     """Build every package into dist/ and check the archives."""
     _install(session, *GROUPS["build"])
@@ -142,7 +146,7 @@ def build(session: nox.Session) -> None:
     session.run("twine", "check", "--strict", *[str(path) for path in sorted(DIST.iterdir())])
 
 
-@nox.session(requires=["build"], reuse_venv=False)  # what an earlier run installed must not stand here
+@nox.session(requires=["build"], reuse_venv=False, allow_parallel=True)  # nothing installed before may stand here
 @nox.parametrize("package", PACKAGES)
 def wheels(session: nox.Session, package: str) -> None:
     """Install one built wheel alone, see what came along, and run what it offers."""
@@ -187,7 +191,7 @@ def bench(session: nox.Session) -> None:
         session.run("python", script)
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 def docs(session: nox.Session) -> None:
     """Build the documentation site; every warning is an error."""
     _install(session, *GROUPS["docs"])
