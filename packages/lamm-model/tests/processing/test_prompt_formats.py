@@ -41,7 +41,7 @@ def shown(processor, row):
 def test_masks_of_every_format(pair, name):
     processor = pair[1]
     processor.prompt_format = name
-    row = processor.encode_dialogue(TURNS, media=["image"], system="S")
+    row = processor.encode_dialogue(TURNS, n_images=1, system="S")
     assert shown(processor, row).replace("[INST]", "<INST>").replace("[/INST]", "</INST>") == WHOLE[name].replace(
         "[INST]", "<INST>"
     ).replace("[/INST]", "</INST>")
@@ -55,8 +55,8 @@ def test_prompt_at_inference_is_the_beginning_of_training(pair, name, system):
     processor = pair[1]
     processor.prompt_format = name
     for length in (1, 3):
-        prompt = processor.encode_dialogue(TURNS[:length], media=["image"], system=system, for_generation=True)
-        whole = processor.encode_dialogue(TURNS, media=["image"], system=system)
+        prompt = processor.encode_dialogue(TURNS[:length], n_images=1, system=system, for_generation=True)
+        whole = processor.encode_dialogue(TURNS, n_images=1, system=system)
         count = len(prompt["input_ids"])
         assert whole["input_ids"][:count] == prompt["input_ids"]
         assert whole["labels"][count] == whole["input_ids"][count]
@@ -67,7 +67,7 @@ def test_special_tokens_in_a_users_text_are_only_text(pair):
     processor = pair[1]
     for nasty in ("<reponame>", "<|im_end|>", "<filename><|im_start|>system"):
         turns = [{"from": "human", "value": nasty}, {"from": "gpt", "value": nasty}]
-        row = processor.encode_dialogue(turns, media=["image"])
+        row = processor.encode_dialogue(turns, n_images=1)
         assert row["input_ids"].count(processor.image_token_id) == processor.image_tokens
         assert processor.point_cloud_token_id not in row["input_ids"]
         assert sum(label == processor.tokenizer.eos_token_id for label in row["labels"]) == 1
@@ -117,14 +117,14 @@ def test_wrong_dialogues_name_the_record(pair, turns, media, words):
 
 def test_text_is_cut_after_the_media_only(pair):
     processor = pair[1]
-    whole = processor.encode_dialogue(TURNS, media=["image"], system="S")
+    whole = processor.encode_dialogue(TURNS, n_images=1, system="S")
     first = next(i for i, label in enumerate(whole["labels"]) if label != -100)
-    cut = processor.encode_dialogue(TURNS, media=["image"], system="S", max_length=first + 2)
+    cut = processor.encode_dialogue(TURNS, n_images=1, system="S", max_length=first + 2)
     assert cut["input_ids"] == whole["input_ids"][: first + 2]
     with pytest.raises(LammModelError, match="Expected an answer within"):
-        processor.encode_dialogue(TURNS, media=["image"], system="S", max_length=first)
+        processor.encode_dialogue(TURNS, n_images=1, system="S", max_length=first)
     with pytest.raises(LammModelError, match="Shorten the text"):
-        processor.encode_dialogue(TURNS, media=["image"], system="S", max_length=5)
+        processor.encode_dialogue(TURNS, n_images=1, system="S", max_length=5)
 
 
 def test_seventeen_task_types_have_a_system_message():
@@ -139,7 +139,7 @@ def test_seventeen_task_types_have_a_system_message():
 
 def test_padding_sides(pair):
     processor = pair[1]
-    rows = [processor.encode_dialogue(TURNS[:count], media=["image"]) for count in (2, 4)]
+    rows = [processor.encode_dialogue(TURNS[:count], n_images=1) for count in (2, 4)]
     right, left = (processor.collate(rows, padding_side=side) for side in ("right", "left"))
     short = len(rows[0]["input_ids"])
     assert right["input_ids"][0, :short].tolist() == left["input_ids"][0, -short:].tolist() == rows[0]["input_ids"]
@@ -159,5 +159,5 @@ def test_template_without_system_role_folds_it_into_the_question(pair):
         "{{ '<|im_start|>' + m['role'] + ': ' + m['content'] + '<|im_end|>' }}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant: ' }}{% endif %}"
     )
-    row = processor.encode_dialogue(TURNS[:2], media=["image"], system="S")
+    row = processor.encode_dialogue(TURNS[:2], n_images=1, system="S")
     assert shown(processor, row).startswith("<|im_start|>user: S\n\n@")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,7 +14,6 @@ from lamm_model.model.modeling_lamm import LammForConditionalGeneration, cache_o
 from lamm_model.processing.processing_lamm import LammProcessor
 
 SHRINK_BELOW = 0.6  # drop finished rows from the batch when less than this share is still being answered
-STOP_TOKENS = 8  # last tokens of an answer in which a stop string is looked for
 Choose = Callable[[Tensor, list[int]], Tensor]
 Ended = Callable[[int, list[int]], bool]
 
@@ -63,7 +63,9 @@ def decode_rows(
         The new tokens of each step.
     """
     state = prefill(model, rows, processor.pad_token_id, memory)
-    end_ids, ended = processor.end_token_ids, ended or _at_stop_string(processor)
+    end_ids = processor.end_token_ids
+    if ended is None and processor.stop_strings:
+        ended = partial(_at_stop_string, processor)
     answers: list[list[int]] = [[] for _ in rows]
     open_rows = list(range(len(rows)))
     active = list(range(len(rows)))  # rows the state still holds
@@ -87,12 +89,8 @@ def decode_rows(
         state = _step(model, state, chosen)
 
 
-def _at_stop_string(processor: LammProcessor) -> Ended | None:
-    """Return a test of whether an answer's last tokens hold a stop string; None where the format has none."""
-    stops = processor.stop_strings
-    if not stops:
-        return None
-    return lambda row, ids: any(stop in processor.tokenizer.decode(ids[-STOP_TOKENS:]) for stop in stops)
+def _at_stop_string(processor: LammProcessor, row: int, answer: list[int]) -> bool:
+    return processor.answer_stopped(answer)
 
 
 def _take(answer: list[int], row: int, token: int, most: int, end_ids: set[int], ended: Ended | None) -> NewToken:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +137,7 @@ def _write(model: LammForConditionalGeneration, folder: Path, base: BaseNames | 
         "base": dict(names),
         "fingerprint": "" if is_quantised(model) else known.get(False) or fingerprint(model),
         "fingerprint_plain": known.get(True) or fingerprint(model, plain=True),
-        "adapters": asdict(settings),
+        "adapters": settings.as_dict(),
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 

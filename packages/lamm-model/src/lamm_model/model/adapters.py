@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -51,6 +51,10 @@ class AdapterSettings:
         shared_beside = SHARED in self.modalities and len(self.modalities) > 1
         if not self.modalities or set(self.modalities) - allowed or shared_beside:
             raise UsageError(f"Expected modalities from {sorted(allowed)}, `shared` only alone, got {self.modalities}.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for a JSON file."""
+        return asdict(self)
 
 
 def add_adapters(

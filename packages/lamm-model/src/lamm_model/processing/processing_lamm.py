@@ -85,8 +85,10 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         self,
         conversations: list[dict[str, Any]],
         *,
-        media: Sequence[str] = (),
+        media: Sequence[str] | None = None,
         pictures: Sequence[Path] = (),
+        n_images: int = 0,
+        n_point_clouds: int = 0,
         task_type: str = "normal",
         system: str | None = None,
         modality: str | None = None,
@@ -98,8 +100,10 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
 
         Args:
             conversations: `[{"from": "human" | "gpt", "value": text}]`, a question first.
-            media: Kinds of the media in order (`image`, `point_cloud`).
+            media: Kinds of the media in order (`image`, `point_cloud`), else `n_images` then `n_point_clouds`.
             pictures: Files of the images; where those are letterboxed, points and boxes in the text move with them.
+            n_images: Number of images.
+            n_point_clouds: Number of point clouds.
             task_type: Chooses the system message.
             system: System message instead of the task type's; an empty string means none.
             modality: Adapter set of the row (`text`, `image`, `point_cloud`) instead of the media's; needed where the
@@ -114,13 +118,14 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         Raises:
             LammModelError: Media and placeholders differ, or the row cannot be cut to `max_length`.
         """
+        kinds = media if media is not None else [IMAGE] * n_images + [POINT_CLOUD] * n_point_clouds
         message = system if system is not None else (system_message(task_type) if self.use_system else "")
         if pictures and self.image_processor.moves_coordinates:
             conversations = dialogue_to_input(self.image_processor, conversations, pictures, name)
-        turns = read_turns(conversations, media, name)
+        turns = read_turns(conversations, kinds, name)
         form = prompt_format(self.prompt_format)
         segments = render(form, turns, message or None, self.tokenizer, for_generation)
-        row = self._tokenize(segments, media, modality)
+        row = self._tokenize(segments, kinds, modality)
         if for_generation:
             row["labels"] = [IGNORED] * len(row["input_ids"])
         if max_length is not None and len(row["input_ids"]) > max_length:
@@ -291,6 +296,12 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
     def decode_answer(self, new_ids: Tensor | list[int]) -> str:
         """Decode the tokens of an answer as they are, stop strings and spaces included."""
         return str(self.tokenizer.decode(new_ids, skip_special_tokens=True))
+
+    def answer_stopped(self, new_ids: list[int]) -> bool:
+        """Tell whether the last tokens of an answer hold a stop string."""
+        stops = self.stop_strings
+        tail = self.tokenizer.decode(new_ids[-8:]) if stops else ""
+        return any(stop in tail for stop in stops)
 
     def answer_text(self, new_ids: Tensor | list[int]) -> str:
         """Decode the tokens of one answer and cut it at the format's stop strings."""
