@@ -1,4 +1,4 @@
-"""Pictures of any format, opened with one error for whatever is wrong with them."""
+"""Media of records below their root, and pictures of any format, opened with one error for whatever is wrong."""
 
 from __future__ import annotations
 
@@ -11,6 +11,20 @@ from lamm_data.errors import SourceError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+def media_file(root: Path, name: str) -> Path:
+    """Find a medium below the media root, links resolved.
+
+    Raises:
+        SourceError: It is missing, or lies outside the root, also by way of a link.
+    """
+    path = (root / name).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise SourceError(f"Expected a file below the media root, got {name}. Give another --media-root.")
+    if not path.is_file():
+        raise SourceError(f"Expected a file, got nothing at {name} below the media root. Give another --media-root.")
+    return path
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lamm_data.errors import SourceError, UsageError
-from lamm_data.files.pictures import open_picture
+from lamm_data.files.pictures import media_file, open_picture
 from lamm_data.obfuscation.blur import MARGIN, MOSAIC, ORIENTATION, as_stored, hide, upright
 from lamm_data.obfuscation.detectors import Detector, Region
 from lamm_data.progress import Advance, unwatched
@@ -87,7 +87,10 @@ class Obfuscator:
         return self.report
 
     def _one(self, name: str) -> dict[str, Any]:
-        source = self._original(name)
+        pure = PurePosixPath(name)
+        if pure.is_absolute() or ".." in pure.parts:  # such a copy would lie outside the output
+            raise SourceError(f"Expected an image below the media root, got {name}.")
+        source = media_file(self.root, name)
         content = source.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         target = self.output / name
@@ -100,15 +103,6 @@ class Obfuscator:
             "file": name, "source_sha256": digest, "output_sha256": _sha256(target), "size": size,
             "regions": [asdict(region) for region in regions], **self._setting,
         }  # fmt: skip
-
-    def _original(self, name: str) -> Path:
-        path = (self.root / name).resolve()
-        pure = PurePosixPath(name)
-        if pure.is_absolute() or ".." in pure.parts or not path.is_relative_to(self.root.resolve()):
-            raise SourceError(f"Expected an image below the media root, got {name}.")
-        if not path.is_file():
-            raise SourceError(f"Expected an image, got nothing at {name} below {self.root}.")
-        return path
 
     def _read_journal(self) -> dict[str, dict[str, Any]]:
         path = self.output / JOURNAL

@@ -25,6 +25,9 @@ from lamm_data.quality.contamination.benchmarks import Benchmarks, Contamination
 from lamm_data.records.instruction import PLACEHOLDERS, InstructionRecord
 from lamm_llm import atomic_text
 
+WORTH_PROCESSES = 4_000_000
+"""Bytes of a file from which checking is worth starting processes for."""
+
 
 @dataclass
 class CheckReport:
@@ -109,7 +112,6 @@ class Checker:
             SourceError: A line is not JSON, or a medium that is to be compared cannot be read.
         """
         report = ChunkReport(chunk.first, chunk.size, bias=BiasFigures() if self.settings.bias else None)
-        skip = self.settings.skip
         for index, value in enumerate(chunk.values(), start=chunk.first):
             try:
                 prepared = PreparedRecord(InstructionRecord.from_dict(value))
@@ -118,14 +120,13 @@ class Checker:
                 report.contents.append(b"")
                 report.texts.append("")
                 continue
-            report.findings += ((index, found) for found in self._findings(prepared) if found.kind not in skip)
+            report.findings += ((index, found) for found in self._findings(prepared))
             report.contents.append(content_hash(prepared))
             if self.settings.near_duplicates is not None:
-                report.texts.append(dialogue_text(prepared.record))
+                record = prepared.record
+                report.texts.append("\n".join([*record.media, *(turn.text for turn in record.dialogue())]))
             if report.bias is not None:
                 report.bias.add(prepared, self._rows.get(str(prepared.record.id)))
-        if "format" in skip:
-            report.findings = [item for item in report.findings if item[1].kind != "format"]
         return report
 
     def _findings(self, prepared: PreparedRecord) -> Iterator[Finding]:
@@ -164,7 +165,8 @@ def check_file(
             raise UsageError(f"Expected an output beside the records, got the same file {path}. Choose another name.")
     report = CheckReport(bias=BiasFigures() if settings.bias else None)
     collected = _Collected(report)
-    for part in in_parallel(Checker(settings), read_chunks(path), settings.workers if _large(path) else 1, fork=True):
+    workers = settings.workers if path.is_file() and path.stat().st_size > WORTH_PROCESSES else 1
+    for part in in_parallel(Checker(settings), read_chunks(path), workers, fork=True):
         collected.add(part)
         advance(part.size)
     if settings.near_duplicates is not None:
@@ -199,11 +201,6 @@ class _Collected:
             self.report.bias.merge(part.bias)
 
 
-def _large(path: Path) -> bool:
-    """Tell whether a file is worth starting processes for."""
-    return path.is_file() and path.stat().st_size > 4_000_000
-
-
 def _near(texts: list[str], threshold: float, workers: int, exact: set[int]) -> Iterator[tuple[int, Finding]]:
     indices = [index for index, text in enumerate(texts) if text and index not in exact]
     for item in find_near([texts[index] for index in indices], threshold, workers):
@@ -223,11 +220,6 @@ def content_hash(prepared: PreparedRecord) -> bytes:
         text = text.replace(space, "")
     content = "\n".join([*prepared.record.media, text])
     return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def dialogue_text(record: InstructionRecord) -> str:
-    """Give the whole dialogue with its media, the text that near duplicates are looked for in."""
-    return "\n".join([*record.media, *(turn.text for turn in record.dialogue())])
 
 
 def _finish(report: CheckReport, skip: frozenset[str]) -> dict[int, list[Finding]]:

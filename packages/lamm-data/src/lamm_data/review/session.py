@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import UsageError
+from lamm_data.files.pictures import media_file
 from lamm_data.files.settings import packaged_toml
 from lamm_data.generation.rows import Row
 from lamm_data.records.instruction import InstructionRecord
 from lamm_data.review.sampling import content_key, stratum
 from lamm_data.review.statistics import ReviewReport, summarise
 from lamm_data.review.verdicts import Verdict, VerdictFile, read_verdicts
-from lamm_data.view.media import media_file, shown_boxes
+from lamm_data.view.media import shown_boxes
 
 
 class ReviewSession:

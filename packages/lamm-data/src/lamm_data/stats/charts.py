@@ -6,7 +6,7 @@ Coordinates are pixels, x right, y down. Both writers draw the same list of shap
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -214,16 +214,9 @@ def round_ticks(low: float, high: float) -> list[float]:
     return [round(number * step, 12) for number in range(first, last + 1)]
 
 
-def _draw(panel: Panel, x: float, y: float, size: tuple[int, int]) -> Iterable[Shape]:
-    yield Text(x, y + 16, panel.title, size=14)
-    if isinstance(panel, Bars):
-        yield from _bars(panel, x, y, size)
-    elif isinstance(panel, Histogram):
-        yield from _histogram(panel, x, y, size)
-    elif isinstance(panel, Curves):
-        yield from _curves(panel, x, y, size)
-    else:
-        yield from _heatmap(panel, x, y, size)
+_DRAWERS: dict[type, Callable[..., Iterable[Shape]]] = {
+    Bars: _bars, Histogram: _histogram, Heatmap: _heatmap, Curves: _curves,
+}  # fmt: skip
 
 
 def lay_out(title: str, panels: Sequence[Panel], columns: int = 2, size: tuple[int, int] = PANEL) -> Page:
@@ -234,7 +227,8 @@ def lay_out(title: str, panels: Sequence[Panel], columns: int = 2, size: tuple[i
     page.shapes += [Text(MARGIN, 1.4 * MARGIN, title, size=18)] if title else []
     for index, panel in enumerate(panels):
         down, right = divmod(index, columns)
-        page.shapes.extend(_draw(panel, MARGIN + right * (size[0] + MARGIN), top + down * (size[1] + MARGIN), size))
+        x, y = MARGIN + right * (size[0] + MARGIN), top + down * (size[1] + MARGIN)
+        page.shapes += [Text(x, y + 16, panel.title, size=14), *_DRAWERS[type(panel)](panel, x, y, size)]
     return page
 
 

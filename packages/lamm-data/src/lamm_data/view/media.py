@@ -25,20 +25,6 @@ MOST_POINTS = 30_000
 MOST_PIXELS = 80_000_000
 
 
-def media_file(root: Path, name: str) -> Path:
-    """Find a medium below the media root, links resolved.
-
-    Raises:
-        SourceError: It is missing, or lies outside the root, also by way of a link.
-    """
-    path = (root / name).resolve()
-    if not path.is_relative_to(root.resolve()):
-        raise SourceError(f"Expected a file below the media root, got {name}. Give another --media-root.")
-    if not path.is_file():
-        raise SourceError(f"Expected a file, got nothing at {name} below the media root. Give another --media-root.")
-    return path
-
-
 @contextmanager
 def open_small(path: Path) -> Iterator[Image]:
     """Open a picture to be shown.

@@ -12,11 +12,12 @@ from pathlib import Path
 from string import Template
 
 from lamm_data.errors import Fault, SourceError
+from lamm_data.files.pictures import media_file
 from lamm_data.generation.rows import Row
 from lamm_data.progress import Advance, unwatched
 from lamm_data.records.instruction import InstructionRecord
 from lamm_data.view.drawings import cloud, picture
-from lamm_data.view.media import media_file, shown_boxes
+from lamm_data.view.media import shown_boxes
 from lamm_data.view.token_masks import LEARNT, Token, TokenMask
 from lamm_llm import write_whole
 
