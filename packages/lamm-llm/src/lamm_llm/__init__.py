@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         Batch,
         BatchState,
         Outbox,
-        read_result_line,
         refuse_open_batches,
         request_line,
     )
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "batch_server": "ENDED BatchServer BatchView",
-    "batch_state": "BATCHES Batch BatchState Outbox read_result_line refuse_open_batches request_line",
+    "batch_state": "BATCHES Batch BatchState Outbox refuse_open_batches request_line",
     "endpoint": "Endpoint EndpointSettings read_reply",
     "engine": "Engine RetryPolicy Traffic run_async",
     "errors": (
@@ -78,7 +77,7 @@ __all__ = [
     "LammLlmError", "Outbox", "Price", "Rate", "RefusedError", "Reply", "Request", "RequestMould",
     "RetryPolicy", "Sending", "ThrottledError", "Traffic", "TransientError", "UnsupportedError", "UsageError",
     "WaitingError", "atomic_bytes", "atomic_path", "atomic_text", "batch_share", "closed_object", "dumps", "find_price",
-    "image_part", "loads", "make_request", "parse_duration", "read_replies", "read_reply", "read_result_line",
+    "image_part", "loads", "make_request", "parse_duration", "read_replies", "read_reply",
     "refuse_folder", "refuse_open_batches", "request_line", "response_format", "run_async", "sibling", "user_message",
     "without_thinking", "write_whole",
 ]  # fmt: skip

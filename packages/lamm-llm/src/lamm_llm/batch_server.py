@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lamm_llm.batch_state import Batch, BatchState, read_result_line
+from lamm_llm.batch_state import Batch, BatchState
 from lamm_llm.endpoint import Endpoint
 from lamm_llm.engine import RetryPolicy
 from lamm_llm.errors import EndpointError, RefusedError, ThrottledError, TransientError
@@ -54,56 +56,19 @@ class BatchServer:
         self._policy = policy
         self._chance = random.Random(seed)
 
-    async def upload(self, file: Path) -> str:
-        """Upload a request file; return its id."""
-        made = await self._patiently(lambda: self._client.files.create(file=file, purpose="batch"))
-        return str(made.id)
-
-    async def create(self, file: str, token: str) -> str:
-        """Make a batch of an uploaded file, once: a try whose answer was lost is looked for before another.
-
-        Args:
-            file: Id of the file.
-            token: Our name of the batch.
-        """
-        tried = False
-
-        async def once() -> str:
-            nonlocal tried
-            found = await self._search(token) if tried else ""
-            tried = True
-            return found or await self._make(file, token)
-
-        return await self._patiently(once)
-
-    async def find(self, token: str) -> str:
-        """Return the id of a batch that may have been made before it could be noted; empty where it was not."""
-        return await self._patiently(lambda: self._search(token))
-
     async def retrieve(self, batch: str) -> BatchView:
         """Ask how a batch is doing."""
-        return _view(await self._patiently(lambda: self._client.batches.retrieve(batch)))
+        return _view(await self._patiently(partial(self._client.batches.retrieve, batch)))
 
     async def cancel(self, batch: str) -> BatchView:
         """Ask to stop a batch; what it has answered can still be collected."""
-        return _view(await self._patiently(lambda: self._client.batches.cancel(batch)))
-
-    async def download(self, file: str, path: Path) -> None:
-        """Write a file of the server's to disk."""
-
-        async def once() -> None:
-            async with self._client.files.with_streaming_response.content(file) as response:
-                with path.open("wb") as out:
-                    async for chunk in response.iter_bytes(1 << 20):
-                        out.write(chunk)
-
-        await self._patiently(once)
+        return _view(await self._patiently(partial(self._client.batches.cancel, batch)))
 
     async def look_for_lost(self, state: BatchState) -> None:
         """Find the batches that a killed run made but could not note."""
         for batch in state.open():
             if batch.file and not batch.id:
-                batch.id = await self.find(batch.token)
+                batch.id = await self._patiently(partial(self._search, batch.token))
                 state.save()
 
     async def hand_over(self, state: BatchState) -> None:
@@ -111,35 +76,56 @@ class BatchServer:
         await self.look_for_lost(state)
         for batch in state.open():
             if not batch.file:
-                batch.file = await self.upload(state.request_file(batch))
+                upload = partial(self._client.files.create, file=state.request_file(batch), purpose="batch")
+                batch.file = str((await self._patiently(upload)).id)
                 state.save()
             if not batch.id:
-                batch.id = await self.create(batch.file, batch.token)
-                batch.status = "submitted"
+                batch.id, batch.status = await self._make(batch), "submitted"
                 state.save()
 
     async def answers(
         self, state: BatchState, batch: Batch, view: BatchView
     ) -> AsyncIterator[tuple[str, int, Any, str]]:
-        """Yield `(key, HTTP status, body, failure)` of each answer in an ended batch, see `read_result_line`."""
+        """Yield `(key, HTTP status, body, failure)` of each answer in an ended batch; 0 where the batch gave no status.
+
+        Lines that answer no request of ours give nothing.
+        """
         keys = state.keys(batch)
         for number, file in enumerate(view.files):
             path = state.path.with_name(f"{state.request_file(batch).name}.{number}.part")
-            await self.download(file, path)
+            await self._patiently(partial(self._download, file, path))
             with path.open("rb") as lines:
                 for line in lines:
-                    for answer in read_result_line(line, keys):
+                    answer = _read_answer(line)
+                    if answer is not None and answer[0] in keys:
                         yield answer
             path.unlink()
 
-    async def _make(self, file: str, token: str) -> str:
-        batch = await self._client.batches.create(
-            input_file_id=file,
-            endpoint="/v1/chat/completions",
-            completion_window="24h",
-            metadata={"lamm": token},
-        )
-        return str(batch.id)
+    async def _download(self, file: str, path: Path) -> None:
+        async with self._client.files.with_streaming_response.content(file) as response:
+            with path.open("wb") as out:
+                async for chunk in response.iter_bytes(1 << 20):
+                    out.write(chunk)
+
+    async def _make(self, batch: Batch) -> str:
+        """Make a batch of its uploaded file, once: a try whose answer was lost is looked for before another."""
+        tried = False
+
+        async def once() -> str:
+            nonlocal tried
+            found = await self._search(batch.token) if tried else ""
+            tried = True
+            if found:
+                return found
+            made = await self._client.batches.create(
+                input_file_id=batch.file,
+                endpoint="/v1/chat/completions",
+                completion_window="24h",
+                metadata={"lamm": batch.token},
+            )
+            return str(made.id)
+
+        return await self._patiently(once)
 
     async def _search(self, token: str) -> str:
         async for batch in self._client.batches.list(limit=100):
@@ -190,3 +176,14 @@ def _view(batch: Any) -> BatchView:
         files=tuple(str(file) for file in files if file),
         errors="; ".join(str(getattr(problem, "message", problem)) for problem in problems)[:500],
     )
+
+
+def _read_answer(line: bytes) -> tuple[str, int, Any, str] | None:
+    """Read one line of a batch's answers or failures, trusting nothing about its shape; None where it is none."""
+    try:
+        values = json.loads(line)
+        response, error = values.get("response") or {}, values.get("error") or {}
+        words = str(error.get("message") or error.get("code") or "") if isinstance(error, dict) else str(error)
+        return str(values["custom_id"]), int(response.get("status_code") or 0), response.get("body"), words
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -9,11 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from lamm_llm.errors import LammLlmError, UsageError
 from lamm_llm.whole import atomic_path, sibling
@@ -208,24 +206,3 @@ def refuse_open_batches(output: Path) -> None:
 def request_line(key: str, body: bytes) -> bytes:
     """Write the line of one request."""
     return b'{"custom_id":"%s","method":"POST","url":"/v1/chat/completions","body":%s}\n' % (key.encode(), body)
-
-
-def read_result_line(line: bytes, keys: Container[str] | None = None) -> Iterator[tuple[str, int, Any, str]]:
-    """Read one line of a batch's answers or failures; lines that answer no request of ours give nothing.
-
-    Args:
-        line: The line, untrusted.
-        keys: Keys of the batch's requests; None for whatever keys there are.
-
-    Yields:
-        At most one `(key, HTTP status, body, failure)`; the status is 0 where the batch gave none.
-    """
-    try:
-        values = json.loads(line)
-        key, response = values["custom_id"], values.get("response") or {}
-        status, body, error = int(response.get("status_code") or 0), response.get("body"), values.get("error") or {}
-        words = str(error.get("message") or error.get("code") or "") if isinstance(error, dict) else str(error)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return
-    if re.fullmatch("[0-9a-f]{64}", str(key)) if keys is None else key in keys:
-        yield key, status, body, words

@@ -229,9 +229,9 @@ class Journal:
                 else:
                     self._read_line(line, number)
                 self._size += len(line)
-        if header is not None and identity is not None and (names := _differing(header, identity)):
+        if header is not None and identity is not None and header != identity:
             if self._index or not self._begin_anew:
-                raise _other_run(header, identity, names, self.path)
+                raise self._other_run(header, identity)
             self._size = 0
         self._file.truncate(self._size)
         self._file.seek(0, os.SEEK_END)
@@ -257,6 +257,17 @@ class Journal:
                 self._take_reply(values["key"], reply.get("rejected", ""), reply.get("share", 1), self._size)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._damaged(number, error) from error
+
+    def _other_run(self, header: dict[str, Any], identity: dict[str, Any]) -> UsageError:
+        differences = "; ".join(
+            f"{name}: {header.get(name)!r} there, {identity.get(name)!r} here"
+            for name in {**header, **identity}
+            if header.get(name) != identity.get(name)
+        )
+        return UsageError(
+            f"Expected a journal of this run, got one of another in {self.path} ({differences}). "
+            "Choose another --output, or move that journal away."
+        )
 
     def _damaged(self, number: int, error: Exception) -> LammLlmError:
         return LammLlmError(
@@ -294,18 +305,6 @@ def _reply(line: dict[str, Any]) -> Reply:
     if "answer_tokens" in values:
         values["completion_tokens"] = values.pop("answer_tokens")
     return Reply(**values)
-
-
-def _differing(header: dict[str, Any], identity: dict[str, Any]) -> list[str]:
-    return [name for name in {**header, **identity} if header.get(name) != identity.get(name)]
-
-
-def _other_run(header: dict[str, Any], identity: dict[str, Any], names: list[str], path: Path) -> UsageError:
-    differences = "; ".join(f"{name}: {header.get(name)!r} there, {identity.get(name)!r} here" for name in names)
-    return UsageError(
-        f"Expected a journal of this run, got one of another in {path} ({differences}). "
-        "Choose another --output, or move that journal away."
-    )
 
 
 def _lock(path: Path) -> FileLock:

@@ -34,15 +34,13 @@ class Price:
 
 
 def find_price(model: str, table: Path | None = None) -> Price | None:
-    """Look a model's price up.
+    """Return a model's price; None when the table does not hold the model.
+
+    A dated name such as gpt-4o-2024-08-06 has the price of its longest known beginning.
 
     Args:
         model: Model name.
         table: A price table of the user's; the packaged one by default.
-
-    Returns:
-        The price, or None when the table does not hold the model; a dated name such as gpt-4o-2024-08-06 has that of
-        its longest known beginning.
 
     Raises:
         UsageError: When the table cannot be read.
@@ -53,13 +51,7 @@ def find_price(model: str, table: Path | None = None) -> Price | None:
 
 
 def batch_share(table: Path | None = None, default: float = 1.0) -> float:
-    """Give what a request costs in a batch, as a share of its price.
-
-    Args:
-        table: A price table of the user's; the packaged one by default.
-
-        default: The share where the table names none.
-    """
+    """Return what a request costs in a batch, as a share of its price; `default` where the table names none."""
     return float(_read_table(table).get("batch", default))
 
 
@@ -68,20 +60,15 @@ def _read_table(table: Path | None) -> dict[str, Any]:
     try:
         source = table if table is not None else files("lamm_llm") / "prices.toml"
         values = tomllib.loads(source.read_text(encoding="utf-8"))
-        models = {name: _read_price(price) for name, price in values["models"].items()}
-        share = {"batch": float(values["batch"])} if "batch" in values else {}
-        return {"models": models, **share}
+        prices = values["models"].items()
+        models = {name: Price(float(price["prompt"]), float(price["answer"])) for name, price in prices}
+        if wrong := [name for name, price in models.items() if not (price.prompt >= 0 and price.answer >= 0)]:
+            raise ValueError(f"a price below 0 for {', '.join(wrong)}")
+        return {"models": models, **({"batch": float(values["batch"])} if "batch" in values else {})}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f'Expected a price table with [models] "name" = {{ prompt = 0.1, answer = 0.4 }}, got {table}: {error!r}.'
         ) from error
-
-
-def _read_price(values: dict[str, Any]) -> Price:
-    price = Price(float(values["prompt"]), float(values["answer"]))
-    if not (price.prompt >= 0 and price.answer >= 0):
-        raise ValueError(f"a price below 0: {values}")
-    return price
 
 
 class Budget:
@@ -116,12 +103,8 @@ class Budget:
                 "Expected a price for the model because --max-cost is set, found none in the price table. "
                 "Add it to a table and pass --prices, or use --max-requests."
             )
-        self.price = price
-        self.max_cost = max_cost
-        self.max_requests = max_requests
-        self.requests = 0
-        self.prompt_tokens = 0
-        self.answer_tokens = 0
+        self.price, self.max_cost, self.max_requests = price, max_cost, max_requests
+        self.requests = self.prompt_tokens = self.answer_tokens = 0
         self.cost = None if price is None else 0.0
         self.suspected = 0.0
         self._stopped = ""
