@@ -221,6 +221,43 @@ def test_equals_pycocotools_on_masks():
             assert np.abs(ours - peers).max() < 1e-9, seed
 
 
+@pytest.mark.parametrize("boxed", [False, True])
+def test_any_number_of_masks_has_the_areas_of_pycocotools(boxed):
+    pytest.importorskip("pycocotools")
+    truth, detections = random_masks(3)
+    many = [{**one, "score": one["score"] / (1 + turn)} for turn in range(300) for one in detections][:400]
+    for detection in many if boxed else ():
+        detection["bbox"] = [
+            0,
+            0,
+            20 + 40 * (detection["score"] > 0.1),
+            40,
+        ]  # no bounds of the mask: other size classes
+    ours, peers = our_numbers(truth, many, "segm"), peer_numbers(truth, many, "segm")
+    assert np.abs(ours - peers).max() < 1e-9
+
+
+def test_a_box_beside_a_pose_says_its_area():
+    pytest.importorskip("pycocotools")
+    truth, detections = random_poses(2)
+    boxed = [{**one, "bbox": [0, 0, 10 + 50 * (one["score"] > 0.5), 40]} for one in detections]
+    ours, peers = our_numbers(truth, boxed, "keypoints"), peer_numbers(truth, boxed, "keypoints")
+    assert np.abs(ours - peers).max() < 1e-9
+    with pytest.raises(LammMetricsError, match=r"`bbox` in every detection.*row 1"):
+        coco_summary(truth, [boxed[0], detections[0]], "keypoints")
+
+
+@pytest.mark.parametrize("unset", ["0", 0, False, None, "false"])
+def test_what_is_no_crowd_in_words_is_none(unset):
+    truth, detections = random_case(4)
+    plain = [{**one, "iscrowd": 0} for one in truth["annotations"]]
+    written = [{**one, "iscrowd": unset} for one in plain]
+    numbers = [coco_summary({**truth, "annotations": listed}, detections).numbers for listed in (plain, written)]
+    assert numbers[0] == pytest.approx(numbers[1], nan_ok=True)
+    with pytest.raises(LammMetricsError, match=r"annotations in COCO's form.*row 0"):
+        coco_summary({**truth, "annotations": [{**plain[0], "iscrowd": "maybe"}]}, detections)
+
+
 def test_masks_without_pycocotools_say_what_to_install(monkeypatch):
     truth, detections = random_case(1)
     masks = [{**detection, "segmentation": [[0, 0, 9, 0, 9, 9]]} for detection in detections]

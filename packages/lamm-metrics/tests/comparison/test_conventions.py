@@ -55,6 +55,16 @@ def test_the_inclusive_pixel_needs_the_size():
     assert "image_size" in rows[3].note
 
 
+@pytest.mark.parametrize("side", [16, 500, 375])
+def test_an_overlap_of_exactly_half_counts_in_the_devkit_and_not_in_py_faster_rcnn(side):
+    truth = [{"id": 1, "image_size": [side, side], "object": [{"label": "cat", "bbox": [0, 0, 9 / side, 9 / side]}]}]
+    # 10 by 5 of 10 by 10 inclusive pixels.
+    answers = [{"id": 1, "boxes": [{"label": "cat", "box": [0, 0, 9 / side, 4 / side], "score": 0.9}]}]
+    found, _ = values(answers, truth)
+    assert (found["voc07"], found["voc12"]) == (1, 1)
+    assert (found["py-faster-rcnn/voc07"], found["py-faster-rcnn/voc12"]) == (0, 0)
+
+
 def test_space_and_text():
     truth = [{"id": "s", "object": [{"label": "shower curtain", "bbox": [0, 0, 0, 1, 1, 1]}]}]
     answers = [{"id": "s", "boxes": [{"label": "thing", "box": [0, 0, 0, 1, 1, 1]}], "text": "the shower curtain"}]

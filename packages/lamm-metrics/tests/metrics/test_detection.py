@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.geometry.conventions import BoxConvention
 from lamm_metrics.metrics.detection import DetectionAP, DetectionAP3D
+from lamm_metrics.records.files import FileFaultsError
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.scoring import score as score_files
 
 CLASSES = ("cat", "dog", "bird")
 seeds = st.integers(0, 2**32 - 1)
@@ -260,3 +262,14 @@ def test_angles_are_not_dropped_in_silence():
     upside_down = {"id": "s", "object": [{"label": "chair", "bbox": [0, 0, 0, 1, 1, -1]}]}
     with pytest.raises(LammMetricsError, match="sides of at least 0"):
         DetectionAP3D().update(upside_down, Prediction("s"))
+
+
+@pytest.mark.parametrize("mark", ["0", 0, False, None])
+def test_marks_in_words_are_read_as_marks(mark):
+    thing = {"label": "cat", "bbox": [0, 0, 0.5, 0.5], "difficult": mark, "iscrowd": mark}
+    answers = [{"id": 1, "boxes": []}]
+    counted = score_files("detection", [{"id": 1, "object": [thing]}], answers).headline
+    ignored = score_files("detection", [{"id": 1, "object": [{**thing, "difficult": "1"}]}], answers).headline
+    assert (counted.extra["objects"], ignored.extra["objects"]) == (1, 0)
+    with pytest.raises(FileFaultsError, match="`difficult` and `iscrowd`"):
+        score_files("detection", [{"id": 1, "object": [{**thing, "iscrowd": "maybe"}]}], answers)

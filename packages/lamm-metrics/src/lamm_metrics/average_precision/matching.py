@@ -6,7 +6,7 @@ precision-recall curve, so nothing depends on any order; where all scores differ
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -36,7 +36,7 @@ class Convention:
         name: What it is called.
         interpolation: How the area is taken.
         grouped: Whether equal scores form one operating point; otherwise their order in the input decides.
-        strict: Whether the overlap must exceed the threshold (VOC) or reach it (COCO).
+        strict: Whether the overlap must exceed the threshold (py-faster-rcnn) or reach it (COCO, VOC).
         best_only: Whether a detection whose best object is taken is a false alarm (VOC) or tries the next (COCO).
         plus: Added to widths and heights: 1 where corners are inclusive pixels (VOC).
         max_detections: Detections kept an image and class, None for all.
@@ -55,8 +55,11 @@ class Convention:
 
 SCORE_FREE = Convention("score-free", grouped=True, repeats=False)
 COCO = Convention("coco", max_detections=100)
-VOC07 = Convention("voc07", Interpolation.POINTS_11, strict=True, best_only=True, plus=1.0)
-VOC12 = Convention("voc12", Interpolation.ALL, strict=True, best_only=True, plus=1.0)
+# As VOC's development kit counts, and as its widespread translation in py-faster-rcnn does.
+VOC07 = Convention("voc07", Interpolation.POINTS_11, best_only=True, plus=1.0)
+VOC12 = Convention("voc12", Interpolation.ALL, best_only=True, plus=1.0)
+FASTER_RCNN07 = replace(VOC07, name="py-faster-rcnn/voc07", strict=True)
+FASTER_RCNN12 = replace(VOC12, name="py-faster-rcnn/voc12", strict=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,4 +85,5 @@ def encoded(records: Sequence[Mapping[str, Any]], sizes: NDArray[np.int64]) -> l
 
 def mask_areas(records: Sequence[Mapping[str, Any]], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the areas of masks in pixels, [records]; arguments as for `encoded`."""
-    return np.asarray(coco_masks().area(encoded(records, sizes)) if records else [], np.float64)
+    # One by one: pycocotools counts the masks of one call in eight bits.
+    return np.array([coco_masks().area(mask) for mask in encoded(records, sizes)], np.float64)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lamm_metrics.average_precision.pairs import Flags, Floats, Indices
 from lamm_metrics.coco.masks import mask_areas
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.records.files import shown
+from lamm_metrics.records.files import mark_of, shown
 
 Record = Mapping[str, Any]
 T = TypeVar("T")
@@ -89,8 +89,8 @@ def read_coco_truth(content: Record, iou_type: str = "bbox") -> CocoTruth:
     # pycocotools takes the objects of an image in the order of the file; sorting by key later keeps it.
     records = content["annotations"]
     box = _read("annotations", records, _boxes)
-    crowd = np.array([bool(record.get("iscrowd", 0)) for record in records], np.bool_)
-    poseless = [iou_type == "keypoints" and not record.get("num_keypoints", 0) for record in records]
+    crowd = _read("annotations", records, _crowds)
+    poseless = [iou_type == "keypoints" and not int(record.get("num_keypoints", 0)) for record in records]
     return CocoTruth(
         image=_indices(records, "image_id", image_ids, "annotations"),
         label=_indices(records, "category_id", category_ids, "annotations"),
@@ -116,6 +116,13 @@ def _boxes(records: Sequence[Record]) -> Floats:
 
 def _areas(records: Sequence[Record]) -> Floats:
     return np.array([record.get("area", record["bbox"][2] * record["bbox"][3]) for record in records], np.float64)
+
+
+def _crowds(records: Sequence[Record]) -> Flags:
+    marks = [mark_of(record.get("iscrowd")) for record in records]
+    if None in marks:
+        raise ValueError("`iscrowd` must be 0 or 1")
+    return np.array(marks, np.bool_)
 
 
 def _sizes(records: Sequence[Record]) -> NDArray[np.int64]:
@@ -168,7 +175,10 @@ def read_coco_found(detections: Sequence[Record], truth: CocoTruth, iou_type: st
     needed = NEEDED.get(iou_type)
     if needed is None:
         raise LammMetricsError(f"Expected iou_type {', '.join(NEEDED)}, got {iou_type!r}. Choose one of them.")
-    for key in ("image_id", "category_id", "score", needed):
+    # As in pycocotools the first detection decides whether boxes say the areas, also those of masks and poses.
+    first: Any = next(iter(detections), None)
+    boxed = isinstance(first, Mapping) and bool(first.get("bbox"))
+    for key in ("image_id", "category_id", "score", needed, *(["bbox"] if boxed else [])):
         lacking = _read("detections", detections, partial(_rows_without, key))
         if lacking:
             raise LammMetricsError(
@@ -180,7 +190,7 @@ def read_coco_found(detections: Sequence[Record], truth: CocoTruth, iou_type: st
         raise LammMetricsError(
             f"Expected a number as `score`, got NaN in row {unusable[0]} ({len(unusable)} in all). Mend the scores."
         )
-    box = _read("detections", detections, lambda rows: _found_boxes(rows, iou_type))
+    box = _read("detections", detections, lambda rows: _found_boxes(rows, "bbox" if boxed else iou_type))
     box_area = box[:, 2] * box[:, 3]
     image = _indices(detections, "image_id", truth.image_ids, "detections")
     return CocoFound(
@@ -189,7 +199,7 @@ def read_coco_found(detections: Sequence[Record], truth: CocoTruth, iou_type: st
         score=score,
         corners=np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1),
         box_area=box_area,
-        area=mask_areas(detections, truth.sizes[image]) if iou_type == "segm" else box_area,
+        area=mask_areas(detections, truth.sizes[image]) if iou_type == "segm" and not boxed else box_area,
         records=() if iou_type == "bbox" else list(detections),
     )
 

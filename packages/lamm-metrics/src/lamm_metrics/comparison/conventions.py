@@ -10,6 +10,8 @@ from lamm_metrics.answers.located import class_key, size_of
 from lamm_metrics.average_precision.curves import Curve
 from lamm_metrics.average_precision.matching import (
     COCO,
+    FASTER_RCNN07,
+    FASTER_RCNN12,
     SCORE_FREE,
     VOC07,
     VOC12,
@@ -106,7 +108,7 @@ def compare_conventions(
     sizes = _sizes(metric, truth.records) if metric.dimensions == 4 else None
     rows = [
         _row(convention, found, objects, len(names), metric, threshold, sizes)
-        for convention in (SCORE_FREE, COCO, VOC07, VOC12)
+        for convention in (SCORE_FREE, COCO, VOC07, VOC12, FASTER_RCNN07, FASTER_RCNN12)
     ]
     rows += _published(metric, found, objects, names, answers, threshold)
     return [*rows, _paper(task, truth, answers)] if threshold == PAPER_THRESHOLD else rows
@@ -138,9 +140,9 @@ def _row(
     iou: PairedIoU = metric.iou
     notes = []
     if convention.plus and sizes is not None:
-        # Inclusive pixel corners only make sense in pixels.
-        found = replace(found, box=found.box * np.tile(sizes, 2)[found.image])
-        objects = replace(objects, box=objects.box * np.tile(sizes, 2)[objects.image])
+        # Inclusive pixel corners only make sense in pixels, which shares times sides give up to rounding.
+        found = replace(found, box=np.round(found.box * np.tile(sizes, 2)[found.image], 9))
+        objects = replace(objects, box=np.round(objects.box * np.tile(sizes, 2)[objects.image], 9))
         iou = _inclusive_iou
     elif convention.plus and metric.dimensions == 4:
         notes.append("without image_size, so without the extra pixel")

@@ -13,10 +13,13 @@ from lamm_metrics.average_precision.curves import Curve, Matched
 from lamm_metrics.average_precision.matching import SCORE_FREE, Found, Matches, PairedIoU, Truth, bounds_of, candidates
 from lamm_metrics.average_precision.pairs import Flags
 from lamm_metrics.metrics.base import OK, Floats, Metric, derived, labels_setting, overlaps
-from lamm_metrics.records.files import first_ten
+from lamm_metrics.records.files import first_ten, mark_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
 from lamm_metrics.results.score import Mark, SampleResult, ScoreSpec, drawn
+
+# Marks of objects that need not be found.
+IGNORED = ("difficult", "iscrowd")
 
 
 class Scene(NamedTuple):
@@ -89,7 +92,7 @@ class BoxAP(Metric[Scene]):
             truth_label=tuple(naming(str(item["label"])) for item in objects),
             truth_name=tuple(str(item["label"]) for item in objects),
             truth_box=self.truth(reference, [item["bbox"] for item in objects]),
-            ignored=np.array([bool(item.get("difficult") or item.get("iscrowd")) for item in objects], np.bool_),
+            ignored=np.array([any(mark_of(item.get(key)) for key in IGNORED) for item in objects], np.bool_),
             found_label=tuple(naming(box.label) for box in answer.boxes),
             found_name=tuple(box.label or "" for box in answer.boxes),
             found_box=np.array([box.box for box in answer.boxes], np.float64).reshape(-1, self.dimensions),

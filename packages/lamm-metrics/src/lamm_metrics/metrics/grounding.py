@@ -12,6 +12,7 @@ from lamm_metrics.geometry.rotated import ROTATIONS, Rotation
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import Floats, derived, overlaps
 from lamm_metrics.metrics.registry import one_of
+from lamm_metrics.records.files import mark_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference, record_id
 from lamm_metrics.results.score import BOX_3D, Mark, ScoreSpec
@@ -144,5 +145,5 @@ def _split(reference: Reference) -> str:
     if "split" in reference:
         return str(reference["split"]).lower()
     if "unique" in reference:
-        return SPLITS[0] if reference["unique"] else SPLITS[1]
+        return SPLITS[0] if mark_of(reference["unique"]) else SPLITS[1]
     return ""

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,6 +15,10 @@ SHOWN_CHARACTERS = 80
 ENOUGH = 1000
 BOM = b"\xef\xbb\xbf"
 LARGEST = sys.float_info.max
+_MARKS: Mapping[object, bool] = {
+    **dict.fromkeys((0, None, "", "0", "false", "no"), False),
+    **dict.fromkeys((1, "1", "true", "yes"), True),
+}
 
 
 class FileFaultsError(LammMetricsError):
@@ -52,6 +56,16 @@ def is_number(value: object) -> bool:
 def are_numbers(value: object, lengths: Sequence[int] | None = None) -> bool:
     """Return whether a parsed value is a list of finite numbers, of one of these lengths."""
     return isinstance(value, list | tuple) and all(map(is_number, value)) and (lengths is None or len(value) in lengths)
+
+
+def mark_of(value: object) -> bool | None:
+    """Return whether a mark such as `iscrowd` is set, as 0 and 1 or words tell; None where it is neither.
+
+    >>> mark_of(1), mark_of("0"), mark_of(None), mark_of("maybe")
+    (True, False, False, None)
+    """
+    written = value.strip().lower() if isinstance(value, str) else value
+    return _MARKS.get(written) if isinstance(written, str | int | float | None) else None
 
 
 def _reject_constant(name: str) -> NoReturn:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lamm_metrics.records.files import are_numbers, is_number, shown
+from lamm_metrics.records.files import are_numbers, is_number, mark_of, shown
 
 Reference = Mapping[str, Any]
 # Returns what was expected of a record that has the key; empty where nothing is wrong.
@@ -136,7 +136,10 @@ def _check_words(record: Reference) -> str:
 
 
 def _is_object(item: object, numbers: Sequence[int] = (4, 6, 7, 9)) -> bool:
-    return isinstance(item, Mapping) and isinstance(item.get("label"), str) and are_numbers(item.get("bbox"), numbers)
+    if not isinstance(item, Mapping) or not isinstance(item.get("label"), str):
+        return False
+    marks = (mark_of(item.get(key)) for key in ("difficult", "iscrowd"))
+    return are_numbers(item.get("bbox"), numbers) and None not in marks
 
 
 def _check_objects(*numbers: int) -> Check:
@@ -144,7 +147,10 @@ def _check_objects(*numbers: int) -> Check:
         objects = record["object"]
         good = isinstance(objects, list) and all(_is_object(item, numbers) for item in objects)
         return (
-            "" if good else f'`object` to be a list of {{"label", "bbox"}} with boxes of {list(numbers)} finite numbers'
+            ""
+            if good
+            else f'`object` to be a list of {{"label", "bbox"}} with boxes of {list(numbers)} finite numbers, and '
+            "`difficult` and `iscrowd`, where given, to be 0 or 1"
         )
 
     return check
