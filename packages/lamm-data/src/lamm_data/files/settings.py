@@ -21,6 +21,12 @@ def packaged_toml(room: str, name: str) -> dict[str, Any]:
     return tomllib.loads((files("lamm_data") / room / name).read_text(encoding="utf-8"))
 
 
+def packaged_names(room: str) -> list[str]:
+    """List the tables that come with the package in a room, without their ending."""
+    entries = (files("lamm_data") / room).iterdir()
+    return sorted(entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml"))
+
+
 def load_toml(path: Path, error: type[Exception] = UsageError) -> dict[str, Any]:
     """Return what a TOML file holds.
 

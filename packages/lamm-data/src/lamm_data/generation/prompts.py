@@ -11,13 +11,12 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lamm_data.errors import UsageError
 from lamm_data.files.json_lines import iter_values
-from lamm_data.files.settings import load_toml, packaged_toml
+from lamm_data.files.settings import load_toml, packaged_names, packaged_toml
 from lamm_data.generation.rows import Row, RowFault, row_from_json
 
 AnswerKind = Literal["dialogue", "description", "statements", "options"]
@@ -166,13 +165,8 @@ _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
 def prompt_names() -> list[str]:
-    """List the packaged prompts.
-
-    Returns:
-        Names such as `daily_dialogue`, sorted.
-    """
-    folder = files("lamm_data.generation.packaged")
-    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+    """List the packaged prompts, such as `daily_dialogue`."""
+    return packaged_names("generation/packaged")
 
 
 def read_prompt_values(name: str, override: Path | None, style: str) -> dict[str, Any]:
@@ -193,7 +187,7 @@ def read_prompt_values(name: str, override: Path | None, style: str) -> dict[str
         raise UsageError(f"Expected one of {', '.join(prompt_names())}, got type {name!r}.")
     values = packaged_toml("generation/packaged", f"{name}.toml")
     if style == "brief":
-        if not (files("lamm_data.generation.packaged") / "brief" / f"{name}.toml").is_file():
+        if name not in packaged_names("generation/packaged/brief"):
             raise UsageError(f"Expected a type that has a brief form, got {name!r}. Use --set style=full.")
         values |= packaged_toml("generation/packaged/brief", f"{name}.toml")
     if override is not None:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from lamm_data.records.annotations import Annotated, ClassLabel
 from lamm_data.records.tasks import Task
-from lamm_data.writing.coordinates import PAPER, NumberStyle, inside_boxes, labels_there, metres, solid_boxes
+from lamm_data.writing.coordinates import PAPER, NumberStyle, labels_there, metres, solid_boxes, written_boxes
 from lamm_data.writing.english import as_sentence, mid_sentence, plural, singular, takes_are, with_article
 from lamm_data.writing.options import LETTERS, AnswerPool, lettered
 
@@ -104,16 +104,10 @@ def _hair_values(label: ClassLabel) -> dict[str, str]:
 
 
 def _detection(item: Annotated, context: Context) -> Iterator[Pair]:
-    write, size = context.numbers.box, (item.width, item.height)
-    sentences = []
-    for box, corners in inside_boxes(item, context.left_out, context.noted):
-        text = write(corners, size)
-        if text:
-            sentences.append({**_label_values(box.label), "box": text})
-        else:
-            context.left_out["box empty after rounding"] += 1
+    boxes = written_boxes(item, context.numbers, context.left_out, context.noted)
+    sentences = tuple([{**_label_values(box.label), "box": text} for box, _, text in boxes])
     if sentences:
-        yield Pair(context.task.pools[0], {}, tuple(sentences))
+        yield Pair(context.task.pools[0], {}, sentences)
 
 
 def _keypoints(item: Annotated, context: Context) -> Iterator[Pair]:

@@ -251,13 +251,18 @@ def solid_boxes(item: Annotated, left_out: Counter[str]) -> Iterator[Box3D]:
             yield box
 
 
-def usable_boxes(item: Annotated, left_out: Counter[str]) -> Iterator[tuple[Box, Corners]]:
-    """Yield boxes with their corners as fractions of the image; unusable ones are counted by reason.
-
-    What `inside_boxes` refuses is left out, and so is a box that is empty after rounding to the paper's two decimals.
-    """
-    for box, corners in inside_boxes(item, left_out, Counter()):
-        if PAPER.box(corners, (item.width, item.height)):
-            yield box, corners
+def written_boxes(
+    item: Annotated, numbers: NumberStyle, left_out: Counter[str], noted: Counter[str]
+) -> Iterator[tuple[Box, Corners, str]]:
+    """Yield what `inside_boxes` does with its text; a box that is empty after rounding is left out, too."""
+    for box, corners in inside_boxes(item, left_out, noted):
+        text = numbers.box(corners, (item.width, item.height))
+        if text:
+            yield box, corners, text
         else:
             left_out["box empty after rounding"] += 1
+
+
+def usable_boxes(item: Annotated, left_out: Counter[str]) -> Iterator[tuple[Box, Corners]]:
+    """Yield boxes that can be written in the paper's style, with their corners as fractions of the image."""
+    return ((box, corners) for box, corners, _ in written_boxes(item, PAPER, left_out, Counter()))

@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from lamm_data.errors import UsageError
-from lamm_data.files.settings import check_values, load_toml, nearest, packaged_toml
+from lamm_data.files.settings import check_values, load_toml, nearest, packaged_names, packaged_toml
 from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.records.instruction import media_paths
 from lamm_data.records.tasks import TASKS
@@ -115,8 +114,7 @@ class Kind(NamedTuple):
 
 def packaged_recipes() -> list[str]:
     """Name the recipes that come with the package."""
-    folder = resources.files("lamm_data.benchmark.recipes") / "packaged"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return packaged_names("benchmark/recipes/packaged")
 
 
 def read_recipe(name: str, kinds: Mapping[str, Kind]) -> Recipe:

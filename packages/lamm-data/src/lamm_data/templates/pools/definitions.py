@@ -43,15 +43,9 @@ class PoolDefinition:
     quotes: bool = False
 
     def fault(self, template: str, part: str, *, strict: bool = True) -> str:
-        """Say what keeps a text from being a template of this pool.
+        """Return what keeps a text from being a template of a part (`question` or `answer`); empty when nothing does.
 
-        Args:
-            template: The text.
-            part: `question` or `answer`.
-            strict: Also refuse unverifiable claims and numbers or marks of the template's own.
-
-        Returns:
-            A short reason; empty when nothing does.
+        A strict look also refuses unverifiable claims and numbers or marks of the template's own.
         """
         used = placeholders(template)
         needs, known = (self.answer, set(self.values)) if part == "answer" else (self.question, self.question_values)

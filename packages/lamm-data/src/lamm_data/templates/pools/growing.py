@@ -235,10 +235,6 @@ _ASKED = 15
 class Asking:
     """Builds requests for one pool and judges what comes back.
 
-    Args:
-        settings: Model, sampling, seed and similarity.
-        definition: The pool's definition.
-
     Attributes:
         sha256: Hash of the prompt, the definition and the placeholders: what the model is told.
     """

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import UsageError
+from lamm_data.files.settings import packaged_names
 
 STYLES = ("full", "short", "plain")
 """`full` answers are sentences; `short` ones the bare entity ("circle", "(B) red", "3"); `plain` the same, but an
@@ -40,11 +41,7 @@ class Pool:
 
 def names() -> list[str]:
     """List the pools that come with the package."""
-    return sorted(
-        entry.name.removesuffix(".toml")
-        for entry in resources.files("lamm_data.templates.pools").joinpath("packaged").iterdir()
-        if entry.name.endswith(".toml")
-    )
+    return packaged_names("templates/pools/packaged")
 
 
 @cache
