@@ -255,9 +255,9 @@ def written_boxes(
     item: Annotated, numbers: NumberStyle, left_out: Counter[str], noted: Counter[str]
 ) -> Iterator[tuple[Box, Corners, str]]:
     """Yield what `inside_boxes` does with its text; a box that is empty after rounding is left out, too."""
+    size = (item.width, item.height)
     for box, corners in inside_boxes(item, left_out, noted):
-        text = numbers.box(corners, (item.width, item.height))
-        if text:
+        if text := numbers.box(corners, size):
             yield box, corners, text
         else:
             left_out["box empty after rounding"] += 1
