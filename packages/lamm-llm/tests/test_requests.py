@@ -1,10 +1,23 @@
 """Requests: the same key for the same question, made in parts or whole; what the key knows of images."""
 
+import asyncio
 import base64
 
 import pytest
 
-from lamm_llm import FORMATS, RequestMould, UsageError, image_part, make_request, user_message, without_thinking
+from lamm_llm import (
+    FORMATS,
+    FormatLadder,
+    RequestMould,
+    UnsupportedError,
+    UsageError,
+    closed_object,
+    image_part,
+    make_request,
+    response_format,
+    user_message,
+    without_thinking,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 JPEG = b"\xff\xd8\xff\xe0" + bytes(20)
@@ -74,3 +87,48 @@ def test_addresses_of_images_are_part_of_the_key_as_they_are():
 )
 def test_thinking_is_no_part_of_an_answer(text, answer):
     assert without_thinking(text) == answer
+
+
+def ladder_server(refused, sent):
+    """Answers requests in their format, but for those formats that it does not know."""
+
+    async def send(asked):
+        if asked.format in refused:
+            raise UnsupportedError("response_format", "unknown")
+        return f"answer in {asked.format}"
+
+    def build(answer_format):
+        return make_request({"model": "m", "messages": [], "max_tokens": 5, "format": answer_format}, answer_format)
+
+    return lambda ladder: asyncio.run(ladder.ask(build, send, sent)), build
+
+
+def test_a_ladder_asks_in_the_strictest_format_that_the_server_knows():
+    sent = []
+    ask, _ = ladder_server({"json_schema"}, sent)
+    ladder = FormatLadder()
+    assert [ask(ladder), ask(ladder)] == ["answer in json_object"] * 2
+    assert [request.format for request in sent] == ["json_schema", "json_object", "json_object"]
+
+
+def test_a_ladder_asks_again_in_the_format_of_the_earlier_answer():
+    ask, build = ladder_server((), [])
+    assert ask(FormatLadder(asked_before={build("text").key})) == "answer in text"
+    assert ask(FormatLadder(asked_before={"other"})) == "answer in json_schema"
+
+
+@pytest.mark.parametrize("wanted", ["json_schema", "auto"])
+def test_a_format_that_has_to_be_kept_is_not_left(wanted):
+    sent = []
+    ask, _ = ladder_server(set(FORMATS), sent)
+    with pytest.raises(UnsupportedError):
+        ask(FormatLadder(wanted))
+    assert [request.format for request in sent] == (["json_schema"] if wanted == "json_schema" else list(FORMATS))
+
+
+def test_the_formats_are_asked_for_by_one_parameter():
+    schema = closed_object({"name": {"type": "string"}})
+    strict = response_format("json_schema", "answer", schema)["response_format"]
+    assert strict == {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
+    assert (schema["required"], schema["additionalProperties"]) == (["name"], False)
+    assert response_format("text", "answer", schema) == {}
