@@ -68,8 +68,7 @@ def asked_models(models: Mapping[str, object], blind: bool) -> list[Model]:
             raise SettingsError(f"Expected a model's name of letters, digits and ._+-, got {name!r}.")
         if not isinstance(target, str) or not target:
             raise SettingsError(f"Expected a folder or MODEL@URL for the model {name}, got {target!r}.")
-        model, at, endpoint = target.rpartition("@")
-        asked = Model(name, model, endpoint) if at and "://" in endpoint else Model(name, target)
+        asked = Model(name, *_model_and_endpoint(target))
         if not asked.endpoint and not Path(asked.model).is_dir():
             raise SettingsError(f"Expected the folder of a model for {name}, got nothing at {asked.model}.")
         found += [asked, replace(asked, blind=True)] if blind else [asked]
@@ -93,10 +92,14 @@ def named_models(words: Iterable[str]) -> dict[str, str]:
     return models
 
 
+def _model_and_endpoint(target: str) -> tuple[str, str]:
+    model, _, endpoint = target.rpartition("@")
+    return (model, endpoint) if model and "://" in endpoint else (target, "")
+
+
 def _plain_name(target: str) -> str:
     """Name a model after its folder, or after the last part of the name that an endpoint has for it."""
-    model, at, endpoint = target.rpartition("@")
-    path = Path(model if at and "://" in endpoint else target)
+    path = Path(_model_and_endpoint(target)[0])
     name = path.parent.name if path.name == "model" and path.parent.name else path.name
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", name).strip("-.") or "model"
 

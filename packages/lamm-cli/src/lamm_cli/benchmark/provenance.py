@@ -95,13 +95,13 @@ def finished_run(folder: Path) -> tuple[Tables, list[Model]]:
         )
     settings = read_settings(folder / SETTINGS, packaged_settings("benchmark"), free=("models",))
     asked = json.loads((folder / MANIFEST).read_text())["models"]
-    names = [one["name"].removesuffix(f" ({BLIND})") if one["blind"] else one["name"] for one in asked]
-    found = zip(names, asked, strict=True)
-    return settings, [Model(name, one["model"], one["endpoint"], one["blind"]) for name, one in found]
+    for one in asked:
+        one["name"] = one["name"].removesuffix(f" ({BLIND})") if one["blind"] else one["name"]
+    return settings, [Model(**one) for one in asked]
 
 
-def write_manifest(folder: Path, files: Sequence[BenchmarkFile], asked: Sequence[Model]) -> dict[str, Any]:
-    """Write `manifest.json` and return what it holds."""
+def write_manifest(folder: Path, files: Sequence[BenchmarkFile], asked: Sequence[Model]) -> None:
+    """Write `manifest.json`."""
     manifest = {
         "lamm": "benchmark run",
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -116,4 +116,3 @@ def write_manifest(folder: Path, files: Sequence[BenchmarkFile], asked: Sequence
         ],
     }
     write_whole(folder / MANIFEST, json.dumps(manifest, indent=1))
-    return manifest

@@ -68,7 +68,7 @@ class RecipeRun:
         rows: list[VariantRow] = []
         reports: dict[str, dict[str, Report]] = {}
         chosen = self.settings["scoring"]
-        scorer = Scorer(self.folder / "scores", chosen["protocol"], {"draws": chosen["draws"]})
+        scorer = Scorer(self.folder / "scores", chosen["protocol"], chosen["draws"])
         for one in asked:
             if one.blind:
                 continue

@@ -7,7 +7,7 @@ from rich.progress import track
 
 from lamm_cli.benchmark.judging import Judged
 from lamm_cli.benchmark.variants import VARIANTS, VariantRow
-from lamm_cli.leaderboard.scores import CHANCE, BenchmarkFile, Scorer
+from lamm_cli.leaderboard.scores import BenchmarkFile, Scorer
 from lamm_cli.leaderboard.table import ComparisonTable
 from lamm_cli.output import console
 from lamm_llm import write_whole
@@ -22,10 +22,9 @@ def write_outcome(
     table: ComparisonTable,
     reports: Mapping[str, Mapping[str, Report]],
     files: Sequence[BenchmarkFile],
-    *,
-    significance: Mapping[str, Mapping[str, Comparison]] | None = None,
-    judged: Judged | None = None,
-    force: bool = False,
+    significance: Mapping[str, Mapping[str, Comparison]],
+    judged: Judged,
+    force: bool,
 ) -> bool:
     """Write `table.json`, `.md`, `.csv`, `.tex` and `report.html`, unless they stand there already.
 
@@ -41,26 +40,24 @@ def write_outcome(
     Returns:
         Whether anything was written.
     """
-    said = judged or Judged()
-    csv = table.csv() + said.csv()
+    csv = table.csv() + judged.csv()
     before = folder / "table.csv"
     if not force and before.is_file() and before.read_text() == csv and (folder / REPORT).is_file():
         return False
-    roots = {file.name: file.media_root for file in files}
     size = f"{len(files)} benchmark files with {sum(file.records for file in files)} records."
     kept = "Settings, versions and hashes stand in run.toml and manifest.json beside this page."
     write_report(
         folder / REPORT,
-        {run: {**by_file, **said.reports(run)} for run, by_file in reports.items()},
-        media_root=roots,
+        {run: {**by_file, **judged.reports(run)} for run, by_file in reports.items()},
+        media_root={file.name: file.media_root for file in files},
         title=TITLE,
         subtitle=f"{size} {kept}",
         significance=significance,
-        transcripts=said.transcripts,
+        transcripts=judged.transcripts,
     )
     table.write(folder)
-    if said.rows:
-        write_whole(folder / "table.md", table.markdown() + "\n" + said.markdown())
+    if judged.rows:
+        write_whole(folder / "table.md", table.markdown() + "\n" + judged.markdown())
     write_whole(folder / "table.tex", table.latex())
     write_whole(before, csv)
     return True
@@ -71,9 +68,9 @@ def write_variant_report(
     reports: Mapping[str, Mapping[str, Report]],
     roots: Mapping[str, Path],
     differences: Mapping[str, Mapping[str, VariantRow]],
-) -> Path:
+) -> None:
     """Write `recipes.html`: the variants' scores, their differences from the base files, and their samples."""
-    return write_report(
+    write_report(
         folder / VARIANTS,
         reports,
         media_root=roots,
@@ -89,15 +86,10 @@ def paired(
 ) -> dict[str, dict[str, Comparison]]:
     """Compare the first run with each other one on every file: paired tests on the same records.
 
-    Args:
-        files: The benchmark.
-        runs: Folder of predictions by run; the first is compared.
-        scorer: Remembers what was compared.
-
     Returns:
         Comparisons by benchmark and run; a file with too few records to compare has none.
     """
-    first, *others = [run for run in runs if run != CHANCE]
+    first, *others = runs
     found: dict[str, dict[str, Comparison]] = {}
     for file in track(files if others else [], "comparing", console=console(), transient=True):
         for run in others:
@@ -111,9 +103,8 @@ def _compared(file: BenchmarkFile, first: Path, second: Path, scorer: Scorer) ->
     before, after = (folder / f"{file.name}.jsonl" for folder in (first, second))
 
     def made() -> dict[str, object]:
-        draws = int(scorer.options.get("draws", 1000))
         try:
-            return compare(file.task, file.path, before, after, scorer.protocol, draws=draws).to_json()
+            return compare(file.task, file.path, before, after, scorer.protocol, draws=scorer.draws).to_json()
         except LammMetricsError as fault:
             return {"why": str(fault)}
 

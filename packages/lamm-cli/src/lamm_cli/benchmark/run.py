@@ -96,13 +96,12 @@ class BenchmarkRun:
 
     def _score(self, files: Sequence[BenchmarkFile], asked: Sequence[Model]) -> ComparisonTable:
         chosen = self.settings["scoring"]
-        scorer = Scorer(self.folder / "scores", chosen["protocol"], {"draws": chosen["draws"]})
+        scorer = Scorer(self.folder / "scores", chosen["protocol"], chosen["draws"])
         runs = {one.label: self.predictions(one) for one in asked}
         table, reports = score_runs(files, runs, scorer)
         judged = judge_captions(self.settings["judge"], files, runs, self.folder)
         significance = paired(files, runs, scorer)
-        force = not self.asks
-        if write_outcome(self.folder, table, reports, files, significance=significance, judged=judged, force=force):
+        if write_outcome(self.folder, table, reports, files, significance, judged, force=not self.asks):
             self.worked.append("scores and report")
             write_manifest(self.folder, files, asked)
         self._vary(files, asked, reports)

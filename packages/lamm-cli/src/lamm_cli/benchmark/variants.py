@@ -125,7 +125,7 @@ def variant_row(
             (variant.base.path, answers[0]),
             (variant.file.path, answers[1]),
             scorer.protocol,
-            draws=int(scorer.options.get("draws", 1000)),
+            draws=scorer.draws,
         )
         kept = found.retained(bases[CHANCE][variant.base.name].headline)
         comparison = found.comparison
@@ -157,7 +157,7 @@ def _calibration(variant: VariantFile, answers: Path, scorer: Scorer) -> list[di
     for binning in ("width", "mass"):
         measured = score(
             variant.file.task, variant.file.path, answers, metrics=["ece"], samples=False, binning=binning,
-            draws=int(scorer.options.get("draws", 1000)),
+            draws=scorer.draws,
         ).headline  # fmt: skip
         found.append(asdict(Cell.of(measured)))
     return found if any(cell["value"] is not None for cell in found) else None

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -65,12 +65,12 @@ class Scorer:
     Attributes:
         folder: Where reports are kept, `<folder of the predictions>/<benchmark>.json`; None keeps none.
         protocol: `standard` or `paper`.
-        options: Further arguments of `lamm_metrics.score`, such as `draws`.
+        draws: Draws of every interval and test.
     """
 
     folder: Path | None = None
     protocol: str = "standard"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    draws: int = 1000
 
     def of_run(self, run: str, file: BenchmarkFile, answers: Path) -> Report:
         """Score one run's answers to one benchmark file.
@@ -87,7 +87,7 @@ class Scorer:
             raise BenchmarkFilesError(f"Expected answers to {file.path} in {answers}, but {other}. Answer it again.")
 
         def scored() -> Report:
-            return score(file.task, file.path, answers, self.protocol, **self.options)
+            return score(file.task, file.path, answers, self.protocol, draws=self.draws)
 
         return self._remembered(answers.parent.name, file, answers.read_bytes(), scored)
 
@@ -96,7 +96,7 @@ class Scorer:
 
         def scored() -> Report:
             drawn = chance_predictions(file.task, file.path)
-            return replace(score(file.task, file.path, drawn, self.protocol, **self.options), model=CHANCE)
+            return replace(score(file.task, file.path, drawn, self.protocol, draws=self.draws), model=CHANCE)
 
         return self._remembered(CHANCE, file, CHANCE.encode(), scored)
 
@@ -126,7 +126,7 @@ class Scorer:
     def _key(self, file: BenchmarkFile, answers: bytes) -> str:
         digest = hashlib.sha256(file.path.read_bytes())
         digest.update(answers)
-        digest.update(repr((self.protocol, sorted(self.options.items()), version("lamm-metrics"))).encode())
+        digest.update(repr((self.protocol, [("draws", self.draws)], version("lamm-metrics"))).encode())
         return digest.hexdigest()
 
     def _remembered(self, folder: str, file: BenchmarkFile, answers: bytes, make: Callable[[], Report]) -> Report:
