@@ -15,11 +15,13 @@ BUCKET = 64  # points: four AVX-512 registers; a constant, so that loops over a 
 @njit(cache=True, nogil=True)
 def bounds(points):
     """The lowest and the highest coordinate of points `[N, 3]` along each axis, float64 `[3]` each."""
-    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    low, high = np.empty(3), np.empty(3)
     for axis in range(3):
+        lowest, highest = np.inf, -np.inf
         for i in range(points.shape[0]):
-            low[axis] = min(low[axis], points[i, axis])
-            high[axis] = max(high[axis], points[i, axis])
+            lowest = min(lowest, points[i, axis])
+            highest = max(highest, points[i, axis])
+        low[axis], high[axis] = lowest, highest
     return low, high
 
 
