@@ -8,8 +8,7 @@ is a request like any other: it goes into the next `submit`. Each may be killed 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,18 +119,12 @@ def run_batch(action: str, settings: GenerationSettings, progress: Callable[[int
 
 
 async def _run(action: str, settings: GenerationSettings, progress: Callable[[int], None] | None) -> BatchSummary:
-    with open_run(settings) as opened:
-        async with _open_desk(opened) as desk:
-            desk.progress = progress
+    endpoint = Endpoint(settings.endpoints[0])
+    try:
+        with open_run(settings) as opened:
+            desk = _Desk(opened, endpoint, progress)
             steps = {"submit": desk.submit, "status": desk.status, "collect": desk.collect, "cancel": desk.cancel}
             return await steps[action]()
-
-
-@asynccontextmanager
-async def _open_desk(opened: OpenRun) -> AsyncIterator[_Desk]:
-    endpoint = Endpoint(opened.settings.endpoints[0])
-    try:
-        yield _Desk(opened, endpoint)
     finally:
         await endpoint.close()
 
@@ -152,9 +145,9 @@ class _Keys:
 class _Desk:
     """Everything one call needs, open."""
 
-    def __init__(self, opened: OpenRun, endpoint: Endpoint) -> None:
+    def __init__(self, opened: OpenRun, endpoint: Endpoint, progress: Callable[[int], None] | None) -> None:
         settings = opened.settings
-        self.opened, self.endpoint = opened, endpoint
+        self.opened, self.endpoint, self.progress = opened, endpoint, progress
         policy = RetryPolicy(settings.attempts, settings.retry_delay, patience=settings.patience)
         self.server = BatchServer(endpoint, policy, settings.seed)
         self.state = BatchState(settings.output)
@@ -163,7 +156,6 @@ class _Desk:
         share = batch_share(settings.prices)
         self.budget = Budget(price.scaled(share) if price else None, settings.max_cost, settings.max_requests)
         self.failures: dict[str, Exception] = {}
-        self.progress: Callable[[int], None] | None = None
         for batch in self.state.open():
             if batch.endpoint != endpoint.settings.shown_url:
                 raise UsageError(
@@ -269,15 +261,15 @@ class _Desk:
         view = await self._ended(batch)
         if view is None:
             return False
-        found = 0
+        answered = 0
         async for key, status, body, words in self.server.answers(self.state, batch, view):
-            found += await self._keep(batch, key, status, body, words)
-        batch.answered, batch.failed = found, batch.requests - found
+            answered += await self._store(batch, key, status, body, words)
+        batch.answered, batch.failed = answered, batch.requests - answered
         if view.errors:
             summary.stopped = f"batch {batch.id} {view.status}: {self.endpoint.hide_key(view.errors)}"
         return True
 
-    async def _keep(self, batch: Batch, key: str, status: int, body: Any, words: str) -> bool:
+    async def _store(self, batch: Batch, key: str, status: int, body: Any, words: str) -> bool:
         """Journal one answer, or remember why there is none; tell whether there is one."""
         text = json.dumps(body)
         if status == 200:

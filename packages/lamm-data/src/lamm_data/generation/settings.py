@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +13,7 @@ from lamm_data.generation.prompts import load_prompt
 from lamm_data.generation.request_builder import RequestBuilder, Sampling
 from lamm_llm import EndpointSettings
 
-_ENDPOINT_KEYS = {
-    "url", "api_key_env", "model", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout",
-}  # fmt: skip
+_ENDPOINT_KEYS = {field.name for field in fields(EndpointSettings)} - {"key"} | {"api_key_env"}
 
 
 @dataclass(frozen=True)

@@ -72,9 +72,6 @@ class Conversion:
             raise UsageError(f"Expected rounds from 1 and per_item from 0, got {self.rounds} and {self.per_item}.")
         if not 0 <= self.negatives < 1:
             raise UsageError(f"Expected a share of negatives from 0 to below 1, got {self.negatives}.")
-        self._check_numbers()
-
-    def _check_numbers(self) -> None:
         self._numbers = numbers = number_style(self.numbers)
         kind = CONVERSION_TASKS[self.task].kind
         if kind == "joints" and not numbers.point_pattern:

@@ -140,7 +140,8 @@ def convert_source(
         makers = [plan.maker() for plan in plans]
         for number, block in engine(makers, _batches(plans)):
             add(block.lines)
-            plans[number].take(block)
+            plans[number].counts.update(block.counts)
+            plans[number].media.missing += block.missing
             if progress is not None:
                 progress(len(block.lines))
         for plan in plans:
@@ -177,11 +178,6 @@ class _Plan:
         first, parts = self.share
         items = new_items(self.source.open(self.root, self.split, self.read), self.counts)
         return batched(islice(items, first, None, parts))
-
-    def take(self, block: Block) -> None:
-        """Enter a block into the account."""
-        self.counts.update(block.counts)
-        self.media.missing += block.missing
 
 
 def _batches(plans: list[_Plan]) -> Iterator[Batch]:

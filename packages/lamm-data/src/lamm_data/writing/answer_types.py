@@ -50,10 +50,6 @@ def answer_type(text: str) -> str:
 def overlap(one: frozenset[str], other: frozenset[str]) -> bool:
     """Tell whether one answer says no more than another ("brown", "dark brown"): then both might be accepted.
 
-    Answers without content words ("on") overlap with their like only.
-
-    Args:
-        one: Content words of an answer.
-        other: Content words of another.
+    Both are given by their content words; answers without any ("on") overlap with their like only.
     """
     return one == other or bool(one and other and (one <= other or other <= one))

@@ -186,12 +186,8 @@ def inside_boxes(item: Annotated, left_out: Counter[str], noted: Counter[str]) -
     """Yield boxes with their corners as fractions of the image, clipped to it.
 
     Left out, each with its reason: crowd regions, which stand for many objects; difficult objects, which VOC's protocol
-    excludes; boxes without area or wholly outside the image; the same annotation a second time.
-
-    Args:
-        item: An image with boxes.
-        left_out: Takes the counts of what is left out, by reason.
-        noted: Takes the count of boxes that were cut at the image's edge.
+    excludes; boxes without area or wholly outside the image; the same annotation a second time. They are counted in
+    `left_out` by reason, and boxes that were cut at the image's edge in `noted`.
     """
     width, height, seen = item.width, item.height, set[tuple[str, Corners]]()
     for box in item.boxes:
