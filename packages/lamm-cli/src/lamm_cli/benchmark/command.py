@@ -23,15 +23,19 @@ def list_sets(root: Path | None, as_json: bool) -> None:
     """Show the benchmark's sets: task, data set, published size, and what is present under a root."""
     from dataclasses import asdict
 
-    from lamm_cli.benchmark.sets import benchmark_rows, show_rows
+    from lamm_cli.benchmark.sets import benchmark_rows
+    from lamm_cli.output import print_table
 
     rows = benchmark_rows(root)
     if as_json:
         import json
 
         click.echo(json.dumps([asdict(row) for row in rows]))
-    else:
-        show_rows(rows)
+        return
+    cells = (
+        [row.file, row.task, row.modality, row.source, str(row.published or "–"), row.present or "–"] for row in rows
+    )
+    print_table(("file", "task", "modality", "source", "published", "under the root"), cells)
 
 
 @benchmark.command()

@@ -7,7 +7,6 @@ from typing import Any
 
 from lamm_cli.folders import file_hash
 from lamm_cli.leaderboard.scores import BenchmarkFile, BenchmarkFilesError
-from lamm_cli.output import print_table
 from lamm_cli.processes import run_lamm
 from lamm_data import TASKS, Source, benchmark_file_name, is_alignment_set, load_sources
 from lamm_metrics import all_tasks, task_of_file
@@ -81,7 +80,9 @@ def gather_files(settings: dict[str, Any], output: Path) -> list[BenchmarkFile]:
     root = Path(settings["root"])
     if not root.is_dir():
         raise BenchmarkFilesError(f"Expected the folder of the data, got nothing at {root}. Give it with --root.")
-    _check_tasks(settings["tasks"])
+    if unknown := [task for task in settings["tasks"] if task not in all_tasks()]:
+        known = ", ".join(all_tasks())
+        raise BenchmarkFilesError(f"Expected tasks out of {known}, got {', '.join(map(repr, unknown))}.")
     files = [BenchmarkFile.read(path, root) for path in finished_files(root)] or list(_built(settings, root, output))
     files += _aligned(settings, root, output / ALIGNMENT)
     chosen = [file for file in files if not settings["tasks"] or file.task in settings["tasks"]]
@@ -94,15 +95,9 @@ def gather_files(settings: dict[str, Any], output: Path) -> list[BenchmarkFile]:
     return chosen
 
 
-def _check_tasks(wanted: Sequence[str]) -> None:
-    known = all_tasks()
-    unknown = [task for task in wanted if task not in known]
-    if unknown:
-        raise BenchmarkFilesError(f"Expected tasks out of {', '.join(known)}, got {', '.join(map(repr, unknown))}.")
-
-
 def _built(settings: dict[str, Any], root: Path, output: Path) -> Iterator[BenchmarkFile]:
-    for source in _wanted(settings, root):
+    named = [name for name in settings["sources"] if name != ALIGNMENT]
+    for source in sources_under(root, named) if named or not settings["sources"] else []:
         tasks = [task for task in source.tasks if not settings["tasks"] or task in settings["tasks"]]
         if not tasks:
             continue
@@ -112,11 +107,6 @@ def _built(settings: dict[str, Any], root: Path, output: Path) -> Iterator[Bench
             run_lamm(["data", "benchmark", *options, "--per-task", settings["per_task"], "--seed", settings["seed"]])
             done.touch()
         yield from (BenchmarkFile.read(path, source.root) for path in sorted(folder.glob("*.json")))
-
-
-def _wanted(settings: dict[str, Any], root: Path) -> list[SourceFolder]:
-    named = [name for name in settings["sources"] if name != ALIGNMENT]
-    return sources_under(root, named) if named or not settings["sources"] else []
 
 
 def _aligned(settings: dict[str, Any], root: Path, output: Path) -> list[BenchmarkFile]:
@@ -173,11 +163,3 @@ def benchmark_rows(root: Path | None = None) -> list[BenchmarkRow]:
     for path in alignment_sets(root) if root is not None else []:
         rows.append(BenchmarkRow(path.name, "vqa", TASKS["vqa"].modality, ALIGNMENT, 0, "source"))
     return sorted(rows, key=lambda row: (row.source == "sample", row.modality, row.file))
-
-
-def show_rows(rows: list[BenchmarkRow]) -> None:
-    """Print the rows as a table on stdout."""
-    cells = (
-        [row.file, row.task, row.modality, row.source, str(row.published or "–"), row.present or "–"] for row in rows
-    )
-    print_table(("file", "task", "modality", "source", "published", "under the root"), cells)
