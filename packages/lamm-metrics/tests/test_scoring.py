@@ -189,3 +189,81 @@ def test_answers_to_another_version_of_the_file_are_scored_with_a_note(tmp_path)
     report = score("counting", path, answers, draws=2)
     assert f"benchmark_sha256 {version[:12]}" in report.note
     assert "note: the answers are to another version" in str(report)
+
+
+RIGHT = {
+    "classification": ({"label": "cat"}, {"text": "cat", "probabilities": {"cat": 1.0}}),
+    "vqa": ({"gt_choice": 0, "gt_choices": ["a", "b"]}, {"choice": 0}),
+    "counting": ({"num": 3}, {"number": 3}),
+    "detection": (
+        {"object": [{"label": "cat", "bbox": [0, 0, 0.5, 0.5]}]},
+        {"boxes": [{"label": "cat", "box": [0, 0, 0.5, 0.5]}]},
+    ),
+    "locating": (
+        {"object": [{"label": "cat", "bbox": [0, 0, 0.5, 0.5]}]},
+        {"points": [{"label": "cat", "point": [0.2, 0.2]}]},
+    ),
+    "caption": ({"sentences": ["a cat"]}, {"text": "a cat"}),
+}
+
+
+@pytest.mark.parametrize("task", RIGHT)
+def test_an_answer_with_an_error_counts_as_failed_whatever_else_it_holds(task):
+    truth, answer = RIGHT[task]
+    report = score(task, [{"id": 1, **truth}], [{"id": 1, **answer, "error": "timed out"}], draws=0)
+    (sample,) = report.samples
+    assert (report.headline.n_failed, sample.detail, sample.confidence) == (1, "timed out", None)
+    assert "ok" not in report.statuses
+    assert score(task, [{"id": 1, **truth}], [{"id": 1, **answer}], draws=0).headline.n_failed == 0
+
+
+@pytest.mark.parametrize("answer", [{"error": "timed out"}, {"text": ""}, None])
+def test_silence_is_no_smile_in_the_papers_formula(answer):
+    answers = [] if answer is None else [{"id": 1, **answer}]
+    headline = score("facial_classification", [{"id": 1, "attr": "1"}], answers, "paper", missing="failed").headline
+    assert (headline.value, headline.n_failed) == (0, 1)
+
+
+def test_words_that_the_paper_cannot_score_are_named_at_reading():
+    records = [{"id": 1, "word_list": ["SALE"]}, {"id": 2, "word_list": []}]
+    with pytest.raises(FileFaultsError, match=r"`word_list`.*'2'"):
+        score("ocr", records, [{"id": 1, "text": "SALE"}, {"id": 2, "text": ""}], "paper")
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"confidence": 95}, "between 0 and 1, got 95. Write 95 % as 0.95"),
+        ({"confidence": 0}, "between 0 and 1"),
+        ({"confidence": float("nan")}, "between 0 and 1"),
+        ({"draws": -1}, "at least 0, got -1"),
+        ({"protocol": "paper", "metrics": ("yes_no",)}, "paper protocol without other metrics.*yes_no"),
+        ({"protocol": "coco", "metrics": ("detection_ap",)}, "coco protocol without other metrics"),
+        ({"protocol": "coco", "missing": "ignore"}, "missing to be error or failed, got 'ignore'"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(choices, message):
+    with pytest.raises(UsageError, match=message):
+        score("detection", {}, [], **choices) if choices.get("protocol") == "coco" else score(
+            "classification", [{"id": 1, "label": "cat"}], [{"id": 1, "text": "cat"}], **choices
+        )
+
+
+def test_cocos_protocol_keeps_the_task():
+    pose = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "area": 81, "keypoints": [3, 3, 2] * 17}
+    truth = {
+        "images": [{"id": 1, "height": 9, "width": 9}],
+        "categories": [{"id": 1, "name": "person"}],
+        "annotations": [{**pose, "num_keypoints": 17, "iscrowd": 0}],
+    }
+    report = score("keypoint_detection", truth, [{**pose, "score": 0.5}], "coco", draws=0)
+    assert (report.task, report.headline.name) == ("keypoint_detection", "coco/keypoints/AP")
+
+
+def test_a_box_without_a_score_ranks_behind_those_with_one_in_detection_and_in_grounding():
+    unscored, right = {"box": [5, 5, 5, 1, 1, 1]}, {"box": [0, 0, 0, 1, 1, 1], "score": 0.1}
+    boxes = [{"label": "chair", **box} for box in (unscored, right)]
+    answers = [{"id": 1, "boxes": boxes}]
+    detected = score("detection3d", [{"id": 1, "object": [{"label": "chair", "bbox": right["box"]}]}], answers, draws=0)
+    grounded = score("visual_grounding3d", [{"id": 1, "gt_bbox": right["box"]}], answers, draws=0)
+    assert detected.headline.value == grounded.headline.value == 1

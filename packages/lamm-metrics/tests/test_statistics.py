@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from lamm_metrics import score
 from lamm_metrics.comparison.paired import compare
-from lamm_metrics.errors import LammMetricsError
+from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.statistics import (
     clustered_standard_error,
     detectable_difference,
@@ -63,6 +64,11 @@ def test_clustered_error_equals_its_formulas():
     alone = clustered_standard_error(values, np.arange(5), "cr1")
     assert alone == pytest.approx(values.std(ddof=1) / 5**0.5)
     assert clustered_standard_error(values, np.zeros(5, int)) is None
+
+
+def test_unknown_formulas_are_refused():
+    with pytest.raises(UsageError, match="cr0 or cr1, got 'cr2'"):
+        clustered_standard_error(np.array([0.0, 1.0]), np.array([0, 1]), "cr2")
 
 
 def test_p_value_counts_the_observed_assignment():
@@ -126,3 +132,36 @@ def test_one_group_is_too_little():
     records = [{**record, "group": "one"} for record in RECORDS]
     with pytest.raises(LammMetricsError, match="two groups"):
         compare("vqa", records, answers(0.5, 1), answers(0.6, 2))
+
+
+def test_no_power_is_stated_that_the_metric_leaves_no_room_for():
+    references = [{"id": i, "label": "cat"} for i in range(2)]
+    right, half = ([{"id": 0, "text": "cat"}, {"id": 1, "text": text}] for text in ("cat", "dog"))
+    found = compare("classification", references, right, half, draws=200)
+    assert found.standard_error > 0.3
+    assert found.detectable is None
+    assert "allow none to be stated" in str(found)
+    same = compare("classification", references, right, right, draws=200)
+    assert (same.detectable, same.groups_needed) == (None, None)
+    # An error has no end, so there is always room.
+    counts = ([{"id": i, "number": 1 + 900 * (i % k == 0)} for i in range(9)] for k in (4, 3))
+    assert compare("counting", [{"id": i, "num": 1} for i in range(9)], *counts, draws=200).detectable > 100
+
+
+def test_the_scores_of_a_comparison_are_drawn_as_often_as_it_says():
+    references = [{"id": i, "num": i * i % 17} for i in range(40)]
+    first, second = ([{"id": i, "number": i * k % 13} for i in range(40)] for k in (3, 7))
+    found = compare("counting", references, first, second, draws=300)
+    assert found.first == score("counting", references, first, draws=300).headline
+    assert found.second == score("counting", references, second, draws=300).headline
+    assert found.second != score("counting", references, second, draws=1000).headline
+
+
+@pytest.mark.parametrize(("binning", "test"), [("width", "permutation"), ("mass", "bootstrap")])
+def test_answers_are_swapped_between_models_only_where_bins_stand_still(binning, test):
+    references = [{"id": i, "gt_choice": 0, "gt_choices": ["a", "b"]} for i in range(30)]
+    answers = [
+        [{"id": i, "probabilities": [p := 0.01 + share * (i % 10) / 10, 1 - p]} for i in range(30)]
+        for share in (1, 0.5)
+    ]
+    assert compare("vqa", references, *answers, metrics=("ece",), binning=binning, draws=100).test == test

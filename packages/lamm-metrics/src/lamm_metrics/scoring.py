@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,20 @@ from typing import Any
 from lamm_metrics.errors import UsageError
 from lamm_metrics.metrics.base import Metric
 from lamm_metrics.metrics.registry import make_metric, metric_class, options_of, refuse_unknown
-from lamm_metrics.records.predictions import Prediction, Predictions, PredictionSource, read_predictions
-from lamm_metrics.records.tasks import References, ReferenceSource, all_tasks, pair, read_references, task_named
+from lamm_metrics.records.predictions import Prediction, PredictionSource, read_predictions
+from lamm_metrics.records.tasks import (
+    References,
+    ReferenceSource,
+    all_tasks,
+    check_missing,
+    pair,
+    read_references,
+    task_named,
+)
 from lamm_metrics.records.truth import labels_of, truth_text
 from lamm_metrics.results.report import Report, Sample
 from lamm_metrics.results.score import Score
+from lamm_metrics.statistics import check_sampling
 
 PROTOCOLS = ("standard", "paper", "coco")
 Progress = Callable[[int, int], None]
@@ -30,10 +40,16 @@ def metric_names_for(
     row = task_named(task)
     if protocol not in PROTOCOLS:
         raise UsageError(f"Expected a protocol ({', '.join(PROTOCOLS)}), got {protocol!r}. Choose one of them.")
+    own = {"standard": row.metrics, "paper": ("paper",), "coco": ()}[protocol]
+    if names and protocol != "standard" and tuple(names) != own:
+        raise UsageError(
+            f"Expected the {protocol} protocol without other metrics, since its numbers are its own; got "
+            f"{', '.join(names)}. Leave --metric out, or score by the standard protocol."
+        )
     if protocol == "coco":
         refuse_unknown(["COCO's protocol"], ["iou_type"], options)
         return ()
-    chosen = tuple(names) or (row.metrics if protocol == "standard" else ("paper",))
+    chosen = tuple(names) or own
     refuse_unknown(chosen, {option for name in chosen for option in options_of(metric_class(name))}, options)
     return chosen
 
@@ -54,6 +70,10 @@ def metrics_for(
         raise UsageError(f"Expected a protocol ({', '.join(PROTOCOLS[:2])}), got {protocol!r}. Choose one of them.")
     for name in names:
         _check_truth(name, task, references)
+    if "paper" in chosen:
+        from lamm_metrics.paper.metric import refuse_unusable
+
+        refuse_unusable(task, references)
     labels = labels_of(list(references.records.values()))
     own = [options.keys() & options_of(metric_class(name)).keys() for name in chosen]
     return [
@@ -119,13 +139,16 @@ def score(
     >>> score("classification", references, answers).headline.value
     0.5
     """
+    check_sampling(draws, confidence)
     if protocol == "coco":
-        metric_names_for(task, protocol, options=options)
+        check_missing(missing)
+        metric_names_for(task, protocol, metrics, options)
         return _coco(task, references, predictions, seed=seed, draws=draws, confidence=confidence, **options)
     truth = read_references(references, task)
     answers = read_predictions(predictions)
     chosen = metrics_for(task, truth, protocol, metrics, **options)
-    gather(chosen, truth, pair(truth, answers, missing), progress)
+    paired = pair(truth, answers, missing)
+    gather(chosen, truth, paired, progress)
     scores: list[Score] = []
     for metric in chosen:
         scores += metric.compute(seed=seed, draws=draws, confidence=confidence)
@@ -133,7 +156,7 @@ def score(
         task=task,
         protocol=protocol,
         scores=tuple(scores),
-        samples=tuple(_samples(chosen[0], truth, answers)) if samples else (),
+        samples=tuple(_samples(chosen[0], truth, paired)) if samples else (),
         dataset=truth.dataset,
         model=str(answers.header.get("model", "")),
         settings={"seed": seed, "draws": draws, "confidence": confidence, "missing": missing},
@@ -149,7 +172,7 @@ def _coco(task: str, references: Any, predictions: Any, iou_type: str | None = N
     if not compared:
         able = ", ".join(row.key for row in all_tasks().values() if row.coco)
         raise UsageError(f"Expected a task of COCO's protocol ({able}), got {task!r}. Choose one of them.")
-    return coco_report(references, predictions, iou_type=iou_type or compared, **options)
+    return replace(coco_report(references, predictions, iou_type=iou_type or compared, **options), task=task)
 
 
 def other_version(references: ReferenceSource, header: Mapping[str, Any]) -> str:
@@ -188,10 +211,9 @@ def gather(
             progress(done, total)
 
 
-def _samples(metric: Metric[Any], references: References, predictions: Predictions) -> Iterable[Sample]:
+def _samples(metric: Metric[Any], references: References, answers: Mapping[str, Prediction]) -> Iterable[Sample]:
     for result in metric.per_sample():
-        record = references.records[result.id]
-        prediction = predictions.records.get(result.id, Prediction(result.id))
+        record, prediction = references.records[result.id], answers[result.id]
         media = record.get("image") or record.get("pcl") or ""
         stated = prediction.probabilities
         probabilities = stated.values() if isinstance(stated, Mapping) else stated or ()
@@ -201,7 +223,7 @@ def _samples(metric: Metric[Any], references: References, predictions: Predictio
             status=result.status,
             value=result.value,
             extracted=result.extracted,
-            detail=result.detail,
+            detail=prediction.error or result.detail,
             query=str(record.get("query", "")),
             answer=f"(no answer: {prediction.error})" if prediction.error else prediction.plain_text,
             truth=truth_text(record),

@@ -8,8 +8,22 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lamm_metrics.errors import UsageError
+
 # Weights held at once while bootstrapping: 4 Mi int64 are 32 MiB.
 CHUNK = 4 << 20
+
+
+def check_sampling(draws: int, confidence: float) -> None:
+    """Refuse a number of draws or a coverage that there cannot be.
+
+    Raises:
+        UsageError: Draws are negative, or the coverage is not between 0 and 1.
+    """
+    if draws < 0:
+        raise UsageError(f"Expected draws of at least 0, got {draws}. Give a number such as 1000.")
+    if not 0 < confidence < 1:
+        raise UsageError(f"Expected confidence as a share between 0 and 1, got {confidence:g}. Write 95 % as 0.95.")
 
 
 def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float] | None:
@@ -115,9 +129,14 @@ def clustered_standard_error(
     Returns:
         The standard error, or None with fewer than two groups.
 
+    Raises:
+        UsageError: There is no such formula.
+
     >>> clustered_standard_error(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0, 0, 1, 1]), "cr0")
     0.3535533905932738
     """
+    if formula not in ("cr0", "cr1"):
+        raise UsageError(f"Expected the formula to be cr0 or cr1, got {formula!r}. Choose one of them.")
     groups = len(np.unique(codes))
     if groups < 2:
         return None

@@ -106,3 +106,11 @@ def test_several_options_may_be_accepted_and_odd_labels_are_refused():
         score("vqa", records(4, option_labels=["1", "2"]), [])
     with pytest.raises(FileFaultsError, match="gt_accepted"):
         score("vqa", records(4, gt_accepted=[9]), [])
+
+
+def test_the_same_choice_is_the_same_option_wherever_it_stands():
+    base = [{"id": i, "gt_choice": 0, "gt_choices": ["red", "blue"]} for i in range(4)]
+    turned = [{"id": i, "gt_choice": 1, "gt_choices": ["blue", "red"]} for i in range(4)]
+    first, second = ([{"id": i, "choice": choice} for i in range(4)] for choice in (0, 1))
+    always, follows = (vary("vqa", (base, first), (turned, answers)) for answers in (first, second))
+    assert (always.same_choice.value, follows.same_choice.value) == (0, 1)

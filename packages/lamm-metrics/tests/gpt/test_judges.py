@@ -13,6 +13,7 @@ def test_always_first_gives_half_and_a_bias_of_one(server, kit, tmp_path):
     for rate in found.scores[:2]:
         assert rate.value == 0.5
         assert rate.interval[0] < 0.5 < rate.interval[1]
+        assert "|ci:wilson95|" in rate.signature  # all alike: a bootstrap would have no width
     assert found.score("position_bias").value == 1.0
     assert found.score("order_consistency").value == 0.0
     assert found.score("length_bias").value == 0.0
@@ -46,6 +47,7 @@ def test_known_win_rate_lies_inside_the_interval(server, kit, tmp_path):
     rate = found.scores[0]
     assert rate.interval[0] < 0.7 < rate.interval[1]
     assert rate.interval[1] - rate.interval[0] < 0.2
+    assert "|ci:bootstrap95|" in rate.signature
     low, high = found.score("position_bias").interval
     assert low < 0 < high
 

@@ -164,6 +164,14 @@ def test_faulty_records_are_named(record):
         read_items([record] if isinstance(record, dict) else [{"id": 1, "labels": record}], [[{"id": 1, "text": "a"}]])
 
 
+def test_faults_in_files_of_several_tasks_name_file_and_line(tmp_path):
+    path = tmp_path / "mixed.jsonl"
+    path.write_text('{"id": 1, "label": "cat"}\n{"id": 2, "num": -1}\n\n{"id": 3}\n')
+    with pytest.raises(LammMetricsError, match=r"mixed\.jsonl.*line 2, id '2'.*`num`.*line 4: expected") as fault:
+        read_items(path, [[{"id": 1, "text": "a"}]])
+    assert "2 faults" in str(fault.value)
+
+
 def test_an_id_in_two_tasks_is_refused():
     with pytest.raises(LammMetricsError, match="more than once"):
         read_items([{"id": 1, "label": "cat"}, {"id": "1", "num": 3}], [[{"id": 1, "text": "a"}]])

@@ -16,7 +16,7 @@ from lamm_metrics.errors import UsageError
 from lamm_metrics.records.files import FileFaultsError, parse_json, read_text
 from lamm_metrics.results.report import Report
 from lamm_metrics.results.score import Score, ScoreSpec, put_together
-from lamm_metrics.statistics import centred_interval, group_weights
+from lamm_metrics.statistics import centred_interval, check_sampling, group_weights
 
 Source = str | PathLike[str] | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
@@ -53,6 +53,7 @@ def coco_scores(
     >>> found[1].name, found[1].value, found[1].interval
     ('coco/bbox/AP50', 1.0, None)
     """
+    check_sampling(draws, confidence)
     truth = read_coco_truth(ground_truth, iou_type)
     found = read_coco_found(detections, truth, iou_type)
     maker, protocol = OVERLAPS[iou_type]

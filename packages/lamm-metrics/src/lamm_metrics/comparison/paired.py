@@ -42,7 +42,8 @@ class Comparison:
         test: "permutation" swaps whole groups between the models; "bootstrap" inverts the interval of the difference,
             for metrics such as AP in which records cannot be swapped by sums.
         standard_error: Of the difference, from the bootstrap.
-        detectable: Smallest true difference found with 80 % power by as many groups.
+        detectable: Smallest true difference found with 80 % power by as many groups; None where the metric leaves no
+            room for it, or nothing varies.
         groups: Number of groups.
         groups_needed: Groups with which a true difference as large as this one is found with 80 % power; None where
             there is no difference.
@@ -59,7 +60,7 @@ class Comparison:
     p_value: float
     test: str
     standard_error: float
-    detectable: float
+    detectable: float | None
     groups: int
     groups_needed: int | None
     confidence: float
@@ -81,6 +82,8 @@ class Comparison:
     def __str__(self) -> str:
         interval = "" if self.interval is None else f" [{self.interval[0]:+.4f}, {self.interval[1]:+.4f}]"
         better = "higher" if self.first.higher_is_better else "lower"
+        power = f"{self.groups} groups find a difference of {self.detectable or 0:.4f} in {POWER:.0%} of cases"
+        power = power if self.detectable else f"{self.groups} groups allow none to be stated"
         needed = "no number of" if self.groups_needed is None else f"about {self.groups_needed}"
         few = [f"caution     {self.groups} groups are few: intervals are narrower than they should be"]
         return "\n".join(
@@ -90,8 +93,7 @@ class Comparison:
                 f"second      {self.second}",
                 f"difference  {self.difference:+.4f}{interval}  p = {self.p_value:.4g} "
                 f"(paired {self.test}, {self.draws} draws)",
-                f"power       {self.groups} groups find a difference of {self.detectable:.4f} in {POWER:.0%} of cases; "
-                f"{needed} groups would find the one observed",
+                f"power       {power}; {needed} groups would find the one observed",
                 *(few if self.groups < FEW else []),
             ]
         )
@@ -138,21 +140,23 @@ def compare_metrics(
             "Expected both models to answer the same records, got different ids. Score both on one file."
         )
     groups = len(first.groups())
-    one, two = (metric.compute(seed=seed, confidence=confidence)[0] for metric in (first, second))
+    one, two = (metric.compute(seed=seed, draws=draws, confidence=confidence)[0] for metric in (first, second))
     if groups < 2 or one.value is None or two.value is None:
         raise LammMetricsError(
             f"Expected at least two groups and defined scores, got {groups} groups. Use more records."
         )
     bootstrapped = _differences(first, second, draws, seed)
     difference = two.value - one.value
-    if isinstance(first, AdditiveMetric) and isinstance(second, AdditiveMetric):
+    if isinstance(first, AdditiveMetric) and isinstance(second, AdditiveMetric) and first.exchangeable:
         test, p_value = "permutation", permutation_p_value(difference, _permuted(first, second, draws, seed))
     else:
         test, p_value = "bootstrap", bootstrap_p_value(bootstrapped)
     error = float(bootstrapped.std(ddof=1))
-    detectable = detectable_difference(error, confidence, POWER)
+    least = detectable_difference(error, confidence, POWER)
     # Two groups are the least that any test compares.
-    needed = max(2, int(np.ceil(groups * (detectable / difference) ** 2))) if difference else None
+    needed = max(2, int(np.ceil(groups * (least / difference) ** 2))) if difference else None
+    # No model can differ from the first by more than the metric leaves room for.
+    room = max(one.value, first.specs()[0].limit - one.value)
     return Comparison(
         task=task,
         first=one,
@@ -162,7 +166,7 @@ def compare_metrics(
         p_value=p_value,
         test=test,
         standard_error=error,
-        detectable=detectable,
+        detectable=least if 0 < least <= room else None,
         groups=groups,
         groups_needed=needed,
         confidence=confidence,

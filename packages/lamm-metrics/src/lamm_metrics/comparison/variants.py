@@ -13,7 +13,7 @@ from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.metrics.base import Metric
 from lamm_metrics.records.predictions import Prediction, PredictionSource, read_predictions
 from lamm_metrics.records.tasks import References, ReferenceSource, pair, read_references
-from lamm_metrics.records.truth import labels_of
+from lamm_metrics.records.truth import Reference, labels_of, letter
 from lamm_metrics.results.score import Score
 from lamm_metrics.scoring import gather, metrics_for
 from lamm_metrics.statistics import wilson
@@ -162,7 +162,13 @@ def same_choices(
     labels = labels_of(list(base[0].records.values()))
     same = 0
     for key, record in variant[0].records.items():
-        before = read(base[0].records[key], base[1][key], labels).given
-        same += bool(before) and before == read(record, variant[1][key], labels).given
+        before = _chosen(base[0].records[key], read(base[0].records[key], base[1][key], labels).given)
+        same += bool(before) and before == _chosen(record, read(record, variant[1][key], labels).given)
     count = len(variant[0].records)
     return Share(same / count, wilson(same, count, confidence), count)
+
+
+def _chosen(record: Reference, given: str) -> str:
+    """Return what was chosen: the option's text where its letter was read, which stands elsewhere in a variant."""
+    options = record.get("gt_choices", ())
+    return next((str(option) for index, option in enumerate(options) if letter(index) == given), given)

@@ -18,6 +18,11 @@ class AdditiveMetric(Metric[StateT]):
     A subclass gives the row of one record (`row`) or all of them at once (`rows`).
     """
 
+    @property
+    def exchangeable(self) -> bool:
+        """Return whether the row of a record depends on no other answer, so that two models may swap theirs."""
+        return True
+
     def row(self, state: StateT) -> Sequence[float]:
         """Return the summands of one record, always equally many."""
         raise NotImplementedError(f"{type(self).__name__} has neither `row` nor `rows`.")

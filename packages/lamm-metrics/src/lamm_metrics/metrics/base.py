@@ -17,13 +17,15 @@ from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference, group_of, record_id
 from lamm_metrics.results.score import Interval, Mark, SampleResult, Score, ScoreSpec, drawn, put_together
-from lamm_metrics.statistics import centred_interval, group_weights, percentile_interval, wilson
+from lamm_metrics.statistics import centred_interval, check_sampling, group_weights, percentile_interval, wilson
 
 StateT = TypeVar("StateT")
 MetricT = TypeVar("MetricT", bound="Metric[Any]")
 DerivedT = TypeVar("DerivedT")
 Floats = NDArray[np.float64]
 OK = "ok"
+# The rank of a box without a score: behind all that have one.
+UNSCORED = float("-inf")
 
 
 class Entry(NamedTuple, Generic[StateT]):
@@ -197,6 +199,7 @@ class Metric(ABC, Generic[StateT]):
             draws: Bootstrap draws.
             confidence: Coverage of the intervals.
         """
+        check_sampling(draws, confidence)
         specs = self.specs()
         values = self.point_values()
         intervals = self._intervals(specs, values, seed, draws, confidence)

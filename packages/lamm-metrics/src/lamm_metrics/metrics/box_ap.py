@@ -12,7 +12,7 @@ from lamm_metrics.answers.located import AnsweredBoxes, class_of, closed_set, fa
 from lamm_metrics.average_precision.curves import Curve, Matched
 from lamm_metrics.average_precision.matching import SCORE_FREE, Found, Matches, PairedIoU, Truth, bounds_of, candidates
 from lamm_metrics.average_precision.pairs import Flags
-from lamm_metrics.metrics.base import OK, Floats, Metric, derived, labels_setting, overlaps
+from lamm_metrics.metrics.base import OK, UNSCORED, Floats, Metric, derived, labels_setting, overlaps
 from lamm_metrics.records.files import first_ten, mark_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
@@ -96,7 +96,7 @@ class BoxAP(Metric[Scene]):
             found_label=tuple(naming(box.label) for box in answer.boxes),
             found_name=tuple(box.label or "" for box in answer.boxes),
             found_box=np.array([box.box for box in answer.boxes], np.float64).reshape(-1, self.dimensions),
-            found_score=np.array([1.0 if box.score is None else box.score for box in answer.boxes], np.float64),
+            found_score=np.array([UNSCORED if box.score is None else box.score for box in answer.boxes], np.float64),
             scored=any(box.score is not None for box in answer.boxes),
             faults=tuple(str(fault) for fault in answer.faults),
             mended=sum(self.is_reversed(item["bbox"]) for item in objects),
@@ -222,7 +222,8 @@ class BoxAP(Metric[Scene]):
 
     def values_if_right(self) -> list[float]:
         """Return the headline if every answer that could not be read had named all objects, as surely as any did."""
-        surest = max((float(entry.state.found_score.max(initial=0.0)) for entry in self.entries.values()), default=0.0)
+        given = (float(entry.state.found_score.max(initial=UNSCORED)) for entry in self.entries.values())
+        surest = max(given, default=UNSCORED)
         entries = [entry for _, entry in self.ordered()]
         failed = np.array([entry.status != OK for entry in entries], np.bool_)
         scenes = [_perfect(entry.state, surest) for entry in entries if entry.status != OK]

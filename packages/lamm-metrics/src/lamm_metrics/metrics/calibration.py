@@ -98,6 +98,11 @@ class CalibrationError(AdditiveMetric[Belief]):
         why = answer.detail if answer.status != OK else "no probabilities are stated"
         self.keep(reference, answer.status if confident else Status.NONE, belief, why)
 
+    @property
+    def exchangeable(self) -> bool:
+        """Return whether bins stand still; those of equal mass follow all answers of a model."""
+        return self.binning == "width"
+
     def _bins(self, confidence: NDArray[np.float64]) -> NDArray[np.int64]:
         if self.binning == "width":
             return equal_width_bins(confidence, self.bins)
@@ -133,7 +138,7 @@ class CalibrationError(AdditiveMetric[Belief]):
 
     def specs(self) -> Sequence[ScoreSpec]:
         """Return ECE first."""
-        return [ScoreSpec(name, higher_is_better=False) for name in (f"ece_{self.binning}", "brier_top")]
+        return [ScoreSpec(name, higher_is_better=False, most=1.0) for name in (f"ece_{self.binning}", "brier_top")]
 
     def sample_value(self, state: Belief) -> float | None:
         """The confidence."""

@@ -10,7 +10,7 @@ from lamm_metrics.answers.located import boxes_3d, faults_in_words, padded, true
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.geometry.rotated import ROTATIONS, Rotation
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import Floats, derived, overlaps
+from lamm_metrics.metrics.base import UNSCORED, Floats, derived, overlaps
 from lamm_metrics.metrics.registry import one_of
 from lamm_metrics.records.files import mark_of
 from lamm_metrics.records.predictions import Prediction
@@ -67,7 +67,7 @@ class GroundingAccuracy(AdditiveMetric[Grounded]):
         """
         truth = np.array([true_box_3d(reference, box, self.numbers) for box in _true_boxes(reference)])
         answer = boxes_3d(prediction, None, self.numbers)
-        chosen = max(answer.boxes, key=lambda box: -np.inf if box.score is None else box.score, default=None)
+        chosen = max(answer.boxes, key=lambda box: UNSCORED if box.score is None else box.score, default=None)
         box = padded(chosen.box) if chosen else ()
         iou = float(self._iou(np.tile(box, (len(truth), 1)), truth).max()) if box else 0.0
         faults = tuple(str(fault) for fault in answer.faults)

@@ -14,7 +14,9 @@ from lamm_metrics.extraction.result import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.paper import formulas, parsing
 from lamm_metrics.paper.formulas import Pairs
+from lamm_metrics.records.files import FileFaultsError, first_ten
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.tasks import References
 from lamm_metrics.records.truth import Reference
 from lamm_metrics.results.score import BOX, BOX_3D, POINT, Mark, ScoreSpec, drawn
 
@@ -95,7 +97,7 @@ class PaperMetric(AdditiveMetric[Judged]):
     """The formulas with which LAMM v1 (arXiv 2306.06687) was published, for comparing with its tables only.
 
     Everything is read from the answer's text; structured answers are not looked at. Answers are found by id, where the
-    published code took them in file order; an answer that is missing counts as an empty text.
+    published code took them in file order; an answer that is missing or empty counts as failed and never as right.
 
     >>> metric = PaperMetric("counting")
     >>> metric.update({"id": 1, "num": 12}, Prediction("1", "There are 12. birds"))
@@ -137,7 +139,12 @@ class PaperMetric(AdditiveMetric[Judged]):
                 for numbers in self.formula.read(words)
             )
             marks = drawn([*_true_marks(reference, self.formula.mark), *answered])
-        self.keep(reference, Status.OK, Judged(self.formula.apply(reference, text), marks))
+        pairs = self.formula.apply(reference, text)
+        status = Status.OK if prediction.plain_text.strip() else Status.NONE
+        if status is Status.NONE and self.formula.higher_is_better:
+            # Some formula takes silence for an answer.
+            pairs = tuple((0.0, possible) for _, possible in pairs)
+        self.keep(reference, status, Judged(pairs, marks), "no answer")
 
     def row(self, state: Judged) -> Sequence[float]:
         """Return achieved and possible, score by score."""
@@ -163,6 +170,18 @@ class PaperMetric(AdditiveMetric[Judged]):
     def marks(self, state: Judged) -> Sequence[Mark]:
         """Return the true boxes and points, and those that the published code reads."""
         return state.marks
+
+
+def refuse_unusable(task: str, references: References) -> None:
+    """Name the records that the published formula of a task cannot score, though the standard metrics can.
+
+    Raises:
+        FileFaultsError: Records have no words to be found.
+    """
+    wordless = [key for key, record in references.records.items() if task == "ocr" and not record["word_list"]]
+    if wordless:
+        fault = f"expected a word in every `word_list` for the paper's formula, got none in {first_ten(wordless)}"
+        raise FileFaultsError(references.source, [fault], "Leave these records out, or score by the standard protocol.")
 
 
 def _true_marks(reference: Reference, mark: str) -> Iterator[Mark]:

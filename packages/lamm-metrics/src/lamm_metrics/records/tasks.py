@@ -223,6 +223,16 @@ def read_references(source: ReferenceSource, task: str | None) -> References:
     return References(records, name, _dataset(placed, path, row))
 
 
+def check_missing(missing: str) -> None:
+    """Refuse a way of treating missing answers that there is not.
+
+    Raises:
+        UsageError: It is neither "error" nor "failed".
+    """
+    if missing not in ("error", "failed"):
+        raise UsageError(f"Expected missing to be error or failed, got {missing!r}. Choose one of them.")
+
+
 def pair(references: References, predictions: Predictions, missing: str = "error") -> dict[str, Prediction]:
     """Find the answer to every record, by id.
 
@@ -237,8 +247,7 @@ def pair(references: References, predictions: Predictions, missing: str = "error
     Raises:
         FileFaultsError: Answers are missing, or answer records that do not exist.
     """
-    if missing not in ("error", "failed"):
-        raise UsageError(f"Expected missing to be error or failed, got {missing!r}. Choose one of them.")
+    check_missing(missing)
     absent = [key for key in references.records if key not in predictions.records]
     unknown = [key for key in predictions.records if key not in references.records]
     faults = []
@@ -251,4 +260,6 @@ def pair(references: References, predictions: Predictions, missing: str = "error
         failed = ", or count missing answers as failed (--missing failed, in Python missing='failed')."
         remedy += failed if absent and not unknown else "."
         raise FileFaultsError(f"{predictions.source} against {references.source}", faults, remedy)
-    return {key: predictions.records.get(key, Prediction(key)) for key in references.records}
+    # An answer with an error counts as none, whatever else it holds.
+    found = {key: Prediction(key, error=one.error) if one.error else one for key, one in predictions.records.items()}
+    return {key: found.get(key, Prediction(key)) for key in references.records}

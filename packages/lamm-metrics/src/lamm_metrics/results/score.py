@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from html import escape
-from math import isfinite, isnan
+from math import inf, isfinite, isnan
 from typing import Any, NamedTuple, Self
 
 from lamm_metrics.tables import with_interval
@@ -98,6 +98,7 @@ class ScoreSpec:
             no width, so the score then has Wilson's interval with the groups as trials, which is cautious.
         bounded: Whether `extra` also gives it with every unreadable answer wrong, and with every one right.
         settings: Choices of this score alone, in place of its metric's or behind them in the signature.
+        most: The most that it can be; without end unless it is a share.
     """
 
     name: str
@@ -106,6 +107,12 @@ class ScoreSpec:
     share: bool = False
     bounded: bool = False
     settings: Mapping[str, object] = field(default_factory=dict)
+    most: float = inf
+
+    @property
+    def limit(self) -> float:
+        """Return the most that the score can be: 1 for shares."""
+        return 1.0 if self.proportion or self.share else self.most
 
 
 def put_together(

@@ -31,8 +31,17 @@ class Analysis:
     settings: JudgeSettings
     resampler: Resampler
 
-    def score(self, name: str, value: float | None, interval: Interval, n: int, scored: int, **extra: float) -> Score:
-        """A score under this run's signature."""
+    def score(
+        self,
+        name: str,
+        value: float | None,
+        interval: Interval,
+        n: int,
+        scored: int,
+        kind: str = "bootstrap",
+        **extra: float,
+    ) -> Score:
+        """Return a score under this run's signature, which names the kind of its interval."""
         settings = self.settings
         ends = "all" if settings.sample is None else settings.sample
         stated = signature(
@@ -45,7 +54,7 @@ class Analysis:
             sample=ends,
             seed=settings.seed,
             temperature=f"{settings.temperature:g}",
-            ci=f"bootstrap{round(100 * settings.confidence)}",
+            ci=f"{kind}{settings.confidence * 100:g}" if interval else "none",
         )
         return Score(name, value, interval, n, n - scored, True, stated, extra)
 
@@ -59,8 +68,8 @@ class Analysis:
         **extra: float,
     ) -> Score:
         """The mean of values as a score."""
-        value, interval = self.resampler.mean(groups, values, *ends)
-        return self.score(name, value, interval, n, len(values), **extra)
+        value, interval, kind = self.resampler.mean(groups, values, *ends)
+        return self.score(name, value, interval, n, len(values), kind, **extra)
 
     def win_rates(self, comparisons: Sequence[Comparison]) -> Iterator[Score]:
         """Share of won comparisons of every model, and of every pair where there are several; ties are half a win."""

@@ -52,7 +52,7 @@ class Resampler:
 
     def mean(
         self, groups: Sequence[str], values: Sequence[float], low: float = 0.0, high: float = 1.0
-    ) -> tuple[float | None, Interval]:
+    ) -> tuple[float | None, Interval, str]:
         """The mean of values with its interval.
 
         Args:
@@ -62,22 +62,24 @@ class Resampler:
             high: Greatest possible value.
 
         Returns:
-            Mean (None without values) and percentile interval of the bootstrap over groups. Where all values are equal
-            the bootstrap would have no width; then it is Wilson's interval with the groups as trials, which is wide.
+            Mean (None without values), percentile interval of the bootstrap over groups, and the kind of the interval.
+            Where all values are equal the bootstrap would have no width; then it is Wilson's interval with the groups
+            as trials, which is wide.
         """
         if not len(values):
-            return None, None
+            return None, None, ""
         array = np.asarray(values, np.float64)
         mean, n_groups = float(array.mean()), len(set(groups))
         if n_groups < 2:
-            return mean, None
+            return mean, None, ""
         if array.min() == array.max():
             share = (mean - low) / (high - low)
             found = wilson(share * n_groups, n_groups, self.confidence)
-            return mean, None if found is None else (low + found[0] * (high - low), low + found[1] * (high - low))
+            ends = None if found is None else (low + found[0] * (high - low), low + found[1] * (high - low))
+            return mean, ends, "wilson"
         sums = self.drawn(self.sums(groups, np.stack([array, np.ones_like(array)], axis=1)))
         with np.errstate(divide="ignore", invalid="ignore"):
-            return mean, percentile_interval(sums[:, 0] / sums[:, 1], self.confidence)
+            return mean, percentile_interval(sums[:, 0] / sums[:, 1], self.confidence), "bootstrap"
 
 
 def coincidences(units: Sequence[Sequence[float]], values: NDArray[np.float64]) -> NDArray[np.float64]:

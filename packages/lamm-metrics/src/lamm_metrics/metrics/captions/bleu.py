@@ -206,7 +206,7 @@ class Bleu(AdditiveMetric[tuple[float, ...]]):
 
     def specs(self) -> Sequence[ScoreSpec]:
         """Return the headline first."""
-        return [ScoreSpec(f"bleu_{order}", bounded=order == ORDERS) for order in (4, 1, 2, 3)]
+        return [ScoreSpec(f"bleu_{order}", bounded=order == ORDERS, most=1.0) for order in (4, 1, 2, 3)]
 
     def extra(self, name: str) -> Mapping[str, float]:
         """Return the answers' length over the references'."""

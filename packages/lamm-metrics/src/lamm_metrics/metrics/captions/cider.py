@@ -164,7 +164,7 @@ class CiderD(AdditiveMetric[Words]):
 
     def specs(self) -> Sequence[ScoreSpec]:
         """Return the one score."""
-        return [ScoreSpec(self.name, bounded=True)]
+        return [ScoreSpec(self.name, bounded=True, most=SCALE)]
 
     def rows(self, states: Sequence[Words]) -> NDArray[np.float64]:
         """Return the score of each record, and 1; a score needs all the records."""
