@@ -267,3 +267,37 @@ def test_a_box_without_a_score_ranks_behind_those_with_one_in_detection_and_in_g
     detected = score("detection3d", [{"id": 1, "object": [{"label": "chair", "bbox": right["box"]}]}], answers, draws=0)
     grounded = score("visual_grounding3d", [{"id": 1, "gt_bbox": right["box"]}], answers, draws=0)
     assert detected.headline.value == grounded.headline.value == 1
+
+
+CAT = {"id": 1, "object": [{"label": "cat", "bbox": [0, 0, 0.5, 0.5]}]}
+NECK = {"id": 1, "image_size": [9, 9], "gt_joints": [[1, 1, 1], [5, 5, 1]], "joints": ["neck", "head top"]}
+
+
+@pytest.mark.parametrize(
+    ("task", "truth", "answer", "said"),
+    [
+        ("detection", CAT, {"boxes": [{"label": "Katze", "box": [0, 0, 0.5, 0.5]}]}, "got 'Katze', expected 'cat'"),
+        ("detection", CAT, {"text": "Katze [0, 0, 0.5, 0.5]"}, "got none, expected 'cat'"),
+        ("detection", CAT, {"boxes": []}, "no answer holds a box"),
+        ("detection", CAT, {"text": " "}, "all 1 answers are empty"),
+        ("locating", CAT, {"points": [{"label": "Katze", "point": [0.2, 0.2]}]}, "got 'Katze', expected 'cat'"),
+        ("keypoint_detection", NECK, {"points": [{"label": "Hals", "point": [0.1, 0.1]}]}, "none for a joint"),
+        (
+            "classification",
+            {"id": 1, "label": "cat"},
+            {"text": "Katze"},
+            "begins 'Katze'; expected names such as 'cat'",
+        ),
+        ("counting", {"id": 1, "num": 3}, {"text": "zzz"}, "none of 1 answers could be read"),
+    ],
+)
+def test_a_score_of_answers_that_cannot_be_right_is_never_silent(task, truth, answer, said):
+    report = score(task, [truth], [{"id": 1, **answer}], draws=0)
+    assert said in report.note
+    assert said in str(report)
+    assert said in report.to_json()["note"]
+
+
+def test_answers_that_can_be_right_get_no_remark():
+    for task, (truth, answer) in RIGHT.items():
+        assert not score(task, [{"id": 1, **truth}], [{"id": 1, **answer}], draws=0).note

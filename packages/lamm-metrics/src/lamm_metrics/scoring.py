@@ -160,8 +160,27 @@ def score(
         dataset=truth.dataset,
         model=str(answers.header.get("model", "")),
         settings={"seed": seed, "draws": draws, "confidence": confidence, "missing": missing},
-        note="; ".join([*chosen[0].remarks(), *filter(None, [other_version(references, answers.header)])]),
+        note="; ".join(
+            [
+                *_silence(chosen[0], paired),
+                *chosen[0].remarks(),
+                *filter(None, [other_version(references, answers.header)]),
+            ]
+        ),
     )
+
+
+def _silence(metric: Metric[Any], answers: Mapping[str, Prediction]) -> list[str]:
+    """Say that no answer could be read, so that the score tells nothing of how good they are; empty where one could."""
+    if not answers or metric.n_failed < len(answers):
+        return []
+    texts = [one.plain_text.strip() for one in answers.values()]
+    first = next(filter(None, texts), "")
+    if not first:
+        return [f"all {len(answers)} answers are empty"]
+    labels = ", ".join(map(repr, list(getattr(metric, "labels", ()))[:5]))
+    expected = f"; expected names such as {labels}" if labels else ""
+    return [f"none of {len(answers)} answers could be read, the first of which begins {first[:60]!r}{expected}"]
 
 
 def _coco(task: str, references: Any, predictions: Any, iou_type: str | None = None, **options: Any) -> Report:

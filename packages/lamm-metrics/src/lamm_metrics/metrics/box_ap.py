@@ -12,7 +12,7 @@ from lamm_metrics.answers.located import AnsweredBoxes, class_of, closed_set, fa
 from lamm_metrics.average_precision.curves import Curve, Matched
 from lamm_metrics.average_precision.matching import SCORE_FREE, Found, Matches, PairedIoU, Truth, bounds_of, candidates
 from lamm_metrics.average_precision.pairs import Flags
-from lamm_metrics.metrics.base import OK, UNSCORED, Floats, Metric, derived, labels_setting, overlaps
+from lamm_metrics.metrics.base import OK, UNSCORED, Floats, Metric, derived, labels_setting, overlaps, strange_names
 from lamm_metrics.records.files import first_ten, mark_of
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
@@ -137,10 +137,14 @@ class BoxAP(Metric[Scene]):
         return {key: entry.state.faults for key, entry in self.ordered() if entry.state.faults}
 
     def remarks(self) -> list[str]:
-        """The first ten records with faulty boxes, and how many there are; the same of the truth."""
+        """Return that no name is a true one, and the first ten records with faulty boxes, answered or true."""
         mended = [key for key, entry in self.ordered() if entry.state.mended]
         truth = [f"reversed corners of true boxes put in order in {first_ten(mended)}"] if mended else []
-        return faults_in_words(self.faults()) + truth
+        scenes = [entry.state for _, entry in self.ordered()]
+        answered = (pair for scene in scenes for pair in zip(scene.found_label, scene.found_name, strict=True))
+        true = (pair for scene in scenes for pair in zip(scene.truth_label, scene.truth_name, strict=True))
+        strange = strange_names(answered, true, "box") if self.n_failed < len(scenes) else []
+        return strange + faults_in_words(self.faults()) + truth
 
     @derived
     def columns(self) -> tuple[Found, Truth, list[str]]:

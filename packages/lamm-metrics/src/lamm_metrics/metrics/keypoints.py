@@ -13,7 +13,7 @@ from lamm_metrics.extraction import Status
 from lamm_metrics.extraction.result import LabelledPoint
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import Floats, derived, labels_setting
+from lamm_metrics.metrics.base import OK, Floats, derived, labels_setting
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import LSP_JOINTS, Reference, record_id
 from lamm_metrics.results.score import POINT, Mark, ScoreSpec
@@ -216,6 +216,13 @@ class KeypointPCK(AdditiveMetric[Pose]):
             "unanswered_joints": float(sum(int(np.isnan(state.answered).any(axis=1).sum()) for state in states)),
             **{joint: sum(near) / len(near) for joint, near in hits.items()},
         }
+
+    def remarks(self) -> list[str]:
+        """Return that points were read, but none for a joint."""
+        read = [entry.state.answered for entry in self.entries.values() if entry.status == OK]
+        if not read or any(np.isfinite(points).any() for points in read):
+            return []
+        return ["points were read, but none for a joint by its name; have answers use the joints' names"]
 
     def sample_value(self, state: Pose) -> float | None:
         """PCK of one image under the box norm."""

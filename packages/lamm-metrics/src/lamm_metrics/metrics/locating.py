@@ -10,13 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.answers.located import AnsweredPoints, class_of, closed_set, needed_size, points_2d
+from lamm_metrics.answers.located import AnsweredPoints, class_key, class_of, closed_set, needed_size, points_2d
 from lamm_metrics.average_precision.pairs import largest_matching
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.geometry.boxes import ordered_corners
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import Floats, derived, labels_setting
+from lamm_metrics.metrics.base import Floats, derived, labels_setting, strange_names
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference, record_id
 from lamm_metrics.results.score import BOX, POINT, Mark, ScoreSpec
@@ -205,6 +205,14 @@ class BinaryLocating(AdditiveMetric[Located]):
         """Return objects asked for and records that ask for none, beside the headline."""
         objects = [entry.state.objects for entry in self.entries.values()]
         return {"objects": sum(objects), "records_left_out": objects.count(0)} if objects and name == self.name else {}
+
+    def remarks(self) -> list[str]:
+        """Return that no point bears the name of an object, where there are several to tell apart."""
+        if self.n_failed == len(self.entries) or any(entry.state.hits for entry in self.entries.values()):
+            return []
+        marks = [mark for _, entry in self.ordered() for mark in entry.state.marks if mark.label or not mark.true]
+        answered, true = ([(class_key(m.label), m.label) for m in marks if m.true is side] for side in (False, True))
+        return strange_names(answered, true, "point")
 
     def sample_value(self, state: Located) -> float | None:
         """Share of the record's objects."""
