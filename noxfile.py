@@ -28,7 +28,7 @@ TESTED = {
         "-e",
         "packages/lamm-llm",
         "-e",
-        "packages/lamm-metrics[gpt,coco,cli]",
+        "packages/lamm-metrics[gpt,coco,cli,parquet,xlsx]",
     ],
     "data": [
         "-e",
@@ -51,7 +51,13 @@ TESTED = {
     "cli": [part for name in ("cli", "llm", "metrics", "data") for part in ("-e", f"packages/lamm-{name}")],
 }
 # Independent implementations and tools that a package's tests compare with.
-PEERS = {"llm": [], "metrics": ["peers-metrics"], "data": ["loaders"], "model": ["kernels", "peers-model"], "cli": []}
+PEERS = {
+    "llm": [],
+    "metrics": ["frames", "peers-metrics"],
+    "data": ["loaders"],
+    "model": ["kernels", "peers-model"],
+    "cli": [],
+}
 FORBIDDEN = {  # what a light install must not pull in
     "llm": {"torch", "transformers", "numpy", "pillow"},
     "metrics": {"torch", "transformers", "openai", "pillow", "rich"},

@@ -69,10 +69,24 @@ def test_all_faults_are_said_at_once(tmp_path):
 
 
 def test_first_ten_faults_and_the_count(tmp_path):
-    error = faults(read_predictions, write(tmp_path / "p.jsonl", "\n".join('{"text": "a"}' for _ in range(25))))
+    lines = ['{"text": "a"}' if i % 2 else '{"id": 1, "text": 5}' for i in range(25)]
+    error = faults(read_predictions, write(tmp_path / "p.jsonl", "\n".join(lines)))
     assert "25 faults" in str(error)
     assert "and 15 more" in str(error)
     assert "line 11" not in str(error)
+
+
+def test_a_fault_that_all_lines_share_is_said_once_with_the_count_and_the_fix(tmp_path):
+    error = faults(read_predictions, write(tmp_path / "p.jsonl", "\n".join('{"text": "a"}' for _ in range(25))))
+    assert str(error).count("expected one key of an id") == 1
+    assert "(records read: 25)" in str(error)
+    assert "--id-key KEY" in str(error)
+    numbers = "\n".join(f'{{"id": {i}, "text": {i}}}' for i in range(25))
+    error = faults(read_predictions, write(tmp_path / "p.jsonl", numbers))
+    assert len(error.faults) == 25
+    assert str(error).count("to be a string") == 1
+    assert "25 faults, all alike: line 1, id '0'" in str(error)
+    assert "line 10, id '9' and 15 more" in str(error)
 
 
 def test_bytes_that_are_no_utf8_say_the_line(tmp_path):

@@ -1,9 +1,13 @@
-"""Read JSON files of records: a JSON list, or JSON Lines; every fault of a file is gathered before it is reported."""
+"""Files: opened, also through gzip; JSON parsed; every fault of a file gathered before it is reported."""
 
+import gzip
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +18,7 @@ SHOWN_CHARACTERS = 80
 # Faults after which a file is not looked at any further.
 ENOUGH = 1000
 BOM = b"\xef\xbb\xbf"
+GZIP = b"\x1f\x8b"
 LARGEST = sys.float_info.max
 _MARKS: Mapping[object, bool] = {
     **dict.fromkeys((0, None, "", "0", "false", "no"), False),
@@ -30,11 +35,20 @@ class FileFaultsError(LammMetricsError):
 
     def __init__(self, where: str, faults: Sequence[str], remedy: str) -> None:
         self.faults = list(faults)
-        shown = "; ".join(self.faults[:SHOWN])
-        more = f"; and {len(self.faults) - SHOWN} more" if len(self.faults) > SHOWN else ""
         count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
         count += " or more" if len(self.faults) >= ENOUGH else ""
-        super().__init__(f"{where}: {count}: {shown}{more}. {remedy}")
+        super().__init__(f"{where}: {count}{_listed(self.faults)}. {remedy}")
+
+
+def _listed(faults: Sequence[str]) -> str:
+    """Return the first ten faults; one that stands in many places is said once, with the places."""
+    more = f"{len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+    parts = [fault.partition(": ") for fault in faults]
+    if len(faults) > 2 and len({what.partition(", got ")[0] for _, _, what in parts}) == 1:
+        where, _, what = parts[0]
+        others = "; ".join(other for other, _, _ in parts[1:SHOWN])
+        return f", all alike: {where}: {what}; also {others}{f' and {more}' if more else ''}"
+    return f": {'; '.join(faults[:SHOWN])}{f'; and {more}' if more else ''}"
 
 
 def first_ten(ids: Sequence[str]) -> str:
@@ -84,7 +98,7 @@ def parse_json(text: str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def _parse_leniently(text: str) -> Any:
+def parse_leniently(text: str) -> Any:
     """Parse JSON in which NaN and infinities may stand, as Python writes it: the check of the record names its id."""
     try:
         return json.loads(text)
@@ -101,21 +115,58 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[BufferedReader | gzip.GzipFile]:
+    """Open a file for reading bytes; a gzip file gives what was compressed.
+
+    Raises:
+        LammMetricsError: It is a gzip file that is cut off or damaged.
+    """
+    with path.open("rb") as raw:
+        if raw.peek(2)[:2] != GZIP:
+            yield raw
+            return
+        try:
+            with gzip.GzipFile(fileobj=raw) as stream:
+                yield stream
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise LammMetricsError(f"Expected a whole gzip file, got {error} ({path}). Copy it again.") from error
+
+
+def bare_name(path: Path) -> str:
+    """Return the name of a file without its ending, and without `.gz` behind that.
+
+    >>> bare_name(Path("VQA_Mine.json.gz")), bare_name(Path("answers.v2.jsonl"))
+    ('VQA_Mine', 'answers.v2')
+    """
+    return Path(path.name.removesuffix(".gz")).stem
+
+
 def read_text(path: Path) -> str:
-    """Return the text of a UTF-8 file, with or without a byte order mark.
+    """Return the text of a UTF-8 file, also a compressed one, with or without a byte order mark.
 
     Raises:
         LammMetricsError: It is not UTF-8.
     """
-    raw = path.read_bytes()
+    with opened(path) as stream:
+        return decoded(stream.read(), path)
+
+
+def decoded(raw: bytes, path: Path) -> str:
+    """Return the text of a UTF-8 file's bytes.
+
+    Raises:
+        LammMetricsError: It is not UTF-8.
+    """
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise LammMetricsError(f"{_no_utf8(raw, error)} ({path}, line {line}). Save the file as UTF-8.") from error
+        raise LammMetricsError(f"{no_utf8(raw, error)} ({path}, line {line}). Save the file as UTF-8.") from error
 
 
-def _no_utf8(raw: bytes, error: UnicodeDecodeError) -> str:
+def no_utf8(raw: bytes, error: UnicodeDecodeError) -> str:
+    """Return what is wrong with bytes that are no UTF-8."""
     return f"Expected UTF-8, got byte 0x{raw[error.start]:02x}"
 
 
@@ -125,54 +176,3 @@ def write_beside(path: Path, parts: Iterable[str]) -> None:
     with partial.open("w", encoding="utf-8", errors="replace") as stream:
         stream.writelines(parts)
     os.replace(partial, path)
-
-
-def placed_records(source: str | os.PathLike[str] | Iterable[Any]) -> tuple[list[tuple[str, Any]], list[str]]:
-    """Read records from a JSON list or JSON Lines, or take those that are given.
-
-    Returns:
-        The parsed records, each with the place it stands at ("line 3" or "record 3"), and the faults found; reading
-        stops at `ENOUGH` faults, so that a large file of nonsense costs little.
-
-    Raises:
-        LammMetricsError: A JSON list is not UTF-8.
-    """
-    if not isinstance(source, str | os.PathLike):
-        return [(f"record {i}", record) for i, record in enumerate(source, 1)], []
-    path = Path(source)
-    with path.open("rb") as stream:
-        start = stream.read(4096).removeprefix(BOM).lstrip()[:1]
-    return _read_list(read_text(path)) if start == b"[" else _read_lines(path)
-
-
-def _read_list(text: str) -> tuple[list[tuple[str, Any]], list[str]]:
-    try:
-        parsed = _parse_leniently(text)
-    except json.JSONDecodeError as error:
-        return [], [f"line {error.lineno}: no JSON list ({error.msg}; is the file truncated?)"]
-    except ValueError as error:
-        return [], [f"no JSON list ({error})"]
-    return [(f"record {i}", record) for i, record in enumerate(parsed, 1)], []
-
-
-def _read_lines(path: Path) -> tuple[list[tuple[str, Any]], list[str]]:
-    records: list[tuple[str, Any]] = []
-    faults: list[str] = []
-    # Lines of bytes end at line feeds only; lines of text would also end at characters that JSON strings may hold.
-    with path.open("rb") as stream:
-        for number, raw in enumerate(stream, 1):
-            line = raw.removeprefix(BOM) if number == 1 else raw
-            if not line.strip():
-                continue
-            try:
-                records.append((f"line {number}", _parse_leniently(line.decode("utf-8"))))
-            except UnicodeDecodeError as error:
-                faults.append(f"line {number}: {_no_utf8(line, error)}")
-            except ValueError as error:
-                reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-                # A file that was cut off ends without a line feed.
-                hint = "" if raw.endswith(b"\n") else "; is the file truncated?"
-                faults.append(f"line {number}: no JSON ({reason}{hint})")
-            if len(faults) >= ENOUGH:
-                break
-    return records, faults

@@ -1,17 +1,30 @@
 """Predictions: what a model answered, one record an id.
 
-A predictions file is JSON Lines (first line may be a header object with the key `lamm`), or the JSON list that LAMM
-published. `docs/formats.md` lists every field.
+A predictions file is JSON Lines (first line may be a header object with the key `lamm`), the JSON list that LAMM
+published, a table, or what another tool wrote. `docs/formats.md` lists every field.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
 
-from lamm_metrics.records.files import ENOUGH, FileFaultsError, are_numbers, first_ten, is_number, placed_records, shown
+from lamm_metrics.records.columns import Placed, parsed_cells
+from lamm_metrics.records.files import (
+    ENOUGH,
+    FileFaultsError,
+    are_numbers,
+    bare_name,
+    first_ten,
+    is_number,
+    opened,
+    shown,
+)
+from lamm_metrics.records.incoming import is_header, placed_records
+from lamm_metrics.records.other_tools import IDS, TEXTS, TOOLS, Keys, error_of, text_of
+from lamm_metrics.records.truth import TRUTH_KEYS
 from lamm_metrics.tables import listed_html
 
 # A header's line is no longer than this.
@@ -50,9 +63,6 @@ class Prediction:
         return self.text if isinstance(self.text, str) else "\n".join(f"{k}: {v}" for k, v in self.text.items())
 
 
-PredictionSource = str | PathLike[str] | Iterable[Mapping[str, Any] | Prediction]
-
-
 @dataclass(frozen=True, slots=True)
 class Predictions:
     """The answers of one model.
@@ -61,19 +71,23 @@ class Predictions:
         records: Answers by id, in the order of the file.
         header: What the first line of the file says about its making; empty without one.
         source: Where they come from, for messages.
+        name: What the run is called: the header's `model`, else the file's name; empty where nothing says it.
     """
 
     records: Mapping[str, Prediction]
     header: Mapping[str, Any] = field(default_factory=dict)
     source: str = "predictions"
+    name: str = ""
 
     def _repr_html_(self) -> str:
         rows = [
             (one.id, f"(no answer: {one.error})" if one.error else one.plain_text or _structured(one))
             for one in self.records.values()
         ]
-        model = str(self.header.get("model", ""))
-        return listed_html(f"{len(rows)} answers{f' of {model}' if model else ''}", ("id", "answer"), rows)
+        return listed_html(f"{len(rows)} answers{f' of {self.name}' if self.name else ''}", ("id", "answer"), rows)
+
+
+PredictionSource = str | PathLike[str] | Iterable[Any] | Predictions
 
 
 def _structured(prediction: Prediction) -> str:
@@ -149,39 +163,136 @@ def _wrong(value: object) -> str:
 
 def header_of(path: str | PathLike[str]) -> Mapping[str, Any]:
     """Return what the first line of a predictions file says about its making; empty where it is no header."""
-    with Path(path).open("rb") as lines:
+    with opened(Path(path)) as lines:
         try:
             first = json.loads(lines.readline(MOST_HEADER))
         except (ValueError, RecursionError):
             return {}
-    return first if _is_header(first) else {}
+    return first if is_header(first) else {}
 
 
-def _is_header(record: object) -> bool:
-    """Return whether a record is a header; a file of several shards put together has several."""
-    return isinstance(record, dict) and "lamm" in record and "id" not in record
+STRUCTURED = ("boxes", "points", "number", "choice", "probabilities")
+# Records that are looked at to find the keys of a file.
+LOOKED_AT = 100
 
 
-def read_predictions(source: PredictionSource) -> Predictions:
+def _keys(placed: Placed, source: str, id_key: str, text_key: str) -> Keys:
+    """Return under which keys a file has its ids and answers.
+
+    Raises:
+        FileFaultsError: It has none that are known, or several, or is a file of references.
+    """
+    looked = [record for _, record in placed[:LOOKED_AT] if isinstance(record, dict) and not is_header(record)]
+    found = {str(key): None for record in looked for key in record}
+    if not looked:
+        return Keys("id", "text")
+    answering = found.keys() & {*TEXTS, *STRUCTURED, text_key} - {"points"}
+    if not answering and found.keys() & ({*TRUTH_KEYS, "image_size"} - {"points"}):
+        fault = "expected predictions, got benchmark records with their truth"
+        raise FileFaultsError(source, [fault], "Put the references and the predictions in the right order.")
+    own = "id" in found and found.keys() & {"text", *STRUCTURED}
+    known = (keys for rows in TOOLS.values() for keys in rows if found.keys() >= set(keys))
+    tool = None if own else next(known, None)
+    named = [tool.id] if tool else ["id"] if "id" in found else [key for key in IDS if key in found]
+    ids = [id_key] if id_key else named
+    texts = [text_key] if text_key else _text_keys(found.keys(), tool)
+    fine = len(ids) == 1 and len(texts) < 2 and found.keys() >= {*ids, *texts}
+    if not fine or not (texts or found.keys() & {*STRUCTURED, "error"}):
+        raise _unmapped(list(found), source, (id_key, text_key), len(placed))
+    return Keys(ids[0], texts[0] if texts else None)
+
+
+def _text_keys(found: Set[str], tool: Keys | None) -> list[str]:
+    if found & {"text", *STRUCTURED}:
+        return ["text"] if "text" in found else []
+    return [tool.text] if tool and tool.text else [key for key in TEXTS if key in found]
+
+
+def _unmapped(found: Sequence[str], source: str, wanted: tuple[str, str], count: int) -> FileFaultsError:
+    """Say that the keys of a file do not tell which are the ids and the answers."""
+    if {"image_id", "category_id"} <= {*found}:
+        return FileFaultsError(source, ["expected answers, got COCO's results"], "Score them with --protocol coco.")
+    listed = ", ".join(key[:40] for key in found[:20]) + (", …" if len(found) > 20 else "")
+    able = f"one key of an id ({wanted[0] or ', '.join(IDS)}) and one of an answer ({wanted[1] or ', '.join(TEXTS)})"
+    remedy = "Name yours: --id-key KEY --text-key KEY (in Python read_predictions(…, id_key=…, text_key=…))."
+    return FileFaultsError(source, [f"expected {able}, got {listed} (records read: {count})"], remedy)
+
+
+def _own_record(record: Any, keys: Keys, table: bool) -> Any:
+    """Return a record under LAMM's own keys.
+
+    Raises:
+        ValueError: What stands under the key of the answer is none; says what was expected.
+    """
+    if not isinstance(record, dict) or is_header(record):
+        return record
+    value = record.get(keys.text) if keys.text else None
+    if keys.text in (None, "text"):
+        own = {**(parsed_cells(record, (*STRUCTURED, "meta")) if table else record), "id": record.get(keys.id)}
+        return {**own, "text": "" if value is None else text_of(value)} if table and keys.text else own
+    # What another tool calls `points` or `number` is not what LAMM calls so.
+    if error := error_of(record, value):
+        return {"id": record.get(keys.id), "error": error}
+    return {"id": record.get(keys.id), "text": "" if value is None and table else text_of(value)}
+
+
+def _renamed(placed: Placed, keys: Keys, table: bool, faults: list[str]) -> Placed:
+    if keys in (("id", "text"), ("id", None)) and not table:
+        return placed
+    renamed = []
+    for where, record in placed:
+        try:
+            renamed.append((where, _own_record(record, keys, table)))
+        except ValueError as error:
+            faults.append(f"{where}: {error}")
+    return renamed
+
+
+def read_predictions(source: PredictionSource, *, name: str = "", id_key: str = "", text_key: str = "") -> Predictions:
     """Read and check predictions.
 
     Args:
-        source: Path of a JSON Lines or JSON list file, or the records themselves.
+        source: Path of a file (JSON Lines, JSON, CSV, TSV, Parquet, xlsx; also compressed by gzip), a frame of pandas
+            or polars, a `datasets.Dataset`, or the records themselves, in a list or by id.
+        name: What to call the run, in place of the header's `model` and of the file's name.
+        id_key: Key or column of the ids, where it is none that is known.
+        text_key: Key or column of the answers, where it is none that is known.
 
     Raises:
         FileFaultsError: Listing every fault with file, line and id: no JSON, wrong types, numbers that are not
             finite, ids that occur twice.
-        LammMetricsError: A JSON list is not UTF-8.
+        LammMetricsError: It is no file of predictions, or its keys do not tell which are the ids and the answers.
+
+    >>> read_predictions([{"question_id": 7, "answer": "Two."}]).records["7"].text
+    'Two.'
     """
-    placed, faults = placed_records(source)
-    name = str(source) if isinstance(source, str | PathLike) else "predictions"
-    headers = [record for _, record in placed if _is_header(record)]
+    if isinstance(source, Predictions):
+        return replace(source, name=name or source.name)
+    placed, faults, table = placed_records(source)
+    is_path = isinstance(source, str | PathLike)
+    where = str(source) if is_path else "predictions"
+    headers = [record for _, record in placed if is_header(record)]
+    keys = _keys(placed, where, id_key, text_key)
+    records = _checked(_renamed(placed, keys, table, faults), faults)
+    header: Mapping[str, Any] = headers[0] if headers else {}
+    other = {str(found["lamm"])[:40] for found in headers} - {"predictions"}
+    if other:
+        faults.append(f'expected the header {{"lamm": "predictions"}}, got {sorted(other)}')
+    if faults:
+        raise FileFaultsError(where, faults, "Mend the file; docs/formats.md describes it.")
+    said = header.get("model")
+    own = str(said) if said else bare_name(Path(where)) if is_path else ""
+    return Predictions(records, header, where, name or own)
+
+
+def _checked(placed: Placed, faults: list[str]) -> dict[str, Prediction]:
+    """Return the predictions by id, adding what is wrong with them to the faults."""
     records: dict[str, Prediction] = {}
     twice: dict[str, None] = {}
     for where, record in placed:
         if len(faults) >= ENOUGH:
             break
-        if _is_header(record):
+        if is_header(record):
             continue
         prediction = record if isinstance(record, Prediction) else _read_one(record, where, faults)
         if prediction is not None:
@@ -190,10 +301,4 @@ def read_predictions(source: PredictionSource) -> Predictions:
             records[prediction.id] = prediction
     if twice:
         faults.append(f"ids that occur more than once: {first_ten(list(twice))}")
-    header: Mapping[str, Any] = headers[0] if headers else {}
-    other = {str(found["lamm"])[:40] for found in headers} - {"predictions"}
-    if other:
-        faults.append(f'expected the header {{"lamm": "predictions"}}, got {sorted(other)}')
-    if faults:
-        raise FileFaultsError(name, faults, "Mend the file; docs/formats.md describes it.")
-    return Predictions(records, header, name)
+    return records

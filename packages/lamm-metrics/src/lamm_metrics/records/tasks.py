@@ -13,9 +13,12 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from lamm_metrics.errors import UsageError
-from lamm_metrics.records.files import ENOUGH, FileFaultsError, first_ten, placed_records
+from lamm_metrics.records.columns import Placed, parsed_cells
+from lamm_metrics.records.files import ENOUGH, FileFaultsError, bare_name, first_ten
+from lamm_metrics.records.incoming import is_header, placed_records
+from lamm_metrics.records.other_tools import IDS
 from lamm_metrics.records.predictions import Prediction, Predictions
-from lamm_metrics.records.truth import TRUTHS, fault_of, truth_fault, truth_text
+from lamm_metrics.records.truth import PARSED, TRUTHS, fault_of, truth_fault, truth_text
 from lamm_metrics.tables import listed_html
 
 ENTRY_POINTS = "lamm.tasks"
@@ -142,9 +145,6 @@ def task_of_record(record: Mapping[str, Any]) -> Task | None:
     return next((task for task in able if not truth_fault(task.truth_kind, record)), able[0] if able else None)
 
 
-ReferenceSource = str | PathLike[str] | Iterable[Mapping[str, Any]]
-
-
 @dataclass(frozen=True, slots=True)
 class References:
     """Benchmark records.
@@ -153,16 +153,21 @@ class References:
         records: Records by id, in the order of the file.
         source: Where they come from, for messages.
         dataset: The data set's name, from the records or the file name; empty where unknown.
+        task: Key of the task that all of them are of; empty for records of several tasks.
     """
 
     records: Mapping[str, Mapping[str, Any]]
     source: str = "references"
     dataset: str = ""
+    task: str = ""
 
     def _repr_html_(self) -> str:
         rows = [(key, str(one.get("query", "")), truth_text(one)) for key, one in self.records.items()]
         title = f"{len(rows)} records{f' of {self.dataset}' if self.dataset else ''}"
         return listed_html(title, ("id", "question", "truth"), rows)
+
+
+ReferenceSource = str | PathLike[str] | Iterable[Any] | References
 
 
 def _other_task(task: Task, placed: Sequence[tuple[str, Any]]) -> str:
@@ -172,6 +177,8 @@ def _other_task(task: Task, placed: Sequence[tuple[str, Any]]) -> str:
         return ""
     likely = [other.key for other in all_tasks().values() if all(key in records[0] for key in other.truth[:1])]
     hint = f"it looks like a file of {' or '.join(likely)}" if likely else f"got keys {', '.join(sorted(records[0]))}"
+    if "lamm" in records[0] or "text" in records[0]:
+        hint = "it looks like predictions: put the references and the predictions in the right order"
     if {"annotations", "images", "categories"} <= records[0].keys():
         hint = "it looks like a COCO annotation file, which `--protocol coco` scores"
     return f"expected `{'` or `'.join(task.truth)}` in every record of task {task.key}, but none has it; {hint}"
@@ -183,29 +190,60 @@ def _fault(record: object, where: str, task: Task | None) -> str:
     return fault_of(own.truth_kind, record, where) if own else f"{where}: expected a benchmark record with its truth"
 
 
-def _dataset(placed: Sequence[tuple[str, Any]], path: Path | None, task: Task | None) -> str:
+def _dataset(placed: Placed, path: Path | None, task: Task | None) -> str:
     named = {str(record["dataset"]) for _, record in placed if isinstance(record, Mapping) and record.get("dataset")}
     if len(named) == 1:
         return named.pop()
     prefix = f"{task.prefix}_" if task else ""
-    return path.stem.removeprefix(prefix) if path and prefix and path.stem.startswith(prefix) else ""
+    return bare_name(path).removeprefix(prefix) if path and prefix and path.name.startswith(prefix) else ""
 
 
-def read_references(source: ReferenceSource, task: str | None) -> References:
+def _told_task(placed: Placed, path: Path | None) -> Task | None:
+    """Return the task that every record names, else the one of the file's name, where they have its truth."""
+    records = [record for _, record in placed if isinstance(record, Mapping)]
+    named = {str(record.get("task", "")) for record in records}
+    if named != {""}:
+        return all_tasks().get(named.pop()) if len(named) == 1 else None
+    cloud = any("pcl" in record for record in records[:1])
+    row = task_of_file(path, "pcl" if cloud else "image") if path else None
+    return row if row and all(not record.keys().isdisjoint(row.truth) for record in records) else None
+
+
+def _under_id(record: Any, id_key: str, table: bool) -> Any:
+    """Return a record with its id under `id`, and with lists and numbers where a table's cells hold text."""
+    if not isinstance(record, Mapping):
+        return record
+    found = parsed_cells(record, PARSED) if table else record
+    if id_key in found:
+        return {**found, "id": found[id_key]}
+    others = [key for key in IDS if key in found]
+    return {**found, "id": found[others[0]]} if len(others) == 1 and others != ["id"] else found
+
+
+def read_references(source: ReferenceSource, task: str | None = None, *, id_key: str = "") -> References:
     """Read benchmark records and check that they are of the task.
 
     Args:
-        source: Path of a JSON list (as published) or JSON Lines, or the records themselves.
-        task: A key of `lamm_metrics.TASKS`; None for records of several tasks, each of which tells its own.
+        source: Path of a file, a frame, a data set or the records themselves, as for `read_predictions`.
+        task: A key of `lamm_metrics.TASKS`; None where the records or the file's name tell it, and for records of
+            several tasks.
+        id_key: Key or column of the ids, in records that have it.
 
     Raises:
         FileFaultsError: Listing every fault with file, line and id.
         UsageError: There is no such task.
-        LammMetricsError: A JSON list is not UTF-8.
+        LammMetricsError: It is no file of records.
     """
-    row = None if task is None else task_named(task)
+    if isinstance(source, References):
+        return source
     path = Path(source) if isinstance(source, str | PathLike) else None
-    placed, faults = placed_records(source)
+    placed, faults, table = placed_records(source)
+    placed = [
+        (where, _under_id(record, id_key, table))
+        for where, record in placed
+        if not (is_header(record) and record["lamm"] == "benchmark")
+    ]
+    row = _told_task(placed, path) if task is None else task_named(task)
     name = "references" if path is None else str(path)
     other = _other_task(row, placed) if row else ""
     found = iter([other]) if other else (_fault(record, where, row) for where, record in placed)
@@ -220,7 +258,26 @@ def read_references(source: ReferenceSource, task: str | None) -> References:
         faults.append(f"ids that occur more than once: {first_ten(list(twice))}")
     if faults:
         raise FileFaultsError(name, faults, "Mend the file; docs/formats.md describes it.")
-    return References(records, name, _dataset(placed, path, row))
+    return References(records, name, _dataset(placed, path, row), row.key if row else "")
+
+
+def task_of_references(references: References) -> str:
+    """Return the key of the one task that records are of.
+
+    Raises:
+        UsageError: Neither the records nor the name of their file tell it.
+    """
+    if references.task:
+        return references.task
+    able = [
+        task.key
+        for task in all_tasks().values()
+        if references.records and all(key in record for record in references.records.values() for key in task.truth[:1])
+    ]
+    raise UsageError(
+        f"Expected records that name one `task`, or a file named after one ({references.source}), got neither. "
+        f"Name it: --task {' or '.join(able) or 'KEY'}."
+    )
 
 
 def check_missing(missing: str) -> None:

@@ -201,6 +201,13 @@ TRUTHS: Mapping[str, Mapping[str, Check]] = {
     "places": {"object": _check_objects(4), "gt_joints": _check_joints, "points": _check_points},
 }
 """Kinds of truth: the keys under which a record may carry it, the first that is there counts, and their checks."""
+TRUTH_KEYS = frozenset(key for checks in TRUTHS.values() for key in checks)
+# Keys under which a record has words; under all others a cell of a table holds JSON.
+WORDS = frozenset({"label", "attr"})
+PARSED = (TRUTH_KEYS - WORDS) | {
+    "gt_choices", "gt_accepted", "option_labels", "labels", "joints", "image_size", "bbox", "head_bbox", "unique",
+    "meta",
+}  # fmt: skip
 
 
 def fault_of(kind: str, record: object, where: str) -> str:
