@@ -17,7 +17,6 @@ from lamm_metrics.scoring import gather, metrics_for
 from lamm_metrics.statistics import (
     bootstrap_p_value,
     detectable_difference,
-    group_weights,
     percentile_interval,
     permutation_p_value,
     swap_masks,
@@ -99,16 +98,6 @@ class Comparison:
         )
 
 
-def _differences(first: Metric[Any], second: Metric[Any], draws: int, seed: int) -> NDArray[np.float64]:
-    """Return the bootstrapped differences of the headline, the same groups drawn for both models, [draws]."""
-    chunks = [
-        second.resampled(weights)[:, 0] - first.resampled(weights)[:, 0]
-        for weights in group_weights(len(first.groups()), draws, seed)
-    ]
-    found = np.concatenate(chunks)
-    return found[~np.isnan(found)]
-
-
 def _permuted(first: AdditiveMetric[Any], second: AdditiveMetric[Any], draws: int, seed: int) -> NDArray[np.float64]:
     """Return the differences of the headline after swapping random groups between the models, [draws]."""
     one, two = first.group_sums(), second.group_sums()
@@ -145,7 +134,9 @@ def compare_metrics(
         raise LammMetricsError(
             f"Expected at least two groups and defined scores, got {groups} groups. Use more records."
         )
-    bootstrapped = _differences(first, second, draws, seed)
+    # The same groups are drawn for both models.
+    differences = second.drawn(seed, draws)[:, 0] - first.drawn(seed, draws)[:, 0]
+    bootstrapped = differences[~np.isnan(differences)]
     difference = two.value - one.value
     if isinstance(first, AdditiveMetric) and isinstance(second, AdditiveMetric) and first.exchangeable:
         test, p_value = "permutation", permutation_p_value(difference, _permuted(first, second, draws, seed))

@@ -272,6 +272,15 @@ class Metric(ABC, Generic[StateT]):
                 intervals.append((interval, kind))
         return intervals
 
+    def drawn(self, seed: int, draws: int) -> Floats:
+        """Return the values under as many draws of whole groups, [draws, scores]; there must be a group."""
+        key = f"drawn {seed} {draws}"
+        if self.known.get(key, (-1, None))[0] != len(self.entries):
+            chunks = [self.resampled(weights) for weights in group_weights(len(self.groups()), draws, seed)]
+            self.known[key] = (len(self.entries), np.concatenate(chunks))
+        values: Floats = self.known[key][1]
+        return values
+
     def bootstrap(self, seed: int, draws: int, confidence: float) -> list[Interval]:
         """Return percentile intervals of the values of `resampled`, drawing whole groups with replacement.
 
@@ -281,7 +290,7 @@ class Metric(ABC, Generic[StateT]):
         n_groups = len(self.groups())
         if n_groups < 2 or draws < 2:
             return [None] * len(self.specs())
-        values = np.concatenate([self.resampled(weights) for weights in group_weights(n_groups, draws, seed)])
+        values = self.drawn(seed, draws)
         if not self.centred:
             return [percentile_interval(column, confidence) for column in values.T]
         points = self.point_values().tolist()
