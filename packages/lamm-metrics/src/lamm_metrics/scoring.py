@@ -22,8 +22,7 @@ from lamm_metrics.records.tasks import (
 )
 from lamm_metrics.records.truth import labels_of, truth_text
 from lamm_metrics.results.report import Report, Sample
-from lamm_metrics.results.score import Score
-from lamm_metrics.statistics import check_sampling
+from lamm_metrics.results.score import Score, check_sampling
 
 PROTOCOLS = ("standard", "paper", "coco")
 Progress = Callable[[int, int], None]

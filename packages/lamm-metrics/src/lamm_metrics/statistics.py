@@ -14,18 +14,6 @@ from lamm_metrics.errors import UsageError
 CHUNK = 4 << 20
 
 
-def check_sampling(draws: int, confidence: float) -> None:
-    """Refuse a number of draws or a coverage that there cannot be.
-
-    Raises:
-        UsageError: Draws are negative, or the coverage is not between 0 and 1.
-    """
-    if draws < 0:
-        raise UsageError(f"Expected draws of at least 0, got {draws}. Give a number such as 1000.")
-    if not 0 < confidence < 1:
-        raise UsageError(f"Expected confidence as a share between 0 and 1, got {confidence:g}. Write 95 % as 0.95.")
-
-
 def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float] | None:
     """Wilson's score interval of a proportion (1927); unlike the normal one it has a width at 0 and 1.
 

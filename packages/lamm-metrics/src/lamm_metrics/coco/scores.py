@@ -15,8 +15,8 @@ from lamm_metrics.coco.summary import THRESHOLDS, Judged, judge, summarise_coco,
 from lamm_metrics.errors import UsageError
 from lamm_metrics.records.files import FileFaultsError, parse_json, read_text
 from lamm_metrics.results.report import Report
-from lamm_metrics.results.score import Score, ScoreSpec, put_together
-from lamm_metrics.statistics import centred_interval, check_sampling, group_weights
+from lamm_metrics.results.score import Score, ScoreSpec, check_sampling, put_together
+from lamm_metrics.statistics import centred_interval, group_weights
 
 Source = str | PathLike[str] | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 

@@ -16,8 +16,17 @@ from numpy.typing import NDArray
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference, group_of, record_id
-from lamm_metrics.results.score import Interval, Mark, SampleResult, Score, ScoreSpec, drawn, put_together
-from lamm_metrics.statistics import centred_interval, check_sampling, group_weights, percentile_interval, wilson
+from lamm_metrics.results.score import (
+    Interval,
+    Mark,
+    SampleResult,
+    Score,
+    ScoreSpec,
+    check_sampling,
+    drawn,
+    put_together,
+)
+from lamm_metrics.statistics import centred_interval, group_weights, percentile_interval, wilson
 
 StateT = TypeVar("StateT")
 MetricT = TypeVar("MetricT", bound="Metric[Any]")

@@ -9,29 +9,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.records.files import ENOUGH, first_ten, no_utf8, parse_leniently
+from lamm_metrics.records.files import ENOUGH, first_ten, no_utf8, parse_leniently, plain
 
 Placed = list[tuple[str, Any]]
 BATCH = 1000
 PARQUET, ZIP = b"PAR1", b"PK\x03\x04"
-_SCALARS = frozenset({str, int, float, bool, type(None)})
-
-
-def plain(value: Any) -> Any:
-    """Return a value in Python's own types: NumPy's scalars and arrays become numbers and lists.
-
-    >>> import numpy as np
-    >>> plain({"id": np.int64(7), "box": np.zeros(2)}), plain((1, 2))
-    ({'id': 7, 'box': [0.0, 0.0]}, [1, 2])
-    """
-    if type(value) in _SCALARS:
-        return value
-    if isinstance(value, Mapping):
-        # An image of a Hugging Face data set: its path is all that is needed here.
-        return value["path"] if value.keys() == {"bytes", "path"} else {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def parsed_cells(record: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ ENOUGH = 1000
 BOM = b"\xef\xbb\xbf"
 GZIP = b"\x1f\x8b"
 LARGEST = sys.float_info.max
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 _MARKS: Mapping[object, bool] = {
     **dict.fromkeys((0, None, "", "0", "false", "no"), False),
     **dict.fromkeys((1, "1", "true", "yes"), True),
@@ -104,6 +105,23 @@ def parse_leniently(text: str) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def plain(value: Any) -> Any:
+    """Return a value in Python's own types: NumPy's scalars and arrays become numbers and lists.
+
+    >>> import numpy as np
+    >>> plain({"id": np.int64(7), "box": np.zeros(2)}), plain((1, 2))
+    ({'id': 7, 'box': [0.0, 0.0]}, [1, 2])
+    """
+    if type(value) in _SCALARS:
+        return value
+    if isinstance(value, Mapping):
+        # An image of a Hugging Face data set: its path is all that is needed here.
+        return value["path"] if value.keys() == {"bytes", "path"} else {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def shown(value: object) -> str:

@@ -13,13 +13,12 @@ from lamm_metrics.records.columns import (
     PARQUET,
     ZIP,
     Placed,
-    plain,
     read_csv,
     read_parquet,
     read_xlsx,
     rows_of_frame,
 )
-from lamm_metrics.records.files import BOM, ENOUGH, bare_name, decoded, no_utf8, opened, parse_leniently
+from lamm_metrics.records.files import BOM, ENOUGH, bare_name, decoded, no_utf8, opened, parse_leniently, plain
 from lamm_metrics.records.other_tools import records_of_object, refuse_foreign
 
 Source = str | os.PathLike[str] | Iterable[Any]
@@ -44,7 +43,7 @@ def placed_records(source: Source) -> tuple[Placed, list[str], bool]:
     """
     if isinstance(source, str | os.PathLike):
         return _read_file(Path(source))
-    rows = rows_of_frame(source)
+    rows = None if isinstance(source, list | tuple) else rows_of_frame(source)
     if rows is not None:
         return rows, [], True
     if isinstance(source, Mapping):

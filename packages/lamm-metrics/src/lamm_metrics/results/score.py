@@ -7,11 +7,24 @@ from html import escape
 from math import inf, isfinite, isnan
 from typing import Any, NamedTuple, Self
 
+from lamm_metrics.errors import UsageError
 from lamm_metrics.tables import with_interval
 
 BOX, POINT, BOX_3D = "box", "point", "box3d"
 # Marks of one side that are drawn: nobody could tell more of them apart.
 MOST = 200
+
+
+def check_sampling(draws: int, confidence: float) -> None:
+    """Refuse a number of draws or a coverage that there cannot be.
+
+    Raises:
+        UsageError: Draws are negative, or the coverage is not between 0 and 1.
+    """
+    if draws < 0:
+        raise UsageError(f"Expected draws of at least 0, got {draws}. Give a number such as 1000.")
+    if not 0 < confidence < 1:
+        raise UsageError(f"Expected confidence as a share between 0 and 1, got {confidence:g}. Write 95 % as 0.95.")
 
 
 @cache
