@@ -8,7 +8,7 @@ import pytest
 
 import lamm_metrics
 from lamm_metrics import Prediction, chance_predictions, score
-from lamm_metrics.errors import UsageError
+from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.records.files import FileFaultsError
 from lamm_metrics.records.tasks import TASKS
 
@@ -301,3 +301,15 @@ def test_a_score_of_answers_that_cannot_be_right_is_never_silent(task, truth, an
 def test_answers_that_can_be_right_get_no_remark():
     for task, (truth, answer) in RIGHT.items():
         assert not score(task, [{"id": 1, **truth}], [{"id": 1, **answer}], draws=0).note
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "truth", "said"),
+    [
+        ("classification", "yes_no", {"label": "cat"}, "yes or no as the truth of record '1', got 'cat'"),
+        ("detection3d", "binary_locating", {"object": [{"label": "bed", "bbox": [0, 0, 0, 1, 1, 1]}]}, "four numbers"),
+    ],
+)
+def test_a_metric_that_cannot_use_the_truth_says_so(task, metric, truth, said):
+    with pytest.raises(LammMetricsError, match=said):
+        score(task, [{"id": 1, **truth}], [{"id": 1, "text": "yes"}], metrics=(metric,))

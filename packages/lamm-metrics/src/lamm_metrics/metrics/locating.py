@@ -10,7 +10,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.answers.located import AnsweredPoints, class_key, class_of, closed_set, needed_size, points_2d
+from lamm_metrics.answers.located import (
+    AnsweredPoints,
+    bad_truth,
+    class_key,
+    class_of,
+    closed_set,
+    needed_size,
+    points_2d,
+)
 from lamm_metrics.average_precision.pairs import largest_matching
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.geometry.boxes import ordered_corners
@@ -137,6 +145,9 @@ class BinaryLocating(AdditiveMetric[Located]):
     def _objects(self, reference: Reference, prediction: Prediction) -> _Compared:
         labels = closed_set(reference, self.labels)
         answer = points_2d(reference, prediction, labels, self.convention)
+        solid = next((item["bbox"] for item in reference["object"] if len(item["bbox"]) != 4), None)
+        if solid is not None:
+            raise bad_truth(reference, solid, "four numbers")
         boxes = ordered_corners([item["bbox"] for item in reference["object"]])
         truth = [(box, str(item["label"])) for box, item in zip(boxes, reference["object"], strict=True)]
         objects: dict[str, list[int]] = {}

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamm_metrics.answers.closed import read_yes_no
+from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.truth import YES_NO, Reference, truth_label
+from lamm_metrics.records.truth import YES_NO, Reference, record_id, truth_label
 from lamm_metrics.results.score import ScoreSpec
 
 
@@ -39,9 +40,19 @@ class YesNo(AdditiveMetric[Verdict]):
         return {"positive": "yes", "failed": "wrong"}
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
-        """Read one answer."""
+        """Read one answer.
+
+        Raises:
+            LammMetricsError: The truth is neither yes nor no, or the record was read before.
+        """
+        truth = YES_NO.get(truth_label(reference).strip().lower())
+        if truth is None:
+            got = truth_label(reference)[:80]
+            raise LammMetricsError(
+                f"Expected yes or no as the truth of record {record_id(reference)!r}, got {got!r}. "
+                "Choose a metric that fits the records."
+            )
         answer = read_yes_no(reference, prediction, ())
-        truth = YES_NO[truth_label(reference).strip().lower()]
         self.keep(reference, answer.status, Verdict(truth, answer.given), answer.detail)
 
     def row(self, state: Verdict) -> Sequence[float]:
