@@ -61,6 +61,57 @@ def test_reports_are_joined_side_by_side(files):
     assert "poor" in (files / "both.html").read_text()
 
 
+def test_runs_stand_side_by_side_by_their_names(files):
+    for name in ("good", "poor"):
+        run(*scoring(files, files / f"{name}.jsonl", "--name", f"mine, {name}", "--output", files / f"{name}.json"))
+    output = run("report", files / "good.json", files / "poor.json", "--output", files / "both.txt").splitlines()
+    assert "mine, good" in output[0]
+    assert "mine, poor" in output[0]
+    assert "0.9000" in output[2]
+    assert "0.4000" in output[2]
+
+
+def test_a_run_is_called_by_its_option_its_header_or_its_file(files):
+    (files / "third.jsonl").write_text("\n".join((files / "good.jsonl").read_text().splitlines()[1:]))
+    assert json.loads(run(*scoring(files, files / "third.jsonl", "--json")))["model"] == "third"
+    assert json.loads(run(*scoring(files, files / "good.jsonl", "--json")))["model"] == "good"
+    assert json.loads(run(*scoring(files, files / "good.jsonl", "--json", "--name", "mine")))["model"] == "mine"
+    output = run("compare", "--task", "classification", "--references", files / "r.json", files / "poor.jsonl",
+                 files / "third.jsonl", "--draws", 200)  # fmt: skip
+    assert [line.split()[0] for line in output.splitlines()[1:4]] == ["poor", "third", "difference"]
+    run(*scoring(files, files / "good.jsonl", "--chance", "--output", files / "out.json"))
+    assert [one["model"] for one in json.loads((files / "out.json").read_text())] == ["good", "chance"]
+
+
+def test_the_task_may_be_told_by_records_or_file(files):
+    references = json.loads((files / "r.json").read_text())
+    arguments = ["--predictions", files / "good.jsonl", "--json"]
+    (files / "Classification_Mine.json").write_text(json.dumps(references))
+    (files / "named.json").write_text(json.dumps([{**one, "task": "classification"} for one in references]))
+    for name in ("Classification_Mine.json", "named.json"):
+        parsed = json.loads(run("score", "--references", files / name, *arguments))
+        assert (parsed["task"], parsed["scores"][0]["value"]) == ("classification", 0.9)
+    run("compare", "--references", files / "named.json", files / "poor.jsonl", files / "good.jsonl", "--draws", 200)
+    with pytest.raises(UsageError, match=r"r\.json.*--task classification or "):
+        run("score", "--references", files / "r.json", *arguments)
+    assert "--task" in run("score", "--protocol", "coco", "--references", files / "r.json", *arguments, code=2)
+
+
+def test_keys_of_other_tools_are_named(files):
+    (files / "a.csv").write_text(
+        "qid,reply,answer\n" + "".join(f"{i},{'dog' if i % 2 else 'cat'},x\n" for i in range(10))
+    )
+    with pytest.raises(LammMetricsError, match=r"got qid, reply, answer .*--id-key KEY --text-key KEY"):
+        run(*scoring(files, files / "a.csv"))
+    keys = ("--id-key", "qid", "--text-key", "reply")
+    assert json.loads(run(*scoring(files, files / "a.csv", "--json", *keys)))["scores"][0]["value"] == 1.0
+    mine = files / "a.csv"
+    output = run(
+        "compare", "--task", "classification", "--references", files / "r.json", mine, mine, "--draws", 200, *keys
+    )
+    assert "difference  +0.0000" in output
+
+
 def test_compare_prints_the_test_and_the_power(files):
     arguments = ["compare", "--task", "classification", "--references", files / "r.json", files / "poor.jsonl"]
     assert "+0.5000" in run(*arguments, files / "good.jsonl", "--draws", 200)

@@ -19,6 +19,7 @@ from lamm_metrics.records.tasks import (
     pair,
     read_references,
     task_named,
+    task_of_references,
 )
 from lamm_metrics.records.truth import labels_of, truth_text
 from lamm_metrics.results.report import Report, Sample
@@ -94,7 +95,7 @@ def _check_truth(name: str, task: str, references: References) -> None:
 
 
 def score(
-    task: str,
+    task: str | None,
     references: ReferenceSource,
     predictions: PredictionSource,
     protocol: str = "standard",
@@ -111,9 +112,9 @@ def score(
     """Score free-form answers on one task.
 
     Args:
-        task: A task key, see `lamm_metrics.records.tasks.TASKS`.
-        references: Benchmark records, or the path of their file.
-        predictions: Answers, or the path of their file.
+        task: A task key, see `lamm_metrics.records.tasks.TASKS`; None where the records or their file's name tell it.
+        references: Benchmark records, or the path of their file; see `read_references`.
+        predictions: Answers, or the path of their file; see `read_predictions`.
         protocol: "standard", "paper" for the formulas with which LAMM (arXiv 2306.06687) was published, or "coco" for
             the numbers of COCO's evaluation; then references and predictions are a COCO annotation file and a COCO
             results file, and `iou_type` may be "bbox", "segm" or "keypoints".
@@ -141,9 +142,12 @@ def score(
     check_sampling(draws, confidence)
     if protocol == "coco":
         check_missing(missing)
+        if task is None:
+            raise UsageError("Expected a task for COCO's protocol, got none: COCO's files name none. Name one.")
         metric_names_for(task, protocol, metrics, options)
         return _coco(task, references, predictions, seed=seed, draws=draws, confidence=confidence, **options)
     truth = read_references(references, task)
+    task = task or task_of_references(truth)
     answers = read_predictions(predictions)
     chosen = metrics_for(task, truth, protocol, metrics, **options)
     paired = pair(truth, answers, missing)
@@ -157,7 +161,7 @@ def score(
         scores=tuple(scores),
         samples=tuple(_samples(chosen[0], truth, paired)) if samples else (),
         dataset=truth.dataset,
-        model=str(answers.header.get("model", "")),
+        model=answers.name,
         settings={"seed": seed, "draws": draws, "confidence": confidence, "missing": missing},
         note="; ".join(
             [
@@ -197,14 +201,15 @@ def other_version(references: ReferenceSource, header: Mapping[str, Any]) -> str
     """Say whether predictions were made for another version of a benchmark file; empty where nothing tells so.
 
     Args:
-        references: The path of the benchmark file; records themselves have no version.
+        references: The path of the benchmark file, or what was read from it; records themselves have no version.
         header: What the first line of the predictions says; `lamm model predict` keeps the file's SHA-256 there.
     """
     config = header.get("config")
     made_for = config.get("benchmark_sha256") if isinstance(config, Mapping) else None
-    if not isinstance(made_for, str) or not isinstance(references, str | PathLike):
+    path = references.source if isinstance(references, References) else references
+    if not isinstance(made_for, str) or not isinstance(path, str | PathLike) or not Path(path).is_file():
         return ""
-    with Path(references).open("rb") as handle:
+    with Path(path).open("rb") as handle:
         found = hashlib.file_digest(handle, "sha256").hexdigest()
     if made_for == found:
         return ""

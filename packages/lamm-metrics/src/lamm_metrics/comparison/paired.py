@@ -1,7 +1,7 @@
 """Does one model score better than another? Paired tests on the same records, and how many records that would take."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import Metric
-from lamm_metrics.records.predictions import PredictionSource, read_predictions
-from lamm_metrics.records.tasks import ReferenceSource, pair, read_references
+from lamm_metrics.records.predictions import PredictionSource, read_predictions, run_names
+from lamm_metrics.records.tasks import ReferenceSource, pair, read_references, task_of_references
 from lamm_metrics.results.score import Score
 from lamm_metrics.scoring import gather, metrics_for
 from lamm_metrics.statistics import (
@@ -49,6 +49,7 @@ class Comparison:
         confidence: Coverage of the interval.
         draws: Draws of the bootstrap and of the test.
         seed: Seed of both.
+        names: What the two runs are called.
     """
 
     task: str
@@ -65,6 +66,7 @@ class Comparison:
     confidence: float
     draws: int
     seed: int
+    names: tuple[str, str] = ("first", "second")
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary that `json.dumps` accepts."""
@@ -76,7 +78,8 @@ class Comparison:
         scores = {side: Score.from_json(written[side]) for side in ("first", "second")}
         low_high = written["interval"]
         interval = None if low_high is None else (float(low_high[0]), float(low_high[1]))
-        return cls(**{**written, **scores, "interval": interval})
+        first, second = written.get("names", ("first", "second"))
+        return cls(**{**written, **scores, "interval": interval, "names": (first, second)})
 
     def __str__(self) -> str:
         interval = "" if self.interval is None else f" [{self.interval[0]:+.4f}, {self.interval[1]:+.4f}]"
@@ -84,15 +87,16 @@ class Comparison:
         power = f"{self.groups} groups find a difference of {self.detectable or 0:.4f} in {POWER:.0%} of cases"
         power = power if self.detectable else f"{self.groups} groups allow none to be stated"
         needed = "no number of" if self.groups_needed is None else f"about {self.groups_needed}"
-        few = [f"caution     {self.groups} groups are few: intervals are narrower than they should be"]
+        width = max(map(len, (*self.names, "difference"))) + 2
+        few = [f"{'caution':<{width}}{self.groups} groups are few: intervals are narrower than they should be"]
         return "\n".join(
             [
                 f"{self.task} · {self.first.name} ({better} is better)",
-                f"first       {self.first}",
-                f"second      {self.second}",
-                f"difference  {self.difference:+.4f}{interval}  p = {self.p_value:.4g} "
+                f"{self.names[0]:<{width}}{self.first}",
+                f"{self.names[1]:<{width}}{self.second}",
+                f"{'difference':<{width}}{self.difference:+.4f}{interval}  p = {self.p_value:.4g} "
                 f"(paired {self.test}, {self.draws} draws)",
-                f"power       {power}; {needed} groups would find the one observed",
+                f"{'power':<{width}}{power}; {needed} groups would find the one observed",
                 *(few if self.groups < FEW else []),
             ]
         )
@@ -167,7 +171,7 @@ def compare_metrics(
 
 
 def compare(
-    task: str,
+    task: str | None,
     references: ReferenceSource,
     first: PredictionSource,
     second: PredictionSource,
@@ -183,9 +187,9 @@ def compare(
     """Compare two models' answers to the same records by the task's headline score.
 
     Args:
-        task: A task key.
-        references: Benchmark records, or the path of their file.
-        first: Answers of the first model, or the path of their file.
+        task: A task key; None where the records or their file's name tell it.
+        references: Benchmark records, or the path of their file; see `read_references`.
+        first: Answers of the first model, or the path of their file; see `read_predictions`.
         second: Answers of the second model.
         protocol: "standard" or "paper".
         seed: Seed of the resampling.
@@ -199,9 +203,13 @@ def compare(
         LammMetricsError: Faulty files, or too little to compare.
     """
     truth = read_references(references, task)
-    found = []
-    for source in (first, second):
+    task = task or task_of_references(truth)
+    found, runs = [], []
+    for source, side in ((first, "first"), (second, "second")):
         metric = metrics_for(task, truth, protocol, metrics, **options)[0]
-        gather([metric], truth, pair(truth, read_predictions(source), missing))
+        answers = read_predictions(source)
+        gather([metric], truth, pair(truth, answers, missing))
         found.append(metric)
-    return compare_metrics(task, *found, seed=seed, draws=draws, confidence=confidence)
+        runs.append(replace(answers, name=answers.name or side))
+    one, other = run_names(runs)
+    return replace(compare_metrics(task, *found, seed=seed, draws=draws, confidence=confidence), names=(one, other))

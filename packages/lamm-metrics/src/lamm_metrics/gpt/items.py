@@ -4,13 +4,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.gpt.settings import JudgeSettings
-from lamm_metrics.records.predictions import Prediction, Predictions, PredictionSource, read_predictions
+from lamm_metrics.records.predictions import Prediction, PredictionSource, read_predictions, run_names
 from lamm_metrics.records.tasks import ReferenceSource, pair, read_references, task_named, task_of_record
 from lamm_metrics.records.truth import group_of, truth_text
 
@@ -57,16 +56,6 @@ def answer_text(prediction: Prediction) -> str:
     return json.dumps(given, ensure_ascii=False, default=str) if given else ""
 
 
-def model_names(found: Sequence[Predictions]) -> tuple[str, ...]:
-    """A name for each model: what the file says, else the name of the file, numbered where they are equal."""
-    names = [str(one.header.get("model") or Path(one.source).stem) for one in found]
-    if len(set(names)) < len(names):
-        names = [Path(one.source).stem for one in found]
-    if len(set(names)) < len(names):
-        names = [f"{name} ({number})" for number, name in enumerate(names, 1)]
-    return tuple(names)
-
-
 def draw(ids: Iterable[str], size: int | None, seed: int) -> list[str]:
     """Draw ids without replacement; the draw depends on the set of ids and the seed only, not on their order."""
     listed = sorted(ids)
@@ -106,9 +95,9 @@ def read_items(
         given = tuple(sendable(answer_text(of_model[identifier])) for of_model in answers)
         question = sendable(str(record.get("query") or record.get("question") or ""))
         truth_said = sendable(truth_text(record))
-        own = task_named(task) if task else task_of_record(record)
+        own = task_named(truth.task) if truth.task else task_of_record(record)
         items.append(Item(identifier, group_of(record), own.key if own else "", question, truth_said, given))
-    return items, model_names(found)
+    return items, run_names(found)
 
 
 @dataclass(frozen=True, slots=True)

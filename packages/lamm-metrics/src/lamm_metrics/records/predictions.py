@@ -285,6 +285,16 @@ def read_predictions(source: PredictionSource, *, name: str = "", id_key: str = 
     return Predictions(records, header, where, name or own)
 
 
+def run_names(found: Sequence[Predictions]) -> tuple[str, ...]:
+    """Return a name for each run: what it is called, else its file's name where several are called so, else numbers."""
+    files = [bare_name(Path(one.source)) for one in found]
+    names = [one.name or file for one, file in zip(found, files, strict=True)]
+    if len(set(names)) == len(names):
+        return tuple(names)
+    alike = [f"{name} ({number})" for number, name in enumerate(names, 1)]
+    return tuple(files if len(set(files)) == len(files) else alike)
+
+
 def _checked(placed: Placed, faults: list[str]) -> dict[str, Prediction]:
     """Return the predictions by id, adding what is wrong with them to the faults."""
     records: dict[str, Prediction] = {}

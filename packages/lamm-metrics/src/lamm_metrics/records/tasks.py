@@ -5,7 +5,7 @@ Table 1; the file prefixes are those of the published benchmark.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from os import PathLike
@@ -235,7 +235,10 @@ def read_references(source: ReferenceSource, task: str | None = None, *, id_key:
         LammMetricsError: It is no file of records.
     """
     if isinstance(source, References):
-        return source
+        if task in (None, source.task):
+            return source
+        again = read_references(list(source.records.values()), task)
+        return replace(again, source=source.source, dataset=source.dataset)
     path = Path(source) if isinstance(source, str | PathLike) else None
     placed, faults, table = placed_records(source)
     placed = [
