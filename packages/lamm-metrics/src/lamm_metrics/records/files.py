@@ -116,11 +116,15 @@ def plain(value: Any) -> Any:
     """
     if type(value) in _SCALARS:
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         # An image of a Hugging Face data set: its path is all that is needed here.
-        return value["path"] if value.keys() == {"bytes", "path"} else {key: plain(item) for key, item in value.items()}
+        if len(value) == 2 and value.keys() == {"bytes", "path"}:
+            return value["path"]
+        flat = type(value) is dict and _SCALARS.issuperset(map(type, value.values()))
+        return value if flat else {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        flat = type(value) is list and _SCALARS.issuperset(map(type, value))
+        return value if flat else [plain(item) for item in value]
     return value.tolist() if hasattr(value, "tolist") else value
 
 

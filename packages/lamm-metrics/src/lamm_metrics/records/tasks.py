@@ -320,6 +320,9 @@ def pair(references: References, predictions: Predictions, missing: str = "error
         failed = ", or count missing answers as failed (--missing failed, in Python missing='failed')."
         remedy += failed if absent and not unknown else "."
         raise FileFaultsError(f"{predictions.source} against {references.source}", faults, remedy)
-    # An answer with an error counts as none, whatever else it holds.
-    found = {key: Prediction(key, error=one.error) if one.error else one for key, one in predictions.records.items()}
-    return {key: found.get(key, Prediction(key)) for key in references.records}
+    paired = {}
+    for key in references.records:
+        one = predictions.records.get(key)
+        # An answer with an error counts as none, whatever else it holds.
+        paired[key] = one if one is not None and not one.error else Prediction(key, error=one.error if one else "")
+    return paired
