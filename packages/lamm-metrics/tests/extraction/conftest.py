@@ -19,9 +19,12 @@ from lamm_metrics.extraction import (
     extract_words,
     extract_yes_no,
 )
+from lamm_metrics.extraction.choices import extract_labelled_choice
 
+# Options that are signs, letters, formulas, repeated, empty.
+SIGNS = ["-", "A", "$x^2$", "", "a a a", "A", "[1, 0]", "C++", "not", "5%", ".", "I"]
 FOLDER = Path(__file__).parent / "answers"
-PARTS = ("first", "tuning", "blind", "hostile")
+PARTS = ("first", "tuning", "blind", "hostile", "choice", "unseen")
 KINDS = ("label", "choice", "number", "boxes_2d", "boxes_3d", "points", "words", "yes_no", "nouns")
 
 
@@ -110,6 +113,8 @@ def extractors():
         "label": lambda text: extract_label(text, SETS["cifar10"]),
         "hair": lambda text: extract_label(text, SETS["hair"]),
         "choice": lambda text: extract_choice(text, SETS["colours"]),
+        "choice_signs": lambda text: extract_choice(text, SIGNS),
+        "choice_labels": lambda text: extract_labelled_choice(text, SETS["colours"], ["1", "#", "x", "beta"]),
         "number": extract_number,
         "boxes_2d": lambda text: extract_boxes_2d(text, labels=SETS["voc"]),
         "boxes_2d_open": lambda text: extract_boxes_2d(text, frame),

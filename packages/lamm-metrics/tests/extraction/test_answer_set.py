@@ -25,12 +25,12 @@ def table(tallied):
     return "\n".join(rows)
 
 
-def test_at_least_98_percent_are_right_and_under_1_percent_wrongly_ok(tallied):
+def test_at_least_99_percent_are_right_and_under_a_third_of_a_percent_wrongly_ok(tallied):
     total = sum(tallied.total.values())
-    assert total >= 300
+    assert total >= 1500
     listed = [(entry["text"], entry["status"], entry["value"], found) for _, _, entry, found in tallied.failures]
-    assert sum(tallied.right.values()) >= 0.98 * total, listed
-    assert sum(tallied.wrong.values()) <= 0.01 * total, listed
+    assert sum(tallied.right.values()) >= 0.99 * total, listed
+    assert sum(tallied.wrong.values()) <= 0.003 * total, listed
 
 
 @pytest.mark.parametrize("kind", KINDS)

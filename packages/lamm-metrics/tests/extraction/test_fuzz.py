@@ -21,8 +21,8 @@ from lamm_metrics.paper import parsing, words
 LISTS = {"boxes_2d", "boxes_2d_open", "boxes_3d", "points", "words", "nouns"}
 FOLDER = Path(__file__).parent / "answers"
 FRAGMENTS = json.loads((FOLDER / "fragments.json").read_text(encoding="utf-8"))["fragments"]
-KINDS = ("label", "hair", "choice", "number", "boxes_2d", "boxes_2d_open", "boxes_3d", "points", "words", "yes_no",
-         "nouns")  # fmt: skip
+KINDS = ("label", "hair", "choice", "choice_signs", "choice_labels", "number", "boxes_2d",
+         "boxes_2d_open", "boxes_3d", "points", "words", "yes_no", "nouns")  # fmt: skip
 # Readers of text that give no status: the paper protocol's, and the tokenisers.
 PLAIN = {
     "paper_boxes": lambda text: [*parsing.boxes_2d(text), *parsing.boxes_3d(text), *parsing.points(text)],
@@ -45,8 +45,8 @@ def check(kind, found):
         assert (found.value is not None) == (found.status == "ok")
     if kind == "number" and found.status == "ok":
         assert math.isfinite(found.value)
-    if kind == "choice" and found.status == "ok":
-        assert 0 <= found.value < 4
+    if kind.startswith("choice") and found.status == "ok":
+        assert 0 <= found.value < (12 if kind == "choice_signs" else 4)
     for item in found.value if kind.startswith(("boxes", "points")) else ():
         assert all(math.isfinite(number) for number in getattr(item, "box", None) or item.point)
         assert getattr(item, "score", None) is None or 0 <= item.score <= 1

@@ -1,264 +1,186 @@
-"""Find the option letters of a multiple-choice answer: declared, leading, or asserted somewhere."""
+"""Find the letters and labels of options in an answer, and join each with its own text beside it."""
 
 import re
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 
-_NEGATED_BEFORE = re.compile(
-    r"(?:\bnot|n't|\bneither|\bnor|\brather than|\binstead of|\bexclud\w{1,4}|\beliminat\w{1,4}|"
-    r"\brul\w{1,4} out|\bthan|\bexcept|\bunlike|\bover|\bnor is|\bdiscard\w{0,3}|\breject\w{0,3}|\bdismiss\w{0,3})"
-    r"(?: (?:be|the|option|choice|answer|letter|is|likely|consider|choose|select|pick|necessarily))*[ :\"'(\[]*$",
-    re.IGNORECASE,
+from lamm_metrics.extraction.option_borders import CJK, PRONOUN
+from lamm_metrics.extraction.option_texts import BOTH, LETTER, TEXT, OptionTexts
+
+_CUE = (
+    r"(?:option|choice|answer|letter|ans|antwort|respuesta|opci[oó]n|r[eé]ponse|risposta|resposta|opzione|op[cç][aã]o|"
+    r"ответ|вариант)"
 )
-_NEGATED_AFTER = re.compile(
-    r"[)\].\"':]{0,3}(?! ?(?:because|since|as|and|so|if|but|which|matches|"
-    r"fits)\b)(?: ?[a-z -]{1,40})?,? (?:(?:is|are|was|were|would be|can be|seems?|looks?|"
-    r"must be) ?(?:\w{1,12} )?(?:not|n't|incorrect|wrong|unlikely|"
-    r"ruled out|eliminated|excluded|false|out\b|implausible)|(?:isn't|aren't|can't be|cannot be|does not|"
-    r"doesn't|do not|don't|makes no)\b)"
-    r"|[)\].\"':]{0,3},? ?(?:but|however),? (?:(?:it|that|this)(?:'s| is) |that )?(?:not|incorrect|wrong)"
-    r"|[)\].\"':]{0,3},? (?:but|however),? (?:it|that|this) (?:is|was|seems?|isn't|doesn't|"
-    r"does not) ?(?:incorrect|wrong|not|unlikely|fit)?",
-    re.IGNORECASE,
+_FILLER = r"(?: (?:is|was|would be|should be|must be|will be|therefore|thus|clearly|most likely|probably|definitely|"
+_FILLER += r"correct|correcta|es|est|ist|è|é|la|le|die|the|option|choice|letter)){0,4}"
+# Words in front of a capital that names a thing in the question and no option.
+_HEADS = (
+    "angle animal apple area atom ball battery beaker bird block bond bottle box bulb car card cell chamber chart "
+    "chord circle circuit city class column compound container country cube cup curve cycle diagram disk drug dish "
+    "dog edge element event exhibit experiment face figure flask fluid force frame gas gene grade graph group "
+    "hepatitis horse house image influenza ion isotope item jar kit lake layer lens level line liquid magnet map "
+    "mass material metal mixture model molecule mountain node note object organism pair panel part patient peak "
+    "person phase picture piece pipe planet plan plane plant plate player point position process product quadrant "
+    "ramp ray reaction region resistor river road rock room rope row runner sample scale scene section segment "
+    "sequence series set shape side signal site slide slope soil solution species sphere spot spring stage star "
+    "station step store strand street string structure student substance surface switch symbol system table tank "
+    "team test tower town track train tree trial triangle trip truck tube type unit vehicle vertex vessel vial "
+    "virus vitamin wave well wheel window wire worker zone"
 )
+_HEAD_WORDS = frozenset(_HEADS.split())
+_NAMED = re.compile(r"\b([^\W\d_]{2,20}) [A-Z](?:,? (?:and|or|to|&) [A-Z]|, [A-Z]|/[A-Z]){0,9}(?![\w)'])")
+_OUTSIDE = rf"(?<![^\W{CJK}])"
 # A letter marked as an option: (B), [B], B), B. at a line's start, option B, or a bare capital that cannot be a word.
 _MARKED = re.compile(
-    r"(?<![A-Za-z0-9_])(?:[(\[{<]\s?(?P<bracket>[A-Za-z])\s?[)\]}>]"
-    r"|\b(?:option|choice|answer|letter|options|choices)s? ?[:#]? ?[\"'(\[]?(?P<option>[A-Z]|"
-    r"(?-i:[b-hj-z]))[\"')\]]?(?![A-Za-z0-9_]|')"
-    r"|(?P<closed>(?-i:[A-Z]))\)(?![A-Za-z0-9_])"
-    r"|(?P<quoted>[\"'](?-i:[A-Z])[\"'])"
-    r"|(?P<bare>(?-i:[B-HJ-Z]))(?![A-Za-z0-9_]|['&]|\.[A-Za-z0-9_]|-\w)"
-    r"|(?P<article>(?-i:[AI]))(?=[.,;:!?)]|\Z|\n| (?:is|or|and|nor|because|since|fits|seems|looks|with|"
-    r"as)\b)(?!\.[A-Za-z0-9_]))",
+    rf"{_OUTSIDE}(?:[(\[<]\s?(?:option |choice )?(?P<bracket>[A-Za-z])\s?[)\]>]"
+    rf"|{_CUE}s?{_FILLER} ?[:#=]? ?[\"'(\[]?(?P<option>(?-i:[A-Z])|[a-z](?= ?(?:[.,;:!?)\]\"'\n(]|\Z| -)))"
+    rf"[\"')\]]?(?![^\W{CJK}]|['^*+#°=²]|\.\w|-\w| [+*×÷·<>∪∩=^/\\] )"
+    r"|(?P<closed>(?-i:[A-Z])|(?<![^\n:].)(?<![^\n: ])[a-z])\)(?!\w)"
+    r"|[\"'](?P<quoted>(?-i:[A-Z]))[\"']"
+    rf"|(?<![$€£^°*+=×·∪∩√\\&.'-])(?P<bare>(?-i:[B-HJ-Z]))(?![^\W{CJK}]|['&^*+#%°=>×÷·∪∩_]|<(?!/)|\.\w|-\w|-(?!\s)"
+    r"| [+*×÷·<>∪∩=^/\\] )"
+    rf"|(?<![$€£^°*+=×·∪∩√\\&.'-])(?P<article>(?-i:[AI]))(?=[.,;:!?)}}\]/\ue000-\ue300]|\Z|\n|</|[{CJK}]| "
+    r"(?:it is|is|or|and|nor|because|since|fits|seems|looks|with|as|over|but|which|would|matches|due|rather|instead|"
+    r"was|cannot|can|-|\W)(?!\w))"
+    r"(?!\.\w|[+*×÷·>∪∩^-]\S|<(?!/)| [+*×÷·<>∪∩=^/\\] ))",
     re.IGNORECASE,
 )
-_DECLARED = re.compile(
-    r"\b(?:(?:answer|option|choice|pick|selection|guess|vote|response)(?: (?:is|would be|should be|must be|=)|"
-    r" ?[:=])(?: (?:the |option|choice|letter))*"
-    r"|(?:choose|chose|select|selected|pick|picked|go with|going with|went with|opt for|settle on|vote for|"
-    r"answer with|conclude)(?: (?:the|for|option|choice|answer|letter|is))*)"
-    r" ?[:\"'(\[]* ?(?P<letter>[A-Za-z])(?![A-Za-z0-9_]|['’])"
-    r"|(?<![A-Za-z0-9_])[(\[\"']?(?P<subject>(?-i:[A-Z]))[)\]\"'.]? (?:is|seems|looks|appears|would be|"
-    r"must be)(?: (?:to be|clearly|probably|definitely|most likely|obviously))? "
-    r"(?:the )?(?:correct|right|best|answer|most|proper|true)\b",
-    re.IGNORECASE,
+_CUE_BEFORE = re.compile(rf"(?:{_CUE}s?|\b(?:is|are|be|was|it's|its|say|choose|chose|select|pick|picked|with|for|"
+                         r"and|or|nor|not|than|over|both|either|neither|between|only|just|so|as|es|la|ist|est|to|but|"
+                         r"definitely|probably|therefore|thus|hence|of)) $", re.IGNORECASE)  # fmt: skip
+_SCIENCE_BEFORE = re.compile(r"(?:\d ?|[+*×÷·∪∩=^/°] |(?<![a-z_=-])[<>] ?)$")
+_INITIAL_BEFORE = re.compile(r"\b[A-Z][a-z]+ $")
+_INITIALS_AFTER = re.compile(r"\. ?[A-Z]\. ?[A-Z]")
+_INITIAL_AFTER = re.compile(r"\. [A-Z][a-z]")
+_LONE = re.compile(r"\W*([A-Za-z])\W*")
+_FIRST = re.compile(r"[\s\"'(\[-]{0,3}(?P<letter>[a-z])[).:](?= |$)")
+
+_WITH_TEXT = re.compile(
+    rf"(?P<letter>[{chr(LETTER)}-{chr(LETTER + 25)}])(?P<gap>[)\].:,;\"'\s]{{0,4}}(?:-|=|is|would be|means|says|"
+    rf"represents|stands for|:)?[:\s]{{0,2}}(?:an? |the )?[\"'(]?)(?P<text>[{chr(TEXT)}-{chr(LETTER + 25)}])"
 )
-_LEADING = re.compile(
-    r"[\s\"'(\[{<:*-]{0,4}(?:(?:option|choice|answer|"
-    r"letter)s? ?[:#]? ?)?[\"'(\[{<]?(?P<letter>[A-Za-z])(?P<tail>[)\]}>.:,;\"'!]|\s-|\s|/|$)",
+_TEXT_THEN_LETTER = re.compile(
+    rf"(?P<text>[{chr(TEXT)}-{chr(TEXT + 25)}])(?P<gap>[\"'.]?,? ?[(\[]?(?:(?:that is|which is|i\.e\.),? )?"
+    rf"(?:{_CUE} )?)(?P<letter>[{chr(LETTER)}-{chr(LETTER + 25)}])[)\]]?",
     re.IGNORECASE,
-)
-_ALSO = re.compile(
-    r"[)\]\"'.]{0,2} ?(?:or|and|/|&|,)(?: (?:also|maybe|possibly|"
-    r"perhaps))? ?(?:option )?[\"'(\[]?(?P<letter>[A-Z])(?![A-Za-z0-9_]|')"
 )
 
 
-_OPTION_START = re.compile(
-    r"(?<![A-Za-z0-9_])(?:[(\[](?P<bracket>[A-Za-z])[)\]]|(?P<closed>[A-Z])[).:]|option (?P<option>[A-Z])\b)",
-    re.IGNORECASE,
-)
-_RIGHT = re.compile(
-    r"(?:^\W{0,3}|[-:=(?,]|\bis|->|\bmaybe) ?(?:this is |that is |it is |the )?(?:correct|yes|true|right|✓|✔|✅|"
-    r"a match|matches)(?![A-Za-z0-9_])|[✓✔✅]",
-    re.IGNORECASE,
-)
-_WRONG = re.compile(
-    r"(?:^\W{0,3}|[-:=(?,]|\bis|->) ?(?:this is |that is |it is )?(?:incorrect|no|not|false|wrong|✗|✘|❌|eliminated|"
-    r"ruled out|unlikely)(?![A-Za-z0-9_])|[✗✘❌]|n't\b",
-    re.IGNORECASE,
-)
-_SECTION_END = re.compile(r"\n|[.;!](?= |$)")
-
-
-def verdict_letters(text: str, count: int) -> list[int]:
-    """Return the one option that an option-by-option review calls right, where it calls every other one wrong.
+def mark_letters(text: str, letters: Mapping[str, int], texts: OptionTexts) -> str:
+    """Put a private character in the place of every letter that stands for an option.
 
     Args:
-        text: A plain answer.
-        count: Number of options.
+        text: A plain answer in which the options' texts are marked already.
+        letters: The index of the option of each capital.
+        texts: The options' texts.
     """
-    right: set[int] = set()
-    wrong: set[int] = set()
-    starts = list(_OPTION_START.finditer(text))
-    for place, found in enumerate(starts):
-        number = _position(found[found.lastgroup or 0], count)
-        if number is None:
-            continue
-        limit = starts[place + 1].start() if place + 1 < len(starts) else len(text)
-        section = text[found.end() : min(limit, found.end() + 160)]
-        border = _SECTION_END.search(section)
-        section = section[: border.start()] if border else section
-        if _WRONG.search(section):
-            wrong.add(number)
-        elif _RIGHT.search(section):
-            right.add(number)
-    return sorted(right) if len(right) == 1 and wrong and not right & wrong else []
+    lone = _LONE.fullmatch(text) or _FIRST.match(text)
+    if lone is not None:
+        text = f"{text[: lone.start(1)]}{lone[1].upper()}{text[lone.end(1) :]}"
+    named: list[set[int]] = []  # worked out where a bare letter asks for it
+
+    def replace(found: re.Match[str]) -> str:
+        group, whole = found.lastgroup or "", found.group()
+        start, end = found.span(group)
+        letter, before, after = found[group], text[max(0, start - 24) : start], text[end : end + 24]
+        if _is_word(letter, group, after):
+            return whole
+        if group in ("bare", "article", "quoted"):
+            named[:] = named or [_named_letters(text, texts.heads)]
+            if start in named[0] or _is_no_option(before, after):
+                return whole
+        char = _char_of(letter, letters.get(letter.upper()), texts)
+        if char and group == "option":
+            return whole[: start - found.start()] + char + whole[end - found.start() :]
+        return char or whole
+
+    return _MARKED.sub(replace, text)
 
 
-_ORDINAL = re.compile(
-    r"\b(?:(?P<word>(?a:first|second|third|fourth|fifth|sixth|last))|(?P<digit>[1-9])(?:st|nd|rd|th)) (?:option|"
-    r"choice|answer|one)\b|\b(?:option|choice) (?:number |no\.? ?|#)?(?:\(?(?P<plain>[1-9])\b|"
-    r"(?P<named>(?a:one|two|three|four|five|six))\b)",
+def _is_word(letter: str, group: str, after: str) -> bool:
+    """Return whether a letter is the article "a", the pronoun "I" or the first of several initials."""
+    if _INITIALS_AFTER.match(after) or (letter == "I" and PRONOUN.match(after)):
+        return True
+    worded = group == "option" and letter in "AI" and re.match(r" [A-Za-z]{2}", after)
+    return bool(worded) and not _VERB_AFTER.match(after)
+
+
+_VERB_AFTER = re.compile(
+    r" (?:over|because|since|as|is|or|and|but|which|would|matches|seems|fits|due|rather|instead|was|cannot|can)\b",
     re.IGNORECASE,
 )
-_WORDS = ("first", "second", "third", "fourth", "fifth", "sixth")
-_NAMED = ("one", "two", "three", "four", "five", "six")
 
 
-def ordinal_options(text: str, count: int) -> list[int]:
-    """Return options called by their place: "the second option", "option 3".
-
-    Args:
-        text: A plain answer.
-        count: Number of options.
-    """
-    numbers = set()
-    for found in _ORDINAL.finditer(text):
-        if found["word"]:
-            word = found["word"].lower()
-            number = count - 1 if word == "last" else _WORDS.index(word)
-        elif found["named"]:
-            number = _NAMED.index(found["named"].lower())
-        else:
-            number = int(found["digit"] or found["plain"]) - 1
-        if number < count and not _denied(text, found.start(), found.end()):
-            numbers.add(number)
-    return sorted(numbers)
+def _named_letters(text: str, heads: frozenset[str]) -> set[int]:
+    """Return where letters stand that name something: the A and the B of "samples A and B"."""
+    places: set[int] = set()
+    for found in _NAMED.finditer(text):
+        head = found[1].lower()
+        if head in heads or head in _HEAD_WORDS or head.removesuffix("s") in _HEAD_WORDS:
+            places.update(range(found.end(1), found.end()))
+    return places
 
 
-# Words that follow an option "A", but never the article.
-_AFTER_OPTION = re.compile(
-    r" (?:over|because|since|as|is|or|and|but|which|would|matches|seems|fits|due|rather|instead|was|cannot|can)\b"
-)
+def _char_of(letter: str, number: int | None, texts: OptionTexts) -> str:
+    """Return the mention of a letter: of the option it calls, else of the one whose text it is."""
+    if number is not None:
+        return chr(LETTER + number)
+    text = texts.letter_texts.get(letter)
+    return "" if text is None else chr(TEXT + text)
 
 
-def _position(letter: str, count: int) -> int | None:
-    """Return the index of an option letter, `None` for a letter beyond the options."""
-    number = ord(letter.upper()) - 65
-    return number if 0 <= number < count else None
-
-
-def _denied(text: str, start: int, end: int) -> bool:
-    return _denied_between(text[max(0, start - 60) : start], text[end : end + 80])
-
-
-@lru_cache(maxsize=1024)  # a text that repeats itself is judged once
-def _denied_between(before: str, after: str) -> bool:
-    return _NEGATED_BEFORE.search(before) is not None or _NEGATED_AFTER.match(after) is not None
-
-
-def _article(text: str, letter: str, end: int) -> bool:
-    """Return whether a letter is the article "a" or the pronoun "I" rather than an option."""
-    if letter not in {"a", "A", "I"} or re.match(r" [a-z]", text[end : end + 2]) is None:
+def _is_no_option(before: str, after: str) -> bool:
+    """Return whether a capital is a unit, a part of a formula or an initial rather than an option."""
+    if _SCIENCE_BEFORE.search(before):
+        return True
+    if _INITIAL_AFTER.match(after) is None or _CUE_BEFORE.search(before):
         return False
-    return letter != "A" or _AFTER_OPTION.match(text, end) is None
+    return _INITIAL_BEFORE.search(before) is not None
 
 
-def _with_companions(text: str, number: int, end: int, count: int) -> list[int]:
-    """Return the letter and those joined to it: "A or B"."""
-    numbers = [number]
-    also = _ALSO.match(text, end)
-    while also is not None and len(numbers) < count:
-        other = _position(also["letter"], count)
-        if other is None or _article(text, also["letter"], also.end("letter")):
-            break
-        numbers.append(other)
-        also = _ALSO.match(text, also.end("letter"))
-    return sorted(set(numbers))
-
-
-# An answer that is nothing but several option letters chooses none of them.
-_ONLY_LETTERS = re.compile(r"[\s(\[\"']{0,4}(?:[A-Z](?![A-Za-z0-9_])[\s()\[\]\"'.,;:/]{0,6}){2,26}")
-
-
-def leading_letter(text: str, count: int, lower_case: bool = False) -> list[int]:
-    """Return the option letter (and those joined to it) that a text opens with.
+def join_mentions(text: str, texts: OptionTexts, capitals: Sequence[str]) -> str:
+    """Join a letter with its own option's text beside it into one mention: "(B) blue", "blue (B)", "B is blue".
 
     Args:
-        text: A plain answer or a final statement.
-        count: Number of options.
-        lower_case: Whether a small letter followed by a space counts too.
+        text: An answer in which texts and letters are marked.
+        texts: The options' texts.
+        capitals: The letter of each option.
     """
-    if _ONLY_LETTERS.fullmatch(text):
-        places = (_position(letter, count) for letter in re.findall("[A-Z]", text))
-        return sorted({place for place in places if place is not None})
-    found = _LEADING.match(text)
-    if found is None:
-        return []
-    letter, tail = found["letter"], found["tail"]
-    number = _position(letter, count)
-    if number is None or _article(text, letter, found.end("letter")):
-        return []
-    if letter.islower() and tail.isspace() and not lower_case and found.end() < len(text):
-        return []
-    if tail == "'" and text[found.end() : found.end() + 1].isalpha():
-        return []
-    if tail == "." and text[found.end() : found.end() + 1].isalnum():
-        return []
-    if _denied(text, found.start("letter"), found.end("letter")):
-        return []
-    return _with_companions(text, number, found.end("letter"), count)
+
+    def joined(found: re.Match[str]) -> str:
+        number, other = ord(found["letter"]) - LETTER, ord(found["text"])
+        if other >= LETTER:  # two letters: the second may be the first one's text
+            own = other - LETTER < len(capitals) and texts.letter_texts.get(capitals[other - LETTER]) == number
+        else:
+            own = other - TEXT == number
+        return chr(BOTH + number) if own else found.group()
+
+    return _TEXT_THEN_LETTER.sub(joined, _WITH_TEXT.sub(joined, text))
 
 
-def declared_letters(text: str, count: int) -> list[int]:
-    """Return the letter of the last "the answer is B" / "I choose B" / "B is correct" that is not denied."""
-    last: list[int] = []
-    for found in _DECLARED.finditer(text):
-        group = "letter" if found["letter"] else "subject"
-        letter, end = found[group], found.end(group)
-        number = _position(letter, count)
-        if number is None or _article(text, letter, end) or _denied(text, found.start(group), end):
-            continue
-        if re.search(r"\b(?:not|n't|never)\b", found.group(), re.IGNORECASE):
-            continue
-        last = _with_companions(text, number, end, count)
-    return last
-
-
-_CLOSING = re.compile(r"(?:^|[.!?:\n] ?)[(\[]?(?P<letter>[A-Z])[)\]]?[.!]?$")
-
-
-def closing_letter(text: str, count: int) -> list[int]:
-    """Return the option letter that is the whole last sentence or line of a text.
-
-    Args:
-        text: A plain answer.
-        count: Number of options.
-    """
-    found = _CLOSING.search(text[-12:])
-    number = None if found is None else _position(found["letter"], count)
-    return [] if number is None else [number]
-
-
-_DENIED_LIST = re.compile(
-    r"(?:[)\]\"']{0,2}(?:, ?(?:and |or |nor )?| (?:and|or|nor) )(?:option )?[\"'(\[]?[A-Z](?![A-Za-z0-9_]|')){1,25}"
+SHORT = 3  # a label of up to so many letters may as well be a word, so it must stand where a label stands
+_LEAD = (
+    rf"(?:^[*#\s]{{0,4}}|[>{{\"'] ?|\n[*#>\s-]{{0,4}}|(?<!\w)(?:{_CUE}|label)s?{_FILLER}:? ?[\"'*]{{0,2}}|"
+    rf"[{CJK}][:：]? ?|"
+    r"\b(?:it(?: is|'s)|go with|choose|pick|select|say|be) )"
 )
+_TAIL = r"(?=$|[.):,;\n<}\"'*。]| ?-| (?:is|because|since|fits|matches|seems)\b)"
 
 
-def asserted_letters(text: str, count: int) -> list[int]:
-    """Return all option letters that stand marked as such somewhere in the text and are not denied.
-
-    A denial reaches over a list that ends in "or", "nor" or "and" ("after excluding A, C and D").
+def mark_labels(text: str, labels: tuple[str, ...]) -> str:
+    """Put private characters in the place of labels, as they stand in parentheses or where an answer names them.
 
     Args:
-        text: A plain answer.
-        count: Number of options.
+        text: A raw answer: signs such as # and * are labels here, where plain text drops them as markup.
+        labels: The label of each option; none where the options are called by letters.
     """
-    numbers: set[int] = set()
-    denied_until = 0
-    for found in _MARKED.finditer(text):
-        group = found.lastgroup
-        if group is None:
-            continue
-        letter = found[group].strip("\"'")
-        number = _position(letter, count)
-        if number is None or (group in {"bare", "option"} and _article(text, letter, found.end(group))):
-            continue
-        if _denied(text, found.start(), found.end()):
-            row = _DENIED_LIST.match(text, found.end())
-            if row is not None and re.search(r"\b(?:and|or|nor)\b", row.group()):
-                denied_until = row.end()
-        elif found.start() >= denied_until:
-            numbers.add(number)
-    return sorted(numbers)
+    for number, label in sorted(enumerate(labels), key=lambda pair: -len(pair[1])):
+        text = re.sub(rf"\({re.escape(label)}\)", chr(LETTER + number), text, flags=re.IGNORECASE)
+    if any(chr(LETTER + number) in text for number in range(len(labels))):
+        return text
+    for number, label in enumerate(labels):
+        short = len(label) <= SHORT or not label.isalnum()
+        place = _LEAD if short else _OUTSIDE
+        tail = _TAIL if short else rf"(?![^\W{CJK}])"
+        pattern = rf"({place}){re.escape(label)}{tail}"
+        text = re.sub(pattern, rf"\1{chr(LETTER + number)}", text, flags=re.IGNORECASE)
+    return text

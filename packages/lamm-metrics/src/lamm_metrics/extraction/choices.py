@@ -1,35 +1,50 @@
-"""Read a multiple-choice answer, whose options carry the letters A, B, C or labels of their own."""
+"""Read a multiple-choice answer, whose options carry the letters A, B, C or labels of their own.
+
+Every mention of an option, by its text, its letter or both, is replaced by one private character. What is inside an
+option's own text (letters, denials, full stops) is gone then, and the rules below read sentences about characters.
+docs/extraction.md has the ladder of evidence that `_settle` walks down.
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
-from lamm_metrics.extraction.choice_letters import (
-    asserted_letters,
-    closing_letter,
-    declared_letters,
-    leading_letter,
-    ordinal_options,
-    verdict_letters,
-)
+from lamm_metrics.extraction.choice_evidence import asserted, closing, declared, number_of, opening, places, reviewed
+from lamm_metrics.extraction.choice_letters import join_mentions, mark_labels, mark_letters
+from lamm_metrics.extraction.option_texts import BOTH, LETTER, MENTION, SEVERAL, TEXT, OptionTexts, option_texts
 from lamm_metrics.extraction.result import Extraction, Status
-from lamm_metrics.extraction.text.answer import final_statements, overlong, plain_answer
-from lamm_metrics.extraction.text.assertion import Force, forces
-from lamm_metrics.extraction.text.names import NameIndex, name_index, words_of
+from lamm_metrics.extraction.text.answer import answer_part, final_statements, overlong
+from lamm_metrics.extraction.text.formulas import written
 from lamm_metrics.extraction.text.refusal import split_refusal
 
-_BASE = 0xE000  # private characters stand for the options in the name index: they are no words, so only the texts match
-SHORT = 3  # a label of up to so many letters may as well be a word, so it must stand where a label stands
-_LEAD = r"(?:^|\b(?:answer|option|label|choice)(?: is)?:? ?|^it(?: is|'s) )"
+_ONLY = "the only option that is asserted"
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MARKER = re.compile(r"^[(\[]?([A-Za-z]|\d{1,2})[)\].:]\s+(?=\S)")
+_MENTION = re.compile(MENTION)
+_PRIVATE = re.compile("[\ue000-\uf8ff]")
+_HEAD_END = re.compile(r"[,;:.!](?=\s|$)|\s\(")
+_CONTRADICTS = re.compile(
+    rf"([{chr(LETTER)}-{chr(LETTER + 25)}])[)\].:,\"' -]{{1,4}}([\ue000-\ue019])(?=[\"')]?(?:[.,;!\n]|$))"
+)
+# Where an answer takes back what it said before.
+_CORRECTION = re.compile(
+    rf"(?:(?<=[.!?\n,;)])|(?<= -)|(?<={MENTION})) ?(?:(?:oh|oops|hmm+|no|but|well|sorry),? )?(?:wait|actually,?"
+    rf"(?= (?:it|that|the|no|i|my)\b| {MENTION})|hmm+|hold on|on second thought|correction|scratch that|oops|sorry|"
+    r"my mistake|let me (?:re-?\w{4,10}|correct|double[ -]check)|i (?:made a mistake|was wrong|misspoke|"
+    r"stand corrected|(?:have to |will |must )?change(?:d)? my (?:answer|mind)))(?!\w)",
+    re.IGNORECASE,
+)
+_CORRECTION_SIGNS = ("wait", "actually", "hmm", "hold on", "second thought", "correct", "scratch", "oops", "sorry",
+                     "mistake", "let me", "i was", "i misspoke", "change")  # fmt: skip
 
 
 def extract_choice(text: str, choices: Sequence[str]) -> Extraction[int]:
     """Find the option that an answer settles on, by letter (A..) or by the option's text.
 
-    What the answer declares as final decides first; then a letter it opens with; then letters it asserts anywhere (a
-    denied letter, "(A) is incorrect", does not count); then the options' texts. Letter and text must not contradict
-    each other.
+    The strongest evidence decides: the answer is nothing but an option; it declares an option as final; it marks one
+    option as right; it opens or ends with one; it asserts one only; it names one by its place. A draft that the answer
+    takes back and a denied option ("(A) is incorrect") do not count. Letter and text must not contradict each other.
 
     Args:
         text: A free-form answer.
@@ -41,123 +56,10 @@ def extract_choice(text: str, choices: Sequence[str]) -> Extraction[int]:
     Example:
         >>> extract_choice("It is not A. It is B.", ["red", "blue", "green"]).value
         1
+        >>> extract_choice("The answer is -8.", ["8", "-8"]).value
+        1
     """
-    fault = overlong(text)
-    if fault:
-        return Extraction(None, Status.MALFORMED, fault)
-    plain, declined = split_refusal(plain_answer(text))
-    options = [_MARKER.sub("", choice.strip()) for choice in choices]
-    index = name_index([chr(_BASE + number) for number in range(len(options))], _names(options), inflect=False)
-    exact = _exact(plain, options)
-    if exact is not None:
-        return Extraction(exact, Status.OK, "the option's text")
-    for statement in final_statements(plain):
-        found = _read_statement(statement, len(options), index)
-        if found is not None:
-            return found
-    reviewed = verdict_letters(plain, len(options))
-    if reviewed:
-        return _decide(reviewed, plain, index)
-    rest, restated = _without_restatements(plain, tuple(options))
-    found = _read_rest(rest, len(options), index)
-    if found is not None:
-        return found
-    if restated:
-        return Extraction(None, Status.AMBIGUOUS, "the options are restated, none is chosen")
-    return Extraction(None, Status.REFUSED if declined else Status.NONE)
-
-
-def _read_rest(text: str, count: int, index: NameIndex) -> Extraction[int] | None:
-    """Return the option that a text without final statement settles on, by letter, text or place; `None` if none."""
-    for letters in (
-        declared_letters(text, count),
-        leading_letter(text, count),
-        closing_letter(text, count),
-        asserted_letters(text, count),
-    ):
-        if letters:
-            return _decide(letters, text, index)
-    texts = _asserted_texts(text, index)
-    if len(texts) == 1:
-        return Extraction(texts[0], Status.OK, "the option's text")
-    if texts:
-        return Extraction(None, Status.AMBIGUOUS, f"{len(texts)} options' texts are asserted")
-    places = ordinal_options(text, count)
-    return _decide(places, "", index) if places else None
-
-
-@lru_cache(maxsize=1024)
-def _restatement(options: tuple[str, ...]) -> re.Pattern[str]:
-    """Matches a letter together with its own option's text: "(A) red", "option A is red"."""
-    pairs = (
-        rf"[(\[]?(?P<o{number}>{chr(65 + number)})[)\].:]{{0,2}} ?(?:is|=|-|:)? ?(?:the |"
-        rf"an? )?{re.escape(' '.join(option.split()))}"
-        for number, option in enumerate(options[:26])
-        if option.strip()
-    )
-    return re.compile(
-        rf"(?<![A-Za-z0-9_])(?:option |choice )?(?:{'|'.join(pairs) or '(?!)'})(?![A-Za-z0-9_])", re.IGNORECASE
-    )
-
-
-def _without_restatements(text: str, options: tuple[str, ...]) -> tuple[str, bool]:
-    """Take out options that an answer only repeats, which it does where it writes two or more with letter and text."""
-    pattern = _restatement(options)
-    repeated = {found.lastgroup for found in pattern.finditer(text)}
-    if len(repeated) < 2:
-        return text, False
-    return pattern.sub(" ", text), True
-
-
-def _names(options: Sequence[str]) -> dict[str, list[str]]:
-    return {chr(_BASE + number): [option] for number, option in enumerate(options) if words_of(option)}
-
-
-def _exact(plain: str, options: Sequence[str]) -> int | None:
-    if len(plain) > 2000:
-        return None
-    words = words_of(plain)
-    matches = [number for number, option in enumerate(options) if words and words_of(option) == words]
-    if not matches:
-        # "Yes" for the option "Yes, it does."
-        matches = [number for number, option in enumerate(options) if words and words_of(option.split(",")[0]) == words]
-    return matches[0] if len(matches) == 1 else None
-
-
-def _asserted_texts(text: str, index: NameIndex) -> list[int]:
-    """Return options whose text is asserted; weakly asserted ones only where no other is."""
-    judged = forces(text, index.find(text))
-    for wanted in (Force.ASSERTED, Force.WEAK):
-        numbers = sorted({ord(hit.label) - _BASE for hit, force in judged if force is wanted})
-        if numbers:
-            return numbers
-    return []
-
-
-def _read_statement(statement: str, count: int, index: NameIndex) -> Extraction[int] | None:
-    """Return the option a final statement settles on; `None` where it names none."""
-    letters = leading_letter(statement, count, lower_case=True) or asserted_letters(statement, count)
-    if letters:
-        return _decide(letters, statement, index)
-    texts = _asserted_texts(statement, index)
-    if len(texts) == 1:
-        return Extraction(texts[0], Status.OK, "final statement")
-    if texts:
-        return Extraction(None, Status.AMBIGUOUS, f"the final statement names {len(texts)} options")
-    return None
-
-
-def _decide(letters: list[int], text: str, index: NameIndex) -> Extraction[int]:
-    """Settle on a letter, unless there are several or the text beside it belongs to another option."""
-    if len(letters) > 1:
-        names = ", ".join(chr(65 + letter) for letter in letters[:6])
-        return Extraction(None, Status.AMBIGUOUS, f"letters {names}")
-    beside = re.match(rf"\W{{0,3}}{chr(65 + letters[0])}\W{{1,4}}(.{{1,200}})", text, re.IGNORECASE)
-    if beside is not None:
-        texts = _asserted_texts(beside.group(1), index)
-        if texts and letters[0] not in texts and len(texts) == 1:
-            return Extraction(None, Status.AMBIGUOUS, f"letter {chr(65 + letters[0])} with the text of another option")
-    return Extraction(letters[0], Status.OK)
+    return _extract(text, _without_markers(tuple(choices)), tuple(_ALPHABET[: len(choices)]), ())
 
 
 def extract_labelled_choice(text: str, options: Sequence[str], labels: Sequence[str]) -> Extraction[int]:
@@ -181,40 +83,129 @@ def extract_labelled_choice(text: str, options: Sequence[str], labels: Sequence[
         >>> extract_labelled_choice("(1) blue", ["red", "blue"], ["1", "2"]).status
         <Status.AMBIGUOUS: 'ambiguous'>
     """
+    capitals = tuple(label.upper() for label in labels)
+    if len(set(capitals)) == len(capitals) and all(len(label) == 1 and label in _ALPHABET for label in capitals):
+        return _extract(text, tuple(options), capitals, ())
+    return _extract(text, tuple(options), (), tuple(labels))
+
+
+@lru_cache(maxsize=1024)
+def _without_markers(choices: tuple[str, ...]) -> tuple[str, ...]:
+    """Take "A. " off options where all carry their own letter or number."""
+    found = [_MARKER.match(choice.strip()) for choice in choices]
+    names = [match[1].upper() if match else "" for match in found]
+    count = len(choices)
+    if count > 1 and names in (list(_ALPHABET[:count]), [str(number + 1) for number in range(count)]):
+        return tuple(_MARKER.sub("", choice.strip()) for choice in choices)
+    return choices
+
+
+def _extract(
+    text: str, options: tuple[str, ...], capitals: tuple[str, ...], labels: tuple[str, ...]
+) -> Extraction[int]:
     fault = overlong(text)
     if fault:
         return Extraction(None, Status.MALFORMED, fault)
-    plain, declined = split_refusal(plain_answer(text))
-    # Signs such as # and * are labels here, where plain text would drop them as markup.
-    written, named_in = text.casefold(), plain.casefold()
-    marked = {number for number, label in enumerate(labels) if f"({label})".casefold() in written}
-    for label in labels:
-        named_in = named_in.replace(f"({label})".casefold(), " ")
-    marked = marked or {number for number, label in enumerate(labels) if _stands(label, text)}
-    named = _named(named_in, options)
-    if len(marked) == 1 and (not named or marked <= named):
-        return Extraction(next(iter(marked)), Status.OK, "the option's label")
-    if not marked and len(named) == 1:
-        return Extraction(next(iter(named)), Status.OK, "the option's text")
-    if marked or named:
-        return Extraction(None, Status.AMBIGUOUS, "several options, or a label and the text of another")
+    answer = _PRIVATE.sub(" ", answer_part(text)).strip()
+    texts = option_texts(options, capitals)
+    same = texts.raw.get(answer, ())
+    if answer and len(same) == 1 and answer not in texts.letter_texts:
+        return Extraction(same[0], Status.OK, "the option's text")
+    marked = texts.mark(written(mark_labels(answer, labels)))
+    marked = mark_letters(marked, {letter: number for number, letter in enumerate(capitals)}, texts)
+    marked, declined = split_refusal(join_mentions(marked, texts, capitals))
+    for part in reversed(_drafts(marked)):
+        found = _settle(part, len(options))
+        if found is not None:
+            return _noted(found, marked, texts, capitals)
+    head = _named_by_head(answer, options)
+    if head is not None:
+        return Extraction(head, Status.OK, "the beginning of the option's text")
     return Extraction(None, Status.REFUSED if declined else Status.NONE)
 
 
-def _stands(label: str, text: str) -> bool:
-    """Return whether a label stands without parentheses: a word anywhere, a short one or a sign where it is named."""
-    written = re.escape(label)
-    if label.isalnum() and len(label) > SHORT:
-        return re.search(rf"(?<!\w){written}(?!\w)", text, re.IGNORECASE) is not None
-    return re.search(rf"{_LEAD}{written}(?=$|[.):,;\n]| ?-)", text.strip(), re.IGNORECASE) is not None
+def _drafts(text: str) -> list[str]:
+    """Return an answer in parts, each of which takes back what was said before it."""
+    folded = text.lower()
+    if not any(sign in folded for sign in _CORRECTION_SIGNS):
+        return [text]
+    starts = [0, *(found.start() for found in _CORRECTION.finditer(text)), len(text)]
+    return [text[start:end].strip() for start, end in pairwise(starts)]
 
 
-def _named(text: str, options: Sequence[str]) -> set[int]:
-    """Return the options whose texts occur as whole words; a longer one hides those that it contains."""
-    folded = [option.strip().casefold() for option in options]
-    longest = sorted(filter(None, set(folded)), key=len, reverse=True)
-    if not longest:
-        return set()
-    pattern = "|".join(re.escape(option) for option in longest)
-    found = set(re.findall(rf"(?<!\w)(?:{pattern})(?!\w)", text))
-    return {number for number, option in enumerate(folded) if option in found}
+_LADDER = (
+    ("marked as right", reviewed),
+    ("declared", declared),
+    ("the answer opens with it", opening),
+    ("the answer ends with it", closing),
+)
+
+
+def _settle(text: str, count: int) -> Extraction[int] | None:
+    """Walk down the ladder of evidence; `None` where the text names no option."""
+    for statement in final_statements(text):
+        found = _read_statement(statement)
+        if found is not None:
+            return found
+    for evidence, find in _LADDER:
+        numbers = find(text)
+        if numbers:
+            return _decide(numbers, text, evidence)
+    return _from_mentions(text, count)
+
+
+def _read_statement(statement: str) -> Extraction[int] | None:
+    """Return the option a final statement settles on; `None` where it names none."""
+    numbers = opening(statement, final=True) or asserted(statement)
+    return _decide(numbers, statement, "final statement") if numbers else None
+
+
+def _from_mentions(text: str, count: int) -> Extraction[int] | None:
+    """Return the only option that is asserted, by letter before by text, or named by its place."""
+    repeated = {char for char in _MENTION.findall(text) if char >= chr(BOTH)} - {SEVERAL}
+    if len(repeated) > 1:  # two options or more with letter and text are but repeated
+        text = re.sub(f"[{''.join(repeated)}]", " ", text)
+    numbers = asserted(text)
+    if numbers:
+        return _decide(numbers, text, _ONLY)
+    placed = places(text, count)
+    if placed:
+        return _decide(placed, text, "the option's place")
+    if len(repeated) > 1:
+        return Extraction(None, Status.AMBIGUOUS, "the options are restated, none is chosen")
+    return None
+
+
+def _decide(numbers: Iterable[int], text: str, evidence: str) -> Extraction[int]:
+    """Settle on an option, unless there are several or the text beside the letter belongs to another one."""
+    found = sorted(set(numbers))
+    if found == [-1]:
+        return Extraction(None, Status.AMBIGUOUS, "a text that fits several options")
+    if len(found) > 1:
+        names = ", ".join(chr(65 + number) for number in found[:6] if number >= 0)
+        return Extraction(None, Status.AMBIGUOUS, f"options {names}")
+    for beside in _CONTRADICTS.finditer(text):
+        if number_of(beside[1]) == found[0] != number_of(beside[2]):
+            return Extraction(None, Status.AMBIGUOUS, f"letter {chr(65 + found[0])} with the text of another option")
+    return Extraction(found[0], Status.OK, evidence)
+
+
+def _noted(found: Extraction[int], marked: str, texts: OptionTexts, capitals: tuple[str, ...]) -> Extraction[int]:
+    """Say where the letter that was read as a position is another option's text; in mere prose it may be either."""
+    if found.value is None or not texts.letter_texts or found.value >= len(capitals):
+        return found
+    letter = capitals[found.value]
+    other = texts.letter_texts.get(letter, found.value)
+    if other == found.value or {chr(BOTH + found.value), chr(TEXT + found.value)} & set(marked):
+        return found
+    note = f"{letter} read as a letter; it is the text of option {capitals[other]}"
+    if found.detail == _ONLY:
+        return Extraction(None, Status.AMBIGUOUS, note)
+    return Extraction(found.value, found.status, note)
+
+
+def _named_by_head(answer: str, options: Sequence[str]) -> int | None:
+    """Return the only option that begins with what the answer begins with: "Yes" for "Yes, it does."."""
+    head = _HEAD_END.split(answer[:200], maxsplit=1)[0].strip().casefold()
+    fits = [number for number, option in enumerate(options) if _HEAD_END.split(option)[0].strip().casefold() == head]
+    return fits[0] if head and len(fits) == 1 else None

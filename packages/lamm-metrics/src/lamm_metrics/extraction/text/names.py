@@ -98,10 +98,10 @@ class NameIndex:
         inflect: bool = True,
     ) -> None:
         self._by_first: dict[str, list[tuple[tuple[str, ...], str | None]]] = {}
-        for trap in traps:
-            self._add(tuple(words_of(trap)), None)
         for label in labels:
             self._add_forms(label, label, inflect)
+        for trap in traps:
+            self._add(tuple(words_of(trap)), None)
         for label in labels:
             for name in synonyms.get(label, ()):
                 self._add_forms(name, label, inflect)
@@ -121,8 +121,7 @@ class NameIndex:
         if not words:
             return
         entries = self._by_first.setdefault(words[0], [])
-        # The first owner of a name keeps it: labels come before synonyms, so a synonym never takes another label's
-        # name.
+        # The first owner of a name keeps it: labels come before traps and synonyms, so neither takes a label's name.
         if all(words != known for known, _ in entries):
             entries.append((words, label))
 

@@ -17,8 +17,8 @@ _REFUSAL = re.compile(
     rf"\bi(?:'m| am)? ?(?:sorry|afraid|apologi[sz]e)\b|\bas an? (?:ai|language model|text-based|artificial)\b"
     rf"|\b(?:i|we|you)(?:'m| am)? ?(?:\w+ )?{_CANNOT} (?:\w+ )?{_DO}\b|\b(?:is|are|'s) unable to {_DO}\b|(?:^|"
     rf"[.!?,\n] ?){_CANNOT} {_DO}\b"
-    r"|\b(?:it(?:'s| is)|that(?:'s| is)) (?:not possible|impossible|difficult|hard|unclear|not clear|too blurry|"
-    r"unknown)\b"
+    r"|\b(?:it(?:'s| is)|that(?:'s| is)) (?:(?:not possible|impossible)(?! that)|difficult|hard|unclear|"
+    r"not clear|too blurry|unknown)\b"
     r"|\b(?:isn't|is not|wasn't|was not) possible to\b|\bimpossible to (?:say|tell|know|determine|see)\b"
     r"|\b(?:can ?not|can'?t) be (?:determined|identified|answered|seen|established|known|counted|recogni[sz]ed)\b"
     r"|\bno (?:image|picture|photo|point cloud|file)(?: \w+)? (?:was |is |has been |were )?(?:provided|attached|"
@@ -30,6 +30,13 @@ _REFUSAL = re.compile(
     r"|\b(?:i )?(?:decline|refuse) to\b|\bagainst my (?:guidelines|policy)\b",
     re.IGNORECASE,
 )
+# Every refusal has one of these; most answers have none, and then the long pattern need not be tried.
+_SIGNS = (
+    "can", "could", "able to", "sorry", "afraid", "apolog", "as a", "possible", "difficult", "hard", "unclear",
+    "not clear", "blurry", "unknown", "provided", "attached", "given", "included", "available", "uploaded",
+    "visible to", "i do", "not sure", "not certain", "not enough", "insufficient", "unanswerable", "please ",
+    "decline", "refuse", "against my",
+)  # fmt: skip
 _CLAUSE = re.compile(
     r"[.!?](?=\s|$)|\n|;|,(?= ?(?:maybe|perhaps|probably|possibly|likely|i(?:'d| would| think| see| count)|my|"
     r"around|about|"
@@ -47,7 +54,7 @@ def split_refusal(text: str) -> tuple[str, bool]:
     Returns:
         The text without the clauses that decline, and whether there were any.
     """
-    if _REFUSAL.search(text) is None:
+    if not is_refusal(text):
         return text, False
     kept, start = [], 0
     for border in [*_CLAUSE.finditer(text), None]:
@@ -63,4 +70,5 @@ def split_refusal(text: str) -> tuple[str, bool]:
 
 def is_refusal(text: str) -> bool:
     """Return whether a plain answer declines anywhere."""
-    return _REFUSAL.search(text) is not None
+    folded = text.lower()
+    return any(sign in folded for sign in _SIGNS) and _REFUSAL.search(text) is not None
