@@ -1,14 +1,12 @@
 """Read the answer to a closed question and compare it with the truth: classes, attributes, options, yes and no."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import NamedTuple
 
-from lamm_metrics.extraction import Status, extract_choice, extract_label, extract_yes_no
+from lamm_metrics.extraction import Extraction, Status, extract_choice, extract_label, extract_yes_no
 from lamm_metrics.extraction.choices import extract_labelled_choice
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import YES_NO, Reference, label_set, letter, truth_label
-
-UNDECIDED = "the probabilities settle on none of the options"
 
 
 class Answer(NamedTuple):
@@ -21,10 +19,25 @@ class Answer(NamedTuple):
     detail: str = ""
 
 
-def _most_probable(probabilities: Mapping[str, float] | Sequence[float], options: Sequence[str]) -> tuple[int, float]:
+def _option_named(key: str, options: Sequence[str], names: Sequence[str]) -> int:
+    """Return the index of the option of this text, else of this letter or label; -1 where it is none."""
+    if key in options:
+        return options.index(key)
+    bare = key.strip().strip("().").casefold()
+    called = [name.casefold() for name in names]
+    return called.index(bare) if bare in called else -1
+
+
+def _most_probable(
+    probabilities: Mapping[str, float] | Sequence[float], options: Sequence[str], names: Sequence[str]
+) -> tuple[int, float]:
     """Return the index and probability of the likeliest option; -1 where two share the first place or none is known."""
     if isinstance(probabilities, Mapping):
-        values = [float(probabilities.get(option, 0.0)) for option in options]
+        values = [0.0] * len(options)
+        for key, value in probabilities.items():
+            index = _option_named(str(key), options, names)
+            if index >= 0:
+                values[index] = float(value)
     else:
         values = [float(value) for value in probabilities]
     if not values or len(values) != len(options) or not max(values) > 0 or values.count(max(values)) > 1:
@@ -32,20 +45,50 @@ def _most_probable(probabilities: Mapping[str, float] | Sequence[float], options
     return values.index(max(values)), max(values)
 
 
-def _from_probabilities(prediction: Prediction, options: Sequence[str]) -> tuple[int, float] | None:
-    return None if prediction.probabilities is None else _most_probable(prediction.probabilities, options)
+def _from_probabilities(
+    prediction: Prediction, options: Sequence[str], read: Callable[[], Extraction[int]], names: Sequence[str] = ()
+) -> tuple[Extraction[int], float] | None:
+    """Return what probabilities say, ambiguous where the text beside them says another option; None without any.
+
+    Args:
+        prediction: The answer.
+        options: The texts that keys may be.
+        read: Reads the text: the index of an option.
+        names: What the question calls the options, which keys may be as well.
+    """
+    if prediction.probabilities is None:
+        return None
+    index, confidence = _most_probable(prediction.probabilities, options, names)
+    if index < 0:
+        return Extraction(None, Status.AMBIGUOUS, "the probabilities settle on none of the options"), confidence
+    stated = read().value if prediction.plain_text else None
+    if stated is not None and stated != index:
+        why = f"the text says {options[stated]!r:.60}, the probabilities say {options[index]!r:.60}"
+        return Extraction(None, Status.AMBIGUOUS, why), confidence
+    return Extraction(index, Status.OK), confidence
+
+
+def _answer(
+    likeliest: tuple[Extraction[int], float] | None,
+    read: Callable[[], Extraction[int]],
+    options: Sequence[str],
+    right: Container[int],
+) -> Answer:
+    """Return the answer that probabilities give, else the text's."""
+    found, confidence = likeliest or (read(), None)
+    given = "" if found.value is None else options[found.value]
+    return Answer(found.status, given, found.value in right, confidence, found.detail)
 
 
 def read_label(reference: Reference, prediction: Prediction, labels: Sequence[str]) -> Answer:
-    """Read a class of a closed set; probabilities, where given, decide instead of the text."""
+    """Read a class of a closed set; probabilities, where given, decide before the text."""
     options, truth = label_set(reference, labels), truth_label(reference)
-    likeliest = _from_probabilities(prediction, options)
-    if likeliest is not None:
-        index, confidence = likeliest
-        given = options[index] if index >= 0 else ""
-        return Answer(Status.OK if given else Status.AMBIGUOUS, given, given == truth, confidence, UNDECIDED)
-    found = extract_label(prediction.plain_text, options)
-    return Answer(found.status, found.value or "", found.value == truth, detail=found.detail)
+
+    def read() -> Extraction[int]:
+        found = extract_label(prediction.plain_text, options)
+        return Extraction(None if found.value is None else options.index(found.value), found.status, found.detail)
+
+    return _answer(_from_probabilities(prediction, options, read), read, options, {options.index(truth)})
 
 
 def read_attribute(reference: Reference, prediction: Prediction, labels: Sequence[str]) -> Answer:
@@ -57,24 +100,23 @@ def read_attribute(reference: Reference, prediction: Prediction, labels: Sequenc
 
 
 def read_yes_no(reference: Reference, prediction: Prediction, labels: Sequence[str]) -> Answer:
-    """Read a yes or a no."""
-    truth = YES_NO[truth_label(reference).strip().lower()]
-    likeliest = _from_probabilities(prediction, ["yes", "no"])
-    if likeliest is not None:
-        index, confidence = likeliest
-        given = ("yes", "no")[index] if index >= 0 else ""
-        return Answer(Status.OK if given else Status.AMBIGUOUS, given, given == truth, confidence, UNDECIDED)
-    found = extract_yes_no(prediction.plain_text)
-    given = "" if found.value is None else "yes" if found.value else "no"
-    return Answer(found.status, given, given == truth, detail=found.detail)
+    """Read a yes or a no; probabilities, where given, decide before the text."""
+    options = ["yes", "no"]
+
+    def read() -> Extraction[int]:
+        found = extract_yes_no(prediction.plain_text)
+        return Extraction(None if found.value is None else int(not found.value), found.status, found.detail)
+
+    truth = options.index(YES_NO[truth_label(reference).strip().lower()])
+    return _answer(_from_probabilities(prediction, options, read), read, options, {truth})
 
 
-def _stated_choice(choice: int | str, options: Sequence[str]) -> int:
-    """Return the index of a structured choice, -1 where it names no option."""
-    if isinstance(choice, str):
-        text = choice.strip().upper()
-        choice = ord(text) - ord("A") if len(text) == 1 and text.isascii() and text.isalpha() else -1
-    return choice if 0 <= choice < len(options) else -1
+def _stated_choice(choice: int | str, options: Sequence[str], names: Sequence[str]) -> Extraction[int]:
+    """Return the option that a structured choice names, malformed where it names none."""
+    index = _option_named(choice, options, names) if isinstance(choice, str) else choice
+    if 0 <= index < len(options):
+        return Extraction(index, Status.OK)
+    return Extraction(None, Status.MALFORMED, "the choice is none of the options")
 
 
 def read_choice(reference: Reference, prediction: Prediction, labels: Sequence[str]) -> Answer:
@@ -83,21 +125,15 @@ def read_choice(reference: Reference, prediction: Prediction, labels: Sequence[s
     The record's `option_labels` are what its question calls the options instead of A, B, C; `gt_accepted` lists further
     indices that are right.
     """
-    options, truth = [str(option) for option in reference["gt_choices"]], int(reference["gt_choice"])
-    right = {truth, *reference.get("gt_accepted", ())}
-    confidence, why = None, ""
-    if prediction.choice is not None:
-        index = _stated_choice(prediction.choice, options)
-        status, why = Status.OK if index >= 0 else Status.MALFORMED, "the choice is none of the options"
-    elif (likeliest := _from_probabilities(prediction, options)) is not None:
-        index, confidence = likeliest
-        status, why = Status.OK if index >= 0 else Status.AMBIGUOUS, UNDECIDED
-    else:
-        own = reference.get("option_labels")
-        found = (
-            extract_labelled_choice(prediction.plain_text, options, own)
-            if own
-            else extract_choice(prediction.plain_text, options)
-        )
-        index, status, why = (-1 if found.value is None else found.value), found.status, found.detail
-    return Answer(status, letter(index) if index >= 0 else "", index in right, confidence, why)
+    options, own = [str(option) for option in reference["gt_choices"]], reference.get("option_labels")
+    letters = [letter(index) for index in range(len(options))]
+    names = [str(label) for label in own] if own else letters
+
+    def read() -> Extraction[int]:
+        if prediction.choice is not None:
+            return _stated_choice(prediction.choice, options, names)
+        text = prediction.plain_text
+        return extract_labelled_choice(text, options, names) if own else extract_choice(text, options)
+
+    likeliest = None if prediction.choice is not None else _from_probabilities(prediction, options, read, names)
+    return _answer(likeliest, read, letters, {int(reference["gt_choice"]), *reference.get("gt_accepted", ())})
