@@ -56,7 +56,7 @@ def test_every_kind_that_is_read_has_phrasings():
     ],
 )
 def test_what_cannot_be_read_says_why(options, choice, why):
-    (unread,) = lint(numbered([{"gt_choices": options, "gt_choice": choice}])).unread
+    (unread,) = lint(numbered([{"gt_choices": options, "gt_choice": choice}]), "vqa").unread
     assert unread.why == why
     assert 0 < unread.missed <= unread.phrasings
 
@@ -68,11 +68,11 @@ def test_labels_and_words_that_cannot_be_read_say_why():
 
 def test_letters_of_the_record_are_used():
     record = {"gt_choices": ["red", "blue"], "gt_choice": 1, "option_labels": ["1", "2"]}
-    assert lint(numbered([record])).unread == ()
+    assert lint(numbered([record]), "vqa").unread == ()
 
 
 def test_captions_are_scored_whole():
-    assert "nothing to read" in str(lint(numbered([{"sentences": ["a dog"]}])))
+    assert "nothing to read" in str(lint(numbered([{"sentences": ["a dog"]}]), "caption"))
 
 
 def test_a_task_that_nothing_tells_is_asked_for():
@@ -89,7 +89,7 @@ def test_the_name_of_a_file_tells_its_task(tmp_path):
 def test_real_multiple_choice_of_scienceqa(test_data):
     problems = json.loads((test_data / "scienceqa" / "problems_120.json").read_text(encoding="utf-8"))
     problems = list(problems.values()) if isinstance(problems, dict) else problems
-    found = lint(numbered([{"gt_choices": one["choices"], "gt_choice": one["answer"]} for one in problems]))
+    found = lint(numbered([{"gt_choices": one["choices"], "gt_choice": one["answer"]} for one in problems]), "vqa")
     assert found.records == len(problems)
     # "Dear ms. Allen," beside "Dear Ms. Allen,", answered in lower case.
     assert {one.why.partition(":")[0] for one in found.unread} == {"two options differ by nothing but case"}
@@ -98,7 +98,7 @@ def test_real_multiple_choice_of_scienceqa(test_data):
 
 def test_real_answers_of_scanqa(test_data):
     rows = json.loads((test_data / "scanqa" / "ScanQA_v1.0_val.json").read_text(encoding="utf-8"))
-    found = lint(numbered(with_options([row["answers"] for row in rows], every=10)))
+    found = lint(numbered(with_options([row["answers"] for row in rows], every=10)), "vqa3d")
     assert found.records > 400
     assert found.unread == ()
 
@@ -109,7 +109,7 @@ def test_real_answers_of_textvqa(test_data):
         for part in ("train", "val"):
             rows += json.loads(archive.read(f"dummy_data/TextVQA_0.5.1_{part}.json"))["data"]
     answers = [row["answers"] for row in rows]
-    assert lint(numbered(with_options(answers, every=1))).unread == ()
+    assert lint(numbered(with_options(answers, every=1)), "vqa").unread == ()
     assert lint(numbered([{"word_list": said[0].split()} for said in answers]), "ocr").unread == ()
 
 

@@ -18,6 +18,7 @@ _ARTICLES = frozenset({"a", "an", "the"})
 _SILENT = frozenset("',!?_^\u2010")
 _INNER_HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
 _SENTENCE_ENDS = frozenset('.!?:"')
+_OPERATORS = frozenset("+-*/=^<>")
 _EDGE = frozenset("\"'.,;:!?")
 _SAME = {"degrees": "°", "degree": "°", "percent": "%", "&": "and", "celsius": "c", "fahrenheit": "f"}
 _LONGEST = 400  # tokens of an option that are compared
@@ -55,9 +56,10 @@ def _loose(tokens: Sequence[str]) -> list[tuple[str, int]]:
         if token == "." and (place in (0, last) or len(tokens[place - 1]) > 1):
             continue
         if place < last and token.lower() in _ARTICLES and tokens[place + 1][0].isalnum():
-            # The A of "sample A", of "A B C" and of "C, A" is none.
+            # The A of "sample A", of "A B C", of "C, A" and of "b/a" is none.
             begins = place == 0 or tokens[place - 1] in _SENTENCE_ENDS
-            if token != "A" or (begins and len(tokens[place + 1]) > 1):
+            formula = place > 0 and tokens[place - 1] in _OPERATORS
+            if not formula and (token != "A" or (begins and len(tokens[place + 1]) > 1)):
                 continue
         found.append((_loose_token(token), place))
     return found
@@ -77,11 +79,12 @@ class OptionTexts:
         self.letter_texts: dict[str, int] = {}
         self._by_first: dict[str, list[tuple[tuple[str, ...], list[_Option]]]] = {}
         keys: dict[tuple[str, ...], list[_Option]] = {}
-        known = frozenset(letters)
+        self._letters = known = frozenset(letters)
+        single = all(len(option.strip()) == 1 for option in options)
         for number, option in enumerate(options):
             text = written(option, lines=False) or fold(option)
             self.raw.setdefault(option.strip(), []).append(number)
-            if text.upper() in known:
+            if text in known or (text.upper() in known and single):
                 self.letter_texts.setdefault(text, number)
                 continue
             tokens = tuple(_TOKEN.findall(_INNER_HYPHEN.sub("\u2010", text))[:_LONGEST])
@@ -124,6 +127,9 @@ class OptionTexts:
                     continue
                 last = loose[stop - 1][1]
                 option, first = _settle(owners, tokens, place, resume)
+                lettered = len(key) == 1 and token.upper() in self._letters
+                if lettered and all(tuple(tokens[first : first + len(one.tokens)]) != one.tokens for one in owners):
+                    continue  # the letter A, not the option A'
                 start, end = places[first][0], places[last][1]
                 if not stands(text, start, end, key) or (len(key) == 1 and is_frame(text, start, end, before)):
                     continue

@@ -3,26 +3,17 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from lamm_metrics.answers.kinds import answers_of
-from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction.text.names import words_of
 from lamm_metrics.linting.phrasings import spoken
 from lamm_metrics.metrics.base import OK, Metric
 from lamm_metrics.metrics.registry import make_metric
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.tasks import (
-    ReferenceSource,
-    Task,
-    read_references,
-    task_named,
-    task_of_file,
-    task_of_record,
-)
+from lamm_metrics.records.tasks import ReferenceSource, Task, read_references, task_named, task_of_references
 from lamm_metrics.records.truth import Reference, label_set, labels_of, letter, truth_label
 from lamm_metrics.results.score import SampleResult
 
@@ -90,38 +81,24 @@ def lint(references: ReferenceSource, task: str | None = None) -> Lint:
 
     Args:
         references: Benchmark records, or the path of their file.
-        task: A task key; None takes the one that the file's name or its first record tells.
+        task: A task key; None takes the one that the records or the file's name tell.
 
     Returns:
         The records that cannot be read in every phrasing, and why.
 
     Raises:
-        UsageError: The task is unknown, or neither the file's name nor its records tell it.
+        UsageError: The task is unknown, or neither the records nor the file's name tell it.
         FileFaultsError: A faulty file.
 
-    >>> lint([{"id": 1, "gt_choices": ["red", "Red"], "gt_choice": 1}]).unread[0].why
+    >>> lint([{"id": 1, "gt_choices": ["red", "Red"], "gt_choice": 1}], "vqa").unread[0].why
     'two options differ by nothing but case: red, Red'
     """
-    if not isinstance(references, str | PathLike):
-        references = list(references)
-    row = task_named(task) if task else _task_of(references)
-    truth = read_references(references, row.key)
+    truth = read_references(references, task)
+    row = task_named(task or task_of_references(truth))
     labels = labels_of(list(truth.records.values()))
     read = [_read(row, labels, key, record) for key, record in truth.records.items()]
     unread = tuple(one for one, _ in read if one is not None)
     return Lint(row.key, len(truth.records), max((tried for _, tried in read), default=0), unread)
-
-
-def _task_of(references: ReferenceSource) -> Task:
-    """Return the task that a file's name tells, else the one that its first record tells."""
-    named = task_of_file(references) if isinstance(references, str | PathLike) else None
-    first = next(iter(read_references(references, None).records.values()), None)
-    told = task_of_record(first) if first else None
-    # A name may stand for a task in images and in clouds; the record tells which.
-    found = told if named is None or (told is not None and told.prefix == named.prefix) else named
-    if found is None:
-        raise UsageError("Expected records that tell their task, got none. Name it with --task (in Python task=...).")
-    return found
 
 
 def _read(task: Task, labels: Sequence[str], key: str, record: Reference) -> tuple[Unread | None, int]:

@@ -93,7 +93,7 @@ def written(text: str, lines: bool = True) -> str:
         text = _RAISED.sub(lambda found: "^" + found.group().translate(_HIGH), text)
         text = _ACCENTED.sub(lambda found: unicodedata.normalize("NFC", found.group()), text)
     text = fold(text)
-    if "\\" in text or "$" in text:
+    if "\\" in text or "$" in text or "^{" in text or "_{" in text:
         text = _ESCAPED.sub(r"\\", text)
         text = fold(_without_tex(text))
     for mark, pattern in (("**", _BOLD), ("*", _ITALIC), ("_", _UNDERLINED)):
