@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from lamm_metrics.extraction.option_borders import CJK, PRONOUN
 from lamm_metrics.extraction.option_texts import BOTH, LETTER, TEXT, OptionTexts
+from lamm_metrics.extraction.text.synonyms import read_table
 
 _CUE = (
     r"(?:option|choice|answer|letter|ans|antwort|respuesta|opci[oó]n|r[eé]ponse|risposta|resposta|opzione|op[cç][aã]o|"
@@ -12,21 +13,8 @@ _CUE = (
 )
 _FILLER = r"(?: (?:is|was|would be|should be|must be|will be|therefore|thus|clearly|most likely|probably|definitely|"
 _FILLER += r"correct|correcta|es|est|ist|è|é|la|le|die|the|option|choice|letter)){0,4}"
-# Words in front of a capital that names a thing in the question and no option.
-_HEADS = (
-    "angle animal apple area atom ball battery beaker bird block bond bottle box bulb car card cell chamber chart "
-    "chord circle circuit city class column compound container country cube cup curve cycle diagram disk drug dish "
-    "dog edge element event exhibit experiment face figure flask fluid force frame gas gene grade graph group "
-    "hepatitis horse house image influenza ion isotope item jar kit lake layer lens level line liquid magnet map "
-    "mass material metal mixture model molecule mountain node note object organism pair panel part patient peak "
-    "person phase picture piece pipe planet plan plane plant plate player point position process product quadrant "
-    "ramp ray reaction region resistor river road rock room rope row runner sample scale scene section segment "
-    "sequence series set shape side signal site slide slope soil solution species sphere spot spring stage star "
-    "station step store strand street string structure student substance surface switch symbol system table tank "
-    "team test tower town track train tree trial triangle trip truck tube type unit vehicle vertex vessel vial "
-    "virus vitamin wave well wheel window wire worker zone"
-)
-_HEAD_WORDS = frozenset(_HEADS.split())
+# Words in front of a capital that names a thing in the question and no option: "sample A", "vitamin C".
+_HEAD_WORDS = frozenset(read_table("lettered.json")["words"])
 _NAMED = re.compile(r"\b([^\W\d_]{2,20}) [A-Z](?:,? (?:and|or|to|&) [A-Z]|, [A-Z]|/[A-Z]){0,9}(?![\w)'])")
 _OUTSIDE = rf"(?<![^\W{CJK}])"
 # A letter marked as an option: (B), [B], B), B. at a line's start, option B, or a bare capital that cannot be a word.
@@ -55,12 +43,12 @@ _LONE = re.compile(r"\W*([A-Za-z])\W*")
 _FIRST = re.compile(r"[\s\"'(\[-]{0,3}(?P<letter>[a-z])[).:](?= |$)")
 
 _WITH_TEXT = re.compile(
-    rf"(?P<letter>[{chr(LETTER)}-{chr(LETTER + 25)}])(?P<gap>[)\].:,;\"'\s]{{0,4}}(?:-|=|is|would be|means|says|"
-    rf"represents|stands for|:)?[:\s]{{0,2}}(?:an? |the )?[\"'(]?)(?P<text>[{chr(TEXT)}-{chr(LETTER + 25)}])"
+    rf"(?P<letter>[{chr(LETTER)}-{chr(LETTER + 25)}])[)\].:,;\"'\s]{{0,4}}(?:-|=|is|would be|means|says|"
+    rf"represents|stands for|:)?[:\s]{{0,2}}(?:an? |the )?[\"'(]?(?P<text>[{chr(TEXT)}-{chr(LETTER + 25)}])"
 )
 _TEXT_THEN_LETTER = re.compile(
-    rf"(?P<text>[{chr(TEXT)}-{chr(TEXT + 25)}])(?P<gap>[\"'.]?,? ?[(\[]?(?:(?:that is|which is|i\.e\.),? )?"
-    rf"(?:{_CUE} )?)(?P<letter>[{chr(LETTER)}-{chr(LETTER + 25)}])[)\]]?",
+    rf"(?P<text>[{chr(TEXT)}-{chr(TEXT + 25)}])[\"'.]?,? ?[(\[]?(?:(?:that is|which is|i\.e\.),? )?"
+    rf"(?:{_CUE} )?(?P<letter>[{chr(LETTER)}-{chr(LETTER + 25)}])[)\]]?",
     re.IGNORECASE,
 )
 
