@@ -181,8 +181,7 @@ def conventions(
 
 @metrics.command()
 @click.argument("references", type=FILE)
-@click.option("--task", help="Task key; the file's name or its records tell it where this is left out.")
-@_shared("json")
+@shared("task", "json")
 def lint(references: str, task: str | None, as_json: bool) -> None:
     """Say the true answers of REFERENCES in every known phrasing and list the records that are not read back.
 
@@ -191,7 +190,7 @@ def lint(references: str, task: str | None, as_json: bool) -> None:
     from lamm_metrics.linting.checking import lint as lint_file
 
     found = lint_file(references, task)
-    _echo(found.to_json(), str(found), as_json)
+    echo(found.to_json(), str(found), as_json)
     if found.unread:
         raise click.exceptions.Exit(1)
 
