@@ -16,7 +16,6 @@ from lamm_llm import (
     make_request,
     response_format,
     user_message,
-    without_thinking,
 )
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -74,19 +73,6 @@ def test_addresses_of_images_are_part_of_the_key_as_they_are():
     parts = [{"type": "image_url", "image_url": {"url": f"https://example.org/{name}.png"}} for name in "ab"]
     keys = {request({"role": "user", "content": [part]}).key for part in parts}
     assert len(keys) == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        ("<think>Red or blue?</think>\n\nRed.", "Red."),
-        ("<thinking>a</thinking>B", "B"),
-        ("<think>never closed", ""),
-        ("Is <think> a tag? Yes.", "Is <think> a tag? Yes."),
-    ],
-)
-def test_thinking_is_no_part_of_an_answer(text, answer):
-    assert without_thinking(text) == answer
 
 
 def ladder_server(refused, sent):

@@ -8,12 +8,12 @@ import pytest
 from lamm_data.generation.answers import (
     Answer,
     UnusableAnswerError,
-    looks_refused,
     parse_description,
     parse_dialogue,
     parse_options,
     parse_statements,
 )
+from lamm_data.generation.replies import looks_refused
 
 ROUNDS = {"rounds": [{"question": f"What {n}?", "answer": f"That {n}."} for n in range(4)]}
 
@@ -92,3 +92,79 @@ def test_no_answer_makes_the_parsers_fail_otherwise():
         for parse in (parse_dialogue, parse_description, parse_statements, lambda t: parse_options(t, [], 3)):
             with suppress(UnusableAnswerError):
                 assert parse(text) != Answer()
+
+
+ECHO = '{"rounds": [{"question": "...", "answer": "..."}]}'
+TWO = '{"rounds": [{"question": "What?", "answer": "A dog."}, {"question": "Where?", "answer": "Here."}]}'
+PAIRS = (("What?", "A dog."), ("Where?", "Here."))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"The format is {ECHO}. Here is my answer:\n{TWO}",
+        f"{TWO}\nI kept to {ECHO}.",
+        f"Sure!\n```json\n{TWO}\n```\nLet me know if you need more.",
+        '{"question": "What?", "answer": "A dog."}\n{"question": "Where?", "answer": "Here."}',
+        '[["What?", "A dog."], ["Where?", "Here."]]',
+        TWO.replace("question", "Question").replace("answer", "Answer"),
+        f"{ECHO}\nQuestion: What?\nAnswer: A dog.\nQuestion: Where?\nAnswer: Here.",
+    ],
+)
+def test_the_rounds_are_found_among_echoes_and_chat(text):
+    answer = parse_dialogue(text)
+    assert (answer.rounds, answer.salvaged) == (PAIRS, False)
+
+
+def test_of_two_drafts_the_last_counts_and_is_marked():
+    answer = parse_dialogue(TWO.replace("dog", "cat") + "\nCorrected:\n" + TWO)
+    assert (answer.rounds, answer.salvaged) == (PAIRS, True)
+
+
+@pytest.mark.parametrize("end", range(70, len(json.dumps(ROUNDS)), 9))
+def test_whole_rounds_of_json_that_breaks_off_are_marked_whatever_the_server_says(end):
+    answer = parse_dialogue(json.dumps(ROUNDS)[:end])
+    assert answer.rounds == tuple((f"What {n}?", f"That {n}.") for n in range(len(answer.rounds)))
+    assert answer.salvaged
+
+
+@pytest.mark.parametrize("text", [ECHO, ECHO[:30], '{"rounds": [{"question": "<question>", "answer": "[answer]"}]}'])
+def test_an_echoed_format_alone_is_no_answer(text):
+    with pytest.raises(UnusableAnswerError) as caught:
+        parse_dialogue(text)
+    assert caught.value.reason == "unparsable"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sure, here is a detailed description: A dog runs.",
+        "Certainly!\n\nA dog runs.\n\nLet me know if you need anything else!",
+        "**Description:** A dog runs.",
+        "## Description\n\nA dog runs.",
+        "```\nA dog runs.\n```",
+        'The format is {"description": "..."}. Mine:\n{"description": "A dog runs."}',
+        '{"Description": "A dog runs."}',
+    ],
+)
+def test_a_description_is_taken_out_of_the_chat_around_it(text):
+    assert parse_description(text).description == "A dog runs."
+
+
+@pytest.mark.parametrize("text", ['{"description": "..."}', "{broken", '{"other": "A dog."}', "...", "[description]"])
+def test_what_describes_nothing_is_no_description(text):
+    with pytest.raises(UnusableAnswerError):
+        parse_description(text)
+
+
+def test_a_description_in_json_that_breaks_off_ends_with_a_whole_sentence():
+    answer = parse_description('{"description": "One is here. Two is there. Three st')
+    assert (answer.description, answer.salvaged) == ("One is here. Two is there.", True)
+
+
+def test_lists_are_found_among_echoes_and_chat():
+    text = 'Format: {"statements": ["..."]}\n```json\n{"statements": ["A is b.", "C is d."]}\n```'
+    assert parse_statements(text).items == ("A is b.", "C is d.")
+    answer = parse_statements('{"statements": ["A is b.", "C is')
+    assert (answer.items, answer.salvaged) == (("A is b.",), True)
+    assert parse_statements("Here are the statements:\n1. A is b.\nLet me know if you want more.").items == ("A is b.",)

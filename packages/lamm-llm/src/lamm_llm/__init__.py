@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lamm_llm.answers import json_values, without_thinking
     from lamm_llm.batch_server import ENDED, BatchServer, BatchView
     from lamm_llm.batch_state import (
         BATCHES,
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
         refuse_open_batches,
         request_line,
     )
-    from lamm_llm.endpoint import Endpoint, EndpointSettings, read_reply
+    from lamm_llm.endpoint import Endpoint, EndpointSettings
     from lamm_llm.engine import Engine, RetryPolicy, Traffic, run_async
     from lamm_llm.errors import (
         BudgetReachedError,
         EndpointError,
+        ErrorReplyError,
         GaveUpError,
         LammLlmError,
         RefusedError,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from lamm_llm.journal import Journal, Reply, Sending, read_replies
     from lamm_llm.limits import Gate, Rate, parse_duration
     from lamm_llm.money import Budget, Price, batch_share, find_price
+    from lamm_llm.replies import read_reply
     from lamm_llm.requests import (
         FORMATS,
         FormatLadder,
@@ -46,26 +49,26 @@ if TYPE_CHECKING:
         make_request,
         response_format,
         user_message,
-        without_thinking,
     )
     from lamm_llm.whole import atomic_bytes, atomic_path, atomic_text, refuse_folder, sibling, write_whole
 
 _HOMES = {
+    "answers": "json_values without_thinking",
     "batch_server": "ENDED BatchServer BatchView",
     "batch_state": "BATCHES Batch BatchState Outbox refuse_open_batches request_line",
-    "endpoint": "Endpoint EndpointSettings read_reply",
+    "endpoint": "Endpoint EndpointSettings",
     "engine": "Engine RetryPolicy Traffic run_async",
     "errors": (
-        "BudgetReachedError EndpointError GaveUpError LammLlmError RefusedError ThrottledError TransientError "
-        "UnsupportedError UsageError WaitingError"
+        "BudgetReachedError EndpointError ErrorReplyError GaveUpError LammLlmError RefusedError ThrottledError "
+        "TransientError UnsupportedError UsageError WaitingError"
     ),
     "fast_json": "dumps loads",
     "journal": "Journal Reply Sending read_replies",
     "limits": "Gate Rate parse_duration",
     "money": "Budget Price batch_share find_price",
+    "replies": "read_reply",
     "requests": (
-        "FORMATS FormatLadder Request RequestMould closed_object image_part make_request response_format user_message "
-        "without_thinking"
+        "FORMATS FormatLadder Request RequestMould closed_object image_part make_request response_format user_message"
     ),
     "whole": "atomic_bytes atomic_path atomic_text refuse_folder sibling write_whole",
 }
@@ -73,11 +76,11 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names.spli
 
 __all__ = [
     "BATCHES", "ENDED", "FORMATS", "Batch", "BatchServer", "BatchState", "BatchView", "Budget", "BudgetReachedError",
-    "Endpoint", "EndpointError", "EndpointSettings", "Engine", "FormatLadder", "Gate", "GaveUpError", "Journal",
-    "LammLlmError", "Outbox", "Price", "Rate", "RefusedError", "Reply", "Request", "RequestMould",
-    "RetryPolicy", "Sending", "ThrottledError", "Traffic", "TransientError", "UnsupportedError", "UsageError",
-    "WaitingError", "atomic_bytes", "atomic_path", "atomic_text", "batch_share", "closed_object", "dumps", "find_price",
-    "image_part", "loads", "make_request", "parse_duration", "read_replies", "read_reply",
+    "Endpoint", "EndpointError", "EndpointSettings", "Engine", "ErrorReplyError", "FormatLadder", "Gate",
+    "GaveUpError", "Journal", "LammLlmError", "Outbox", "Price", "Rate", "RefusedError", "Reply", "Request",
+    "RequestMould", "RetryPolicy", "Sending", "ThrottledError", "Traffic", "TransientError", "UnsupportedError",
+    "UsageError", "WaitingError", "atomic_bytes", "atomic_path", "atomic_text", "batch_share", "closed_object", "dumps",
+    "find_price", "image_part", "json_values", "loads", "make_request", "parse_duration", "read_replies", "read_reply",
     "refuse_folder", "refuse_open_batches", "request_line", "response_format", "run_async", "sibling", "user_message",
     "without_thinking", "write_whole",
 ]  # fmt: skip

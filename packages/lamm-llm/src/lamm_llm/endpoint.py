@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from lamm_llm.errors import (
     EndpointError,
+    ErrorReplyError,
     RefusedError,
     ThrottledError,
     TransientError,
@@ -25,9 +26,10 @@ from lamm_llm.errors import (
     connection_failure,
     server_words,
 )
-from lamm_llm.fast_json import dumps, loads, whole_characters
+from lamm_llm.fast_json import dumps
 from lamm_llm.journal import Reply
 from lamm_llm.limits import Gate, retry_after
+from lamm_llm.replies import read_reply
 from lamm_llm.requests import Request
 
 _KEYS = re.compile(r"\bsk-[\w\-*]{8,}")
@@ -120,7 +122,23 @@ class Endpoint:
             if isinstance(error, openai.APIStatusError) and self._adapt(error.status_code, error.response.text):
                 return await self.send(request)
             raise self.failure(error) from None
-        return self.clean(read_reply(response.content)), response.headers
+        return self.read(response.content, response.headers), response.headers
+
+    def read(self, body: bytes, headers: Mapping[str, str] | None = None, status: int = 200) -> Reply:
+        """Read an answer, keys struck out; an error is sorted, also one that came with HTTP 200.
+
+        Raises:
+            ThrottledError, TransientError, UnsupportedError, RefusedError, EndpointError: By what to do about it.
+        """
+        if status != 200:
+            raise self.status_failure(status, body.decode("utf-8", "replace"), headers or {})
+        try:
+            return self._clean(read_reply(body))
+        except ErrorReplyError as error:
+            if not error.status:
+                raise TransientError(error.reason, self.hide_key(str(error))) from None
+            named = f"error {error.status} in a reply with HTTP 200"
+            raise self.status_failure(error.status, error.text, headers or {}, named) from None
 
     async def _post(self, body: dict[str, Any], key: str) -> Any:
         """Hand the SDK finished bytes where it takes them (openai 3), else the mapping (openai 2).
@@ -131,7 +149,7 @@ class Endpoint:
         content: Any = {"content": dumps(body)} if self._takes_bytes else {"body": body}
         return await self.client.post(self._address, cast_to=self._response_type, options=options, **content)
 
-    def clean(self, reply: Reply) -> Reply:
+    def _clean(self, reply: Reply) -> Reply:
         """Strike keys out of a reply."""
         key = self.settings.key
         if not (key and (key in reply.text or key in reply.refusal)) and "sk-" not in reply.text:
@@ -195,16 +213,16 @@ class Endpoint:
                 return True
         return False
 
-    def status_failure(self, status: int, text: str, headers: Mapping[str, str]) -> Exception:
+    def status_failure(self, status: int, text: str, headers: Mapping[str, str], named: str = "") -> Exception:
         """Sort an HTTP error, with what the server wrote, by what to do about it; see `failure`."""
-        said = self.hide_key(server_words(text))
+        said, named = self.hide_key(server_words(text)), named or f"HTTP {status}"
         if "insufficient_quota" in text:
             return EndpointError(
                 f"Expected quota left at {self.settings.shown_url}, got: {said}. Add credit and resume."
             )
         if status in (401, 403):
             return EndpointError(
-                f"Expected a valid API key for {self.settings.shown_url}, got HTTP {status}: {said}. "
+                f"Expected a valid API key for {self.settings.shown_url}, got {named}: {said}. "
                 "Set the key in the environment variable that --api-key-env names."
             )
         wait = retry_after(headers)
@@ -212,15 +230,15 @@ class Endpoint:
             return ThrottledError(wait)
         if status in (408, 409) or status >= 500:
             unknown = status in (408, 502, 504)  # a gateway had no answer: the server behind it may have done the work
-            return TransientError(f"http_{status}", f"HTTP {status}: {said}", retry_after=wait, unknown=unknown)
+            return TransientError(f"http_{status}", f"{named}: {said}", retry_after=wait, unknown=unknown)
         if status in (400, 422) and re.search(r"response_format|json_schema|json_object|guided", said):
             return UnsupportedError(said)
         if status == 404:
             return EndpointError(
-                f"Expected a chat model at {self.settings.shown_url}, got HTTP 404: {said.rstrip('.')}. "
+                f"Expected a chat model at {self.settings.shown_url}, got {named}: {said.rstrip('.')}. "
                 "Check --endpoint and --model."
             )
-        return RefusedError(f"HTTP {status}: {said}")
+        return RefusedError(f"{named}: {said}")
 
 
 def _make_client(settings: EndpointSettings) -> tuple[Any, Any]:
@@ -296,29 +314,3 @@ def _make_http_client(library: Any, limits: Any, timeout: Any) -> Any:
         return DirectClient()
     except RuntimeError:  # the SDK's aiohttp client is not installed
         return openai.DefaultAsyncHttpxClient(limits=limits, timeout=timeout, follow_redirects=False)
-
-
-def read_reply(body: bytes) -> Reply:
-    """Read a chat completion from JSON, trusting nothing about its shape.
-
-    Raises:
-        TransientError: It is none.
-    """
-    try:
-        values = loads(body)
-        choice, usage = values["choices"][0], values.get("usage") or {}
-        message = choice["message"]
-        content = message.get("content") or ""
-        if not isinstance(content, str):
-            raise TypeError(f"content is {type(content).__name__}")
-        return Reply(
-            text=whole_characters(content),
-            finish=str(choice.get("finish_reason") or "stop"),
-            refusal=whole_characters(str(message.get("refusal") or "")),
-            prompt_tokens=max(0, int(usage.get("prompt_tokens") or 0)),
-            completion_tokens=max(0, int(usage.get("completion_tokens") or 0)),
-            model=str(values.get("model") or ""),
-            fingerprint=str(values.get("system_fingerprint") or ""),
-        )
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise TransientError("malformed_reply", f"not a chat completion: {error!r}", unknown=True) from None

@@ -66,6 +66,19 @@ class TransientError(Exception):
         self.reason, self.unreachable, self.unknown, self.retry_after = reason, unreachable, unknown, retry_after
 
 
+class ErrorReplyError(TransientError):
+    """An error that came with HTTP 200 in place of an answer.
+
+    Attributes:
+        status: The HTTP status that it stands for; 0 where it does not tell.
+        text: The error as JSON.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__("error_reply", f"error in a reply with HTTP 200: {server_words(text)}")
+        self.status, self.text = status, text
+
+
 class UnsupportedError(Exception):
     """The server knows no such answer format."""
 
@@ -117,7 +130,8 @@ def server_words(text: str) -> str:
     try:
         values = json.loads(text)
         found = values.get("error", values.get("detail", values)) if isinstance(values, dict) else values
-        found = found.get("message", found) if isinstance(found, dict) else found
+        if isinstance(found, dict):
+            found = next((found[name] for name in ("message", "status_msg", "msg", "detail") if found.get(name)), found)
         text = found if isinstance(found, str) else json.dumps(found)
     except (ValueError, RecursionError):
         text = text[:2000]

@@ -21,6 +21,7 @@ from typing import IO, Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
+from lamm_llm.answers import without_thinking
 from lamm_llm.errors import LammLlmError, UsageError
 from lamm_llm.fast_json import dumps, loads
 
@@ -33,7 +34,7 @@ class Reply:
     """What a server answered.
 
     Attributes:
-        text: Content of the message.
+        text: Content of the message, as it came.
         finish: `stop`, `length`, `content_filter` or whatever the server gave.
         refusal: The server's own refusal text, if any.
         prompt_tokens: Tokens billed for the prompt, as the server counts.
@@ -53,6 +54,16 @@ class Reply:
     fingerprint: str = ""
     rejected: str = ""
     share: float = 1.0
+
+    @property
+    def answer(self) -> str:
+        """The answer in the text: no thinking, no hidden channel, no token of the chat format."""
+        return without_thinking(self.text)
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the answer may lack its end: the server stopped at its limit, or the text ends in its thinking."""
+        return self.finish == "length" or bool(self.text.strip() and not self.answer.strip())
 
 
 class Sending(NamedTuple):

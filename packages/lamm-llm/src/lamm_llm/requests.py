@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,6 @@ IMAGE_TOKENS = 1024
 """Tokens that an image is estimated at before the server has counted them."""
 
 _SIGNATURES = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png", b"GIF8": "gif"}
-_THINKING = re.compile(r"^\s*<(think|thinking|reasoning)>.*?(?:</\1>|\Z)\s*", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -253,15 +251,6 @@ def _with_media_hashes(messages: Sequence[dict[str, Any]]) -> tuple[list[dict[st
             message = {**message, "content": [_hashed(part) for part in content]}
         hashed.append(message)
     return hashed, images
-
-
-def without_thinking(text: str) -> str:
-    """Return an answer without the block of thinking that it begins with, closed or not.
-
-    >>> without_thinking("<think>It is red.</think>Red."), without_thinking("<think>It is")
-    ('Red.', '')
-    """
-    return _THINKING.sub("", text, count=1)
 
 
 def _hashed(part: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Reading what a model answered, however loosely it kept to the format.
 
-JSON where it obeyed, `Question:`/`Answer:` lines where it did not, and what is whole of an answer that was cut off.
-Model output is untrusted text: it is decoded, never evaluated, and every way to fail has a reason of its own
-(`UnusableAnswerError`). Parsers are told whether the server stopped at its length limit, so that the end of the text
-may be incomplete: what is not whole is dropped.
+JSON where it obeyed, `Question:`/`Answer:` lines where it did not, and what is whole of an answer that breaks off. Of
+several JSON values the last that is usable counts: those before it are drafts and echoes of the format. Every way to
+fail has a reason of its own (`UnusableAnswerError`). Parsers are told whether the server stopped at its length limit,
+so that the end of the text may be incomplete: what is not whole is dropped.
 """
 
 from __future__ import annotations
@@ -11,16 +11,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from lamm_data.files.settings import packaged_toml
-from lamm_data.generation.prompts import Example, Prompt
-from lamm_data.generation.rows import Row
-from lamm_llm import Reply, loads, without_thinking
+from lamm_llm import json_values
 
 Rounds = list[tuple[str, str]]
 
@@ -31,20 +26,36 @@ _MARK = re.compile(
 )
 _ASKING = {"question", "q", "user", "human", "person"}
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]?(?=\s|$)")
-_FENCE = re.compile(r"^\s*```[a-z]*\s*|\s*```\s*$", re.IGNORECASE)
-_ROUND_OBJECT = re.compile(r"\{[^{}]*\}")
+_FENCE = re.compile(r"\A\s*```[a-z]*[ \t]*\n?|\n?[ \t]*```\s*\Z", re.IGNORECASE)
 _BULLET = re.compile(r"^\s*(?:[-*•]|\(?[0-9A-Za-z]{1,3}[.)])\s+")
 _YES_OR_NO = re.compile(r"(?:yes|no)\b", re.IGNORECASE)
+_DESCRIPTION_KEY = re.compile(r'\A\s*(?:```(?:json)?)?\s*\{\s*"description"\s*:\s*"', re.IGNORECASE)
+_TEMPLATE = re.compile(r"[<\[{][^<>\[\]{}]*[^\W\d_][^<>\[\]{}]*[>\]}]\.?|(?:string|text|str)", re.IGNORECASE)
+_OPENING = re.compile(
+    r"\A(?:(?:sure|certainly|of course|absolutely|okay|ok|great|alright|got it|here)\b|(?:below|the following) is\b)"
+    r"[^\n]{0,200}?:\s*(?=\S)|\A(?:sure|certainly|of course|absolutely|okay)[^\w\s][^\n]{0,80}\n\s*(?=\S)",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(
+    r"\A[#*_\s]*(?:(?:final|detailed|image|scene)\s+)*(?:description|answer|response|output|caption|statements?|options)"
+    r"[*_ ]*:[*_]*\s*|\A#{1,6} [^\n]*\n\s*",
+    re.IGNORECASE,
+)
+_CLOSING = re.compile(
+    r"\s*(?:\n|(?<=[.!?]) )[*_(]*(?:i hope th(?:is|at)|let me know|feel free|please let me know|would you like|"
+    r"if you(?: have|[\x27’]d like| would like| need| want)|do you (?:want|need)|is there anything|"
+    r"(?:note|word count|disclaimer)\b[^\n:]{0,30}:)[^\n]*\s*\Z",
+    re.IGNORECASE,
+)
 _MAX_ANSWER = 200_000
 _MAX_OPTION = 200
-_LONGEST_REFUSAL = 400
 
 
 class UnusableAnswerError(Exception):
     """An answer no record can be made from.
 
     Attributes:
-        reason: One word for counting: `empty`, `refusal`, `filtered`, `unparsable`, `cut_off`, `too_few`,
+        reason: One word for counting: `empty`, `refusal`, `filtered`, `unparsable`, `markup`, `cut_off`, `too_few`,
             `repeats_example`.
     """
 
@@ -76,35 +87,39 @@ def parse_dialogue(text: str, *, cut_off: bool = False, most: int | None = None)
     >>> parse_dialogue("Question: What is it?\nAnswer: A cat.").rounds
     (('What is it?', 'A cat.'),)
     """
-    rounds = _rounds_from_json(text)
-    if rounds is None:
-        rounds = _rounds_from_lines(text)
+    values, broken = _json_of(text)
+    usable = [(clean, dropped) for clean, dropped in map(_clean, _lists_of_rounds(values)) if clean]
+    if usable:
+        clean, dropped = usable[-1]
+        dropped = dropped or broken or len(usable) > 1
+    else:
+        rounds = _rounds_from_lines(text[:_MAX_ANSWER])
         if cut_off and rounds:
             rounds = _without_unfinished(rounds)
-    clean, dropped = _clean(rounds)
+        clean, dropped = _clean(rounds)
     if not clean:
-        what = "The answer holds no complete pair of a question and its answer."
-        raise UnusableAnswerError("cut_off" if cut_off else "unparsable", what)
+        raise _nothing_whole("The answer holds no complete pair of a question and its answer", cut_off)
     return Answer(rounds=tuple(clean[: most or None]), salvaged=dropped or cut_off or len(clean) > (most or len(clean)))
 
 
 def parse_description(text: str, *, cut_off: bool = False) -> Answer:
     """Read one description; an unfinished last sentence is dropped."""
-    values = _json_value(text)
-    if isinstance(values, dict):
-        description = values.get("description")
-        if not isinstance(description, str) or not description.strip():
-            raise UnusableAnswerError("unparsable", "The JSON object holds no text under `description`.")
-        return Answer(description=description.strip())
-    if text.lstrip().startswith(("{", "```")) and not cut_off:
-        raise UnusableAnswerError("unparsable", "The answer begins like JSON but is none.")
-    plain = re.sub(r'^\s*(?:```(?:json)?)?\s*\{\s*"description"\s*:\s*"', "", text).strip()
-    if not cut_off:
-        return Answer(description=plain)
-    ends = [match.end() for match in _SENTENCE_END.finditer(plain)]
+    values, broken = _json_of(text)
+    found = [value for value in map(_described, values) if value]
+    if found:
+        return Answer(description=found[-1], salvaged=len(found) > 1)
+    plain, keyed = _DESCRIPTION_KEY.subn("", text)
+    if not keyed and (broken or any(isinstance(value, dict) for value in values) or text.lstrip()[:1] in ("{", "[")):
+        raise UnusableAnswerError("unparsable", "The answer holds JSON, but no text under `description`.")
+    whole = plain.strip() if keyed else _without_chat(_FENCE.sub("", plain))
+    if not (cut_off or keyed):
+        if _is_blank(whole):
+            raise UnusableAnswerError("unparsable", "The answer holds no description.")
+        return Answer(description=whole, salvaged=whole != plain.strip())
+    ends = [match.end() for match in _SENTENCE_END.finditer(whole)]
     if len(ends) < 2:
-        raise UnusableAnswerError("cut_off", "The answer was cut off before two sentences were complete.")
-    return Answer(description=plain[: ends[-1]], salvaged=True)
+        raise _nothing_whole("The answer breaks off before two sentences were complete", cut_off)
+    return Answer(description=whole[: ends[-1]], salvaged=True)
 
 
 def parse_statements(text: str, *, cut_off: bool = False, most: int | None = None) -> Answer:
@@ -115,45 +130,89 @@ def parse_statements(text: str, *, cut_off: bool = False, most: int | None = Non
     >>> parse_statements("1. The chair is red.\nYes, it is.").items
     ('The chair is red.',)
     """
-    items = _items(text, "statements", cut_off=cut_off)
+    items, whole = _items(text, "statements", cut_off=cut_off)
     stated = [item for item in items if not item.endswith("?") and not _YES_OR_NO.match(item)]
     if not stated:
-        what = "The answer holds no statement that stands by itself."
-        raise UnusableAnswerError("cut_off" if cut_off else "unparsable", what)
-    return Answer(items=tuple(stated[:most]), salvaged=len(stated) < (most or len(items)) or cut_off)
+        raise _nothing_whole("The answer holds no statement that stands by itself", cut_off)
+    return Answer(items=tuple(stated[:most]), salvaged=len(stated) < (most or len(items)) or not whole)
 
 
 def parse_options(text: str, taken: Iterable[str], wanted: int, *, cut_off: bool = False) -> Answer:
     """Read the wanted number of wrong options, which differ from the right answers (`taken`) and from each other."""
     seen = {_folded(answer) for answer in taken}
     options: list[str] = []
-    items = _items(text, "options", cut_off=cut_off)
+    items, _ = _items(text, "options", cut_off=cut_off)
     for item in items:
         if _folded(item) not in seen and len(item) <= _MAX_OPTION:
             seen.add(_folded(item))
             options.append(item.rstrip("."))
     if len(options) < wanted:
-        what = f"Expected {wanted} wrong options that differ from the right answers, got {len(options)}."
-        raise UnusableAnswerError("cut_off" if cut_off else "too_few", what)
+        what = f"Expected {wanted} wrong options that differ from the right answers, got {len(options)}"
+        raise _nothing_whole(what, cut_off, "too_few")
     return Answer(items=tuple(options[:wanted]), salvaged=len(items) > wanted)
+
+
+def _nothing_whole(what: str, cut_off: bool, reason: str = "unparsable") -> UnusableAnswerError:
+    if cut_off:
+        return UnusableAnswerError("cut_off", f"{what}: it was cut off at the limit of tokens. Raise --max-tokens.")
+    return UnusableAnswerError(reason, f"{what}.")
 
 
 def _folded(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
-def _items(text: str, key: str, *, cut_off: bool) -> list[str]:
-    """Give the strings of a JSON list, or the lines of a text, without marks and numbers in front."""
-    values = _json_value(text)
-    if isinstance(values, dict):
-        values = values.get(key)
-    if isinstance(values, list):
-        return [tidy for item in values if isinstance(item, str) and (tidy := _tidy(item))]
-    if text.lstrip().startswith(("{", "[", "`")):
-        return [tidy for item in _strings_of_cut_list(text) if (tidy := _tidy(item))] if cut_off else []
+def _json_of(text: str) -> tuple[list[Any], bool]:
+    """Decode the JSON in the text; a text without any character cannot be used."""
+    if not text.strip():
+        raise UnusableAnswerError("empty", "The answer is empty.")
+    return json_values(text[:_MAX_ANSWER])
+
+
+def _is_blank(text: str) -> bool:
+    """Tell whether a text says nothing: no letter or digit, or a place to be filled, as in an echoed format."""
+    return not any(map(str.isalnum, text)) or _TEMPLATE.fullmatch(text) is not None
+
+
+def _described(value: Any) -> str:
+    """Give the description that a JSON object holds; empty for any other value."""
+    text = _field(value, "description") if isinstance(value, dict) else None
+    return text.strip() if isinstance(text, str) and not _is_blank(text.strip()) else ""
+
+
+def _field(item: dict[str, Any], *names: str) -> Any:
+    """Give the value under one of some keys, whatever their case."""
+    found = next((item[name] for name in names if name in item), None)
+    return next((value for key, value in item.items() if key.lower() in names), None) if found is None else found
+
+
+def _without_chat(text: str) -> str:
+    """Leave out what a chatbot writes around its answer: "Sure, here is ...:", a heading, "Let me know if ..."."""
+    text = _LABEL.sub("", _OPENING.sub("", text.strip()))
+    while shorter := _CLOSING.search(text):
+        text = text[: shorter.start()]
+    return text.strip()
+
+
+def _items(text: str, key: str, *, cut_off: bool) -> tuple[list[str], bool]:
+    """Give the strings of a JSON list, or the lines of a text, without marks in front; and whether all is there."""
+    values, broken = _json_of(text)
+    lists = (_field(value, key) if isinstance(value, dict) else value for value in values)
+    found = [items for value in lists if isinstance(value, list) and (items := _strings(value))]
+    if found:
+        return found[-1], not cut_off
+    if broken:
+        return _strings(_strings_of_cut_list(text[:_MAX_ANSWER])), False
+    if values or text.lstrip().startswith(("{", "[", "`")):
+        return [], not cut_off
     lines = text[:_MAX_ANSWER].splitlines()
     lines = lines[:-1] if cut_off else lines
-    return [tidy for line in lines if (tidy := _tidy(_BULLET.sub("", line)))]
+    lines = [line for line in lines if not line.rstrip().endswith(":")]
+    return _strings(_BULLET.sub("", line) for line in _without_chat("\n".join(lines)).splitlines()), not cut_off
+
+
+def _strings(values: Iterable[Any]) -> list[str]:
+    return [tidy for item in values if isinstance(item, str) and not _is_blank(tidy := _tidy(item))]
 
 
 def _strings_of_cut_list(text: str) -> list[str]:
@@ -168,51 +227,22 @@ def _strings_of_cut_list(text: str) -> list[str]:
     return strings
 
 
-def looks_refused(text: str) -> bool:
-    """Tell whether a short answer declines, or speaks of the model, instead of answering.
-
-    >>> looks_refused("I'm sorry, but I can't assist with that."), looks_refused("A dog sits there.")
-    (True, False)
-    """
-    return len(text) <= _LONGEST_REFUSAL and bool(_refusal().search(text))
-
-
-@cache
-def _refusal() -> re.Pattern[str]:
-    return re.compile("|".join(packaged_toml("quality/checks", "phrases.toml")["refusal"]), re.IGNORECASE)
-
-
-def _json_value(text: str) -> Any:
-    """Decode the JSON object or list in the text, or give None; a text without any character cannot be used."""
-    if not text.strip():
-        raise UnusableAnswerError("empty", "The answer is empty.")
-    if text[:1] in ("{", "[") and len(text) <= _MAX_ANSWER:
-        with suppress(ValueError, RecursionError):  # an answer that is nothing but JSON, the usual case
-            return loads(text)
-    body = _FENCE.sub("", text[:_MAX_ANSWER])
-    start = min((at for at in (body.find("{"), body.find("[")) if at >= 0), default=-1)
-    if start < 0:
-        return None
-    body = body[start:]
-    for candidate in (body, re.sub(r",\s*([}\]])", r"\1", body)):
-        try:
-            return json.JSONDecoder(strict=False).raw_decode(candidate)[0]
-        except (ValueError, RecursionError):
-            continue
-    return None
-
-
-def _rounds_from_json(text: str) -> list[Any] | None:
-    """Give the list of rounds when the text holds one as JSON, else None."""
-    values = _json_value(text)
-    if isinstance(values, dict):
-        lists = [value for key, value in values.items() if isinstance(value, list)]
-        values = values.get("rounds", lists[0] if lists else [values])
-    if isinstance(values, list):
-        return values
-    if '"question"' in text and '"answer"' in text:
-        return [item for item in map(_json_value, _ROUND_OBJECT.findall(text[:_MAX_ANSWER])) if isinstance(item, dict)]
-    return None
+def _lists_of_rounds(values: list[Any]) -> list[list[Any]]:
+    """Give each list of rounds that the JSON values of a text hold; rounds that stand by themselves make the first."""
+    lists: list[list[Any]] = [[]]
+    for value in values:
+        if isinstance(value, dict):
+            found = [item for item in value.values() if isinstance(item, list)]
+            rounds = _field(value, "rounds")
+            if isinstance(rounds, list) or found:
+                lists.append(rounds if isinstance(rounds, list) else found[0])
+            else:
+                lists[0].append(value)
+        elif isinstance(value, list):
+            alone = all(isinstance(item, str) for item in value)
+            lists[0].extend([value] if alone else [])
+            lists.extend([] if alone else [value])
+    return lists
 
 
 def _rounds_from_lines(text: str) -> list[Any]:
@@ -223,6 +253,8 @@ def _rounds_from_lines(text: str) -> list[Any]:
     for mark, end in zip(marks, ends, strict=False):
         body = text[mark.end() : end]
         turns.append((mark["role"].lower() in _ASKING, body))
+    if turns:
+        turns[-1] = turns[-1][0], _CLOSING.sub("", turns[-1][1])
     pairs = pairwise(turns)
     return [
         {"question": question, "answer": answer}
@@ -246,7 +278,7 @@ def _clean(rounds: list[Any]) -> tuple[Rounds, bool]:
     seen: set[str] = set()
     for item in rounds:
         question, answer = _pair(item)
-        if not question or not answer or question.lower() in seen:
+        if _is_blank(question) or _is_blank(answer) or question.lower() in seen:
             continue
         seen.add(question.lower())
         clean.append((question, answer))
@@ -255,7 +287,7 @@ def _clean(rounds: list[Any]) -> tuple[Rounds, bool]:
 
 def _pair(item: Any) -> tuple[str, str]:
     if isinstance(item, dict):
-        question, answer = item.get("question"), item.get("answer")
+        question, answer = _field(item, "question", "q"), _field(item, "answer", "a")
     elif isinstance(item, list) and len(item) == 2:
         question, answer = item
     else:
@@ -267,47 +299,3 @@ def _pair(item: Any) -> tuple[str, str]:
 
 def _tidy(text: str) -> str:
     return text.strip().strip("*").strip()
-
-
-def read_answer(prompt: Prompt, row: Row, reply: Reply) -> Answer:
-    """Read a reply as the prompt's kind of answer."""
-    if reply.refusal:
-        raise UnusableAnswerError("refusal", f"The model refused: {reply.refusal}")
-    if reply.finish == "content_filter":
-        raise UnusableAnswerError("filtered", "The server's content filter stopped the answer.")
-    try:
-        answer = _parse(prompt, row, without_thinking(reply.text), reply.finish == "length")
-    except UnusableAnswerError as unusable:
-        if unusable.reason != "cut_off" and looks_refused(reply.text):
-            raise _refused(reply.text) from None
-        raise
-    if not answer.rounds and looks_refused(" ".join([answer.description, *answer.items])):
-        raise _refused(reply.text)
-    return _without_examples(answer, prompt.examples)
-
-
-def _parse(prompt: Prompt, row: Row, text: str, cut_off: bool) -> Answer:
-    if prompt.answer == "description":
-        return parse_description(text, cut_off=cut_off)
-    if prompt.answer == "dialogue":
-        return parse_dialogue(text, cut_off=cut_off, most=prompt.rounds)
-    if prompt.answer == "options":
-        return parse_options(text, row.questions[0].answers, prompt.options, cut_off=cut_off)
-    used = min(len(row.questions), prompt.questions_used or len(row.questions))
-    return parse_statements(text, cut_off=cut_off, most=used)
-
-
-def _refused(text: str) -> UnusableAnswerError:
-    return UnusableAnswerError("refusal", f"The model refused: {' '.join(text.split())[:200]}")
-
-
-def _without_examples(answer: Answer, examples: tuple[Example, ...]) -> Answer:
-    """Drop rounds that a small model copied from an example; short answers may be equal by chance."""
-    copied = {pair for example in examples for pair in example.rounds}
-    long_answers = {text for _, text in copied if len(text.split()) > 5}
-    rounds = tuple(pair for pair in answer.rounds if pair not in copied and pair[1] not in long_answers)
-    same = bool(answer.description) and any(answer.description == example.description for example in examples)
-    same = same or (bool(answer.items) and any(answer.items == example.items for example in examples))
-    if same or (answer.rounds and not rounds):
-        raise UnusableAnswerError("repeats_example", "The answer repeats an example; speak of this picture instead.")
-    return replace(answer, rounds=rounds, salvaged=answer.salvaged or len(rounds) < len(answer.rounds))

@@ -32,6 +32,7 @@ from lamm_llm import (
     GaveUpError,
     Journal,
     Outbox,
+    RefusedError,
     Reply,
     Request,
     RetryPolicy,
@@ -42,7 +43,6 @@ from lamm_llm import (
     batch_share,
     dumps,
     find_price,
-    read_reply,
     request_line,
     run_async,
 )
@@ -271,24 +271,30 @@ class _Desk:
 
     async def _store(self, batch: Batch, key: str, status: int, body: Any, words: str) -> bool:
         """Journal one answer, or remember why there is none; tell whether there is one."""
-        text = json.dumps(body)
-        if status == 200:
-            try:
-                reply = read_reply(text.encode())
-            except TransientError as error:
-                self.failures[key] = GaveUpError(error.reason, str(error))
-                return False
+        try:
+            reply = self._read(status, body, words)
+        except UnsupportedError as unsupported:
+            failure: Exception = unsupported
+            if batch.format not in self.state.refused_formats:
+                self.state.refused_formats.append(batch.format)
+        except TransientError as error:
+            failure = GaveUpError(f"batch_{error.reason}" if status != 200 else error.reason, words or str(error))
+        except (ThrottledError, EndpointError) as error:
+            failure = GaveUpError(f"batch_http_{status}", words or str(error))
+        except RefusedError as refused:
+            failure = refused
+        else:
             if key not in self.opened.journal:
                 await self.opened.journal.append(key, reply)
                 self.budget.spend(reply.prompt_tokens, reply.completion_tokens)
             return True
-        failure = self.endpoint.status_failure(status, text if body else words, {}) if status else None
-        if isinstance(failure, UnsupportedError) and batch.format not in self.state.refused_formats:
-            self.state.refused_formats.append(batch.format)
-        if failure is None or isinstance(failure, TransientError | ThrottledError | EndpointError):
-            failure = GaveUpError(f"batch_http_{status}" if status else "batch_expired", words or str(failure))
         self.failures[key] = failure
         return False
+
+    def _read(self, status: int, body: Any, words: str) -> Reply:
+        if not status:
+            raise TransientError("expired", words)
+        return self.endpoint.read((json.dumps(body) if body else words).encode(), status=status)
 
     def _note(self, batch: Batch, view: BatchView) -> None:
         batch.status, batch.answered, batch.failed = view.status, view.done, view.failed

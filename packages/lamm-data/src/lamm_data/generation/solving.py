@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from lamm_data.generation.answers import Answer, UnusableAnswerError, read_answer
+from lamm_data.generation.answers import Answer, UnusableAnswerError
 from lamm_data.generation.prompts import Prompt
+from lamm_data.generation.replies import read_answer
 from lamm_data.generation.request_builder import RequestBuilder
 from lamm_data.generation.rows import Row
 from lamm_llm import FormatLadder, GaveUpError, RefusedError, Reply, Request, UnsupportedError
@@ -91,7 +92,7 @@ class Solver:
             if not self.reask or unusable.reason in ("refusal", "filtered"):
                 raise
             reason, complaint = unusable.reason, str(unusable)
-        request, text = outcome.requests[-1], outcome.reply.text
+        request, text = outcome.requests[-1], outcome.reply.answer
         outcome.asked_again = True
         if reason == "cut_off":  # more room in place of a correction
             outcome.requests.append(self.builder.longer(request))

@@ -85,7 +85,7 @@ class Asker:
                 reading = Reading((), "rejected") if reply.rejected else _read(reply, job)
                 if reply.rejected or not reading.reason:
                     break
-                messages = corrected(messages, reply.text, reading.reason, form_text(job.mode, len(job.order)))
+                messages = corrected(messages, reply.answer, reading.reason, form_text(job.mode, len(job.order)))
         except UnsupportedError as error:
             replies.append(str(error))
             reading = Reading((), "rejected")
@@ -115,6 +115,6 @@ def _read(reply: Reply, job: Job) -> Reading:
     """Read a reply; a cut-off or refused one gives no verdict, whatever it holds."""
     if reply.refusal or reply.finish == "content_filter":
         return Reading((), "refusal")
-    if reply.finish == "length":
+    if reply.cut_off:
         return Reading((), "truncated")
-    return read_verdict(reply.text, job.mode, len(job.order))
+    return read_verdict(reply.answer, job.mode, len(job.order))

@@ -21,10 +21,10 @@ from lamm_llm import (
     RefusedError,
     Reply,
     Request,
+    ThrottledError,
     TransientError,
     UnsupportedError,
     dumps,
-    read_reply,
     request_line,
 )
 from lamm_metrics.errors import LammMetricsError
@@ -119,7 +119,7 @@ class BatchRun:
             reply = replace(self._read(status, json.dumps(body)), share=self.share)
         except TransientError as error:
             self.asker.engine.traffic.retried[f"batch_{error.reason}"] += 1
-        except UnsupportedError:
+        except (ThrottledError, UnsupportedError):
             return
         else:
             model = str(request.payload["model"]) if request else reply.model  # of other jobs than this run's
@@ -128,9 +128,7 @@ class BatchRun:
 
     def _read(self, status: int, text: str) -> Reply:
         """Read one answer; what the server refuses for good is an answer too."""
-        if status == 200:
-            return self.endpoint.clean(read_reply(text.encode()))
-        failure = self.endpoint.status_failure(status, text, {})
-        if isinstance(failure, RefusedError):
+        try:
+            return self.endpoint.read(text.encode(), status=status)
+        except RefusedError as failure:
             return Reply(str(failure), rejected="request")
-        raise failure

@@ -114,7 +114,7 @@ class EndpointAnswers:
                 f"Expected an answer from {self.url}, got {type(fault).__name__}: {fault} (id {query.record_id!r}). "
                 "Check the endpoint and give the command again: answered records are kept."
             ) from fault
-        text = reply.text.strip().encode("utf-8", "replace").decode("utf-8")  # no lone surrogates
+        text = reply.answer.strip().encode("utf-8", "replace").decode("utf-8")  # no lone surrogates
         return {"text": text, "meta": {"finish_reason": reply.finish}}
 
     def _messages(self, query: Query) -> list[dict[str, Any]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lamm_data.quality.checks.phrases import phrase_index
 from lamm_data.quality.checks.record import Finding, PreparedRecord
 from lamm_data.records.instruction import MAX_ROUNDS_3D, InstructionRecord
+from lamm_data.writing.phrases import phrase_index
 
 PROSE_TYPES = {"conversation", "description", "commomsenseqa", "conversation3d", "description3d", "commomsenseqa3d"}
 """Task types whose text must not hold coordinates or speak of its sources."""
@@ -38,7 +38,7 @@ def check_text(prepared: PreparedRecord, rounds: int | None = None) -> Iterator[
     record = prepared.record
     prose = record.kind in PROSE_TYPES
     yield from _whole_record(record, prose, rounds)
-    possible = phrase_index().possible(prepared)
+    possible = phrase_index().possible(prepared.text, prepared.vocabulary)
     for kind in _KINDS:
         if kind in possible and (prose or kind != "leakage"):
             yield from _first_of_each_turn(kind, possible[kind], record, answers_only=kind == "refusal")

@@ -41,6 +41,7 @@ from lamm_llm import (
     atomic_text,
     closed_object,
     find_price,
+    json_values,
     make_request,
     response_format,
     run_async,
@@ -185,7 +186,7 @@ async def _grow_part(
         build = partial(asking.request, part, rng.sample(templates, min(_SHOWN, len(templates))))
         reply = await ladder.ask(build, partial(engine.ask, endpoint=engine.endpoints[0]), [])
         growth.requests += 1
-        texts = listed(reply.text, cut_off=reply.finish == "length")
+        texts = listed(reply.answer, cut_off=reply.cut_off)
         new = asking.judge(part, texts, templates, growth.rejected)[: wanted - len(templates)]
         templates += new
         growth.added[part] += len(new)
@@ -313,15 +314,17 @@ def listed(text: str, *, cut_off: bool = False) -> list[str]:
     >>> listed('{"templates": ["Where is it?"]}'), listed("1. Where is it?\n- Find it.")
     (['Where is it?'], ['Where is it?', 'Find it.'])
     """
-    start = min((at for mark in "{[" if (at := text.find(mark)) >= 0), default=-1)
-    try:
-        values = json.JSONDecoder().raw_decode(text, start)[0] if start >= 0 else None
-    except ValueError:
-        # A list that breaks off: its complete strings, but for the key before it.
-        values = _STRING.findall(text[text.find("[", start) :]) if cut_off else None
-    if isinstance(values, dict):
-        values = values.get("templates")
-    if not isinstance(values, list):
-        values = text.splitlines()[: -1 if cut_off else None]
+    values, broken = json_values(text)
+    lists = (value.get("templates") if isinstance(value, dict) else value for value in values)
+    found = [items for value in lists if isinstance(value, list) and (items := _templates(value))]
+    if found:
+        return found[-1]
+    if broken:  # a list that breaks off: its complete strings, but for the key before it
+        return _templates(_STRING.findall(text[text.find("[") :]))
+    return [] if values else _templates(text.splitlines()[: -1 if cut_off else None])
+
+
+def _templates(values: list[Any]) -> list[str]:
+    """Tidy the strings of a list; those without a word, as in an echoed format, are no templates."""
     texts = (" ".join(_BULLET.sub("", value).split()).strip('"') for value in values if isinstance(value, str))
-    return [tidy for tidy in texts if tidy]
+    return [tidy for tidy in texts if any(map(str.isalnum, tidy))]

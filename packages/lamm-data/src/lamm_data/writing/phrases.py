@@ -1,14 +1,14 @@
-"""Patterns of what a text must not hold; most are ruled out by a record's words alone."""
+"""Patterns of what a text must not hold; most are ruled out by the text's words alone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from functools import cache
 
 from lamm_data.files.settings import packaged_toml
-from lamm_data.quality.checks.record import PreparedRecord
+from lamm_data.writing.words import words_of
 
 _RARE = "*@#$<{[`=!1:"
 _NEED = re.compile(r"\(\?#([^)]*)\)")
@@ -22,16 +22,16 @@ class Phrase:
     pattern: re.Pattern[str]
     needs: tuple[tuple[frozenset[str], tuple[str, ...]], ...]
 
-    def possible(self, prepared: PreparedRecord) -> bool:
-        """Tell whether the pattern can match anywhere in a record."""
+    def possible(self, text: str, vocabulary: Set[str]) -> bool:
+        """Tell whether the pattern can match anywhere in a text in lower case with these different words."""
         for words, signs in self.needs:
-            if prepared.vocabulary.isdisjoint(words) and not any(sign in prepared.text for sign in signs):
+            if vocabulary.isdisjoint(words) and not any(sign in text for sign in signs):
                 return False
         return True
 
 
 class PhraseIndex:
-    """All patterns, found by what their first group needs: most records have few of these words."""
+    """All patterns, found by what their first group needs: most texts have few of these words."""
 
     def __init__(self, phrases: Iterable[Phrase]) -> None:
         self._by_word: dict[str, list[Phrase]] = {}
@@ -46,12 +46,11 @@ class PhraseIndex:
                 self._by_sign.setdefault(rare, {}).setdefault(sign, []).append(phrase)
         self._words = frozenset(self._by_word)
 
-    def possible(self, prepared: PreparedRecord) -> dict[str, list[re.Pattern[str]]]:
-        """Give the patterns that can match in a record, by kind."""
+    def possible(self, text: str, vocabulary: Set[str]) -> dict[str, list[re.Pattern[str]]]:
+        """Give the patterns that can match in a text in lower case with these different words, by kind."""
         phrases_by_id: dict[int, Phrase] = {}
-        for word in self._words & prepared.vocabulary:
+        for word in self._words & vocabulary:
             phrases_by_id |= {id(phrase): phrase for phrase in self._by_word[word]}
-        text = prepared.text
         for rare, signs in self._by_sign.items():
             if rare in text:
                 for sign, phrases in signs.items():
@@ -59,7 +58,7 @@ class PhraseIndex:
                         phrases_by_id |= {id(phrase): phrase for phrase in phrases}
         kinds: dict[str, list[re.Pattern[str]]] = {}
         for phrase in phrases_by_id.values():
-            if phrase.possible(prepared):
+            if phrase.possible(text, vocabulary):
                 kinds.setdefault(phrase.kind, []).append(phrase.pattern)
         return kinds
 
@@ -93,9 +92,23 @@ def load_phrases() -> tuple[Phrase, ...]:
 
 
 @cache
-def phrase_index() -> PhraseIndex:
-    """Index the packaged patterns."""
-    return PhraseIndex(load_phrases())
+def phrase_index(*kinds: str) -> PhraseIndex:
+    """Index the packaged patterns, of some kinds or of all."""
+    return PhraseIndex(phrase for phrase in load_phrases() if not kinds or phrase.kind in kinds)
+
+
+def first_fault(text: str, *kinds: str) -> tuple[str, str] | None:
+    """Find a phrase of some kinds in a text: its kind, and the words as they stand.
+
+    >>> first_fault("I'm sorry, but I can't assist with that.", "refusal")
+    ('refusal', "sorry, but I can't")
+    """
+    lower = text.lower()
+    for kind, patterns in phrase_index(*kinds).possible(lower, frozenset(words_of(lower))).items():
+        for pattern in patterns:
+            if match := pattern.search(text):
+                return kind, match[0].strip()
+    return None
 
 
 def word_phrase(kind: str, words: Iterable[str]) -> Phrase:

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lamm_data.quality.checks.phrases import PhraseIndex, compile_phrase, load_phrases
-from lamm_data.quality.checks.record import PreparedRecord
-from lamm_data.records.instruction import InstructionRecord, Turn
+from lamm_data.writing.phrases import PhraseIndex, compile_phrase, load_phrases
+from lamm_data.writing.words import words_of
 
 KINDS = ("leakage", "refusal", "markup", "profanity", "toxicity")
 ALPHABET = st.characters(min_codepoint=32, max_codepoint=126)
@@ -24,7 +23,7 @@ def patterns():
 
 
 def prepared(text):
-    return PreparedRecord(InstructionRecord([Turn("human", "Well"), Turn("gpt", text)], image="1.jpg"))
+    return text.lower(), frozenset(words_of(text))
 
 
 @pytest.mark.parametrize("pattern", patterns(), ids=lambda pattern: pattern[:60])
@@ -35,7 +34,7 @@ def test_no_match_is_ruled_out(pattern):
     @settings(max_examples=25, suppress_health_check=list(HealthCheck), database=None)
     @given(st.from_regex(phrase.pattern, alphabet=ALPHABET, fullmatch=True))
     def holds(text):
-        assert PhraseIndex([phrase]).possible(prepared(text)) == {"kind": [phrase.pattern]}
+        assert PhraseIndex([phrase]).possible(*prepared(text)) == {"kind": [phrase.pattern]}
 
     holds()
 
@@ -44,6 +43,6 @@ def test_no_match_is_ruled_out(pattern):
 def test_listed_words_are_found_as_whole_words_only(kind):
     phrase = [phrase for phrase in load_phrases() if phrase.kind == kind][-1]
     for word in sorted(next(iter(phrase.needs))[0]):
-        assert phrase.possible(prepared(f"A {word.upper()}!"))
+        assert phrase.possible(*prepared(f"A {word.upper()}!"))
         assert phrase.pattern.search(f"A {word.upper()}!")
         assert not phrase.pattern.search(f"A x{word}x.")
