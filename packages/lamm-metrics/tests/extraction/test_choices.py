@@ -93,13 +93,16 @@ def test_options_that_are_letters_are_read_as_positions_and_say_so():
         ("The number without a hat was largest for blue.", 1),
         ("It is greener than red; blue would be closer, but green it is.", 2),
         ("~~A~~ B", 1),
+        ("The answer is B. Hmm, A could also be right.", 1),
+        ("Answer: B. Wait, is it C?", 1),
+        ("B. Hmm, let me check C. Yes, C.", 2),
     ],
 )
 def test_the_last_and_strongest_assertion_wins(said, number):
     assert extract_choice(said, COLOURS).value == number
 
 
-@pytest.mark.parametrize("said", ["B. red", "A, B", "red or blue", "(A) red (B) blue (C) green"])
+@pytest.mark.parametrize("said", ["B. red", "A, B", "A\nB\nC", "red or blue", "(A) red (B) blue (C) green"])
 def test_contradictions_and_lists_are_ambiguous(said):
     assert extract_choice(said, COLOURS).status == "ambiguous"
 

@@ -68,6 +68,7 @@ _WRONG = re.compile(
     r"ruled out|unlikely)(?![A-Za-z0-9_])|n't\b",
     re.IGNORECASE,
 )
+_WORD_OR_MARK = re.compile(rf"\w|{_RIGHT_MARK}|{_WRONG_MARK}")
 _MARKED_BEFORE = re.compile(rf"(?:\A|\n)[\ufe0f *-]{{0,3}}({_RIGHT_MARK}|{_WRONG_MARK})[\ufe0f *-]{{0,3}}\Z")
 _SIGN_NEXT = re.compile(
     rf"[.;!?)\"' ]{{0,4}}(?:{_RIGHT_MARK}|{_WRONG_MARK}|[-:(=] ?(?:correct|incorrect|wrong|right|true|false|yes|no)\b|"
@@ -101,10 +102,15 @@ def _judged(text: str) -> list[tuple[NameHit, Force]]:
     return forces(text, _hits(text), _REFUTED, _DOUBTED)
 
 
-def asserted(text: str) -> set[int]:
-    """Return the options that are asserted: by letter, else by text; weakly meant ones where nothing is asserted."""
+def asserted(text: str, weakly: bool = True) -> set[int]:
+    """Return the options that are asserted: by letter, else by text.
+
+    Args:
+        text: An answer or a part of one.
+        weakly: Whether, where nothing is asserted, what is weakly meant counts ("it could be A").
+    """
     judged = _judged(text)
-    for wanted in (Force.ASSERTED, Force.WEAK):
+    for wanted in (Force.ASSERTED, Force.WEAK) if weakly else (Force.ASSERTED,):
         chars = [hit.label for hit, force in judged if force is wanted]
         lettered = {number_of(char) for char in chars if chr(LETTER) <= char < SEVERAL}
         if lettered or chars:
@@ -142,6 +148,14 @@ def opening(text: str, final: bool = False) -> set[int]:
         if not tail.match(text, found.end()) or len(set(_LISTED.findall(text))) > 1:
             return set()
     return _with_companions(text, found.start(1))
+
+
+def listed(text: str) -> set[int]:
+    """Return the options of a text that is nothing but several of them: "A, B, C"."""
+    if _WORD_OR_MARK.search(text):
+        return set()
+    numbers = {number_of(char) for char in _MENTION.findall(text)}
+    return numbers if len(numbers) > 1 else set()
 
 
 def closing(text: str) -> set[int]:

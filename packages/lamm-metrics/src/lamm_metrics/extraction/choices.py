@@ -10,7 +10,16 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from lamm_metrics.extraction.choice_evidence import asserted, closing, declared, number_of, opening, places, reviewed
+from lamm_metrics.extraction.choice_evidence import (
+    asserted,
+    closing,
+    declared,
+    listed,
+    number_of,
+    opening,
+    places,
+    reviewed,
+)
 from lamm_metrics.extraction.choice_letters import join_mentions, mark_labels, mark_letters
 from lamm_metrics.extraction.option_texts import BOTH, LETTER, MENTION, SEVERAL, TEXT, OptionTexts, option_texts
 from lamm_metrics.extraction.result import Extraction, Status
@@ -114,8 +123,10 @@ def _extract(
     marked = texts.mark(written(mark_labels(answer, labels)))
     marked = mark_letters(marked, {letter: number for number, letter in enumerate(capitals)}, texts)
     marked, declined = split_refusal(join_mentions(marked, texts, capitals))
-    for part in reversed(_drafts(marked)):
-        found = _settle(part, len(options))
+    drafts = _drafts(marked)
+    for place in reversed(range(len(drafts))):
+        # What takes a draft back must assert something: "B. Hmm, it could be A" stays B.
+        found = _settle(drafts[place], len(options), weakly=place == 0)
         if found is not None:
             return _noted(found, marked, texts, capitals)
     head = _named_by_head(answer, options)
@@ -134,6 +145,7 @@ def _drafts(text: str) -> list[str]:
 
 
 _LADDER = (
+    ("nothing but options", listed),
     ("marked as right", reviewed),
     ("declared", declared),
     ("the answer opens with it", opening),
@@ -141,31 +153,31 @@ _LADDER = (
 )
 
 
-def _settle(text: str, count: int) -> Extraction[int] | None:
+def _settle(text: str, count: int, weakly: bool) -> Extraction[int] | None:
     """Walk down the ladder of evidence; `None` where the text names no option."""
     for statement in final_statements(text):
-        found = _read_statement(statement)
+        found = _read_statement(statement, weakly)
         if found is not None:
             return found
     for evidence, find in _LADDER:
         numbers = find(text)
         if numbers:
             return _decide(numbers, text, evidence)
-    return _from_mentions(text, count)
+    return _from_mentions(text, count, weakly)
 
 
-def _read_statement(statement: str) -> Extraction[int] | None:
+def _read_statement(statement: str, weakly: bool) -> Extraction[int] | None:
     """Return the option a final statement settles on; `None` where it names none."""
-    numbers = opening(statement, final=True) or asserted(statement)
+    numbers = opening(statement, final=True) or asserted(statement, weakly)
     return _decide(numbers, statement, "final statement") if numbers else None
 
 
-def _from_mentions(text: str, count: int) -> Extraction[int] | None:
+def _from_mentions(text: str, count: int, weakly: bool) -> Extraction[int] | None:
     """Return the only option that is asserted, by letter before by text, or named by its place."""
     repeated = {char for char in _MENTION.findall(text) if char >= chr(BOTH)} - {SEVERAL}
     if len(repeated) > 1:  # two options or more with letter and text are but repeated
         text = re.sub(f"[{''.join(repeated)}]", " ", text)
-    numbers = asserted(text)
+    numbers = asserted(text, weakly)
     if numbers:
         return _decide(numbers, text, _ONLY)
     placed = places(text, count)
