@@ -55,12 +55,12 @@ def server():
     httpd.server_close()
 
 
-def ask(server, media, out, **options):
+def ask(server, media, out, name="", **options):
     path = media / "Counting_remote.json"
     records = [{"id": i, "image": f"{i}.png", "query": f"How many {i}?", "system": "Count."} for i in range(3)]
     path.write_text(json.dumps(records))
     url = f"http://127.0.0.1:{server.server_port}/v1"
-    return predict_files("llava", [(path, out)], PredictionOptions(batch_size=2, **options), endpoint=url)
+    return predict_files("llava", [(path, out)], PredictionOptions(batch_size=2, **options), endpoint=url, name=name)
 
 
 def test_pictures_and_questions_arrive_and_answers_are_kept_in_order(server, media, tmp_path):
@@ -77,6 +77,21 @@ def test_pictures_and_questions_arrive_and_answers_are_kept_in_order(server, med
 def test_blind_requests_hold_no_picture(server, media, tmp_path):
     ask(server, media, tmp_path / "p.jsonl", blind=True)
     assert all(len(request["messages"][-1]["content"]) == 1 for request in server.requests)
+
+
+def test_a_run_has_a_name_which_a_finished_file_takes(server, media, tmp_path):
+    def called(path):
+        return json.loads(path.read_text().splitlines()[0])["model"]
+
+    ask(server, media, tmp_path / "p.jsonl")
+    ask(server, media, tmp_path / "b.jsonl", blind=True)
+    assert (called(tmp_path / "p.jsonl"), called(tmp_path / "b.jsonl")) == ("llava", "llava (blind)")
+    before = (tmp_path / "p.jsonl").read_text()
+    (result,) = ask(server, media, tmp_path / "p.jsonl", name="mine")
+    assert result["asked"] == 0
+    assert (tmp_path / "p.jsonl").read_text() == before.replace('"model": "llava"', '"model": "mine"', 1)
+    ask(server, media, tmp_path / "p.jsonl")  # an earlier name stays
+    assert called(tmp_path / "p.jsonl") == "mine"
 
 
 def test_failing_endpoint_names_the_record_and_keeps_what_was_answered(server, media, tmp_path):

@@ -175,7 +175,7 @@ def predict(
     for file in files:
         by_root.setdefault(file.media_root, []).append(str(file.path))
     for root, names in by_root.items():
-        options = ["--benchmark", names[0], "--media-root", root, "--output", f"{folder}/"]
+        options = ["--name", one.label, "--benchmark", names[0], "--media-root", root, "--output", f"{folder}/"]
         command = ["model", "predict", *one.arguments(), *options, *how, *words, "--keep-going", "--", *names[1:]]
         run_lamm(command, launcher=chosen["launcher"])
     write_whole(stamp, state)

@@ -130,9 +130,9 @@ class _Demo:
     def predict(self) -> None:
         chosen = self.settings["prediction"]
         how = ["--media-root", self.world, "--batch-size", chosen["batch_size"], "--dtype", chosen["dtype"]]
-        for name in RUNS:
+        for name, shown in RUNS.items():
             model = self.run / "untuned" if name == "base" else self.run / "model"
-            blind = ["--blind"] if name == "blind" else []
+            blind = ["--name", shown, *(["--blind"] if name == "blind" else [])]
             files = ["--benchmark", self.benchmark, "--output", self.predictions / name]
             run_lamm(["model", "predict", "--model", model, *files, *how, *blind])
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--output", required=True, type=click.Path(path_type=Path), help="Predictions file, or folder for several."
 )
+@click.option("--name", default="", help="What to call the run in scores and reports (default: after the model).")
 @click.option("--blind", is_flag=True, help="Withhold images and point clouds: what the questions alone give away.")
 @click.option(
     "--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Questions answered together."
@@ -46,6 +47,7 @@ def predict(
     first: Path,
     more: tuple[Path, ...],
     output: Path,
+    name: str,
     dtype: str,
     quantize: str,
     device: str,
@@ -74,6 +76,7 @@ def predict(
         quantize=quantize,
         shard=launcher_shard(),
         keep_going=keep_going,
+        name=name,
     )
     for result in results:
         if result["failed"]:
@@ -102,6 +105,7 @@ def predict_files(
     quantize: str = "none",
     shard: tuple[int, int] = (0, 1),
     keep_going: bool = False,
+    name: str = "",
 ) -> list[dict[str, Any]]:
     """Answer benchmark files.
 
@@ -115,19 +119,25 @@ def predict_files(
         quantize: `8bit` or `4bit` for a LAMM model's language model, else `none`.
         shard: Rank of this process and number of processes; each answers its share, the last to end writes the output.
         keep_going: Record a sample that cannot be answered as failed, and go on (`lamm_model.prediction.keep_going`).
+        name: What to call the run, which finished files take as well; after the model (`run_name`) when empty.
 
     Returns:
         One summary a file: `benchmark`, `output`, `asked` (0 when it was finished before), `failed`, `seconds`, and
         `finished` (False while other processes are still answering).
     """
     from lamm_model.answering.loading import model_folder
-    from lamm_model.prediction.journal import Journal, run_header
+    from lamm_model.prediction.journal import Journal, run_header, run_name
     from lamm_model.prediction.keep_going import KeepGoing, failures_file
 
     model = folder if endpoint else model_folder(folder)
     kind = dtype if quantize == "none" else f"{dtype} {quantize}"
-    journals = [Journal(output, run_header(model, path, options, kind, endpoint), shard) for path, output in pairs]
+    called = name or run_name(folder, options.blind, endpoint)
+    headers = [run_header(model, path, options, kind, endpoint, called) for path, _ in pairs]
+    journals = [Journal(output, header, shard) for (_, output), header in zip(pairs, headers, strict=True)]
     unfinished = [not journal.is_finished() for journal in journals]
+    for journal, open_ in zip(journals, unfinished, strict=True):
+        if name and not open_:
+            journal.rename()
     source = _source(model, options, dtype, device, endpoint, quantize) if any(unfinished) else None
     results = []
     for (benchmark, output), journal, open_ in zip(pairs, journals, unfinished, strict=True):

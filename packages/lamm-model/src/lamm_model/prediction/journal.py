@@ -55,6 +55,14 @@ class Journal:
             self._compare(handle.readline(), self.output)
         return True
 
+    def rename(self) -> None:
+        """Write the run's name into the finished output, where that has another."""
+        with self.output.open(encoding="utf-8", newline="\n") as handle:
+            header, answers = json.loads(handle.readline()), handle.read()
+        if header["model"] != self.header["model"]:
+            header = {**header, "model": self.header["model"]}
+            write_whole(self.output, json.dumps(header, ensure_ascii=False) + "\n" + answers)
+
     def _compare(self, line: str, path: Path) -> None:
         try:
             header = json.loads(line)
@@ -171,10 +179,29 @@ def model_identity(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def run_name(model: str | Path, blind: bool = False, endpoint: str = "") -> str:
+    """Return what a run is called: the model's name on the hub or at an endpoint, else its folder; blind or not.
+
+    `model` in the folder of a fine-tuning run is called after that folder, anything else in it after both.
+    """
+    name, folder = str(model), Path(model)
+    if not endpoint and folder.is_dir():
+        folder = folder.resolve()
+        of_run = (folder.parent / "run.json").is_file() or folder.name == "model"
+        inner = "" if folder.name == "model" else f"/{folder.name}"
+        name = f"{folder.parent.name}{inner}" if of_run else folder.name
+    return f"{name} (blind)" if blind else name
+
+
 def run_header(
-    model: str | Path, benchmark: Path, options: PredictionOptions, dtype: str = "float32", endpoint: str = ""
+    model: str | Path,
+    benchmark: Path,
+    options: PredictionOptions,
+    dtype: str = "float32",
+    endpoint: str = "",
+    name: str = "",
 ) -> dict[str, Any]:
-    """Describe a run: the first line of the predictions, and what a resumed run must agree with."""
+    """Describe a run: the first line of the predictions, and what a resumed run must agree with, but for its name."""
     settings = {name: value for name, value in asdict(options).items() if name not in ("batch_size", "media_root")}
     config = {
         **settings,
@@ -185,7 +212,7 @@ def run_header(
     }
     return {
         "lamm": "predictions",
-        "model": str(model) if endpoint else Path(model).name,
+        "model": name or run_name(model, options.blind, endpoint),
         "version": version("lamm-model"),
         "config": config,
     }
