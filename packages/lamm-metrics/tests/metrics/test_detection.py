@@ -10,6 +10,7 @@ from lamm_metrics.geometry.conventions import BoxConvention
 from lamm_metrics.metrics.detection import DetectionAP, DetectionAP3D
 from lamm_metrics.records.files import FileFaultsError
 from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.results.report import Report
 from lamm_metrics.scoring import score as score_files
 
 CLASSES = ("cat", "dog", "bird")
@@ -136,6 +137,9 @@ def test_numbers_by_hand():
     assert "ties:grouped" in headline.signature
     assert "scores:none" in headline.signature
     classes = {name: value for name, value in headline.extra.items() if name.startswith("ap/")}
+    text = str(Report("detection", "standard", (headline,)))
+    assert "\n\ndetection_ap@0.5: failures_wrong" in text
+    assert "\ndetection_ap@0.5 (ap of each): cat 0.2525, dog 0.0000\n" in text
     assert classes == pytest.approx({"ap/cat": 51 / 101 / 2, "ap/dog": 0})
     assert [result.value for result in metric.per_sample()] == [0.5, 0]
 

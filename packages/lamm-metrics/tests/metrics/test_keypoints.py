@@ -64,8 +64,8 @@ def test_hidden_joints_do_not_count_and_missing_ones_are_wrong():
     assert scores["pck@0.2"] == pytest.approx(11 / 12)
     extra = metric.compute()[0].extra
     assert {"joints": 12, "hidden_joints": 2, "unanswered_joints": 1}.items() <= extra.items()
-    assert extra["left wrist"] == 0
-    assert "left knee" not in extra
+    assert extra["pck/left wrist"] == 0
+    assert "pck/left knee" not in extra
 
 
 def test_boxes_given_by_the_record_are_the_norm():

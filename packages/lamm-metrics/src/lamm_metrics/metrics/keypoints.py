@@ -214,7 +214,7 @@ class KeypointPCK(AdditiveMetric[Pose]):
             "joints": float(sum(len(state.names) for state in states)),
             "hidden_joints": float(sum(state.hidden for state in states)),
             "unanswered_joints": float(sum(int(np.isnan(state.answered).any(axis=1).sum()) for state in states)),
-            **{joint: sum(near) / len(near) for joint, near in hits.items()},
+            **{f"pck/{joint}": sum(near) / len(near) for joint, near in hits.items()},
         }
 
     def remarks(self) -> list[str]:

@@ -100,11 +100,14 @@ class Report:
             rows.append(
                 [score.name, number(score.value), interval, direction, str(score.n), f"{score.failure_rate:.1%}", best]
             )
-        extras = [
-            f"{score.name}: " + ", ".join(f"{key} {_exact(value)}" for key, value in score.extra.items())
-            for score in self.scores
-            if score.extra
-        ]
+        extras: list[str] = []
+        for score in self.scores:
+            # Numbers such as `ap/cat` stand together, apart from those of the whole.
+            lines: dict[str, list[str]] = {}
+            for key, value in score.extra.items():
+                kind, slash, one = key.partition("/")
+                lines.setdefault(f" ({kind} of each)" if slash else "", []).append(f"{one or key} {_exact(value)}")
+            extras += [f"{score.name}{kind}: {', '.join(listed)}" for kind, listed in lines.items()]
         unread = [
             f"{sample.id[:80]!r} ({sample.status}{f': {sample.detail}' if sample.detail else ''})"
             for sample in self.samples
