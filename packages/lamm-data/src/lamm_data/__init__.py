@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         write_records,
     )
     from lamm_data.records.tasks import TASK_TABLE, TASK_TYPES, TASKS, benchmark_file_name, task_of_file_name
+    from lamm_data.render.views import View, ViewSettings, render_views
     from lamm_data.sample.world import write_world
     from lamm_data.sources.readers.coco import read_instances
     from lamm_data.sources.readers.scannet_export import open_scanqa
@@ -56,14 +57,14 @@ __all__ = [
     "KINDS", "LSP_JOINTS", "NUMBER_STYLES", "STYLES", "TASKS", "TASK_TABLE", "TASK_TYPES", "Annotated",
     "BenchmarkRecord", "Box", "Box3D", "Build", "CheckSettings", "ContaminationSettings", "Conversion",
     "ConvertSettings", "Curves", "Description", "Fault", "InstructionRecord", "Keypoints", "LammDataError", "LazyGroup",
-    "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source", "SourceError", "Turn", "UsageError",
-    "apply_recipe", "benchmark_file_name", "build_benchmark",
+    "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source", "SourceError", "Turn", "UsageError", "View",
+    "ViewSettings", "apply_recipe", "benchmark_file_name", "build_benchmark",
     "build_records", "build_tables", "check_file", "check_values", "convert", "convert_source", "export_records",
     "find_near", "find_near_minhash", "generate", "get_source", "in_parallel", "is_alignment_set", "iter_values",
     "lay_out", "load_cloud", "load_exhaustive", "load_prompt", "load_sources", "load_toml", "make_settings",
     "media_paths", "nearest", "open_scanqa", "packaged_recipes", "parse_assignment", "parse_part", "read_benchmark",
-    "read_cloud", "read_export", "read_instances", "read_recipe", "read_records", "read_rows", "save_cloud",
-    "save_page", "scan_records", "task_of_file_name", "write_benchmark", "write_records", "write_world",
+    "read_cloud", "read_export", "read_instances", "read_recipe", "read_records", "read_rows", "render_views",
+    "save_cloud", "save_page", "scan_records", "task_of_file_name", "write_benchmark", "write_records", "write_world",
 ]  # fmt: skip
 
 _HOMES = {
@@ -92,6 +93,7 @@ _HOMES = {
     "records.benchmark": "LSP_JOINTS BenchmarkRecord read_benchmark write_benchmark",
     "records.instruction": "InstructionRecord Turn media_paths read_records scan_records write_records",
     "records.tasks": "TASKS TASK_TABLE TASK_TYPES benchmark_file_name task_of_file_name",
+    "render.views": "View ViewSettings render_views",
     "sample.world": "write_world",
     "sources.readers.coco": "read_instances",
     "sources.readers.scannet_export": "open_scanqa",
