@@ -171,17 +171,16 @@ class Analysis:
 
 def judged_units(outcomes: Sequence[Outcome], models: int) -> tuple[list[str], list[list[float]], Level]:
     """What several judges judged: the group of each unit, the judges' values, and the level of these values."""
-    units: dict[tuple[str, int, int], tuple[str, list[float]]] = {}
-    if outcomes and outcomes[0].job.mode == "absolute":
-        for outcome in outcomes:
-            if outcome.values and outcome.job.repeat == 0:
-                key = (outcome.job.item.id, outcome.job.order[0], 0)
-                units.setdefault(key, (outcome.job.item.group, []))[1].append(overall_grade(outcome))
-    else:
-        for pair in compare_outcomes(outcomes, models):
-            if pair.outcome is not None:
-                units.setdefault((pair.id, pair.first, pair.second), (pair.group, []))[1].append(pair.outcome)
     level: Level = "interval" if outcomes and outcomes[0].job.mode == "absolute" else "ordinal"
+    if level == "interval":
+        once = [one for one in outcomes if one.values and one.job.repeat == 0]
+        rated = [((one.job.item.id, one.job.order[0], 0), one.job.item.group, overall_grade(one)) for one in once]
+    else:
+        pairs = compare_outcomes(outcomes, models)
+        rated = [((one.id, one.first, one.second), one.group, one.outcome) for one in pairs if one.outcome is not None]
+    units: dict[tuple[str, int, int], tuple[str, list[float]]] = {}
+    for key, group, value in rated:
+        units.setdefault(key, (group, []))[1].append(value)
     return [group for group, _ in units.values()], [values for _, values in units.values()], level
 
 
