@@ -9,6 +9,7 @@ from typing import Any
 
 from lamm_metrics.errors import UsageError
 from lamm_metrics.metrics.base import Metric
+from lamm_metrics.metrics.placing import placing_remarks
 from lamm_metrics.metrics.registry import make_metric, metric_class, options_of, refuse_unknown
 from lamm_metrics.records.predictions import Prediction, PredictionSource, read_predictions
 from lamm_metrics.records.tasks import (
@@ -23,7 +24,7 @@ from lamm_metrics.records.tasks import (
 )
 from lamm_metrics.records.truth import labels_of, truth_text
 from lamm_metrics.results.report import Report, Sample
-from lamm_metrics.results.score import Score, check_sampling
+from lamm_metrics.results.score import SampleResult, Score, check_sampling
 
 PROTOCOLS = ("standard", "paper", "coco")
 Progress = Callable[[int, int], None]
@@ -155,17 +156,19 @@ def score(
     scores: list[Score] = []
     for metric in chosen:
         scores += metric.compute(seed=seed, draws=draws, confidence=confidence)
+    results = [*chosen[0].per_sample()] if samples or type(chosen[0]).marks is not Metric.marks else []
     return Report(
         task=task,
         protocol=protocol,
         scores=tuple(scores),
-        samples=tuple(_samples(chosen[0], truth, paired)) if samples else (),
+        samples=tuple(_samples(results, truth, paired)) if samples else (),
         dataset=truth.dataset,
         model=answers.name,
         settings={"seed": seed, "draws": draws, "confidence": confidence, "missing": missing},
         note="; ".join(
             [
                 *_silence(chosen[0], paired),
+                *placing_remarks(chosen[0], results, truth.records),
                 *chosen[0].remarks(),
                 *filter(None, [other_version(references, answers.header)]),
             ]
@@ -234,8 +237,10 @@ def gather(
             progress(done, total)
 
 
-def _samples(metric: Metric[Any], references: References, answers: Mapping[str, Prediction]) -> Iterable[Sample]:
-    for result in metric.per_sample():
+def _samples(
+    results: Iterable[SampleResult], references: References, answers: Mapping[str, Prediction]
+) -> Iterable[Sample]:
+    for result in results:
         record, prediction = references.records[result.id], answers[result.id]
         media = record.get("image") or record.get("pcl") or ""
         stated = prediction.probabilities

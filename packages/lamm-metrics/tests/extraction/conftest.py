@@ -24,7 +24,10 @@ from lamm_metrics.extraction.choices import extract_labelled_choice
 # Options that are signs, letters, formulas, repeated, empty.
 SIGNS = ["-", "A", "$x^2$", "", "a a a", "A", "[1, 0]", "C++", "not", "5%", ".", "I"]
 FOLDER = Path(__file__).parent / "answers"
-PARTS = ("first", "tuning", "blind", "hostile", "choice", "unseen")
+PARTS = (
+    "first", "tuning", "blind", "hostile", "choice", "unseen", "yes_no", "numbers", "words", "boxes_2d", "boxes_3d",
+    "points",
+)  # fmt: skip
 KINDS = ("label", "choice", "number", "boxes_2d", "boxes_3d", "points", "words", "yes_no", "nouns")
 
 

@@ -39,6 +39,12 @@ def test_no_kind_falls_behind(tallied, kind):
     assert tallied.right[kind] >= 0.9 * tallied.total[kind]
 
 
+@pytest.mark.parametrize("kind", ["number", "boxes_2d", "boxes_3d", "points", "words", "yes_no"])
+def test_at_least_99_percent_of_a_kind_are_right_and_under_a_third_of_a_percent_wrongly_ok(tallied, kind):
+    assert tallied.right[kind] >= 0.99 * tallied.total[kind]
+    assert tallied.wrong[kind] <= 0.003 * tallied.total[kind]
+
+
 def test_every_answer_names_a_known_style_and_stands_once(answers):
     styles = answers.load("styles")
     entries = [entry for part in answers.PARTS for entry in answers.load(part)]

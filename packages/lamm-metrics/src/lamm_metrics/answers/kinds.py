@@ -8,6 +8,7 @@ import numpy as np
 
 from lamm_metrics.answers.closed import Answer, read_attribute, read_choice, read_label, read_yes_no
 from lamm_metrics.errors import UsageError
+from lamm_metrics.geometry.conventions import NORMALISED_XYXY
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.tasks import Task, all_tasks, find_task, task_named
 from lamm_metrics.records.truth import LSP_JOINTS, Reference, letter, truth_text
@@ -30,7 +31,7 @@ def _any_option(key: str, record: Reference, generator: np.random.Generator) -> 
 def _boxes(key: str, record: Reference, generator: np.random.Generator) -> Prediction:
     objects = [{"label": "", "bbox": record["gt_bbox"]}] if "gt_bbox" in record else record["object"]
     boxes = [{"label": item["label"], "box": list(item["bbox"])} for item in objects]
-    return Prediction(key, truth_text(record), boxes=boxes)
+    return Prediction(key, truth_text(record), boxes=boxes, convention=str(NORMALISED_XYXY))
 
 
 def _points(key: str, record: Reference, generator: np.random.Generator) -> Prediction:
@@ -38,8 +39,9 @@ def _points(key: str, record: Reference, generator: np.random.Generator) -> Pred
     points = _true_points(record)
     named = [(str(item.get("label", "")), f"[{item['point'][0]:.4f}, {item['point'][1]:.4f}]") for item in points]
     if named and len({name for name, _ in named}) == len(named):
-        return Prediction(key, dict(named), points=points)
-    return Prediction(key, "\n".join(f"{name} {point}".strip() for name, point in named), points=points)
+        return Prediction(key, dict(named), points=points, convention=str(NORMALISED_XYXY))
+    text = "\n".join(f"{name} {point}".strip() for name, point in named)
+    return Prediction(key, text, points=points, convention=str(NORMALISED_XYXY))
 
 
 def _true_points(record: Reference) -> list[dict[str, Any]]:

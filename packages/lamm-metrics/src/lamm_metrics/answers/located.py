@@ -4,7 +4,7 @@ Nothing is dropped. A structured box that cannot be used keeps its place as four
 counts as a false alarm, and its fault is listed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -22,6 +22,8 @@ from lamm_metrics.geometry.rotated import NumberCount
 from lamm_metrics.records.files import SHOWN
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference, record_id
+
+Numbers = tuple[float, ...]
 
 
 class AnsweredBoxes(NamedTuple):
@@ -94,14 +96,38 @@ def needed_size(reference: Reference) -> tuple[float, float]:
     return size
 
 
+def _declared(prediction: Prediction, convention: BoxConvention | str) -> BoxConvention:
+    """Return how an answer's structured boxes and points are written: as it says itself, else as the model's text."""
+    return BoxConvention.of(prediction.convention or convention)
+
+
+def _structured(
+    items: Sequence[Mapping[str, Any]],
+    fault_of: Callable[[Numbers], BoxFault | None],
+    placed: Callable[[Numbers], Numbers],
+    length: int,
+) -> AnsweredBoxes:
+    """Return structured boxes, each in its place; one that cannot be used as `length` NaN."""
+    read, faults = [], []
+    for item in items:
+        numbers = _numbers(item, "box")
+        fault = fault_of(numbers)
+        usable = fault not in (BoxFault.WRONG_LENGTH, BoxFault.NOT_FINITE)
+        box = placed(numbers) if usable else (np.nan,) * length
+        read.append(LabelledBox(item.get("label"), box, item.get("score")))
+        if fault:
+            faults.append(fault)
+    return AnsweredBoxes(Status.OK, read, faults)
+
+
 def boxes_2d(
-    reference: Reference, prediction: Prediction, labels: Sequence[str] | None, convention: BoxConvention
+    reference: Reference, prediction: Prediction, labels: Sequence[str] | None, convention: BoxConvention | str
 ) -> AnsweredBoxes:
     """Return boxes `[x1, y1, x2, y2]` as shares of the image.
 
     Args:
         reference: The record; its `image_size` is used where the convention counts pixels.
-        prediction: The answer.
+        prediction: The answer; structured boxes are in the convention that it names, where it names one.
         labels: Closed set of classes, None for any.
         convention: How the model writes coordinates.
     """
@@ -109,21 +135,14 @@ def boxes_2d(
     if prediction.boxes is None:
         found = extract_boxes_2d(prediction.plain_text, convention, size, labels)
         return AnsweredBoxes(found.status, found.value or [], (), found.detail)
-    read, faults = [], []
-    for item in prediction.boxes:
-        numbers = _numbers(item, "box")
-        corners = corners_of(numbers, convention.layout) if len(numbers) == 4 else numbers
-        fault = find_fault(corners)
-        usable = fault not in (BoxFault.WRONG_LENGTH, BoxFault.NOT_FINITE)
-        box = convention.to_normalised(numbers, size) if usable else (np.nan,) * 4
-        read.append(LabelledBox(item.get("label"), box, item.get("score")))
-        if fault:
-            faults.append(BoxFault.NEGATIVE_SIZE if _has_size(convention) and fault is BoxFault.REVERSED else fault)
-    return AnsweredBoxes(Status.OK, read, faults)
+    declared = _declared(prediction, convention)
+    sized = declared.layout in (Layout.XYWH, Layout.CXCYWH)
 
+    def fault_of(numbers: Numbers) -> BoxFault | None:
+        fault = find_fault(corners_of(numbers, declared.layout) if len(numbers) == 4 else numbers)
+        return BoxFault.NEGATIVE_SIZE if sized and fault is BoxFault.REVERSED else fault
 
-def _has_size(convention: BoxConvention) -> bool:
-    return convention.layout in (Layout.XYWH, Layout.CXCYWH)
+    return _structured(prediction.boxes, fault_of, lambda numbers: declared.to_normalised(numbers, size), 4)
 
 
 def boxes_3d(prediction: Prediction, labels: Sequence[str] | None, numbers: NumberCount) -> AnsweredBoxes:
@@ -137,20 +156,12 @@ def boxes_3d(prediction: Prediction, labels: Sequence[str] | None, numbers: Numb
     if prediction.boxes is None:
         found = extract_boxes_3d(prediction.plain_text, numbers, labels)
         return AnsweredBoxes(found.status, found.value or [], (), found.detail)
-    read, faults = [], []
-    for item in prediction.boxes:
-        coordinates = _numbers(item, "box")
-        fault = boxes3d.find_fault(coordinates)
-        usable = fault not in (BoxFault.WRONG_LENGTH, BoxFault.NOT_FINITE)
-        box = (coordinates + (0.0,) * numbers)[:numbers] if usable else (np.nan,) * numbers
-        read.append(LabelledBox(item.get("label"), box, item.get("score")))
-        if fault:
-            faults.append(fault)
-    return AnsweredBoxes(Status.OK, read, faults)
+    angles = (0.0,) * numbers
+    return _structured(prediction.boxes, boxes3d.find_fault, lambda box: (box + angles)[:numbers], numbers)
 
 
 def points_2d(
-    reference: Reference, prediction: Prediction, labels: Sequence[str] | None, convention: BoxConvention
+    reference: Reference, prediction: Prediction, labels: Sequence[str] | None, convention: BoxConvention | str
 ) -> AnsweredPoints:
     """Return points as shares of the image; a box answers with its centre.
 
@@ -164,11 +175,11 @@ def points_2d(
     if prediction.points is None and prediction.boxes is None:
         found = extract_points(prediction.plain_text, convention, size, labels)
         return AnsweredPoints(found.status, found.value or [], found.detail)
-    points = []
+    points, declared = [], _declared(prediction, convention)
     for item in prediction.points or ():
         numbers = _numbers(item, "point")
         usable = len(numbers) == 2 and bool(np.isfinite(numbers).all())
-        point = convention.point_to_normalised(numbers, size) if usable else (np.nan, np.nan)
+        point = declared.point_to_normalised(numbers, size) if usable else (np.nan, np.nan)
         points.append(LabelledPoint(item.get("label"), point))
     if prediction.points is None:
         for box in boxes_2d(reference, prediction, labels, convention).boxes:

@@ -33,13 +33,39 @@ _GROUP_PLURALS = {"dozens": 12, "pairs": 2, "couples": 2}
 
 _NUMBER = "|".join(sorted((*SIMPLE, *SCALES), key=len, reverse=True))
 _GROUP = "|".join(sorted((*GROUPS, *_GROUP_PLURALS), key=len, reverse=True))
+GROUP_VALUES = GROUPS | _GROUP_PLURALS | SCALES
+_PARTS = {"half": 0.5, "halves": 0.5, "third": 1 / 3, "quarter": 0.25, "fourth": 0.25, "fifth": 0.2}
+_PART = r"(?:half|halves|third|quarter|fourth|fifth)"
+_SCALE = "|".join(SCALES)
+# What is added to a whole number: "and a half", "and three quarters".
+MORE = rf"(?a:[ -]and[ -](?:an?|one|two|three|four)[ -]{_PART}s?\b)"
+# What makes a number a part of something: "two-thirds", "three quarters", "five eighths".
+PART_BEHIND = rf"(?a:[ -](?:{_PART}|sixth|seventh|eighth|ninth|tenth|hundredth)s?\b)"
+_AFTER_SCALE = "(?:" + "|".join(f"(?<={scale})" for scale in SCALES) + ")"
 # A number in words: number words joined by spaces, hyphens or "and"; "a dozen", "two pairs", "a hundred", "half a
-# dozen". Letters are ASCII (`a`): where case is ignored, "ı" and "İ" would pass for "i".
+# dozen", "two and a half thousand". Letters are ASCII (`a`): where case is ignored, "ı" and "İ" would pass for "i".
 WORDS = (
-    rf"(?a:half a dozen|an? (?:{_GROUP})\b"
-    rf"|(?:an? (?:hundred|thousand|million)|(?:{_NUMBER}))(?:(?:[ -]| and )(?:{_NUMBER})){{0,12}}(?: (?:{_GROUP})\b)?)"
+    rf"(?a:(?:a )?half[ -](?:of )?(?:an? )?(?:{_GROUP}|{_SCALE})\b|a couple (?:of )?(?:dozen|{_SCALE})\b|"
+    rf"an? (?:{_GROUP})\b{MORE}?|(?:an? (?:{_SCALE})|(?:{_NUMBER}))(?:(?:[ -]|"
+    rf"{_AFTER_SCALE} and )(?:{_NUMBER})\b(?![ -]{_PART})){{0,12}}(?: (?:{_GROUP})\b)?(?:{MORE}(?: (?:{_GROUP}|"
+    rf"{_SCALE})\b)?)?)"
 )
+_AND_PARTS = re.compile(rf"[ -]and[ -](?P<count>[a-z]+)[ -](?P<part>{_PART})s?\b")
 _PIECE = re.compile(r"[a-z]+")
+
+
+def split_parts(text: str) -> tuple[str, float, str]:
+    """Return what stands before "and a half" in a lower-case phrase, the value of that part, and what stands behind.
+
+    Example:
+        >>> split_parts("two and three quarters"), split_parts("one and a half dozen")
+        (('two', 0.75, ''), ('one', 0.5, 'dozen'))
+    """
+    more = _AND_PARTS.search(text)
+    if more is None:
+        return text, 0.0, ""
+    value = max(SIMPLE.get(more["count"], 1), 1) * _PARTS[more["part"]]
+    return text[: more.start()], value, text[more.end() :].strip()
 
 
 def parse_number_words(text: str) -> float | None:
@@ -49,19 +75,23 @@ def parse_number_words(text: str) -> float | None:
         text: The phrase, in any case.
 
     Example:
-        >>> [parse_number_words(words) for words in ("three hundred and twenty-one", "half a dozen", "two three")]
-        [321.0, 6.0, None]
+        >>> [parse_number_words(words) for words in ("three hundred and one", "one and a half dozen", "two three")]
+        [301.0, 18.0, None]
     """
-    words = [word for word in _PIECE.findall(text.lower()) if word != "and"]
-    if words[:1] == ["half"]:
-        return 6.0
-    multiplier = 1
-    if words and words[-1] in GROUPS | _GROUP_PLURALS:
-        multiplier = (GROUPS | _GROUP_PLURALS)[words.pop()]
+    text, extra, behind = split_parts(text.lower())
+    words, scale = [word for word in _PIECE.findall(text) if word not in {"and", "of"}], 1.0
+    if "half" in words:
+        return 0.5 * GROUP_VALUES[words[-1]]
+    if words[:2] == ["a", "couple"] and len(words) > 2:
+        return 2.0 * GROUP_VALUES[words[-1]]
+    if behind:
+        scale = GROUP_VALUES[behind]
+    elif words[-1] in GROUPS | _GROUP_PLURALS or (extra and SCALES.get(words[-1], 0) >= 1_000):
+        scale = GROUP_VALUES[words.pop()]
     if words and words[0] in {"a", "an"}:
         words[0] = "one"
     value = _compose(words) if words else 1.0
-    return None if value is None else value * multiplier
+    return None if value is None else (value + extra) * scale
 
 
 def _compose(words: list[str]) -> float | None:

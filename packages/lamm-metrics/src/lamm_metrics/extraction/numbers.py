@@ -1,63 +1,33 @@
 """Read a count or measure."""
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from itertools import pairwise
 
-from lamm_metrics.extraction.number_words import WORDS, parse_number_words
+from lamm_metrics.extraction.numerals import Number, find_numbers, written_out
 from lamm_metrics.extraction.result import Extraction, Status
 from lamm_metrics.extraction.text.answer import final_statements, overlong, plain_answer
+from lamm_metrics.extraction.text.correction import after_correction
 from lamm_metrics.extraction.text.refusal import split_refusal
+from lamm_metrics.extraction.text.synonyms import read_table
 
-_NUMERAL = (
-    r"\d{1,2}(?:,\d{2}){1,4},\d{3}(?!\d)|\d{1,3}(?:,\d{3}){1,4}(?:\.\d{1,15})?(?!\d|,\d)|\d{1,18}(?:\.\d{1,15})?|"
-    r"\.\d{1,15}"
-)
-_VALUE = rf"(?:{_NUMERAL})(?: ?(?:hundred|thousand|million|billion|dozens?|k)\b)?|{WORDS}"
-_FOUND = re.compile(
-    rf"(?<![A-Za-z0-9_.:/#-])(?P<sign>-)?(?P<first>{_VALUE})(?![A-Za-z0-9]|[.:/]\d|,\d{{3}}(?!\d)|['’][a-z])"
-    rf"(?: ?(?:-|~|to|or|and) ?(?P<second>{_VALUE})(?![A-Za-z0-9]|[.:]\d|,\d{{3}}(?!\d)))?",
-    re.IGNORECASE,
-)
-_SUFFIX = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "dozen": 12.0, "dozens": 12.0, "k": 1e3}
 _ZERO = re.compile(
     r"\b(?:there(?:'s| is| are| was| were)|has|have|with|contains?|shows?|sees?|seeing|depicts?|i see|"
-    r"i count)? ?(?:absolutely |literally )?"
-    r"(?:no(?! (?:more|less|fewer|doubt|longer|one\b|idea|clear|way|need|problem|other|further|additional|\d))|"
-    r"not any|zero|n't any)\b (?=[a-z])"
-    r"|^\W*(?:none|no|nothing|nil)\b\W*$|\b(?:none (?:of|are|is|at all|in|visible)|there (?:is|are) none|"
-    r"there (?:is|are) not any|nothing (?:is|to count))\b"
-    r"|\b(?:do not|don't|cannot|can't) (?:see|find|spot|count) any\b|\b(?:is|are) (?:not present|absent|"
+    r"i count)? ?(?:absolutely |literally )?(?:no(?! (?:more|less|fewer|doubt|longer|one\b|idea|clear|way|need|problem|"
+    r"other|further|additional|\d))|not any|zero|n't any)\b (?=[a-z])|^\W*(?:none|no|nothing|nil)\b\W*$|"
+    r"\b(?:none (?:of|are|is|at all|in|visible)|there (?:is|are) none|there (?:is|are) not any|nothing (?:is|"
+    r"to count))\b|\b(?:do not|don't|cannot|can't) (?:see|find|spot|count) any\b|\b(?:is|are) (?:not present|absent|"
     r"nowhere)\b|\bnot (?:a single|one)\b",
     re.IGNORECASE,
 )
 _TOTAL_BEFORE = re.compile(
-    r"(?:\b(?:total|altogether|in all|sum|overall|combined|makes?|making|totals?|totall?ing|adds? up to|gives?|"
-    r"giving|equals?|resulting in)\b"
+    r"(?:\b(?:total|altogether|in all|sum|overall|combined|makes?|making|totals?|totall?ing|adds? up to|gives?|giving|"
+    r"equals?|resulting in)\b"
     r"(?:[^.\d\n]{0,30})|= ?)$",
     re.IGNORECASE,
 )
 _TERM = re.compile(r" ?[+*x] ?\d")  # a sum goes on: "12 = 5 + 7"
 _TOTAL_AFTER = re.compile(r"[^.,;\d\n]{0,40}\b(?:in total|altogether|in all|total|overall|combined)\b", re.IGNORECASE)
-_NOT_A_COUNT = re.compile(
-    r"\b(?:figure|fig\.?|image|picture|photo|step|row|column|option|page|question|part|section|no\.|version|"
-    r"number of|item|object|method|"
-    r"region|frame|group|scene|table)s? ?#?$|[#$€£@]$|\b(?:in|since|from|circa|year|by) (?=(?:19|20)\d\d\b)$",
-    re.IGNORECASE,
-)
-_UNIT_AFTER = re.compile(
-    r" ?(?:%|percent\b|°|degrees?\b|o'clock|a\.?m\b|p\.?m\b|years? old\b|st\b|nd\b|rd\b|th\b)", re.IGNORECASE
-)
-_HALF_MORE = re.compile(r" and (?:a|one)[ -]half\b", re.IGNORECASE)
-_PRONOUN_ONE = re.compile(
-    r"(?: of\b| another\b| can\b| could\b| might\b| may\b| is\b(?! \w+ing)| on (?:the|top)\b| in the (?:middle|"
-    r"cent|back|front)| which\b| that\b)",
-    re.IGNORECASE,
-)
-_PRONOUN_BEFORE = re.compile(
-    r"\b(?:the|this|that|each|every|any|no|which|another|other|first|second|last|some|big|small|large|red|"
-    r"green|blue)\s?$",
-    re.IGNORECASE,
-)
 _SECONDARY = re.compile(
     r"\b(?:on|in|of|at|with|from|by|for|across|over|per|about|around|among|between|behind|near|under|"
     r"than)\s(?:the |all |these |those |its |their )?$",
@@ -71,125 +41,195 @@ _HEDGE = re.compile(
 )
 _HEAD = re.compile(
     r"(?:\bthere(?:'s| (?:is|are|were|was|appears? to be|seems? to be|may be|might be|must be|could be))|\b(?:i|"
-    r"we|you) (?:can |could |clearly )?(?:see|count|counted|spot|find|found|"
-    r"estimate|identify|detect)|\b(?:shows|contains|depicts|features|has|have|displays|includes|count(?: is|:)?|"
-    r"number[^.\d\n]{0,40} is|answer(?: is|:)?|estimate(?: is)?|it's|it is))"
+    r"we|you) (?:can |could |clearly )?(?:see|count|counted|spot|find|found|estimate|identify|detect)|\b(?:shows|"
+    r"contains|depicts|features|has|have|displays|includes|count(?: is|:)?|number[^.\d\n]{0,40} is|answer(?: is|:)?|"
+    r"estimate(?: is)?|it's|it is))"
     r"(?: (?:about|around|approximately|approx\.?|roughly|nearly|almost|exactly|at least|a total of|over|"
     r"more than|only|just|some|probably|likely|visible|"
     r"between|up to|clearly|a|an|estimated|of|that|there|are|is)){0,5} ?[~:]? ?$",
     re.IGNORECASE,
 )
 _MARKER = re.compile(r"^(?:\d{1,3}[.)]|[-*•]) (?=\S)", re.MULTILINE)
-
-
-_MOST = 1_000  # an answer with more numbers than this settles on none, unless they are all the same
-
-
-@dataclass(frozen=True, slots=True)
-class _Number:
-    value: float
-    start: int
-    end: int
-    spread: bool = False
-
-
-def _value(text: str) -> float | None:
-    head = re.match(r"[\d.,]+", text)
-    if head is None:
-        return parse_number_words(text)
-    number = float(head.group().replace(",", "").rstrip("."))
-    suffix = text[head.end() :].strip().lower()
-    return number * _SUFFIX.get(suffix, 1.0)
-
-
-def _read(found: re.Match[str]) -> list[_Number]:
-    """Return the number, range, or two numbers of one match."""
-    first = _value(found["first"])
-    if first is None:
-        return []
-    if found["sign"]:
-        first = -first
-    if found["second"] is None:
-        return [_Number(first, found.start(), found.end())]
-    second = _value(found["second"])
-    joint = found.string[found.end("first") : found.start("second")].strip().lower()
-    if second is None:
-        return [_Number(first, found.start(), found.end("first"))]
-    between = re.search(
-        r"\b(?:between|from)\s$", found.string[max(0, found.start() - 9) : found.start()], re.IGNORECASE
-    )
-    spans = joint in {"-", "~", "to"} or (joint == "and" and between) or (joint == "or" and abs(second - first) <= 1)
-    if spans and (second > first or joint == "or"):
-        return [_Number((first + second) / 2, found.start(), found.end(), True)]
-    return [
-        _Number(first, found.start(), found.end("first")),
-        _Number(second, found.start("second"), found.end()),
-    ]
-
-
-def _numbers(text: str) -> list[_Number]:
-    """Return the counts and measures of a text, without labels of things, years, percentages and the pronoun "one"."""
-    kept: list[_Number] = []
-    for found in _FOUND.finditer(text):
-        before = text[max(0, found.start() - 40) : found.start()]
-        after = text[found.end() : found.end() + 20]
-        if _NOT_A_COUNT.search(before) or _UNIT_AFTER.match(after):
-            continue
-        word = found["first"].lower()
-        if word == "one" and (_PRONOUN_ONE.match(after) or _PRONOUN_BEFORE.search(before)):
-            continue
-        read = _read(found)
-        if read and _HALF_MORE.match(text, found.end()):
-            read[-1] = replace(read[-1], value=read[-1].value + 0.5)
-        kept.extend(read)
-        if len(kept) > _MOST:
-            break
-    return kept
-
-
 _SUBSET_AHEAD = re.compile(r"\bof (?:these|those|them|which|whom),? (?:only |about |around )?$", re.IGNORECASE)
+_SUBSET = re.compile(r" of (?:them|these|those|which|whom)\b", re.IGNORECASE)
 _BREAKDOWN = re.compile(
     r"[^.\d]{0,60}(?::|\(|\bincluding|\bconsisting of|\bmade up of|\bcomprising|, with\b| - )", re.IGNORECASE
 )
-_SUBSET = re.compile(r" of (?:them|these|those|which|whom)\b", re.IGNORECASE)
+# What tells a count said twice from two counts of as many.
+_RESTATES = re.compile(
+    r"^[^\w\n,;&+/]{1,4}$|\b(?:so|thus|hence|therefore|total|altogether|overall|answer|count|number|result|conclusion|"
+    r"in all|i\.e|"
+    r"that is|namely|in words|equals|sum|again|final(?:ly)?|meaning|confirm(?:s|ed)?|yes)\b|=|->",
+    re.IGNORECASE,
+)
+_JOINS = re.compile(
+    r"[,;&+/|]|\b(?:and|plus|as well as|along with|together with|while|but|another|also)\b", re.IGNORECASE
+)
+# "4 boxes of 4 eggs", "3 x 3"; "3 on each side", "2 per table"
+_TIMES = re.compile(r"\b(?:x|by|times|of)\s?$", re.IGNORECASE)
+_EACH = re.compile(
+    r"(?: \w{1,15}){0,2}(?:(?: (?:on|at|in|for|from|under|by|to))? (?:each|every|either)\b|,? (?:per|apiece)\b)",
+    re.IGNORECASE,
+)
+_SAME_ONES = re.compile(
+    r"\b(?:the|these|those|all|both|its|their|all the|all of the)(?: same| other)? ?$", re.IGNORECASE
+)
+_PLACE = re.compile(
+    r"\b(?:left|right|top|bottom|front|back|foreground|background|upper|lower|middle|centre|center|first|second|third|"
+    r"fourth|"
+    r"another|other|inside|outside|above|below|one side|row|column|shelf|table|more|also)\b",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"[.!?](?=\s|$)|\n")
+_LINE_LABEL = re.compile(
+    r"(?:^|\n|[,;] ?)(?![^:\n]{0,40}\b(?:total|answer|count|number|sum|result)\b)[^:\n,;]{1,40}: ?$", re.IGNORECASE
+)
+_THINGS = re.compile(r"(?:[ -]([^\W\d_]+))(?:[ -]([^\W\d_]+))?(?:[ -]([^\W\d_]+))?")
+# What stands behind a number and names nothing; the first are where its noun ends.
+_ENDS_NOUN = frozenset(("on", "in", "at", "and", "or", "of", "with"))
+_NO_NOUN = _ENDS_NOUN | frozenset(read_table("no_nouns.json")["words"])
+_DENIED = re.compile(
+    r"(?:\b(?:not|never|rather than|instead of)|n't) (?:(?!but\b)[a-z]{1,10} ){0,2}$(?<!only )(?<!just )(?<!than )",
+    re.IGNORECASE,
+)
+_NO_THINGS = re.compile(
+    r"\b(?:there (?:is|are)|there's|i (?:can )?see|with|contains|shows|has|have) no (?!more|less|fewer|doubt|other|one|"
+    r"idea|way|need)"
+    r"([a-z]+)(?=[^.\n]{0,60}\b(?:but|only|just|however|instead)\b[^.\n]{0,40}$)",
+    re.IGNORECASE,
+)
+_COUNTING = re.compile(r"\bcount(?:ing|ed)?\b[^\d\n]{0,40}$", re.IGNORECASE)
 
 
-def _choose(numbers: list[_Number], text: str) -> Extraction[float] | None:
+def _things(text: str, number: Number) -> set[str]:
+    """Return the words right behind a number that can name what it counts, singular."""
+    found = _THINGS.match(text, number.end, number.end + 60)
+    words = [] if found is None else [word.lower() for word in found.groups() if word]
+    cut = next((place for place, word in enumerate(words) if word in _ENDS_NOUN), len(words))
+    return {word.removesuffix("s") for word in words[:cut] if word not in _NO_NOUN}
+
+
+def _apart(text: str, left: Number, right: Number) -> bool:
+    """Return whether two numbers of one value count different things: "two on the left and two on the right"."""
+    gap = text[left.end : right.start]
+    forms = {text[number.start : number.end].isalpha() for number in (left, right)}
+    if len(forms) == 2 and not re.search(r"[\w\n]", gap):
+        return False
+    if (
+        _RESTATES.search(gap)
+        or _SAME_ONES.search(gap)
+        or (gap.endswith("(") and text[right.end : right.end + 1] == ")")
+    ):
+        return False
+    if _TIMES.search(gap) or _EACH.match(text, right.end):
+        return True
+    if _SECONDARY.search(gap) and not _JOINS.search(gap):
+        return False
+    border = _SENTENCE.search(gap)
+    things = _things(text, left), _things(text, right)
+    differ = bool(things[0] and things[1] and not things[0] & things[1])
+    if border is None:
+        return differ or _JOINS.search(gap) is not None
+    ahead = gap[: border.start()] + text[max(0, left.start - 40) : left.start].rsplit("\n", 1)[-1].rsplit(". ", 1)[-1]
+    after = _SENTENCE.split(gap)[-1] + _SENTENCE.split(text[right.end : right.end + 60])[0]
+    places = [{word.lower() for word in _PLACE.findall(part)} for part in (ahead, after)]
+    return differ or bool(places[1] - places[0]) or _LINE_LABEL.search(gap) is not None
+
+
+def _none_of_one(number: Number, text: str) -> bool:
+    """Return whether a text says that there is none of one thing before it counts another: "no dogs, but 3 cats"."""
+    none = _NO_THINGS.search(text, 0, number.start)
+    things = _things(text, number)
+    return none is not None and bool(things) and none[1].lower().removesuffix("s") not in things
+
+
+def _only_value(numbers: Sequence[Number], text: str) -> Extraction[float] | None:
+    """Return the one value that all numbers share, unless they count different things; `None` where they differ."""
+    if len({number.value for number in numbers}) != 1:
+        return None
+    if len(numbers) <= 50 and any(_apart(text, left, right) for left, right in pairwise(numbers)):
+        return Extraction(None, Status.AMBIGUOUS, f"{numbers[0].value:g} counted more than once")
+    return Extraction(numbers[0].value, Status.OK, "middle of a range" if numbers[0].spread else "")
+
+
+def _choose(text: str) -> Extraction[float] | None:
     """Settle on one number of a text: the only value, the one called the total, or the one the main clause counts."""
+    numbers = find_numbers(text)
     if len(numbers) > 1:
         numbers = [number for number in numbers if not _is_subset(text, number)] or numbers
+        numbers = [
+            number for number in numbers if not _DENIED.search(text, max(0, number.start - 40), number.start)
+        ] or numbers
     if not numbers:
         return None
-    if len({number.value for number in numbers}) == 1:
+    whole = [number for number in numbers if not _EACH.match(text, number.end)]
+    things = [_things(text, number) for number in (*whole[:1], *(number for number in numbers if number not in whole))]
+    if not whole or any(found and things[0] and not found & things[0] for found in things[1:]):
+        return Extraction(None, Status.AMBIGUOUS, f"{numbers[0].value:g} of each")
+    numbers = whole
+    if len(numbers) == 1 and not _none_of_one(numbers[0], text):
         return Extraction(numbers[0].value, Status.OK, "middle of a range" if numbers[0].spread else "")
-    totals = [
+    totals = [number for number in numbers if _TOTAL_AFTER.match(text, number.end, number.end + 60)] or [
         number
         for number in numbers
-        if (_TOTAL_BEFORE.search(text[max(0, number.start - 60) : number.start]) and not _TERM.match(text, number.end))
-        or _TOTAL_AFTER.match(text[number.end : number.end + 60])
+        if _TOTAL_BEFORE.search(text, max(0, number.start - 60), number.start) and not _TERM.match(text, number.end)
     ]
     if totals:
         return Extraction(totals[-1].value, Status.OK, "stated total")
-    return _main_clause(numbers, text)
+    if _none_of_one(numbers[0], text):
+        return Extraction(None, Status.AMBIGUOUS, "none of one thing, some of another")
+    return _only_value(numbers, text) or _counted_up(numbers, text) or _main_clause(numbers, text)
 
 
-def _is_subset(text: str, number: _Number) -> bool:
+def _counted_up(numbers: Sequence[Number], text: str) -> Extraction[float] | None:
+    """Return the last number of a count from one upwards that the answer states again: "1, 2, 3. There are 3"."""
+    length = 0
+    while length < len(numbers) and numbers[length].value == length + 1:
+        length += 1
+    rest = numbers[length:]
+    if length < 3 or any(number.value != length for number in rest):
+        return None
+    announced = _COUNTING.search(text[max(0, numbers[0].start - 60) : numbers[0].start]) is not None
+    return Extraction(float(length), Status.OK, "counted up to it") if rest or announced else None
+
+
+def _is_subset(text: str, number: Number) -> bool:
     """Return whether a number counts a part of what was counted before ("4 of them", "of these, 3")."""
     if _SUBSET.match(text, number.end):
         return True
     return _SUBSET_AHEAD.search(text[max(0, number.start - 30) : number.start]) is not None
 
 
-def _is_breakdown(numbers: list[_Number], text: str) -> bool:
-    """Return whether the first number is announced as the sum of the others ("14 bottles: 9 green and 5 brown")."""
+def _is_breakdown(numbers: Sequence[Number], text: str) -> bool:
+    """Return whether the first number is the sum of the others, and they name nothing else.
+
+    "14 bottles: 9 green and 5 brown", "4 dogs, 2 on the left and 2 on the right".
+    """
     first, rest = numbers[0], numbers[1:]
-    adds_up = len(rest) > 1 and first.value == sum(number.value for number in rest)
-    return adds_up and _BREAKDOWN.match(text[first.end : rest[0].start]) is not None
+    if len(rest) < 2 or first.value != sum(number.value for number in rest):
+        return False
+    if _BREAKDOWN.match(text[first.end : rest[0].start]):
+        return True
+    things = _things(text, first)
+    return all(not found or found & things for found in (_things(text, number) for number in rest))
 
 
-def _main_clause(numbers: list[_Number], text: str) -> Extraction[float]:
+def _sums_up(numbers: Sequence[Number], text: str) -> bool:
+    """Return whether the last number, in a sentence of its own, is the sum of the others and of their kind."""
+    last, rest = numbers[-1], numbers[:-1]
+    if len(rest) < 2 or last.value != sum(number.value for number in rest):
+        return False
+    things = _things(text, last)
+    return _SENTENCE.search(text[rest[-1].end : last.start]) is not None and (
+        not things or any(things & _things(text, number) for number in rest)
+    )
+
+
+def _main_clause(numbers: Sequence[Number], text: str) -> Extraction[float]:
     if _is_breakdown(numbers, text):
         return Extraction(numbers[0].value, Status.OK, "the sum of its parts")
+    if _sums_up(numbers, text):
+        return Extraction(numbers[-1].value, Status.OK, "the sum of its parts")
     heads, rest = [], []
     for number in numbers:
         before = text[max(0, number.start - 90) : number.start]
@@ -197,23 +237,35 @@ def _main_clause(numbers: list[_Number], text: str) -> Extraction[float]:
             heads.append(number)
         elif not _SECONDARY.search(before) or _HEDGE.search(before):
             rest.append(number)
-    if len({number.value for number in heads}) == 1 and not rest:
-        return Extraction(heads[0].value, Status.OK, "main clause")
-    if not heads and len({number.value for number in rest}) == 1:
-        return Extraction(rest[0].value, Status.OK, "main clause")
+    main = rest if not heads else heads if not rest else []
+    found = _only_value(main, text)
+    if found is not None:
+        return found if found.value is None else Extraction(found.value, Status.OK, "main clause")
     values = ", ".join(f"{number.value:g}" for number in numbers[:5])
     return Extraction(None, Status.AMBIGUOUS, f"numbers {values}")
+
+
+def _settled(plain: str) -> Extraction[float] | None:
+    """Return what the final statements of a text, or all of it, settle on."""
+    for statement in [*final_statements(plain), plain]:
+        found = _choose(statement)
+        if found is not None:
+            return found
+        if _ZERO.search(statement):
+            return Extraction(0.0, Status.OK, "none stated")
+    return Extraction(1.0, Status.OK, "a single one stated") if _SINGLE.search(plain) else None
 
 
 def extract_number(text: str) -> Extraction[float]:
     """Find the one number that an answer states.
 
-    Numerals (any script's digits, "1,200", "3.5k") and English words up to billions ("twenty-one", "a dozen", "a pair")
-    are read. A range ("2-3", "2 to 3", "between 2 and 4", "2 or 3") counts as its middle, "about 12" as 12, a negation
-    ("no apples", "none") as 0. List markers, "image 2", years after "in", percentages, ordinals and the pronoun "one"
-    are no counts. Of several numbers the final answer decides, else one called a total, else the only one in a main
-    clause ("there are 3 apples on 2 tables" is 3); otherwise the answer is `ambiguous`. Vague words ("several") are no
-    number.
+    Numerals (any script's digits, "1,200", "3.5k", "1.5e2", "2 1/2") and English words up to billions ("twenty-one", "a
+    dozen", "one and a half dozen") are read. A range ("2-3", "2 to 3", "between 2 and 4", "2 or 3") counts as its
+    middle, "about 12" as 12, a negation ("no apples", "none") as 0. List markers, "image 2", years after "in",
+    percentages, parts ("3/4", "two-thirds"), ordinals and the pronoun "one" are no counts. Of several numbers the final
+    answer decides, else one called a total, else the last of a count from one upwards that is stated again, else the
+    only one in a main clause ("there are 3 apples on 2 tables" is 3); otherwise the answer is `ambiguous`, and so is
+    one number that counts two things ("two on the left and two on the right"). Vague words ("several") are no number.
 
     Args:
         text: A free-form answer.
@@ -225,21 +277,12 @@ def extract_number(text: str) -> Extraction[float]:
     fault = overlong(text)
     if fault:
         return Extraction(None, Status.MALFORMED, fault)
-    plain, declined = split_refusal(plain_answer(text))
+    plain, declined = split_refusal(plain_answer(written_out(text)))
     if len(_MARKER.findall(plain[:4000])) > 1 or re.match(r"(?:[-*•]) ", plain):
         plain = _MARKER.sub("", plain)
-    for statement in final_statements(plain):
-        found = _choose(_numbers(statement), statement)
+    corrected = after_correction(plain)
+    for part in (plain,) if corrected is None else (corrected, plain):
+        found = _settled(part)
         if found is not None:
             return found
-        if _ZERO.search(statement):
-            return Extraction(0.0, Status.OK, "none stated")
-    numbers = _numbers(plain)
-    found = _choose(numbers, plain)
-    if found is not None:
-        return found
-    if _ZERO.search(plain):
-        return Extraction(0.0, Status.OK, "none stated")
-    if _SINGLE.search(plain):
-        return Extraction(1.0, Status.OK, "a single one stated")
     return Extraction(None, Status.REFUSED if declined else Status.NONE)

@@ -2,24 +2,26 @@
 
 import re
 import string
+import unicodedata
 
 from lamm_metrics.extraction.result import Extraction, Status
-from lamm_metrics.extraction.text.answer import answer_part, overlong
+from lamm_metrics.extraction.text.answer import answer_part, fold, overlong
 from lamm_metrics.extraction.text.refusal import split_refusal
 
-_SPACE = re.compile(r"[^\S\n]+")
-_BREAKS = re.compile(r" ?\n[ \n]*")
 _DOUBLE = re.compile(r"[\"“”„«»]([^\"“”„«»\n]{1,300}+)[\"“”«»]")
 _SINGLE = re.compile(r"(?<![^\W_])['‘’`]([^'‘’`\n]{1,300}+(?:['’](?=\w)[^'‘’`\n]{1,100}+){0,3})['’`](?![^\W_])")
 _BOLD = re.compile(r"\*\*([^*\n]{1,200}+)\*\*")
 _INTRO = re.compile(
     r"(?:\b(?:text|words?|sign|image|picture|letters?|phrases?|it|reads?|says?|following|ocr|answer|are|is|"
-    r"writing|title|label|content)\b[^:\n]{0,80}):",
+    r"writing|title|label|content|output|name)\b[^:\n]{0,80}):",
     re.IGNORECASE,
 )
 _SAYS = re.compile(
     r"\b(?:says?|reads?|displays the words?|shows the words?|saying|reading|(?:text|words?|sign|writing|label|"
-    r"phrase)(?: \w+){0,6} (?:is|are))(?: (?:the )?(?:words?|text|phrase))? (?P<rest>[^\n]{1,300}+)",
+    r"phrase|names?|numbers?|brand|title|logo|plate|letters?)(?: \w+){0,6} (?:is|are)(?! (?:too|not|very|quite|"
+    r"blur\w+|illegible|unreadable|unclear|small|tiny|hard|difficult|written|printed|displayed|visible|partially|"
+    r"partly|barely|obscured|cut off|in|on|"
+    r"at)\b))(?: (?:the )?(?:words?|text|phrase))? (?P<rest>[^\n]{1,300}+)",
     re.IGNORECASE,
 )
 _TAIL = re.compile(
@@ -28,6 +30,9 @@ _TAIL = re.compile(
     r"below|with|for)\b).*$|\.(?: .*)?$",
     re.IGNORECASE,
 )
+_ANSWER = re.compile(r"<(?:answer|final_answer|text)>([^<>]{1,4000}+)", re.IGNORECASE)
+_JSON_KEY = re.compile(r"[\"'][\w -]{1,40}[\"'] ?: ?(?=[\"'\[{\d])")
+_AND = re.compile(r",? and (?=[A-Z\d])")  # between words of a list
 _MARKER = re.compile(r"^[ \t]{0,8}(?:[-*•]|\d{1,3}[.)])[ \t]", re.MULTILINE)
 _NOTHING = re.compile(
     r"\b(?:no|any|without|not (?:contain|have|show|include)(?: any)?) (?:\w+ ){0,3}(?:text|words?|writing|"
@@ -46,14 +51,36 @@ _EDGES = (
     .replace("#", "")
     .replace("@", "")
     .replace("+", "")
-    + "“”‘’«»„…–—、。，"
+    + "“”‘’«»„…–—、。，《》〈〉「」『』"
 )
+
+
+_LONGEST = 300  # composing sorts combining marks in quadratic time; no word is longer
+
+
+def plain_word(word: str) -> str:
+    """Return a word in the form that does not depend on how its letters are encoded.
+
+    Full-width and half-width letters, digits of any script, typographic quotes and dashes become plain ones, decomposed
+    letters composed ones. White space may come of it (a full-width comma brings its own).
+
+    Args:
+        word: A word as written.
+
+    Example:
+        >>> plain_word("ＳＡＬＥ"), plain_word("cafe\u0301")
+        ('SALE', 'café')
+    """
+    if word.isascii():
+        return word
+    folded = fold(word)
+    return unicodedata.normalize("NFC", folded) if len(folded) <= _LONGEST else folded
 
 
 def _split(pieces: list[str]) -> list[str]:
     words = []
     for piece in pieces:
-        for word in piece.split():
+        for word in map(plain_word, piece.split()):
             bare = word.strip(_EDGES)
             if bare:
                 words.append(bare)
@@ -82,7 +109,7 @@ def extract_words(text: str) -> Extraction[list[str]]:
 
     Quoted parts are taken where there are any (and bold parts of prose); otherwise the items of a list or what follows
     a colon; otherwise what follows "says" or "reads"; otherwise, where the answer is no prose, all of it. Punctuation
-    around a word is dropped, inside a word it stays.
+    around a word is dropped, inside a word it stays. Letters come back plain: full-width as ASCII, decomposed composed.
 
     Args:
         text: A free-form answer.
@@ -97,9 +124,10 @@ def extract_words(text: str) -> Extraction[list[str]]:
     fault = overlong(text)
     if fault:
         return Extraction([], Status.MALFORMED, fault)
-    plain = _BREAKS.sub("\n", _SPACE.sub(" ", answer_part(text))).strip()
-    plain, declined = split_refusal(plain)
-    pieces = _quoted(plain)
+    plain, declined = split_refusal(fold(answer_part(text)))
+    tagged = _ANSWER.search(plain)
+    plain = plain if tagged is None else tagged.group(1).strip()
+    pieces = _quoted(_JSON_KEY.sub("", plain) if "{" in plain else plain)
     if not pieces:
         if _NOTHING.search(plain):
             return Extraction([], Status.OK, "no text stated")
@@ -120,4 +148,8 @@ def _unquoted(plain: str) -> list[str]:
     if not _PROSE.search(plain) and _SAYS.search(plain) is None:
         return [plain]
     says = _SAYS.search(plain)
-    return [_TAIL.sub("", says["rest"])] if says is not None else []
+    if says is None:
+        return []
+    rest = _TAIL.sub("", says["rest"])
+    several = " are " in plain[says.start() : says.start("rest")]
+    return [_AND.sub(" ", rest) if several else rest]

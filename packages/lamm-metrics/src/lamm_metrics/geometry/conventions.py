@@ -96,6 +96,18 @@ class BoxConvention:
                 )
         return cls(frame, layout)
 
+    @classmethod
+    def of(cls, convention: "BoxConvention | str") -> "BoxConvention":
+        """Return a convention that may be written as text.
+
+        Raises:
+            UsageError: The text names none.
+
+        >>> BoxConvention.of("percent") == BoxConvention.of(BoxConvention(Frame.PERCENT))
+        True
+        """
+        return cls.parse(convention) if isinstance(convention, str) else convention
+
     def __str__(self) -> str:
         """Return the form that `parse` reads."""
         return f"{self.frame}-{self.layout}"

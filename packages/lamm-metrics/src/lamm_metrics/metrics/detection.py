@@ -54,7 +54,7 @@ class DetectionAP(BoxAP):
             class_agnostic: Whether to disregard the names.
         """
         super().__init__(paired_iou, thresholds, labels, class_agnostic)
-        self.convention = convention
+        self.convention = BoxConvention.of(convention)
 
     def own_settings(self) -> dict[str, object]:
         """Return the choices of images."""

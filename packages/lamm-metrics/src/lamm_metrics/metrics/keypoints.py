@@ -104,7 +104,7 @@ class KeypointPCK(AdditiveMetric[Pose]):
         """
         super().__init__()
         self.joints = tuple(joints)
-        self.convention = convention
+        self.convention = BoxConvention.of(convention)
         self.thresholds = {**THRESHOLDS, **thresholds}
 
     def settings(self) -> dict[str, object]:

@@ -100,7 +100,7 @@ class BinaryLocating(AdditiveMetric[Located]):
         """
         super().__init__()
         self.labels = tuple(labels)
-        self.convention = convention
+        self.convention = BoxConvention.of(convention)
         self.radius = radius
         self.fewer_than = fewer_than
 

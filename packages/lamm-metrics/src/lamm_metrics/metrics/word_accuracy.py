@@ -4,11 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
+from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lamm_metrics.extraction import extract_words
+from lamm_metrics.extraction.words import plain_word
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import OK
 from lamm_metrics.metrics.edit_distance import levenshtein
@@ -34,7 +36,15 @@ def normalise_word(word: str, mode: Mode) -> str:
     if mode == "exact":
         return word
     folded = word.casefold()
-    return folded if mode == "ignore_case" else _SYMBOL.sub("", folded)
+    if mode == "ignore_case":
+        return folded
+    bare = _SYMBOL.sub("", folded)
+    # Vowel signs and accents of their own belong to letters.
+    return bare if len(bare) == len(folded) or folded.isascii() else "".join(filter(_is_of_a_letter, folded))
+
+
+def _is_of_a_letter(char: str) -> bool:
+    return char.isalnum() or category(char).startswith("M")
 
 
 class WordCounts(NamedTuple):
@@ -51,7 +61,8 @@ class WordCounts(NamedTuple):
 class WordAccuracy(AdditiveMetric[WordCounts]):
     """Share of an image's words that the answer names, averaged over images; every occurrence has to be named.
 
-    Words are compared after `mode`, as mmocr names it: "exact", "ignore_case", or "ignore_case_symbol" (the default,
+    Full-width, half-width and decomposed letters count as their plain forms (`plain_word`) on both sides. Words are
+    then compared after `mode`, as mmocr names it: "exact", "ignore_case", or "ignore_case_symbol" (the default,
     also without everything that is neither letter nor digit). Precision and F1 are pooled over all words, so naming
     many words that are not there costs. CER = edits / true characters, over the words joined by spaces in the order
     of the file; 1 - N.E.D. = 1 - mean(edits / longer length). An answer that cannot be read names no word.
@@ -87,7 +98,7 @@ class WordAccuracy(AdditiveMetric[WordCounts]):
         self.keep(reference, found.status, counts, found.detail)
 
     def _normalised(self, words: Sequence[str]) -> list[str]:
-        split = [normalise_word(part, self.mode) for word in words for part in word.split()]
+        split = [normalise_word(part, self.mode) for word in words for part in plain_word(word).split()]
         return [word for word in split if word]
 
     def row(self, state: WordCounts) -> Sequence[float]:

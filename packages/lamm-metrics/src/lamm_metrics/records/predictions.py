@@ -11,6 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, cast
 
+from lamm_metrics.errors import UsageError
+from lamm_metrics.geometry.conventions import BoxConvention
 from lamm_metrics.records.columns import Placed, parsed_cells
 from lamm_metrics.records.files import (
     ENOUGH,
@@ -45,6 +47,7 @@ class Prediction:
         probabilities: Probability of each option (list) or label (mapping).
         meta: Whatever the producer wants to keep.
         error: Why the model gave no answer, in one line; such an answer counts as failed.
+        convention: How `boxes` and `points` are written, such as `normalised-xyxy`; empty where as the model's text.
     """
 
     id: str
@@ -56,6 +59,7 @@ class Prediction:
     probabilities: Sequence[float] | Mapping[str, float] | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    convention: str = ""
 
     @property
     def plain_text(self) -> str:
@@ -121,6 +125,13 @@ def _are_probabilities(value: object) -> bool:
     return are_numbers(numbers) and all(0 <= number <= 1 for number in cast("list[float]", numbers))
 
 
+def _is_convention(value: object) -> bool:
+    try:
+        return isinstance(value, str) and BoxConvention.parse(value) is not None
+    except UsageError:
+        return False
+
+
 _FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "text": (_is_text, "a string, or an object of strings per joint"),
     "boxes": (_are_boxes, 'a list of {"label": string, "box": 4, 6, 7 or 9 finite numbers, "score"?: number}'),
@@ -130,6 +141,7 @@ _FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "probabilities": (_are_probabilities, "numbers from 0 to 1, in a list or an object"),
     "meta": (lambda value: isinstance(value, dict), "an object"),
     "error": (lambda value: isinstance(value, str), "a string"),
+    "convention": (_is_convention, "a frame and a layout such as normalised-xyxy"),
 }
 
 
@@ -148,7 +160,7 @@ def _read_one(record: object, where: str, faults: list[str]) -> Prediction | Non
         f"expected `{name}` to be {_FIELDS[name][1]}, got {_wrong(fields[name])}"
         for name in wrong
     ]
-    if not wrong and not any(name != "meta" for name in fields):
+    if not wrong and fields.keys() <= {"meta", "convention"}:
         faults.append(f"{where}, id {str(record['id'])[:80]!r}: expected `text` or a structured answer, got neither")
         return None
     return None if wrong else Prediction(id=str(record["id"]), **fields)

@@ -15,8 +15,9 @@ from lamm_metrics.extraction.text.refusal import is_refusal
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention, Layout
 
 _MARKS = re.compile(r"\*\*|`{1,3}(?:json|xml|python|text)?")
-_CORNER_GAP = re.compile(
-    r"(?:[\s,;:-]|\bto\b|\band\b|\bthrough\b|->|\b(?:top|bottom|upper|lower)[ -](?:left|right)(?: corner)?\b|"
+# What may stand between the corners of one box.
+CORNER_GAP = re.compile(
+    r"(?:[\s,;:\"'-]|\bto\b|\band\b|\bthrough\b|->|\b(?:top|bottom|upper|lower)[ _-]?(?:left|right)(?: corner)?\b|"
     r"\([xX]\w{0,3}, ?[yY]\w{0,3}\)|=|"
     r"\bcorner\b|\bat\b|\bis\b|\bthe\b){0,10}",
     re.IGNORECASE,
@@ -32,6 +33,8 @@ _NONE_FOUND = re.compile(
     r"not (?:any|detect|find|present)|none)\b|^\W*(?:\[\s?\]|\{\s?\}|none|null|no)\W*$",
     re.IGNORECASE,
 )
+_CORNERS = 4
+PARTS_2D: list[tuple[int, ...]] = [(2,) * _CORNERS, (2, 2)]
 _LAYOUT_OF_KEYS: dict[tuple[str, ...], Layout] = {
     ("x1", "y1", "x2", "y2"): Layout.XYXY,
     ("x1", "y1", "w", "h"): Layout.XYWH,
@@ -42,7 +45,10 @@ _LAYOUT_OF_KEYS: dict[tuple[str, ...], Layout] = {
 
 def prepared(text: str) -> str:
     """Return the answering part of an output in plain characters, tags that enclose numbers written as brackets."""
-    return mark_brackets(fold(_MARKS.sub("", fold(answer_part(text)))))
+    text = fold(answer_part(text))
+    if "*" in text or "`" in text:
+        text = fold(_MARKS.sub("", text))
+    return mark_brackets(text)
 
 
 def merge_groups(
@@ -66,6 +72,8 @@ def merge_groups(
             )
             if fits and all(_near(text, left, right, gap) for left, right in pairwise(run)):
                 numbers = tuple(number for group in run for number in group.numbers)
+                if len(lengths) == _CORNERS and not is_quadrilateral(numbers):
+                    continue
                 merged.append(replace(run[0], end=run[-1].end, numbers=numbers))
                 place += len(run)
                 break
@@ -79,18 +87,62 @@ def _near(text: str, left: Group, right: Group, gap: re.Pattern[str]) -> bool:
     return right.start - left.end <= 60 and gap.fullmatch(text, left.end, right.start) is not None
 
 
+def is_quadrilateral(numbers: Sequence[float]) -> bool:
+    """Return whether eight numbers are the corners of one box in turn, and not two boxes of two corners each.
+
+    Example:
+        >>> is_quadrilateral([1, 1, 3, 1, 3, 2, 1, 2]), is_quadrilateral([1, 1, 3, 2, 4, 1, 6, 2])
+        (True, False)
+    """
+    if not all(map(math.isfinite, numbers)):
+        return False
+    corners = [*zip(numbers[::2], numbers[1::2], strict=True)]
+    if all(left[0] < right[0] and left[1] < right[1] for left, right in (corners[:2], corners[2:])):
+        return False
+    sides = [(right[0] - left[0], right[1] - left[1]) for left, right in pairwise([*corners, corners[0]])]
+    turns = [a[0] * b[1] - a[1] * b[0] for a, b in pairwise([*sides, sides[0]])]
+    return all(turn > 0 for turn in turns) or all(turn < 0 for turn in turns)
+
+
+def boxed(group: Group) -> Group:
+    """Return a group of four corners as the two corners of the box around them; any other as it is."""
+    numbers = group.numbers
+    if len(numbers) != 2 * _CORNERS or group.keys or group.frame or not is_quadrilateral(numbers):
+        return group
+    first, second = numbers[::2], numbers[1::2]
+    return replace(group, numbers=(min(first), min(second), max(first), max(second)), frame="corners")
+
+
+def in_image(
+    group: Group, convention: BoxConvention, size: tuple[float, float] | None
+) -> tuple[float, float, float, float]:
+    """Return the box of a group of four finite numbers as fractions of the image, corners in order.
+
+    Args:
+        group: Four numbers.
+        convention: How the answer's model writes boxes.
+        size: Width and height in pixels, for the pixel frame.
+    """
+    if group.frame == "unit":
+        return NORMALISED_XYXY.to_normalised(group.numbers)
+    layout = convention.layout
+    if group.keys:
+        layout = _LAYOUT_OF_KEYS[group.keys]
+    elif group.frame == "corners" and layout is not Layout.YXYX:
+        layout = Layout.XYXY
+    return replace(convention, layout=layout).to_normalised(group.numbers, size)
+
+
 def _box_2d(group: Group, convention: BoxConvention, size: tuple[float, float] | None) -> tuple[float, ...] | None:
     """Return the normalised box of a group, or `None` where it does not make one."""
     if len(group.numbers) != 4 or not all(map(math.isfinite, group.numbers)):
         return None
-    if group.frame == "unit":
-        return BoxConvention().to_normalised(group.numbers)
-    if group.keys:
-        layout = _LAYOUT_OF_KEYS.get(group.keys)
-        return None if layout is None else replace(convention, layout=layout).to_normalised(group.numbers, size)
-    if convention.layout in {Layout.XYWH, Layout.CXCYWH} and (group.numbers[2] < 0 or group.numbers[3] < 0):
+    if group.keys and group.keys not in _LAYOUT_OF_KEYS:
         return None
-    return convention.to_normalised(group.numbers, size)
+    sized = not group.keys and group.frame is None and convention.layout in {Layout.XYWH, Layout.CXCYWH}
+    if sized and min(group.numbers[2:]) < 0:
+        return None
+    return in_image(group, convention, size)
 
 
 def finish(boxes: list[LabelledBox], faults: list[str], text: str) -> Extraction[list[LabelledBox]]:
@@ -106,7 +158,7 @@ def finish(boxes: list[LabelledBox], faults: list[str], text: str) -> Extraction
 
 def extract_boxes_2d(
     text: str,
-    convention: BoxConvention = NORMALISED_XYXY,
+    convention: BoxConvention | str = NORMALISED_XYXY,
     image_size: tuple[float, float] | None = None,
     labels: Sequence[str] | None = None,
 ) -> Extraction[list[LabelledBox]]:
@@ -120,7 +172,7 @@ def extract_boxes_2d(
 
     Args:
         text: A free-form answer.
-        convention: How the answer's model writes boxes; declared, never guessed.
+        convention: How the answer's model writes boxes, also as text ("thousand-xyxy"); declared, never guessed.
         image_size: Width and height in pixels, for the pixel frame.
         labels: A closed label set; labels are then returned spelled as in it, and a name outside it becomes `None`.
 
@@ -136,13 +188,14 @@ def extract_boxes_2d(
         >>> found.value
         [LabelledBox(label='dog', box=(0.1, 0.2, 0.3, 0.4), score=None)]
     """
+    convention = BoxConvention.of(convention)
     convention.spans(image_size)
     fault = overlong(text)
     if fault:
         return Extraction([], Status.MALFORMED, fault)
     plain = prepared(text)
-    groups = merge_groups(plain, find_groups(plain), [(2, 2)], _CORNER_GAP)
-    candidates = [group for group in groups if len(group.numbers) > 1]
+    groups = merge_groups(plain, find_groups(plain), PARTS_2D, CORNER_GAP)
+    candidates = [boxed(group) for group in groups if len(group.numbers) > 1]
     boxes, faults = [], []
     for group, (name, score) in zip(candidates, pair_names(plain, candidates, labels), strict=True):
         box = _box_2d(group, convention, image_size)
@@ -170,10 +223,23 @@ def _with_yaw(text: str, group: Group) -> Group:
     return replace(group, end=found.end(), numbers=(*group.numbers, float(found.group(1))))
 
 
+def _box_3d(group: Group, numbers: int) -> tuple[float, ...] | None:
+    """Return the box of a group with as many numbers as asked for; `None` where it does not make one.
+
+    Angles that are left out, or that are written and 0, are no difference.
+    """
+    box = group.numbers
+    if len(box) not in (6, 7, 9) or not all(map(math.isfinite, box)) or group.frame is not None:
+        return None
+    if min(box[3:6]) < 0 or any(box[numbers:]):
+        return None
+    return (box + (0.0,) * numbers)[:numbers]
+
+
 _PARTS_3D: dict[int, list[tuple[int, ...]]] = {
-    6: [(3, 3)],
-    7: [(3, 3, 1), (6, 1), (3, 4), (3, 3)],
-    9: [(3, 3, 3), (6, 3)],
+    6: [(3, 3, 3), (3, 3)],
+    7: [(3, 3, 3), (3, 3, 1), (6, 1), (3, 4), (3, 3)],
+    9: [(3, 3, 3), (6, 3), (3, 3, 1), (3, 3)],
 }
 
 
@@ -182,8 +248,9 @@ def extract_boxes_3d(
 ) -> Extraction[list[LabelledBox]]:
     """Find all 3D boxes of an answer.
 
-    Groups of exactly `numbers` numbers are boxes; centre, size and rotation may also stand in brackets of their own.
-    Negative sizes and numbers that are not finite make the status `malformed`.
+    Groups of 6, 7 or 9 numbers are boxes; centre, size and rotation may also stand in brackets of their own. Angles
+    that are left out are 0; an angle other than 0 that `numbers` has no room for, negative sizes, other lengths and
+    numbers that are not finite make the status `malformed`.
 
     Args:
         text: A free-form answer.
@@ -202,14 +269,14 @@ def extract_boxes_3d(
         return Extraction([], Status.MALFORMED, fault)
     plain = prepared(text)
     groups = merge_groups(plain, find_groups(plain), _PARTS_3D[numbers], _SIZE_GAP)
-    if numbers == 7:
+    if numbers > 6:
         groups = [_with_yaw(plain, group) for group in groups]
     candidates = [group for group in groups if len(group.numbers) > 2]
     boxes, faults = [], []
     for group, (name, score) in zip(candidates, pair_names(plain, candidates, labels), strict=True):
-        readable = len(group.numbers) == numbers and all(map(math.isfinite, group.numbers))
-        if readable and group.frame is None and min(group.numbers[3:6]) >= 0:
-            boxes.append(LabelledBox(name, group.numbers, score))
+        box = _box_3d(group, numbers)
+        if box is not None:
+            boxes.append(LabelledBox(name, box, score))
         else:
             faults.append(plain[group.start : min(group.end, group.start + 60)])
     if ends_inside(plain):

@@ -25,8 +25,9 @@ class Group:
         numbers: The numbers as written; `nan` where an item is no finite number.
         name: A word that stands among the numbers (`["dog", 0.1, ...]`).
         keys: For keyed numbers, the canonical keys in the same order (`x1`, `cx`, `w` ...); empty otherwise.
-        frame: `None` for numbers in the declared convention; `unit` where location tokens fixed the value: fractions
-            of the image, corners x first.
+        frame: `None` for numbers in the declared convention; `corners` for the two corners of a box whatever the
+            declared layout, in the declared units; `unit` where location tokens fixed the value: fractions of the
+            image, corners x first.
         score: A confidence that stands among the numbers under a key of its own.
     """
 
@@ -83,23 +84,32 @@ SETS = (
 )
 _BY_SET = {frozenset(keys): keys for keys in SETS}
 _OPEN_TAG = re.compile(
-    r"<(?:\|?(?:box|bbox|bndbox|det|point|bounding_box|loc|location|coordinates?)(?:_start)?\|?)>", re.IGNORECASE
+    r"<(?:\|?(?:box|bbox|bndbox|det|quad|point|bounding_box|begin_of_box|loc|location|coordinates?)(?:_start)?\|?)>",
+    re.IGNORECASE,
 )
 _CLOSE_TAG = re.compile(
-    r"</(?:box|bbox|bndbox|det|point|bounding_box|loc|location|coordinates?)>|<\|(?:/(?:box|det|point)|(?:box|"
-    r"point)_end)\|>",
+    r"</(?:box|bbox|bndbox|det|quad|point|bounding_box|loc|location|coordinates?)>|<\|(?:/(?:box|det|point|quad)|"
+    r"(?:box|"
+    r"quad|point)_end|end_of_box)\|>",
     re.IGNORECASE,
 )
 _ANGLE = re.compile(r"[{\[(]? ?((?:< ?\d{1,4}(?:\.\d{1,6})? ?>[ ,]?){2,9}+)[}\])]?")
+_QUOTED = re.compile(rf"[\"'] ?({NUMBER}(?:(?: ?, ?| ){NUMBER}){{3,8}}) ?[\"']")
 _BRACKET = re.compile(r"[\[({]([^\[\](){}]{1,240}+)[\])}]")
 _NUMERIC = re.compile(NUMBER)
+_NAMED = re.compile(rf" ?[\"']?([^\d\"']{{1,60}}?)(?:[\"']? ?[:=] ?|[\"']? )({NUMBER})")
+_LETTER = re.compile(r"[^\W\d_]")
+_NO_NUMBER = frozenset(("nan", "inf", "infinity", "null", "none", "n/a"))
 _UNITS = re.compile(r"(?<=\d) ?(?:m|px|pixels?|meters?|metres?|rad|cm|deg)\b|(?<=\d) ?%", re.IGNORECASE)
-_BARE_LINE = re.compile(
-    rf"^(?P<name>[^\d\n\[\](){{}}<>=]{{0,60}}?)(?P<numbers>(?<![\w.])(?:{NUMBER})(?:(?: ?[,;|] ?|"
-    rf" )(?:{NUMBER})){{3,8}})[ .|]{{0,3}}$",
-    re.MULTILINE,
+_BARE_LINE, _BARE_POINT = (
+    re.compile(
+        rf"^(?P<name>[^\d\n\[\](){{}}<>=]{{0,60}}?)(?P<numbers>(?<![\w.])(?:{NUMBER})(?:(?: ?[,;|] ?|"
+        rf" )(?:{NUMBER})){{{more}}})[ .|]{{0,3}}$",
+        re.MULTILINE,
+    )
+    for more in ("3,8", "1")
 )
-_OPEN_END = re.compile(rf"[\[({{] ?(?:[\"'\w]{{0,40}}[,:] ?)?{NUMBER}[^\[\](){{}}\n]{{0,120}}$")
+_OPEN_END = re.compile(rf"[\[({{] ?(?:[\"'\w]{{0,40}}[,:] ?)?[\"']?{NUMBER}[^\[\](){{}}\n]{{0,120}}$")
 _PATCH = re.compile(r"<patch_index_(\d{4})>")
 _PALI = re.compile(r"<loc(\d{4})>")
 _PALI_NAME = re.compile(r" ?([^<>;\n]{1,80}+)")
@@ -108,16 +118,26 @@ _KEY = re.compile(r"^[\"']?[A-Za-z_ ]{1,20}?[\"']? ?[=:] ?(?=[-+.\d])")
 
 
 def mark_brackets(text: str) -> str:
-    """Write tags and angle-bracketed bins that enclose numbers as square brackets, keeping nothing else of them."""
+    """Write tags, quotes and angle-bracketed bins that enclose numbers as square brackets, and nothing else of them."""
+    if '"' in text or "'" in text:
+        text = _QUOTED.sub(r"[\1]", text)
+    if "<" not in text:
+        return text
     text = _ANGLE.sub(lambda found: "[" + ",".join(re.findall(r"[\d.]+", found.group(1))) + "]", text)
     return _CLOSE_TAG.sub("]", _OPEN_TAG.sub("[", text))
 
 
-def find_groups(text: str) -> list[Group]:
-    """Return all groups of numbers in what `mark_brackets` gave, from left to right, without overlap."""
+def find_groups(text: str, points: bool = False) -> list[Group]:
+    """Return all groups of numbers in what `mark_brackets` gave, from left to right, without overlap.
+
+    Args:
+        text: A plain answer, marked.
+        points: Whether two numbers on a line of their own are a group too.
+    """
     found = [*_location_tokens(text), *_keyed(text)]
     taken = sorted((group.start, group.end) for group in found)
-    for group in (*_bracketed(text), *_bare_lines(text)):
+    bare = [*_bare_lines(text, _BARE_LINE), *(_bare_lines(text, _BARE_POINT) if points else ())]
+    for group in (*_bracketed(text), *bare):
         if not _overlaps(taken, group.start, group.end):
             found.append(group)
     found.sort(key=lambda group: group.start)
@@ -141,13 +161,12 @@ def ends_inside(text: str) -> bool:
 
 
 def _number(item: str) -> float | None:
-    """Return the number an item is; `nan` for the words that stand for no finite one; `None` for anything else."""
-    bare = _UNITS.sub("", item.strip())
-    bare = _KEY.sub("", bare)
+    """Return the number an item is; `nan` for what stands for no finite one; `None` for anything with a name in it."""
+    bare = _KEY.sub("", _UNITS.sub("", item.strip().strip("\"'").strip()))
     if _NUMERIC.fullmatch(bare):
         value = float(bare)
         return value if abs(value) < 1e15 else float("nan")
-    if bare.lower().strip("+-") in {"nan", "inf", "infinity", "null", "none", "?", "n/a"}:
+    if bare.lower().strip("+-") in _NO_NUMBER or not _LETTER.search(bare):
         return float("nan")
     return None
 
@@ -181,7 +200,7 @@ def _items(start: int, end: int, inside: str) -> list[Group]:
             continue
         value = _number(part)
         if value is None:
-            named = re.fullmatch(rf" ?[\"']?([^\d\"']{{1,60}}?)(?:[\"']? ?[:=] ?|[\"']? )({NUMBER})", part.strip())
+            named = _NAMED.fullmatch(part.strip())
             if named is not None:
                 value = float(named.group(2))
                 names.append(named.group(1).strip())
@@ -189,20 +208,23 @@ def _items(start: int, end: int, inside: str) -> list[Group]:
             names.append(part.strip().strip("\"'"))
         else:
             numbers.append(value)
+    for place in (0, -1):  # a name or a score that is null
+        if len(numbers) in (5, 7) and parts[place].strip().strip("\"'").lower() in _NO_NUMBER:
+            del numbers[place]
     words = [name for name in names if name and not re.fullmatch(r"[xyzwhXYZWH]\w?|[xy](?:min|max)", name)]
     if not numbers or len(words) > 1 or len(numbers) > 12:
         return []
     return [Group(start, end, tuple(numbers), words[0] if words else None)]
 
 
-def _bare_lines(text: str) -> list[Group]:
+def _bare_lines(text: str, pattern: re.Pattern[str]) -> list[Group]:
     return [
         Group(
             found.start("numbers"),
             found.end("numbers"),
             tuple(float(number) for number in _NUMERIC.findall(found["numbers"])),
         )
-        for found in _BARE_LINE.finditer(text)
+        for found in pattern.finditer(text)
     ]
 
 

@@ -11,7 +11,7 @@ from lamm_metrics.extraction.text.synonyms import known_synonyms
 _FIELD = re.compile(
     r"[\"']?\b(?:label|name|class(?:_name)?|category|object|cls|type|ref|joint|keypoint|text_content|"
     r"object_name|phrase|alt|description)[\"']?\s?[:=]\s?"
-    r"(?:\"([^\"\n]{1,80}+)\"|'([^'\n]{1,80}+)'|([A-Za-z][\w -]{0,60}))",
+    r"(?:\"([^\"\n]{0,80}+)\"|'([^'\n]{0,80}+)'|([A-Za-z][\w -]{0,60}))",
     re.IGNORECASE,
 )
 _TAG = re.compile(
@@ -41,14 +41,37 @@ _LISTED = re.compile(r" ?(?:,|and|,? and|&)(?: (?:an?|the|one))? ", re.IGNORECAS
 _SENTENCE = re.compile(r"\n|[.!?](?= )|;")
 _NOISE = re.compile(
     r"\b(?:there(?:'s| is| are)?|an?|the|is|are|was|at|in|on|of|located|position(?:ed|s)?|found|with|has|have|"
-    r"its|it|that|this|can|be|seen|see|i|bounding|box(?:es)?|bbox|coordinates?|"
-    r"location|region|area|as|follows|from|to|and|detected|object(?:s)?|image|given|by|for|placed|visible|"
+    r"its|it|that|this|can|be|seen|see|i|bounding|box(?:es)?|bbox|coordinates?|location|region|area|as|follows|from|to|"
+    r"and|detected|object(?:s)?|image|given|by|for|placed|visible|"
     r"around|near|shows?|also|one|another|two|three|four|five|approximately|lies|"
     r"center(?:ed)?|centre|centred|size|situated|score|confidence|point|keypoint|joint|label|answer|here|where|"
     r"which|you|output|result|results|within|next|first|second)\b|[^\w\s-]|\d+|(?<!\w)-|-(?!\w)|_",
     re.IGNORECASE,
 )
 _WINDOW = 200
+# A JSON key right before a group, and the keys that say what the numbers are instead of whose.
+_KEY_AHEAD = re.compile(r"[\"']([^\"'\n:]{1,60})[\"'] ?: ?[\[({\s\"']{0,6}$")
+_COORDINATE_KEY = re.compile(
+    r"\W*(?:b(?:ounding)?[ _-]?box(?:es)?|box(?:es)?|points?|coord(?:inate)?s?|locations?|positions?|regions?|areas?|"
+    r"rect(?:angle)?s?|xyxy|xywh|polygons?|quad|corners?|cent(?:er|re)|size|dimensions?|extents?|rotation|bndbox|"
+    r"keypoints?|joints?|det(?:ection)?s?|results?|answer|outputs?|objects?|instances|annotations?|image|id|"
+    r"predictions?|data|items?|top[_ -]?left|bottom[_ -]?right|obb|aabb)(?:[ _-]?[23]d)?[ _-]?\d{0,3}\W*",
+    re.IGNORECASE,
+)
+_BARE_KEY = re.compile(
+    r"\b(?:b(?:ounding)?_?box(?:es)?|box(?:es)?|points?|coord(?:inate)?s?|location|position|center|centre|xyxy|xywh)"
+    r"_?[23]d\b|\b(?:bounding|b)_box(?:es)?\b|\b[xy][12]\b|\b(?:assistant|user) ?:",
+    re.IGNORECASE,
+)
+_NO_NAME = frozenset(("", "null", "none", "nil", "nan", "n/a", "undefined", "unknown"))
+_NEW_SENTENCE = re.compile(r"[.!?](?=\s)|\n")
+
+
+def _named(name: str | None) -> str | None:
+    """Return a written name; `None` for null and its like, and for a key that says what the numbers are."""
+    if name is None or name.strip().strip("\"'").lower() in _NO_NAME or _COORDINATE_KEY.fullmatch(name):
+        return None
+    return name
 
 
 def _context(text: str, groups: Sequence[Group], place: int) -> tuple[str, str]:
@@ -59,12 +82,16 @@ def _context(text: str, groups: Sequence[Group], place: int) -> tuple[str, str]:
     return text[max(low, group.start - _WINDOW) : group.start], text[group.end : min(high, group.end + _WINDOW)]
 
 
-def _explicit(before: str, after: str) -> str | None:
-    """Return a name in a tag before the group, or in a label field of the same object."""
+def _tag_ahead(before: str) -> tuple[str | None, str]:
+    """Return the name in the last tag before a group, and what stands between the two."""
     before = _ITEM_END.split(before)[-1]
     tags = [*_TAG.finditer(before)]
-    if tags:
-        return tags[-1].group(1).strip()
+    return (tags[-1].group(1).strip(), before[tags[-1].end() :]) if tags else (None, before)
+
+
+def _explicit(before: str, after: str) -> str | None:
+    """Return the name in a label field of the same object, or in a tag behind the group; empty where it is null."""
+    before = _ITEM_END.split(before)[-1]
     inner_before = before[before.rfind("{") + 1 :] if "{" in before else before
     fields = [*_FIELD.finditer(inner_before)]
     if fields and "}" not in inner_before[fields[-1].end() :]:
@@ -80,11 +107,12 @@ def _explicit(before: str, after: str) -> str | None:
 
 
 def _field_value(found: re.Match[str]) -> str:
-    return next(part for part in found.groups() if part).strip()
+    return next(part for part in found.groups() if part is not None).strip()
 
 
 def _open_name(context: str, last: bool) -> str | None:
     """Return the words of a context that can name an object, where no closed set says which names exist."""
+    context = _BARE_KEY.sub(" ", context)
     pieces = _SENTENCE.split(context)
     for piece in reversed(pieces) if last else pieces:
         name = " ".join(_NOISE.sub(" ", piece).split())
@@ -131,15 +159,36 @@ def pair_names(
     pairs: list[tuple[str | None, float | None]] = []
     for place, group in enumerate(groups):
         before, after = _context(text, groups, place)
-        name = group.name or _explicit(before, after)
-        if name is None and pairs and _CARRY.fullmatch(before):
-            name = pairs[-1][0]
-        if name is None:
-            name = _open_name(before, True) or (
-                _open_name(after, False) if place + 1 == len(groups) or place == 0 else None
-            )
+        earlier = pairs[-1][0] if pairs else None
+        name = _open(group, before, after, earlier, place == 0 or place + 1 == len(groups))
         pairs.append((name, read_score(group, before, after)))
     return pairs
+
+
+def _open(group: Group, before: str, after: str, earlier: str | None, edge: bool) -> str | None:
+    """Return the name of a group where no closed set says which names exist.
+
+    Args:
+        group: The group.
+        before: What stands before it.
+        after: What stands behind it.
+        earlier: The name of the group before.
+        edge: Whether it is the first or the last, so that words behind it are its own.
+    """
+    if group.name is not None:
+        return _named(group.name)
+    tag, between = _tag_ahead(before)
+    if tag is not None and (_NEW_SENTENCE.search(between) is None or _open_name(between, True) is None):
+        return _named(tag)
+    field = _explicit(before, after)
+    if field is not None:
+        return _named(field)
+    key = _KEY_AHEAD.search(before)
+    if key is not None:
+        return _named(key.group(1))
+    if earlier is not None and _CARRY.fullmatch(before):
+        return earlier
+    return _named(_open_name(before, True) or (_open_name(after, False) if edge else None))
 
 
 def _run_length(text: str, groups: Sequence[Group], place: int) -> int:
@@ -165,6 +214,14 @@ def _named_in_turn(text: str, groups: Sequence[Group], place: int, hits: list[Na
     return [hit.label for hit in listed] if alone else []
 
 
+def _closed_field(before: str, after: str, hits: Sequence[NameHit]) -> str | None:
+    """Return what a tag or a label field writes beside a group, unless a name of the set stands nearer to it."""
+    tag, between = _tag_ahead(before)
+    if tag is not None and not any(hit.start >= len(before) - len(between) for hit in hits):
+        return tag
+    return _explicit(before, after) if tag is None else None
+
+
 def _pair_closed(text: str, groups: Sequence[Group], labels: Sequence[str]) -> list[tuple[str | None, float | None]]:
     index = name_index(labels, known_synonyms(tuple(labels)))
     used = -1  # end of the last name that was given away as standing behind its group
@@ -173,13 +230,13 @@ def _pair_closed(text: str, groups: Sequence[Group], labels: Sequence[str]) -> l
     for place, group in enumerate(groups):
         before, after = _context(text, groups, place)
         score = read_score(group, before, after)
-        written = group.name or _explicit(before, after)
         offset = group.start - len(before)
+        hits = [found for found in index.find(before) if offset + found.start >= used]
+        written = group.name or _closed_field(before, after, hits)
         if written is not None:
             hit = next(iter(index.find(written)), None)
             pairs.append((hit.label if hit is not None else None, score))
             continue
-        hits = [found for found in index.find(before) if offset + found.start >= used]
         queue = queue or _named_in_turn(text, groups, place, hits, before)
         if queue:
             name: str | None = queue.pop(0)
@@ -188,8 +245,10 @@ def _pair_closed(text: str, groups: Sequence[Group], labels: Sequence[str]) -> l
         elif pairs and _CARRY.fullmatch(before):
             name = pairs[-1][0]
         else:
+            last = place + _run_length(text, groups, place) - 1  # "[..] and [..] are dogs"
+            after = after if last == place else _context(text, groups, last)[1]
             behind = next(iter(index.find(_SENTENCE.split(after, maxsplit=1)[0])), None)
             name = behind.label if behind is not None else None
-            used = group.end + behind.end if behind is not None else used
+            used = groups[last].end + behind.end if behind is not None else used
         pairs.append((name, score))
     return pairs

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lamm_metrics.extraction.coordinates.boxes import prepared
+from lamm_metrics.extraction.coordinates.boxes import CORNER_GAP, PARTS_2D, boxed, in_image, merge_groups, prepared
 from lamm_metrics.extraction.coordinates.groups import SETS, Group, ends_inside, find_groups
 from lamm_metrics.extraction.coordinates.pairing import pair_names
 from lamm_metrics.extraction.result import Extraction, LabelledPoint, Status
@@ -14,8 +14,9 @@ from lamm_metrics.extraction.text.refusal import is_refusal
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention, Layout
 
 _POINTS_TAG = re.compile(r"<points?\b(?P<attributes>[^<>]{1,4000}+)>(?P<name>[^<>]{0,80}+)", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"\b([xy])(\d{0,3})\s?=\s?\"\s?(-?\d{1,9}(?:\.\d{1,9})?)\s?\"")
-_ALT = re.compile(r"\balt\s?=\s?\"([^\"]{1,80})\"")
+_ATTRIBUTE = re.compile(r"\b([xy])(\d{0,3})\s?=\s?[\"']?\s?(-?\d{1,9}(?:\.\d{1,9})?)(?![\d.])\s?[\"']?")
+_ALT = re.compile(r"\balt\s?=\s?(?:\"([^\"]{1,80})\"|'([^']{1,80})')")
+_BOX_TAG = re.compile(r"<\|?(?:box|bbox|bndbox|det|quad|bounding_box)(?:_start)?\|?>", re.IGNORECASE)
 _NOWHERE = re.compile(
     r"\b(?:not visible|there (?:is|are) no|occluded|no such|not present|cannot be seen|out of frame|none)\b",
     re.IGNORECASE,
@@ -25,12 +26,14 @@ _NOWHERE = re.compile(
 def _molmo(text: str) -> tuple[list[Group], str]:
     """Return the points of `<point>` and `<points>` elements with attributes, and the text without those elements."""
     groups: list[Group] = []
+    if "<" not in text:
+        return groups, text
     for element in _POINTS_TAG.finditer(text):
         pairs: dict[str, dict[str, float]] = {}
         for axis, number, value in _ATTRIBUTE.findall(element["attributes"]):
             pairs.setdefault(number, {})[axis.lower()] = float(value)
         alt = _ALT.search(element["attributes"])
-        name = alt.group(1) if alt is not None else element["name"].strip() or None
+        name = (alt.group(1) or alt.group(2)) if alt is not None else element["name"].strip(" \n]") or None
         groups.extend(
             Group(element.start(), element.end(), (pair["x"], pair["y"]), name)
             for pair in pairs.values()
@@ -50,19 +53,13 @@ def _point(group: Group, convention: BoxConvention, size: tuple[float, float] | 
         return named.point_to_normalised(group.numbers, size)
     if len(group.numbers) != 4:
         return None
-    if group.frame == "unit":
-        box = BoxConvention().to_normalised(group.numbers)
-    elif group.keys:
-        layout = Layout.XYXY if "x2" in group.keys else Layout.CXCYWH if "cx" in group.keys else Layout.XYWH
-        box = replace(convention, layout=layout).to_normalised(group.numbers, size)
-    else:
-        box = convention.to_normalised(group.numbers, size)
-    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    left, top, right, bottom = in_image(group, convention, size)
+    return (left + right) / 2, (top + bottom) / 2
 
 
 def extract_points(
     text: str,
-    convention: BoxConvention = NORMALISED_XYXY,
+    convention: BoxConvention | str = NORMALISED_XYXY,
     image_size: tuple[float, float] | None = None,
     labels: Sequence[str] | None = None,
 ) -> Extraction[list[LabelledPoint]]:
@@ -70,7 +67,7 @@ def extract_points(
 
     Args:
         text: A free-form answer.
-        convention: How the answer's model writes coordinates; declared, never guessed.
+        convention: How the answer's model writes coordinates, also as text; declared, never guessed.
         image_size: Width and height in pixels, for the pixel frame.
         labels: A closed set of object or joint names; labels are then returned spelled as in it.
 
@@ -84,15 +81,17 @@ def extract_points(
         >>> extract_points("The left ankle is at [0.25, 0.75].").value
         [LabelledPoint(label='left ankle', point=(0.25, 0.75))]
     """
+    convention = BoxConvention.of(convention)
     convention.spans(image_size)
     fault = overlong(text)
     if fault:
         return Extraction([], Status.MALFORMED, fault)
     plain = prepared(text)
     elements, rest = _molmo(plain)
-    written = [
-        group for group in find_groups(rest) if len(group.numbers) > 1 and (not group.keys or group.keys in SETS)
-    ]
+    found = find_groups(rest, points=True)
+    if _BOX_TAG.search(text):  # two or four corners in a box's tag are no points
+        found = [boxed(group) for group in merge_groups(rest, found, PARTS_2D, CORNER_GAP)]
+    written = [group for group in found if len(group.numbers) > 1 and (not group.keys or group.keys in SETS)]
     groups = sorted([*elements, *written], key=lambda group: group.start)
     points, faults = [], []
     for group, (name, _) in zip(groups, pair_names(plain, groups, labels), strict=True):

@@ -41,7 +41,7 @@ class _Plain(dict[int, str]):
 _TABLE = _Plain({ord(char): plain for char, plain in (_QUOTES | _DASHES | _MARKS).items()})
 _TABLE.update({code: chr(code) for code in range(128)})
 
-_SPACE = re.compile(r"[^\S\n]+")
+_SPACE = re.compile(r"[^\S\n]{2,}|[^\S\n ]")
 _BREAKS = re.compile(r" ?\n[ \n]*")
 _THINK_END = re.compile(r"</(?:think|thinking|thought|reasoning|analysis)>|◁/think▷|\[/THINK\]", re.IGNORECASE)
 _THINK_START = re.compile(r"<(?:think|thinking|thought|reasoning|analysis)>|◁think▷|\[THINK\]", re.IGNORECASE)
@@ -55,6 +55,11 @@ _MARKDOWN = re.compile(
     r"\*{1,3}|`{1,3}(?:json|xml|python|text)?|^#{1,6} ?|^> ?|(?<![^\W_])__|__(?![^\W_])", re.MULTILINE
 )
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|boldsymbol)\{([^{}]{0,200})\}|\\[()\[\]]|\$")
+
+
+# What the rules for thinking, turns, Markdown and LaTeX begin with; most answers have none of it.
+_OUTPUT_MARK = re.compile(r"[<◁]|\[/?think|###", re.IGNORECASE)
+_WRITTEN_MARK = re.compile(r"[*`#>_\\$]")
 
 
 def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -79,6 +84,8 @@ def answer_part(text: str) -> str:
     Returns:
         The remaining text; empty where the output stops inside its thinking block.
     """
+    if _OUTPUT_MARK.search(text) is None:
+        return text
     end = last_match(_THINK_END, text)
     if end is not None:
         text = text[end.end() :]
@@ -113,13 +120,17 @@ def overlong(text: str) -> str:
 
 def fold(text: str) -> str:
     """Return plain characters (ASCII digits, quotes and dashes) and single spaces; line breaks are kept."""
-    text = text.translate(_TABLE).replace("\r\n", "\n").replace("\r", "\n")
-    return _BREAKS.sub("\n", _SPACE.sub(" ", text)).strip()
+    if not text.isascii():
+        text = text.translate(_TABLE)
+    text = _SPACE.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return (_BREAKS.sub("\n", text) if "\n" in text else text).strip()
 
 
 def plain_answer(text: str) -> str:
     """Return the answering part of an output, folded and without Markdown and LaTeX marks."""
     text = fold(answer_part(text))
+    if _WRITTEN_MARK.search(text) is None:
+        return text
     text = _LATEX.sub(lambda found: found.group(1) or "", text)
     return fold(_MARKDOWN.sub("", text))
 
@@ -158,8 +169,8 @@ def final_statements(text: str) -> list[str]:
     last "final answer" / "the answer is" / "therefore".
     """
     found: list[str] = []
-    for pattern in (_TAGGED, _BOXED, _KEYED):
-        last = last_match(pattern, text)
+    for pattern, mark in ((_TAGGED, "<"), (_BOXED, "{"), (_KEYED, ":")):
+        last = last_match(pattern, text) if mark in text else None
         if last is not None and _strip_quotes(last.group(1)):
             found.append(_strip_quotes(last.group(1)))
     found.extend(_after_cues(text))
