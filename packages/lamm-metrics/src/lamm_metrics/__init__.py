@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     )
     from lamm_metrics.report.leaderboard import comparison_table
     from lamm_metrics.report.page import write_report
-    from lamm_metrics.results.report import Report, Sample, read_reports
+    from lamm_metrics.results.report import Report, Sample, read_reports, results_frame
     from lamm_metrics.results.score import Mark, SampleResult, Score, ScoreSpec
     from lamm_metrics.scoring import other_version, score
     from lamm_metrics.statistics import centred_interval, clustered_standard_error, group_weights, wilson
@@ -114,7 +114,7 @@ _HOMES = {
     "records.tasks": "References TASKS Task all_tasks read_references task_named task_of_file task_of_record",
     "report.leaderboard": "comparison_table",
     "report.page": "write_report",
-    "results.report": "Report Sample read_reports",
+    "results.report": "Report Sample read_reports results_frame",
     "results.score": "Mark SampleResult Score ScoreSpec",
     "scoring": "other_version score",
     "statistics": "centred_interval clustered_standard_error group_weights wilson",
@@ -216,6 +216,7 @@ __all__ = [
     "read_predictions",
     "read_references",
     "read_reports",
+    "results_frame",
     "rotations",
     "score",
     "summarise_coco",

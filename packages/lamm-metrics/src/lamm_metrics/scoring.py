@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_metrics.errors import UsageError
+from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.base import Metric
 from lamm_metrics.metrics.placing import placing_remarks
 from lamm_metrics.metrics.registry import make_metric, metric_class, options_of, refuse_unknown
@@ -237,6 +238,15 @@ def gather(
             progress(done, total)
 
 
+def _why(status: str, detail: str, prediction: Prediction) -> str:
+    """Return why an answer is unread; empty where it was read."""
+    if status == Status.OK or prediction.error or detail:
+        return prediction.error or detail
+    if not prediction.plain_text.strip():
+        return "the answer is empty"
+    return "it declines to answer" if status == Status.REFUSED else "it states nothing of the kind that is asked for"
+
+
 def _samples(
     results: Iterable[SampleResult], references: References, answers: Mapping[str, Prediction]
 ) -> Iterable[Sample]:
@@ -251,7 +261,7 @@ def _samples(
             status=result.status,
             value=result.value,
             extracted=result.extracted,
-            detail=prediction.error or result.detail,
+            detail=_why(result.status, result.detail, prediction),
             query=str(record.get("query", "")),
             answer=f"(no answer: {prediction.error})" if prediction.error else prediction.plain_text,
             truth=truth_text(record),

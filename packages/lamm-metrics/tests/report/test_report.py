@@ -147,8 +147,8 @@ def test_seven_columns_say_once_what_holds_for_all_of_them(report, tmp_path):
     both = {"mine": {"Set": report}, "chance": {"Set": chance}}
     text = write_report(tmp_path / "r.html", both).read_text("utf-8")
     assert text.count("n\u00a0=\u00a08") == 1
-    assert text.count("<small>unreadable 12.5%</small>") == 1
-    assert "unreadable 0.0%" not in text
+    assert text.count("<small>unread 12.5%</small>") == 1
+    assert "unread 0.0%" not in text
     fewer = score("classification", REFERENCES[:4], ANSWERS[:4], draws=20)
     text = write_report(tmp_path / "r.html", {"mine": {"Set": report}, "less": {"Set": fewer}}).read_text("utf-8")
     assert "<small>n = 8</small>" in text
@@ -218,7 +218,7 @@ def test_score_prints_itself_and_its_html(report):
     headline = report.headline
     assert headline.signature in str(headline)
     assert "<strong>accuracy</strong>" in headline._repr_html_()
-    assert "failed=12.5%" in str(headline)
+    assert "unread=12.5%" in str(headline)
     assert report.score("accuracy") is headline
     with pytest.raises(KeyError):
         report.score("nonsense")
@@ -230,11 +230,37 @@ def test_a_sample_says_why_its_answer_could_not_be_read(tmp_path):
     assert [bool(sample.detail) for sample in report.samples] == [i == 3 for i in range(8)]
     why = report.samples[3].detail
     assert "cat, dog" in why
-    assert f"not read: '3' (ambiguous: {why})" in str(report)
+    assert f"unread: '3' (ambiguous: {why})" in str(report)
+    assert report.to_json()["unread"] == [{"id": "3", "status": "ambiguous", "detail": why}]
     (tmp_path / "r.json").write_text(json.dumps(report.to_json(samples=True)), "utf-8")
     assert read_reports(tmp_path / "r.json")[0].samples[3].detail == why
     (panel,) = panels(write_report(tmp_path / "r.html", [report]).read_text("utf-8"))
     assert [sample["detail"] for sample in panel["samples"][2:4]] == ["", why]
+
+
+def test_every_unread_sample_has_a_reason():
+    texts = ["", "I am sorry, I cannot see the image.", "Hm, well.", "7 or 8; red or blue", "[0.1, 0.2, 0.3]"]
+    truths = {
+        "classification": {"label": "cat", "labels": ["cat", "dog"]},
+        "detection": {"object": [{"label": "cat", "bbox": [0.1, 0.1, 0.5, 0.5]}]},
+        "vqa": {"gt_choice": 1, "gt_choices": ["red", "blue"]},
+        "counting": {"num": 12},
+        "ocr": {"word_list": ["HOTEL"]},
+        "caption": {"sentences": ["A cat."]},
+        "locating": {"points": [[1, 2]], "image_size": [9, 9]},
+        "yes_no": {"label": "no"},
+        "visual_grounding3d": {"gt_bbox": [0, 0, 0, 1, 1, 1]},
+    }
+    for task, truth in truths.items():
+        references = [{"id": i, **truth} for i in range(len(texts) + 1)]
+        answers = [
+            *({"id": i, "text": text} for i, text in enumerate(texts)),
+            {"id": len(texts), "error": "it crashed"},
+        ]
+        report = score(task, references, answers, draws=2)
+        assert [bool(one.detail) for one in report.samples] == [one.status != "ok" for one in report.samples], task
+        assert report.unread[0].detail == "the answer is empty"
+        assert report.unread[-1].detail == "it crashed"
 
 
 @pytest.mark.parametrize(

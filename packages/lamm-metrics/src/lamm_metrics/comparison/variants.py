@@ -39,7 +39,7 @@ class Variation:
         comparison: The paired comparison, None where too few records allow none.
         why: Why there is no comparison; empty where there is one.
         same_choice: Share of records with the same option or class chosen as in the base file (ChEF's MR, of choices
-            and not of letters); None for open tasks. Unreadable answers count as another choice.
+            and not of letters); None for open tasks. Unread answers count as another choice.
     """
 
     task: str

@@ -25,7 +25,7 @@ class Outcome(NamedTuple):
 class Accuracy(AdditiveMetric[Outcome]):
     r"""Share of right answers; an answer that cannot be read is wrong.
 
-    `extra` holds the score if every unreadable answer were right: the truth lies between.
+    `extra` holds the score if every unread answer were right: the truth lies between.
 
     >>> metric = Accuracy("vqa")
     >>> record = {"id": 1, "gt_choice": 1, "gt_choices": ["red", "blue"]}
@@ -119,7 +119,7 @@ class CircularAccuracy(Accuracy):
         return table
 
     def _table_if_right(self) -> Floats:
-        """An unreadable answer keeps its question from counting unless it is taken for right."""
+        """An unread answer keeps its question from counting unless it is taken for right."""
         entries = [entry for _, entry in self.ordered()]
         return self.rows([entry.state._replace(correct=entry.state.correct or entry.status != OK) for entry in entries])
 

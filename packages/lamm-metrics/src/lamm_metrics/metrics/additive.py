@@ -53,7 +53,7 @@ class AdditiveMetric(Metric[StateT]):
         return self.rows([entry.state for _, entry in self.ordered()])
 
     def _table_if_right(self) -> Floats:
-        """The summands of every record, with those of unreadable answers replaced."""
+        """The summands of every record, with those of unread answers replaced."""
         table = self.table()
         for i, (_, entry) in enumerate(self.ordered()):
             if entry.status != OK:

@@ -1,4 +1,4 @@
-"""Counting: mean absolute and root mean squared error, with unreadable answers kept apart."""
+"""Counting: mean absolute and root mean squared error, with unread answers kept apart."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import LARGEST_COUNT, Reference
 from lamm_metrics.results.score import ScoreSpec
 
-# How unreadable answers enter each score.
+# How unread answers enter each score.
 FAILED: Mapping[str, str] = {
     "mae": "zero",
     "rmse": "zero",
@@ -91,7 +91,7 @@ class CountingError(AdditiveMetric[Count]):
         ]
 
     def sample_value(self, state: Count) -> float | None:
-        """The absolute error, with an unreadable answer as 0."""
+        """The absolute error, with an unread answer as 0."""
         return self.row(state)[0]
 
     def shown(self, state: Count) -> str:

@@ -61,9 +61,7 @@ PAPER_FORMULAS: Mapping[str, PaperFormula] = {
     ),
     "vqa": PaperFormula(("paper/acc",), formulas.choice, "letters A to E; the first family of patterns decides"),
     "caption": PaperFormula(("paper/bleu4",), formulas.caption, "mean of the best unsmoothed sentence BLEU, 0 to 100"),
-    "counting": PaperFormula(
-        ("paper/mae", "paper/mae<10"), formulas.counting, "an unreadable answer counts as 0", False
-    ),
+    "counting": PaperFormula(("paper/mae", "paper/mae<10"), formulas.counting, "an unread answer counts as 0", False),
     "ocr": PaperFormula(("paper/word_acc",), formulas.word_accuracy, "mean recall of words, punctuation kept"),
     "detection3d": PaperFormula(
         ("paper/recall@0.5",), partial(formulas.detection, solid=True), _RECALL, mark=BOX_3D, read=parsing.boxes_3d

@@ -114,7 +114,7 @@ def _cell(score: Score, best: bool, compared: Compared | None, sized: bool) -> s
     """Return one score, with its number of records where the head of the row does not say it."""
     notes = [] if sized else [f"n = {score.n}"]
     if score.n_failed:
-        notes.append(f"unreadable {score.failure_rate:.1%}")
+        notes.append(f"unread {score.failure_rate:.1%}")
     if compared is not None and compared.difference is not None and compared.p_value is not None:
         shown = "p &lt; 0.001" if compared.p_value < 0.001 else f"p = {compared.p_value:.3f}"
         notes.append(f"Δ {compared.difference:+.{4 if abs(compared.difference) < 10 else 1}f}, {shown}")
@@ -134,7 +134,7 @@ def _details(model: str, name: str, report: Report) -> str:
             f"<small>{bracketed(score.interval)}</small>{_bar(score)}</td><td>{score.n}</td><td>{score.failure_rate:.1%}</td><td>{extra}</td>"
             f"<td><code>{escape(score.signature)}</code></td></tr>"
         )
-    columns = ("Score", "Value", "n", "Unreadable", "More", "Signature")
+    columns = ("Score", "Value", "n", "Unread", "More", "Signature")
     head = "".join(f'<th scope="col">{column}</th>' for column in columns)
     note = f"<p>Note: {escape(report.note)}</p>" if report.note else ""
     statuses = ", ".join(f"{escape(status)} {count}" for status, count in report.statuses.items()) or "not kept"

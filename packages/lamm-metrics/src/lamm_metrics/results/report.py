@@ -1,14 +1,16 @@
 """The result of scoring one predictions file on one task."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from html import escape
+from importlib import import_module
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from lamm_metrics.errors import LammMetricsError
+from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.records.files import SHOWN, parse_json, read_text
 from lamm_metrics.results.score import Mark, Score
 from lamm_metrics.tables import bracketed, number, table, table_html
@@ -91,8 +93,13 @@ class Report:
         """Return how many answers ended in each extraction status."""
         return dict(sorted(Counter(sample.status for sample in self.samples).items()))
 
+    @property
+    def unread(self) -> tuple[Sample, ...]:
+        """Return the samples whose answer could not be read; `detail` of each says why."""
+        return tuple(sample for sample in self.samples if sample.status != "ok")
+
     def __str__(self) -> str:
-        rows = [["score", "value", "interval", "better", "n", "failed", "if failures right"]]
+        rows = [["score", "value", "interval", "better", "n", "unread", "if unread right"]]
         for score in self.scores:
             interval = bracketed(score.interval) or "–"
             direction = "higher" if score.higher_is_better else "lower"
@@ -110,11 +117,10 @@ class Report:
             extras += [f"{score.name}{kind}: {', '.join(listed)}" for kind, listed in lines.items()]
         unread = [
             f"{sample.id[:80]!r} ({sample.status}{f': {sample.detail}' if sample.detail else ''})"
-            for sample in self.samples
-            if sample.status != "ok"
+            for sample in self.unread
         ]
         more = f", … ({len(unread)} in all)" if len(unread) > SHOWN else ""
-        listed = f"not read: {', '.join(unread[:SHOWN])}{more}" if unread else ""
+        listed = f"unread: {', '.join(unread[:SHOWN])}{more}" if unread else ""
         answers, note = self._notes()
         # Signatures that differ in the name alone share a line.
         names: dict[str, list[str]] = {}
@@ -136,7 +142,7 @@ class Report:
             for score in self.scores
         ]
         signatures = "<br>".join(f"<code>{escape(score.signature)}</code>" for score in self.scores)
-        head = ("score", "value", "interval", "n", "unreadable")
+        head = ("score", "value", "interval", "n", "unread")
         return (
             f"<p><strong>{escape(self._title())}</strong></p>{table_html(head, rows)}"
             + "".join(f"<p>{escape(note)}</p>" for note in self._notes() if note)
@@ -151,11 +157,15 @@ class Report:
         statuses = ", ".join(f"{status} {count}" for status, count in self.statuses.items())
         return f"answers: {statuses}" if statuses else "", f"note: {self.note}" if self.note else ""
 
+    def to_frame(self, library: str = "", *, samples: bool = False) -> Any:
+        """Return the scores as a frame, see `results_frame`."""
+        return results_frame([self], library, samples=samples)
+
     def to_json(self, samples: bool = False) -> dict[str, Any]:
         """Return a plain dictionary that `json.dumps` accepts.
 
         Args:
-            samples: Include every record with its answer.
+            samples: Include every record with its answer; without it, the unread ones with the reason.
         """
         result: dict[str, Any] = {
             "lamm": "report",
@@ -165,7 +175,57 @@ class Report:
             "scores": [score.to_json() for score in self.scores],
             "statuses": self.statuses,
         }
-        return {**result, "samples": [asdict(sample) for sample in self.samples]} if samples else result
+        if samples:
+            return {**result, "samples": [asdict(sample) for sample in self.samples]}
+        return {**result, "unread": [{"id": one.id, "status": one.status, "detail": one.detail} for one in self.unread]}
+
+
+LIBRARIES = ("pandas", "polars")
+
+
+def results_frame(reports: Iterable[Report], library: str = "", *, samples: bool = False) -> Any:
+    """Return the scores of reports as one frame, a row a score, the headline of each report first.
+
+    Args:
+        reports: One or several, such as those that `read_reports` returns.
+        library: "pandas" or "polars"; whichever is installed, pandas first, when empty.
+        samples: Return a row a sample instead: each record with its answer, and how that was read.
+
+    Raises:
+        UsageError: No such library.
+        LammMetricsError: It is not installed.
+    """
+    if library not in ("", *LIBRARIES):
+        raise UsageError(f"Expected pandas or polars, got {library!r}. Choose one of them.")
+    found = next((name for name in LIBRARIES if library in ("", name) and find_spec(name)), None)
+    if found is None:
+        wanted = library or LIBRARIES[0]
+        raise LammMetricsError(
+            f"Expected {library or ' or '.join(LIBRARIES)}, got none. Install it: pip install {wanted}"
+        )
+    rows = [
+        {"model": report.model, "task": report.task, "dataset": report.dataset, "protocol": report.protocol, **row}
+        for report in reports
+        for row in (map(_sample_row, report.samples) if samples else map(_score_row, report.scores))
+    ]
+    return import_module(found).DataFrame(rows)
+
+
+def _score_row(score: Score) -> dict[str, Any]:
+    low, high = score.interval or (None, None)
+    named = {
+        "score": score.name,
+        "value": score.value,
+        "low": low,
+        "high": high,
+        "n": score.n,
+        "unread": score.n_failed,
+    }
+    return {**named, "higher_is_better": score.higher_is_better, "signature": score.signature}
+
+
+def _sample_row(sample: Sample) -> dict[str, Any]:
+    return {key: value for key, value in asdict(sample).items() if key not in ("marks", "system")}
 
 
 def _exact(value: float) -> str:

@@ -75,12 +75,12 @@ class Score:
 
     def __str__(self) -> str:
         value = with_interval(self.value, self.interval)
-        return f"{self.name} {value}  n={self.n} failed={self.failure_rate:.1%}  {self.signature}"
+        return f"{self.name} {value}  n={self.n} unread={self.failure_rate:.1%}  {self.signature}"
 
     def _repr_html_(self) -> str:
         return (
             f"<p><strong>{escape(self.name)}</strong> {with_interval(self.value, self.interval)} "
-            f"<small>n={self.n}, failed {self.failure_rate:.1%}, <code>{escape(self.signature)}</code></small></p>"
+            f"<small>n={self.n}, unread {self.failure_rate:.1%}, <code>{escape(self.signature)}</code></small></p>"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class ScoreSpec:
         proportion: Whether it is a share of the records, so that Wilson's interval applies where they are independent.
         share: Whether it runs from 0 to 1 and is 0 or 1 only where it is so in every group. Draws of such groups have
             no width, so the score then has Wilson's interval with the groups as trials, which is cautious.
-        bounded: Whether `extra` also gives it with every unreadable answer wrong, and with every one right.
+        bounded: Whether `extra` also gives it with every unread answer wrong, and with every one right.
         settings: Choices of this score alone, in place of its metric's or behind them in the signature.
         most: The most that it can be; without end unless it is a share.
     """

@@ -148,7 +148,7 @@ def _box_2d(group: Group, convention: BoxConvention, size: tuple[float, float] |
 def finish(boxes: list[LabelledBox], faults: list[str], text: str) -> Extraction[list[LabelledBox]]:
     """Give a list of boxes its status."""
     if faults:
-        return Extraction(boxes, Status.MALFORMED, f"{len(faults)} unreadable: {faults[0]}")
+        return Extraction(boxes, Status.MALFORMED, f"{len(faults)} unread: {faults[0]}")
     if boxes:
         return Extraction(boxes, Status.OK)
     if _NONE_FOUND.search(text) and not is_refusal(text):

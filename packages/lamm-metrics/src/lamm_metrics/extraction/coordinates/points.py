@@ -103,7 +103,7 @@ def extract_points(
     if ends_inside(plain):
         faults.append("the answer breaks off inside a point")
     if faults:
-        return Extraction(points, Status.MALFORMED, f"{len(faults)} unreadable: {faults[0]}")
+        return Extraction(points, Status.MALFORMED, f"{len(faults)} unread: {faults[0]}")
     if points:
         return Extraction(points, Status.OK)
     if is_refusal(plain):

@@ -90,7 +90,7 @@
       const result = lamm.outcome(answer.value, answer.higher), tags = [element("span", answer.status, `tag ${answer.status === "ok" ? "" : "bad"}`)];
       if (answer.value !== null) tags.push(element("span", lamm.number(answer.value), `tag ${{ wrong: "bad", right: "good" }[result] || ""}`));
       if (answer.extracted) tags.push(element("br"), element("small", `read as: ${answer.extracted.length > LONG ? `${answer.extracted.slice(0, LONG)}…` : answer.extracted}`));
-      if (answer.detail) tags.push(element("br"), element("small", `not read: ${answer.detail}`));
+      if (answer.detail) tags.push(element("br"), element("small", `unread: ${answer.detail}`));
       pair(list, answer.model, folded(answer.answer || "(empty)"), ...tags);
     }
     article.append(list);
