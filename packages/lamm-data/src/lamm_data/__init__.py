@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lamm_data.benchmark.recipes.recipe import packaged_recipes, read_recipe
     from lamm_data.benchmark.run import build_benchmark
     from lamm_data.cli import LazyGroup
+    from lamm_data.clouds.frames import map_boxes, map_points, read_matrices
     from lamm_data.clouds.reading import PointCloud, load_cloud, read_cloud, save_cloud
     from lamm_data.errors import Fault, LammDataError, RecordError, SourceError, UsageError
     from lamm_data.export.formats import export_records, read_export
@@ -56,15 +57,16 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS", "LSP_JOINTS", "NUMBER_STYLES", "STYLES", "TASKS", "TASK_TABLE", "TASK_TYPES", "Annotated",
     "BenchmarkRecord", "Box", "Box3D", "Build", "CheckSettings", "ContaminationSettings", "Conversion",
-    "ConvertSettings", "Curves", "Description", "Fault", "InstructionRecord", "Keypoints", "LammDataError", "LazyGroup",
-    "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source", "SourceError", "Turn", "UsageError", "View",
-    "ViewSettings", "apply_recipe", "benchmark_file_name", "build_benchmark",
+    "ConvertSettings", "Curves", "Description", "Fault", "InstructionRecord", "Keypoints", "LammDataError",
+    "LazyGroup", "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source", "SourceError", "Turn",
+    "UsageError", "View", "ViewSettings", "apply_recipe", "benchmark_file_name", "build_benchmark",
     "build_records", "build_tables", "check_file", "check_values", "convert", "convert_source", "export_records",
     "find_near", "find_near_minhash", "generate", "get_source", "in_parallel", "is_alignment_set", "iter_values",
     "lay_out", "load_cloud", "load_exhaustive", "load_prompt", "load_sources", "load_toml", "make_settings",
-    "media_paths", "nearest", "open_scanqa", "packaged_recipes", "parse_assignment", "parse_part", "read_benchmark",
-    "read_cloud", "read_export", "read_instances", "read_recipe", "read_records", "read_rows", "render_views",
-    "save_cloud", "save_page", "scan_records", "task_of_file_name", "write_benchmark", "write_records", "write_world",
+    "map_boxes", "map_points", "media_paths", "nearest", "open_scanqa", "packaged_recipes", "parse_assignment",
+    "parse_part", "read_benchmark", "read_cloud", "read_export", "read_instances", "read_matrices", "read_recipe",
+    "read_records", "read_rows", "render_views", "save_cloud", "save_page", "scan_records", "task_of_file_name",
+    "write_benchmark", "write_records", "write_world",
 ]  # fmt: skip
 
 _HOMES = {
@@ -74,6 +76,7 @@ _HOMES = {
     "benchmark.recipes.recipe": "packaged_recipes read_recipe",
     "benchmark.run": "build_benchmark",
     "cli": "LazyGroup",
+    "clouds.frames": "map_boxes map_points read_matrices",
     "clouds.reading": "PointCloud load_cloud read_cloud save_cloud",
     "errors": "Fault LammDataError RecordError SourceError UsageError",
     "export.formats": "export_records read_export",

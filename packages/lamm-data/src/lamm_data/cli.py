@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sources": ("sources", "List the source data sets, or check a download."),
     "unpack": ("sources", "Unpack downloaded archives safely."),
     "prepare": ("sources", "Make media files: pictures of batches, clouds of meshes."),
-    "clouds": ("sources", "Make .npy clouds out of PLY, PCD, OBJ and other files."),
+    "clouds": ("clouds", "Make .npy clouds out of PLY, PCD, OBJ, LAS and other files."),
     "render": ("render", "Draw pictures of clouds from several sides."),
     "view": ("view", "Write a page of records: media, dialogues, the loss mask by token."),
     "stats": ("stats", "Count and plot what a file of records holds."),

@@ -88,15 +88,48 @@ def test_misuse_is_named(folder, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="cloud or mesh files"):
         convert_folder(tmp_path / "empty", tmp_path / "out")
-    (folder / "a.ply").write_text("ply")
-    with pytest.raises(SourceError, match="share a name"):
-        convert_folder(folder, tmp_path / "out")
 
 
-def test_without_open3d_the_message_says_what_to_install(folder, tmp_path, monkeypatch):
-    (folder / "mesh.obj").write_text("v 0 0 0\n")
-    monkeypatch.setitem(sys.modules, "open3d", None)
-    with pytest.raises(LammDataError, match=r"pip install 'lamm-data\[3d\]'"):
+def test_files_that_differ_in_their_suffix_only_become_two_clouds(folder, tmp_path):
+    (folder / "a.xyz").write_text("7 8 9\n")
+    report = convert_folder(folder, tmp_path / "out")
+    assert (report.written, report.faults) == (3, [])
+    assert len(np.load(tmp_path / "out" / "a.npy.npy")) == 20
+    assert np.load(tmp_path / "out" / "a.xyz.npy").tolist() == [[7, 8, 9]]
+    stated = json.loads((tmp_path / "out" / "clouds.json").read_text())
+    assert {name: entry["source"] for name, entry in stated["clouds"].items()} == {
+        "a.npy.npy": "a.npy",
+        "a.xyz.npy": "a.xyz",
+        "deep/b.npy": "deep/b.npy",
+    }
+
+
+def test_every_file_is_written_or_listed(folder, tmp_path):
+    (folder / "scan.fls").write_bytes(b"FARO")
+    (folder / "photo.jpg").write_bytes(b"no mesh beside it")
+    (folder / "deep" / "m.obj").write_text("mtllib m.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    (folder / "deep" / "m.mtl").write_text("newmtl a\n")
+    (folder / ".DS_Store").write_bytes(b"hidden")
+    report = convert_folder(folder, tmp_path / "out")
+    assert report.written == 3
+    assert report.passed_over == 1
+    assert sorted(fault.split("(")[1].split("/")[-1] for fault in report.faults) == [
+        "photo.jpg). Move it elsewhere.",
+        "scan.fls). Move it elsewhere.",
+    ]
+    result = CliRunner().invoke(data, ["clouds", str(folder), "--output", str(tmp_path / "out"), "--workers", "1"])
+    assert result.exit_code == 1
+    assert "0 clouds written, 3 kept, 2 could not be read." in result.output
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "extra"),
+    [("trimesh", "mesh.obj", "meshes"), ("laspy", "a.laz", "las"), ("pye57", "a.e57", "e57")],
+)
+def test_without_a_library_the_message_says_what_to_install(folder, tmp_path, monkeypatch, module, name, extra):
+    (folder / name).write_text("v 0 0 0\n")
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(LammDataError, match=rf"pip install 'lamm-data\[{extra}\]'"):
         convert_folder(folder, tmp_path / "out")
     assert len(load_cloud(folder / "a.npy")) == 20  # plain arrays need nothing
 
@@ -107,8 +140,11 @@ def test_pickled_clouds_are_never_opened(tmp_path):
         load_cloud(tmp_path / "scan2inst.pickle")
     np.save(tmp_path / "a.npy", np.array([{"x": 1}], dtype=object), allow_pickle=True)
     report = convert_folder(tmp_path, tmp_path / "out")
-    assert len(report.faults) == 1
-    assert "plain .npy array" in report.faults[0]
+    assert report.written == 0
+    other_kind, array = report.faults
+    assert "another kind" in other_kind
+    assert "scan2inst.pickle" in other_kind
+    assert "plain .npy array" in array
 
 
 def scannet_ply(points, colours):

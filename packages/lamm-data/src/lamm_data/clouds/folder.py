@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from lamm_data.clouds.reading import SUFFIXES, load_cloud, resample, sample_mesh, save_cloud, seed_of
+import numpy as np
+
+from lamm_data.clouds.columns import check_range_name
+from lamm_data.clouds.frames import MANIFEST, Matrix, frame_matrix, map_points
+from lamm_data.clouds.libraries import GLTF, MESHES
+from lamm_data.clouds.reading import SUFFIXES, Cloud, PointCloud, mesh_cloud, read_cloud, resample, save_cloud, seed_of
 from lamm_data.errors import SourceError, UsageError
 from lamm_data.files.processes import in_parallel
 from lamm_data.progress import Advance, unwatched
 from lamm_llm import write_whole
 
-MESHES = frozenset({".obj", ".off", ".stl"})
-UNITS = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "none": 1.0}
+UNITS = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "ft": 0.3048, "in": 0.0254, "none": 1.0}
 """Metres in one unit; `none` is for models without a scale, whose coordinates are kept."""
-MANIFEST = "clouds.json"
+PARTS_OF_MESHES = frozenset({".mtl", ".bin", ".png", ".jpg", ".jpeg", ".bmp", ".tga", ".tif", ".tiff", ".webp"})
+"""Files that belong to a mesh beside them: they are passed over."""
+Y_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+"""A quarter turn about x: (x, y, z) with y up becomes (x, -z, y) with z up."""
+_SAVED_EVERY = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +36,12 @@ class CloudSettings:
 
     Attributes:
         points: Points of every cloud; 0 keeps each cloud's own.
-        units: Unit of the files: a key of `UNITS`.
-        up: Axis of the files that points upwards: `z` or `y`.
+        units: Unit of the files: a key of `UNITS`. glTF files are in metres by definition.
+        up: Axis of the files that points upwards: `z` or `y`. glTF files are turned by definition.
         seed: Seed; together with a cloud's name it decides which points are drawn.
         colours: Keep colours where there are any.
+        colour_range: `auto` recognises the range of colours; a name of `COLOUR_RANGES` states it.
+        columns: Names of the columns of arrays and text without names.
     """
 
     points: int = 0
@@ -37,6 +49,8 @@ class CloudSettings:
     up: str = "z"
     seed: int = 0
     colours: bool = True
+    colour_range: str = "auto"
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.units not in UNITS or self.up not in ("y", "z") or self.points < 0:
@@ -44,63 +58,165 @@ class CloudSettings:
                 f"Expected units out of {', '.join(UNITS)}, up axis y or z and points from 0, got {self.units}, "
                 f"{self.up}, {self.points}."
             )
+        check_range_name(self.colour_range)
+
+    def stated(self) -> dict[str, Any]:
+        """Return what `clouds.json` says a folder was made with: settings that nobody touched are left out."""
+        quiet = {"colour_range": "auto", "columns": ()}
+        values = {key: value for key, value in asdict(self).items() if key not in quiet or value != quiet[key]}
+        return json.loads(json.dumps(values))  # type: ignore[no-any-return]
+
+    def read(self, path: Path, seed: int) -> PointCloud:
+        """Read one file, or sample the surface of one mesh."""
+        colours = self.colour_range if self.colours else "none"
+        if path.suffix.lower() in MESHES:
+            return mesh_cloud(path, self.points or 4096, seed, colours)
+        return read_cloud(path, columns=self.columns, colours=colours)
+
+    def matrix(self) -> Matrix:
+        """Return the 4 x 4 matrix from the files' frame to metres with z up."""
+        return frame_matrix(np.eye(3) if self.up == "z" else Y_UP, UNITS[self.units], np.zeros(3), np.zeros(3))
 
 
 @dataclass(slots=True)
 class CloudReport:
-    """What became of a folder: clouds made, those that were there already, and what could not be read."""
+    """What became of a folder.
+
+    Attributes:
+        written: Clouds made.
+        kept: Clouds that were there already.
+        faults: Why each other file was not made into a cloud.
+        passed_over: Files that belong to a mesh beside them.
+        notes: How many clouds needed what: points left out, an offset subtracted, colours mapped.
+    """
 
     written: int = 0
     kept: int = 0
     faults: list[str] = field(default_factory=list)
+    passed_over: int = 0
+    notes: Counter[str] = field(default_factory=Counter)
 
 
-def make_cloud(path: Path, name: str, settings: CloudSettings) -> Any:
+class MadeCloud(NamedTuple):
+    """A cloud in metres with z up, and what `clouds.json` says of it.
+
+    Attributes:
+        values: `[N, 3]` or `[N, 6]` float32.
+        entry: `points`, and where there are any: `dropped`, `offset`, `colours`, `notes`, `matrix`.
+    """
+
+    values: Cloud
+    entry: dict[str, Any]
+
+
+def make_cloud(path: Path, name: str, settings: CloudSettings) -> MadeCloud:
     """Make one cloud: metres (where the files have a unit), z up, resampled by its name's seed.
 
-    Returns:
-        `[N, 3]` or `[N, 6]` float32.
-
     Raises:
-        SourceError: The file is damaged, empty or holds values that are not finite.
+        SourceError: The file is damaged or empty, or its colours or columns cannot be told.
     """
     seed = seed_of(name, settings.seed)
-    if path.suffix.lower() in MESHES:
-        cloud = sample_mesh(path, settings.points or 4096, seed)
-    else:
-        cloud = load_cloud(path)
-        cloud = resample(cloud, settings.points, seed) if settings.points else cloud
-    cloud = cloud.copy() if settings.colours else cloud[:, :3].copy()
-    cloud[:, :3] *= UNITS[settings.units]
-    if settings.up == "y":
-        # A quarter turn about x: (x, y, z) with y up becomes (x, -z, y) with z up.
-        cloud[:, :3] = cloud[:, [0, 2, 1]] * (1, -1, 1)
-    return cloud
+    cloud = settings.read(path, seed)
+    entry: dict[str, Any] = {"points": len(cloud.values)} | cloud_notes(cloud)
+    matrix, own = settings.matrix(), False
+    if path.suffix.lower() in GLTF:
+        matrix, own = np.eye(4), True
+    if cloud.offset.any():
+        matrix, own = frame_matrix(matrix[:3, :3], 1.0, cloud.offset, np.zeros(3)), True
+    values = cloud.values
+    if settings.points and path.suffix.lower() not in MESHES:
+        values = resample(values, settings.points, seed)
+    if own:
+        entry["matrix"] = matrix.tolist()
+    return MadeCloud(moved(values, matrix), entry | {"points": len(values)})
 
 
-def _make_file(source: Path, output: Path, settings: CloudSettings, name: str) -> tuple[str, str]:
-    target = (output / name).with_suffix(".npy")
-    if target.is_file():
-        return name, "kept"
+def moved(values: Any, matrix: Matrix) -> Cloud:
+    """Return `[N, C]` float32 with points moved in float64."""
+    if (matrix == np.eye(4)).all():
+        return np.ascontiguousarray(values, dtype=np.float32)
+    points = map_points(values[:, :3], matrix)
+    return np.concatenate([points, values[:, 3:]], axis=1).astype(np.float32)
+
+
+def cloud_notes(cloud: PointCloud) -> dict[str, Any]:
+    """Return what had to be done to read a cloud."""
+    notes: dict[str, Any] = {"dropped": cloud.dropped} if cloud.dropped else {}
+    if cloud.colour_range not in ("", "0..255"):
+        notes["colours"] = f"{cloud.colour_range} in the file"
+    if cloud.offset.any():
+        notes["offset"] = cloud.offset.tolist()
+        narrow = cloud.points.astype(np.float32)
+        if (narrow == cloud.points).all():
+            step = float(np.spacing(np.abs(narrow).max(axis=0)).max())
+            notes["rounded"] = f"the file holds its coordinates in float32, in steps of up to {step:g}"
+    return notes
+
+
+Outcome = tuple[str, str, dict[str, Any]]
+"""Source name, what became of it (`written`, `kept` or a fault), and the entry of `clouds.json`."""
+
+
+def _make_file(source: Path, output: Path, settings: CloudSettings, done: set[str], job: tuple[str, str]) -> Outcome:
+    name, target = job
+    if target in done and (output / target).is_file():
+        return name, "kept", {}
     try:
-        save_cloud(target, make_cloud(source / name, name, settings))
+        made = make_cloud(source / name, name, settings)
     except SourceError as error:
-        return name, str(error)
-    return name, "written"
+        return name, str(error), {}
+    (output / target).parent.mkdir(parents=True, exist_ok=True)
+    save_cloud(output / target, made.values)
+    return name, "written", {"source": name} | made.entry
 
 
-def _names(source: Path) -> list[str]:
-    wanted = MESHES.union(SUFFIXES)
-    paths = (path for path in source.rglob("*") if path.suffix.lower() in wanted and path.is_file())
-    names = sorted(path.relative_to(source).as_posix() for path in paths)
+def find_files(source: Path, output: Path | None = None) -> tuple[Path, list[str], list[str], int]:
+    """Look for clouds.
+
+    Args:
+        source: A folder, or one file.
+        output: A folder below it that is passed over.
+
+    Returns:
+        The folder, names of cloud and mesh files below it, faults of all other files, and how many files belong to a
+        mesh beside them. Hidden files do not count.
+
+    Raises:
+        SourceError: There is no cloud or mesh file.
+    """
+    folder = source.parent if source.is_file() else source
+    paths = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
+    paths = [path for path in paths if not _hidden(path.relative_to(folder)) and not _below(path, output)]
+    names = [path.relative_to(folder).as_posix() for path in paths if path.suffix.lower() in SUFFIXES]
     if not names:
-        raise SourceError(f"Expected cloud or mesh files ({', '.join(sorted(wanted))}) below {source}, got none.")
-    stems: dict[str, str] = {}
-    for name in names:
-        stem = str(Path(name).with_suffix(""))
-        if stems.setdefault(stem, name) != name:
-            raise SourceError(f"Expected one file a cloud, got {stems[stem]} and {name}, which would share a name.")
-    return names
+        wanted = ", ".join(sorted(SUFFIXES))
+        raise SourceError(f"Expected cloud or mesh files ({wanted}) below {source}, got none.")
+    meshes = {path.parent for path in paths if path.suffix.lower() in MESHES}
+    faults, passed = [], 0
+    for path in paths:
+        if path.suffix.lower() in SUFFIXES or path.name == MANIFEST:
+            continue
+        if path.suffix.lower() in PARTS_OF_MESHES and path.parent in meshes:
+            passed += 1
+        else:
+            faults.append(f"Expected a cloud or mesh file, got one of another kind ({path}). Move it elsewhere.")
+    return folder, names, faults, passed
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _below(path: Path, output: Path | None) -> bool:
+    return output is not None and path.resolve().is_relative_to(output.resolve())
+
+
+def _jobs(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return each file with its cloud's name; files that differ only in their suffix keep it in that name."""
+    names = list(names)
+    stems = Counter(str(Path(name).with_suffix("")) for name in names)
+    clashing = {name for name in names if stems[str(Path(name).with_suffix(""))] > 1}
+    return [(name, f"{name}.npy" if name in clashing else str(Path(name).with_suffix(".npy"))) for name in names]
 
 
 def write_manifest(folder: Path, values: dict[str, Any]) -> None:
@@ -122,37 +238,61 @@ def convert_folder(
     workers: int = 1,
     progress: Advance = unwatched,
 ) -> CloudReport:
-    """Make a cloud of every file of a folder, and `clouds.json` with units, axes and how points were drawn.
+    """Make a cloud of every file of a folder, and `clouds.json` with units, axes and how each was made.
 
     The same settings give the same bytes with any number of workers. A damaged file does not stop the run: it is
-    listed. Clouds that are there already are kept, so an interrupted run goes on where it was.
+    listed, as is every file of another kind. Clouds that are there already are kept, so an interrupted run goes on
+    where it was.
 
     Raises:
         UsageError: The folder was made with other settings before.
-        SourceError: There is no file to read, or two files would get one name.
-        LammDataError: open3d is needed and not installed.
+        SourceError: There is no file to read.
+        LammDataError: A library is needed and not installed.
     """
-    source, output, settings, report = Path(source), Path(output), settings or CloudSettings(), CloudReport()
-    names = _names(source)
-    stated = {"units": "none" if settings.units == "none" else "metres", "made_with": asdict(settings)}
-    _check_manifest(output, stated["made_with"])
+    source, output, settings = Path(source), Path(output), settings or CloudSettings()
+    folder, names, faults, passed = find_files(source, output)
+    report = CloudReport(faults=faults, passed_over=passed)
+    made_with = settings.stated()
+    clouds = _earlier(output, made_with)
+    stated = {"units": "none" if settings.units == "none" else "metres", "made_with": made_with}
+    stated |= {"matrix": settings.matrix().tolist(), "clouds": clouds}
     write_manifest(output, stated)
-    for _, outcome in in_parallel(partial(_make_file, source, output, settings), names, workers):
-        if outcome == "written":
-            report.written += 1
-        elif outcome == "kept":
-            report.kept += 1
-        else:
-            report.faults.append(outcome)
-        progress(1)
+    jobs = _jobs(names)
+    targets = dict(jobs)
+    work = partial(_make_file, folder, output, settings, set(clouds))
+    try:
+        for name, outcome, entry in in_parallel(work, jobs, workers):
+            _count(report, outcome, entry)
+            if entry:
+                clouds[targets[name]] = entry
+            if report.written and report.written % _SAVED_EVERY == 0:
+                write_manifest(output, stated)
+            progress(1)
+    finally:
+        stated["clouds"] = dict(sorted(clouds.items()))
+        write_manifest(output, stated)
     return report
 
 
-def _check_manifest(output: Path, made_with: object) -> None:
+def _count(report: CloudReport, outcome: str, entry: dict[str, Any]) -> None:
+    report.written += outcome == "written"
+    report.kept += outcome == "kept"
+    if outcome not in ("written", "kept"):
+        report.faults.append(outcome)
+    report.notes["points"] += entry.get("dropped", 0)
+    report.notes.update(key for key in ("dropped", "offset", "colours", "rounded") if key in entry)
+
+
+def _earlier(output: Path, made_with: object) -> dict[str, Any]:
+    """Return the clouds that an earlier run with the same settings made."""
     path = output / MANIFEST
-    if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8")).get("made_with")
-        if before != made_with:
-            raise UsageError(
-                f"Expected the settings {output} was made with, {before}, got {made_with}. Name another one."
-            )
+    if not path.is_file():
+        return {}
+    stated = json.loads(path.read_text(encoding="utf-8"))
+    if stated.get("made_with") != made_with:
+        raise UsageError(
+            f"Expected the settings {output} was made with, {stated.get('made_with')}, got {made_with}. "
+            "Name another one."
+        )
+    clouds: dict[str, Any] = stated.get("clouds", {})
+    return clouds

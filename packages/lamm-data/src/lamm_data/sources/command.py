@@ -99,6 +99,7 @@ def sources(name: str | None, root: Path | None, split: str, decode: bool, worke
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes that read meshes.")
 def prepare(name: str, root: Path, split: str, workers: int) -> None:
     """Make the media files that a download does not hold: pictures out of batches, clouds out of meshes."""
+    from lamm_data.clouds.command import finish
     from lamm_data.errors import UsageError
     from lamm_data.progress import progress_bar
     from lamm_data.sources.registry import get_source, load_function, load_sources
@@ -116,41 +117,7 @@ def prepare(name: str, root: Path, split: str, workers: int) -> None:
             faults += [fault] if fault else []
             advance(1)
     click.echo(f"{count} files of {name} are ready in {root}, {len(faults)} could not be made.")
-    _finish(faults, f"Expected every file of {name} to be made, {len(faults)} could not be: see the list above.")
-
-
-def _finish(faults: list[str], message: str) -> None:
-    """List faults and fail when there are any."""
-    from lamm_data.errors import SourceError, first_of
-
-    for line in first_of(faults, 10):
-        click.echo(f"  {line}")
-    if faults:
-        raise SourceError(message)
-
-
-@click.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the .npy clouds.")
-@click.option("--points", type=click.IntRange(0), default=0, show_default=True, help="Points a cloud; 0 keeps all.")
-@click.option("--units", type=click.Choice(("m", "dm", "cm", "mm", "none")), default="m", show_default=True,
-              help="Unit of the files; none: keep numbers.")  # fmt: skip
-@click.option("--up", type=click.Choice(("z", "y")), default="z", show_default=True, help="Axis that points upwards.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of resampling, with each cloud's name.")
-@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes that read.")
-def clouds(source: Path, output: Path, points: int, units: str, up: str, seed: int, workers: int) -> None:
-    """Make .npy clouds (metres, z up) of PLY, PCD, XYZ, NPY, OBJ, OFF or STL files, and clouds.json beside them."""
-    from lamm_data.clouds.folder import CloudSettings, convert_folder
-    from lamm_data.progress import progress_bar
-
-    settings = CloudSettings(points, units, up, seed)
-    with progress_bar("reading clouds", None) as advance:
-        report = convert_folder(source, output, settings, workers=workers, progress=advance)
-    click.echo(f"{report.written} clouds written, {report.kept} kept, {len(report.faults)} could not be read.")
-    _finish(
-        report.faults,
-        f"Expected every file of {source} to be a cloud, {len(report.faults)} could not be read: see above.",
-    )
+    finish(faults, f"Expected every file of {name} to be made, {len(faults)} could not be: see the list above.")
 
 
 @click.command()

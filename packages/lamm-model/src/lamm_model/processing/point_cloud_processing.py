@@ -1,4 +1,4 @@
-"""Load point clouds, sample them to a fixed number of points, and scale colour."""
+"""Sample point clouds to a fixed number of points, and scale colour."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from transformers import BatchFeature, FeatureExtractionMixin
 
-from lamm_data import LammDataError, read_cloud
-from lamm_model.errors import LammModelError, UsageError
+from lamm_model.errors import UsageError
+from lamm_model.processing.point_cloud_files import read_point_cloud
 
 CENTRE_MODES = ("none", "floor", "centroid")
 SCALE_MODES = ("none", "unit_sphere")
@@ -123,23 +123,3 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         if self.scale == "unit_sphere":
             xyz = xyz / max(float(np.linalg.norm(xyz, axis=1).max()), 1e-9)
         return xyz
-
-
-def read_point_cloud(cloud: str | Path | np.ndarray[Any, Any], name: str = "") -> np.ndarray[Any, Any]:
-    """Read a cloud file (`lamm_data.read_cloud` says which) or check an array.
-
-    Args:
-        cloud: Path, or `[N, 3]` or `[N, 6]` numbers.
-        name: What the message calls an array.
-
-    Returns:
-        float32 `[N, 3]` x, y, z in the file's unit; `[N, 6]` with red, green, blue in 0..255 where there are colours.
-
-    Raises:
-        LammModelError: The file is missing, torn or of another kind; or the cloud has another shape or type, no point,
-            or a value that is not finite.
-    """
-    try:
-        return read_cloud(cloud, name).table()
-    except LammDataError as fault:
-        raise LammModelError(str(fault)) from fault

@@ -1,0 +1,72 @@
+"""`lamm data clouds`: clouds of one kind out of scans of any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from lamm_data.clouds.folder import CloudReport
+
+UNIT_NAMES = ("m", "dm", "cm", "mm", "ft", "in", "none")
+RANGE_NAMES = ("auto", "0..255", "0..1", "0..65535", "-1..1", "none")
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the .npy clouds.")
+@click.option("--points", type=click.IntRange(0), default=0, show_default=True, help="Points a cloud; 0 keeps all.")
+@click.option("--units", type=click.Choice(UNIT_NAMES), default="m", show_default=True,
+              help="Unit of the files; none: keep numbers.")  # fmt: skip
+@click.option("--up", type=click.Choice(("z", "y")), default="z", show_default=True, help="Axis that points upwards.")
+@click.option("--colours", type=click.Choice(RANGE_NAMES), default="auto", show_default=True,
+              help="Range of the files' colours; none: leave them out.")  # fmt: skip
+@click.option("--columns", default="", help="Names of the columns of .npy and text files that have none: x,y,z,...")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of resampling, with each cloud's name.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes that read.")
+def clouds(
+    source: Path, output: Path, points: int, units: str, up: str, colours: str, columns: str, seed: int, workers: int
+) -> None:
+    """Make .npy clouds (metres, z up) of PLY, PCD, XYZ, NPY, OBJ, STL, OFF, glTF, LAS, LAZ and E57 files."""
+    from lamm_data.clouds.folder import CloudSettings, convert_folder
+    from lamm_data.progress import progress_bar
+
+    names = tuple(name.strip() for name in columns.split(",") if name.strip())
+    settings = CloudSettings(points, units, up, seed, colour_range=colours, columns=names)
+    with progress_bar("reading clouds", None) as advance:
+        report = convert_folder(source, output, settings, workers=workers, progress=advance)
+    for line in report_lines(report):
+        click.echo(line)
+    finish(
+        report.faults,
+        f"Expected every file of {source} to be a cloud, {len(report.faults)} could not be read: see above.",
+    )
+
+
+def report_lines(report: CloudReport) -> list[str]:
+    """Say what became of a folder, and what had to be done to clouds."""
+    lines = [f"{report.written} clouds written, {report.kept} kept, {len(report.faults)} could not be read."]
+    said = {
+        "dropped": "with points left out that were not finite",
+        "offset": "had an offset subtracted",
+        "rounded": "hold map coordinates in float32, which has rounded them",
+        "colours": "had colours of another range than 0 to 255 mapped to it",
+    }
+    lines += [
+        f"{report.notes[key]} clouds {words}: see clouds.json." for key, words in said.items() if report.notes[key]
+    ]
+    if report.passed_over:
+        lines.append(f"{report.passed_over} files that belong to meshes were passed over.")
+    return lines
+
+
+def finish(faults: list[str], message: str) -> None:
+    """List faults and fail when there are any."""
+    from lamm_data.errors import SourceError, first_of
+
+    for line in first_of(faults, 100):
+        click.echo(f"  {line}")
+    if faults:
+        raise SourceError(message)
