@@ -10,8 +10,8 @@ from typing import Any
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.base import Metric
-from lamm_metrics.metrics.placing import placing_remarks
 from lamm_metrics.metrics.registry import make_metric, metric_class, options_of, refuse_unknown
+from lamm_metrics.metrics.remarks import remarks_of
 from lamm_metrics.records.predictions import Prediction, PredictionSource, read_predictions
 from lamm_metrics.records.tasks import (
     References,
@@ -157,6 +157,7 @@ def score(
     scores: list[Score] = []
     for metric in chosen:
         scores += metric.compute(seed=seed, draws=draws, confidence=confidence)
+    version = other_version(references, answers.header)
     results = [*chosen[0].per_sample()] if samples or type(chosen[0]).marks is not Metric.marks else []
     return Report(
         task=task,
@@ -166,28 +167,8 @@ def score(
         dataset=truth.dataset,
         model=answers.name,
         settings={"seed": seed, "draws": draws, "confidence": confidence, "missing": missing},
-        note="; ".join(
-            [
-                *_silence(chosen[0], paired),
-                *placing_remarks(chosen[0], results, truth.records),
-                *chosen[0].remarks(),
-                *filter(None, [other_version(references, answers.header)]),
-            ]
-        ),
+        note="; ".join([*remarks_of(chosen[0], truth.records, paired, results), *filter(None, [version])]),
     )
-
-
-def _silence(metric: Metric[Any], answers: Mapping[str, Prediction]) -> list[str]:
-    """Say that no answer could be read, so that the score tells nothing of how good they are; empty where one could."""
-    if not answers or metric.n_failed < len(answers):
-        return []
-    texts = [one.plain_text.strip() for one in answers.values()]
-    first = next(filter(None, texts), "")
-    if not first:
-        return [f"all {len(answers)} answers are empty"]
-    labels = ", ".join(map(repr, list(getattr(metric, "labels", ()))[:5]))
-    expected = f"; expected names such as {labels}" if labels else ""
-    return [f"none of {len(answers)} answers could be read, the first of which begins {first[:60]!r}{expected}"]
 
 
 def _coco(task: str, references: Any, predictions: Any, iou_type: str | None = None, **options: Any) -> Report:

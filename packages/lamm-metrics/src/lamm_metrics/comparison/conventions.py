@@ -30,6 +30,7 @@ from lamm_metrics.extraction.text.synonyms import known_synonyms
 from lamm_metrics.geometry.boxes import paired_iou
 from lamm_metrics.metrics.box_ap import BoxAP, Scene
 from lamm_metrics.metrics.registry import metric_class
+from lamm_metrics.metrics.remarks import remarks_of
 from lamm_metrics.records.predictions import Prediction, PredictionSource, read_predictions
 from lamm_metrics.records.tasks import References, ReferenceSource, all_tasks, find_task, pair, read_references
 from lamm_metrics.results.score import signature
@@ -110,6 +111,8 @@ def compare_conventions(
         _row(convention, found, objects, len(names), metric, threshold, sizes)
         for convention in (SCORE_FREE, COCO, VOC07, VOC12, FASTER_RCNN07, FASTER_RCNN12)
     ]
+    notes = [*remarks_of(metric, truth.records, answers), *filter(None, [rows[0].note])]
+    rows[0] = replace(rows[0], note="; ".join(notes))
     rows += _published(metric, found, objects, names, answers, threshold)
     return [*rows, _paper(task, truth, answers)] if threshold == PAPER_THRESHOLD else rows
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import Metric
+from lamm_metrics.metrics.remarks import remarks_of
 from lamm_metrics.records.predictions import PredictionSource, read_predictions, run_names
 from lamm_metrics.records.tasks import ReferenceSource, pair, read_references, task_of_references
 from lamm_metrics.results.score import Score
@@ -50,6 +51,7 @@ class Comparison:
         draws: Draws of the bootstrap and of the test.
         seed: Seed of both.
         names: What the two runs are called.
+        note: What one must know before the scores are believed.
     """
 
     task: str
@@ -67,6 +69,7 @@ class Comparison:
     draws: int
     seed: int
     names: tuple[str, str] = ("first", "second")
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary that `json.dumps` accepts."""
@@ -98,6 +101,7 @@ class Comparison:
                 f"(paired {self.test}, {self.draws} draws)",
                 f"{'power':<{width}}{power}; {needed} groups would find the one observed",
                 *(few if self.groups < FEW else []),
+                *([f"{'note':<{width}}{self.note}"] if self.note else []),
             ]
         )
 
@@ -204,12 +208,16 @@ def compare(
     """
     truth = read_references(references, task)
     task = task or task_of_references(truth)
-    found, runs = [], []
+    found, runs, notes = [], [], []
     for source, side in ((first, "first"), (second, "second")):
         metric = metrics_for(task, truth, protocol, metrics, **options)[0]
         answers = read_predictions(source)
-        gather([metric], truth, pair(truth, answers, missing))
+        paired = pair(truth, answers, missing)
+        gather([metric], truth, paired)
+        notes.append(remarks_of(metric, truth.records, paired))
         found.append(metric)
         runs.append(replace(answers, name=answers.name or side))
     one, other = run_names(runs)
-    return replace(compare_metrics(task, *found, seed=seed, draws=draws, confidence=confidence), names=(one, other))
+    compared = compare_metrics(task, *found, seed=seed, draws=draws, confidence=confidence)
+    remarks = (f"{name}: {remark}" for name, own in zip((one, other), notes, strict=True) for remark in own)
+    return replace(compared, names=(one, other), note="; ".join(remarks))

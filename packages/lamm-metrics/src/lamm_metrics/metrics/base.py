@@ -5,7 +5,7 @@ sorted ids, so any split of the records over processes gives the very same bits 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from hashlib import blake2b
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
@@ -78,29 +78,6 @@ def overlaps(thresholds: Sequence[float]) -> tuple[float, ...]:
     if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
         raise UsageError(f"Expected overlaps above 0 and up to 1 as thresholds, got {list(thresholds)}. Change them.")
     return tuple(thresholds)
-
-
-def strange_names(answered: Iterable[tuple[str, str]], true: Iterable[tuple[str, str]], what: str) -> list[str]:
-    """Say that no answered name is a true one, so that no answer can be right; empty where one is or nothing is there.
-
-    Args:
-        answered: What is compared, and what was written, of each answered box or point; empty where it has no name.
-        true: The same of the truth.
-        what: What is named.
-
-    >>> strange_names([("katze", "Katze"), ("", "")], [("cat", "cat")], "box")
-    ["no answered box has a name of the truth: got 'Katze', expected 'cat'; have answers use the benchmark's names"]
-    """
-    listed, expected = dict(answered), dict(true)
-    if not expected or not listed.keys().isdisjoint(expected):
-        return []
-    if not listed:
-        return [f"no answer holds a {what}"]
-    got, wanted = (", ".join(map(repr, sorted(filter(None, names.values()))[:3])) for names in (listed, expected))
-    return [
-        f"no answered {what} has a name of the truth: got {got or 'none'}, expected {wanted}; have answers use the "
-        "benchmark's names"
-    ]
 
 
 class Metric(ABC, Generic[StateT]):

@@ -24,7 +24,8 @@ from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.geometry.boxes import ordered_corners
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import Floats, derived, labels_setting, strange_names
+from lamm_metrics.metrics.base import Floats, derived, labels_setting
+from lamm_metrics.metrics.remarks import strange_names
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference, record_id
 from lamm_metrics.results.score import BOX, POINT, Mark, ScoreSpec

@@ -1,13 +1,21 @@
-"""Say where answered boxes and points lie in another frame than the declared one. Nothing is converted or guessed."""
+"""What one must know before a score is believed: that no answer could be right, in which frame or unit they may be.
 
-from collections.abc import Sequence
+Nothing is converted or guessed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lamm_metrics.geometry.conventions import BoxConvention, Frame
+from lamm_metrics.answers.located import size_of
+from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention, Frame
+from lamm_metrics.metrics.base import Floats, Metric
+from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference
+from lamm_metrics.results.score import BOX, BOX_3D, POINT, SampleResult
 
-Floats = NDArray[np.float64]
+NAMES = {BOX: "boxes", POINT: "points"}
 # How far beyond the image, in shares of it, still counts as inside.
 _MARGIN = 0.01
 # From this share on, a frame brings the answers inside.
@@ -112,3 +120,92 @@ def misplaced_3d(answered: Sequence[Sequence[float]], extents: Sequence[float]) 
         f"{beyond:.1%} of {len(boxes)} answered boxes reach more than {_FACTOR:g} times as far as their scenes{guess}: "
         "boxes are read in metres"
     )
+
+
+def _silence(metric: Metric[Any], answers: Mapping[str, Prediction]) -> list[str]:
+    """Say that no answer could be read, so that the score tells nothing of how good they are; empty where one could."""
+    if not answers or metric.n_failed < len(answers):
+        return []
+    texts = [one.plain_text.strip() for one in answers.values()]
+    first = next(filter(None, texts), "")
+    if not first:
+        return [f"all {len(answers)} answers are empty"]
+    labels = ", ".join(map(repr, list(getattr(metric, "labels", ()))[:5]))
+    expected = f"; expected names such as {labels}" if labels else ""
+    return [f"none of {len(answers)} answers could be read, the first of which begins {first[:60]!r}{expected}"]
+
+
+def _misplaced(metric: Metric[Any], results: Iterable[SampleResult], records: Mapping[str, Reference]) -> list[str]:
+    """Say that most answered boxes or points lie outside their images or scenes; empty otherwise."""
+    answered: dict[str, list[tuple[tuple[float, ...], str]]] = {}
+    reach: dict[str, float] = {}
+    for result in results:
+        for mark in result.marks:
+            if mark.true:
+                reach[result.id] = max(reach.get(result.id, 0.0), *map(abs, mark.numbers[:6]))
+            else:
+                answered.setdefault(mark.kind, []).append((mark.numbers, result.id))
+    remarks = []
+    for kind, placed in answered.items():
+        numbers, keys = [where for where, _ in placed], [key for _, key in placed]
+        if kind == BOX_3D:
+            remarks.append(misplaced_3d(numbers, [reach.get(key, 0.0) for key in keys]))
+        elif kind in NAMES:
+            remarks.append(_in_images(metric, numbers, [size_of(records[key]) for key in keys], NAMES[kind]))
+    return [remark for remark in remarks if remark]
+
+
+def _in_images(
+    metric: Metric[Any], numbers: list[tuple[float, ...]], sizes: list[tuple[float, float] | None], what: str
+) -> str:
+    declared = getattr(metric, "convention", None)
+    said, better = misplaced_2d(numbers, sizes, declared or NORMALISED_XYXY, what)
+    if not said:
+        return ""
+    if declared is None:
+        return f"{said}, the only convention of these formulas"
+    if better is None:
+        return f"{said}, and no known frame brings them inside"
+    return f"{said}; nearly all lie inside in {better}: if the model writes so, set convention={better}"
+
+
+def strange_names(answered: Iterable[tuple[str, str]], true: Iterable[tuple[str, str]], what: str) -> list[str]:
+    """Say that no answered name is a true one, so that no answer can be right; empty where one is or nothing is there.
+
+    Args:
+        answered: What is compared, and what was written, of each answered box or point; empty where it has no name.
+        true: The same of the truth.
+        what: What is named.
+
+    >>> strange_names([("katze", "Katze"), ("", "")], [("cat", "cat")], "box")
+    ["no answered box has a name of the truth: got 'Katze', expected 'cat'; have answers use the benchmark's names"]
+    """
+    listed, expected = dict(answered), dict(true)
+    if not expected or not listed.keys().isdisjoint(expected):
+        return []
+    if not listed:
+        return [f"no answer holds a {what}"]
+    got, wanted = (", ".join(map(repr, sorted(filter(None, names.values()))[:3])) for names in (listed, expected))
+    return [
+        f"no answered {what} has a name of the truth: got {got or 'none'}, expected {wanted}; have answers use the "
+        "benchmark's names"
+    ]
+
+
+def remarks_of(
+    metric: Metric[Any],
+    records: Mapping[str, Reference],
+    answers: Mapping[str, Prediction],
+    results: Iterable[SampleResult] | None = None,
+) -> list[str]:
+    """Return every remark on the score of a metric, a sentence each.
+
+    Args:
+        metric: What read the answers; it declares their convention, if it has any.
+        records: The records by id.
+        answers: The answer to each of them.
+        results: How each record was scored, with the boxes and points that were compared; None to ask the metric.
+    """
+    if results is None:
+        results = metric.per_sample() if type(metric).marks is not Metric.marks else ()
+    return [*_silence(metric, answers), *_misplaced(metric, results, records), *metric.remarks()]

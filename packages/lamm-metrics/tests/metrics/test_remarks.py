@@ -56,3 +56,15 @@ def test_centimetres_in_a_scene_of_metres_are_named():
     report = m.score("detection3d", records, answers, draws=2)
     assert report.headline.value == 0
     assert "centimetres" in report.note
+
+
+def test_comparisons_and_conventions_say_so_too():
+    strange, right = _answers((1000,) * 4), _answers((1,) * 4)
+    found = m.compare("detection", RECORDS, right, strange, draws=100)
+    assert "set convention=thousand-xyxy" in found.note
+    assert found.note.startswith("second: ")
+    assert found.note in str(found)
+    assert m.compare("detection", RECORDS, right, right, draws=100).note == ""
+    first, *others = m.compare_conventions(RECORDS, strange)
+    assert "set convention=thousand-xyxy" in first.note
+    assert not any("set convention" in row.note for row in others)
