@@ -86,11 +86,11 @@ def one(task, item, **settings):
 
 def test_short_answers_are_the_entity_alone():
     image = {"id": "1", "media": "1.png", "width": 100, "height": 200}
-    box = Box("dog", (10, 20, 60, 200))
+    box, cat = Box("dog", (10, 20, 60, 200)), Box("cat", (0, 0, 10, 20))
     question = Question("What colour?", ("red",), ("blue", "red"), 1)
     cases = {
         "classification": (Annotated(**image, classes=(ClassLabel("dog"),)), "dog"),
-        "detection": (Annotated(**image, boxes=(box, box)), "dog [0.1, 0.1, 0.6, 1.0]; dog [0.1, 0.1, 0.6, 1.0]"),
+        "detection": (Annotated(**image, boxes=(box, cat)), "dog [0.1, 0.1, 0.6, 1.0]; cat [0.0, 0.0, 0.1, 0.1]"),
         "counting": (Annotated(**image, counts=(Count("dog", 3),)), "3"),
         "vqa": (Annotated(**image, questions=(question,)), "(B) red"),
         "ocr": (Annotated(**image, words=("STOP", "GO")), "STOP GO"),

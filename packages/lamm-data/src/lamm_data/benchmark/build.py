@@ -18,6 +18,7 @@ from lamm_data.writing.coordinates import solid_boxes, usable_boxes
 from lamm_data.writing.draws import fill, item_rng
 from lamm_data.writing.english import as_sentence, plural, singular
 from lamm_data.writing.options import AnswerPool, lettered, question_kind
+from lamm_data.writing.words import worded
 
 Entry = tuple[str, str, dict[str, Any]]
 """Suffix of the record id, query and ground truth."""
@@ -69,7 +70,7 @@ def instructions() -> dict[str, dict[str, str]]:
 
 
 def _label(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
-    for label in item.classes:
+    for _, label in worded(item.classes, "name", build.left_out, "class without a name"):
         if label.task == build.task:
             yield "", query, {"label": label.name, "labels": list(label.labels) or None}
 
@@ -99,7 +100,7 @@ def _joints(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
 
 
 def _choices(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
-    for number, question in enumerate(item.questions):
+    for number, question in worded(item.questions, "text", build.left_out, "question without a text"):
         rng = item_rng(build.seed, "options", item.id, question.id)
         asked = build.options.pose(question, build.choices, rng) if build.options else question
         if asked.answer is None:
@@ -111,19 +112,21 @@ def _choices(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
 
 
 def _sentences(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
-    if item.captions:
-        yield "", query, {"sentences": list(item.captions)}
+    captions = worded(item.captions, "", build.left_out, "caption without a text")
+    if captions:
+        yield "", query, {"sentences": [caption for _, caption in captions]}
 
 
 def _number(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
-    for number, count in enumerate(item.counts):
+    for number, count in worded(item.counts, "label", build.left_out, "count without a name"):
         truth = {"num": count.number, "points": [list(point) for point in count.points] or None}
         yield f"-{number}" if number else "", fill(query, {"plural": plural(count.label)}), truth
 
 
 def _words(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
-    if item.words:
-        yield "", query, {"word_list": list(item.words)}
+    words = worded(item.words, "", build.left_out, "word without a text")
+    if words:
+        yield "", query, {"word_list": [word for _, word in words]}
 
 
 def _numbers(box: Box3D, build: Build) -> list[float]:
@@ -138,7 +141,7 @@ def _objects3d(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
 
 def _grounded(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
     boxes = {box.id: box for box in solid_boxes(item, build.left_out)}
-    for number, text in enumerate(item.descriptions):
+    for number, text in worded(item.descriptions, "text", build.left_out, "description without a text"):
         box = boxes.get(text.object_id)
         if box is None:
             build.left_out["description of an object without box"] += 1
@@ -155,7 +158,7 @@ def _locating(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
         by_label[box.label].append({"label": box.label, "bbox": [round(value, 4) for value in corners]})
     for label, objects in by_label.items():
         yield f"-{label}", fill(query, {"label": singular(label)}), {"object": objects, "label": label}
-    for count in item.counts:
+    for _, count in worded(item.counts, "label", build.left_out, "count without a name"):
         truth = {"points": [list(point) for point in count.points], "num": count.number, "label": singular(count.label)}
         yield "", fill(query, {"label": singular(count.label)}), truth
     yield from _joints(item, build, instructions()["locating_person"]["query"])
@@ -190,6 +193,9 @@ def build_records(items: Iterable[Annotated], build: Build) -> Iterator[Benchmar
         build.meta = build.meta | {"options_seed": build.seed}
     words = instructions()[build.instruction]
     for item in items:
+        for key, number in item.account.items():
+            if key.startswith("left out: "):
+                build.left_out[key.removeprefix("left out: ")] += number
         flat = item.modality == "image"
         for suffix, query, truth in BUILDERS[kind](item, build, words["query"]):
             yield BenchmarkRecord(

@@ -149,14 +149,16 @@ def row_from_item(item: Annotated, source: Source) -> Row:
         id=item.id,
         media=item.media,
         modality=item.modality,
-        captions=() if label else item.captions,
+        captions=() if label else tuple(filter(None, item.captions)),
         objects=_objects(item),
         relations=tuple(
-            (part.subject, part.predicate, part.object) for part in item.relations if part.subject and part.object
+            (part.subject, part.predicate, part.object)
+            for part in item.relations
+            if part.subject and part.predicate and part.object
         ),
         label=label,
-        description=" ".join(item.captions) if label else "",
-        questions=tuple(question for question in item.questions if question.answers),
+        description=" ".join(filter(None, item.captions)) if label else "",
+        questions=tuple(question for question in item.questions if question.text and question.answers),
         group=item.group,
         source={"src_image": source.dataset} if flat else {"src_dataset": source.dataset, "src_id": item.id},
         origin=origin,
@@ -171,7 +173,7 @@ def _objects(item: Annotated) -> tuple[SceneObject, ...]:
         for box in item.boxes
         if box.label and not box.crowd
     )
-    solid = (SceneObject(box.label, tuple(box.values), box.attributes) for box in item.boxes3d)
+    solid = (SceneObject(box.label, tuple(box.values), box.attributes) for box in item.boxes3d if box.label)
     return (*flat, *solid)
 
 

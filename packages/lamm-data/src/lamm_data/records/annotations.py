@@ -202,6 +202,7 @@ class Annotated:
         group: Scene or image that makes several items dependent; the id when empty.
         link: Ids of the same image elsewhere, such as Visual Genome's `coco`.
         licence: Licence of this image, where the source states one an image.
+        account: What its reader completed or left out, with how often: `noted: ...` and `left out: ...`.
     """
 
     id: str
@@ -223,6 +224,7 @@ class Annotated:
     relations: tuple[Relation, ...] = ()
     link: Mapping[str, str] = field(default_factory=dict)
     licence: str = ""
+    account: Mapping[str, int] = field(default_factory=dict)
 
 
 def _pickle_by_fields(kind: type) -> None:

@@ -115,6 +115,8 @@ def convert(items: Iterable[Annotated], conversion: Conversion) -> Iterator[Inst
         rng = item_rng(conversion.seed, task.key, item.id)
         context = Context(task, rng, options, conversion.choices, numbers, conversion.closed, conversion.negatives)
         pairs = list(PAIR_MAKERS[task.kind](item, context))
+        if item.account:
+            counts.update(item.account)
         for reason, number in context.left_out.items():
             counts[f"left out: {reason}"] += number
         for change, number in context.noted.items():

@@ -13,6 +13,7 @@ from lamm_data.records.tasks import Task
 from lamm_data.writing.coordinates import PAPER, NumberStyle, labels_there, metres, solid_boxes, written_boxes
 from lamm_data.writing.english import as_sentence, mid_sentence, plural, singular, takes_are, with_article
 from lamm_data.writing.options import LETTERS, AnswerPool, lettered
+from lamm_data.writing.words import worded
 
 Values = Mapping[str, str]
 
@@ -75,7 +76,7 @@ def _label_values(name: str) -> dict[str, str]:
 
 
 def _classes(item: Annotated, context: Context) -> Iterator[Pair]:
-    for label in item.classes:
+    for _, label in worded(item.classes, "name", context.left_out, "class without a name"):
         if label.task == context.task.key:
             yield Pair(context.task.pools[0], {}, (_label_values(label.name),))
 
@@ -130,12 +131,12 @@ def _keypoints(item: Annotated, context: Context) -> Iterator[Pair]:
 
 
 def _captions(item: Annotated, context: Context) -> Iterator[Pair]:
-    for number, caption in enumerate(item.captions):
+    for number, caption in worded(item.captions, "", context.left_out, "caption without a text"):
         yield Pair(context.task.pools[0], {}, ({"caption": caption, "Caption": as_sentence(caption)},), str(number))
 
 
 def _counts(item: Annotated, context: Context) -> Iterator[Pair]:
-    for count in item.counts:
+    for _, count in worded(item.counts, "label", context.left_out, "count without a name"):
         label = mid_sentence(count.label)
         one, many = singular(label), plural(label)
         values = {
@@ -148,14 +149,15 @@ def _counts(item: Annotated, context: Context) -> Iterator[Pair]:
 
 
 def _words(item: Annotated, context: Context) -> Iterator[Pair]:
-    if item.words:
-        quoted = ", ".join(f'"{word}"' for word in item.words)
-        yield Pair(context.task.pools[0], {}, ({"words": quoted, "bare": " ".join(item.words)},))
+    words = [word for _, word in worded(item.words, "", context.left_out, "word without a text")]
+    if words:
+        quoted = ", ".join(f'"{word}"' for word in words)
+        yield Pair(context.task.pools[0], {}, ({"words": quoted, "bare": " ".join(words)},))
 
 
 def _questions(item: Annotated, context: Context) -> Iterator[Pair]:
     pool, pool_open = context.task.pools
-    for question in item.questions:
+    for _, question in worded(item.questions, "text", context.left_out, "question without a text"):
         if not question.answers and question.answer is None:
             context.left_out["question without answer"] += 1
             continue
@@ -178,7 +180,7 @@ def _detection3d(item: Annotated, context: Context) -> Iterator[Pair]:
 
 def _grounding(item: Annotated, context: Context) -> Iterator[Pair]:
     boxes = {box.id: box for box in solid_boxes(item, context.left_out)}
-    for text in item.descriptions:
+    for _, text in worded(item.descriptions, "text", context.left_out, "description without a text"):
         if text.object_id in boxes:
             box = metres(boxes[text.object_id].values)
             yield Pair(context.task.pools[0], {"description": as_sentence(text.text)}, ({"box": box},), text.id)
@@ -229,7 +231,10 @@ def _relations(item: Annotated, context: Context) -> Iterator[Pair]:
         ids[relation.subject].add(relation.subject_id)
         ids[relation.object].add(relation.object_id)
     joined = Counter((relation.subject, relation.object) for relation in item.relations)
-    for relation in item.relations:
+    for _, relation in worded(item.relations, "predicate", context.left_out, "relation without a name"):
+        if not (relation.subject and relation.object):
+            context.left_out["relation of an object without a name"] += 1
+            continue
         if item.modality == "pcl" and relation.predicate in VIEWPOINT:
             context.left_out["relation that depends on the viewpoint"] += 1
             continue

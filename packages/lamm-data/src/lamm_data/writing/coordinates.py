@@ -185,16 +185,17 @@ def number_style(name: str) -> NumberStyle:
 def inside_boxes(item: Annotated, left_out: Counter[str], noted: Counter[str]) -> Iterator[tuple[Box, Corners]]:
     """Yield boxes with their corners as fractions of the image, clipped to it.
 
-    Left out, each with its reason: crowd regions, which stand for many objects; difficult objects, which VOC's protocol
-    excludes; boxes without area or wholly outside the image; the same annotation a second time. They are counted in
-    `left_out` by reason, and boxes that were cut at the image's edge in `noted`.
+    Left out, each with its reason: objects without a name; crowd regions, which stand for many objects; difficult
+    objects, which VOC's protocol excludes; boxes without area or wholly outside the image; the same box of the same
+    name a second time. They are counted in `left_out` by reason, and boxes that were cut at the image's edge in
+    `noted`.
     """
     width, height, seen = item.width, item.height, set[tuple[str, Corners]]()
     for box in item.boxes:
         reason = _unusable(box, width, height)
-        if not reason and box.id:
-            # One id may name several boxes (Flickr30k Entities): only the same box again is a duplicate.
-            key = (box.id, box.xyxy)
+        if not reason:
+            # Ids do not tell: one may name several boxes (Flickr30k Entities), and two may name one object.
+            key = (box.label, box.xyxy)
             reason = "duplicate annotation" if key in seen else ""
             seen.add(key)
         if reason:
@@ -208,6 +209,8 @@ def inside_boxes(item: Annotated, left_out: Counter[str], noted: Counter[str]) -
 
 def _unusable(box: Box, width: int, height: int) -> str:
     """Say why a box cannot be answered with; an empty string when it can."""
+    if not box.label:
+        return "object without a name"
     if box.crowd:
         return "crowd region"
     if box.difficult:
@@ -235,15 +238,22 @@ def labels_there(item: Annotated) -> set[str]:
 
 
 def solid_boxes(item: Annotated, left_out: Counter[str]) -> Iterator[Box3D]:
-    """Yield the 3D boxes of a scene that have a volume once written with three decimals; others are counted."""
+    """Yield the 3D boxes of a scene that have a name, and a volume once written with three decimals, each once."""
+    seen = set[tuple[object, ...]]()
     for box in item.boxes3d:
-        if not all(map(isfinite, box.values)):
+        key = (box.label, box.centre, box.size, box.yaw, box.axes)
+        if not box.label:
+            left_out["object without a name"] += 1
+        elif key in seen:
+            left_out["duplicate annotation"] += 1
+        elif not all(map(isfinite, box.values)):
             left_out["box that is not finite"] += 1
         elif min(box.size) <= 0:
             left_out["box without volume"] += 1
         elif round(min(box.size), 3) <= 0:
             left_out["box empty after rounding"] += 1
         else:
+            seen.add(key)
             yield box
 
 

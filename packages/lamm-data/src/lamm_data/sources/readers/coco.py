@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import takewhile
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,26 @@ from typing import Any
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import iter_sections
 from lamm_data.records.annotations import Annotated, Box, Keypoints
-from lamm_data.sources.readers.fields import join
+from lamm_data.sources.readers.fields import image_size, join, unique_names
 
-IMAGE_KEYS = ("id", "file_name", "width", "height")
-_image_values = itemgetter(*IMAGE_KEYS)
+_image_values = itemgetter("id", "file_name", "width", "height")
+_NONE: Mapping[str, int] = {}
+DEFAULTS: dict[str, Any] = {"iscrowd": 0, "num_keypoints": None}
+"""What a labelling tool may leave out, with what stands for it: a single object, and as many joints as are labelled."""
+_OWNERS = re.compile(
+    r"cocodataset\.org|mscoco\.org|coco consortium|microsoft coco|\bcoco 20\d\d\b|\b20\d\d (ms ?)?coco\b", re.I
+)
+
+
+def _unsized(entry: dict[str, Any]) -> tuple[Any, ...]:
+    size = (entry.get("width") or 0, entry.get("height") or 0)
+    return entry["id"], entry["file_name"], *size, entry.get("license")
 
 
 class CocoFile:
     """The parts of a COCO file that are wanted, by their keys; segmentations and URLs are dropped while reading.
+
+    What labelling tools leave out is completed: `DEFAULTS` of annotations; an image without a size has the size 0.
 
     Raises:
         SourceError: It is truncated, lacks a section or key, or an annotation points at an unknown image.
@@ -29,24 +43,46 @@ class CocoFile:
         self.images: list[tuple[Any, ...]] = []
         self.categories: dict[int, dict[str, Any]] = {}
         self.licences: dict[Any, str] = {}
+        self.completed: dict[Any, Counter[str]] = {}
+        self._keys = keys
         self._by_image: dict[Any, list[tuple[Any, ...]]] = defaultdict(list)
-        seen, annotation_values = set[str](), itemgetter("image_id", *keys)
+        seen, annotation_values, categories = set[str](), itemgetter("image_id", *keys), list[tuple[Any, Any]]()
         for section, entry in iter_sections(self.path, seen):
             try:
                 if section == "images":
-                    self.images.append((*_image_values(entry), entry.get("license")))
+                    try:
+                        self.images.append((*_image_values(entry), entry.get("license")))
+                    except KeyError:
+                        self.images.append(_unsized(entry))
                 elif section == "annotations":
-                    values = annotation_values(entry)
+                    try:
+                        values = annotation_values(entry)
+                    except KeyError:
+                        values = self._complete(entry)
                     self._by_image[values[0]].append(values[1:])
                 elif section == "categories":
+                    categories.append((entry["id"], entry["name"]))
                     self.categories[entry["id"]] = entry
                 elif section == "licenses":
-                    self.licences[entry["id"]] = str(entry["name"])
+                    self.licences[entry["id"]] = str(entry.get("name") or "").strip()
             except (KeyError, TypeError) as error:
                 raise SourceError(
                     f"Expected {section} to have {error}, got {str(entry)[:80]} ({self.path}). Is this the right file?"
                 ) from error
+        self.names = unique_names(categories, self.path, "category")
         self._check({"images", "annotations", *sections} - seen)
+
+    def _complete(self, entry: dict[str, Any]) -> tuple[Any, ...]:
+        """Return an annotation's values, its missing ones completed and counted.
+
+        Raises:
+            KeyError: One is missing that nothing can stand for.
+        """
+        missing = [key for key in self._keys if key not in entry and key in DEFAULTS]
+        values = {**{key: DEFAULTS[key] for key in missing}, **entry}
+        account = self.completed.setdefault(entry["image_id"], Counter())
+        account.update(f"noted: annotation without {key}" for key in missing)
+        return tuple(values[key] for key in ("image_id", *self._keys))
 
     def _check(self, missing: set[str]) -> None:
         # A file without a single annotation has an empty list of them, which is no fault.
@@ -71,16 +107,22 @@ class CocoFile:
         for image in self.images:
             yield image, self._by_image.get(image[0], [])
 
-    def item(self, image: tuple[Any, ...], media: str, **values: Any) -> Annotated:
-        """Make the item of one image."""
+    def item(self, image: tuple[Any, ...], media: str, root: Path | None = None, **values: Any) -> Annotated:
+        """Make the item of one image; where the file has no size of it, the picture below the root has."""
         key, name, width, height, licence = image
+        account: Mapping[str, int]
+        name, account = join(media, name), self.completed.get(key, _NONE)
+        if not (width and height) and root is not None:
+            width, height = image_size(root / name)
+            account = {**account, "noted: image size read from the picture": 1}
         return Annotated(
             str(key),
-            join(media, name),
+            name,
             origin=self.path.name,
             width=width,
             height=height,
             licence=self.licences.get(licence, ""),
+            account=account,
             **values,
         )
 
@@ -90,36 +132,41 @@ class CocoFile:
         Raises:
             SourceError: The category is not listed, or the box has not four numbers.
         """
-        if category_id not in self.categories or len(bbox) != 4:
+        if category_id not in self.names or len(bbox) != 4:
             raise SourceError(
                 f"Expected a listed category and four box numbers, got category_id {category_id} and {bbox} "
                 f"({self.path}, annotation {key})."
             )
         x, y, width, height = bbox
-        return Box(self.categories[category_id]["name"], (x, y, x + width, y + height), str(key), crowd=bool(crowd))
+        return Box(self.names[category_id], (x, y, x + width, y + height), str(key), crowd=bool(crowd))
 
 
-def read_instances(path: str | Path, media: str = "") -> Iterator[Annotated]:
+def read_instances(path: str | Path, media: str = "", root: Path | None = None) -> Iterator[Annotated]:
     """Read `instances_*.json`: one item an image, images without objects included. Crowd regions are marked.
 
     Args:
         path: The JSON file.
         media: Folder of the images below the root.
+        root: Root, where sizes that the file lacks are read from the pictures; sizes stay 0 without it.
 
     Raises:
         SourceError: The file is truncated, lacks a section, or points at an unknown image or category.
     """
     file = CocoFile(path, ("id", "category_id", "bbox", "iscrowd"), ("categories",))
     for image, entries in file:
-        yield file.item(image, media, boxes=tuple(file.box(*annotation) for annotation in entries))
+        yield file.item(image, media, root, boxes=tuple(file.box(*annotation) for annotation in entries))
 
 
-def read_captions(path: str | Path, media: str = "") -> Iterator[Annotated]:
-    """Read `captions_*.json`; white space around and inside captions is collapsed, empty ones are dropped."""
+def read_captions(path: str | Path, media: str = "", root: Path | None = None) -> Iterator[Annotated]:
+    """Read `captions_*.json`; white space around and inside captions is collapsed."""
     file = CocoFile(path, ("caption",), ())
     for image, entries in file:
-        texts = (" ".join(caption.split()) for (caption,) in entries)
-        yield file.item(image, media, captions=tuple(text for text in texts if text))
+        yield file.item(image, media, root, captions=tuple(" ".join(caption.split()) for (caption,) in entries))
+
+
+def _labelled(flat: list[float], stated: int | None) -> int:
+    """Return how many joints are labelled: as stated, or counted where the file does not say."""
+    return sum(flag > 0 for flag in flat[2::3]) if stated is None else stated
 
 
 def _keypoints(file: CocoFile, key: int, category_id: int, flat: list[float]) -> Keypoints:
@@ -132,42 +179,66 @@ def _keypoints(file: CocoFile, key: int, category_id: int, flat: list[float]) ->
     return Keypoints(names, points, str(key))
 
 
-def read_keypoints(path: str | Path, media: str = "") -> Iterator[Annotated]:
+def read_keypoints(path: str | Path, media: str = "", root: Path | None = None) -> Iterator[Annotated]:
     """Read `person_keypoints_*.json`: images with at least one labelled person.
 
     Joints with v = 0 keep their place but count as not labelled (`Keypoints.labelled` leaves them out).
     """
     file = CocoFile(path, ("id", "category_id", "bbox", "iscrowd", "keypoints", "num_keypoints"), ("categories",))
     for image, entries in file:
-        people = [entry for entry in entries if entry[5] > 0]
+        people = [entry for entry in entries if _labelled(entry[4], entry[5]) > 0]
         if people:
             boxes = tuple(file.box(*person[:4]) for person in people)
             joints = tuple(_keypoints(file, person[0], person[1], person[4]) for person in people)
-            yield file.item(image, media, keypoints=joints, boxes=boxes)
+            yield file.item(image, media, root, keypoints=joints, boxes=boxes)
 
 
-def _year_layout(root: Path, kind: str, split: str) -> tuple[Path, str]:
-    """Find `annotations/<kind>_<split>2017.json` or the 2014 one, and its image folder."""
+def _open(root: Path, kind: str, split: str, read: Callable[..., Iterator[Annotated]]) -> Iterator[Annotated]:
+    """Read `annotations/<kind>_<split>2017.json` or the 2014 one, its images in the folder of that name."""
     for year in ("2017", "2014", ""):
         path = root / "annotations" / f"{kind}_{split}{year}.json"
         if path.is_file():
-            return path, f"{split}{year}"
+            check_owner(path)
+            return read(path, f"{split}{year}", root)
     raise SourceError(
         f"Expected annotations/{kind}_{split}2017.json (or 2014), got neither in {root}. "
-        "Check the root folder and the split."
+        "Check the root folder and the split; annotations of your own are read with --source images."
     )
+
+
+def _is_short(part: tuple[str, Any]) -> bool:
+    """Tell whether a part of a file belongs to one of the sections that are read at once."""
+    return part[0] not in ("images", "annotations")
+
+
+def check_owner(path: Path) -> None:
+    """Refuse a file that says that it is not COCO's: its records would carry COCO's name, licence and citation.
+
+    Raises:
+        SourceError: Its `info`, where that stands before the images, names somebody else.
+    """
+    info = next((entry for section, entry in takewhile(_is_short, iter_sections(path)) if section == "info"), None)
+    named = info if isinstance(info, dict) else {}
+    stated = [str(named[key]) for key in ("url", "contributor", "description") if named.get(key)]
+    if len(stated) == 1 and len(stated[0].split()) == 1 and "://" not in stated[0]:
+        return  # a single word says nothing about whose they are
+    if stated and not any(map(_OWNERS.search, stated)):
+        raise SourceError(
+            f"Expected annotations of COCO, got a file whose info says {', '.join(stated)[:120]!r} ({path}). "
+            "Read it with --source images --dataset NAME --licence TEXT."
+        )
 
 
 def open_instances(root: Path, split: str) -> Iterator[Annotated]:
     """Read a download of COCO detection."""
-    return read_instances(*_year_layout(root, "instances", split))
+    return _open(root, "instances", split, read_instances)
 
 
 def open_captions(root: Path, split: str) -> Iterator[Annotated]:
     """Read a download of COCO captions."""
-    return read_captions(*_year_layout(root, "captions", split))
+    return _open(root, "captions", split, read_captions)
 
 
 def open_keypoints(root: Path, split: str) -> Iterator[Annotated]:
     """Read a download of COCO keypoints."""
-    return read_keypoints(*_year_layout(root, "person_keypoints", split))
+    return _open(root, "person_keypoints", split, read_keypoints)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from xml.etree import ElementTree as ET
 from lamm_data.errors import SourceError
 from lamm_data.files.pictures import open_picture
 from lamm_data.records.annotations import Annotated
+from lamm_data.sources.guard import tidy_name
 
 
 def need(value: Any, keys: Iterable[str], path: str | Path, what: str) -> Mapping[str, Any]:
@@ -50,20 +53,68 @@ def read_lines(path: Path) -> list[str]:
     return [line for line in text.splitlines() if line.strip()]
 
 
+_DECLARED = re.compile(r"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+def _decoded_xml(raw: bytes, path: Path) -> str:
+    """Decode XML by its byte order mark, else by the encoding that it declares, else as UTF-8."""
+    declared = _DECLARED.match(raw[:200].decode("latin-1").lstrip())
+    encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), declared[1] if declared else "utf-8")
+    try:
+        return raw.decode(encoding)
+    except LookupError as error:
+        raise SourceError(f"Expected an encoding that Python knows, got {encoding!r} ({path}).") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(
+            f"Expected XML in {encoding}, got byte {error.start} that is not ({path}). Name the encoding in its first "
+            'line: <?xml version="1.0" encoding="..."?>.'
+        ) from error
+
+
 def parse_xml(path: Path) -> ET.Element:
-    """Parse an XML file.
+    """Parse an XML file of any encoding that it declares.
 
     Raises:
-        SourceError: It is missing, not well formed (line and column are named), or declares entities, which no
-            annotation file needs and which can be made to grow without bound.
+        SourceError: It is missing, in another encoding than it says, not well formed (line and column are named), or
+            declares entities, which no annotation file needs and which can be made to grow without bound.
     """
-    raw = read_file(path)
-    if b"<!ENTITY" in raw:
+    text = _decoded_xml(read_file(path), path)
+    if "<!ENTITY" in text:
         raise SourceError(f"Expected plain annotation XML, got entity declarations ({path}). Do not use this file.")
     try:
-        return ET.fromstring(raw)
-    except ET.ParseError as error:
+        return ET.fromstring(text)
+    except (ET.ParseError, ValueError) as error:
         raise SourceError(f"Expected well-formed XML, got {error} ({path}). Download it again.") from error
+
+
+def unique_names(pairs: Iterable[tuple[Any, str]], path: Path, what: str) -> dict[Any, str]:
+    """Return class names by id, without stray white space; the same class may be listed again.
+
+    Raises:
+        SourceError: Two classes share an id: which of them an annotation means cannot be told.
+    """
+    names: dict[Any, str] = {}
+    for key, name in pairs:
+        tidy = tidy_name(name)
+        if names.setdefault(key, tidy) != tidy:
+            raise SourceError(
+                f"Expected every {what} to have an id of its own, got {names[key]!r} and {tidy!r} with the id {key!r} "
+                f"({path}). Give one of them another id."
+            )
+    return names
+
+
+def name_of(element: ET.Element, tag: str, path: Path) -> str:
+    """Return the name in a child element, stripped; it may be empty, for objects without a name are left out later.
+
+    Raises:
+        SourceError: There is no such child.
+    """
+    text = element.findtext(tag)
+    if text is None:
+        raise SourceError(f"Expected <{tag}> inside <{element.tag}>, got none ({path}).")
+    return text.strip()
 
 
 def text_of(element: ET.Element, tag: str, path: Path) -> str:

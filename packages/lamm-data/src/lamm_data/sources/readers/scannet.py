@@ -44,13 +44,14 @@ def read_label_map(path: Path) -> dict[str, str]:
         rows = list(csv.DictReader(handle, delimiter="\t"))
     if not rows or "raw_category" not in rows[0] or "nyu40class" not in rows[0]:
         raise SourceError(f"Expected columns raw_category and nyu40class, got others ({path}).")
-    return {row["raw_category"]: row["nyu40class"] for row in rows}
+    return {row["raw_category"].strip(): (row["nyu40class"] or "").strip() for row in rows}
 
 
 def read_instances(folder: Path, vertices: Array) -> list[tuple[str, str, Array]]:
     """Read a scene's objects as `(object id, raw label, box)`; boxes are centre and size, metres.
 
-    The vertices `[N, 3]` are those of `<scene>_vh_clean_2.ply`, already aligned.
+    The vertices `[N, 3]` are those of `<scene>_vh_clean_2.ply`, already aligned. Of an object that is listed twice the
+    last entry counts, as in the export that the published boxes are from.
 
     Raises:
         SourceError: The segments do not fit the mesh.
@@ -62,12 +63,13 @@ def read_instances(folder: Path, vertices: Array) -> list[tuple[str, str, Array]
         raise SourceError(f"Expected one segment for each of {len(vertices)} vertices, got {len(segments)} ({path}).")
     path = folder / f"{scene}.aggregation.json"
     groups = need(load_json(path), ("segGroups",), path, "an aggregation")["segGroups"]
-    out = []
+    out: dict[str, tuple[str, str, Array]] = {}
     for group in groups:
         entry: Any = need(group, ("objectId", "segments", "label"), path, "a group")
         points = vertices[np.isin(segments, entry["segments"])]
         if len(points) == 0:
             raise SourceError(f"Expected vertices of object {entry['objectId']}, got none ({path}).")
         low, high = points.min(0), points.max(0)
-        out.append((str(entry["objectId"]), str(entry["label"]), np.concatenate([(low + high) / 2, high - low])))
-    return out
+        key, box = str(entry["objectId"]), np.concatenate([(low + high) / 2, high - low])
+        out[key] = (key, str(entry["label"]).strip(), box)
+    return list(out.values())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import iter_values
 from lamm_data.records.annotations import Annotated, Box3D, Description, Question
-from lamm_data.sources.readers.fields import need, read_file, read_lines
+from lamm_data.sources.readers.fields import need, read_file, read_lines, unique_names
 
 FOLDER = "scannet_data"
 T = TypeVar("T")
@@ -40,7 +40,7 @@ def load_array(path: Path, columns: tuple[int, ...]) -> NDArray[np.floating[Any]
 def read_classes(path: Path) -> dict[int, str]:
     """Read a class table: number, tab, name."""
     pairs = (line.split("\t") for line in read_lines(path))
-    return {int(number): name.strip() for number, name in pairs}
+    return unique_names(((int(number), name) for number, name in pairs), path, "class")
 
 
 def read_scene_boxes(root: Path, scene: str, classes: dict[int, str]) -> tuple[Box3D, ...]:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 from lamm_data.errors import SourceError
 from lamm_data.records.annotations import Annotated, Box
-from lamm_data.sources.readers.fields import parse_xml, text_of
+from lamm_data.sources.readers.fields import name_of, parse_xml, text_of
 
 
 def _box(rectangle: ET.Element, path: Path) -> Box:
@@ -16,7 +16,7 @@ def _box(rectangle: ET.Element, path: Path) -> Box:
         x, y, width, height = (float(rectangle.attrib[key]) for key in ("x", "y", "width", "height"))
     except (KeyError, ValueError) as error:
         raise SourceError(f"Expected x, y, width and height, got {rectangle.attrib} ({path}).") from error
-    return Box(text_of(rectangle, "tag", path), (x, y, x + width, y + height))
+    return Box(name_of(rectangle, "tag", path), (x, y, x + width, y + height))
 
 
 def read_svt(root: Path, split: str) -> Iterator[Annotated]:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 from lamm_data.errors import SourceError
 from lamm_data.records.annotations import Annotated, Box
-from lamm_data.sources.readers.fields import parse_xml, read_lines, text_of
+from lamm_data.sources.readers.fields import name_of, parse_xml, read_lines, text_of
 
 
 def _number(element: ET.Element, tag: str, path: Path) -> float:
@@ -29,8 +29,8 @@ def _box(element: ET.Element, path: Path) -> Box:
     if corners is None:
         raise SourceError(f"Expected <bndbox> in each <object>, got none ({path}).")
     xmin, ymin, xmax, ymax = (_number(corners, tag, path) for tag in ("xmin", "ymin", "xmax", "ymax"))
-    difficult = (element.findtext("difficult") or "0").strip() == "1"
-    return Box(text_of(element, "name", path), (xmin - 1, ymin - 1, xmax, ymax), difficult=difficult)
+    difficult = (element.findtext("difficult") or "0").strip().lower() in ("1", "true", "yes")
+    return Box(name_of(element, "name", path), (xmin - 1, ymin - 1, xmax, ymax), difficult=difficult)
 
 
 def read_voc_file(path: Path) -> Annotated:
