@@ -15,7 +15,8 @@ _ZERO = re.compile(
     r"\b(?:there(?:'s| is| are| was| were)|has|have|with|contains?|shows?|sees?|seeing|depicts?|i see|"
     r"i count)? ?(?:absolutely |literally )?(?:no(?! (?:more|less|fewer|doubt|longer|one\b|idea|clear|way|need|problem|"
     r"other|further|additional|\d))|not any|zero|n't any)\b (?=[a-z])|^\W*(?:none|no|nothing|nil)\b\W*$|"
-    r"\b(?:none (?:of|are|is|at all|in|visible)|there (?:is|are) none|there (?:is|are) not any|nothing (?:is|"
+    r"\b(?:(?:none|neither) of\b|\bnone (?:are|is|at all|in|visible)|there (?:is|are) none|there (?:is|are) not any|"
+    r"nothing (?:is|"
     r"to count))\b|\b(?:do not|don't|cannot|can't) (?:see|find|spot|count) any\b|\b(?:is|are) (?:not present|absent|"
     r"nowhere)\b|\bnot (?:a single|one)\b",
     re.IGNORECASE,
@@ -27,7 +28,11 @@ _TOTAL_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _TERM = re.compile(r" ?[+*x] ?\d")  # a sum goes on: "12 = 5 + 7"
-_TOTAL_AFTER = re.compile(r"[^.,;\d\n]{0,40}\b(?:in total|altogether|in all|total|overall|combined)\b", re.IGNORECASE)
+_TOTAL_AFTER = re.compile(
+    r"[^.,;\d\n]{0,40}\b(?:(?:in total|altogether|in all|overall|combined)\b|total\b(?! ?(?:of\b|:|=|is\b|number|"
+    r"count|comes)))",
+    re.IGNORECASE,
+)
 _SECONDARY = re.compile(
     r"\b(?:on|in|of|at|with|from|by|for|across|over|per|about|around|among|between|behind|near|under|"
     r"than)\s(?:the |all |these |those |its |their )?$",
@@ -157,11 +162,11 @@ def _choose(text: str) -> Extraction[float] | None:
     numbers = find_numbers(text)
     if len(numbers) > 1:
         numbers = [number for number in numbers if not _is_subset(text, number)] or numbers
-        numbers = [
-            number for number in numbers if not _DENIED.search(text, max(0, number.start - 40), number.start)
-        ] or numbers
-    if not numbers:
-        return None
+    stated = [number for number in numbers if not _DENIED.search(text, max(0, number.start - 40), number.start)]
+    if not stated:
+        denied = bool(numbers) and not _ZERO.search(text)
+        return Extraction(None, Status.AMBIGUOUS, "a number that is denied") if denied else None
+    numbers = stated
     whole = [number for number in numbers if not _EACH.match(text, number.end)]
     things = [_things(text, number) for number in (*whole[:1], *(number for number in numbers if number not in whole))]
     if not whole or any(found and things[0] and not found & things[0] for found in things[1:]):

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import pairwise
 
 from lamm_metrics.extraction.number_words import GROUP_VALUES, MORE, PART_BEHIND, WORDS, parse_number_words, split_parts
 
@@ -16,7 +17,9 @@ _NUMERAL = (
 )
 _POWER = r" ?[x*·] ?10\^\{?-?\d{1,2}\}?|\^\{?\d\}?"
 _SUFFIX = r"hundred|thousand|million|billion|dozens?|k"
-_VALUE = rf"(?:(?:{_NUMERAL})(?:{_POWER}| \d{{1,2}}/\d{{1,2}}(?![\d/])|{MORE})?(?: ?(?:{_SUFFIX})\b)?|{WORDS})"
+_VALUE = (
+    rf"(?:(?:{_NUMERAL})(?:{_POWER}|(?: |-| and )\d{{1,2}}/\d{{1,2}}(?![\d/])|{MORE})?(?: ?(?:{_SUFFIX})\b)?|{WORDS})"
+)
 # Units that may stand right behind a numeral, and what may not stand behind any number.
 _END = (
     r"(?![./:_^]\d| ?/ ?\d|,\d{3}(?!\d)|['’][a-z])"
@@ -28,7 +31,8 @@ _FOUND = re.compile(
     re.IGNORECASE,
 )
 _PARTS = re.compile(
-    rf"(?P<numeral>{_NUMERAL})(?:(?P<power>{_POWER})| (?P<over>\d{{1,2}})/(?P<under>\d{{1,2}})|(?P<more>{MORE}))?"
+    rf"(?P<numeral>{_NUMERAL})(?:(?P<power>{_POWER})|(?: |-| and )(?P<over>\d{{1,2}})/(?P<under>\d{{1,2}})|"
+    rf"(?P<more>{MORE}))?"
     rf" ?(?P<suffix>{_SUFFIX})?",
     re.IGNORECASE,
 )
@@ -36,19 +40,27 @@ _BETWEEN = re.compile(r"\b(?:between|from)\s$", re.IGNORECASE)
 _NOT_A_COUNT = re.compile(
     r"\b(?:figure|fig\.?|image|picture|photo|step|row|column|option|page|question|part|section|no\.|version|number of|"
     r"item|object|method|"
-    r"region|frame|group|scene|table)s? ?#?$|[#$€£@]$|/ ?$",
+    r"region|frame|group|scene|table|route|highway|boeing|airbus|iphone)s? ?#?$|[#$€£@]$|/ ?$",
     re.IGNORECASE,
 )
 # "several hundred", "a quarter of a million"
+# "half of the 10", "none of the three"
+_PART_OF = re.compile(
+    r"\b(?:half|third|quarter|fifth|most|part|percent|majority|none|neither|nobody|not one)s?(?: of)? (?:the |"
+    r"these |those |all )?$",
+    re.IGNORECASE,
+)
+_RATIO = re.compile(r" (?:in|out of) (?:every )?", re.IGNORECASE)
 _SCALE_WORD = re.compile(r"(?:an? )?(?:hundred|thousand|million|billion|dozen)\b", re.IGNORECASE)
 _VAGUE_BEFORE = re.compile(
     r"\b(?:quarters?|thirds?|fifths?|few|several|many|some|hundreds|thousands|tens|dozens|millions)(?: of)?\s?$",
     re.IGNORECASE,
 )
+_CHAIN = re.compile(r"-\d")
 _YEAR_BEFORE = re.compile(r"\b(?:in|since|from|circa|year|by|of|until) $", re.IGNORECASE)
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _UNIT_AFTER = re.compile(
-    r" ?(?:%|percent\b|°|degrees?\b|o'clock|a\.?m\b|p\.?m\b|years? old\b|st\b|nd\b|rd\b|th\b)|" + PART_BEHIND,
+    r" ?(?:%|per ?cent\b|°|degrees?\b|o'clock|a\.?m\b|p\.?m\b|years? old\b|st\b|nd\b|rd\b|th\b)|" + PART_BEHIND,
     re.IGNORECASE,
 )
 _PRONOUN_ONE = re.compile(
@@ -159,6 +171,8 @@ def _read(found: re.Match[str]) -> list[Number]:
     if second is None:
         return [Number(first, found.start(), found.end("first"))]
     scale, joint = _scale(found["second"]), found["joint"].lower()
+    if joint == "-" and found["first"][0].isdigit() != found["second"][0].isdigit():
+        return []  # "7-Eleven"
     # "two to three dozen", "5-10k"
     low = first * scale if _scale(found["first"]) == 1 and 0 < first < second / scale else first
     near = (second - low) / (scale if low != first else 1.0)
@@ -176,12 +190,12 @@ def _read(found: re.Match[str]) -> list[Number]:
 
 
 def _is_no_count(written: str, before: str, after: str) -> bool:
-    """Return whether a number is a year, or a word of scale whose number is vague ("several hundred")."""
+    """Return whether a number is a year, one of a chain, a whole of which a part is meant, or a vague word of scale."""
     if _YEAR.fullmatch(written):
         return _YEAR_BEFORE.search(before) is not None
-    return after.startswith("M") or (
-        _SCALE_WORD.match(written) is not None and _VAGUE_BEFORE.search(before) is not None
-    )
+    if after.startswith("M") or _CHAIN.match(after) or _PART_OF.search(before):
+        return True
+    return _SCALE_WORD.match(written) is not None and _VAGUE_BEFORE.search(before) is not None
 
 
 def find_numbers(text: str) -> list[Number]:
@@ -202,4 +216,15 @@ def find_numbers(text: str) -> list[Number]:
         numbers.extend(_read(found))
         if len(numbers) > _MOST:
             break
-    return numbers
+    return _without_ratios(text, numbers)
+
+
+def _without_ratios(text: str, numbers: list[Number]) -> list[Number]:
+    """Leave out both sides of a ratio: "one in three", "9 out of 10"."""
+    sides = {
+        place + side
+        for place, (left, right) in enumerate(pairwise(numbers))
+        for side in (0, 1)
+        if left.value < right.value and _RATIO.fullmatch(text, left.end, right.start)
+    }
+    return [number for place, number in enumerate(numbers) if place not in sides] if sides else numbers

@@ -128,7 +128,9 @@ _AFFIRMS = re.compile(
     r"\b(?:(?:is|are|am|was|were|'s|'re|appears? to be|seems? to be|looks to be) (?:\w{1,15} ){0,2}(?:\w{2,20}ing|"
     r"visible|present|shown|seen|located|happy|there|in|on|likely|probable|true|so|smil\w+)\b|(?:has|have|had|(?:it|"
     r"that|this)'s an?|i (?:do |would |should )?(?:believe|think|guess|suppose|assume|say|imagine|suspect) (?:so|that|"
-    r"there|it)|i'd (?:say|think) so|smiles|(?:can|could|may) be (?:seen|found|spotted|observed)|is an?|are|does|do|"
+    r"there|it)|i'd (?:say|think) so|smiles|grins|smirks|laughs|wears?|holds|carries|rides|sits|stands|walks|runs|lies|"
+    r"(?:looks?|seems?|appears?) (?:\w{1,15} ){0,2}(?:happy|cheerful|joyful)|(?:can|could|may) be (?:seen|found|"
+    r"spotted|observed)|is an?|are|does|do|"
     r"exists?|it (?:seems|appears|looks)(?: like it| so| that)?|(?:seems|looks|appears) (?:so|like it|that way|to be|"
     r"that)|(?:would|should|must) be|would (?:seem|appear) so|seems? like it)\b)|^\W*(?:it|he|she|they|there|that|"
     r"this) (?:\w{1,15}ly )?(?:is|are|was|were|does|do|has|have)\W*$|^\W*(?:(?:most|very|quite|highly|more than|fairly|"
@@ -139,6 +141,10 @@ _AFFIRMS = re.compile(
     r"evidently) (?:an?|the|there|it)\b",
     re.IGNORECASE,
 )
+# "there is only a cat", "more like a cat than a dog", "no animals except a dog": one thing is affirmed, others denied.
+_ONLY = re.compile(r"\b(?:only|just|merely|nothing but) (?!one\b|now\b|like\b|as\b)", re.IGNORECASE)
+_RATHER = re.compile(r"\bmore (?:like|of|likely)\b[^.\n]{1,40}\bthan\b", re.IGNORECASE)
+EXCEPT = re.compile(r"\b(?:except(?: for)?|apart from|aside from|other than|besides)\b", re.IGNORECASE)
 _THINK_SO = re.compile(
     r"\b(?:i (?:do not|don't|would not|wouldn't) (?:think|believe|say|suppose) so|not that i can see|i (?:guess|think|"
     r"believe|suppose|would say) not|(?:it |that )?(?:seems|appears) not|(?:does not|doesn't) (?:look|seem|appear) "
@@ -163,6 +169,8 @@ def _clause_stance(clause: str) -> Stance | None:
     """Return what one clause says; `None` where it settles nothing."""
     if _THINK_SO.search(clause):
         return Stance.DENIES
+    if _RATHER.search(clause):
+        return Stance.BOTH
     if _HEDGES.search(clause):
         return Stance.HEDGES
     aside, rest = _WITHOUT.search(clause), ""
@@ -189,6 +197,8 @@ def _plain_stance(clause: str) -> Stance | None:
             return Stance.DENIES
         if _PERSON.search(clause):
             return Stance.BOTH
+    if exists and _ONLY.search(clause):
+        return Stance.BOTH
     return Stance.AFFIRMS if exists or _AFFIRMS.search(clause) else None
 
 
@@ -221,4 +231,6 @@ def stance_of(text: str) -> Stance | None:
         elif first is Stance.AFFIRMS and denied and not _LEADING_WITHOUT.match(clause):
             return Stance.BOTH
         relative = border is not None and border["relative"] is not None
+    if first is Stance.DENIES and EXCEPT.search(text):
+        return Stance.BOTH
     return Stance.BOTH if doubted and first in (None, Stance.AFFIRMS) else first

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from lamm_metrics.extraction.polarity import Stance, plain_statement, stance_of
+from lamm_metrics.extraction.polarity import EXCEPT, Stance, plain_statement, stance_of
 from lamm_metrics.extraction.result import Extraction, Status
 from lamm_metrics.extraction.text.answer import final_statements, last_match, overlong, plain_answer
 from lamm_metrics.extraction.text.correction import after_correction
@@ -186,6 +186,8 @@ def _of_opening(plain: str, opening: re.Match[str]) -> Extraction[bool]:
     later = {found.lastgroup for found in _LATER.finditer(plain, opening.end())}
     if closing is not None:
         later.add(closing.lastgroup)
+    if plain[opening.end() :][:1] == " " and opening["no"] and EXCEPT.search(plain):  # "No animals except a dog"
+        return Extraction(None, Status.AMBIGUOUS, Stance.BOTH.value)
     if later - {opening.lastgroup}:
         return Extraction(None, Status.AMBIGUOUS, "opens with one word and goes on with the other")
     return _read(opening)
