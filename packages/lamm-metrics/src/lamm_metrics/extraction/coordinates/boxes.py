@@ -17,8 +17,8 @@ from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention, La
 _MARKS = re.compile(r"\*\*|`{1,3}(?:json|xml|python|text)?")
 # What may stand between the corners of one box.
 CORNER_GAP = re.compile(
-    r"(?:[\s,;:\"'-]|\bto\b|\band\b|\bthrough\b|->|\b(?:top|bottom|upper|lower)[ _-]?(?:left|right)(?: corner)?\b|"
-    r"\([xX]\w{0,3}, ?[yY]\w{0,3}\)|=|"
+    r"(?:[\s,;:\"'-]|\bto\b|\band\b|\bthrough\b|->|→|\b(?:tl|tr|bl|br)\b|\b(?:top|bottom|upper|lower)[ _-]?(?:left|"
+    r"right)(?: corner)?\b|\([xX]\w{0,3}, ?[yY]\w{0,3}\)|=|"
     r"\bcorner\b|\bat\b|\bis\b|\bthe\b){0,10}",
     re.IGNORECASE,
 )
@@ -88,7 +88,9 @@ def _near(text: str, left: Group, right: Group, gap: re.Pattern[str]) -> bool:
 
 
 def is_quadrilateral(numbers: Sequence[float]) -> bool:
-    """Return whether eight numbers are the corners of one box in turn, and not two boxes of two corners each.
+    """Return whether eight numbers are the corners of one box, and not two boxes of two corners each.
+
+    They are where they go round it, or in any order where its sides are upright.
 
     Example:
         >>> is_quadrilateral([1, 1, 3, 1, 3, 2, 1, 2]), is_quadrilateral([1, 1, 3, 2, 4, 1, 6, 2])
@@ -99,6 +101,8 @@ def is_quadrilateral(numbers: Sequence[float]) -> bool:
     corners = [*zip(numbers[::2], numbers[1::2], strict=True)]
     if all(left[0] < right[0] and left[1] < right[1] for left, right in (corners[:2], corners[2:])):
         return False
+    if len(set(corners)) == _CORNERS and len(set(numbers[::2])) == 2 == len(set(numbers[1::2])):
+        return True
     sides = [(right[0] - left[0], right[1] - left[1]) for left, right in pairwise([*corners, corners[0]])]
     turns = [a[0] * b[1] - a[1] * b[0] for a, b in pairwise([*sides, sides[0]])]
     return all(turn > 0 for turn in turns) or all(turn < 0 for turn in turns)

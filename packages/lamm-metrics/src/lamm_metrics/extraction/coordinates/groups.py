@@ -101,13 +101,16 @@ _NAMED = re.compile(rf" ?[\"']?([^\d\"']{{1,60}}?)(?:[\"']? ?[:=] ?|[\"']? )({NU
 _LETTER = re.compile(r"[^\W\d_]")
 _NO_NUMBER = frozenset(("nan", "inf", "infinity", "null", "none", "n/a"))
 _UNITS = re.compile(r"(?<=\d) ?(?:m|px|pixels?|meters?|metres?|rad|cm|deg)\b|(?<=\d) ?%", re.IGNORECASE)
-_BARE_LINE, _BARE_POINT = (
+_BARE_NAME = r"^(?P<name>[^\d\n\[\](){}<>=]{0,60}?)"
+_BARE_LINE, _BARE_POINT, _BARE_NAMED = (
     re.compile(
-        rf"^(?P<name>[^\d\n\[\](){{}}<>=]{{0,60}}?)(?P<numbers>(?<![\w.])(?:{NUMBER})(?:(?: ?[,;|] ?|"
-        rf" )(?:{NUMBER})){{{more}}})[ .|]{{0,3}}$",
-        re.MULTILINE,
+        rf"{before}(?P<numbers>(?<![\w.])(?:{NUMBER})(?:(?: ?[,;|] ?| )(?:{NUMBER})){{{more}}}){behind}$", re.MULTILINE
     )
-    for more in ("3,8", "1")
+    for before, more, behind in (
+        (_BARE_NAME, "3,8", "[ .|]{0,3}"),
+        (_BARE_NAME, "1", "[ .|]{0,3}"),
+        ("^", "3,8", "[ ,;:|-]{1,3}[A-Za-z][A-Za-z _-]{0,40}"),
+    )
 )
 _OPEN_END = re.compile(rf"[\[({{] ?(?:[\"'\w]{{0,40}}[,:] ?)?[\"']?{NUMBER}[^\[\](){{}}\n]{{0,120}}$")
 _PATCH = re.compile(r"<patch_index_(\d{4})>")
@@ -136,7 +139,7 @@ def find_groups(text: str, points: bool = False) -> list[Group]:
     """
     found = [*_location_tokens(text), *_keyed(text)]
     taken = sorted((group.start, group.end) for group in found)
-    bare = [*_bare_lines(text, _BARE_LINE), *(_bare_lines(text, _BARE_POINT) if points else ())]
+    bare = [*_bare_lines(text, _BARE_LINE), *_bare_lines(text, _BARE_POINT if points else _BARE_NAMED)]
     for group in (*_bracketed(text), *bare):
         if not _overlaps(taken, group.start, group.end):
             found.append(group)

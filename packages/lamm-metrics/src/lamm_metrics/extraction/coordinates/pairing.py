@@ -64,6 +64,8 @@ _BARE_KEY = re.compile(
     re.IGNORECASE,
 )
 _NO_NAME = frozenset(("", "null", "none", "nil", "nan", "n/a", "undefined", "unknown"))
+_NEXT_ITEM = re.compile(r"</?(?:item|object|annotation)>|\n\n|<ref>|<p>|<phrase>", re.IGNORECASE)
+_AFTER_GROUP = re.compile(r"[\s\])},;:-]{1,6}")
 _NEW_SENTENCE = re.compile(r"[.!?](?=\s)|\n")
 
 
@@ -82,6 +84,15 @@ def _context(text: str, groups: Sequence[Group], place: int) -> tuple[str, str]:
     return text[max(low, group.start - _WINDOW) : group.start], text[group.end : min(high, group.end + _WINDOW)]
 
 
+def _tags_behind(text: str, groups: Sequence[Group]) -> bool:
+    """Return whether tags stand behind their boxes: the first one does, and none stands before it."""
+    if not groups or "<" not in text:
+        return False
+    gap = _AFTER_GROUP.match(text, groups[0].end)
+    start = groups[0].end if gap is None else gap.end()
+    return _TAG.match(text, start) is not None and _TAG.search(text, 0, groups[0].start) is None
+
+
 def _tag_ahead(before: str) -> tuple[str | None, str]:
     """Return the name in the last tag before a group, and what stands between the two."""
     before = _ITEM_END.split(before)[-1]
@@ -89,8 +100,14 @@ def _tag_ahead(before: str) -> tuple[str | None, str]:
     return (tags[-1].group(1).strip(), before[tags[-1].end() :]) if tags else (None, before)
 
 
-def _explicit(before: str, after: str) -> str | None:
-    """Return the name in a label field of the same object, or in a tag behind the group; empty where it is null."""
+def _explicit(before: str, after: str, behind: bool) -> str | None:
+    """Return the name in a label field of the same object, or in a tag behind the group; empty where it is null.
+
+    Args:
+        before: What stands before the group.
+        after: What stands behind it.
+        behind: Whether tags stand right behind their groups.
+    """
     before = _ITEM_END.split(before)[-1]
     inner_before = before[before.rfind("{") + 1 :] if "{" in before else before
     fields = [*_FIELD.finditer(inner_before)]
@@ -100,8 +117,11 @@ def _explicit(before: str, after: str) -> str | None:
     field = _FIELD.search(inner_after)
     if field is not None and "{" not in inner_after[: field.start()]:
         return _field_value(field)
-    tag = _TAG.search(
-        re.split(r"</?(?:item|object|annotation)>|\n\n|<ref>|<p>|<phrase>", after, maxsplit=1, flags=re.IGNORECASE)[0]
+    gap = _AFTER_GROUP.match(after) if behind else None
+    tag = (
+        _TAG.match(after, 0 if gap is None else gap.end())
+        if behind
+        else _TAG.search(_NEXT_ITEM.split(after, maxsplit=1)[0])
     )
     return tag.group(1).strip() if tag is not None else None
 
@@ -157,15 +177,22 @@ def pair_names(
     if labels is not None:
         return _pair_closed(text, groups, labels)
     pairs: list[tuple[str | None, float | None]] = []
+    behind, words_behind = _tags_behind(text, groups), False
     for place, group in enumerate(groups):
         before, after = _context(text, groups, place)
+        before = _TAG.sub(lambda found: " " * len(found.group()), before) if behind else before
         earlier = pairs[-1][0] if pairs else None
-        name = _open(group, before, after, earlier, place == 0 or place + 1 == len(groups))
+        if place == 0:
+            words_behind = not _open_name(before, True) and "{" not in before and _open_name(after, False) is not None
+        edge = words_behind or place == 0 or place + 1 == len(groups)
+        if words_behind and _open_name(after, False) is not None:
+            before, earlier = "", None
+        name = _open(group, before, after, earlier, edge, behind)
         pairs.append((name, read_score(group, before, after)))
     return pairs
 
 
-def _open(group: Group, before: str, after: str, earlier: str | None, edge: bool) -> str | None:
+def _open(group: Group, before: str, after: str, earlier: str | None, edge: bool, behind: bool) -> str | None:
     """Return the name of a group where no closed set says which names exist.
 
     Args:
@@ -173,14 +200,15 @@ def _open(group: Group, before: str, after: str, earlier: str | None, edge: bool
         before: What stands before it.
         after: What stands behind it.
         earlier: The name of the group before.
-        edge: Whether it is the first or the last, so that words behind it are its own.
+        edge: Whether words behind it are its own.
+        behind: Whether tags stand right behind their groups.
     """
     if group.name is not None:
         return _named(group.name)
     tag, between = _tag_ahead(before)
     if tag is not None and (_NEW_SENTENCE.search(between) is None or _open_name(between, True) is None):
         return _named(tag)
-    field = _explicit(before, after)
+    field = _explicit(before, after, behind)
     if field is not None:
         return _named(field)
     key = _KEY_AHEAD.search(before)
@@ -214,12 +242,12 @@ def _named_in_turn(text: str, groups: Sequence[Group], place: int, hits: list[Na
     return [hit.label for hit in listed] if alone else []
 
 
-def _closed_field(before: str, after: str, hits: Sequence[NameHit]) -> str | None:
+def _closed_field(before: str, after: str, hits: Sequence[NameHit], behind: bool) -> str | None:
     """Return what a tag or a label field writes beside a group, unless a name of the set stands nearer to it."""
     tag, between = _tag_ahead(before)
     if tag is not None and not any(hit.start >= len(before) - len(between) for hit in hits):
         return tag
-    return _explicit(before, after) if tag is None else None
+    return _explicit(before, after, behind) if tag is None else None
 
 
 def _pair_closed(text: str, groups: Sequence[Group], labels: Sequence[str]) -> list[tuple[str | None, float | None]]:
@@ -227,12 +255,14 @@ def _pair_closed(text: str, groups: Sequence[Group], labels: Sequence[str]) -> l
     used = -1  # end of the last name that was given away as standing behind its group
     queue: list[str] = []  # names announced for the groups to come
     pairs: list[tuple[str | None, float | None]] = []
+    behind = _tags_behind(text, groups)
     for place, group in enumerate(groups):
         before, after = _context(text, groups, place)
+        before = _TAG.sub(lambda found: " " * len(found.group()), before) if behind else before
         score = read_score(group, before, after)
         offset = group.start - len(before)
         hits = [found for found in index.find(before) if offset + found.start >= used]
-        written = group.name or _closed_field(before, after, hits)
+        written = group.name or _closed_field(before, after, hits, behind)
         if written is not None:
             hit = next(iter(index.find(written)), None)
             pairs.append((hit.label if hit is not None else None, score))
@@ -247,8 +277,8 @@ def _pair_closed(text: str, groups: Sequence[Group], labels: Sequence[str]) -> l
         else:
             last = place + _run_length(text, groups, place) - 1  # "[..] and [..] are dogs"
             after = after if last == place else _context(text, groups, last)[1]
-            behind = next(iter(index.find(_SENTENCE.split(after, maxsplit=1)[0])), None)
-            name = behind.label if behind is not None else None
-            used = groups[last].end + behind.end if behind is not None else used
+            hit = next(iter(index.find(_SENTENCE.split(after, maxsplit=1)[0])), None)
+            name = hit.label if hit is not None else None
+            used = groups[last].end + hit.end if hit is not None else used
         pairs.append((name, score))
     return pairs
