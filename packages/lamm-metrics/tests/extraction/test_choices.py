@@ -102,6 +102,34 @@ def test_the_last_and_strongest_assertion_wins(said, number):
     assert extract_choice(said, COLOURS).value == number
 
 
+@pytest.mark.parametrize(
+    ("options", "said", "number"),
+    [
+        (["hard", "soft"], "A soft object gives way. A hard object does not. Both objects are soft.", 1),
+        (["3 hours", "3 minutes"], "The better estimate is 3 minutes. 3 hours is too slow.", 1),
+        (["1 m", "1 mm", "1 km"], "The length is about 1 m.\n1 mm is too short, 1 km is too long.", 0),
+        (["wood", "iron"], "The plank is wood, and none of the parts is iron.", 0),
+        (["true", "false"], "To see whether it is true, compare the two. The first is larger, so it is false.", 1),
+    ],
+)
+def test_explanations_are_read_by_what_they_conclude(options, said, number):
+    assert extract_choice(said, options).value == number
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The allele B is dominant.",
+        "It is made of carbon (C).",
+        "The B allele",
+        "He plays a C major chord.",
+        "a second one",
+    ],
+)
+def test_letters_of_the_matter_are_no_options(said):
+    assert extract_choice(said, ["wood", "iron", "gold"]).status == "none"
+
+
 @pytest.mark.parametrize("said", ["B. red", "A, B", "A\nB\nC", "red or blue", "(A) red (B) blue (C) green"])
 def test_contradictions_and_lists_are_ambiguous(said):
     assert extract_choice(said, COLOURS).status == "ambiguous"

@@ -30,6 +30,11 @@ _CLOSING = re.compile(
     rf"choose|pick),? ){{0,3}}[(\[\"']?({_M})[)\]\"']?[.!]?$",
     re.IGNORECASE,
 )
+_CONCLUSION = re.compile(
+    rf"(?:^|[.!?\n])[^.!?\n\ue000-\ue300]{{0,160}}\b(?:is|are|was|were|be)(?: (?:the|an?|most likely|probably))? "
+    rf"[(\[\"']?({_M})[)\]\"']?[.!]?$",
+    re.IGNORECASE,
+)
 _DECLARED = re.compile(
     rf"\b(?:(?:answer|option|choice|pick|selection|guess|vote|response|one)s?(?: (?:is|would be|should be|must be|=)|"
     rf" ?[:=])(?: (?!not\b|never\b)[a-z']{{1,12}}){{0,4}}"
@@ -47,7 +52,8 @@ _DECLARED = re.compile(
 _REFUTED = re.compile(
     r"[)\]\"']{0,2}(?:,? (?:(?:also|clearly|definitely|both|probably|simply) )?"
     r"(?:(?:is|are|was|does|do|can|could|would|should)(?:n't| not)(?! (?:only|just|necessarily|be ruled|be excluded))"
-    r"|cannot\b(?! be (?:ruled|excluded))|makes no\b)"
+    r"|cannot\b(?! be (?:ruled|excluded))|makes no\b|"
+    r"(?:is|are) (?:all |both |far |much |way )?too \w)"
     r"|,? (?:but|however|though|although),? (?:it|that|this|which)(?:'s| is| was| seems| does|)? ?"
     r"(?:n't|not|incorrect|wrong|unlikely|false)\b)",
     re.IGNORECASE,
@@ -78,9 +84,10 @@ _SIGN_NEXT = re.compile(
 _LISTED = re.compile(rf"^[-*•(\[ ]{{0,4}}([{chr(LETTER)}-{chr(BOTH + 25)}])[)\].:]? ?(?!\n|$)", re.MULTILINE)
 _SECTION_END = re.compile(r"\n|[.;!](?= |$)")
 _ORDINAL = re.compile(
-    r"\b(?:(?P<word>(?a:first|second|third|fourth|fifth|sixth|last))|(?P<digit>[1-9])(?:st|nd|rd|th)) (?:option|"
-    r"choice|answer|one)\b|\b(?:option|choice) (?:number |no\.? ?|#)?(?:\(?(?P<plain>[1-9])\b|"
-    r"(?P<named>(?a:one|two|three|four|five|six))\b)",
+    r"(?:^|\bthe |\bis |[:.\"'(] ?)(?:(?P<word>(?a:first|second|third|fourth|fifth|sixth|last))|"
+    r"(?P<digit>[1-9])(?:st|nd|rd|th)) (?:option|choice|answer|one)\b|"
+    r"\b(?:option|choice) (?:number |no\.? ?|#)?"
+    r"(?:\(?(?P<plain>[1-9])\b|(?P<named>(?a:one|two|three|four|five|six))\b)",
     re.IGNORECASE,
 )
 _WORDS = ("first", "second", "third", "fourth", "fifth", "sixth")
@@ -159,9 +166,9 @@ def listed(text: str) -> set[int]:
 
 
 def closing(text: str) -> set[int]:
-    """Return the option that is the whole last sentence or line."""
-    found = _CLOSING.search(text[-60:])
-    return set() if found is None else {number_of(found[1])}
+    """Return the option that is the whole last sentence or line, or of which that says "... is B"."""
+    found = _CLOSING.search(text, max(0, len(text) - 60)) or _CONCLUSION.search(text, max(0, len(text) - 200))
+    return set() if found is None or _denied(text, found.start(1)) else {number_of(found[1])}
 
 
 def declared(text: str) -> set[int]:

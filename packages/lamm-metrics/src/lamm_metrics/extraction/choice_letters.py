@@ -36,6 +36,19 @@ _CUE_BEFORE = re.compile(rf"(?:{_CUE}s?|\b(?:is|are|be|was|it's|its|say|choose|c
                          r"and|or|nor|not|than|over|both|either|neither|between|only|just|so|as|es|la|ist|est|to|but|"
                          r"definitely|probably|therefore|thus|hence|of)) $", re.IGNORECASE)  # fmt: skip
 _SCIENCE_BEFORE = re.compile(r"(?:\d ?|[+*×÷·∪∩=^/°] |(?<![a-z_=-])[<>] ?)$")
+_NOUN_AFTER = re.compile(
+    r" (?:alleles?|genes?|genotypes?|phenotypes?|chromosomes?|atoms?|ions?|bonds?|molecules?|axis|major|minor|sharp|"
+    r"flat|strings?|blocks?)\b"
+)
+_WORD_BEFORE = re.compile(r"\b([^\W\d_]{2,20}) $")
+_NO_NOUNS = frozenset(
+    ["a", "also", "and", "answer", "answers", "are", "as", "at", "be", "best", "better", "between", "both", "but", "by",
+     "certainly", "choice", "choose", "chose", "clearly", "conclude", "correct", "could", "definitely", "depicts",
+     "describes", "either", "exactly", "fits", "for", "from", "go", "guess", "hence", "i", "in", "is", "it", "just"]
+)  # fmt: skip
+_OPTION_AFTER = re.compile(rf" [{chr(TEXT)}-{chr(TEXT + 25)}]")
+_ENDS_LINE = re.compile(r"[.!]?(?:\n|$)")
+_CUES = frozenset({"answer", "option", "choice", "letter", "is", "ans", "final", "correct"})
 _INITIAL_BEFORE = re.compile(r"\b[A-Z][a-z]+ $")
 _INITIALS_AFTER = re.compile(r"\. ?[A-Z]\. ?[A-Z]")
 _INITIAL_AFTER = re.compile(r"\. [A-Z][a-z]")
@@ -70,13 +83,18 @@ def mark_letters(text: str, letters: Mapping[str, int], texts: OptionTexts) -> s
         group, whole = found.lastgroup or "", found.group()
         start, end = found.span(group)
         letter, before, after = found[group], text[max(0, start - 24) : start], text[end : end + 24]
-        if _is_word(letter, group, after):
+        number = letters.get(letter.upper())
+        if _is_word(letter, group, after) or (group == "bracket" and _is_abbreviation(letter, text, found.start())):
+            return whole
+        # The article of "A soft object", where soft is an option.
+        option_next = group == "article" and _OPTION_AFTER.match(after)
+        if option_next and (ord(after[1]) - TEXT != number or not _ENDS_LINE.match(text, end + 2)):
             return whole
         if group in ("bare", "article", "quoted"):
             named[:] = named or [_named_letters(text, texts.heads)]
             if start in named[0] or _is_no_option(before, after):
                 return whole
-        char = _char_of(letter, letters.get(letter.upper()), texts)
+        char = _char_of(letter, number, texts)
         if char and group == "option":
             return whole[: start - found.start()] + char + whole[end - found.start() :]
         return char or whole
@@ -86,7 +104,7 @@ def mark_letters(text: str, letters: Mapping[str, int], texts: OptionTexts) -> s
 
 def _is_word(letter: str, group: str, after: str) -> bool:
     """Return whether a letter is the article "a", the pronoun "I" or the first of several initials."""
-    if _INITIALS_AFTER.match(after) or (letter == "I" and PRONOUN.match(after)):
+    if _INITIALS_AFTER.match(after) or _NOUN_AFTER.match(after) or (letter == "I" and PRONOUN.match(after)):
         return True
     worded = group == "option" and letter in "AI" and re.match(r" [A-Za-z]{2}", after)
     return bool(worded) and not _VERB_AFTER.match(after)
@@ -98,12 +116,19 @@ _VERB_AFTER = re.compile(
 )
 
 
+def _is_abbreviation(letter: str, text: str, start: int) -> bool:
+    """Return whether a letter in brackets stands for the word in front of it: "carbon (C)", "red eyes (E)"."""
+    word = _WORD_BEFORE.search(text, max(0, start - 24), start)
+    return word is not None and word[1][0].lower() == letter.lower() and word[1].lower() not in _NO_NOUNS
+
+
 def _named_letters(text: str, heads: frozenset[str]) -> set[int]:
     """Return where letters stand that name something: the A and the B of "samples A and B"."""
     places: set[int] = set()
     for found in _NAMED.finditer(text):
         head = found[1].lower()
-        if head in heads or head in _HEAD_WORDS or head.removesuffix("s") in _HEAD_WORDS:
+        known = head in heads or head in _HEAD_WORDS or head.removesuffix("s") in _HEAD_WORDS
+        if known or (found[1].isupper() and head not in _CUES):
             places.update(range(found.end(1), found.end()))
     return places
 

@@ -25,7 +25,7 @@ _BREAK = re.compile(
 )
 _NEGATOR = re.compile(
     r"\b(?:not(?! (?:only|just|merely|sure|certain|necessarily|clear))|no(?! (?:doubt|question|longer just|"
-    r"problem))|never|neither|nor|cannot|"
+    r"problem))|never|neither|nor|none of|cannot|"
     r"without(?! (?:a |any )?(?:doubt|question))|isnt|arent|rather than|instead of|other than|as opposed to|"
     r"different from|distinct from|unlike|"
     r"except(?: for)?|exclud(?:e|es|ed|ing)|rul(?:e|es|ed|ing) out|eliminat(?:e|es|ed|ing)|absence of|lacks?(?: of)?|"
@@ -81,6 +81,7 @@ _WEAK_BEFORE = re.compile(
     r"close to)\b\W{0,2}(?:\w{1,15}\W{1,2}){0,3}$",
     re.IGNORECASE,
 )
+_CONDITION = re.compile(r"\b(?:if|whether)\b", re.IGNORECASE)
 _HIDDEN_AFTER = re.compile(
     r"(?:-| )(?:like|shaped|sized|themed|free|patterned|print|resistant|proof|friendly)\b", re.IGNORECASE
 )
@@ -127,6 +128,7 @@ def _between(before: str, after: str) -> Force:
         return Force.WEAK
     if (
         _WEAK_BEFORE.search(scope)
+        or _CONDITION.search(scope)
         or _COMPOUND_AFTER.match(after)
         or _GENERIC_AFTER.match(after)
         or _WEAK_AFTER.match(after)
