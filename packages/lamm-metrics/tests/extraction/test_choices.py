@@ -4,6 +4,7 @@ import pytest
 
 from lamm_metrics import extract_choice
 from lamm_metrics.extraction.choices import extract_labelled_choice
+from lamm_metrics.extraction.text.correction import after_correction, drafts
 
 COLOURS = ["red", "blue", "green"]
 
@@ -144,3 +145,9 @@ def test_labels_of_any_kind():
     assert extract_labelled_choice("It is not (1). It is (2) blue.", COLOURS, ["1", "2", "3"]).value == 1
     assert extract_labelled_choice("The answer is A.", COLOURS, ["C", "A", "B"]).value == 1
     assert extract_labelled_choice("Answer: (x). Wait, actually (z).", COLOURS, ["x", "y", "z"]).value == 2
+
+
+def test_every_draft_stands_apart():
+    assert drafts("B. Wait, C. Hmm, no, D.") == ["B.", "C.", "no, D."]
+    assert drafts("It is changed.") == ["It is changed."]
+    assert after_correction("Wait.") is None

@@ -104,9 +104,9 @@ def _hits(text: str) -> list[NameHit]:
 
 
 @lru_cache(maxsize=64)
-def _judged(text: str) -> list[tuple[NameHit, Force]]:
-    """Return every mention of a text with its force."""
-    return forces(text, _hits(text), _REFUTED, _DOUBTED)
+def _judged(text: str) -> dict[int, Force]:
+    """Return the force of every mention of a text, by its place."""
+    return {hit.start: force for hit, force in forces(text, _hits(text), _REFUTED, _DOUBTED)}
 
 
 def asserted(text: str, weakly: bool = True) -> set[int]:
@@ -118,15 +118,11 @@ def asserted(text: str, weakly: bool = True) -> set[int]:
     """
     judged = _judged(text)
     for wanted in (Force.ASSERTED, Force.WEAK) if weakly else (Force.ASSERTED,):
-        chars = [hit.label for hit, force in judged if force is wanted]
+        chars = [text[place] for place, force in judged.items() if force is wanted]
         lettered = {number_of(char) for char in chars if chr(LETTER) <= char < SEVERAL}
         if lettered or chars:
             return lettered or {number_of(char) for char in chars}
     return set()
-
-
-def _denied(text: str, place: int) -> bool:
-    return any(hit.start == place and force is Force.DENIED for hit, force in _judged(text))
 
 
 def _with_companions(text: str, place: int) -> set[int]:
@@ -148,7 +144,7 @@ def opening(text: str, final: bool = False) -> set[int]:
         final: Whether it is a final statement, in which nothing need follow.
     """
     found = _OPENING.match(text)
-    if found is None or _denied(text, found.start(1)):
+    if found is None or _judged(text)[found.start(1)] < (Force.WEAK if final else Force.ASSERTED):
         return set()
     if not final:
         tail = _ENDS if found[1] < chr(LETTER) else _OPENS
@@ -168,7 +164,7 @@ def listed(text: str) -> set[int]:
 def closing(text: str) -> set[int]:
     """Return the option that is the whole last sentence or line, or of which that says "... is B"."""
     found = _CLOSING.search(text, max(0, len(text) - 60)) or _CONCLUSION.search(text, max(0, len(text) - 200))
-    return set() if found is None or _denied(text, found.start(1)) else {number_of(found[1])}
+    return set() if found is None or _judged(text)[found.start(1)] is Force.DENIED else {number_of(found[1])}
 
 
 def declared(text: str) -> set[int]:
@@ -176,7 +172,7 @@ def declared(text: str) -> set[int]:
     last: set[int] = set()
     for found in _DECLARED.finditer(text):
         place = found.start(found.lastgroup or 0)
-        if not _denied(text, place):
+        if _judged(text)[place] is not Force.DENIED:
             last = _with_companions(text, place)
     return last
 

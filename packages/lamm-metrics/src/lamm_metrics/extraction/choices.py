@@ -8,7 +8,6 @@ docs/extraction.md has the ladder of evidence that `_settle` walks down.
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import pairwise
 
 from lamm_metrics.extraction.choice_evidence import (
     asserted,
@@ -24,6 +23,7 @@ from lamm_metrics.extraction.choice_letters import join_mentions, mark_labels, m
 from lamm_metrics.extraction.option_texts import BOTH, LETTER, MENTION, SEVERAL, TEXT, OptionTexts, option_texts
 from lamm_metrics.extraction.result import Extraction, Status
 from lamm_metrics.extraction.text.answer import answer_part, final_statements, overlong
+from lamm_metrics.extraction.text.correction import drafts
 from lamm_metrics.extraction.text.formulas import written
 from lamm_metrics.extraction.text.refusal import split_refusal
 
@@ -36,16 +36,6 @@ _HEAD_END = re.compile(r"[,;:.!](?=\s|$)|\s\(")
 _CONTRADICTS = re.compile(
     rf"([{chr(LETTER)}-{chr(LETTER + 25)}])[)\].:,\"' -]{{1,4}}([\ue000-\ue019])(?=[\"')]?(?:[.,;!\n]|$))"
 )
-# Where an answer takes back what it said before.
-_CORRECTION = re.compile(
-    rf"(?:(?<=[.!?\n,;)])|(?<= -)|(?<={MENTION})) ?(?:(?:oh|oops|hmm+|no|but|well|sorry),? )?(?:wait|actually,?"
-    rf"(?= (?:it|that|the|no|i|my)\b| {MENTION})|hmm+|hold on|on second thought|correction|scratch that|oops|sorry|"
-    r"my mistake|let me (?:re-?\w{4,10}|correct|double[ -]check)|i (?:made a mistake|was wrong|misspoke|"
-    r"stand corrected|(?:have to |will |must )?change(?:d)? my (?:answer|mind)))(?!\w)",
-    re.IGNORECASE,
-)
-_CORRECTION_SIGNS = ("wait", "actually", "hmm", "hold on", "second thought", "correct", "scratch", "oops", "sorry",
-                     "mistake", "let me", "i was", "i misspoke", "change")  # fmt: skip
 
 
 def extract_choice(text: str, choices: Sequence[str]) -> Extraction[int]:
@@ -123,25 +113,16 @@ def _extract(
     marked = texts.mark(written(mark_labels(answer, labels)))
     marked = mark_letters(marked, {letter: number for number, letter in enumerate(capitals)}, texts)
     marked, declined = split_refusal(join_mentions(marked, texts, capitals))
-    drafts = _drafts(marked)
-    for place in reversed(range(len(drafts))):
+    parts = drafts(marked)
+    for place in reversed(range(len(parts))):
         # What takes a draft back must assert something: "B. Hmm, it could be A" stays B.
-        found = _settle(drafts[place], len(options), weakly=place == 0)
+        found = _settle(parts[place], len(options), weakly=place == 0)
         if found is not None:
             return _noted(found, marked, texts, capitals)
     head = _named_by_head(answer, options)
     if head is not None:
         return Extraction(head, Status.OK, "the beginning of the option's text")
     return Extraction(None, Status.REFUSED if declined else Status.NONE)
-
-
-def _drafts(text: str) -> list[str]:
-    """Return an answer in parts, each of which takes back what was said before it."""
-    folded = text.lower()
-    if not any(sign in folded for sign in _CORRECTION_SIGNS):
-        return [text]
-    starts = [0, *(found.start() for found in _CORRECTION.finditer(text)), len(text)]
-    return [text[start:end].strip() for start, end in pairwise(starts)]
 
 
 _LADDER = (
