@@ -5,6 +5,7 @@ written as JSON Lines or as a list, and files whose characters and bytes were mu
 """
 
 import copy
+import gzip
 import json
 import time
 
@@ -163,6 +164,36 @@ def test_what_is_read_is_scored(tmp_path, fuzzer, fuzz_inputs, fuzz_note):
             raise AssertionError(f"{task} failed on {given!r:.1500} and {kept!r:.1500}") from error
     assert done > 10
     fuzz_note(f"scored: {done} pairs of files")
+
+
+ROWS = [
+    'id,text\n1,"A cat, or two"\n2,""\n',
+    "question_id\tanswer\n1\tB\n2\tA\n",
+    'id;label;labels\n1;cat;["cat", "dog"]\n2;dog;\n',
+    'id,gt_choice,gt_choices\n1,0,"[""a"", ""b""]"\n',
+    '{"1": "yes", "2": "no"}',
+    '{"logs": [{"doc_id": 1, "resps": [["a"]]}]}',
+    '{"custom_id": "1", "response": {"status_code": 200, "body": {"choices": [{"message": {"content": "a"}}]}}}\n',
+]
+
+
+def test_seeded_tables_and_files_of_other_tools(tmp_path, fuzzer, fuzz_inputs, fuzz_note):
+    source, read = fuzzer(ROWS, [*PIECES, "\t", ";", '""', ",\n"], "tables"), 0
+    paths = [tmp_path / f"rows{ending}" for ending in (".csv", ".tsv", ".json", ".csv.gz")]
+    for number in range(fuzz_inputs):
+        path, text = paths[number % len(paths)], source.random.choice(ROWS)
+        for _ in range(source.random.choice((0, 1, 3))):
+            text = source.mutated(text)
+        data = text.encode("utf-8", "surrogatepass")
+        data = gzip.compress(data, 1) if path.suffix == ".gz" else data
+        path.write_bytes(data[: -source.random.randrange(1, 9)] if source.random.random() < 0.05 else data)
+        for reader in (read_predictions, lambda file: read_references(file, "classification"), read_references):
+            try:
+                read += read_or_fault(reader, path) is not None
+            except Exception as error:
+                raise AssertionError(f"reading {path.name} failed on {data!r:.2000}") from error
+    assert read > 10
+    fuzz_note(f"tables: {fuzz_inputs} files, {read} of {3 * fuzz_inputs} readings gave records")
 
 
 COCO_TRUTH = {

@@ -153,7 +153,7 @@ def _read_one(record: object, where: str, faults: list[str]) -> Prediction | Non
     if not isinstance(record.get("id"), int | str) or isinstance(record.get("id"), bool):
         faults.append(f"{where}: expected `id`, a string or a whole number, got {str(record.get('id'))[:40]!r}")
         return None
-    fields = {name: record[name] for name in _FIELDS if record.get(name) is not None}
+    fields = {name: value for name, value in record.items() if name in _FIELDS and value is not None}
     wrong = [name for name, value in fields.items() if not _FIELDS[name][0](value)]
     faults += [
         f"{where}, id {str(record['id'])[:80]!r}: "
