@@ -7,6 +7,7 @@ from lamm_metrics import score
 from lamm_metrics.comparison.paired import compare
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.statistics import (
+    centred_interval,
     clustered_standard_error,
     detectable_difference,
     group_weights,
@@ -64,6 +65,20 @@ def test_clustered_error_equals_its_formulas():
     alone = clustered_standard_error(values, np.arange(5), "cr1")
     assert alone == pytest.approx(values.std(ddof=1) / 5**0.5)
     assert clustered_standard_error(values, np.zeros(5, int)) is None
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        lambda confidence: wilson(1, 2, confidence),
+        lambda confidence: centred_interval(0.5, np.array([0.1, 0.2]), confidence),
+        lambda confidence: percentile_interval(np.array([0.1, 0.2]), confidence),
+    ],
+)
+def test_per_cent_are_no_confidence(state):
+    assert state(0.95)
+    with pytest.raises(UsageError, match=r"share between 0 and 1, got 95\. Write 95 % as 0\.95"):
+        state(95)
 
 
 def test_unknown_formulas_are_refused():

@@ -14,6 +14,11 @@ from lamm_metrics.errors import UsageError
 CHUNK = 4 << 20
 
 
+def wrong_confidence(confidence: float) -> UsageError:
+    """Return the error for a coverage that there cannot be."""
+    return UsageError(f"Expected confidence as a share between 0 and 1, got {confidence:g}. Write 95 % as 0.95.")
+
+
 def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float] | None:
     """Wilson's score interval of a proportion (1927); unlike the normal one it has a width at 0 and 1.
 
@@ -25,10 +30,15 @@ def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float,
     Returns:
         The interval, or None without trials.
 
+    Raises:
+        UsageError: The coverage is not between 0 and 1.
+
     >>> low, high = wilson(0, 10)
     >>> low, round(high, 6)
     (0.0, 0.277533)
     """
+    if not 0 < confidence < 1:
+        raise wrong_confidence(confidence)
     if n <= 0:
         return None
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
@@ -64,14 +74,19 @@ def percentile_interval(values: NDArray[np.float64], confidence: float = 0.95) -
 
     Args:
         values: One value a draw, [draws].
-        confidence: Coverage.
+        confidence: Coverage; 0 gives the median twice.
 
     Returns:
         The interval, or None where every draw is undefined.
 
+    Raises:
+        UsageError: The coverage is not a share.
+
     >>> percentile_interval(np.arange(101.0), 0.5)
     (25.0, 75.0)
     """
+    if not 0 <= confidence <= 1:
+        raise wrong_confidence(confidence)
     values = values[~np.isnan(values)]
     if not len(values):
         return None

@@ -65,6 +65,12 @@ def test_an_overlap_of_exactly_half_counts_in_the_devkit_and_not_in_py_faster_rc
     assert (found["py-faster-rcnn/voc07"], found["py-faster-rcnn/voc12"]) == (0, 0)
 
 
+@pytest.mark.parametrize("threshold", [50, 0, -1])
+def test_what_is_no_overlap_is_refused(threshold):
+    with pytest.raises(UsageError, match="overlaps above 0 and up to 1"):
+        values([{"id": 1, "boxes": []}, {"id": 2, "boxes": []}], threshold=threshold)
+
+
 def test_space_and_text():
     truth = [{"id": "s", "object": [{"label": "shower curtain", "bbox": [0, 0, 0, 1, 1, 1]}]}]
     answers = [{"id": "s", "boxes": [{"label": "thing", "box": [0, 0, 0, 1, 1, 1]}], "text": "the shower curtain"}]

@@ -28,6 +28,7 @@ from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction.text.names import name_index
 from lamm_metrics.extraction.text.synonyms import known_synonyms
 from lamm_metrics.geometry.boxes import paired_iou
+from lamm_metrics.metrics.base import overlaps
 from lamm_metrics.metrics.box_ap import BoxAP, Scene
 from lamm_metrics.metrics.registry import metric_class
 from lamm_metrics.metrics.remarks import remarks_of
@@ -88,7 +89,7 @@ def compare_conventions(
         A row a convention, the score-free one first.
 
     Raises:
-        UsageError: The task is none of detection.
+        UsageError: The task is none of detection, or the threshold no overlap.
         FileFaultsError: Faulty files or ids that do not match.
 
     >>> box = {"label": "cat", "bbox": [0, 0, 0.5, 0.5]}
@@ -97,6 +98,7 @@ def compare_conventions(
     >>> [(row.name, row.value) for row in rows][:2]
     [('score-free', 1.0), ('coco', 1.0)]
     """
+    overlaps([threshold])
     row = find_task(task)
     if row is None or not issubclass(metric_class(row.metrics[0]), BoxAP):
         able = [row.key for row in all_tasks().values() if issubclass(metric_class(row.metrics[0]), BoxAP)]

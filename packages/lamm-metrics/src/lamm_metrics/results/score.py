@@ -8,6 +8,7 @@ from math import inf, isfinite, isnan
 from typing import Any, NamedTuple, Self
 
 from lamm_metrics.errors import UsageError
+from lamm_metrics.statistics import wrong_confidence
 from lamm_metrics.tables import with_interval
 
 BOX, POINT, BOX_3D = "box", "point", "box3d"
@@ -24,7 +25,7 @@ def check_sampling(draws: int, confidence: float) -> None:
     if draws < 0:
         raise UsageError(f"Expected draws of at least 0, got {draws}. Give a number such as 1000.")
     if not 0 < confidence < 1:
-        raise UsageError(f"Expected confidence as a share between 0 and 1, got {confidence:g}. Write 95 % as 0.95.")
+        raise wrong_confidence(confidence)
 
 
 @cache
