@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import lamm_metrics as m
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import BoxConvention, Frame, Layout, extract_boxes_2d, extract_points
 
@@ -81,3 +82,20 @@ def test_broken_boxes_are_malformed(text):
 def test_negative_width_is_malformed_but_reversed_corners_are_put_in_order():
     assert extract_boxes_2d("[0.5, 0.5, -0.1, 0.1]", BoxConvention.parse("xywh")).status == "malformed"
     assert extract_boxes_2d("[0.3, 0.4, 0.1, 0.2]").value[0].box == (0.1, 0.2, 0.3, 0.4)
+
+
+def test_a_convention_may_be_text_wherever_one_is_taken():
+    record = {"id": 1, "image": "a.jpg", "object": [{"label": "dog", "bbox": [0.1, 0.2, 0.3, 0.4]}]}
+    answer = {"id": 1, "text": "dog [100, 200, 300, 400]"}
+    written, text = BoxConvention(Frame.THOUSAND), "thousand-xyxy"
+    for convention in (written, text):
+        assert extract_boxes_2d(answer["text"], convention).value[0].box == (0.1, 0.2, 0.3, 0.4)
+        assert extract_points(answer["text"], convention).value[0].point == pytest.approx((0.2, 0.3))
+        for metric in (m.DetectionAP, m.BinaryLocating, m.KeypointPCK):
+            assert metric(convention=convention).convention == written
+        assert m.score("detection", [record], [answer], convention=convention, draws=2).headline.value == 1
+        assert m.compare_conventions([record], [answer], convention=convention)[0].value == 1
+    with pytest.raises(UsageError, match="thousand-xyxy"):
+        extract_boxes_2d("dog", "inches")
+    with pytest.raises(UsageError, match="thousand-xyxy"):
+        m.DetectionAP(convention="inches")
