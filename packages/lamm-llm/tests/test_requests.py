@@ -118,3 +118,24 @@ def test_the_formats_are_asked_for_by_one_parameter():
     assert strict == {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
     assert (schema["required"], schema["additionalProperties"]) == (["name"], False)
     assert response_format("text", "answer", schema) == {}
+
+
+def png(width, height):
+    return b"\x89PNG\r\n\x1a\n" + bytes([0, 0, 0, 13]) + b"IHDR" + width.to_bytes(4) + height.to_bytes(4) + b"\x08\x02"
+
+
+def jpeg(width, height, kind=0xC0):
+    before = b"\xff\xd8" + b"\xff\xe1" + (302).to_bytes(2) + bytes(300) + b"\xff\xc4\x00\x04\x00\x00"
+    return before + bytes([0xFF, kind, 0, 17, 8]) + height.to_bytes(2) + width.to_bytes(2) + bytes(10)
+
+
+@pytest.mark.parametrize("made", [png, jpeg, lambda *size: jpeg(*size, kind=0xC2)])
+def test_the_tokens_of_an_image_are_estimated_by_its_size(made):
+    large, small = (request(user_message("?", [made(*size)])) for size in ((1500, 1000), (30, 20)))
+    assert large.tokens - small.tokens == 1500 * 1000 // 750 - 1
+
+
+@pytest.mark.parametrize("torn", [jpeg(9, 9)[:-15], jpeg(9, 9)[:3], png(9, 9)[:20], PNG[:8]])
+def test_an_image_without_a_readable_size_counts_as_one_of_a_megapixel(torn):
+    known, unknown = (request(user_message("?", [image])) for image in (png(9, 9), torn))
+    assert unknown.tokens - known.tokens == 1024 - 1

@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 
 from lamm_data.generation.settings import make_settings
 
+BOXES = [[-1, -1, 0.3, 0.6, 0.6, 0.6], [1, 1, 0.3, 0.6, 0.6, 0.6]]
 DIALOGUE = json.dumps({"rounds": [{"question": "What is there?", "answer": "A thing."}]})
 
 
@@ -183,3 +185,44 @@ def annotation(number: int) -> dict:
 @pytest.fixture
 def lines():
     return lambda path: [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def room_run(settings, tmp_path):
+    """Settings of a run over two rooms of two cubes each, seen in three views."""
+
+    def make(url, **changes):
+        rng = np.random.default_rng(0)
+        rows = []
+        for name, second in (("one", "stool"), ("two", "bench")):
+            if not (tmp_path / f"{name}.npy").exists():
+                floor = np.column_stack([rng.uniform(-2, 2, (2000, 2)), np.zeros(2000)])
+                cubes = [rng.uniform(-0.3, 0.3, (1500, 3)) + box[:3] for box in BOXES]
+                np.save(tmp_path / f"{name}.npy", np.concatenate([floor, *cubes]).astype(np.float32))
+            objects = [{"category": "crate", "bbox": BOXES[0]}, {"category": second, "bbox": BOXES[1]}]
+            rows.append({"id": name, "pcl": f"{name}.npy", "instances": objects})
+        (tmp_path / "rooms.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        values = {
+            "annotations": tmp_path / "rooms.jsonl",
+            "type": "detailed_description_3d",
+            "see": "views",
+            "views": 3,
+        }
+        return settings(url, **values | changes)
+
+    return make
+
+
+@pytest.fixture
+def tell():
+    """Answer as a model that sees: about a view object by object, else with a description."""
+
+    def answer(body: dict) -> Answer:
+        text = body["messages"][-1]["content"]
+        if isinstance(text, str):
+            return completion(json.dumps({"description": "A red square lies on a blue ground. It is large."}))
+        numbers = [line.split()[1].rstrip(":") for line in text[-1]["text"].splitlines() if line.startswith("Object ")]
+        said = [f"Object {number}: It is of colour {number}." for number in numbers]
+        return completion(json.dumps({"statements": [*said, "The floor is bare."]}))
+
+    return answer

@@ -24,7 +24,8 @@ FORMATS = ("json_schema", "json_object", "text")
 _TRIAL = 3
 Answered = TypeVar("Answered")
 IMAGE_TOKENS = 1024
-"""Tokens that an image is estimated at before the server has counted them."""
+"""Tokens that an image of unknown size is estimated at before the server has counted them."""
+_PIXELS_A_TOKEN = 750
 
 _SIGNATURES = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png", b"GIF8": "gif"}
 
@@ -76,7 +77,7 @@ def make_request(payload: dict[str, Any], answer_format: str = "text", seed: int
     messages, images = _with_media_hashes(payload["messages"])
     canonical = _canonical({**payload, "messages": messages} if images else payload, seed)
     key = hashlib.sha256(canonical).hexdigest()
-    tokens = len(canonical) // 4 + images * IMAGE_TOKENS + payload["max_tokens"]
+    tokens = len(canonical) // 4 + images + payload["max_tokens"]
     return Request(key, payload, answer_format, _seed(key), tokens)
 
 
@@ -242,12 +243,12 @@ def user_message(text: str, images: Sequence[str | Path | bytes] = ()) -> dict[s
 
 
 def _with_media_hashes(messages: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
-    """Return messages as a request's key sees them, images replaced by the SHA-256 of their content; and how many."""
+    """Return messages as a request's key sees them, images replaced by their SHA-256; and about their tokens."""
     hashed, images = [], 0
     for message in messages:
         content = message["content"]
         if isinstance(content, list):
-            images += sum(part.get("type") == "image_url" for part in content)
+            images += sum(_tokens(part) for part in content if part.get("type") == "image_url")
             message = {**message, "content": [_hashed(part) for part in content]}
         hashed.append(message)
     return hashed, images
@@ -257,9 +258,31 @@ def _hashed(part: dict[str, Any]) -> dict[str, Any]:
     url = part.get("image_url", {}).get("url", "") if part.get("type") == "image_url" else ""
     if not url.startswith("data:"):
         return part
-    return {"type": "image_url", "sha256": _content_hash(url)}
+    return {"type": "image_url", "sha256": _facts(url)[0]}
+
+
+def _tokens(part: dict[str, Any]) -> int:
+    url = part.get("image_url", {}).get("url", "")
+    return _facts(url)[1] if url.startswith("data:") else IMAGE_TOKENS
 
 
 @lru_cache(maxsize=256)
-def _content_hash(url: str) -> str:
-    return hashlib.sha256(base64.b64decode(url.partition(",")[2])).hexdigest()
+def _facts(url: str) -> tuple[str, int]:
+    """Return the SHA-256 of an image in a URL, and about how many tokens it is."""
+    content = base64.b64decode(url.partition(",")[2])
+    width, height = _size(content)
+    tokens = -(-width * height // _PIXELS_A_TOKEN) if width and height else IMAGE_TOKENS
+    return hashlib.sha256(content).hexdigest(), tokens
+
+
+def _size(content: bytes) -> tuple[int, int]:
+    """Return width and height of a PNG or JPEG file out of its header; zeros where they are not found."""
+    if content.startswith(b"\x89PNG") and len(content) >= 24:
+        return int.from_bytes(content[16:20]), int.from_bytes(content[20:24])
+    at = 2  # a JPEG file is segments: FF, kind, length of two bytes, content; the kinds C0 to CF hold the size
+    while content.startswith(b"\xff\xd8") and at + 9 <= len(content) and content[at] == 0xFF:
+        kind = content[at + 1]
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(content[at + 7 : at + 9]), int.from_bytes(content[at + 5 : at + 7])
+        at += 2 + int.from_bytes(content[at + 2 : at + 4])
+    return 0, 0

@@ -16,8 +16,9 @@ from typing import Any
 from lamm_data.errors import UsageError
 from lamm_data.generation.results import Counts
 from lamm_data.generation.run import OpenRun, open_run
+from lamm_data.generation.seeing import solver_of
 from lamm_data.generation.settings import GenerationSettings
-from lamm_data.generation.solving import Ask, Solver
+from lamm_data.generation.solving import Ask
 from lamm_llm import (
     ENDED,
     Batch,
@@ -237,7 +238,7 @@ class _Desk:
         ladder = FormatLadder(self.opened.settings.format, _Keys(self.opened.journal, waiting))
         for name in self.state.refused_formats:
             ladder.refused(name)
-        solver = Solver(self.opened.builder, ladder, self.opened.settings.reask)
+        solver = solver_of(self.opened.settings, self.opened.builder, ladder)
         stopped, results = "", self.opened.results
         for position, row in self.opened.rows():
             if self.progress is not None:

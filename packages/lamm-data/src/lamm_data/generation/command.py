@@ -30,6 +30,10 @@ _PATH = click.Path(path_type=Path)
 @click.option("--format", "format", help="Answer format: auto, json_schema, json_object or text.")
 @click.option("--style", help="full, or brief for small models on small machines.")
 @click.option("--rounds", type=int, help="Rounds of dialogue to ask for.")
+@click.option("--see", type=click.Choice(["image", "views"]),
+              help="Send the picture too, or ask first what views of the cloud show.")  # fmt: skip
+@click.option("--see-only", is_flag=True, default=None, help="Show the picture or the views instead of annotations.")
+@click.option("--media-root", type=_PATH, help="Folder of pictures and clouds [that of the annotations].")
 @click.option("--limit", type=int, help="Use only the first rows.")
 @click.option("--max-tokens", type=int, help="Most tokens of one answer.")
 @click.option("--concurrency", type=int, help="Requests at once.")

@@ -6,15 +6,27 @@ Answers are taken to be as long as those in the run's journal, where there are s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from lamm_data.generation.input_rows import input_rows
-from lamm_data.generation.rows import RowFault
+from lamm_data.generation.rows import Row, RowFault
+from lamm_data.generation.seeing import solver_of
 from lamm_data.generation.settings import GenerationSettings, settings_builder
-from lamm_data.generation.solving import why_useless
-from lamm_llm import FORMATS, batch_share, find_price, read_replies, sibling
+from lamm_data.generation.solving import Solver
+from lamm_llm import (
+    FormatLadder,
+    Reply,
+    Request,
+    WaitingError,
+    batch_share,
+    find_price,
+    read_replies,
+    run_async,
+    sibling,
+)
 
 _ANSWER_SHARE = 0.5
 
@@ -25,11 +37,13 @@ class Estimate:
 
     Attributes:
         rows: Rows read.
-        answered: Rows whose first request the journal answers already.
-        requests: Requests of the other rows that the prompt can use (corrections come on top).
+        answered: Rows for which the journal holds all answers.
+        requests: Requests of the other rows that the prompt can use (corrections come on top): one, or with views one
+            for each view and one.
         unusable: Rows that would be rejected without a request.
         sample: Answers in the journal that the estimate of answer tokens stands on; 0 for a guess.
-        prompt_tokens: About so many, at four bytes a token.
+        prompt_tokens: About so many, at four bytes a token and 750 pixels a token; with pictures, at the mean that the
+            server counted for the sample.
         answer_tokens: About so many: the sample's mean for each request, or half of the longest answer allowed.
         most_answer_tokens: With every answer as long as allowed.
         cost: US dollars for the two estimates together, or None when the price is unknown.
@@ -67,26 +81,31 @@ def estimate(settings: GenerationSettings, progress: Callable[[int], None] | Non
     Raises:
         UsageError: When the settings, the prompt or the rows cannot be used.
     """
+    return run_async(lambda: _estimate(settings, progress))
+
+
+async def _estimate(settings: GenerationSettings, progress: Callable[[int], None] | None) -> Estimate:
     builder = settings_builder(settings)
     replies = read_replies(sibling(settings.output, "journal.jsonl"))
-    formats: tuple[str, ...] = FORMATS if settings.format == "auto" else (settings.format,)
-    formats = formats if replies else formats[:1]
-    rows = answered = unusable = prompt_tokens = 0
+    solver = solver_of(settings, builder, FormatLadder(settings.format, replies))
+    rows = answered = unusable = requests = prompt_tokens = 0
     for row in input_rows(settings, builder.prompt):
         rows += 1
         if progress is not None:
             progress(1)
-        if isinstance(row, RowFault) or why_useless(builder.prompt, row) is not None:
+        missing = None if isinstance(row, RowFault) else await _missing(solver, row, replies)
+        if missing is None or isinstance(row, RowFault):
             unusable += 1
             continue
-        made = [builder.first(row, name) for name in formats]
-        if any(request.key in replies for request in made):
-            answered += 1
-        else:
-            prompt_tokens += made[0].prompt_tokens
-    requests = rows - answered - unusable
+        answered += not missing
+        if missing and settings.see == "views" and _has_pictures(missing[0]):
+            missing.append(builder.first(row, missing[0].format))  # it follows what the views will say
+        requests += len(missing)
+        prompt_tokens += sum(request.prompt_tokens for request in missing)
     counted = [reply for reply in replies.values() if reply.completion_tokens]
     mean = sum(reply.completion_tokens for reply in counted) / len(counted) if counted else None
+    if counted and settings.see:  # servers count pictures in many ways
+        prompt_tokens = round(requests * sum(reply.prompt_tokens for reply in counted) / len(counted))
     likely = round(requests * (settings.max_tokens * _ANSWER_SHARE if mean is None else mean))
     price, most = find_price(settings.model, settings.prices), requests * settings.max_tokens
     cost = price.cost(prompt_tokens, likely) if price else None
@@ -103,3 +122,23 @@ def estimate(settings: GenerationSettings, progress: Callable[[int], None] | Non
         price.cost(prompt_tokens, most) if price else None,
         cost * batch_share(settings.prices) if cost is not None else None,
     )
+
+
+async def _missing(solver: Solver, row: Row, replies: Mapping[str, Reply]) -> list[Request] | None:
+    """Return what would be asked next for a row, as far as it is known; None for a row that cannot be used."""
+    missing = list[Request]()
+
+    async def look_up(request: Request) -> Reply:
+        if request.key not in replies:
+            missing.append(request)
+            raise WaitingError
+        return replies[request.key]
+
+    with suppress(WaitingError):
+        if not (await solver.solve(row, look_up)).requests:
+            return None
+    return missing
+
+
+def _has_pictures(request: Request) -> bool:
+    return isinstance(request.payload["messages"][-1]["content"], list)

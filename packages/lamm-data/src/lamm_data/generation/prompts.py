@@ -83,6 +83,7 @@ def load_prompt(
     style: str = "full",
     rounds: int | None = None,
     examples: int | None = None,
+    seeing: bool = False,
 ) -> Prompt:
     """Read a packaged prompt and lay the user's changes over it.
 
@@ -93,6 +94,7 @@ def load_prompt(
         style: `full`, or `brief` for small models: a short system message, counts instead of boxes, one example.
         rounds: Rounds of dialogue to ask for instead of the prompt's own number.
         examples: Keep only so many in-context examples (0 for none).
+        seeing: Take the form for a model that is sent the picture.
 
     Returns:
         The prompt.
@@ -100,12 +102,20 @@ def load_prompt(
     Raises:
         UsageError: For an unknown name, key or placeholder, or a value of the wrong type.
     """
-    values = read_prompt_values(name, override, style)
+    values = read_prompt_values(name, override, style, seeing=seeing)
     if rounds is not None:
         values["rounds"] = rounds
     if examples is not None:
         values["examples"] = values.get("examples", [])[:examples]
-    where = str(override) if override else f"prompt {name}"
+    return _make_prompt(name, values, str(override) if override else f"prompt {name}")
+
+
+def load_view_prompt() -> Prompt:
+    """Read the prompt that asks what one view of a cloud shows."""
+    return _make_prompt("view_captions", packaged_toml(_SEEING, "view_captions.toml"), "prompt view_captions")
+
+
+def _make_prompt(name: str, values: dict[str, Any], where: str) -> Prompt:
     fields = {
         "needs": tuple(values["needs"]),
         "system": values["system"].strip(),
@@ -161,6 +171,7 @@ _SHAPING = set(_KINDS) - {"task_type", "needs", "questions"}
 """Keys that shape a request; the others only shape the records made of its answer."""
 _REQUIRED = ("version", "answer", "modality", "task_type", "needs", "system", "query", "formats")
 _ROW_FIELDS = ("captions", "objects", "relations", "label", "description", "questions")
+_SEEING = "generation/packaged/seeing"
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -169,13 +180,14 @@ def prompt_names() -> list[str]:
     return packaged_names("generation/packaged")
 
 
-def read_prompt_values(name: str, override: Path | None, style: str) -> dict[str, Any]:
+def read_prompt_values(name: str, override: Path | None, style: str, *, seeing: bool = False) -> dict[str, Any]:
     """Read a prompt's values, the user's laid over the packaged ones.
 
     Args:
         name: Packaged prompt.
         override: The user's TOML file.
         style: `full` or `brief`.
+        seeing: Whether the model is sent the picture.
 
     Returns:
         Checked values.
@@ -190,6 +202,11 @@ def read_prompt_values(name: str, override: Path | None, style: str) -> dict[str
         if name not in packaged_names("generation/packaged/brief"):
             raise UsageError(f"Expected a type that has a brief form, got {name!r}. Use --set style=full.")
         values |= packaged_toml("generation/packaged/brief", f"{name}.toml")
+    if seeing:
+        able = [other for other in packaged_names(_SEEING) if other in prompt_names()]
+        if name not in able:
+            raise UsageError(f"Expected a type that can see pictures ({', '.join(able)}), got {name!r}.")
+        values |= packaged_toml(_SEEING, f"{name}.toml")
     if override is not None:
         values = _lay_over(values, override)
     faults = _faults(values)

@@ -60,7 +60,7 @@ def _parse(prompt: Prompt, row: Row, text: str, cut_off: bool) -> Answer:
     if prompt.answer == "options":
         return parse_options(text, row.questions[0].answers, prompt.options, cut_off=cut_off)
     used = min(len(row.questions), prompt.questions_used or len(row.questions))
-    return parse_statements(text, cut_off=cut_off, most=used)
+    return parse_statements(text, cut_off=cut_off, most=used or None)
 
 
 def _without_faults(answer: Answer) -> Answer:

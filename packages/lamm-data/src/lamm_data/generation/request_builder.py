@@ -6,14 +6,14 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from lamm_data.generation.prompts import Example, Prompt
 from lamm_data.generation.rows import Row, SceneObject
 from lamm_data.records.annotations import Question
-from lamm_llm import FORMATS, Request, RequestMould, closed_object, make_request, response_format
+from lamm_llm import FORMATS, Request, RequestMould, closed_object, make_request, response_format, user_message
 
 MAX_OBJECTS = 40
 _MAX_QUOTED = 2000
@@ -68,8 +68,19 @@ class RequestBuilder:
 
     def asking(self, row: Row) -> Callable[[str], Request]:
         """Return what builds the request that asks for a row, in any rung of `FORMATS`: its query is written once."""
-        query = render_query(self.prompt, focus_row(self.prompt, row, self.sampling.seed))
-        return lambda answer_format: self._moulds[answer_format].request(query)
+        return self.telling(self.focused(row))
+
+    def focused(self, row: Row) -> Row:
+        """Return what a request tells of a row."""
+        return focus_row(self.prompt, row, self.sampling.seed)
+
+    def telling(self, row: Row, pictures: Sequence[bytes] = ()) -> Callable[[str], Request]:
+        """Return what builds the request that shows pictures and tells all of a row."""
+        query = render_query(self.prompt, row)
+        if not pictures:
+            return lambda answer_format: self._moulds[answer_format].request(query)
+        message, most = user_message(query, pictures), self.sampling.max_tokens
+        return lambda answer_format: self._request([*self._prefix[answer_format], message], answer_format, most)
 
     def again(self, request: Request, text: str, complaint: str, answer_format: str) -> Request:
         """Build the one corrective request: the start of the bad answer, what was wrong with it, and how to answer."""
@@ -88,10 +99,10 @@ class RequestBuilder:
         messages = request.payload["messages"]
         return self._request(messages, request.format, 2 * int(request.payload["max_tokens"]))
 
-    def _request(self, messages: list[dict[str, str]], answer_format: str, max_tokens: int) -> Request:
+    def _request(self, messages: list[dict[str, Any]], answer_format: str, max_tokens: int) -> Request:
         return make_request(self._payload(messages, answer_format, max_tokens), answer_format, self.sampling.seed)
 
-    def _payload(self, messages: list[dict[str, str]], answer_format: str, max_tokens: int) -> dict[str, Any]:
+    def _payload(self, messages: list[dict[str, Any]], answer_format: str, max_tokens: int) -> dict[str, Any]:
         payload: dict[str, Any] = {"model": self.sampling.model, "messages": messages, "max_tokens": max_tokens}
         if self.sampling.temperature is not None:
             payload["temperature"] = self.sampling.temperature
@@ -100,7 +111,7 @@ class RequestBuilder:
     def _instruction(self, answer_format: str) -> str:
         return self.prompt.formats["text" if answer_format == "text" else "json"]
 
-    def _make_prefix(self, answer_format: str, queries: list[str]) -> list[dict[str, str]]:
+    def _make_prefix(self, answer_format: str, queries: list[str]) -> list[dict[str, Any]]:
         """Build the messages that every request of a run begins with, so that servers can cache them."""
         system = f"{self.prompt.system}\n\n{self._instruction(answer_format)}"
         messages = [{"role": "system", "content": system}]

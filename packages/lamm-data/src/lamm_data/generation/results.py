@@ -203,8 +203,9 @@ class Results:
             "request": outcome.requests[-1].key,
             "seed": outcome.requests[-1].seed,
             "salvaged": answer.salvaged,
+            "shown": list(outcome.shown),
         }
-        return {key: value for key, value in meta.items() if value != ""}
+        return {key: value for key, value in meta.items() if value not in ("", [])}
 
     def _random(self, outcome: Outcome) -> random.Random:
         return random.Random(f"{self._settings.seed}:{outcome.requests[-1].key}")

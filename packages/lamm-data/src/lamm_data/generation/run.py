@@ -14,8 +14,8 @@ from lamm_data.generation.input_rows import input_rows
 from lamm_data.generation.request_builder import RequestBuilder
 from lamm_data.generation.results import Counts, Results
 from lamm_data.generation.rows import Row, RowFault
+from lamm_data.generation.seeing import solver_of
 from lamm_data.generation.settings import GenerationSettings, settings_builder
-from lamm_data.generation.solving import Solver
 from lamm_llm import (
     BATCHES,
     Budget,
@@ -173,7 +173,7 @@ class _Run:
         self.settings, self.results = opened.settings, opened.results
         self.engine = engine
         self.ladder = FormatLadder(opened.settings.format, opened.journal)
-        self.solver = Solver(opened.builder, self.ladder, opened.settings.reask)
+        self.solver = solver_of(opened.settings, opened.builder, self.ladder)
         self.watch = watch
         self.stopped = ""
         self.started = time.monotonic()

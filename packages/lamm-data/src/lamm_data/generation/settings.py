@@ -47,6 +47,11 @@ class GenerationSettings:
         max_requests: Requests to send in this call, at most.
         prices: The user's price table.
         reask: Ask once more after an unusable answer.
+        see: `image` to send the picture, `views` to ask first what views of the cloud show; empty to send text only.
+        see_only: Tell nothing of the annotations; show the picture or the views alone.
+        media_root: Folder of the pictures and clouds; by default that of the annotations.
+        picture_size: Longest side of a picture as it is sent, in pixels; 1024 by default, 512 for views.
+        views: Views of a cloud, 1 to 8.
     """
 
     type: str
@@ -75,10 +80,15 @@ class GenerationSettings:
     max_requests: int | None = None
     prices: Path | None = None
     reask: bool = True
+    see: Literal["", "image", "views"] = ""
+    see_only: bool = False
+    media_root: Path | None = None
+    picture_size: int | None = None
+    views: int = 4
 
 
-_PATHS = {"annotations", "output", "prompt", "prices", "descriptions"}
-_AT_LEAST_ONE = ("rounds", "max_tokens", "attempts")
+_PATHS = {"annotations", "output", "prompt", "prices", "descriptions", "media_root"}
+_AT_LEAST = {"rounds": 1, "max_tokens": 1, "attempts": 1, "picture_size": 64, "views": 1}
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -123,7 +133,13 @@ def make_settings(values: dict[str, Any]) -> GenerationSettings:
     checked, faults, _ = check_values(values, GenerationSettings)
     faults += [f"missing {key!r}" for key in ("type", "annotations", "output", "model") if key not in values]
     faults += [] if tables else ["missing 'endpoint'"]
-    faults += [f"{key!r} must be at least 1, not {checked[key]}" for key in _AT_LEAST_ONE if checked.get(key, 1) < 1]
+    faults += [
+        f"{key!r} must be at least {least}, not {checked[key]}"
+        for key, least in _AT_LEAST.items()
+        if checked.get(key, least) < least
+    ]
+    faults += [f"'views' must be at most 8, not {checked['views']}"] if checked.get("views", 1) > 8 else []
+    faults += ["'see_only' without 'see'"] if checked.get("see_only") and not checked.get("see") else []
     faults += [fault for table in tables for fault in _endpoint_faults(table)]
     if faults:
         raise UsageError(f"Expected a complete generation configuration, got: {'; '.join(faults)}.")
@@ -134,7 +150,12 @@ def make_settings(values: dict[str, Any]) -> GenerationSettings:
 def settings_builder(settings: GenerationSettings) -> RequestBuilder:
     """Load the prompt that the settings name, and return what builds its requests."""
     prompt = load_prompt(
-        settings.type, settings.prompt, style=settings.style, rounds=settings.rounds, examples=settings.examples
+        settings.type,
+        settings.prompt,
+        style=settings.style,
+        rounds=settings.rounds,
+        examples=settings.examples,
+        seeing=settings.see == "image",
     )
     return RequestBuilder(prompt, Sampling(settings.model, settings.temperature, settings.max_tokens, settings.seed))
 

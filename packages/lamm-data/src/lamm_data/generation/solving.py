@@ -33,6 +33,7 @@ class Outcome:
         reply: The last reply.
         asked_again: Whether it took a second answer.
         failed: True when no answer was received, so that a later run should try again.
+        shown: SHA-256 of the pictures that the model was shown.
     """
 
     answer: Answer | None = None
@@ -42,6 +43,7 @@ class Outcome:
     reply: Reply = field(default_factory=lambda: Reply(""))
     asked_again: bool = False
     failed: bool = False
+    shown: tuple[str, ...] = ()
 
 
 def why_useless(prompt: Prompt, row: Row) -> Outcome | None:
@@ -61,7 +63,7 @@ class Solver:
 
     builder: RequestBuilder
     ladder: FormatLadder
-    reask: bool = True
+    reask: bool
 
     async def solve(self, row: Row, ask: Ask) -> Outcome:
         """Work on one row until it has an answer or a reason.
@@ -70,11 +72,13 @@ class Solver:
             BudgetReachedError, EndpointError: When the run, not the row, has to stop.
         """
         useless = why_useless(self.builder.prompt, row)
-        if useless is not None:
-            return useless
+        return useless or await self.answer(row, self.builder.asking(row), ask)
+
+    async def answer(self, row: Row, build: Callable[[str], Request], ask: Ask) -> Outcome:
+        """Ask for a row by the request that `build` makes in an answer format, and read what comes back."""
         outcome = Outcome()
         try:
-            await self._ask_twice(row, ask, outcome)
+            await self._ask_twice(row, build, ask, outcome)
         except (UnusableAnswerError, GaveUpError) as failure:
             outcome.reason, outcome.detail = failure.reason, str(failure)
             outcome.failed = isinstance(failure, GaveUpError)
@@ -83,8 +87,8 @@ class Solver:
             outcome.reason, outcome.detail, outcome.failed = f"{kind}_by_server", str(failure), True
         return outcome
 
-    async def _ask_twice(self, row: Row, ask: Ask, outcome: Outcome) -> None:
-        outcome.reply = await self.ladder.ask(self.builder.asking(row), ask, outcome.requests)
+    async def _ask_twice(self, row: Row, build: Callable[[str], Request], ask: Ask, outcome: Outcome) -> None:
+        outcome.reply = await self.ladder.ask(build, ask, outcome.requests)
         try:
             self._read(row, outcome)
             return
@@ -98,8 +102,8 @@ class Solver:
             outcome.requests.append(self.builder.longer(request))
             outcome.reply = await ask(outcome.requests[-1])
         else:
-            build = partial(self.builder.again, request, text, complaint)
-            outcome.reply = await self.ladder.ask(build, ask, outcome.requests)
+            corrected = partial(self.builder.again, request, text, complaint)
+            outcome.reply = await self.ladder.ask(corrected, ask, outcome.requests)
         self._read(row, outcome)
 
     def _read(self, row: Row, outcome: Outcome) -> None:

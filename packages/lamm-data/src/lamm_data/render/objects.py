@@ -26,10 +26,12 @@ class Sight(NamedTuple):
     Attributes:
         share: Part of the object that is not hidden by others, 0 to 1.
         at: Column and row of a pixel in the middle of what is seen of it.
+        pixels: How many pixels show it.
     """
 
     share: float
     at: tuple[int, int]
+    pixels: int
 
 
 def turned(box: Sequence[float]) -> NDArray[np.float64]:
@@ -84,7 +86,7 @@ def in_sight(seen: Splat, discs: Discs, owner: NDArray[np.int16]) -> Mapping[int
     for number in np.flatnonzero(counts[1:] >= max(_LEAST_PIXELS * size * size, 4)) + 1:
         share = min(float(counts[number]) / max(_outline(discs.pick(mine == number), size, shrink), 1), 1.0)
         if share >= SEEN:
-            sights[int(number)] = Sight(share, _middle(shown == number))
+            sights[int(number)] = Sight(share, _middle(shown == number), int(counts[number]))
     return sights
 
 
