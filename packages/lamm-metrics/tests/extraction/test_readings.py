@@ -43,6 +43,12 @@ def test_labels_come_back_as_spelled():
     assert known_synonyms(("dining_table",))["dining_table"][0] == "dining table"
 
 
+@pytest.mark.parametrize("label", ["dining table", "dining_table", "DiningTable", "diningtable"])
+def test_a_name_of_two_words_may_be_written_as_one(label):
+    written = ["a dining table", "a dining_table", "two diningtables", "the diningtable"]
+    assert [extract_label(text, [label, "cat"]).value for text in written] == [label] * len(written)
+
+
 def test_labels_without_words_or_none_at_all():
     assert extract_label("anything", []).status == "none"
     assert extract_label("+", ["+", "-"]).status == "none"

@@ -105,6 +105,8 @@ class NameIndex:
         for label in labels:
             for name in synonyms.get(label, ()):
                 self._add_forms(name, label, inflect)
+        for label in labels:
+            self._add_forms("".join(words_of(label)), label, inflect)  # "diningtable" for "dining table"
         for entries in self._by_first.values():
             entries.sort(key=lambda entry: -len(entry[0]))
 
