@@ -258,6 +258,29 @@ def test_what_is_no_crowd_in_words_is_none(unset):
         coco_summary({**truth, "annotations": [{**plain[0], "iscrowd": "maybe"}]}, detections)
 
 
+@pytest.mark.parametrize("number", ["0", 0, None])
+def test_poses_without_a_keypoint_are_ignored_however_their_number_is_written(number):
+    truth, detections = random_poses(1)
+    counted = {**truth, "annotations": [{**one, "num_keypoints": number} for one in truth["annotations"]]}
+    assert np.isnan(coco_summary(counted, detections, "keypoints").numbers["AP"])
+    many = {**truth, "annotations": [{**truth["annotations"][0], "num_keypoints": "many"}]}
+    with pytest.raises(LammMetricsError, match=r"annotations in COCO's form.*row 0"):
+        coco_summary(many, detections, "keypoints")
+
+
+@pytest.mark.parametrize("wrong", [None, 7, "x", [1, 2], ["x"] * 51, {}])
+def test_poses_and_masks_of_the_truth_that_are_none_are_named(wrong):
+    truth, detections = random_poses(1)
+    first, *others = truth["annotations"]
+    with pytest.raises(LammMetricsError, match="51 numbers in `keypoints`"):
+        coco_summary({**truth, "annotations": [{**first, "keypoints": wrong}, *others]}, detections, "keypoints")
+    pytest.importorskip("pycocotools")
+    masked, found = random_masks(3)
+    lacking = [{key: value for key, value in one.items() if key != "segmentation"} for one in masked["annotations"]]
+    with pytest.raises(LammMetricsError, match="polygons"):
+        coco_summary({**masked, "annotations": lacking}, found, "segm")
+
+
 def test_masks_without_pycocotools_say_what_to_install(monkeypatch):
     truth, detections = random_case(1)
     masks = [{**detection, "segmentation": [[0, 0, 9, 0, 9, 9]]} for detection in detections]

@@ -78,7 +78,7 @@ def encoded(records: Sequence[Mapping[str, Any]], sizes: NDArray[np.int64]) -> l
         sizes: Height and width of each record's image in pixels, [records, 2]; 0 where unknown.
     """
     return [
-        run_lengths(record["segmentation"], int(height), int(width))
+        run_lengths(record.get("segmentation"), int(height), int(width))
         for record, (height, width) in zip(records, sizes, strict=True)
     ]
 

@@ -10,6 +10,7 @@ from lamm_metrics.average_precision.pairs import Floats, Indices, Overlap
 from lamm_metrics.coco.masks import coco_masks, encoded
 from lamm_metrics.coco.records import CocoFound, CocoTruth
 from lamm_metrics.errors import LammMetricsError
+from lamm_metrics.records.files import shown
 
 IouType = Literal["bbox", "segm", "keypoints"]
 OverlapMaker = Callable[[CocoFound, CocoTruth], Overlap]
@@ -116,9 +117,11 @@ def keypoint_overlap(found: CocoFound, truth: CocoTruth) -> Overlap:
 def _poses(columns: CocoFound | CocoTruth) -> Floats:
     wanted = 3 * len(SIGMAS)
     for row, record in enumerate(columns.records):
-        if len(record.get("keypoints", ())) != wanted:
+        found = record.get("keypoints")
+        numbers = [one for one in found if isinstance(one, int | float)] if isinstance(found, list | tuple) else []
+        if len(numbers) != wanted or len(numbers) != len(found or ()):
             raise LammMetricsError(
-                f"Expected {wanted} numbers in `keypoints`, got {len(record.get('keypoints', ()))} in row {row}. "
+                f"Expected {wanted} numbers in `keypoints`, got {shown(found)} in row {row}. "
                 "Give the 17 COCO keypoints as x, y, visibility."
             )
     poses = np.array([record["keypoints"] for record in columns.records], np.float64)

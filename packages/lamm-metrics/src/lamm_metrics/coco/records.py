@@ -90,7 +90,7 @@ def read_coco_truth(content: Record, iou_type: str = "bbox") -> CocoTruth:
     records = content["annotations"]
     box = _read("annotations", records, _boxes)
     crowd = _read("annotations", records, _crowds)
-    poseless = [iou_type == "keypoints" and not int(record.get("num_keypoints", 0)) for record in records]
+    poseless = _read("annotations", records, _poseless) if iou_type == "keypoints" else np.zeros(len(records), np.bool_)
     return CocoTruth(
         image=_indices(records, "image_id", image_ids, "annotations"),
         label=_indices(records, "category_id", category_ids, "annotations"),
@@ -98,7 +98,7 @@ def read_coco_truth(content: Record, iou_type: str = "bbox") -> CocoTruth:
         box_area=box[:, 2] * box[:, 3],
         area=_read("annotations", records, _areas),
         crowd=crowd,
-        ignored=crowd | np.array(poseless, np.bool_),
+        ignored=crowd | poseless,
         names=[categories[key] for key in category_ids],
         image_ids=image_ids,
         category_ids=category_ids,
@@ -116,6 +116,10 @@ def _boxes(records: Sequence[Record]) -> Floats:
 
 def _areas(records: Sequence[Record]) -> Floats:
     return np.array([record.get("area", record["bbox"][2] * record["bbox"][3]) for record in records], np.float64)
+
+
+def _poseless(records: Sequence[Record]) -> Flags:
+    return np.array([not int(record.get("num_keypoints") or 0) for record in records], np.bool_)
 
 
 def _crowds(records: Sequence[Record]) -> Flags:
