@@ -17,7 +17,7 @@ from lamm_metrics.records.columns import Placed, parsed_cells
 from lamm_metrics.records.files import ENOUGH, FileFaultsError, bare_name, first_ten
 from lamm_metrics.records.incoming import is_header, placed_records
 from lamm_metrics.records.other_tools import IDS
-from lamm_metrics.records.predictions import Prediction, Predictions
+from lamm_metrics.records.predictions import LOOKED_AT, Prediction, Predictions
 from lamm_metrics.records.truth import PARSED, TRUTHS, fault_of, truth_fault, truth_text
 from lamm_metrics.tables import listed_html
 
@@ -209,15 +209,25 @@ def _told_task(placed: Placed, path: Path | None) -> Task | None:
     return row if row and all(not record.keys().isdisjoint(row.truth) for record in records) else None
 
 
-def _under_id(record: Any, id_key: str, table: bool) -> Any:
-    """Return a record with its id under `id`, and with lists and numbers where a table's cells hold text."""
-    if not isinstance(record, Mapping):
-        return record
-    found = parsed_cells(record, PARSED) if table else record
-    if id_key in found:
-        return {**found, "id": found[id_key]}
-    others = [key for key in IDS if key in found]
-    return {**found, "id": found[others[0]]} if len(others) == 1 and others != ["id"] else found
+def _under_ids(placed: Placed, id_key: str, table: bool) -> Placed:
+    """Return records with their ids under `id`, and with lists and numbers where a table's cells hold text."""
+    placed = [one for one in placed if not (is_header(one[1]) and one[1]["lamm"] == "benchmark")]
+    found = {key for _, record in placed[:LOOKED_AT] if isinstance(record, Mapping) for key in record}
+    known = [key for key in IDS if key in found]
+    key = id_key if id_key in found else known[0] if len(known) == 1 else "id"
+    if key == "id" and not table:
+        return placed
+    return [
+        (
+            where,
+            _with_id(parsed_cells(record, PARSED) if table else record, key) if isinstance(record, Mapping) else record,
+        )
+        for where, record in placed
+    ]
+
+
+def _with_id(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    return {**record, "id": record[key]} if key in record else record
 
 
 def read_references(source: ReferenceSource, task: str | None = None, *, id_key: str = "") -> References:
@@ -241,11 +251,7 @@ def read_references(source: ReferenceSource, task: str | None = None, *, id_key:
         return replace(again, source=source.source, dataset=source.dataset)
     path = Path(source) if isinstance(source, str | PathLike) else None
     placed, faults, table = placed_records(source)
-    placed = [
-        (where, _under_id(record, id_key, table))
-        for where, record in placed
-        if not (is_header(record) and record["lamm"] == "benchmark")
-    ]
+    placed = _under_ids(placed, id_key, table)
     row = _told_task(placed, path) if task is None else task_named(task)
     name = "references" if path is None else str(path)
     other = _other_task(row, placed) if row else ""
