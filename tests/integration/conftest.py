@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from started_commands import served
 
 SMALL = {
     "world.images": 96,
@@ -95,6 +96,13 @@ def tiny_models(tmp_path_factory):
             torch.nn.init.normal_(weight, std=0.2)
     save_model(model, processor, made.tuned)
     return made
+
+
+@pytest.fixture(scope="session")
+def endpoint(tiny_models, tmp_path_factory):
+    """Address of the tuned model, served on loopback."""
+    with served(tiny_models.tuned, tmp_path_factory.mktemp("server") / "log") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

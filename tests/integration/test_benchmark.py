@@ -11,33 +11,11 @@ from importlib import resources
 from types import SimpleNamespace
 
 import pytest
+from started_commands import started
 
 from lamm_cli.folders import sole_use
-from lamm_cli.processes import start
 
 PATIENCE = 600.0
-
-
-def started(command, log):
-    return start([sys.executable, "-m", "lamm_cli", *command], stdout=log, stderr=subprocess.STDOUT)
-
-
-@pytest.fixture(scope="module")
-def endpoint(tiny_models, tmp_path_factory):
-    """Address of the tuned model, served on loopback."""
-    log_path = tmp_path_factory.mktemp("server") / "log"
-    with log_path.open("wb") as log:
-        server = started(["model", "serve", "--model", str(tiny_models.tuned), "--port", "0"], log)
-        try:
-            deadline = time.monotonic() + PATIENCE
-            while "serves" not in log_path.read_text():
-                assert server.poll() is None, log_path.read_text()
-                assert time.monotonic() < deadline, log_path.read_text()
-                time.sleep(0.2)
-            yield log_path.read_text().split(" serves")[0].split()[-1]
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
 
 
 @pytest.fixture(scope="module")

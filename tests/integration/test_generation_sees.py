@@ -1,0 +1,69 @@
+"""`lamm data generate --see` with a seeing model behind a socket: a tiny one with random weights, which still sees."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lamm_data import generate, make_settings
+
+
+@pytest.fixture
+def run(endpoint, tmp_path):
+    """Run generation over rows and return its summary, the texts of the answers by row, and what was shown."""
+
+    def make(rows, **changes):
+        annotations, output = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+        annotations.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        values = {
+            "annotations": annotations, "output": output, "endpoint": endpoint, "model": "model", "format": "text",
+            "temperature": 0, "max_tokens": 24, "concurrency": 1, "reask": False, "see_only": True,
+        }  # fmt: skip
+        summary = generate(make_settings(values | changes))
+        lines = [*output.read_text().splitlines(), *output.with_name("out.rejected.jsonl").read_text().splitlines()]
+        texts = {}
+        for line in map(json.loads, lines):
+            texts[line["id"]] = line["conversations"][1]["value"] if "conversations" in line else line["text"]
+        return summary, texts
+
+    return make
+
+
+def test_answers_depend_on_the_picture_and_are_asked_for_once(run, tmp_path):
+    one, two = np.random.default_rng(0).integers(0, 255, (2, 4, 4, 3), dtype=np.uint8)
+    rows = []
+    for name, colours in (("one", one), ("two", two), ("same", two)):
+        Image.fromarray(colours).resize((640, 480), 0).save(tmp_path / f"{name}.png")
+        rows.append({"id": name, "image": f"{name}.png"})
+    summary, texts = run(rows, type="detailed_description", see="image")
+    assert (summary.counts.rows, summary.counts.failed.total(), summary.counts.unsent) == (3, 0, 0)
+    assert summary.traffic.sent == 2  # of the same picture it is asked once
+    assert texts["two"] == texts["same"]
+    assert texts["one"] != texts["two"]
+    assert summary.prompt_tokens > 0
+    again, repeated = run(rows, type="detailed_description", see="image")
+    assert (again.traffic.sent, repeated) == (0, texts)
+    Image.new("RGB", (640, 480), "white").save(tmp_path / "two.png")
+    changed, anew = run(rows, type="detailed_description", see="image")
+    assert changed.traffic.sent == 1
+    assert anew["two"] != texts["two"]
+
+
+def test_views_of_rooms_are_put_into_words(run, world, tmp_path):
+    clouds = sorted(world.rglob("*_aligned_vert.npy"))[:2]
+    boxes = [np.load(str(path).replace("vert", "bbox")) for path in clouds]
+    rows = [
+        {
+            "id": path.stem,
+            "pcl": path.name,
+            "instances": [{"category": "solid", "bbox": [float(value) for value in row[:6]]} for row in rows],
+        }
+        for path, rows in zip(clouds, boxes, strict=True)
+    ]
+    values = {"type": "detailed_description_3d", "see": "views", "views": 2, "media_root": clouds[0].parent}
+    summary, texts = run(rows, see_only=False, **values)
+    assert (summary.counts.rows, summary.counts.failed.total(), summary.counts.unsent) == (2, 0, 0)
+    assert len(texts) == 2
+    assert 4 <= summary.traffic.sent <= 6
+    assert run(rows, see_only=False, **values)[0].traffic.sent == 0
