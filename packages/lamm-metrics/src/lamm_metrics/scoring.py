@@ -12,6 +12,7 @@ from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.base import Metric
 from lamm_metrics.metrics.registry import make_metric, metric_class, options_of, refuse_unknown
 from lamm_metrics.metrics.remarks import remarks_of
+from lamm_metrics.records.files import bare_name
 from lamm_metrics.records.predictions import Prediction, PredictionSource, read_predictions
 from lamm_metrics.records.tasks import (
     References,
@@ -179,7 +180,10 @@ def _coco(task: str, references: Any, predictions: Any, iou_type: str | None = N
     if not compared:
         able = ", ".join(row.key for row in all_tasks().values() if row.coco)
         raise UsageError(f"Expected a task of COCO's protocol ({able}), got {task!r}. Choose one of them.")
-    return replace(coco_report(references, predictions, iou_type=iou_type or compared, **options), task=task)
+    report = coco_report(references, predictions, iou_type=iou_type or compared, **options)
+    return replace(
+        report, task=task, model=bare_name(Path(predictions)) if isinstance(predictions, str | PathLike) else ""
+    )
 
 
 def other_version(references: ReferenceSource, header: Mapping[str, Any]) -> str:

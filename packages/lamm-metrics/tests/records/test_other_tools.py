@@ -79,6 +79,15 @@ def test_other_keys_are_named_and_ambiguous_ones_refused(tmp_path):
     assert list(read_references([{"question_id": 5, "label": "cat"}], "classification").records) == ["5"]
 
 
+def test_records_without_a_known_id_name_the_option():
+    with pytest.raises(FileFaultsError, match=r"got qid, label \(records read: 1\).*--id-key KEY"):
+        read_references([{"qid": "a", "label": "cat"}], "classification")
+    with pytest.raises(FileFaultsError, match="predictions: put the references and the predictions in the right order"):
+        read_references([{"id": 1, "text": "cat"}])
+    with pytest.raises(FileFaultsError, match="--protocol coco"):
+        read_references([{"annotations": [], "images": [], "categories": []}])
+
+
 def test_several_answers_in_place_of_one_are_faults():
     with pytest.raises(FileFaultsError, match=r"record 2: expected one answer, got a list of 2"):
         read_predictions([{"doc_id": 1, "resps": [["a"]]}, {"doc_id": 2, "resps": [["a", "b"]]}])

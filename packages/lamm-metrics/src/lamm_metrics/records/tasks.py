@@ -18,7 +18,7 @@ from lamm_metrics.records.files import ENOUGH, FileFaultsError, bare_name, first
 from lamm_metrics.records.incoming import is_header, placed_records
 from lamm_metrics.records.other_tools import IDS
 from lamm_metrics.records.predictions import LOOKED_AT, Prediction, Predictions
-from lamm_metrics.records.truth import PARSED, TRUTHS, fault_of, truth_fault, truth_text
+from lamm_metrics.records.truth import PARSED, TRUTH_KEYS, TRUTHS, fault_of, truth_fault, truth_text
 from lamm_metrics.tables import listed_html
 
 ENTRY_POINTS = "lamm.tasks"
@@ -170,18 +170,20 @@ class References:
 ReferenceSource = str | PathLike[str] | Iterable[Any] | References
 
 
-def _other_task(task: Task, placed: Sequence[tuple[str, Any]]) -> str:
+def _other_task(task: Task | None, placed: Sequence[tuple[str, Any]]) -> str:
     """Return what the file seems to be of, when no record carries the task's truth; empty when some do."""
     records = [record for _, record in placed if isinstance(record, Mapping)]
-    if not records or any(key in record for record in records for key in task.truth):
+    wanted = task.truth if task else tuple(sorted(TRUTH_KEYS))
+    if not records or any(key in record for record in records for key in wanted):
         return ""
     likely = [other.key for other in all_tasks().values() if all(key in records[0] for key in other.truth[:1])]
-    hint = f"it looks like a file of {' or '.join(likely)}" if likely else f"got keys {', '.join(sorted(records[0]))}"
+    hint = f"it looks like a file of {' or '.join(likely)}" if likely else f"got keys {', '.join(map(str, records[0]))}"
     if "lamm" in records[0] or "text" in records[0]:
         hint = "it looks like predictions: put the references and the predictions in the right order"
     if {"annotations", "images", "categories"} <= records[0].keys():
         hint = "it looks like a COCO annotation file, which `--protocol coco` scores"
-    return f"expected `{'` or `'.join(task.truth)}` in every record of task {task.key}, but none has it; {hint}"
+    of_task = f" of task {task.key}" if task else ""
+    return f"expected `{'` or `'.join(wanted)}` in every record{of_task}, but none has it; {hint}"
 
 
 def _fault(record: object, where: str, task: Task | None) -> str:
@@ -209,12 +211,20 @@ def _told_task(placed: Placed, path: Path | None) -> Task | None:
     return row if row and all(not record.keys().isdisjoint(row.truth) for record in records) else None
 
 
-def _under_ids(placed: Placed, id_key: str, table: bool) -> Placed:
-    """Return records with their ids under `id`, and with lists and numbers where a table's cells hold text."""
+def _under_ids(placed: Placed, source: str, id_key: str, table: bool) -> Placed:
+    """Return records with their ids under `id`, and with lists and numbers where a table's cells hold text.
+
+    Raises:
+        FileFaultsError: No key of theirs is known to be an id's.
+    """
     placed = [one for one in placed if not (is_header(one[1]) and one[1]["lamm"] == "benchmark")]
-    found = {key for _, record in placed[:LOOKED_AT] if isinstance(record, Mapping) for key in record}
+    found = dict.fromkeys(key for _, record in placed[:LOOKED_AT] if isinstance(record, Mapping) for key in record)
     known = [key for key in IDS if key in found]
     key = id_key if id_key in found else known[0] if len(known) == 1 else "id"
+    if key not in found and found.keys() & TRUTH_KEYS:
+        listed = ", ".join(map(str, list(found)[:20]))
+        fault = f"expected one key of an id ({', '.join(IDS)}), got {listed} (records read: {len(placed)})"
+        raise FileFaultsError(source, [fault], "Name yours: --id-key KEY (in Python read_references(…, id_key=…)).")
     if key == "id" and not table:
         return placed
     return [
@@ -251,10 +261,11 @@ def read_references(source: ReferenceSource, task: str | None = None, *, id_key:
         return replace(again, source=source.source, dataset=source.dataset)
     path = Path(source) if isinstance(source, str | PathLike) else None
     placed, faults, table = placed_records(source)
-    placed = _under_ids(placed, id_key, table)
-    row = _told_task(placed, path) if task is None else task_named(task)
     name = "references" if path is None else str(path)
-    other = _other_task(row, placed) if row else ""
+    row = None if task is None else task_named(task)
+    placed = _under_ids(placed, name, id_key, table)
+    row = row or _told_task(placed, path)
+    other = _other_task(row, placed)
     found = iter([other]) if other else (_fault(record, where, row) for where, record in placed)
     faults += islice(filter(None, found), max(0, ENOUGH - len(faults)))
     records: dict[str, Mapping[str, Any]] = {}
