@@ -121,7 +121,9 @@ def asserted(text: str, weakly: bool = True) -> set[int]:
         chars = [text[place] for place, force in judged.items() if force is wanted]
         lettered = {number_of(char) for char in chars if chr(LETTER) <= char < SEVERAL}
         if lettered or chars:
-            return lettered or {number_of(char) for char in chars}
+            texts = {number_of(char) for char in chars if char < chr(LETTER) or char == SEVERAL}
+            # Letters say more than texts, unless the texts speak of other options only: "It is true: B is heavier".
+            return lettered if lettered & texts or not texts else texts | lettered
     return set()
 
 

@@ -37,6 +37,7 @@ _CLAUSE_END = re.compile(r"[\"')*]{0,2}(?:[.,;:!?\n<}\]]|$| (?:[✅❌✓✗-]|r
 _MEDIA = frozenset({"image", "picture", "photo", "scene", "figure", "point"})
 _VERDICT_BEFORE = re.compile(r"(?:[)\]\"'*]|\b[A-Z]) (?:is|as|to be|must be|would be)(?: the)? $")
 _VERDICT_AFTER = re.compile(r" (?:answer|option|choice|one|match|description)\b")
+_WAIT_BEFORE = re.compile(r"\b(?:wait|hmm+|oh|actually)[,.]? $", re.IGNORECASE)
 _ONE_BEFORE = re.compile(r"\b(?:right|correct|wrong|first|last|best|this|that|which|the|only|other|better) $")
 _ONE_AFTER = re.compile(r" (?:can|could|would|may|might|should|sees|of)\b")
 _MEDIUM_BEFORE = re.compile(
@@ -96,6 +97,8 @@ def is_frame(text: str, start: int, end: int, before: int) -> bool:
         return said_of or _VERDICT_AFTER.match(text, end) is not None
     if word in _FUNCTION_WORDS:
         return _CLAUSE_END.match(text, end) is None
+    if word == "no":
+        return _WAIT_BEFORE.search(text, max(0, start - 10), start) is not None
     if word == "one":
         counted = _ONE_BEFORE.search(text, max(0, start - 12), start)
         return counted is not None or _ONE_AFTER.match(text, end) is not None

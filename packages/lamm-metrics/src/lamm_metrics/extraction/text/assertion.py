@@ -19,8 +19,8 @@ class Force(IntEnum):
 
 # What ends the reach of a negation to the left of a name.
 _BREAK = re.compile(
-    r"[.;:!?\n]|,(?! ?(?:or|nor)\b)|\b(?:but|however|instead (?!of)|although|because|since|while|so|it(?:'s|"
-    r" is)|this is|that is|and (?:is|it|the|i)\b)",
+    r"[.;:!?\n]|,(?! ?(?:or|nor)\b)|\b(?:(?:but|however|although|because|since|while|so|it(?:'s| is)|"
+    r"this is|that is|and (?:is|it|the|i))\b|instead (?!of))",
     re.IGNORECASE,
 )
 _NEGATOR = re.compile(
@@ -78,7 +78,7 @@ _WEAK_BEFORE = re.compile(
     r"initially|thought|such as|compared (?:to|with)|confused (?:with|for)|mistaken for|reminiscent of|like|e\.g\.|"
     r"(?:picture|image|photo|painting|drawing|poster|print|toy|statue|logo|pattern) of (?:this|that|an? )?on|"
     r"next to|near|beside|behind|in front of|on top of|under|beneath|alongside|"
-    r"close to)\b\W{0,2}(?:\w{1,15}\W{1,2}){0,3}$",
+    r"close to|(?:north|south|east|west|left|right)(?:east|west)? of|bordering)\b\W{0,2}(?:\w{1,15}\W{1,2}){0,3}$",
     re.IGNORECASE,
 )
 _CONDITION = re.compile(r"\b(?:if|whether)\b", re.IGNORECASE)
