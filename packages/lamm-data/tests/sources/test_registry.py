@@ -44,11 +44,15 @@ NAMED_BY_THE_PAPER = [
     "scanqa",
     "sample",
 ]
+OWN = "images"
+"""The user's own images: their name, licence and citation are nobody else's."""
 
 
 def test_every_source_is_listed_with_licence_layout_and_citation():
     sources = load_sources()
-    assert set(sources) == set(NAMED_BY_THE_PAPER)
+    assert set(sources) == {*NAMED_BY_THE_PAPER, OWN}
+    own = sources.pop(OWN)
+    assert (own.licence, own.citation, own.dataset, own.redistribution) == ("not stated", "", "", False)
     for source in sources.values():
         assert source.url
         assert source.layout

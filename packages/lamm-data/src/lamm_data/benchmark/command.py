@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from lamm_data.sources.command import own_options, say_found
+
 MEDIA = ("check", "skip-missing", "ignore")
 
 
@@ -21,6 +23,7 @@ def _compared(records: int, published: int) -> str:
 @click.command()
 @click.option("--source", default="sample", show_default=True, help="Source name; see `lamm data sources`.")
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the source.")
+@own_options
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the benchmark files.")
 @click.option("--tasks", default="", help="Task keys separated by commas; all that the source has when empty.")
 @click.option("--split", default="", help="Split to read; the held-out (or training) split when empty.")
@@ -52,6 +55,7 @@ def benchmark(
             fine_tune=setting == "fine-tune",
             oriented=boxes == "oriented",
             progress=advance,
+            found=say_found,
             **options,
         )
     if as_json:

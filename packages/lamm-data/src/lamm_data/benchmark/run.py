@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from lamm_data.records.benchmark import BenchmarkRecord, write_benchmark
 from lamm_data.records.instruction import write_records
 from lamm_data.records.tasks import TASKS, benchmark_file_name
 from lamm_data.sources.media import MediaCheck
-from lamm_data.sources.registry import Source, choose_tasks, get_source
+from lamm_data.sources.own.source import open_source
+from lamm_data.sources.registry import Source, choose_tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,11 @@ def build_benchmark(
     media: str = "check",
     fine_tune: bool = False,
     oriented: bool = False,
+    dataset: str = "",
+    licence: str = "",
+    layout: str = "",
     progress: Advance = unwatched,
+    found: Callable[[str], None] | None = None,
 ) -> list[BenchmarkFile]:
     """Write a source's benchmark files `<Task>_<Dataset>.json`.
 
@@ -68,13 +73,17 @@ def build_benchmark(
         media: `check`, `skip-missing` or `ignore`: what to do about missing images and clouds.
         fine_tune: Write the queries with their answers as instruction records, to train on.
         oriented: Write turned 3D boxes with nine numbers (3RScan's); the axis-aligned box around them otherwise.
+        dataset: Name of the user's own data set (source `images`).
+        licence: Its licence or terms.
+        layout: Its label format; found out when empty.
         progress: Called with the number of newly finished files.
+        found: Called with what was found in a folder of the user's own.
 
     Raises:
         UsageError: Unknown source, split or task, or a source without a held-out split.
         SourceError: The download is damaged or incomplete, or names two records alike.
     """
-    source = get_source(name)
+    source = open_source(name, root, dataset, licence, layout, found=found)
     possible = tuple(task for task in source.benchmarks if not fine_tune or task in FINE_TUNE_TASKS)
     split = split or (source.train if fine_tune else source.benchmark_split)
     if not split:
@@ -82,10 +91,10 @@ def build_benchmark(
     written = []
     for task in choose_tasks(source, tasks, possible):
         for attribute in TASKS[task].attributes:
-            dataset = source.dataset_of(task, attribute)
+            title = source.dataset_of(task, attribute)
             build = Build(
                 task,
-                dataset,
+                title,
                 seed=seed,
                 choices=source.choices,
                 attribute=attribute,
@@ -97,7 +106,7 @@ def build_benchmark(
             checked = MediaCheck(Path(root), media)(items, build.left_out)
             records = list(build_records(checked, build))
             chosen = subset(records, per_task or len(records), seed)
-            file = _file_name(source, task, dataset, split, fine_tune)
+            file = _file_name(source, task, title, split, fine_tune)
             _check_ids(chosen, file)
             count = _write(Path(output) / file, chosen, fine_tune)
             held_out = split == source.benchmark_split and not fine_tune

@@ -10,7 +10,7 @@ from functools import cache
 
 from lamm_data.errors import LammDataError
 from lamm_data.records.instruction import InstructionRecord
-from lamm_data.sources.registry import Source, load_sources
+from lamm_data.sources.registry import OWN, Source, load_sources
 
 NOT_STATED = "not stated"
 _RESTRICTED = re.compile(r"non-?commercial|\bNC\b|academic|research|educat|on request|unspecified|none stated", re.I)
@@ -62,7 +62,7 @@ def licence_of(record: InstructionRecord) -> LicenceRow:
 
     A record's own licence (`meta.licence`, such as that of a single COCO photograph) can forbid what its source allows,
     never the reverse. Where a source's licence differs from image to image and a record does not state its image's,
-    commercial use counts as not allowed.
+    commercial use counts as not allowed. Of the user's own data the stated licence alone decides.
     """
     source = source_of(record)
     stated = (record.meta or {}).get("licence")
@@ -70,8 +70,11 @@ def licence_of(record: InstructionRecord) -> LicenceRow:
         return LicenceRow(NOT_STATED, str(stated or NOT_STATED), False, False, "", "")
     text = str(stated or source.licence)
     unknown_image = source.licence_per_image and text == source.licence
-    commercial = source.commercial and not unknown_image and not _RESTRICTED.search(text)
-    return LicenceRow(source.name, text, source.redistribution, commercial, source.citation, source.url)
+    name, allowed = source.name, source.commercial and not unknown_image
+    if source.name == OWN:
+        name, allowed = str(record.src_image or record.src_dataset or OWN), text != source.licence
+    commercial = allowed and not _RESTRICTED.search(text)
+    return LicenceRow(name, text, source.redistribution, commercial, source.citation, source.url)
 
 
 def check_commercial(records: Iterable[InstructionRecord]) -> Iterator[InstructionRecord]:

@@ -12,6 +12,9 @@ from lamm_data.errors import SourceError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+ORIENTATION = 0x0112
+"""EXIF tag that says how a camera was held."""
+
 
 def media_file(root: Path, name: str) -> Path:
     """Find a medium below the media root, links resolved.
@@ -41,3 +44,13 @@ def open_picture(path: Path) -> Iterator[Image]:
             yield image
     except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
         raise SourceError(f"Expected a picture, got one that cannot be decoded ({path}): {error}") from error
+
+
+def shown_size(image: Image) -> tuple[int, int]:
+    """Return width and height of an opened picture as it is shown: turned upright where its EXIF says so."""
+    try:
+        on_its_side = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError):
+        on_its_side = False  # a damaged tag turns nothing
+    width, height = image.size
+    return (height, width) if on_its_side else (width, height)

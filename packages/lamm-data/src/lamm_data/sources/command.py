@@ -8,7 +8,29 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lamm_data.sources.registry import Source
+
+OWN_OPTIONS = (
+    click.option("--dataset", default="", help="Name of your data set, for the source images."),
+    click.option("--licence", default="", help='Its licence or terms; records say "not stated" without.'),
+    click.option(
+        "--format", "layout", default="", help="Its label format, such as coco or yolo; found out when empty."
+    ),
+)
+
+
+def own_options(command: Callable[..., object]) -> Callable[..., object]:
+    """Add the options that say what a folder of the user's own holds."""
+    for option in reversed(OWN_OPTIONS):
+        command = option(command)
+    return command
+
+
+def say_found(text: str) -> None:
+    """Say on the error stream what was found in a folder of the user's own."""
+    click.echo(text, err=True)
 
 
 def _yes(value: bool) -> str:
@@ -18,7 +40,7 @@ def _yes(value: bool) -> str:
 def _describe(source: Source) -> str:
     rows = [
         f"{source.name}: {source.title}",
-        f"  download   {source.url}",
+        f"  download   {source.url or 'nothing: it is yours'}",
         f"  licence    {source.licence}",
         f"  may be     redistributed: {_yes(source.redistribution)}, used commercially: {_yes(source.commercial)}",
         f"  splits     {', '.join(source.splits)}"
@@ -28,7 +50,7 @@ def _describe(source: Source) -> str:
         + "\n             ".join(
             pattern.removesuffix("?") + (" (optional)" if pattern.endswith("?") else "") for pattern in source.layout
         ),
-        f"  cite       {source.citation}",
+        f"  cite       {source.citation or 'as you state'}",
     ]
     if source.prepare:
         rows.append(f"  prepare    lamm data prepare {source.name} --root DIR makes the media files")

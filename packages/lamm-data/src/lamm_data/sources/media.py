@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from lamm_data.errors import SourceError, UsageError, first_of
-from lamm_data.files.pictures import open_picture
+from lamm_data.files.pictures import open_picture, shown_size
 from lamm_data.records.annotations import Annotated
 
 MODES = ("check", "skip-missing", "ignore")
@@ -107,7 +107,7 @@ def decode_fault(root: Path, item: Annotated) -> str:
     try:
         with open_picture(root / item.media) as image:
             image.load()
-            size = image.size
+            size = shown_size(image)
     except SourceError as error:
         return f"damaged: {item.media}: {error.__cause__}"
     if item.width and size != (item.width, item.height):

@@ -15,6 +15,10 @@ from lamm_data.records.annotations import Annotated
 from lamm_data.records.tasks import TASKS
 from lamm_data.sources.guard import guarded
 
+OWN = "images"
+"""Name of the source that is the user's own."""
+ENTRY_POINTS = "lamm.sources"
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -28,7 +32,8 @@ class Source:
             what is optional.
         splits: Names of its splits.
         train: Split that instruction data is made from by default.
-        readers: `module:function` by task key; the function takes root and split.
+        readers: `module:function` by task key; the function takes root and split. Modules of lamm-data are named from
+            its room `sources` on, those of other packages in full.
         licence: SPDX id or terms in words.
         redistribution: Whether derived records may be passed on with the media.
         commercial: Whether commercial use is allowed.
@@ -113,19 +118,38 @@ class Source:
 
 
 def load_function(target: str) -> Callable[..., Any]:
-    """Import `module:function` of this package."""
+    """Import `module:function`: a module below this room where there is one of that name, else one of any package."""
     module, _, name = target.partition(":")
-    function: Callable[..., Any] = getattr(importlib.import_module(f"lamm_data.sources.{module}"), name)
+    own = module.partition(".")[0] in ("readers", "own", "prepare")
+    function: Callable[..., Any] = getattr(
+        importlib.import_module(f"lamm_data.sources.{module}" if own else module), name
+    )
     return function
 
 
 @cache
 def load_sources() -> dict[str, Source]:
-    """Load the table, by name."""
+    """Load the table and the sources that installed packages bring by the entry point group `lamm.sources`, by name.
+
+    Raises:
+        UsageError: What a package offers is no source, or has a name that is taken.
+    """
+    from importlib.metadata import entry_points
+
     entries = packaged_toml("sources", "registry.toml")
     for entry in entries.values():
         entry |= {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
-    return {name: Source(name=name, **entry) for name, entry in entries.items()}
+    sources = {name: Source(name=name, **entry) for name, entry in entries.items()}
+    for point in entry_points(group=ENTRY_POINTS):
+        loaded = point.load()
+        for source in [loaded] if isinstance(loaded, Source) else loaded:
+            if not isinstance(source, Source) or source.name in sources:
+                raise UsageError(
+                    f"Expected {point.value!r} to be a lamm_data.Source (or a list of them) with a name of its own, "
+                    f"got {str(source)[:80]}. Tell the authors of the package that brings it."
+                )
+            sources[source.name] = source
+    return sources
 
 
 def get_source(name: str) -> Source:

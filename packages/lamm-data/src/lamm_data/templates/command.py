@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lamm_data.sources.command import own_options, say_found
 from lamm_data.writing.coordinates import NUMBER_STYLES
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ MEDIA = ("check", "skip-missing", "ignore")
 @click.command()
 @click.option("--source", default="sample", show_default=True, help="Source name; several with commas.")
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the source.")
+@own_options
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Instruction file: .jsonl, or .json.")
 @click.option("--tasks", default="", help="Task keys with commas, of `lamm data sources NAME`; all when empty.")
 @click.option("--style", type=click.Choice(STYLES), default="full", show_default=True, help="Form of the answers.")
@@ -65,7 +67,7 @@ def convert(
     chosen = tuple(task.strip() for task in tasks.split(",") if task.strip())
     settings = ConvertSettings(tasks=chosen, merge=merge or 0, **options)
     with progress_bar("converting", None) as advance:
-        counts = convert_source(source, root, output, settings, progress=advance)
+        counts = convert_source(source, root, output, settings, progress=advance, found=say_found)
     click.echo(json.dumps(counts) if as_json else describe(counts))
 
 

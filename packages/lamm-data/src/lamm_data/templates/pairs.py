@@ -112,7 +112,9 @@ def _detection(item: Annotated, context: Context) -> Iterator[Pair]:
 
 
 def _keypoints(item: Annotated, context: Context) -> Iterator[Pair]:
-    if len(item.keypoints) != 1:
+    if not item.keypoints:
+        return
+    if len(item.keypoints) > 1:
         context.left_out["image with several people"] += len(item.keypoints)
         return
     person, width, height = item.keypoints[0], item.width, item.height

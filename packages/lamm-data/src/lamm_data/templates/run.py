@@ -17,7 +17,8 @@ from lamm_data.files.shards import open_shards
 from lamm_data.records.annotations import Annotated
 from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.sources.media import MediaCheck
-from lamm_data.sources.registry import Source, choose_tasks, get_source
+from lamm_data.sources.own.source import open_source
+from lamm_data.sources.registry import Source, choose_tasks
 from lamm_data.templates.convert import Batch, Block, BlockMaker, Conversion, Engine
 from lamm_data.templates.exhaustive import load_exhaustive, refuse_negatives
 from lamm_data.templates.merging import Merger
@@ -50,6 +51,9 @@ class ConvertSettings:
         ray: Convert on Ray Data instead: `local`, `auto` or a cluster's address.
         shard_size: Records a file; 0 for one file.
         part: `K/N` converts the K-th of N parts of the items, so that N machines may share a source.
+        dataset: Name of the user's own data set (source `images`), which must be stated.
+        licence: Its licence or terms; "not stated" where it is empty and the files say nothing.
+        layout: Its label format; found out when empty.
     """
 
     split: str = ""
@@ -68,6 +72,9 @@ class ConvertSettings:
     ray: str = ""
     shard_size: int = 0
     part: str = ""
+    dataset: str = ""
+    licence: str = ""
+    layout: str = ""
 
     def engine(self) -> Engine:
         """Choose who makes the blocks."""
@@ -111,6 +118,7 @@ def convert_source(
     settings: ConvertSettings | None = None,
     *,
     progress: Callable[[int], None] | None = None,
+    found: Callable[[str], None] | None = None,
 ) -> Counter[str]:
     """Turn a source's annotations into instruction records.
 
@@ -122,6 +130,7 @@ def convert_source(
         output: JSON Lines file, or a JSON list when the name ends in `.json`; it appears when it is complete.
         settings: Everything else.
         progress: Called with the number of newly converted records.
+        found: Called with what was found in a folder of the user's own.
 
     Returns:
         Counts of items read, records written and annotations left out, each as "task: reason".
@@ -131,7 +140,8 @@ def convert_source(
         SourceError: The download is incomplete or damaged.
     """
     settings, counts = settings or ConvertSettings(), Counter[str]()
-    sources = [get_source(part.strip()) for part in name.split(",")]
+    stated = (settings.dataset, settings.licence, settings.layout)
+    sources = [open_source(part.strip(), root, *stated, found=found) for part in name.split(",")]
     engine, plans = settings.engine(), _plans(sources, Path(root), settings)
     with ExitStack() as stack:
         writer = stack.enter_context(open_shards(output, settings.shard_size))

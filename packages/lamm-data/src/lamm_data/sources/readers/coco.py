@@ -24,6 +24,18 @@ _OWNERS = re.compile(
 )
 
 
+def _box_of(outline: Any) -> list[float]:
+    """Return the box `[x, y, width, height]` of an outline: polygons, or run lengths."""
+    if isinstance(outline, dict):
+        from pycocotools import mask
+
+        height, width = outline["size"]
+        runs = mask.frPyObjects(outline, height, width) if isinstance(outline["counts"], list) else outline
+        return [float(value) for value in mask.toBbox(runs)]
+    xs, ys = ([value for part in outline for value in part[first::2]] for first in (0, 1))
+    return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+
+
 def _unsized(entry: dict[str, Any]) -> tuple[Any, ...]:
     size = (entry.get("width") or 0, entry.get("height") or 0)
     return entry["id"], entry["file_name"], *size, entry.get("license")
@@ -32,19 +44,28 @@ def _unsized(entry: dict[str, Any]) -> tuple[Any, ...]:
 class CocoFile:
     """The parts of a COCO file that are wanted, by their keys; segmentations and URLs are dropped while reading.
 
-    What labelling tools leave out is completed: `DEFAULTS` of annotations; an image without a size has the size 0.
+    What labelling tools leave out is completed and counted: `DEFAULTS` of annotations, and a box from its outline. An
+    image without a size has the size 0.
+
+    Args:
+        path: The JSON file.
+        keys: Keys of annotations whose values are wanted.
+        sections: Sections that it must have beside images and annotations.
+        optional: Keys that need not be there, and are None then.
 
     Raises:
         SourceError: It is truncated, lacks a section or key, or an annotation points at an unknown image.
     """
 
-    def __init__(self, path: str | Path, keys: tuple[str, ...], sections: tuple[str, ...]) -> None:
+    def __init__(
+        self, path: str | Path, keys: tuple[str, ...], sections: tuple[str, ...], optional: tuple[str, ...] = ()
+    ) -> None:
         self.path = Path(path)
         self.images: list[tuple[Any, ...]] = []
         self.categories: dict[int, dict[str, Any]] = {}
         self.licences: dict[Any, str] = {}
         self.completed: dict[Any, Counter[str]] = {}
-        self._keys = keys
+        self._keys, self._optional = keys, optional
         self._by_image: dict[Any, list[tuple[Any, ...]]] = defaultdict(list)
         seen, annotation_values, categories = set[str](), itemgetter("image_id", *keys), list[tuple[Any, Any]]()
         for section, entry in iter_sections(self.path, seen):
@@ -78,10 +99,15 @@ class CocoFile:
         Raises:
             KeyError: One is missing that nothing can stand for.
         """
-        missing = [key for key in self._keys if key not in entry and key in DEFAULTS]
-        values = {**{key: DEFAULTS[key] for key in missing}, **entry}
-        account = self.completed.setdefault(entry["image_id"], Counter())
-        account.update(f"noted: annotation without {key}" for key in missing)
+        about_box = not self._optional or "bbox" in entry or "segmentation" in entry
+        missing = {key: DEFAULTS[key] for key in self._keys if key not in entry and key in DEFAULTS and about_box}
+        outline = entry.get("segmentation")
+        if "bbox" in self._keys and not entry.get("bbox") and outline:
+            missing["bbox"] = _box_of(outline)
+        if missing:
+            account = self.completed.setdefault(entry["image_id"], Counter())
+            account.update(f"noted: annotation without {key}" for key in missing)
+        values = {**dict.fromkeys(self._optional), **DEFAULTS, **entry, **missing}
         return tuple(values[key] for key in ("image_id", *self._keys))
 
     def _check(self, missing: set[str]) -> None:
@@ -169,7 +195,12 @@ def _labelled(flat: list[float], stated: int | None) -> int:
     return sum(flag > 0 for flag in flat[2::3]) if stated is None else stated
 
 
-def _keypoints(file: CocoFile, key: int, category_id: int, flat: list[float]) -> Keypoints:
+def keypoints_of(file: CocoFile, key: int, category_id: int, flat: list[float]) -> Keypoints:
+    """Turn COCO's `[x, y, v, ...]` into joints, named by the category.
+
+    Raises:
+        SourceError: There are not three numbers a joint.
+    """
     names = tuple(file.categories[category_id].get("keypoints", ()))
     if len(flat) != 3 * len(names):
         raise SourceError(
@@ -189,7 +220,7 @@ def read_keypoints(path: str | Path, media: str = "", root: Path | None = None) 
         people = [entry for entry in entries if _labelled(entry[4], entry[5]) > 0]
         if people:
             boxes = tuple(file.box(*person[:4]) for person in people)
-            joints = tuple(_keypoints(file, person[0], person[1], person[4]) for person in people)
+            joints = tuple(keypoints_of(file, person[0], person[1], person[4]) for person in people)
             yield file.item(image, media, root, keypoints=joints, boxes=boxes)
 
 

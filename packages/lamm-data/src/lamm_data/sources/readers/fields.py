@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from lamm_data.errors import SourceError
-from lamm_data.files.pictures import open_picture
+from lamm_data.files.pictures import open_picture, shown_size
 from lamm_data.records.annotations import Annotated
 from lamm_data.sources.guard import tidy_name
 
@@ -135,7 +135,7 @@ def join(prefix: str, name: str) -> str:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Read width and height from an image file's header.
+    """Read width and height from an image file's header, of the picture as it is shown.
 
     Returns:
         `(0, 0)` when there is no such file or it is damaged: `lamm_data.sources.media.MediaCheck` looks at those files
@@ -143,7 +143,7 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     try:
         with open_picture(path) as image:
-            return image.size
+            return shown_size(image)
     except SourceError:
         return 0, 0
 

@@ -19,10 +19,11 @@ def _number(element: ET.Element, tag: str, path: Path) -> float:
         raise SourceError(f"Expected a number in <{tag}>, got {text!r} ({path}).") from error
 
 
-def _box(element: ET.Element, path: Path) -> Box:
+def box_of(element: ET.Element, path: Path, first: int = 1) -> Box:
     """Read one object; children are found by name since their order varies between files.
 
-    VOC counts pixels from 1 and includes the last one, so the zero-based box starts one lower and ends the same.
+    VOC counts pixels from 1 and includes the last one, so the zero-based box starts one lower and ends the same. Files
+    that count from another `first` differ in where the box starts.
     """
     # `part` elements hold a `bndbox` of their own: only the object's direct child counts.
     corners = element.find("bndbox")
@@ -30,7 +31,7 @@ def _box(element: ET.Element, path: Path) -> Box:
         raise SourceError(f"Expected <bndbox> in each <object>, got none ({path}).")
     xmin, ymin, xmax, ymax = (_number(corners, tag, path) for tag in ("xmin", "ymin", "xmax", "ymax"))
     difficult = (element.findtext("difficult") or "0").strip().lower() in ("1", "true", "yes")
-    return Box(name_of(element, "name", path), (xmin - 1, ymin - 1, xmax, ymax), difficult=difficult)
+    return Box(name_of(element, "name", path), (xmin - first, ymin - first, xmax, ymax), difficult=difficult)
 
 
 def read_voc_file(path: Path) -> Annotated:
@@ -45,7 +46,7 @@ def read_voc_file(path: Path) -> Annotated:
         origin=f"Annotations/{path.name}",
         width=int(_number(size, "width", path)),
         height=int(_number(size, "height", path)),
-        boxes=tuple(_box(element, path) for element in root.findall("object")),
+        boxes=tuple(box_of(element, path) for element in root.findall("object")),
     )
 
 
