@@ -109,7 +109,8 @@ _NOT_OPPOSITE = re.compile(
     r"(?:\bnot|n't|\bwithout) (?:an? )?(?:frown\w{0,3}|sad|serious|angry|unsmiling|neutral)\b", re.IGNORECASE
 )
 _HEDGES = re.compile(
-    r"\b(?:maybe|perhaps|possibl[ye]|might|(?:could|may) (?:very |well |also |just ){0,2}be|could have|may(?= (?:not|"
+    r"\b(?:maybe|perhaps|possibl[ye]|might|(?:could|may) (?:very |well |also |just ){0,2}be(?! (?:seen|found|spotted|"
+    r"observed)\b)|could have|may(?= (?:not|"
     r"or|have|also|well|contain|show|include)\b)|not necessarily|conceivabl[ye]|(?:kind|sort) of\W*$|unclear|"
     r"hard to (?:tell|say)|it depends|not (?:entirely |completely |quite |really |fully |at all )?(?:sure|certain|"
     r"clear|obvious|confident)|uncertain|can(?:not|'t| not) (?:tell|say|be (?:sure|certain))|either|no (?:idea|clue|"
@@ -145,6 +146,15 @@ _AFFIRMS = re.compile(
 _ONLY = re.compile(r"\b(?:only|just|merely|nothing but) (?!one\b|now\b|like\b|as\b)", re.IGNORECASE)
 _RATHER = re.compile(r"\bmore (?:like|of|likely)\b[^.\n]{1,40}\bthan\b", re.IGNORECASE)
 EXCEPT = re.compile(r"\b(?:except(?: for)?|apart from|aside from|other than|besides)\b", re.IGNORECASE)
+# The same of Chinese, Japanese and Korean statements, which have no spaces between words.
+_DENIES_EAST = re.compile(
+    "没有|沒有|没看到|看不到|看不见|不是|不存在|并无|並無|いません|ありません|いない|ではない|見えません|없습니다|없어요|없다|아닙니다"
+)
+_AFFIRMS_EAST = re.compile("有|存在|是|います|あります|です|見えます|있습니다|있어요|있다|입니다|보입니다")
+_HEDGES_EAST = re.compile(
+    "可能|也许|也許|或许|或許|大概|不确定|不確定|不知道|不清楚|无法|無法|是否|吗|嗎|かもしれ|かりません|"
+    "모르|아마|것 같|\\?"
+)
 _THINK_SO = re.compile(
     r"\b(?:i (?:do not|don't|would not|wouldn't) (?:think|believe|say|suppose) so|not that i can see|i (?:guess|think|"
     r"believe|suppose|would say) not|(?:it |that )?(?:seems|appears) not|(?:does not|doesn't) (?:look|seem|appear) "
@@ -202,6 +212,16 @@ def _plain_stance(clause: str) -> Stance | None:
     return Stance.AFFIRMS if exists or _AFFIRMS.search(clause) else None
 
 
+def _stance_east(text: str) -> Stance | None:
+    """Return what a Chinese, Japanese or Korean text says: one that affirms and denies is about two things."""
+    if _HEDGES_EAST.search(text):
+        return Stance.HEDGES
+    denies, affirms = _DENIES_EAST.search(text), _AFFIRMS_EAST.search(_DENIES_EAST.sub(" ", text))
+    if denies is not None:
+        return Stance.DENIES if affirms is None else Stance.BOTH
+    return None if affirms is None else Stance.AFFIRMS
+
+
 def stance_of(text: str) -> Stance | None:
     """Return what a text without a yes or a no says, by its first clause that says anything.
 
@@ -231,6 +251,8 @@ def stance_of(text: str) -> Stance | None:
         elif first is Stance.AFFIRMS and denied and not _LEADING_WITHOUT.match(clause):
             return Stance.BOTH
         relative = border is not None and border["relative"] is not None
+    if first is None and not text.isascii():
+        return _stance_east(text)
     if first is Stance.DENIES and EXCEPT.search(text):
         return Stance.BOTH
     return Stance.BOTH if doubted and first in (None, Stance.AFFIRMS) else first
