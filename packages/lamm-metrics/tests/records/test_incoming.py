@@ -61,6 +61,16 @@ def test_parquet_and_xlsx_plain_and_compressed(tmp_path):
             records(tmp_path / name, data[: len(data) // 2])
 
 
+@pytest.mark.parametrize(
+    ("name", "start", "module", "extra"),
+    [("a.parquet", b"PAR1", "pyarrow", "parquet"), ("a.xlsx", b"PK\x03\x04", "openpyxl", "xlsx")],
+)
+def test_a_table_without_its_reader_says_what_to_install(tmp_path, monkeypatch, name, start, module, extra):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(LammMetricsError, match=rf'Expected {module}.*pip install "lamm-metrics\[{extra}\]"'):
+        records(tmp_path / name, start + b"\x00" * 20)
+
+
 def test_frames_and_data_sets():
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     frame = pandas.DataFrame(ROWS)
@@ -104,6 +114,35 @@ def test_numpy_types_in_records_are_read():
     assert score("detection", references, answers).headline.value == 1.0
     points = [{"id": 1, "points": np.array([[4, 5]]), "image_size": (np.int64(10), 10)}]
     assert score("locating", points, [{"id": 1, "points": ({"point": np.array([0.4, 0.5])},)}]).headline.value == 1.0
+
+
+def test_what_was_read_once_is_taken_as_it_is(tmp_path):
+    (tmp_path / "VQA_Mine.json").write_text(json.dumps(REFERENCES))
+    truth = read_references(tmp_path / "VQA_Mine.json", id_key="id")
+    answers = read_predictions([{"id": 1, "text": "(B)"}, {"id": 2, "text": "(A)"}], name="mine")
+    report = score(None, truth, answers)
+    assert (report.headline.value, report.model, report.task, report.dataset) == (1.0, "mine", "vqa", "Mine")
+    assert read_references(truth) is read_references(truth, "vqa") is truth
+    assert read_predictions(answers, name="other").name == "other"
+    again = read_references(truth, "vqa3d")
+    assert (again.task, again.records, again.source) == ("vqa3d", truth.records, truth.source)
+    with pytest.raises(FileFaultsError, match="`num`"):
+        score("counting", truth, answers)
+    with pytest.raises(LammMetricsError, match="--task vqa or vqa3d"):
+        score(None, REFERENCES, answers)
+
+
+def test_the_task_is_told_only_where_all_records_agree(tmp_path):
+    both = [{"id": 1, "task": "counting", "num": 3}, {"id": 2, "task": "ocr", "word_list": ["a"]}]
+    assert read_references(both).task == ""
+    assert read_references(both[:1]).task == "counting"
+    (tmp_path / "POPE_Mine.json.gz").write_bytes(gzip.compress(json.dumps([{"id": 1, "label": "yes"}]).encode()))
+    found = read_references(tmp_path / "POPE_Mine.json.gz")
+    assert (found.task, found.dataset) == ("yes_no", "Mine")
+    (tmp_path / "VQA_Scan.json").write_text(
+        json.dumps([{"id": 1, "pcl": "a.npy", "gt_choice": 0, "gt_choices": ["a"]}])
+    )
+    assert read_references(tmp_path / "VQA_Scan.json").task == "vqa3d"
 
 
 def test_broken_tables_say_the_line(tmp_path):
