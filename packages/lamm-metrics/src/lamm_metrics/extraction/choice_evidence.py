@@ -119,9 +119,9 @@ def asserted(text: str, weakly: bool = True) -> set[int]:
     judged = _judged(text)
     for wanted in (Force.ASSERTED, Force.WEAK) if weakly else (Force.ASSERTED,):
         chars = [text[place] for place, force in judged.items() if force is wanted]
-        lettered = {number_of(char) for char in chars if chr(LETTER) <= char < SEVERAL}
-        if lettered or chars:
-            texts = {number_of(char) for char in chars if char < chr(LETTER) or char == SEVERAL}
+        if chars:
+            lettered = {number_of(char) for char in chars if chr(LETTER) <= char < SEVERAL}
+            texts = {number_of(char) for char in chars if not chr(LETTER) <= char < chr(BOTH)}
             # Letters say more than texts, unless the texts speak of other options only: "It is true: B is heavier".
             return lettered if lettered & texts or not texts else texts | lettered
     return set()

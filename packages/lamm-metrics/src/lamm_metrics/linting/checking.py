@@ -156,10 +156,10 @@ def _reason(task: Task, record: Reference, labels: Sequence[str]) -> str:
 
 def _clash(what: str, texts: Sequence[str], truth: str) -> str:
     """Return in what a true text and another one are too alike."""
-    for alike, said in _ALIKE:
+    for alike, fault in _ALIKE:
         same = [text for text in texts if alike(text) == alike(truth)]
         if len(same) > 1:
-            return f"two {what}s {said}: {', '.join(same[:2])}"
+            return f"two {what}s {fault}: {', '.join(same[:2])}"
     if not words_of(truth):
         return f"the {what} has no word: {truth!r}"
     inside = [text for text in texts if text != truth and _holds(text, truth)]

@@ -34,14 +34,14 @@ def spoken(kind: str, record: Reference, truth: Prediction) -> Iterator[tuple[st
     words = _WORDS.get(kind)
     if words is None:
         return
-    said = words(record, truth)
-    if isinstance(said, Mapping):
+    values = words(record, truth)
+    if isinstance(values, Mapping):
         for phrasing in known_phrasings()[kind]:
-            yield str(phrasing), str(phrasing).format_map(said)
+            yield str(phrasing), str(phrasing).format_map(values)
         return
-    for phrasing in known_phrasings()[kind] if said else ():
+    for phrasing in known_phrasings()[kind] if values else ():
         form = cast("Mapping[str, str]", phrasing)
-        items = form["joint"].join(form["item"].format_map(item) for item in said)
+        items = form["joint"].join(form["item"].format_map(item) for item in values)
         yield form["text"].format(items=form["item"]), form["text"].format(items=items)
 
 
