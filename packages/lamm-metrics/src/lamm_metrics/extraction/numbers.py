@@ -38,6 +38,8 @@ _SECONDARY = re.compile(
     r"than)\s(?:the |all |these |those |its |their )?$",
     re.IGNORECASE,
 )
+# Where "around" is a place and no hedge: "6 chairs around 1 table".
+_AROUND = re.compile(r"(?: (?!(?:and|or|but|plus)\b)[a-z]+){1,3} (?:around|about|over) (?:the |a )?", re.IGNORECASE)
 _SINGLE = re.compile(r"\b(?:an?|one|only|just) (?:single|sole|lone|solitary)\b|\bthe only one\b", re.IGNORECASE)
 _HEDGE = re.compile(
     r"\b(?:about|around|over|approximately|approx\.?|roughly|nearly|almost|at least|more than|less than|up to|"
@@ -235,13 +237,15 @@ def _main_clause(numbers: Sequence[Number], text: str) -> Extraction[float]:
         return Extraction(numbers[0].value, Status.OK, "the sum of its parts")
     if _sums_up(numbers, text):
         return Extraction(numbers[-1].value, Status.OK, "the sum of its parts")
-    heads, rest = [], []
+    heads, rest, end = [], [], 0
     for number in numbers:
         before = text[max(0, number.start - 90) : number.start]
+        around = _AROUND.fullmatch(text, end, number.start) is not None
         if _HEAD.search(before):
             heads.append(number)
-        elif not _SECONDARY.search(before) or _HEDGE.search(before):
+        elif not around and (not _SECONDARY.search(before) or _HEDGE.search(before)):
             rest.append(number)
+        end = number.end
     main = rest if not heads else heads if not rest else []
     found = _only_value(main, text)
     if found is not None:
