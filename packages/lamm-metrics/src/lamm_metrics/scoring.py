@@ -228,7 +228,7 @@ def _why(status: str, detail: str, prediction: Prediction) -> str:
     if status == Status.OK or prediction.error or detail:
         return prediction.error or detail
     if not prediction.plain_text.strip():
-        return "the answer is empty"
+        return "the answer is empty or missing"
     return "it declines to answer" if status == Status.REFUSED else "it states nothing of the kind that is asked for"
 
 

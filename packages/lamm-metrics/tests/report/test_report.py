@@ -259,7 +259,7 @@ def test_every_unread_sample_has_a_reason():
         ]
         report = score(task, references, answers, draws=2)
         assert [bool(one.detail) for one in report.samples] == [one.status != "ok" for one in report.samples], task
-        assert report.unread[0].detail == "the answer is empty"
+        assert report.unread[0].detail == "the answer is empty or missing"
         assert report.unread[-1].detail == "it crashed"
 
 

@@ -52,7 +52,7 @@ def read_csv(stream: IO[bytes], tabs: bool) -> tuple[Placed, list[str]]:
     placed: Placed = []
     faults: list[str] = []
     lines = iter(io.TextIOWrapper(stream, "utf-8-sig", newline=""))
-    longest = csv.field_size_limit(sys.maxsize)
+    longest = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # Windows takes no more
     reader = None
     try:
         head = next(lines, "")

@@ -49,7 +49,7 @@ _ARROW = "python -c \"import pyarrow.feather as f; f.read_feather('{path}').to_p
 _DATASET = "python -c \"import datasets; datasets.load_from_disk('{path}').to_json('{name}.jsonl')\""
 _SHELF = (
     _Foreign("a log of inspect_ai", (".eval",), b"", "inspect log dump {path} > {name}.json"),
-    _Foreign("a pickle, which runs code: convert only your own,", (".pkl", ".pickle"), b"\x80", _PICKLE),
+    _Foreign("a pickle, which may run anything (convert only your own)", (".pkl", ".pickle"), b"\x80", _PICKLE),
     _Foreign("a workbook of Excel 97", (".xls",), b"\xd0\xcf\x11\xe0", "libreoffice --convert-to xlsx {path}"),
     _Foreign("an Arrow or Feather file", (".arrow", ".feather"), b"ARROW1", _ARROW),
     _Foreign("a zip archive", (".zip",), b"PK\x03\x04", "unzip {path}"),
