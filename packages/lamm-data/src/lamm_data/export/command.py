@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 _PATH = click.Path(path_type=Path)
-_FORMATS = click.Choice(("llava", "messages", "parquet", "webdataset"))
+_FORMATS = click.Choice(("lamm", "llava", "messages", "parquet", "webdataset"))
 
 
 @click.command()
@@ -16,15 +16,22 @@ _FORMATS = click.Choice(("llava", "messages", "parquet", "webdataset"))
 @click.option("--format", "name", type=_FORMATS, required=True, help="Format to write.")
 @click.option("--license", "licence", type=click.Choice(("any", "commercial")), default="any", show_default=True,
               help="Refuse records whose licence does not allow this use.")  # fmt: skip
+@click.option("--text-only", type=click.Choice(("refuse", "drop", "keep")), default="refuse", show_default=True,
+              help="About dialogues without an image or cloud.")  # fmt: skip
 @click.option("--media-root", type=_PATH, default=None, help="Folder of the media; the records' own folder if empty.")
 @click.option("--card", default="", metavar="TITLE", help="Also write README.md and croissant.json with this title.")
-def export(path: Path, output: Path, name: str, licence: str, media_root: Path | None, card: str) -> None:
-    """Write instruction records in another tool's format."""
+def export(
+    path: Path, output: Path, name: str, licence: str, text_only: str, media_root: Path | None, card: str
+) -> None:
+    """Write instruction records, of our layout or another tool's, in the format of another tool, or in ours."""
     from lamm_data.export.formats import export_records
     from lamm_data.progress import watched
     from lamm_data.records.instruction import read_records
 
-    records = read_records(path)
+    records = read_records(path, text_only=text_only != "refuse")
+    everything = len(records)
+    if text_only == "drop":
+        records = [record for record in records if record.modality != "text"]
     count = export_records(
         watched(records, "exporting", len(records)),
         output,
@@ -33,4 +40,5 @@ def export(path: Path, output: Path, name: str, licence: str, media_root: Path |
         media_root=media_root or path.parent,
         card=card,
     )
-    click.echo(f"{count} records written to {output}.")
+    dropped = f" {everything - len(records)} without an image or cloud left out." if text_only == "drop" else ""
+    click.echo(f"{count} records written to {output}.{dropped}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from lamm_llm import atomic_path
 
 _ROLES = {"human": "user", "gpt": "assistant"}
 _BACK = {chat: role for role, chat in _ROLES.items()}
-PLACEHOLDER = {"image": "<image>", "pcl": "<pcl>"}
+PLACEHOLDER = {"image": "<image>\n", "pcl": "<pcl>\n", "text": ""}
 OTHER_KEYS = ("id", "task_type", "src_image", "src_dataset", "src_id", "meta")
 
 
@@ -28,12 +29,12 @@ def _rest(record: InstructionRecord) -> dict[str, Any]:
 
 
 def _media(record: InstructionRecord) -> dict[str, Any]:
-    return {"image": record.image} if record.image is not None else {"pcl": record.pcl}
+    return {key: media for key, media in (("image", record.image), ("pcl", record.pcl)) if media is not None}
 
 
 def to_llava(record: InstructionRecord) -> dict[str, Any]:
     """Write a record as LLaVA does: a placeholder and a line break before the first question, one a medium."""
-    mark = PLACEHOLDER[record.modality] + "\n"
+    mark = PLACEHOLDER[record.modality]
     turns = [{"from": turn.role, "value": turn.text} for turn in record.dialogue()]
     turns[0]["value"] = mark * len(record.media) + turns[0]["value"]
     return _rest(record) | _media(record) | {"conversations": turns}
@@ -41,14 +42,14 @@ def to_llava(record: InstructionRecord) -> dict[str, Any]:
 
 def from_llava(value: dict[str, Any]) -> InstructionRecord:
     """Read what `to_llava` wrote."""
-    record = InstructionRecord.from_dict(value)
+    record = InstructionRecord.from_dict(value, text_only=True)
     record.conversations = record.dialogue()
     return record
 
 
 def to_messages(record: InstructionRecord) -> dict[str, Any]:
     """Write a record as chat messages, the media as content parts of the first user message."""
-    kind = {"image": "image", "pcl": "point_cloud"}[record.modality]
+    kind = "image" if record.modality == "image" else "point_cloud"
     messages: list[dict[str, Any]] = []
     for number, turn in enumerate(record.dialogue()):
         parts: list[dict[str, str]] = [{"type": kind, "path": path} for path in record.media] if number == 0 else []
@@ -67,11 +68,16 @@ def from_messages(value: dict[str, Any]) -> InstructionRecord:
                 key = "image" if part["type"] == "image" else "pcl"
         turns.append(Turn(_BACK[message["role"]], "\n".join(texts)))
     record = InstructionRecord(turns, **{name: value[name] for name in OTHER_KEYS if name in value})
-    setattr(record, key, media[0] if len(media) == 1 else media)
+    if media:
+        setattr(record, key, media[0] if len(media) == 1 else media)
     return record
 
 
-FORMATS = {"llava": (to_llava, from_llava), "messages": (to_messages, from_messages)}
+FORMATS: dict[str, tuple[Callable[[InstructionRecord], dict[str, Any]], Callable[[Any], InstructionRecord]]] = {
+    "lamm": (InstructionRecord.to_dict, partial(InstructionRecord.from_dict, text_only=True)),
+    "llava": (to_llava, from_llava),
+    "messages": (to_messages, from_messages),
+}
 """Formats that are one JSON file: how a record is written and read back."""
 SHARDED = ("parquet", "webdataset")
 """Formats that are a folder of shards."""
@@ -95,7 +101,7 @@ def export_records(
 
     Args:
         records: Instruction records.
-        output: For `llava` and `messages` a JSON Lines file, or a JSON list when the name ends in `.json`; for
+        output: For `lamm`, `llava` and `messages` a JSON Lines file, or a JSON list when the name ends in `.json`; for
             `parquet` and `webdataset` a new folder for the shards.
         name: Format.
         commercial: Refuse records whose licence does not allow commercial use.

@@ -26,7 +26,7 @@ def to_row(record: InstructionRecord) -> dict[str, Any]:
     return {
         **{key: None if (value := getattr(record, key)) is None else str(value) for key in TEXTS},
         "modality": record.modality,
-        "media": media if isinstance(media, list) else [media],
+        "media": media if isinstance(media, list) else [] if media is None else [media],
         "listed": isinstance(media, list),
         "conversations": [{"from": turn.role, "value": turn.text} for turn in turns],
         "meta": None if record.meta is None else json.dumps(record.meta, ensure_ascii=False),
@@ -74,11 +74,12 @@ def from_row(row: Mapping[str, Any], path: str | Path) -> InstructionRecord:
             turn.update(more)
         media = list(row["media"])
         value = {key: row[key] for key in TEXTS if row.get(key) is not None}
-        value |= {row["modality"]: media if row.get("listed") else media[0], "conversations": turns} | extra["record"]
+        about = {} if row["modality"] == "text" else {row["modality"]: media if row.get("listed") else media[0]}
+        value |= about | {"conversations": turns} | extra["record"]
         if row.get("meta") is not None:
             value["meta"] = json.loads(row["meta"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise SourceError(
             f"Expected a row of an exported file, got {error!r} ({path}). Was it written by `lamm data export`?"
         ) from error
-    return InstructionRecord.from_dict(value)
+    return InstructionRecord.from_dict(value, text_only=True)

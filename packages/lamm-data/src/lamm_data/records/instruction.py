@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Self, TypeVar
 
 from lamm_data.errors import Fault, RecordError, SourceError
 from lamm_data.files.json_lines import iter_values
 from lamm_data.files.shards import write_values
+from lamm_data.records.dialogues import is_foreign, native
 from lamm_data.records.tasks import TASK_TYPES, canonical_task_type
 
 Record = TypeVar("Record")
@@ -45,8 +47,8 @@ class HasMedia:
 
     @property
     def modality(self) -> str:
-        """`image` or `pcl`."""
-        return "image" if self.image is not None else "pcl"
+        """`image` or `pcl`; `text` of a dialogue about neither."""
+        return "image" if self.image is not None else "pcl" if self.pcl is not None else "text"
 
     @property
     def media(self) -> tuple[str, ...]:
@@ -86,13 +88,20 @@ class InstructionRecord(HasMedia):
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_dict(cls, value: Any) -> Self:
-        """Read a record.
+    def from_dict(cls, value: Any, *, text_only: bool = False) -> Self:
+        """Read a record, of our layout or another tool's (`lamm_data.records.dialogues`).
+
+        Args:
+            value: One JSON value.
+            text_only: Also take a dialogue about neither image nor cloud.
 
         Raises:
             RecordError: It breaks the contract; all faults of the record are named.
         """
-        refuse_faults(value, instruction_faults(value))
+        faults = list[str]()
+        if is_foreign(value):
+            value, faults = native(value)
+        refuse_faults(value, [*faults, *instruction_faults(value, text_only=text_only and not faults)])
         known = {key: value[key] for key in _KEYS if key in value}
         turns = [
             Turn(turn["from"], turn["value"], {k: v for k, v in turn.items() if k not in ("from", "value")})
@@ -189,14 +198,16 @@ def _shape(value: Any) -> str:
     return "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
 
 
-def instruction_faults(value: Any) -> list[str]:
+def instruction_faults(value: Any, *, text_only: bool = False) -> list[str]:
     """Name everything that keeps a JSON value from being an instruction record.
 
-    Ids may be strings or integers, repeated or missing: published files have all of these.
+    Ids may be strings or integers, repeated or missing: published files have all of these. With `text_only` a record
+    need not have an image or a cloud.
     """
     if not isinstance(value, dict):
         return [f"Expected a record object, got {_shape(value)}."]
-    faults = media_faults(value)
+    about_nothing = value.get("image") is None and value.get("pcl") is None
+    faults = [] if text_only and about_nothing else media_faults(value)
     faults.extend(_turn_faults(value.get("conversations")))
     task_type = value.get("task_type")
     if task_type is not None and (not isinstance(task_type, str) or canonical_task_type(task_type) is None):
@@ -249,19 +260,25 @@ def faultless(entries: Iterable[Record | Fault]) -> list[Record]:
     return [entry for entry in entries if not isinstance(entry, Fault)]
 
 
-def scan_records(path: str | Path) -> Iterator[InstructionRecord | Fault]:
-    """Stream an instruction file; see `scan_values`."""
-    return scan_values(path, "instructions", InstructionRecord.from_dict)
+def scan_records(path: str | Path, *, text_only: bool = False) -> Iterator[InstructionRecord | Fault]:
+    """Stream an instruction file, of our layout or another tool's; see `scan_values` and `read_records`."""
+    return scan_values(path, "instructions", partial(InstructionRecord.from_dict, text_only=text_only))
 
 
-def read_records(path: str | Path) -> list[InstructionRecord]:
+def read_records(path: str | Path, *, text_only: bool = False) -> list[InstructionRecord]:
     """Read a whole instruction file, JSON Lines or a JSON list.
+
+    The rows are laid out as ours, or as those of ShareGPT, LLaVA, OpenAI or ms-swift (`lamm_data.records.dialogues`).
+
+    Args:
+        path: File of records.
+        text_only: Also take dialogues about neither image nor cloud.
 
     Raises:
         RecordError: Some records break the contract; every fault of the file is named with file, line and id.
         SourceError: The file is missing or not JSON.
     """
-    return faultless(scan_records(path))
+    return faultless(scan_records(path, text_only=text_only))
 
 
 def write_records(path: str | Path, records: Iterable[InstructionRecord]) -> int:

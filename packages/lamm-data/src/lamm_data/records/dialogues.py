@@ -1,0 +1,134 @@
+"""Dialogues in other tools' layouts: ShareGPT, OpenAI's messages, ms-swift and LLaVA, laid out as our records are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+ROLES = {
+    "human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt", "chatgpt": "gpt", "model": "gpt", "bot": "gpt",
+    "system": "system",
+}  # fmt: skip
+"""What other tools call who speaks."""
+MARKS = ("<image>", "<pcl>", "<point_cloud>")
+_MEDIA = {"image": "image", "images": "image", "pcl": "pcl", "point_cloud": "pcl"}
+_OLD_SWIFT = ("query", "response", "history")
+_UNREAD = ("videos", "audios", "video", "audio", "objects", "tools")
+"""Keys whose content a record cannot hold: a row that has any is none."""
+
+
+def is_foreign(value: Any) -> bool:
+    """Tell whether a row is laid out otherwise than our records."""
+    if not isinstance(value, dict):
+        return False
+    turns = value.get("conversations")
+    if not isinstance(turns, list):
+        return "messages" in value or ("query" in value and "response" in value)
+    first = turns[0] if turns else None
+    return "images" in value or (
+        isinstance(first, dict) and ("role" in first or first.get("from") not in ("human", "gpt"))
+    )
+
+
+def native(value: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Lay a foreign row out as a record.
+
+    Media come from `images`, `image` or `pcl`, else from the parts of messages. Their placeholders are taken out of the
+    questions, since a record's media stand before its first one; where that moves a medium, `meta` says so. A system
+    message becomes the unknown key `system`.
+
+    Returns:
+        The row by our keys, and what keeps it from being a record.
+    """
+    faults = [f"Expected a dialogue about images or clouds, got `{key}`, which a record cannot hold."
+              for key in _UNREAD if value.get(key)]  # fmt: skip
+    media: dict[str, list[str]] = {"image": [], "pcl": []}
+    for key, kind in _MEDIA.items():
+        entries = value.get(key)
+        for entry in entries if isinstance(entries, list) else [] if entries is None else [entries]:
+            faults += _add(media[kind], entry)
+    listed = any(media.values())
+    inside: dict[str, list[str]] = {"image": [], "pcl": []}
+    turns, system = list[dict[str, Any]](), value.get("system")
+    for role, content in _turns(value):
+        text, wrong = _text(content, inside)
+        faults += wrong
+        if role == "system":
+            system = text
+        else:
+            turns.append({"from": role, "value": text})
+    media = media if listed else inside
+    faults += _count_faults(turns, sum(map(len, media.values())))
+    moved = _take_marks_out(turns)
+    known = {"messages", "conversations", "system", *_OLD_SWIFT, *_MEDIA, *_UNREAD}
+    out = {key: entry for key, entry in value.items() if key not in known}
+    if moved and isinstance(out.get("meta"), dict | None):
+        out["meta"] = {**(out.get("meta") or {}), "media": "moved before the first question"}
+    out |= {key: paths[0] if len(paths) == 1 else paths for key, paths in media.items() if paths}
+    return out | ({"system": system} if system else {}) | {"conversations": turns}, faults
+
+
+def _turns(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield who says what, the roles by our names where they are known."""
+    rows = value.get("messages", value.get("conversations"))
+    if rows is None:
+        for question, answer in (*(value.get("history") or ()), (value.get("query"), value.get("response"))):
+            yield from (("human", question), ("gpt", answer))
+        return
+    for row in rows if isinstance(rows, list) else ():
+        entry = row if isinstance(row, Mapping) else {}
+        role = str(entry.get("role", entry.get("from")))
+        yield ROLES.get(role.lower(), role), entry.get("content", entry.get("value"))
+
+
+def _text(content: Any, media: dict[str, list[str]]) -> tuple[Any, list[str]]:
+    """Return the text of a message, its media put aside; content of another kind stays, to be refused as no text."""
+    if not isinstance(content, list):
+        return content, []
+    texts, faults = [], list[str]()
+    for part in content:
+        kind = str(part.get("type")) if isinstance(part, Mapping) else ""
+        if kind in ("text", "input_text", "output_text"):
+            texts.append(str(part["text"]))
+        elif kind in ("image", "image_url", "input_image", "point_cloud"):
+            source = next(
+                (part[key] for key in ("path", "image_url", "image", "url", "point_cloud") if part.get(key)), None
+            )
+            faults += _add(media["pcl" if kind == "point_cloud" else "image"], source)
+        else:
+            faults.append(f"Expected parts of text, images or clouds, got {kind or part!r:.40}.")
+    return "\n".join(texts), faults
+
+
+def _add(paths: list[str], entry: Any) -> list[str]:
+    """Add a medium: a path or an address, also inside the objects that other tools put around one."""
+    while isinstance(entry, Mapping):
+        entry = entry.get("path") or entry.get("url")
+    if not isinstance(entry, str) or not entry.strip() or entry.startswith("data:"):
+        found = "a picture inside the row" if isinstance(entry, str) and entry.startswith("data:") else repr(entry)[:40]
+        return [f"Expected the path of an image or cloud, got {found}. Write it into a file and name that."]
+    paths.append(entry)
+    return []
+
+
+def _count_faults(turns: list[dict[str, Any]], media: int) -> list[str]:
+    marks = sum(turn["value"].count(mark) for turn in turns if isinstance(turn["value"], str) for mark in MARKS)
+    if marks in (0, media):
+        return []
+    return [f"Expected as many placeholders as images or clouds, got {marks} of {media}."]
+
+
+def _take_marks_out(turns: list[dict[str, Any]]) -> bool:
+    """Remove the placeholders from questions; tell whether any stood elsewhere than before the first one."""
+    moved = False
+    for number, turn in enumerate(turns):
+        text = turn["value"]
+        if turn["from"] == "human" and isinstance(text, str) and any(mark in text for mark in MARKS):
+            rest = text.lstrip()
+            while mark := next((mark for mark in MARKS if rest.startswith(mark)), ""):
+                rest = rest[len(mark) :].lstrip()
+            for mark in MARKS:
+                moved = moved or mark in rest
+                rest = rest.replace(f"\n{mark}", "").replace(mark, "")
+            moved, turn["value"] = moved or number > 0, rest.strip()
+    return moved
