@@ -221,3 +221,19 @@ def test_contamination_by_image_room_and_words(world, tmp_path):
     records[2]["pcl"] = records[2].pop("image").replace("img2.jpg", "scene0011_02.npy")
     report = check(tmp_path, records, contamination=ContaminationSettings((benchmark,)))
     assert [(place, finding.kind) for place, finding in report.findings] == [(n, "contamination") for n in range(3)]
+
+
+REPLIES = json.loads(Path(__file__).with_name("model_replies.json").read_text())
+
+
+@pytest.mark.parametrize("half", ["development", "held_out"])
+def test_replies_of_models_that_are_no_answers_are_found(tmp_path, half, record_property):
+    """The rules were written with the first half at hand; the second half was only measured."""
+    turns = [[("human", "Describe this picture."), ("gpt", text)] for text in REPLIES[half]]
+    records = [record(Row(str(n), "a.jpg"), pair, "description") for n, pair in enumerate(turns)]
+    report = check(tmp_path, records)
+    found = {index for index, finding in report.findings if finding.kind in ("refusal", "markup", "leakage")}
+    record_property(half, f"{len(found)} of {len(records)}")
+    missed = [text for index, text in enumerate(REPLIES[half]) if index not in found]
+    assert len(records) == 100
+    assert len(found) >= 98, missed

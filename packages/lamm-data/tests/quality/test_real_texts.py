@@ -48,6 +48,10 @@ def test_texts_of_people_are_not_accused(record_property):
     assert len(accused) <= 0.001 * len(texts), accused
 
 
+CONTRADICTS = "Two giraffes and another animal are on green grass."
+"""Neither a box nor another caption of that picture knows of a giraffe."""
+
+
 def test_a_caption_agrees_with_the_boxes_and_the_other_captions(record_property):
     """Each caption is judged without itself: what is left are captions that contradict the annotation."""
     accused, count = [], 0
@@ -62,4 +66,5 @@ def test_a_caption_agrees_with_the_boxes_and_the_other_captions(record_property)
                 accused += [(row.captions[at], found)] if found else []
     record_property("accused, captions", f"{len(accused)}, {count}")
     assert count == 400
-    assert len(accused) <= 0.02 * count, accused
+    assert CONTRADICTS in [text for text, _ in accused]
+    assert len(accused) - 1 <= 0.02 * count, accused

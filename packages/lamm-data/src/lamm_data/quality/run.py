@@ -18,11 +18,12 @@ from lamm_data.near_duplicates.exact import find_near
 from lamm_data.progress import Advance, unwatched
 from lamm_data.quality.checks.bias import BiasFigures
 from lamm_data.quality.checks.grounding import Grounding
+from lamm_data.quality.checks.media import check_media
 from lamm_data.quality.checks.record import KINDS, Finding, PreparedRecord
 from lamm_data.quality.checks.text import check_text
 from lamm_data.quality.chunks import Chunk, read_chunks
 from lamm_data.quality.contamination.benchmarks import Benchmarks, ContaminationSettings
-from lamm_data.records.instruction import PLACEHOLDERS, InstructionRecord
+from lamm_data.records.instruction import PLACEHOLDERS, InstructionRecord, is_header
 from lamm_llm import atomic_text
 
 WORTH_PROCESSES = 4_000_000
@@ -34,7 +35,8 @@ class CheckReport:
     """What a check found.
 
     Attributes:
-        records: Records read.
+        records: Records read, whether they are usable or not.
+        usable: Records that keep the contract of instruction records.
         kept: Records without a finding.
         kinds: Records with at least one finding of a kind (a record may show in several).
         funnel: Records left after each kind of check, in order.
@@ -43,6 +45,7 @@ class CheckReport:
     """
 
     records: int = 0
+    usable: int = 0
     kept: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     funnel: dict[str, int] = field(default_factory=dict)
@@ -56,6 +59,7 @@ class CheckSettings:
 
     Attributes:
         annotations: Rows the records were made from; without them nothing is checked for grounding.
+        media_root: Folder of the records' media, whose media are opened; None to leave them unopened.
         contamination: Benchmarks that must not be touched.
         near_duplicates: ROUGE-L from which two dialogues count as one; None to look for exact duplicates only.
         rounds: Rounds that conversations were asked to have; None for any number.
@@ -65,6 +69,7 @@ class CheckSettings:
     """
 
     annotations: Path | None = None
+    media_root: Path | None = None
     contamination: ContaminationSettings = field(default_factory=ContaminationSettings)
     near_duplicates: float | None = None
     rounds: int | None = None
@@ -80,12 +85,14 @@ class ChunkReport:
     Attributes:
         first: Position of its first record.
         size: Bytes of the file, for progress.
+        header: True when its first value is the file's header, no record.
         contents: Hash of each record's media and words for exact duplicates; empty for a record that cannot be read.
         texts: Its dialogues, when near duplicates are wanted.
     """
 
     first: int
     size: int
+    header: bool = False
     findings: list[tuple[int, Finding]] = field(default_factory=list)
     contents: list[bytes] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -113,6 +120,11 @@ class Checker:
         """
         report = ChunkReport(chunk.first, chunk.size, bias=BiasFigures() if self.settings.bias else None)
         for index, value in enumerate(chunk.values(), start=chunk.first):
+            if index == 0 and is_header(value, "instructions", chunk.path):
+                report.header = True
+                report.contents.append(b"")
+                report.texts.append("")
+                continue
             try:
                 prepared = PreparedRecord(InstructionRecord.from_dict(value))
             except RecordError as error:
@@ -131,6 +143,8 @@ class Checker:
 
     def _findings(self, prepared: PreparedRecord) -> Iterator[Finding]:
         yield from check_text(prepared, self.settings.rounds)
+        if self.settings.media_root is not None:
+            yield from check_media(prepared, self.settings.media_root)
         if self._benchmarks is not None:
             yield from self._benchmarks.check(prepared)
         if self._grounding is not None:
@@ -190,7 +204,8 @@ class _Collected:
 
     def add(self, part: ChunkReport) -> None:
         self.report.findings += part.findings
-        self.report.records += len(part.contents)
+        self.report.records += len(part.contents) - part.header
+        self.report.usable += len(part.contents) - part.contents.count(b"")
         self.texts += part.texts
         for index, content in enumerate(part.contents, start=part.first):
             first = self._first_of.setdefault(content, index) if content else index

@@ -33,6 +33,10 @@ def stats(path: Path, plot: Path | None, as_json: bool) -> None:
 
     statistics = _scan(path)
     summary = statistics.summary()
+    if not summary["records"]:
+        from lamm_data.errors import LammDataError
+
+        raise LammDataError(f"Expected records in {path}, got none that is usable, {summary['faults']} faults.")
     if plot is not None:
         from lamm_data.stats.plots import save_plot
 

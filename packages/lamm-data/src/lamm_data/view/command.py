@@ -36,6 +36,7 @@ def view(
 
     With --model every token is shown as well, and whether the loss learns it.
     """
+    from lamm_data.errors import LammDataError
     from lamm_data.generation.input_rows import rows_by_id
     from lamm_data.progress import progress_bar
     from lamm_data.records.instruction import scan_records
@@ -44,6 +45,9 @@ def view(
 
     account = Viewed()
     drawn = draw_records(scan_records(records), limit, seed, account)
+    if not drawn:
+        first = f": {account.faults[0]}" if account.faults else ""
+        raise LammDataError(f"Expected records in {records}, got none that is usable{first}")
     rows = rows_by_id(annotations) if annotations else {}
     token_mask = open_token_masks(model) if model else None
     with progress_bar("drawing", len(drawn)) as advance:

@@ -9,8 +9,9 @@ from lamm_data.records.instruction import InstructionRecord
 from lamm_data.writing.words import words_of
 
 KINDS = (
-    "format", "markup", "repetition", "leakage", "coordinates", "refusal", "personal_data", "profanity", "toxicity",
-    "ungrounded_object", "wrong_count", "wrong_relation", "unknown_box", "duplicate", "near_duplicate", "contamination",
+    "format", "media", "markup", "repetition", "leakage", "coordinates", "refusal", "personal_data", "profanity",
+    "toxicity", "ungrounded_object", "wrong_count", "wrong_relation", "unknown_box", "duplicate", "near_duplicate",
+    "contamination",
 )  # fmt: skip
 """Every kind of finding, in the order of the funnel."""
 

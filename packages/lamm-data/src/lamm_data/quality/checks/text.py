@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from lamm_data.quality.checks.record import Finding, PreparedRecord
-from lamm_data.records.instruction import MAX_ROUNDS_3D, InstructionRecord
+from lamm_data.records.instruction import MAX_ROUNDS_3D, PLACEHOLDERS, InstructionRecord
 from lamm_data.writing.phrases import phrase_index
 
 PROSE_TYPES = {"conversation", "description", "commomsenseqa", "conversation3d", "description3d", "commomsenseqa3d"}
@@ -38,6 +38,8 @@ def check_text(prepared: PreparedRecord, rounds: int | None = None) -> Iterator[
     record = prepared.record
     prose = record.kind in PROSE_TYPES
     yield from _whole_record(record, prose, rounds)
+    if "<" in prepared.text:
+        yield from _placeholders(record)
     possible = phrase_index().possible(prepared.text, prepared.vocabulary)
     for kind in _KINDS:
         if kind in possible and (prose or kind != "leakage"):
@@ -66,6 +68,18 @@ def _whole_record(record: InstructionRecord, prose: bool, wanted: int | None) ->
         if len(set(texts)) < len(texts):
             repeated = next(text for at, text in enumerate(texts) if text in texts[:at])
             yield Finding("repetition", repeated[:80])
+
+
+def _placeholders(record: InstructionRecord) -> Iterator[Finding]:
+    """Find placeholders of media in answers, and more of them than there are media."""
+    count = 0
+    for number, turn in enumerate(record.conversations, start=1):
+        for placeholder in PLACEHOLDERS:
+            count += turn.text.count(placeholder)
+            if turn.role == "gpt" and placeholder in turn.text:
+                yield Finding("markup", placeholder, number)
+    if count > len(record.media):
+        yield Finding("format", f"{count} placeholders, {len(record.media)} media")
 
 
 def _beginning(text: str) -> tuple[str, ...]:

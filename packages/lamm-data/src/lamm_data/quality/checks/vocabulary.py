@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from lamm_data.files.settings import packaged_toml
+from lamm_data.writing.english import plural
 
 _WORDS = packaged_toml("quality/checks", "words.toml")
 NUMBERS: dict[str, int] = _WORDS["numbers"]
@@ -39,15 +40,9 @@ def exact_words(label: str) -> frozenset[str]:
 
 @cache
 def plural_forms(word: str) -> frozenset[str]:
-    """Give a word and its regular plural.
+    """Give a word and its plural.
 
-    >>> sorted(plural_forms("knife")), sorted(plural_forms("bus"))
-    (['knife', 'knives'], ['bus', 'buses'])
+    >>> sorted(plural_forms("knife")), sorted(plural_forms("giraffe"))
+    (['knife', 'knives'], ['giraffe', 'giraffes'])
     """
-    if word.endswith(("s", "x", "ch", "sh")):
-        return frozenset({word, word + "es"})
-    if word.endswith("y") and word[-2:-1] not in "aeiou":
-        return frozenset({word, word[:-1] + "ies"})
-    if word.endswith("fe"):
-        return frozenset({word, word[:-2] + "ves"})
-    return frozenset({word, word + "s"})
+    return frozenset({word, plural(word)})

@@ -42,6 +42,21 @@ class ContaminationSettings:
     benchmark_media: Path | None = None
 
 
+def media_beside(*files: Path) -> Path | None:
+    """Find the folder below which the media of files of records lie: that of the files, where their first media are."""
+    folders = {path.parent for path in files}
+    if len(folders) != 1:
+        return None
+    folder = folders.pop()
+    for path in files:
+        values = (value for _, value in iter_values(path) if isinstance(value, dict))
+        media = (media_paths(value.get("image") or value.get("pcl")) for value in values)
+        first = next((paths[0] for paths in media if paths), None)
+        if first is None or not (folder / first).is_file():
+            return None
+    return folder
+
+
 class Benchmarks:
     """What must not be trained on.
 
@@ -85,10 +100,7 @@ class Benchmarks:
         """Check one record.
 
         Yields:
-            Findings of the kind contamination.
-
-        Raises:
-            SourceError: A medium is missing or damaged, when media are compared.
+            Findings of the kind contamination, and media where a medium that is to be compared cannot be read.
         """
         record = prepared.record
         for media in record.media:
@@ -96,7 +108,11 @@ class Benchmarks:
             if key in self._media:
                 yield Finding("contamination", f"{media} is in {self._media[key]} ({key})")
             elif self._compare:
-                copy = self._pictures.find(_hash(self._own / media, record.modality == "image"))
+                try:
+                    copy = self._pictures.find(_hash(self._own / media, record.modality == "image"))
+                except SourceError as error:
+                    yield Finding("media", str(error))
+                    continue
                 if copy:
                     yield Finding("contamination", f"{media} is {copy[0]} ({copy[1]})")
         if self._spans and self._copied(prepared.words):
