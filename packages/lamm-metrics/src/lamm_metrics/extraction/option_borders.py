@@ -33,7 +33,9 @@ _FUNCTION_WORDS = frozenset(
      "the", "a", "an", "in", "on", "at", "of", "to", "by", "for", "from", "with", "as", "and", "or", "but", "so", "if",
      "not", "more", "less", "most", "than"]
 )  # fmt: skip
-_CLAUSE_END = re.compile(r"[\"')*]{0,2}(?:[.,;:!?\n<}\]]|$| (?:[✅❌✓✗-]|rather|not|because|since)(?!\w))")
+_CLAUSE_END = re.compile(
+    r"[\"')*]{0,2}(?:[.,;:!?\n<}\]]|$| (?:[✅❌✓✗-]|rather|not|because|since|is (?:the )?(?:right|correct))(?!\w))"
+)
 _MEDIA = frozenset({"image", "picture", "photo", "scene", "figure", "point"})
 _VERDICT_BEFORE = re.compile(r"(?:[)\]\"'*]|\b[A-Z]) (?:is|as|to be|must be|would be)(?: the)? $")
 _VERDICT_AFTER = re.compile(r" (?:answer|option|choice|one|match|description)\b")
