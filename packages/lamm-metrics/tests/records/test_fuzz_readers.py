@@ -196,6 +196,24 @@ def test_seeded_tables_and_files_of_other_tools(tmp_path, fuzzer, fuzz_inputs, f
     fuzz_note(f"tables: {fuzz_inputs} files, {read} of {3 * fuzz_inputs} readings gave records")
 
 
+@pytest.mark.parametrize(
+    ("name", "module", "write"), [("a.parquet", "pyarrow", "to_parquet"), ("a.xlsx", "openpyxl", "to_excel")]
+)
+def test_damaged_tables(tmp_path, fuzzer, fuzz_inputs, name, module, write):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip(module)
+    rows = [{"id": str(i), "text": f"answer {i} é", "number": i * 1.5} for i in range(50)]
+    getattr(pandas.DataFrame(rows), write)(tmp_path / name, index=False)
+    whole, chance, refused = (tmp_path / name).read_bytes(), fuzzer([name], PIECES, name).random, 0
+    for _ in range(fuzz_inputs // 3):
+        data = bytearray(whole)
+        for _ in range(chance.choice((1, 2, 5))):
+            data[chance.randrange(4, len(data))] = chance.randrange(256)
+        (tmp_path / name).write_bytes(data[: chance.randrange(8, len(data))] if chance.random() < 0.2 else data)
+        refused += read_or_fault(read_predictions, tmp_path / name) is None
+    assert refused > fuzz_inputs // 10
+
+
 COCO_TRUTH = {
     "images": [{"id": 1, "height": 9, "width": 9}, {"id": 2, "height": 9, "width": 9}],
     "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],

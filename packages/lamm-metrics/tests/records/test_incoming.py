@@ -66,7 +66,8 @@ def test_parquet_and_xlsx_plain_and_compressed(tmp_path):
     [("a.parquet", b"PAR1", "pyarrow", "parquet"), ("a.xlsx", b"PK\x03\x04", "openpyxl", "xlsx")],
 )
 def test_a_table_without_its_reader_says_what_to_install(tmp_path, monkeypatch, name, start, module, extra):
-    monkeypatch.setitem(sys.modules, module, None)
+    for name_of_part in (module, "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name_of_part, None)
     with pytest.raises(LammMetricsError, match=rf'Expected {module}.*pip install "lamm-metrics\[{extra}\]"'):
         records(tmp_path / name, start + b"\x00" * 20)
 

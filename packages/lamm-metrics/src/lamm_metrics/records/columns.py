@@ -85,13 +85,12 @@ def read_parquet(stream: IO[bytes], path: Path) -> tuple[Placed, list[str]]:
         LammMetricsError: pyarrow is not installed, or the file is damaged.
     """
     try:
-        import pyarrow as pa
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
         raise _lacking("a Parquet file", path, "pyarrow", "parquet") from error
     try:
         return _rows(row for batch in ParquetFile(stream).iter_batches(BATCH) for row in batch.to_pylist()), []
-    except (pa.ArrowException, OSError) as error:
+    except Exception as error:  # a damaged file raises Arrow's errors, and others where its values become Python's
         raise _damaged("a Parquet file", path, error) from error
 
 
