@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lamm_data.errors import UsageError
+from lamm_data.errors import LammDataError, UsageError
 from lamm_data.generation.estimate import estimate
 from lamm_data.generation.run import generate
 from lamm_data.generation.seeing import picture_jpeg
@@ -175,6 +175,41 @@ def test_views_are_put_into_words_object_by_object_and_then_into_one_description
     shown = [hashlib.sha256(content).hexdigest() for [content], _ in pictures]
     assert lines(run.output)[0]["meta"]["shown"] == shown
     assert lines(run.output)[0]["pcl"] == "one.npy"
+
+
+def test_what_views_say_is_sorted_by_object_and_numbers_become_names(loopback, reply, tell, room_run):
+    said = [
+        "Object 1: It is green, beside object 2.",
+        "2) A low stool with three legs.",
+        "object 2 – It is lower than Object 1.",
+        "Object 7: Nothing of the kind is in sight.",
+        "3 cups stand on the floor.",
+        "Object 1: It is green, beside object 2.",
+    ]
+    views = json.dumps({"statements": said})
+    server = loopback(lambda seen: reply(views) if parts(seen)[0] else tell(seen.body))
+    generate(room_run(server.url, limit=1))
+    _, text = parts(server.requests[-1])
+    told = text.partition("Statements:\n")[2].partition("\n\n")[0].splitlines()
+    assert told == [
+        "crate: It is green, beside the stool.",
+        "stool: A low stool with three legs. It is lower than the crate.",
+        "3 cups stand on the floor.",
+    ]
+
+
+def test_types_that_need_more_than_captions_need_it_with_views_too(loopback, tell, room_run):
+    server = loopback(lambda seen: tell(seen.body))
+    with pytest.raises(LammDataError, match="2 no_label"):
+        generate(room_run(server.url, type="factual_knowledge_dialogue_3d", see_only=True))
+    assert not server.requests
+
+
+def test_media_that_are_nowhere_end_the_run_with_a_hint(loopback, reply, settings, tmp_path):
+    server = loopback(lambda seen: reply(DESCRIPTION))
+    with pytest.raises(LammDataError, match=r"3 no_picture.*--media-root"):
+        generate(settings(server.url, rows=3, type="detailed_description", see="image", media_root=tmp_path / "no"))
+    assert not server.requests
 
 
 def test_resuming_views_sends_nothing_twice_and_a_changed_cloud_is_asked_about_anew(

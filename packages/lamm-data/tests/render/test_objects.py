@@ -109,3 +109,27 @@ def test_a_point_belongs_to_the_smallest_box_that_holds_it_whichever_way_that_is
     boxes = [(0, 0, 0, 4, 4, 4), (), (1, 0, 0, 2, 0.2, 0.2, np.pi / 2), (0, 0, 0, 3, 0.1, 0.1, 0, -np.pi / 2, 0)]
     points = np.array([[1, 0.9, 0], [0, 0, 1.4], [1.9, 0, 0], [3, 0, 0]], np.float32)
     assert owners(points, boxes).tolist() == [3, 4, 1, 0]
+
+
+def crowd(seed):
+    """A floor with a dozen boxes close together, low ones between tall ones."""
+    rng, boxes = np.random.default_rng(seed), []
+    for x in (-1.2, -0.4, 0.4, 1.2):
+        for y in (-1.0, 0.0, 1.0):
+            size = (*rng.uniform(0.3, 0.6, 2), rng.choice([0.25, 1.9]))
+            boxes.append((x, y, size[2] / 2, *size))
+    parts = [block((0, 0, -0.02), (4, 4, 0.02)), *(block(box[:3], box[3:], seed=seed) for box in boxes)]
+    return np.concatenate(parts).astype(np.float32), boxes
+
+
+def test_visibility_equals_ray_casts_where_objects_hide_each_other():
+    same, shares = [], []
+    for seed in range(4):
+        cloud, boxes = crowd(seed)
+        views = render_views(cloud, boxes, ViewSettings(count=4))
+        for camera, view in zip(cameras_around(cloud, 4, 512), views, strict=True):
+            for number, share in enumerate(cast(camera, ["box"] * len(boxes), boxes), start=1):
+                same.append((share >= SEEN) == (number in view.objects))
+                shares.append(share)
+    assert np.mean(np.array(shares) < SEEN) > 0.05
+    assert np.mean(same) >= 0.98

@@ -14,7 +14,7 @@ from lamm_data.generation.input_rows import input_rows
 from lamm_data.generation.request_builder import RequestBuilder
 from lamm_data.generation.results import Counts, Results
 from lamm_data.generation.rows import Row, RowFault
-from lamm_data.generation.seeing import solver_of
+from lamm_data.generation.seeing import NOT_SEEN, solver_of
 from lamm_data.generation.settings import GenerationSettings, settings_builder
 from lamm_llm import (
     BATCHES,
@@ -121,7 +121,7 @@ class OpenRun:
             LammDataError: When the prompt could not use a single row.
         """
         counts = self.results.counts
-        useless = ("bad_row", "other_modality", *(f"no_{name}" for name in self.builder.prompt.needs))
+        useless = ("bad_row", "other_modality", *NOT_SEEN, *(f"no_{name}" for name in self.builder.prompt.needs))
         if counts.rows == sum(counts.rejected[reason] for reason in useless):
             raise _no_usable_rows(self.settings, counts)
         self.results.finish()
@@ -218,5 +218,6 @@ def _no_usable_rows(settings: GenerationSettings, counts: Counts) -> LammDataErr
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.rejected.items())
     return LammDataError(
         f"Expected rows that {settings.type} can use in {settings.annotations}, got {counts.rows} that it cannot "
-        f"({reasons}). Check that the file holds what the prompt needs."
+        f"({reasons}). Check that the file holds what the prompt needs"
+        f"{', and --media-root' if any(counts.rejected[reason] for reason in NOT_SEEN) else ''}."
     )

@@ -27,9 +27,13 @@ from lamm_llm import FormatLadder, WaitingError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+NOT_SEEN = ("no_picture", "no_cloud")
+"""Why rows are rejected whose medium is missing or damaged."""
 PICTURE_SIZE, VIEW_SIZE = 1024, 512
+_ANNOTATIONS = ("captions", "objects", "relations", "label", "description", "questions")
 _QUALITY = 90
-_OF_OBJECT = re.compile(r"\W*(?:object|objekt|number|no\.?)?\W*(\d+)\b\W*(.*)", re.IGNORECASE | re.DOTALL)
+_OF_OBJECT = re.compile(r"\W*(?:object\s*#?(\d+)\b[\s:,.)\]–—-]*|(\d+)\s*[:.)\]–—-]\s*)(.+)", re.IGNORECASE | re.DOTALL)
+_NUMBERED = re.compile(r"\bobject\s*#?(\d+)\b", re.IGNORECASE)
 
 
 def solver_of(settings: GenerationSettings, builder: RequestBuilder, ladder: FormatLadder) -> Solver:
@@ -68,9 +72,15 @@ def jpeg(image: Image) -> bytes:
 
 
 def without_annotations(prompt: Prompt, row: Row) -> Row:
-    """Return a row of which nothing is told but the questions that a prompt is about."""
-    questions = row.questions if "questions" in prompt.needs else ()
-    return replace(row, captions=(), objects=(), relations=(), label="", description="", questions=questions)
+    """Return a row of which nothing is told but what a prompt is about: its questions, its class and what is known."""
+    blank = Row(row.id, row.media)
+    about = {name: getattr(blank, name) for name in _ANNOTATIONS if name not in _besides_captions(prompt)}
+    return replace(row, **about)
+
+
+def _besides_captions(prompt: Prompt) -> tuple[str, ...]:
+    """Return the row fields that a prompt needs and that seeing gives no substitute for."""
+    return tuple(name for name in prompt.needs if name != "captions")
 
 
 @dataclass
@@ -111,7 +121,7 @@ class PictureSolver(_SeeingSolver):
         try:
             picture = await asyncio.to_thread(lambda: picture_jpeg(self.medium(row), size))
         except SourceError as error:
-            return Outcome(reason="no_picture", detail=str(error))
+            return Outcome(reason=NOT_SEEN[0], detail=str(error))
         told = self.told(row)
         outcome = await self.answer(told, self.builder.telling(told, [picture]), ask)
         outcome.shown = (_sha256(picture),)
@@ -120,10 +130,11 @@ class PictureSolver(_SeeingSolver):
 
 @dataclass(frozen=True)
 class ShownView:
-    """A view as it is asked about: the row that its request tells, and the picture."""
+    """A view as it is asked about: the row that its request tells, the picture, and the numbers in sight there."""
 
     row: Row
     picture: bytes
+    numbers: frozenset[int]
 
 
 @dataclass
@@ -139,19 +150,20 @@ class ViewSolver(_SeeingSolver):
         Raises:
             BudgetReachedError, EndpointError, WaitingError: When the run, not the row, has to stop or wait.
         """
-        useless = why_useless(replace(self.builder.prompt, needs=()), row)
+        prompt = self.builder.prompt
+        useless = why_useless(replace(prompt, needs=_besides_captions(prompt)), row)
         if useless is not None:
             return useless
         try:
             views = await asyncio.to_thread(self._draw, row)
         except SourceError as error:
-            return Outcome(reason="no_cloud", detail=str(error))
+            return Outcome(reason=NOT_SEEN[1], detail=str(error))
         outcomes = await self._ask_about(views, ask)
         failed = next((outcome for outcome in outcomes if outcome.failed), None)
         if failed is not None or all(outcome.answer is None for outcome in outcomes):
             return failed or outcomes[0]
         told = self.told(row)
-        told = replace(told, captions=(*told.captions, *_captions(row, [o.answer.items for o in outcomes if o.answer])))
+        told = replace(told, captions=(*told.captions, *_captions(row, views, outcomes)))
         outcome = await self.answer(told, self.builder.telling(told), ask)
         outcome.shown = tuple(_sha256(view.picture) for view in views)
         return outcome
@@ -182,24 +194,34 @@ class ViewSolver(_SeeingSolver):
             name = "from above" if view.name == "from above" else "obliquely from above"
             marked = tuple(f"Object {number}: {objects[number - 1].label}" for number in view.objects)
             about = Row(f"{row.id}, {view.name}", row.media, "pcl", captions=marked, label=name)
-            shown.append(ShownView(about, jpeg(view.picture)))
+            shown.append(ShownView(about, jpeg(view.picture), frozenset(view.objects)))
         return shown
 
 
-def _captions(row: Row, views: Sequence[Sequence[str]]) -> list[str]:
+def _captions(row: Row, views: Sequence[ShownView], outcomes: Sequence[Outcome]) -> list[str]:
     """Put together what views say, object by object; what is about no numbered object stands at the end.
 
+    What a view says of an object that is not in sight there is left out, and so is what another view said already.
+
     Returns:
-        For each object one caption, its name in front: what the views say of it, each statement once.
+        For each object one caption, its name in front.
     """
-    by_object: dict[int, list[str]] = {}
-    for statement in dict.fromkeys(text for items in views for text in items):
-        found = _OF_OBJECT.fullmatch(statement)
-        number = int(found[1]) if found else 0
-        known = found is not None and bool(found[2]) and 1 <= number <= min(len(row.objects), MAX_OBJECTS)
-        by_object.setdefault(number if known else 0, []).append(found[2] if found and known else statement)
-    scene = by_object.pop(0, [])
-    return [f"{row.objects[n - 1].label}: {' '.join(dict.fromkeys(by_object[n]))}" for n in sorted(by_object)] + scene
+    by_object: dict[int, dict[str, None]] = {}
+    for view, outcome in zip(views, outcomes, strict=True):
+        for statement in outcome.answer.items if outcome.answer else ():
+            found = _OF_OBJECT.fullmatch(statement)
+            number = int(found[1] or found[2]) if found and row.objects else 0
+            if not number or number in view.numbers:
+                text = found[3] if found and number else statement
+                by_object.setdefault(number, {})[_with_names(row, text)] = None
+    scene = by_object.pop(0, {})
+    return [f"{row.objects[n - 1].label}: {' '.join(by_object[n])}" for n in sorted(by_object)] + list(scene)
+
+
+def _with_names(row: Row, text: str) -> str:
+    """Write the names of objects for their numbers, which nobody sees who reads the record."""
+    names = {str(number): item.label for number, item in enumerate(row.objects, start=1)}
+    return _NUMBERED.sub(lambda match: f"the {names.get(match[1], 'other object')}", text)
 
 
 def _sha256(content: bytes) -> str:

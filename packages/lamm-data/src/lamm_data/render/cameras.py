@@ -46,11 +46,12 @@ class Camera:
 
     def project(self, points: NDArray[Any]) -> tuple[Array, Array, Array]:
         """Return column and row (pixels, origin at the top-left corner) and depth (the cloud's unit) of points."""
-        local = (points - self.eye.astype(np.float32)) @ self.axes.T.astype(np.float32)
-        depth = np.ascontiguousarray(local[:, 2])
+        x, y, z = (points[:, k] - np.float32(self.eye[k]) for k in range(3))
+        # Products are added one by one: a library's matrix product differs between processors in the last bit.
+        right, down, depth = (x * a + y * b + z * c for a, b, c in self.axes.astype(np.float32))
         scale = np.float32(self.focal) / np.maximum(depth, np.float32(1e-6))
         half = np.float32(self.size / 2)
-        return local[:, 0] * scale + half, local[:, 1] * scale + half, depth
+        return right * scale + half, down * scale + half, depth
 
 
 def bounds(points: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -96,7 +97,7 @@ def _aim(name: str, box: tuple[Any, Any], elevation: float, azimuth: float, size
         shift = (seen.min(axis=0) + seen.max(axis=0)) / 2 * distance
         local[:, :2] -= shift
         middle = middle + shift @ axes[:2]
-    return Camera(name, middle + back * distance, axes, size / 2 / slope, size)
+    return Camera(name, np.round(middle + back * distance, 5), np.round(axes, 7), size / 2 / slope, size)
 
 
 def opened(points: NDArray[Any], camera: Camera) -> NDArray[np.bool_]:
