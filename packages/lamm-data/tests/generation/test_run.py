@@ -188,3 +188,13 @@ def test_requests_share_their_prefix_and_put_the_query_last(loopback, reply, set
     assert first[:-1] == second[:-1]
     assert "Cup" in first[-1]["content"]
     assert "Relations" not in first[-1]["content"]
+
+
+def test_the_key_of_openai_is_sent_to_no_other_endpoint_unless_named(loopback, reply, settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-verysecretkey123456")
+    server = loopback(lambda seen: reply())
+    generate(settings(server.url, rows=1))
+    assert "secret" not in server.requests[0].headers["authorization"]
+    named = settings(server.url, rows=1, api_key_env="OPENAI_API_KEY", output=tmp_path / "b.jsonl")
+    generate(named)
+    assert server.requests[1].headers["authorization"] == "Bearer sk-verysecretkey123456"

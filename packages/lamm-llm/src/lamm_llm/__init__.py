@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lamm_llm.addresses import check_address, find_key, shown_address
     from lamm_llm.answers import json_values, without_thinking
     from lamm_llm.batch_server import ENDED, BatchServer, BatchView
     from lamm_llm.batch_state import (
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from lamm_llm.whole import atomic_bytes, atomic_path, atomic_text, refuse_folder, sibling, write_whole
 
 _HOMES = {
+    "addresses": "check_address find_key shown_address",
     "answers": "json_values without_thinking",
     "batch_server": "ENDED BatchServer BatchView",
     "batch_state": "BATCHES Batch BatchState Outbox refuse_open_batches request_line",
@@ -79,10 +81,10 @@ __all__ = [
     "Endpoint", "EndpointError", "EndpointSettings", "Engine", "ErrorReplyError", "FormatLadder", "Gate",
     "GaveUpError", "Journal", "LammLlmError", "Outbox", "Price", "Rate", "RefusedError", "Reply", "Request",
     "RequestMould", "RetryPolicy", "Sending", "ThrottledError", "Traffic", "TransientError", "UnsupportedError",
-    "UsageError", "WaitingError", "atomic_bytes", "atomic_path", "atomic_text", "batch_share", "closed_object", "dumps",
-    "find_price", "image_part", "json_values", "loads", "make_request", "parse_duration", "read_replies", "read_reply",
-    "refuse_folder", "refuse_open_batches", "request_line", "response_format", "run_async", "sibling", "user_message",
-    "without_thinking", "write_whole",
+    "UsageError", "WaitingError", "atomic_bytes", "atomic_path", "atomic_text", "batch_share", "check_address",
+    "closed_object", "dumps", "find_key", "find_price", "image_part", "json_values", "loads", "make_request",
+    "parse_duration", "read_replies", "read_reply", "refuse_folder", "refuse_open_batches", "request_line",
+    "response_format", "run_async", "shown_address", "sibling", "user_message", "without_thinking", "write_whole",
 ]  # fmt: skip
 
 

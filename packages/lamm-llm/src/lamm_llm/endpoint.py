@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
+from lamm_llm.addresses import check_address, check_key, is_openai, shown_address
 from lamm_llm.errors import (
     EndpointError,
     ErrorReplyError,
@@ -22,7 +22,6 @@ from lamm_llm.errors import (
     ThrottledError,
     TransientError,
     UnsupportedError,
-    UsageError,
     connection_failure,
     server_words,
 )
@@ -47,7 +46,10 @@ class EndpointSettings:
         concurrency: Requests at once, at most.
         requests_per_minute: Limit, or None.
         tokens_per_minute: Limit, or None.
-        timeout: Seconds one answer may take.
+        timeout: Seconds one whole answer may take.
+
+    Raises:
+        UsageError: The address is none or carries a secret, or the key cannot be sent.
     """
 
     url: str
@@ -61,13 +63,14 @@ class EndpointSettings:
     def __repr__(self) -> str:
         return f"EndpointSettings({self.shown_url}, concurrency={self.concurrency})"
 
+    def __post_init__(self) -> None:
+        check_address(self.url)
+        check_key(self.key, f" for {self.shown_url}")
+
     @property
     def shown_url(self) -> str:
-        """The URL without user name, password and query, fit for messages."""
-        parts = urlsplit(self.url)
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-        return urlunsplit((parts.scheme, host + port, parts.path, "", ""))
+        """The URL without its query, fit for messages."""
+        return shown_address(self.url)
 
 
 class Endpoint:
@@ -80,19 +83,9 @@ class Endpoint:
         client: The SDK's client.
         gate: Admission to the endpoint.
         reachable: False once it has failed for good.
-
-    Raises:
-        UsageError: When the URL is none, or carries credentials.
     """
 
     def __init__(self, settings: EndpointSettings) -> None:
-        if urlsplit(settings.url).scheme not in ("http", "https") or not urlsplit(settings.url).hostname:
-            raise UsageError(f"Expected an endpoint such as http://localhost:8000/v1, got {settings.shown_url!r}.")
-        if "@" in urlsplit(settings.url).netloc:
-            raise UsageError(
-                f"Expected an endpoint without user name and password, got some for {settings.shown_url}. "
-                "Put the key into the environment variable that --api-key-env names."
-            )
         self.settings = settings
         self.gate = Gate(settings.concurrency, settings.requests_per_minute, settings.tokens_per_minute)
         self.reachable = True
@@ -100,8 +93,7 @@ class Endpoint:
         # A whole address: joining the SDK's base and a path anew takes a twentieth of a request's time.
         self._address = "/chat/completions" if "?" in settings.url else f"{self.client.base_url}chat/completions"
         self._takes_bytes = "content" in signature(self.client.post).parameters
-        official = (urlsplit(settings.url).hostname or "").endswith("openai.com")
-        self._limit_name = "max_completion_tokens" if official else "max_tokens"
+        self._limit_name = "max_completion_tokens" if is_openai(settings.url) else "max_tokens"
         self._dropped: set[str] = set()
 
     async def close(self) -> None:
@@ -221,9 +213,10 @@ class Endpoint:
                 f"Expected quota left at {self.settings.shown_url}, got: {said}. Add credit and resume."
             )
         if status in (401, 403):
+            sent = "" if self.settings.key else " (no key was sent)"
             return EndpointError(
-                f"Expected a valid API key for {self.settings.shown_url}, got {named}: {said}. "
-                "Set the key in the environment variable that --api-key-env names."
+                f"Expected a valid API key for {self.settings.shown_url}, got {named}: {said}{sent}. "
+                "Put it into an environment variable and name that with --api-key-env."
             )
         wait = retry_after(headers)
         if status == 429 or (status == 503 and wait is not None):

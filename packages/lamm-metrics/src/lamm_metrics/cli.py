@@ -1,6 +1,5 @@
 """The `lamm metrics` commands."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -241,7 +240,7 @@ def report(results: tuple[str, ...], output: str, title: str, media_root: str | 
 @click.option("--batch-pause", default=30.0, show_default=True, help="Seconds between two looks at a batch.")
 @click.option("--draws", default=1000, show_default=True, help="Bootstrap draws.")
 @shared("confidence")
-@click.option("--api-key-env", default="OPENAI_API_KEY", show_default=True, help="Variable that holds the API key.")
+@click.option("--api-key-env", help="Variable of the endpoint's API key [OpenAI: OPENAI_API_KEY; else no key].")
 @click.option("--dry-run", is_flag=True, help="Send nothing: estimate requests, tokens and cost.")
 @shared("json")
 def judge(
@@ -252,7 +251,7 @@ def judge(
     id_key: str,
     text_key: str,
     missing: str,
-    api_key_env: str,
+    api_key_env: str | None,
     dry_run: bool,
     as_json: bool,
     **options: Any,
@@ -265,9 +264,9 @@ def judge(
 
     from lamm_metrics.errors import LammMetricsError
     from lamm_metrics.gpt.judging import judge_answers, plan_judging
-    from lamm_metrics.gpt.settings import JudgeSettings
+    from lamm_metrics.gpt.settings import JudgeSettings, judge_key
 
-    settings = JudgeSettings(key=os.environ.get(api_key_env, ""), **options)
+    settings = JudgeSettings(key=judge_key(options["endpoint"], api_key_env), **options)
     truth, answers = read_files(task, references, predictions, id_key, text_key)
     if dry_run:
         plan = plan_judging(truth, answers, settings, output, task=task, missing=missing)

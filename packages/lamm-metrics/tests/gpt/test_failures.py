@@ -7,7 +7,7 @@ import pytest
 
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.gpt import judge_answers, plan_judging
-from lamm_metrics.gpt.judging import EndpointError
+from lamm_metrics.gpt.settings import EndpointError
 
 KEY = "sk-secret-1234567890"
 

@@ -178,7 +178,9 @@ def test_an_id_in_two_tasks_is_refused():
 
 
 def test_without_the_client_the_message_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "lamm_llm", None)
     settings = JudgeSettings("http://localhost/v1", judges=("m",), mode="absolute")
+    monkeypatch.setitem(sys.modules, "lamm_llm", None)
+    with pytest.raises(UsageError, match=r"lamm-metrics\[gpt\]"):
+        JudgeSettings("http://localhost/v1")
     with pytest.raises(UsageError, match=r"lamm-metrics\[gpt\]"):
         judge_answers([{"id": 1, "label": "cat"}], [[{"id": 1, "text": "a"}]], settings, tmp_path)

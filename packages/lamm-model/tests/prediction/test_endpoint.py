@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from lamm_llm import UsageError
 from lamm_model.errors import LammModelError
 from lamm_model.prediction.command import predict, predict_files
 from lamm_model.prediction.keep_going import EndpointRefusedError, failures_file
@@ -20,6 +21,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append(body)
+        self.server.keys.append(self.headers["Authorization"])
         if self.server.failures:
             self.send_error(self.server.failures.pop())
             threading.Timer(0.3, self.server.go_on.set).start()  # time for the client to read the refusal first
@@ -47,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    httpd.requests, httpd.failures, httpd.go_on = [], [], threading.Event()
+    httpd.requests, httpd.keys, httpd.failures, httpd.go_on = [], [], [], threading.Event()
     httpd.go_on.set()
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
     yield httpd
@@ -189,3 +191,28 @@ def test_other_picture_formats_are_sent_as_png(server, media, tmp_path):
     (part, _) = server.requests[0]["messages"][-1]["content"]
     assert part["image_url"]["url"].startswith("data:image/png;base64,")
     assert json.loads((tmp_path / "p.jsonl").read_text().splitlines()[1])["text"] == "How many? [(7, 5)]"
+
+
+@pytest.mark.parametrize("secret", ["me:s3cret@", "?api_key=s3cret", "?sig=s3cret"])
+def test_an_address_with_a_secret_reaches_no_file(media, tmp_path, secret):
+    (media / "Counting_a.json").write_text('[{"id": 0, "image": "0.png", "query": "How many?"}]')
+    url = f"http://{secret}127.0.0.1:9/v1" if "@" in secret else f"http://127.0.0.1:9/v1{secret}"
+    options = ["--model", "m", "--benchmark", media / "Counting_a.json", "--output", tmp_path / "p" / "p.jsonl"]
+    result = CliRunner().invoke(predict, [str(word) for word in [*options, "--endpoint", url]])
+    assert isinstance(result.exception, UsageError)
+    assert "Expected an endpoint without user name" in str(result.exception)
+    assert "s3cret" not in str(result.exception) + result.output
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_key_goes_to_the_endpoint_that_it_is_named_for(server, media, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai")
+    monkeypatch.setenv("MINE", "mine-12345")
+    ask(server, media, tmp_path / "p.jsonl")
+    assert not any("sk-of-openai" in key for key in server.keys)
+    server.keys.clear()
+    (path,) = media.glob("Counting_remote.json")
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    pairs = [(path, tmp_path / "q.jsonl")]
+    predict_files("llava", pairs, PredictionOptions(), endpoint=url, api_key_env="MINE")
+    assert set(server.keys) == {"Bearer mine-12345"}

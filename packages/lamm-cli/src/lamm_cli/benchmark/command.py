@@ -62,14 +62,14 @@ def run(
     CONFIG is a TOML file with the tables that `--show` prints; a run directory's own `run.toml` repeats that run.
     Interrupted, the same command goes on; when everything is finished it does nothing and says so.
     """
-    from lamm_cli.benchmark.models import named_models
+    from lamm_cli.benchmark.models import FREE, named_models
     from lamm_cli.benchmark.provenance import absolute_paths
     from lamm_cli.settings import as_toml, override, packaged_settings, read_settings
 
     settings = packaged_settings("benchmark")
     if config is not None:
-        settings = read_settings(config, settings, free=("models",))
-    settings = override(settings, overrides, free=("models",))
+        settings = read_settings(config, settings, free=FREE)
+    settings = override(settings, overrides, free=FREE)
     settings["models"].update(named_models(models))
     if root is not None:
         settings["benchmark"]["root"] = str(root)

@@ -101,7 +101,8 @@ def judge_captions(
 
 
 def _judge(chosen: Mapping[str, Any], file: BenchmarkFile, answers: Sequence[Path], output: Path) -> None:
-    stamp, digest = output / ".complete", hashlib.sha256(repr(sorted(chosen.items())).encode())
+    asked = {key: value for key, value in chosen.items() if key != "api_key_env"}
+    stamp, digest = output / ".complete", hashlib.sha256(repr(sorted(asked.items())).encode())
     for path in (file.path, *answers):
         digest.update(path.read_bytes())
     if stamp.is_file() and stamp.read_text() == digest.hexdigest():
@@ -111,6 +112,7 @@ def _judge(chosen: Mapping[str, Any], file: BenchmarkFile, answers: Sequence[Pat
     words += ["--mode", "pairwise" if len(answers) > 1 else "absolute", "--task", TASK]
     words += ["--sample", min(chosen["records"], file.records)] if chosen["records"] else []
     words += ["--judge", chosen["model"]] if chosen["model"] else []
+    words += ["--api-key-env", chosen["api_key_env"]] if chosen["api_key_env"] else []
     words += ["--max-cost", chosen["max_cost"]] if chosen["max_cost"] else []
     run_lamm(words)
     write_whole(stamp, digest.hexdigest())

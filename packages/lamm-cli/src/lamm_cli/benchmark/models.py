@@ -3,8 +3,9 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from lamm_cli.benchmark.sets import sources_under
 from lamm_cli.folders import file_hash, folder_state
@@ -12,8 +13,10 @@ from lamm_cli.leaderboard.scores import BenchmarkFile
 from lamm_cli.output import console
 from lamm_cli.processes import run_lamm
 from lamm_cli.settings import SettingsError, Tables
-from lamm_llm import write_whole
+from lamm_llm import find_key, write_whole
 
+FREE = ("models", "api_keys")
+"""Tables of the settings whose keys the user chooses."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 BLIND = "blind"
 STAMP = ".complete"
@@ -28,12 +31,14 @@ class Model:
         model: Folder of a checkpoint, or the name by which the endpoint knows the model.
         endpoint: Address of an OpenAI-compatible endpoint; empty for a folder.
         blind: Whether images and clouds are withheld.
+        api_key_env: Variable that holds the endpoint's API key; OpenAI's own for OpenAI when empty.
     """
 
     name: str
     model: str
     endpoint: str = ""
     blind: bool = False
+    api_key_env: str = field(default="", repr=False)  # no part of what is asked
 
     @property
     def label(self) -> str:
@@ -49,18 +54,23 @@ class Model:
         """Return what tells `lamm model predict` whom to ask."""
         asked = ["--model", self.model]
         asked += ["--endpoint", self.endpoint] if self.endpoint else []
+        asked += ["--api-key-env", self.api_key_env] if self.api_key_env else []
         return [*asked, "--blind"] if self.blind else asked
 
 
-def asked_models(models: Mapping[str, object], blind: bool) -> list[Model]:
+def asked_models(
+    models: Mapping[str, object], blind: bool, keys: Mapping[str, str] = MappingProxyType({})
+) -> list[Model]:
     """Return every model, followed by the same model blind.
 
     Args:
         models: By name a folder, or `MODEL@URL`.
         blind: Whether each also answers without its media.
+        keys: By name the variable that holds the API key of the model's endpoint.
 
     Raises:
-        SettingsError: A name cannot name a folder, or there is nothing behind it.
+        SettingsError: A name cannot name a folder, or there is nothing behind it; a key is of no endpoint.
+        lamm_llm.UsageError: An address carries a secret, or a key is not set.
     """
     found = []
     for name, target in models.items():
@@ -68,10 +78,14 @@ def asked_models(models: Mapping[str, object], blind: bool) -> list[Model]:
             raise SettingsError(f"Expected a model's name of letters, digits and ._+-, got {name!r}.")
         if not isinstance(target, str) or not target:
             raise SettingsError(f"Expected a folder or MODEL@URL for the model {name}, got {target!r}.")
-        asked = Model(name, *_model_and_endpoint(target))
+        asked = Model(name, *_model_and_endpoint(target), api_key_env=keys.get(name, ""))
+        if asked.endpoint:
+            find_key(asked.endpoint, asked.api_key_env)
         if not asked.endpoint and not Path(asked.model).is_dir():
             raise SettingsError(f"Expected the folder of a model for {name}, got nothing at {asked.model}.")
         found += [asked, replace(asked, blind=True)] if blind else [asked]
+    if strange := sorted(keys.keys() - {one.name for one in found if one.endpoint}):
+        raise SettingsError(f"Expected [api_keys] of models at endpoints, got one for {', '.join(strange)}.")
     return found
 
 
@@ -93,8 +107,8 @@ def named_models(words: Iterable[str]) -> dict[str, str]:
 
 
 def _model_and_endpoint(target: str) -> tuple[str, str]:
-    model, _, endpoint = target.rpartition("@")
-    return (model, endpoint) if model and "://" in endpoint else (target, "")
+    found = re.fullmatch(r"(.+?)@([a-z]+:/.*)", target, re.IGNORECASE)
+    return (found[1], found[2]) if found else (target, "")
 
 
 def _plain_name(target: str) -> str:

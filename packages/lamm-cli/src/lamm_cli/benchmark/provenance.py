@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lamm_cli.benchmark.models import BLIND, Model
+from lamm_cli.benchmark.models import BLIND, FREE, Model
 from lamm_cli.folders import file_hash
 from lamm_cli.leaderboard.scores import BenchmarkFile, BenchmarkFilesError
 from lamm_cli.plugins import versions
@@ -50,7 +50,7 @@ def keep_settings(folder: Path, settings: Tables) -> Tables:
     """
     path = folder / SETTINGS
     if path.is_file():
-        before = read_settings(path, packaged_settings("benchmark"), free=("models",))
+        before = read_settings(path, packaged_settings("benchmark"), free=FREE)
         differing = [key for key in FIXED if before["benchmark"][key] != settings["benchmark"][key]]
         if differing:
             shown = ", ".join(
@@ -93,7 +93,7 @@ def finished_run(folder: Path) -> tuple[Tables, list[Model]]:
             f"Expected the directory of a finished run, found no {' and no '.join(missing)} in {folder}. "
             "`lamm benchmark run` makes one, or goes on with one that was interrupted."
         )
-    settings = read_settings(folder / SETTINGS, packaged_settings("benchmark"), free=("models",))
+    settings = read_settings(folder / SETTINGS, packaged_settings("benchmark"), free=FREE)
     asked = json.loads((folder / MANIFEST).read_text())["models"]
     for one in asked:
         one["name"] = one["name"].removesuffix(f" ({BLIND})") if one["blind"] else one["name"]

@@ -17,6 +17,7 @@ from lamm_cli.leaderboard.table import ComparisonTable, score_runs
 from lamm_cli.output import console
 from lamm_cli.settings import SettingsError, Tables
 from lamm_data import KINDS, read_recipe
+from lamm_llm import find_key
 from lamm_metrics import Report
 
 
@@ -38,6 +39,13 @@ class BenchmarkRun:
     variants: list[VariantRow] = field(default_factory=list)
     asks: bool = True
 
+    def _asked_models(self) -> list[Model]:
+        """Return the models, once every endpoint's address and key are found usable."""
+        judge = self.settings["judge"]
+        if judge["endpoint"]:
+            find_key(judge["endpoint"], judge["api_key_env"])
+        return asked_models(self.settings["models"], self.settings["benchmark"]["blind"], self.settings["api_keys"])
+
     def carry_out(self) -> ComparisonTable:
         """Do what is not done yet, and return the table.
 
@@ -49,10 +57,11 @@ class BenchmarkRun:
         """
         for name in self.settings["benchmark"]["recipes"]:
             read_recipe(name, KINDS)  # before the run directory takes its name
+        self._asked_models()  # nor does it take an address that carries a secret
         with sole_use(self.folder):
             self.settings = keep_settings(self.folder, self.settings)
             # Whatever is wrong with the settings is said before anything long begins.
-            asked = asked_models(self.settings["models"], self.settings["benchmark"]["blind"])
+            asked = self._asked_models()
             if not asked and not self.settings["finetune"]["config"]:
                 raise SettingsError("Expected a model, got none. Name one with --model NAME=FOLDER.")
             self._say(1, "Benchmark files")

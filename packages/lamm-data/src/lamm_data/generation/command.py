@@ -41,7 +41,9 @@ _PATH = click.Path(path_type=Path)
 @click.option("--max-requests", type=int, help="Stop after sending so many requests.")
 @click.option("--prices", type=_PATH, help="Price table to use instead of the packaged one.")
 @click.option("--prompt", type=_PATH, help="TOML file that overrides parts of the packaged prompt.")
-@click.option("--api-key-env", help="Environment variable that holds the API key [OPENAI_API_KEY].")
+@click.option(
+    "--api-key-env", help="Environment variable of the endpoint's API key [OpenAI: OPENAI_API_KEY; else no key]."
+)
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting; may be repeated.")
 @click.option(
     "--batch",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from lamm_data.errors import UsageError
 from lamm_data.files.settings import check_values, load_toml
 from lamm_data.generation.prompts import load_prompt
 from lamm_data.generation.request_builder import RequestBuilder, Sampling
-from lamm_llm import EndpointSettings
+from lamm_llm import EndpointSettings, find_key
 
 _ENDPOINT_KEYS = {field.name for field in fields(EndpointSettings)} - {"key"} | {"api_key_env"}
 
@@ -168,10 +167,7 @@ def _endpoint_faults(table: Any) -> list[str]:
 
 def _endpoint(table: dict[str, Any]) -> EndpointSettings:
     """Build one endpoint; the key comes from the environment, never from the configuration."""
-    named = table.pop("api_key_env", None)
-    if named and named not in os.environ:
-        raise UsageError(f"Expected an API key in the environment variable {named}, found it unset.")
-    key = os.environ.get(named or "OPENAI_API_KEY", "")
+    key = find_key(table["url"], table.pop("api_key_env", None))
     if int(table.get("concurrency", 1)) < 1:
         raise UsageError(f"Expected a concurrency of at least 1, got {table['concurrency']}.")
-    return EndpointSettings(key=key.strip(), **table)
+    return EndpointSettings(key=key, **table)

@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lamm_metrics.errors import LammMetricsError, UsageError
+from lamm_metrics.errors import UsageError
 from lamm_metrics.gpt.findings.analysis import analyse
 from lamm_metrics.gpt.findings.result import Judgement
 from lamm_metrics.gpt.items import Item, Job, Outcome, plan_jobs, read_items
-from lamm_metrics.gpt.settings import JudgeSettings
+from lamm_metrics.gpt.settings import JudgeSettings, client_errors
 from lamm_metrics.gpt.verdicts import judge_messages, prompt_texts
 from lamm_metrics.records.files import write_beside
 from lamm_metrics.records.predictions import PredictionSource
@@ -33,30 +33,6 @@ BATCH_SHARE = 0.5
 GIVEN_UP, PATIENCE = 10, 600.0
 # Reasons of unscored verdicts that are the judge's own; all others may go away when the run is repeated.
 JUDGES_FAULT = {"empty", "refusal", "truncated", "no_json", "wrong_form", "contradictory", "rejected"}
-
-
-class EndpointError(LammMetricsError):
-    """The endpoint cannot be used: it is down, or the key, the model or the quota is wrong. The run stops at once."""
-
-
-@contextmanager
-def client_errors() -> Iterator[None]:
-    """Raise the errors of the client, which names its models by `--model`, as the judge's own.
-
-    Raises:
-        UsageError: The client is not installed.
-    """
-    try:
-        import lamm_llm
-    except ImportError as error:
-        raise UsageError('Expected lamm-llm, got none. Install it: pip install "lamm-metrics[gpt]".') from error
-    try:
-        yield
-    except lamm_llm.LammLlmError as error:
-        kinds: dict[type, type[LammMetricsError]]
-        kinds = {lamm_llm.EndpointError: EndpointError, lamm_llm.UsageError: UsageError}
-        own = next((kind for other, kind in kinds.items() if isinstance(error, other)), LammMetricsError)
-        raise own(str(error).replace("--model", "--judge")) from error
 
 
 @dataclass(frozen=True, slots=True)

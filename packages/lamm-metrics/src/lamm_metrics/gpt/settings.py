@@ -1,12 +1,18 @@
 """What a run of the GPT Metric is asked to do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-from lamm_metrics.errors import UsageError
+from lamm_metrics.errors import LammMetricsError, UsageError
 
 MODES = ("pairwise", "listwise", "absolute")
+
+
+class EndpointError(LammMetricsError):
+    """The endpoint cannot be used: it is down, or the key, the model or the quota is wrong. The run stops at once."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -78,21 +84,49 @@ class JudgeSettings:
                 raise UsageError(f"Expected {name} from {low} to {high}, got {value}.")
 
     def _check_endpoint(self) -> None:
-        parts = urlsplit(self.endpoint)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"Expected an endpoint such as http://localhost:8000/v1, got {self.shown_endpoint!r}.")
-        if "@" in parts.netloc or parts.query:
-            raise UsageError(
-                f"Expected an endpoint without user name, password and query, got some for {self.shown_endpoint}. "
-                "Put the key into the environment variable that --api-key-env names."
-            )
+        with client_errors():
+            from lamm_llm import check_address
+
+            check_address(self.endpoint)
+        if urlsplit(self.endpoint).query:
+            raise UsageError(f"Expected an endpoint without query, got one for {self.shown_endpoint}. Leave it out.")
 
     def __repr__(self) -> str:
         return f"JudgeSettings({self.shown_endpoint}, judges={self.judges}, mode={self.mode})"
 
     @property
     def shown_endpoint(self) -> str:
-        """The URL without user name, password and query, fit for messages and files."""
-        parts = urlsplit(self.endpoint)
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+        """The URL without a slash at its end, fit for messages and files."""
+        return self.endpoint.rstrip("/")
+
+
+def judge_key(endpoint: str, variable: str | None) -> str:
+    """Return the API key for an endpoint: of the named variable, else OpenAI's for OpenAI's own address.
+
+    Raises:
+        UsageError: The address is none or carries a secret, or the variable holds no key.
+    """
+    with client_errors():
+        from lamm_llm import find_key
+
+        return find_key(endpoint, variable)
+
+
+@contextmanager
+def client_errors() -> Iterator[None]:
+    """Raise the errors of the client, which names its models by `--model`, as the judge's own.
+
+    Raises:
+        UsageError: The client is not installed.
+    """
+    try:
+        import lamm_llm
+    except ImportError as error:
+        raise UsageError('Expected lamm-llm, got none. Install it: pip install "lamm-metrics[gpt]".') from error
+    try:
+        yield
+    except lamm_llm.LammLlmError as error:
+        kinds: dict[type, type[LammMetricsError]]
+        kinds = {lamm_llm.EndpointError: EndpointError, lamm_llm.UsageError: UsageError}
+        own = next((kind for other, kind in kinds.items() if isinstance(error, other)), LammMetricsError)
+        raise own(str(error).replace("--model", "--judge")) from error

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--quantize", type=click.Choice(["none", "8bit", "4bit"]), default="none", show_default=True)
 @click.option("--device", default="", help="cpu, cuda, ... (default: cuda where there is one).")
 @click.option("--endpoint", default="", help="Ask an OpenAI-compatible endpoint at this address; --model is a name.")
+@click.option("--api-key-env", help="Variable of the endpoint's API key [OpenAI: OPENAI_API_KEY; else no key].")
 @click.option("--keep-going", is_flag=True, help="Record samples that cannot be answered as failed, and go on.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 def predict(
@@ -52,6 +53,7 @@ def predict(
     quantize: str,
     device: str,
     endpoint: str,
+    api_key_env: str | None,
     keep_going: bool,
     as_json: bool,
     **options: Any,
@@ -73,6 +75,7 @@ def predict(
         dtype=dtype,
         device=device,
         endpoint=endpoint,
+        api_key_env=api_key_env,
         quantize=quantize,
         shard=launcher_shard(),
         keep_going=keep_going,
@@ -102,6 +105,7 @@ def predict_files(
     dtype: str = "float32",
     device: str = "",
     endpoint: str = "",
+    api_key_env: str | None = None,
     quantize: str = "none",
     shard: tuple[int, int] = (0, 1),
     keep_going: bool = False,
@@ -116,6 +120,8 @@ def predict_files(
         dtype: `float32` or `bfloat16` for the language model.
         device: Where to run; a GPU where there is one when empty (the one of `LOCAL_RANK`).
         endpoint: Base address of an OpenAI-compatible endpoint; `folder` is then the model's name there.
+        api_key_env: Environment variable that holds this endpoint's API key; when None, OpenAI's own address gets
+            `OPENAI_API_KEY` and any other none.
         quantize: `8bit` or `4bit` for a LAMM model's language model, else `none`.
         shard: Rank of this process and number of processes; each answers its share, the last to end writes the output.
         keep_going: Record a sample that cannot be answered as failed, and go on (`lamm_model.prediction.keep_going`).
@@ -125,10 +131,12 @@ def predict_files(
         One summary a file: `benchmark`, `output`, `asked` (0 when it was finished before), `failed`, `seconds`, and
         `finished` (False while other processes are still answering).
     """
+    from lamm_llm import find_key
     from lamm_model.answering.loading import model_folder
     from lamm_model.prediction.journal import Journal, run_header, run_name
     from lamm_model.prediction.keep_going import KeepGoing, failures_file
 
+    key = find_key(endpoint, api_key_env) if endpoint else ""
     model = folder if endpoint else model_folder(folder)
     kind = dtype if quantize == "none" else f"{dtype} {quantize}"
     called = name or run_name(folder, options.blind, endpoint)
@@ -138,7 +146,7 @@ def predict_files(
     for journal, open_ in zip(journals, unfinished, strict=True):
         if name and not open_:
             journal.rename()
-    source = _source(model, options, dtype, device, endpoint, quantize) if any(unfinished) else None
+    source = _source(model, options, dtype, device, (endpoint, key), quantize) if any(unfinished) else None
     results = []
     for (benchmark, output), journal, open_ in zip(pairs, journals, unfinished, strict=True):
         began = time.monotonic()
@@ -173,13 +181,13 @@ def launcher_shard(environment: Mapping[str, str] = os.environ) -> tuple[int, in
 
 
 def _source(
-    model: str | Path, options: PredictionOptions, dtype: str, device: str, endpoint: str, quantize: str
+    model: str | Path, options: PredictionOptions, dtype: str, device: str, server: tuple[str, str], quantize: str
 ) -> Answers:
-    """Return what answers: an endpoint, a LAMM model, or a model of another family."""
-    if endpoint:
+    """Return what answers: an endpoint (address and key), a LAMM model, or a model of another family."""
+    if server[0]:
         from lamm_model.prediction.endpoint import EndpointAnswers
 
-        return EndpointAnswers(endpoint, str(model), options)
+        return EndpointAnswers(server[0], str(model), options, server[1])
     from lamm_model.answering.loading import is_lamm, load_for_inference, run_device
 
     if is_lamm(Path(model)):

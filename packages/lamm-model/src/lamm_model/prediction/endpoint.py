@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 from collections.abc import AsyncGenerator, Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -40,14 +39,16 @@ class EndpointAnswers:
     Attributes:
         url: Base address, such as `http://127.0.0.1:8000/v1`.
         model: Name the endpoint knows the model by.
+        key: API key; empty for servers without keys.
         options: As for `Predictor`; `batch_size` is the number of requests under way at once: whenever one is answered
             the next is sent.
     """
 
-    def __init__(self, url: str, model: str, options: PredictionOptions) -> None:
+    def __init__(self, url: str, model: str, options: PredictionOptions, key: str = "") -> None:
         self.url = url
         self.model = model
         self.options = options
+        self.key = key
         self._serves_lamm: bool | None = None
 
     def answer(self, queries: list[Query]) -> Iterator[list[Answered]]:
@@ -72,8 +73,7 @@ class EndpointAnswers:
         return self._serves_lamm
 
     def _endpoint(self) -> Endpoint:
-        key = os.environ.get("OPENAI_API_KEY", "")
-        return Endpoint(EndpointSettings(self.url, key, concurrency=self.options.batch_size))
+        return Endpoint(EndpointSettings(self.url, self.key, concurrency=self.options.batch_size))
 
     async def _as_they_come(self, queries: list[Query]) -> AsyncGenerator[list[Answered]]:
         endpoint = self._endpoint()

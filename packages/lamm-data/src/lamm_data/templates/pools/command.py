@@ -67,21 +67,21 @@ def check(folder: Path) -> None:
 @click.option("--temperature", type=float, default=1.0, show_default=True, help="Sampling temperature.")
 @click.option("--max-requests", type=click.IntRange(1), default=40, show_default=True, help="Requests at most.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of shown examples and requests.")
-@click.option("--api-key-env", default="OPENAI_API_KEY", help="Environment variable that holds the API key.")
+@click.option(
+    "--api-key-env", help="Environment variable of the endpoint's API key [OpenAI: OPENAI_API_KEY; else no key]."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-def generate(endpoint: str, api_key_env: str, as_json: bool, **options: Any) -> None:
+def generate(endpoint: str, api_key_env: str | None, as_json: bool, **options: Any) -> None:
     """Grow the pool NAME through a language model, from the task's definition.
 
     Every template is checked; near-duplicates are dropped. The file says which model and prompt it came from.
     """
-    import os
-
     from lamm_data.errors import LammDataError
     from lamm_data.progress import progress_bar
     from lamm_data.templates.pools.growing import GrowthSettings, grow_pool
-    from lamm_llm import EndpointSettings
+    from lamm_llm import EndpointSettings, find_key
 
-    server = EndpointSettings(endpoint, key=os.environ.get(api_key_env, "").strip())
+    server = EndpointSettings(endpoint, key=find_key(endpoint, api_key_env))
     settings = GrowthSettings(endpoint=server, **options)
     with progress_bar("growing", None) as advance:
         growth = grow_pool(settings, advance)
