@@ -11,6 +11,8 @@ from typing import Any
 from lamm_data.errors import SourceError
 from lamm_data.records.annotations import Annotated, Box, Question, Relation
 
+BREAKS = (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError)
+"""What a value of a type that nobody foresaw raises inside a reader."""
 _INVISIBLE = "\u200b\u2060\ufeff"
 _BLANK = " \t\r\n\f\v\xa0\u3000" + _INVISIBLE + ".,;:!?…·'\"`-–—_"
 """What says nothing, however often it is repeated: white space, marks without width, punctuation of sentences."""
@@ -173,7 +175,7 @@ def guarded(items: Iterator[Annotated], where: str) -> Iterator[Annotated]:
             tidy = tidied(item)
             last = f"item {item.id} ({item.origin})"
             yield tidy
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
+    except BREAKS as error:
         raise SourceError(
             f"Expected {where} to be laid out as documented, got {type(error).__name__} {str(error)[:100]} after "
             f"{last}. Download the annotations again; `lamm data sources NAME` shows the layout."

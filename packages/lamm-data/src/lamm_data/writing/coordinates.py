@@ -203,6 +203,9 @@ def inside_boxes(item: Annotated, left_out: Counter[str], noted: Counter[str]) -
             continue
         x1, y1, x2, y2 = box.xyxy
         if x1 < -BEYOND or y1 < -BEYOND or x2 > width + BEYOND or y2 > height + BEYOND:
+            if not all(map(isfinite, box.xyxy)):
+                left_out["box that is not finite"] += 1
+                continue
             noted["box cut at the edge of the image"] += 1
         yield box, box.normalised(width, height)
 

@@ -78,6 +78,10 @@ def test_splits_are_told_by_folders_and_the_training_split_is_read(own, world, t
         ({"a.json": '{"shapes": [{"label": "cat"}], "imagePath": "a.png"}'}, "a shape with points.*shape 1"),
         ({"a.xml": "<annotations><image name='a.png' width='8' height='8'><box label='x' xtl='1'/></image>"
                    "</annotations>"}, "a number, got 'None' .*image a.png"),
+        ({"a.json": '{"shapes": [{"label": "cat", "points": [[1]]}], "imagePath": "a.png"}'}, "ValueError .*shape 1"),
+        ({"c.json": '{"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "cat"}], '
+                    '"annotations": [{"id": 5, "image_id": 1, "category_id": 1, "bbox": [1, 2, "x", 4]}]}'},
+         r"TypeError .*c\.json, annotation 5"),
         ({"e.json": '[{"data": {"text": "x"}, "annotations": []}]'}, "names an image"),
     ],
 )  # fmt: skip
@@ -136,3 +140,33 @@ def test_sizes_are_those_of_the_picture_as_it_is_shown(tmp_path):
     (tmp_path / "classes.txt").write_text("cat")
     (item,) = own_source(tmp_path, dataset="Mine").items["all"]
     assert (item.width, item.height, item.boxes[0].xyxy) == (32, 64, (0, 16, 32, 48))
+
+
+def test_a_folder_without_anything_about_its_images_is_refused(tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "a.png")
+    with pytest.raises(UsageError, match="got 1 images and no other files"):
+        own_source(tmp_path, dataset="Mine")  # one folder is no choice between classes
+    (tmp_path / "data.yaml").write_text("names: [cat]")
+    with pytest.raises(SourceError, match=r"got 1 images and nothing about them .*data\.yaml"):
+        own_source(tmp_path, dataset="Mine")
+
+
+def test_data_yaml_tells_the_splits(tmp_path):
+    for place in ("pictures/a", "pictures/b", "pictures/c"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / place / "x.png")
+        (tmp_path / place / "x.txt").write_text("\ufeff0 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "data.yaml").write_text("names: {0: cat}\ntrain: [pictures/a, ../pictures/b]\nval: pictures/c\n")
+    items = own_source(tmp_path, dataset="Mine").items
+    assert [item.media for item in items["train"]] == ["pictures/a/x.png", "pictures/b/x.png"]
+    assert [item.media for item in items["val"]] == ["pictures/c/x.png"]
+
+
+def test_a_corner_that_is_not_finite_is_left_out_by_name(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    image = '"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "cat"}]'
+    box = '{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, Infinity, 5], "iscrowd": 0}'
+    (tmp_path / "c.json").write_text(f'{{{image}, "annotations": [{box}]}}')
+    counts = convert_source("images", tmp_path, tmp_path / "o.jsonl", ConvertSettings(dataset="Mine"))
+    assert counts["detection: left out: box that is not finite"] == 1

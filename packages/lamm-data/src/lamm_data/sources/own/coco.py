@@ -13,11 +13,13 @@ KEYS = ("id", "category_id", "bbox", "iscrowd", "keypoints", "caption")
 def read_coco(folder: Folder, files: list[str]) -> Iterator[Part]:
     """Read COCO files one after the other, as CVAT, Roboflow and most other tools write them."""
     for name in files:
+        folder.at = str(folder.root / name)
         file, split = CocoFile(folder.root / name, KEYS, (), KEYS), split_of(name, by_name=True)
         for image, entries in file:
             drawn = Drawn()
             drawn.account.update(file.completed.get(image[0], {}))
             for key, category, bbox, crowd, flat, caption in entries:
+                folder.at = f"{file.path}, annotation {key}"
                 if bbox:
                     drawn.boxes.append(file.box(key, category, bbox, crowd))
                 elif not flat and caption is None:
@@ -26,6 +28,7 @@ def read_coco(folder: Folder, files: list[str]) -> Iterator[Part]:
                     drawn.keypoints.append(keypoints_of(file, key, category, flat))
                 if caption is not None:
                     drawn.captions.append(" ".join(caption.split()))
+            folder.at = f"{file.path}, image {image[0]}"
             media = folder.find(str(image[1]), name, split)
             width, height, noted = folder.size(media, image[2], image[3])
             drawn.account.update(noted)

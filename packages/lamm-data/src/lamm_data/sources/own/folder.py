@@ -124,6 +124,9 @@ class Folder:
 
     Hidden files and folders are not looked at, nor are links to folders.
 
+    Attributes:
+        at: File and row that is being read, for messages.
+
     Args:
         root: Folder of images and annotations.
 
@@ -135,6 +138,7 @@ class Folder:
         self.root = Path(root)
         if not self.root.is_dir():
             raise SourceError(f"Expected a folder, got {root}. Name the folder of your images with --root.")
+        self.at = str(root)
         self.images: dict[str, None] = {}
         self.others: list[str] = []
         self._named: dict[str, list[str]] = defaultdict(list)

@@ -118,8 +118,9 @@ def found_formats(folder: Folder) -> dict[str, list[str]]:
     texts = sorted(set(label_files(folder).values()))
     if any(_is_yolo(folder.root / text) for text in texts[:20]):
         found["yolo"] += texts
-    if not found and class_folders(folder):
-        found["folders"] = class_folders(folder)
+    places = [] if found else class_folders(folder)
+    if len({PurePosixPath(place).name for place in places}) > 1:  # a single folder is no choice between classes
+        found["folders"] = places
     return dict(found)
 
 

@@ -24,10 +24,12 @@ def read_labelme(folder: Folder, files: list[str]) -> Iterator[Part]:
     """Read LabelMe files: rectangles, outlines, circles, masks, points that a group makes one person's, and flags."""
     for name in files:
         path, drawn = folder.root / name, Drawn()
+        folder.at = str(path)
         value = need(load_json(path), ("shapes",), path, "a LabelMe file")
         for number, entry in enumerate(value["shapes"], 1):
-            where = f"{path}, shape {number}"
+            folder.at = where = f"{path}, shape {number}"
             _labelme_shape(need(entry, ("label", "points"), where, "a shape"), drawn, where)
+        folder.at = str(path)
         drawn.classes = [ClassLabel(str(flag)) for flag, on in (value.get("flags") or {}).items() if on is True]
         media = folder.find(str(value.get("imagePath") or PurePosixPath(name).stem), name, split_of(name))
         if media not in folder.images:
@@ -63,13 +65,15 @@ def read_label_studio(folder: Folder, files: list[str]) -> Iterator[Part]:
     """
     for name in files:
         for line, value in iter_values(folder.root / name):
-            where = f"{folder.root / name}, line {line}"
+            folder.at = where = f"{folder.root / name}, line {line}"
             if not isinstance(value, Mapping):
                 raise SourceError(f"Expected a task of Label Studio, got {type(value).__name__} ({where}).")
             data, drawn = value.get("data", value), Drawn()
             media = _media(folder, need(data, (), where, "data"), name, where)
-            size = folder.size(media)[:2]
-            for region in _regions(value, drawn):
+            regions, size = list(_regions(value, drawn)), folder.size(media)[:2]
+            if regions and not size[0]:  # the picture is not there, or damaged
+                size = folder.size(media, regions[0].get("original_width"), regions[0].get("original_height"))[:2]
+            for region in regions:
                 _region(region, drawn, size, where)
             yield "", drawn.item(media, name, size)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from lamm_data.errors import UsageError
+from lamm_data.errors import SourceError, UsageError, first_of
 from lamm_data.records.annotations import Annotated
-from lamm_data.sources.guard import guarded
+from lamm_data.sources.guard import BREAKS, tidied
 from lamm_data.sources.own.folder import Folder, split_of
 from lamm_data.sources.own.formats import FORMATS, choose_format
 from lamm_data.sources.registry import OWN, Source, get_source
@@ -61,12 +61,18 @@ def own_source(root: str | Path, *, dataset: str, licence: str = "", layout: str
     key, files = choose_format(folder, layout)
     items = _read(folder, key, files, keep_licence=not licence)
     there = [part for part in TASKS if any(getattr(item, part) for item in items["all"])]
+    if not there:
+        raise SourceError(
+            f"Expected images with boxes, joints, captions or classes, got {len(items['all'])} images and nothing "
+            f"about them ({FORMATS[key].title}, {folder.root}: {', '.join(first_of(files, 3))}). Put images and labels "
+            "together."
+        )
     splits = [name for name in items if name != "all"]
     base = get_source(OWN)
     found = (
         f"Found {FORMATS[key].title} ({key}): {len(files)} annotation files or folders, {len(items['all'])} images"
         + (f"; splits {', '.join(f'{name} ({len(items[name])})' for name in splits)}" if splits else "; no splits")
-        + f"; {', '.join(there) or 'no annotations'}."
+        + f"; {', '.join(there)}."
     )
     values: dict[str, Any] = {entry.name: getattr(base, entry.name) for entry in fields(base)}
     values |= {
@@ -82,21 +88,18 @@ def own_source(root: str | Path, *, dataset: str, licence: str = "", layout: str
 
 def _read(folder: Folder, key: str, files: list[str], *, keep_licence: bool) -> dict[str, list[Annotated]]:
     """Read all files; what several say about one image is put together. Items are sorted by their path."""
-    splits: list[str] = []
-
-    def parts() -> Iterator[Annotated]:
-        for split, item in FORMATS[key].read(folder, files):
-            splits.append(split)
-            yield item
-
     merged: dict[tuple[str, str], Annotated] = {}
-    for item in guarded(parts(), f"{FORMATS[key].title} in {folder.root}"):
-        split = splits[-1] or split_of(item.origin, FORMATS[key].by_name) or split_of(item.media)
-        if key == "folders":
-            split = splits[-1]
-        item = item if keep_licence else replace(item, licence="")
-        before = merged.get((split, item.media))
-        merged[split, item.media] = item if before is None else _together(before, item)
+    try:
+        for stated, item in FORMATS[key].read(folder, files):
+            item = tidied(item if keep_licence else replace(item, licence=""))
+            told = "" if key == "folders" else split_of(item.origin, FORMATS[key].by_name) or split_of(item.media)
+            place = (stated or told, item.media)
+            merged[place] = _together(merged[place], item) if place in merged else item
+    except BREAKS as error:
+        raise SourceError(
+            f"Expected {FORMATS[key].title} as its tool writes it, got {type(error).__name__} {str(error)[:100]} "
+            f"({folder.at}). Mend that entry, or export it again."
+        ) from error
     items: dict[str, list[Annotated]] = {"all": []}
     for (split, _), item in sorted(merged.items(), key=lambda entry: (entry[1].media, entry[0])):
         items["all"].append(item)

@@ -55,6 +55,7 @@ def _rows(folder: Folder, name: str) -> Iterator[Row]:
                         f"Expected {len(columns)} cells ({', '.join(columns)}), got {len(cells)} "
                         f"({path}, line {reader.line_num})."
                     )
+                folder.at = f"{path}, line {reader.line_num}"
                 if any(cells):
                     yield reader.line_num, dict(zip(columns, cells, strict=True))
         except csv.Error as error:

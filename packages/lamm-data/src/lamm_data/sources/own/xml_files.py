@@ -24,6 +24,7 @@ def read_voc(folder: Folder, files: list[str]) -> Iterator[Part]:
     splits = {line.split()[0]: split for name, split in lists for line in read_lines(folder.root / name)}
     for name in files:
         path, drawn = folder.root / name, Drawn()
+        folder.at = str(path)
         root = parse_xml(path)
         first = 1 if "VOC" in (root.findtext("source/database") or "") else 0
         for element in root.findall("object"):
@@ -48,8 +49,9 @@ def read_cvat(folder: Folder, files: list[str]) -> Iterator[Part]:
         for image in parse_xml(path).iter("image"):
             split = SPLITS.get((image.get("subset") or "").lower(), "")
             media, drawn = folder.find(name_in(image, path), name, split or split_of(name)), Drawn()
+            folder.at = where = f"{path}, image {image.get('name')}"
             for element in image:
-                _cvat_shape(element, drawn, f"{path}, image {image.get('name')}")
+                _cvat_shape(element, drawn, where)
             stated = (int(number_of(image.get(key) or 0, str(path))) for key in ("width", "height"))
             width, height, noted = folder.size(media, *stated)
             drawn.account.update(noted)

@@ -61,6 +61,7 @@ class _Layout:
 
     def __init__(self, folder: Folder, files: list[str]) -> None:
         path = next((name for name in files if name.endswith((".yaml", ".yml"))), "")
+        folder.at = str(folder.root / path)
         settings = load_yaml(folder.root / path) if path else {}
         self.names = _names(folder, settings, path)
         shape = settings.get("kpt_shape") or (0, 0)
@@ -69,7 +70,7 @@ class _Layout:
         listed = next(iter(named.values()), ()) if isinstance(named, Mapping) else named or ()
         self.joint_names = tuple(map(str, listed)) or (COCO_JOINTS if self.joints == len(COCO_JOINTS) else ())
         self.splits: dict[str, str] = {}
-        self.folders: list[tuple[str, str]] = []
+        self.folders: list[tuple[str, str, str]] = []
         for key in (key for key in settings if key in SPLITS):
             for entry in settings[key] if isinstance(settings[key], list) else [settings[key]]:
                 self._split(folder, str(entry or ""), SPLITS[key])
@@ -80,11 +81,14 @@ class _Layout:
             names = {PurePosixPath(line.strip()).name for line in read_lines(folder.root / place)}
             self.splits |= dict.fromkeys(names, split)
         elif place:
-            self.folders.append((f"{place}/", split))
+            # Roboflow names folders from one that is not there; the others name them from the root on.
+            self.folders.append((f"{place}/", "" if entry.startswith(("/", "..")) else "/", split))
 
     def split_of(self, media: str) -> str:
         """Return the split of an image; empty when data.yaml does not say."""
-        of_folder = (split for place, split in self.folders if f"/{media}".find(f"/{place}") >= 0)
+        here = f"/{media}"
+        of_folder = (split for place, start, split in self.folders
+                     if (here.startswith(f"/{place}") if start else f"/{place}" in here))  # fmt: skip
         return self.splits.get(PurePosixPath(media).name) or next(of_folder, "")
 
 
@@ -109,7 +113,9 @@ def read_yolo(folder: Folder, files: list[str]) -> Iterator[Part]:
     for media in folder.images:
         origin, drawn = labels.get(media, ""), Drawn()
         width, height, _ = folder.size(media)
-        for number, line in enumerate((folder.root / origin).read_text().splitlines() if origin else (), 1):
+        folder.at = str(folder.root / (origin or media))
+        text = (folder.root / origin).read_bytes().decode("utf-8-sig", "replace") if origin else ""
+        for number, line in enumerate(text.splitlines(), 1):
             if line.strip():
                 _row(line.split(), layout, drawn, (width, height), f"{folder.root / origin}, line {number}")
         yield layout.split_of(media), drawn.item(media, origin, (width, height))
