@@ -135,8 +135,9 @@ def _list(value: Any, name: str) -> list[Any]:
 
 
 def _words(value: Any, name: str) -> tuple[str, ...]:
-    texts = (" ".join(str(item).split()) for item in _list(value, name))
-    return tuple(text for text in texts if text)
+    if not value:
+        return tuple(_list(value, name))
+    return tuple(text for item in _list(value, name) if (text := " ".join(str(item).split())))
 
 
 def _object(item: Any, modality: str) -> SceneObject:
@@ -150,6 +151,12 @@ def _object(item: Any, modality: str) -> SceneObject:
 
 
 def _box(value: Any, modality: str) -> tuple[float, ...]:
+    if modality == "image" and type(value) is list and len(value) == 4:  # the usual case, without a look at each number
+        x1, y1, x2, y2 = value
+        if type(x1) is type(y1) is type(x2) is type(y2) is float and (
+            0 <= x1 <= 1 and 0 <= y1 <= 1 and 0 <= x2 <= 1 and 0 <= y2 <= 1
+        ):
+            return x1, y1, x2, y2
     numbers = _list(value, "bbox")
     if not _NUMBERS.issuperset(map(type, numbers)):
         raise ValueError(f"Expected numbers in `bbox`, got {numbers!r}")

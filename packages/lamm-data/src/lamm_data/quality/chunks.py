@@ -11,6 +11,7 @@ from typing import Any
 
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import JsonCursor, open_values
+from lamm_llm import loads
 
 CHUNK = 256
 
@@ -41,12 +42,19 @@ class Chunk:
                 yield item
                 continue
             try:
-                yield json.loads(item)
+                yield _decode(item)
             except (json.JSONDecodeError, UnicodeDecodeError) as error:
                 raise SourceError(
                     f"Expected one JSON value a line, got {str(error).splitlines()[0]} ({self.path}, line {line}). "
                     "Mend or remove that line."
                 ) from error
+
+
+def _decode(item: bytes) -> Any:
+    try:
+        return loads(item)
+    except ValueError:  # NaN, which orjson knows not, or no JSON at all, which the standard library names best
+        return json.loads(item)
 
 
 def read_chunks(path: Path, size: int = CHUNK) -> Iterator[Chunk]:

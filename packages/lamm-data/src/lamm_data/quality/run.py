@@ -229,8 +229,9 @@ _SPACES = (" ", "\n", "\t", "\r", "\u00a0")
 def content_hash(prepared: PreparedRecord) -> bytes:
     """Hash a record's media and its text up to white space and case, the same for what says the same."""
     text = prepared.text
-    for placeholder in PLACEHOLDERS:
-        text = text.replace(placeholder, "")
+    if "<" in text:
+        for placeholder in PLACEHOLDERS:
+            text = text.replace(placeholder, "")
     for space in _SPACES:
         text = text.replace(space, "")
     content = "\n".join([*prepared.record.media, text])

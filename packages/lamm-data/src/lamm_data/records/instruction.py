@@ -104,7 +104,11 @@ class InstructionRecord(HasMedia):
         refuse_faults(value, [*faults, *instruction_faults(value, text_only=text_only and not faults)])
         known = {key: value[key] for key in _KEYS if key in value}
         turns = [
-            Turn(turn["from"], turn["value"], {k: v for k, v in turn.items() if k not in ("from", "value")})
+            Turn(
+                turn["from"],
+                turn["value"],
+                {} if len(turn) == 2 else {k: v for k, v in turn.items() if k not in ("from", "value")},
+            )
             for turn in value["conversations"]
         ]
         return cls(turns, **known, extra={k: v for k, v in value.items() if k not in _ALL_KEYS})

@@ -34,30 +34,30 @@ class PhraseIndex:
     """All patterns, found by what their first group needs: most texts have few of these words."""
 
     def __init__(self, phrases: Iterable[Phrase]) -> None:
-        self._by_word: dict[str, list[Phrase]] = {}
-        self._by_sign: dict[str, dict[str, list[Phrase]]] = {}
-        for phrase in phrases:
+        self._phrases = tuple(phrases)
+        self._by_word: dict[str, list[int]] = {}
+        by_sign: dict[str, dict[str, list[int]]] = {}
+        for number, phrase in enumerate(self._phrases):
             words, signs = phrase.needs[0]
             for word in words:
-                self._by_word.setdefault(word, []).append(phrase)
+                self._by_word.setdefault(word, []).append(number)
             for sign in signs:
                 # Signs are grouped by a rare character of theirs, so that one look rules out the group.
                 rare = next((character for character in _RARE if character in sign), sign)
-                self._by_sign.setdefault(rare, {}).setdefault(sign, []).append(phrase)
+                by_sign.setdefault(rare, {}).setdefault(sign, []).append(number)
         self._words = frozenset(self._by_word)
+        self._ascii_signs = [(rare, signs) for rare, signs in by_sign.items() if rare.isascii()]
+        self._all_signs = list(by_sign.items())
 
     def possible(self, text: str, vocabulary: Set[str]) -> dict[str, list[re.Pattern[str]]]:
         """Give the patterns that can match in a text in lower case with these different words, by kind."""
-        phrases_by_id: dict[int, Phrase] = {}
-        for word in self._words & vocabulary:
-            phrases_by_id |= {id(phrase): phrase for phrase in self._by_word[word]}
-        for rare, signs in self._by_sign.items():
+        numbers = {number for word in self._words & vocabulary for number in self._by_word[word]}
+        for rare, signs in self._ascii_signs if text.isascii() else self._all_signs:
             if rare in text:
-                for sign, phrases in signs.items():
-                    if sign in text:
-                        phrases_by_id |= {id(phrase): phrase for phrase in phrases}
+                numbers.update(number for sign, found in signs.items() if sign in text for number in found)
         kinds: dict[str, list[re.Pattern[str]]] = {}
-        for phrase in phrases_by_id.values():
+        for number in sorted(numbers):
+            phrase = self._phrases[number]
             if phrase.possible(text, vocabulary):
                 kinds.setdefault(phrase.kind, []).append(phrase.pattern)
         return kinds

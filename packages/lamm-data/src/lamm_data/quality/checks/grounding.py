@@ -63,17 +63,21 @@ class Grounding:
     def _suspicious(self, prepared: PreparedRecord, counts: Counter[str]) -> bool:
         """Tell whether a record can have a finding at all: it names a class without a box, or a number near a class."""
         hits = self._finder.first_words & prepared.vocabulary
-        if any(not self._finder.labels_from(word) <= counts.keys() for word in hits):
+        labels_from = self._finder.labels_from
+        if any(not labels_from(word) <= counts.keys() for word in hits):
             return True
-        numbers = [word for word in prepared.vocabulary if word in NUMBERS or word.isdecimal()] if hits else []
+        if not hits:
+            return False
+        numbers = [*(NUMBERS.keys() & prepared.vocabulary), *filter(str.isdecimal, prepared.vocabulary)]
         return any(self._miscounts(word, following, counts) for word in numbers for following in prepared.after(word))
 
     def _miscounts(self, number: str, following: list[str], counts: Counter[str]) -> bool:
         """Tell whether a number stands before a class of which there are not so many."""
         value = NUMBERS.get(number) or int(number[:3])
-        return value > 1 and any(
-            counts[label] != value for word in following for label in self._finder.labels_from(word)
-        )
+        if value <= 1:
+            return False
+        labels_from = self._finder.labels_from
+        return any(counts[label] != value for word in following for label in labels_from(word))
 
     def _mentions(
         self, text: str, counts: Counter[str], named: set[str], captions: str, turn: int

@@ -12,6 +12,7 @@ from lamm_data.writing.words import words_of
 
 _TOKEN = re.compile(r"[^\W_]+")
 _JOINT = re.compile(r"[ \t\n-]+")
+_NONE: frozenset[str] = frozenset()
 Token = tuple[str, int, int]
 
 
@@ -48,10 +49,13 @@ class MentionFinder:
         for words in sorted(filter(None, names), key=len, reverse=True):
             self._forms.setdefault(words[0], []).append((words, tuple(names[words])))
         self.first_words = frozenset(self._forms)
+        self._labels = {
+            word: frozenset(label for _, labels in forms for label in labels) for word, forms in self._forms.items()
+        }
 
-    def labels_from(self, word: str) -> set[str]:
+    def labels_from(self, word: str) -> frozenset[str]:
         """Give the classes whose name may begin with a word."""
-        return {label for _, labels in self._forms.get(word, ()) for label in labels}
+        return self._labels.get(word, _NONE)
 
     def find(self, text: str) -> Iterator[Mention]:
         """Find mentions, longest names first and without overlaps."""
