@@ -146,6 +146,14 @@ def test_the_task_is_told_only_where_all_records_agree(tmp_path):
     assert read_references(tmp_path / "VQA_Scan.json").task == "vqa3d"
 
 
+def test_benchmark_records_may_begin_with_a_header(tmp_path):
+    lines = [{"lamm": "benchmark", "version": 1}, {"id": 1, "num": 3}]
+    (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert list(read_references(tmp_path / "r.jsonl", "counting").records) == ["1"]
+    with pytest.raises(FileFaultsError, match="expected"):
+        read_references([{"lamm": "instructions"}, {"id": 1, "num": 3}], "counting")
+
+
 def test_broken_tables_say_the_line(tmp_path):
     for text, said in (
         ("id,text\n1,a\n2\n3,b,c\n", "line 3: expected 2 cells, got 1; line 4: expected 2 cells, got 3"),

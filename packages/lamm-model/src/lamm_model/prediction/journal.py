@@ -59,7 +59,7 @@ class Journal:
         """Write the run's name into the finished output, where that has another."""
         with self.output.open(encoding="utf-8", newline="\n") as handle:
             header, answers = json.loads(handle.readline()), handle.read()
-        if header["model"] != self.header["model"]:
+        if header.get("model") != self.header["model"]:
             header = {**header, "model": self.header["model"]}
             write_whole(self.output, json.dumps(header, ensure_ascii=False) + "\n" + answers)
 
