@@ -139,7 +139,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def packaging(session: nox.Session) -> None:
     """Check versions, ranges, licences, import direction, ceilings, start-up and documents."""
-    _install_all(session, "test")
+    _install_all(session, "test", "frames")
     session.run("pytest", "tests", "--ignore=tests/integration", "-q", *session.posargs)
 
 

@@ -53,3 +53,10 @@ def test_without_a_library_what_to_install_is_said(reports, monkeypatch):
         results_frame(reports)
     with pytest.raises(LammMetricsError, match=r"Expected polars, got none\. Install it: pip install polars"):
         reports[0].to_frame("polars")
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_mapping_names_the_models_of_reports_without_a_name(library):
+    pytest.importorskip(library)
+    report = score("counting", [{"id": 1, "num": 3}], [{"id": 1, "text": "3"}], draws=10)
+    assert set(results_frame({"mine": report, "theirs": report}, library)["model"]) == {"mine", "theirs"}

@@ -183,11 +183,11 @@ class Report:
 LIBRARIES = ("pandas", "polars")
 
 
-def results_frame(reports: Iterable[Report], library: str = "", *, samples: bool = False) -> Any:
+def results_frame(reports: Mapping[str, Report] | Iterable[Report], library: str = "", *, samples: bool = False) -> Any:
     """Return the scores of reports as one frame, a row a score, the headline of each report first.
 
     Args:
-        reports: One or several, such as those that `read_reports` returns.
+        reports: One or several, such as those that `read_reports` returns; a mapping names their models.
         library: "pandas" or "polars"; whichever is installed, pandas first, when empty.
         samples: Return a row a sample instead: each record with its answer, and how that was read.
 
@@ -203,9 +203,10 @@ def results_frame(reports: Iterable[Report], library: str = "", *, samples: bool
         raise LammMetricsError(
             f"Expected {library or ' or '.join(LIBRARIES)}, got none. Install it: pip install {wanted}"
         )
+    named = reports.items() if isinstance(reports, Mapping) else [(report.model, report) for report in reports]
     rows = [
-        {"model": report.model, "task": report.task, "dataset": report.dataset, "protocol": report.protocol, **row}
-        for report in reports
+        {"model": model, "task": report.task, "dataset": report.dataset, "protocol": report.protocol, **row}
+        for model, report in named
         for row in (map(_sample_row, report.samples) if samples else map(_score_row, report.scores))
     ]
     return import_module(found).DataFrame(rows)
