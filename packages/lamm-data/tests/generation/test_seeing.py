@@ -132,6 +132,7 @@ def test_pictures_are_sent_upright_on_white_and_never_enlarged(tmp_path):
     ("changes", "words"),
     [
         ({"type": "factual_knowledge_dialogue"}, "can see pictures"),
+        ({"type": "detailed_description", "see": "views"}, "about point clouds"),
         ({"see": "", "see_only": True}, "'see_only' without 'see'"),
         ({"see": "views", "views": 9}, "at most 8"),
         ({"picture_size": 8}, "at least 64"),
@@ -202,6 +203,13 @@ def test_types_that_need_more_than_captions_need_it_with_views_too(loopback, tel
     server = loopback(lambda seen: tell(seen.body))
     with pytest.raises(LammDataError, match="2 no_label"):
         generate(room_run(server.url, type="factual_knowledge_dialogue_3d", see_only=True))
+    assert not server.requests
+
+
+def test_rows_of_the_other_modality_are_not_looked_at(loopback, reply, room_run):
+    server = loopback(lambda seen: reply(DESCRIPTION))
+    with pytest.raises(LammDataError, match="2 other_modality"):
+        generate(room_run(server.url, see="image", type="detailed_description"))
     assert not server.requests
 
 

@@ -114,7 +114,7 @@ class PictureSolver(_SeeingSolver):
         Raises:
             BudgetReachedError, EndpointError: When the run, not the row, has to stop.
         """
-        useless = why_useless(self.builder.prompt, row)
+        useless = why_useless(replace(self.builder.prompt, modality="image"), row)
         if useless is not None:
             return useless
         size = self.settings.picture_size or PICTURE_SIZE
@@ -151,7 +151,7 @@ class ViewSolver(_SeeingSolver):
             BudgetReachedError, EndpointError, WaitingError: When the run, not the row, has to stop or wait.
         """
         prompt = self.builder.prompt
-        useless = why_useless(replace(prompt, needs=_besides_captions(prompt)), row)
+        useless = why_useless(replace(prompt, needs=_besides_captions(prompt), modality="pcl"), row)
         if useless is not None:
             return useless
         try:

@@ -156,6 +156,8 @@ def settings_builder(settings: GenerationSettings) -> RequestBuilder:
         examples=settings.examples,
         seeing=settings.see == "image",
     )
+    if settings.see == "views" and prompt.modality == "image":
+        raise UsageError(f"Expected a type about point clouds for --see views, got {settings.type}. Use --see image.")
     return RequestBuilder(prompt, Sampling(settings.model, settings.temperature, settings.max_tokens, settings.seed))
 
 
