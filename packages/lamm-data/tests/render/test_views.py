@@ -124,3 +124,13 @@ def test_clouds_of_hardly_any_points_are_drawn(cloud):
 def test_views_are_one_to_eight_of_a_sensible_size(values):
     with pytest.raises(UsageError, match="1 to 8 views"):
         ViewSettings(**values)
+
+
+def test_a_cloud_in_map_coordinates_gives_the_picture_of_the_same_cloud_at_the_origin():
+    cloud, box = room().astype(np.float64), (0, 0, 0.75, 0.3, 0.3, 1.5)
+    offset = np.array((448_000.0, 5_411_000.0, 300.0))
+    here = render_views(cloud, [box], ViewSettings(count=2))
+    there = render_views(cloud + offset, [(*(offset + box[:3]), *box[3:])], ViewSettings(count=2))
+    for one, other in zip(here, there, strict=True):
+        assert np.mean(np.asarray(one.picture) != np.asarray(other.picture)) < 0.01
+        assert one.objects.keys() == other.objects.keys() == {1}

@@ -183,12 +183,12 @@ class ViewSolver(_SeeingSolver):
 
     def _draw(self, row: Row) -> list[ShownView]:
         """Draw the views of the row's cloud; the first forty objects are numbered."""
-        from lamm_data.clouds.reading import load_cloud
+        from lamm_data.clouds.reading import read_cloud
         from lamm_data.render.views import ViewSettings, render_views
 
         objects = row.objects[:MAX_OBJECTS]
         settings = ViewSettings(self.settings.views, self.settings.picture_size or VIEW_SIZE)
-        drawn = render_views(load_cloud(self.medium(row)), [item.box for item in objects], settings)
+        drawn = render_views(read_cloud(self.medium(row)).values, [item.box for item in objects], settings)
         shown = []
         for view in drawn:
             name = "from above" if view.name == "from above" else "obliquely from above"

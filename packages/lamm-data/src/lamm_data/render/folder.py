@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lamm_data.clouds.reading import SUFFIXES, load_cloud
+from lamm_data.clouds.reading import SUFFIXES, read_cloud
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import iter_values
 from lamm_data.files.processes import in_parallel
@@ -105,7 +105,7 @@ def render_folder(
 def _render_file(root: Path, output: Path, settings: ViewSettings, piece: tuple[str, list[Marked]]) -> Rendered:
     name, marked = piece
     try:
-        cloud = load_cloud(root / name)
+        cloud = read_cloud(root / name).values
     except SourceError as error:
         return Rendered(name, [], str(error))
     lines = []

@@ -74,8 +74,10 @@ def render_views(
     from PIL import Image
 
     settings = settings or ViewSettings()
-    points = np.ascontiguousarray(cloud[:, :3], dtype=np.float32)
-    apart, colours, owner = spacing(points), point_colours(cloud), owners(points, boxes)
+    middle = np.round(cloud[:, :3].mean(axis=0, dtype=np.float64))  # map coordinates have no room in 32 bits
+    points = (cloud[:, :3] - middle).astype(np.float32)
+    moved = [(*(box[k] - middle[k] for k in range(3)), *box[3:]) if box else () for box in boxes]
+    apart, colours, owner = spacing(points), point_colours(cloud), owners(points, moved)
     views = []
     for camera in cameras_around(points, settings.count, settings.size):
         shown = None if settings.walls else opened(points, camera) | (owner > 0)
