@@ -34,14 +34,15 @@ def import_extra(module: str, purpose: str, extra: str, advice: str = "") -> Any
     """Import a module that only an extra of lamm-data brings.
 
     Raises:
-        LammDataError: It cannot be imported; the message says what to install.
+        LammDataError: It cannot be imported; the message says what to install: the extra, or a library of the system.
     """
     try:
         return importlib.import_module(module)
-    except ImportError as error:
-        raise LammDataError(
-            f"Expected {module} for {purpose}, got {error}. Install it: pip install 'lamm-data[{extra}]'.{advice}"
-        ) from error
+    except (ImportError, OSError) as error:
+        install = f"Install it: pip install 'lamm-data[{extra}]'."
+        if ".so" in str(error):  # the package is there, what it is linked against is not
+            install = "Install that library of the system (open3d: apt-get install libx11-6 libgl1 libgomp1)."
+        raise LammDataError(f"Expected {module} for {purpose}, got {error}. {install}{advice}") from error
 
 
 class UsageError(LammDataError):

@@ -11,6 +11,7 @@ from lamm_data.errors import UsageError
 from lamm_data.generation.input_rows import read_rows
 from lamm_data.generation.rows import Row
 from lamm_data.sample.world import write_world
+from lamm_data.sources.registry import get_source
 
 REAL = Path(os.environ.get("LAMM_TEST_DATA", Path(__file__).parents[5] / "shared" / "data"))
 
@@ -83,6 +84,18 @@ def test_rooms_come_with_attributes_relations_and_questions(tmp_path):
     assert row.relations == (("chair", "close by", "table"),)
     assert [(question.text, question.answers) for question in row.questions] == [("Are there chairs?", ("yes",))]
     assert row.source == {"src_dataset": "3RScan", "src_id": "s1"}
+
+
+def test_relations_need_no_boxes(tmp_path):
+    write(tmp_path / "3RScan.json", [{"reference": "s1", "type": "train", "scans": []}])
+    objects = [{"id": "1", "label": "chair"}, {"id": "2", "label": "table"}, {"id": "3", "label": " "}]
+    write(tmp_path / "objects.json", {"scans": [{"scan": "s1", "objects": objects}]})
+    triples = [[1, 2, 5, "close by"], [1, 3, 5, "close by"]]
+    write(tmp_path / "relationships.json", {"scans": [{"scan": "s1", "relationships": triples}]})
+    (item,) = get_source("3dssg").open(tmp_path, "train", "scene_graph3d")
+    assert [(found.subject, found.predicate, found.object) for found in item.relations] == [
+        ("chair", "close by", "table")
+    ]
 
 
 def test_the_sample_worlds_rooms_bring_boxes_and_questions(tmp_path):

@@ -5,8 +5,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from lamm_data.benchmark.run import build_benchmark
+from lamm_data.cli import data
 from lamm_data.clouds.reading import load_cloud, resample, sample_mesh
 from lamm_data.errors import SourceError
 from lamm_data.records.benchmark import read_benchmark
@@ -113,6 +115,18 @@ def test_scannet_boxes_are_axis_aligned_metres(tmp_path):
     assert file.left_out == {"object of a class outside the benchmark": 2}
 
 
+def test_a_raw_label_that_the_table_lacks_costs_its_object_only(tmp_path):
+    root = scannet_root(tmp_path)
+    (root / "scannetv2-labels.combined.tsv").write_text("id\traw_category\tnyu40class\n1\toffice chair\tchair\n")
+    result = CliRunner().invoke(data, ["prepare", "scannet", "--root", str(root), "--split", "val"])
+    assert result.exit_code == 0, result.output
+    assert "left out: object of the raw category 'rare thing', which the label table lacks: 2" in result.output
+    assert [[box.label for box in item.boxes3d] for item in get_source("scannet").open(root, "val", "detection3d")] == [
+        ["chair"],
+        ["chair"],
+    ]
+
+
 def test_scanrefer_joins_the_prepared_boxes(tmp_path):
     root = scannet_root(tmp_path)
     np_rows = np.array([[1, 2, 3, 1, 1, 1, 1, 0]], dtype=float)
@@ -198,7 +212,7 @@ def test_shapenet_takes_the_first_of_comma_names(tmp_path):
     assert item.classes[0].name == "sofa"
     assert item.media == "shapenet_pcls/04256520_abc_4096.npy"
     pytest.importorskip("open3d", reason="open3d reads the meshes: pip install 'lamm-data[3d]'")
-    ((path, fault),) = prepare.prepare_shapenet(tmp_path, "all")
+    ((path, fault, _),) = prepare.prepare_shapenet(tmp_path, "all")
     assert fault == ""
     cloud = load_cloud(tmp_path / path)
     assert cloud.shape == (4096, 3)

@@ -243,7 +243,7 @@ def test_3rscan_detection_is_written_aligned_or_oriented(tmp_path):
 def test_3rscan_clouds_drop_the_colours_that_give_the_answers_away(tmp_path):
     pytest.importorskip("open3d", reason="open3d reads the meshes: pip install 'lamm-data[3d]'")
     root = rescan_root(tmp_path)
-    made = dict(prepare.prepare_3rscan(root, "train"))
+    made = {name: fault for name, fault, _ in prepare.prepare_3rscan(root, "train")}
     assert made["3rscan_pcls/r1.npy"] == ""
     assert "got nothing" in made["3rscan_pcls/r2.npy"]  # a rescan without a labelled mesh
     cloud = np.load(root / "3rscan_pcls" / "r1.npy", allow_pickle=False)

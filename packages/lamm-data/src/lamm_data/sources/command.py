@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,12 +133,15 @@ def prepare(name: str, root: Path, split: str, workers: int) -> None:
         raise UsageError(f"Expected a source that needs preparing ({able}), got {name}. Use its files as they are.")
     split = split or source.train
     source.check_split(split)
-    count, faults = 0, list[str]()
+    count, faults, left_out = 0, list[str](), Counter[str]()
     with progress_bar("preparing", None) as advance:
-        for _, fault in load_function(source.prepare)(root, split, workers):
+        for _, fault, reasons in load_function(source.prepare)(root, split, workers):
             count += not fault
             faults += [fault] if fault else []
+            left_out.update(reasons)
             advance(1)
+    for reason, number in left_out.most_common():
+        click.echo(f"left out: {reason}: {number}")
     click.echo(f"{count} files of {name} are ready in {root}, {len(faults)} could not be made.")
     finish(faults, f"Expected every file of {name} to be made, {len(faults)} could not be: see the list above.")
 

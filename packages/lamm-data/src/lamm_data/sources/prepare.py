@@ -1,12 +1,13 @@
 """Make the media files that a download does not hold in a usable form: pictures out of batches, clouds out of meshes.
 
-Each function takes the root, a split and a number of worker processes, and yields `(file, fault)` for every file it is
-done with: an empty fault for one that is there now. What is there already is kept, so a run can be interrupted.
+Each function takes the root, a split and a number of worker processes, and yields `(file, fault, left out)` for every
+file it is done with: an empty fault for one that is there now. What is there already is kept, so a run can be
+interrupted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,27 +24,28 @@ from lamm_data.sources.readers.fields import read_lines
 from lamm_data.sources.readers.scannet_export import FOLDER
 from lamm_llm import write_whole
 
-Outcome = tuple[str, str]
-"""File relative to the root, and what is wrong with it."""
+Outcome = tuple[str, str, tuple[str, ...]]
+"""File relative to the root, what is wrong with it, and why parts of it were left out, a reason each."""
 
 RENAMED = {"refridgerator": "refrigerator", "otherfurniture": "other furniture", "night stand": "nightstand"}
 """NYU40 class names that are misspelt or run together in the label table."""
 
 
-def _made(root: Path, name: str, write: Callable[[], None]) -> Outcome:
-    """Write a file below the root unless it is there already."""
+def _made(root: Path, name: str, write: Callable[[], Iterable[str] | None]) -> Outcome:
+    """Write a file below the root unless it is there already; `write` gives the reasons why parts were left out."""
+    left_out: Iterable[str] | None = None
     try:
         if not (root / name).is_file():
-            write()
+            left_out = write()
     except SourceError as error:
-        return name, str(error)
-    return name, ""
+        return name, str(error), ()
+    return name, "", tuple(left_out or ())
 
 
 def prepare_cifar10(root: Path, split: str, workers: int = 1) -> Iterator[Outcome]:
     """Write the pictures of the batches; reading a batch takes longer than writing it, so one process does it."""
     for path in extract_images(root, split):
-        yield path.relative_to(root).as_posix(), ""
+        yield path.relative_to(root).as_posix(), "", ()
 
 
 def prepare_scannet(root: Path, split: str, workers: int = 1) -> Iterator[Outcome]:
@@ -64,16 +66,17 @@ def prepare_scannet(root: Path, split: str, workers: int = 1) -> Iterator[Outcom
 def _prepare_scene(root: Path, labels: dict[str, str], numbers: dict[str, int], scene: str) -> Outcome:
     name = f"{FOLDER}/{scene}_aligned_bbox.npy"
 
-    def write() -> None:
-        points, boxes = read_scene(root / "scans" / scene, labels, numbers)
+    def write() -> list[str]:
+        points, boxes, unknown = read_scene(root / "scans" / scene, labels, numbers)
         save_cloud(root / FOLDER / f"{scene}_aligned_vert.npy", points)
         # The boxes come last: their file says that the scene is done.
         save_cloud(root / name, boxes)
+        return [f"object of the raw category {label!r}, which the label table lacks" for label in unknown]
 
     return _made(root, name, write)
 
 
-def read_scene(folder: Path, labels: dict[str, str], numbers: dict[str, int]) -> tuple[Any, Any]:
+def read_scene(folder: Path, labels: dict[str, str], numbers: dict[str, int]) -> tuple[Any, Any, list[str]]:
     """Read one ScanNet scene as downloaded.
 
     Args:
@@ -82,22 +85,24 @@ def read_scene(folder: Path, labels: dict[str, str], numbers: dict[str, int]) ->
         numbers: Number by class name.
 
     Returns:
-        `[N, 6]` float32 points with colours, and `[K, 8]` boxes: centre, size, class number, object id.
+        `[N, 6]` float32 points with colours; `[K, 8]` boxes: centre, size, class number, object id; and the raw
+        categories of objects that were left out, because the label table does not have them.
 
     Raises:
-        SourceError: A file is missing or damaged, or names a category that the label table does not have.
+        SourceError: A file is missing or damaged.
     """
     cloud = load_cloud(folder / f"{folder.name}_vh_clean_2.ply")
     matrix = scannet.read_alignment(folder / f"{folder.name}.txt")
     points = scannet.align(cloud[:, :3].astype(np.float64), matrix)
-    rows = []
+    rows, unknown = [], []
     for key, label, box in scannet.read_instances(folder, points):
-        if label not in labels:
-            raise SourceError(f"Expected {label!r} in the label table, got no such raw category ({folder.name}).")
-        name = labels[label]
+        name = labels.get(label)
+        if name is None:
+            unknown.append(label)
+            continue
         rows.append((*box, numbers[RENAMED.get(name, name)], int(key)))
     aligned = np.concatenate([points, cloud[:, 3:]], 1).astype(np.float32)
-    return aligned, np.array(rows, dtype=np.float64).reshape(-1, 8)
+    return aligned, np.array(rows, dtype=np.float64).reshape(-1, 8), unknown
 
 
 def prepare_3rscan(root: Path, split: str, workers: int = 1) -> Iterator[Outcome]:

@@ -36,18 +36,22 @@ def read_scan(path: Path) -> tuple[Box3D, ...]:
     return tuple(_box(need(g, ("objectId", "label", "obb"), path, "a group"), path) for g in value["segGroups"])
 
 
-def read_objects(path: Path) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Read 3DSSG's `objects.json`: attributes by scan and object id (ids are strings there)."""
-    out: dict[str, dict[str, tuple[str, ...]]] = {}
+Described = tuple[str, tuple[str, ...]]
+"""Name of an object, empty where none is said, and its attributes."""
+
+
+def read_objects(path: Path) -> dict[str, dict[str, Described]]:
+    """Read 3DSSG's `objects.json`: names and attributes by scan and object id (ids are strings there)."""
+    out: dict[str, dict[str, Described]] = {}
     for section, entry in iter_sections(path):
         if section == "scans":
-            out[entry["scan"]] = {
-                str(item["id"]): tuple(
-                    dict.fromkeys(str(word) for words in item.get("attributes", {}).values() for word in words)
-                )
-                for item in entry["objects"]
-            }
+            out[entry["scan"]] = {str(item["id"]): _described(item) for item in entry["objects"]}
     return out
+
+
+def _described(item: Mapping[str, Any]) -> Described:
+    words = dict.fromkeys(str(word) for words in item.get("attributes", {}).values() for word in words)
+    return str(item.get("label") or "").strip(), tuple(words)
 
 
 def read_relationships(path: Path) -> dict[str, list[tuple[str, str, str]]]:
@@ -90,19 +94,21 @@ def open_3rscan(root: Path, split: str) -> Iterator[Annotated]:
     Boxes keep their orientation (`Box3D.axes`); `Box3D.values`, which dialogues and benchmarks are written from, is the
     smallest axis-aligned box around them.
 
-    3DSSG (`objects.json`, `relationships.json`) and CLEVR3D (`CLEVR3D-REAL.json`) are joined where the root has them.
+    3DSSG (`objects.json`, `relationships.json`) and CLEVR3D (`CLEVR3D-REAL.json`) are joined where the root has them;
+    relations need no boxes: `objects.json` names their objects, too.
     Relations that depend on where one stands (left, right, front, behind) are kept; they hold in the scan's own frame.
     """
-    attributes = _optional(root / "objects.json", read_objects)
+    described = _optional(root / "objects.json", read_objects)
     relations = _optional(root / "relationships.json", read_relationships)
     questions = _optional(root / "CLEVR3D-REAL.json", read_clevr3d)
     for reference, scan in iter_scans(root, split):
         path = root / scan / "semseg.v2.json"
-        words = attributes.get(scan, {})
+        objects = described.get(scan, {})
         boxes = tuple(
-            replace(box, attributes=words.get(box.id, ())) for box in (read_scan(path) if path.is_file() else ())
+            replace(box, attributes=objects.get(box.id, ("", ()))[1])
+            for box in (read_scan(path) if path.is_file() else ())
         )
-        names = {box.id: box.label for box in boxes}
+        names = {key: name for key, (name, _) in objects.items() if name} | {box.id: box.label for box in boxes}
         yield Annotated(
             scan,
             f"{CLOUDS}/{scan}.npy",
