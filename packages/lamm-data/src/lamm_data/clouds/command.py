@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from lamm_data.clouds.folder import CloudReport
+    from lamm_data.clouds.folder import CloudReport, CloudSettings
 
 UNIT_NAMES = ("m", "dm", "cm", "mm", "ft", "in", "none")
 RANGE_NAMES = ("auto", "0..255", "0..1", "0..65535", "-1..1", "none")
@@ -16,25 +18,50 @@ RANGE_NAMES = ("auto", "0..255", "0..1", "0..65535", "-1..1", "none")
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the .npy clouds.")
+@click.option("--output", type=click.Path(path_type=Path), help="Folder for the .npy clouds; not for --inspect.")
+@click.option("--inspect", is_flag=True, help="Say what each scan is, with evidence, and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --inspect: as JSON.")
+@click.option(
+    "--normalise", is_flag=True, help="Apply what --inspect says: unit, z up, floor at 0, walls along the axes."
+)
 @click.option("--points", type=click.IntRange(0), default=0, show_default=True, help="Points a cloud; 0 keeps all.")
-@click.option("--units", type=click.Choice(UNIT_NAMES), default="m", show_default=True,
-              help="Unit of the files; none: keep numbers.")  # fmt: skip
-@click.option("--up", type=click.Choice(("z", "y")), default="z", show_default=True, help="Axis that points upwards.")
+@click.option("--units", type=click.Choice(UNIT_NAMES),
+              help="Unit of the files [m; with --normalise found]; none: keep numbers.")  # fmt: skip
+@click.option("--up", type=click.Choice(("z", "y")), help="Axis that points upwards [z; with --normalise found].")
 @click.option("--colours", type=click.Choice(RANGE_NAMES), default="auto", show_default=True,
               help="Range of the files' colours; none: leave them out.")  # fmt: skip
 @click.option("--columns", default="", help="Names of the columns of .npy and text files that have none: x,y,z,...")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of resampling, with each cloud's name.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes that read.")
 def clouds(
-    source: Path, output: Path, points: int, units: str, up: str, colours: str, columns: str, seed: int, workers: int
+    source: Path,
+    output: Path | None,
+    inspect: bool,
+    as_json: bool,
+    normalise: bool,
+    points: int,
+    units: str | None,
+    up: str | None,
+    colours: str,
+    columns: str,
+    seed: int,
+    workers: int,
 ) -> None:
     """Make .npy clouds (metres, z up) of PLY, PCD, XYZ, NPY, OBJ, STL, OFF, glTF, LAS, LAZ and E57 files."""
     from lamm_data.clouds.folder import CloudSettings, convert_folder
+    from lamm_data.errors import UsageError
     from lamm_data.progress import progress_bar
 
     names = tuple(name.strip() for name in columns.split(",") if name.strip())
-    settings = CloudSettings(points, units, up, seed, colour_range=colours, columns=names)
+    if inspect == (output is not None) or (inspect and normalise) or (as_json and not inspect):
+        raise UsageError("Expected either --output, or --inspect (with --json for JSON), got another combination.")
+    unknown = ("auto", "auto") if normalise else ("m", "z")
+    settings = CloudSettings(
+        points, units or unknown[0], up or unknown[1], seed, colour_range=colours, columns=names, normalise=normalise
+    )
+    if inspect or output is None:
+        _inspect(source, settings, workers, as_json)
+        return
     with progress_bar("reading clouds", None) as advance:
         report = convert_folder(source, output, settings, workers=workers, progress=advance)
     for line in report_lines(report):
@@ -43,6 +70,23 @@ def clouds(
         report.faults,
         f"Expected every file of {source} to be a cloud, {len(report.faults)} could not be read: see above.",
     )
+
+
+def _inspect(source: Path, settings: CloudSettings, workers: int, as_json: bool) -> None:
+    from lamm_data.clouds.folder import inspect_folder
+
+    inspected, faults = inspect_folder(source, settings, workers=workers)
+    if as_json:
+        rows = {name: {key: asdict(found) for key, found in findings.items()} for name, findings in inspected.items()}
+        click.echo(json.dumps({"clouds": rows, "faults": faults}, indent=1))
+    else:
+        for name, findings in inspected.items():
+            click.echo(name)
+            for key, found in findings.items():
+                click.echo(f"  {key:<10} {found}")
+    if faults and as_json:
+        raise SystemExit(1)
+    finish(faults, f"Expected every file of {source} to be a cloud, {len(faults)} could not be read: see above.")
 
 
 def report_lines(report: CloudReport) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,19 +14,17 @@ import numpy as np
 
 from lamm_data.clouds.columns import check_range_name
 from lamm_data.clouds.frames import MANIFEST, Matrix, frame_matrix, map_points
+from lamm_data.clouds.inspection import Finding, inspect_cloud
 from lamm_data.clouds.libraries import GLTF, MESHES
+from lamm_data.clouds.normalising import UNITS, Y_UP, normal_frame
 from lamm_data.clouds.reading import SUFFIXES, Cloud, PointCloud, mesh_cloud, read_cloud, resample, save_cloud, seed_of
 from lamm_data.errors import SourceError, UsageError
 from lamm_data.files.processes import in_parallel
 from lamm_data.progress import Advance, unwatched
 from lamm_llm import write_whole
 
-UNITS = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "ft": 0.3048, "in": 0.0254, "none": 1.0}
-"""Metres in one unit; `none` is for models without a scale, whose coordinates are kept."""
 PARTS_OF_MESHES = frozenset({".mtl", ".bin", ".png", ".jpg", ".jpeg", ".bmp", ".tga", ".tif", ".tiff", ".webp"})
 """Files that belong to a mesh beside them: they are passed over."""
-Y_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
-"""A quarter turn about x: (x, y, z) with y up becomes (x, -z, y) with z up."""
 _SAVED_EVERY = 200
 
 
@@ -42,6 +40,8 @@ class CloudSettings:
         colours: Keep colours where there are any.
         colour_range: `auto` recognises the range of colours; a name of `COLOUR_RANGES` states it.
         columns: Names of the columns of arrays and text without names.
+        normalise: Find out what each scan is, turn the floor level and to height 0, and walls along the axes. Only
+            with it, `units` and `up` may be `auto`.
     """
 
     points: int = 0
@@ -51,9 +51,11 @@ class CloudSettings:
     colours: bool = True
     colour_range: str = "auto"
     columns: tuple[str, ...] = ()
+    normalise: bool = False
 
     def __post_init__(self) -> None:
-        if self.units not in UNITS or self.up not in ("y", "z") or self.points < 0:
+        known = ("auto",) if self.normalise else ()
+        if self.units not in (*UNITS, *known) or self.up not in ("y", "z", *known) or self.points < 0:
             raise UsageError(
                 f"Expected units out of {', '.join(UNITS)}, up axis y or z and points from 0, got {self.units}, "
                 f"{self.up}, {self.points}."
@@ -62,7 +64,7 @@ class CloudSettings:
 
     def stated(self) -> dict[str, Any]:
         """Return what `clouds.json` says a folder was made with: settings that nobody touched are left out."""
-        quiet = {"colour_range": "auto", "columns": ()}
+        quiet = {"colour_range": "auto", "columns": (), "normalise": False}
         values = {key: value for key, value in asdict(self).items() if key not in quiet or value != quiet[key]}
         return json.loads(json.dumps(values))  # type: ignore[no-any-return]
 
@@ -75,7 +77,8 @@ class CloudSettings:
 
     def matrix(self) -> Matrix:
         """Return the 4 x 4 matrix from the files' frame to metres with z up."""
-        return frame_matrix(np.eye(3) if self.up == "z" else Y_UP, UNITS[self.units], np.zeros(3), np.zeros(3))
+        turn = Y_UP if self.up == "y" else np.eye(3)
+        return frame_matrix(turn, UNITS.get(self.units, 1.0), np.zeros(3), np.zeros(3))
 
 
 @dataclass(slots=True)
@@ -121,7 +124,11 @@ def make_cloud(path: Path, name: str, settings: CloudSettings) -> MadeCloud:
     matrix, own = settings.matrix(), False
     if path.suffix.lower() in GLTF:
         matrix, own = np.eye(4), True
-    if cloud.offset.any():
+    if settings.normalise:
+        inspection = inspect_cloud(path, lambda _: cloud)
+        matrix, entry["steps"] = normal_frame(path, cloud.offset, inspection, settings.units, settings.up)
+        own = True
+    elif cloud.offset.any():
         matrix, own = frame_matrix(matrix[:3, :3], 1.0, cloud.offset, np.zeros(3)), True
     values = cloud.values
     if settings.points and path.suffix.lower() not in MESHES:
@@ -281,6 +288,42 @@ def _count(report: CloudReport, outcome: str, entry: dict[str, Any]) -> None:
         report.faults.append(outcome)
     report.notes["points"] += entry.get("dropped", 0)
     report.notes.update(key for key in ("dropped", "offset", "colours", "rounded") if key in entry)
+
+
+def inspect_folder(
+    source: str | Path, settings: CloudSettings, *, workers: int = 1
+) -> tuple[dict[str, dict[str, Finding]], list[str]]:
+    """Say what each scan of a folder is.
+
+    Args:
+        source: A folder, or one file.
+        settings: How files are read; units and axes of it are not looked at.
+        workers: Processes that read.
+
+    Returns:
+        By file name, what was found by property (`Inspection.findings`); and faults of files that cannot be read.
+    """
+    folder, names, faults, _ = find_files(Path(source))
+    inspected = {}
+    for name, findings, fault in in_parallel(partial(_inspect_file, folder, settings), names, workers):
+        if fault:
+            faults.append(fault)
+        else:
+            inspected[name] = findings
+    return inspected, faults
+
+
+def _inspect_file(folder: Path, settings: CloudSettings, name: str) -> tuple[str, dict[str, Finding], str]:
+    path, seed = folder / name, seed_of(name, settings.seed)
+
+    def read(colours: str) -> PointCloud:
+        stated = settings.colour_range if colours == "auto" else colours
+        return replace(settings, colour_range=stated).read(path, seed)
+
+    try:
+        return name, inspect_cloud(path, read).findings, ""
+    except SourceError as error:
+        return name, {}, str(error)
 
 
 def _earlier(output: Path, made_with: object) -> dict[str, Any]:
