@@ -150,3 +150,8 @@ def test_importing_the_extractors_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_what_a_box_tag_opens_is_final():
+    assert extract_choice("A or C? <|begin_of_box|>C<|end_of_box|>", ["red", "green", "blue"]).value == 2
+    assert extract_number("3 chairs and 2 tables. <|begin_of_box|>5<|end_of_box|>").value == 5

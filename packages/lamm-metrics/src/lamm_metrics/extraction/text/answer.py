@@ -51,6 +51,8 @@ _NEXT_TURN = re.compile(
 _SPECIAL = re.compile(
     r"<\|(?:im_start|begin_of_text|start_header_id|end_header_id)\|>|<s>|<(?:bos|eos|pad|unk)>", re.IGNORECASE
 )
+# How GLM-4 and its kin mark a final answer, which may be a box of coordinates, too.
+_ANSWER_BOX = re.compile(r"<\|(begin|end)_of_box\|>")
 _MARKDOWN = re.compile(
     r"\*{1,3}|`{1,3}(?:json|xml|python|text)?|^#{1,6} ?|^> ?|(?<![^\W_])__|__(?![^\W_])", re.MULTILINE
 )
@@ -92,7 +94,7 @@ def answer_part(text: str) -> str:
     start = _THINK_START.search(text)
     if start is not None:
         text = text[: start.start()]
-    text = _SPECIAL.sub(" ", text)
+    text = _ANSWER_BOX.sub(lambda found: "<answer>" if found[1] == "begin" else "</answer>", _SPECIAL.sub(" ", text))
     turn = _NEXT_TURN.search(text)
     if turn is not None and text[: turn.start()].strip():
         text = text[: turn.start()]
