@@ -17,7 +17,6 @@ ELEVATION = radians(38)
 """Height of the oblique cameras over the horizon: low enough to show sides, high enough to look over furniture."""
 FIRST = radians(-60)
 """Direction of the first oblique camera from the centre, counter-clockwise from the x axis."""
-_MARGIN = 1.04
 _ROOM = 2.0
 """Length and width, in metres, from which a cloud may be a room."""
 _SIDES = ((0, -1), (0, 1), (1, -1), (1, 1), (2, -1), (2, 1))
@@ -55,9 +54,10 @@ class Camera:
 
 
 def bounds(points: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the lowest and highest coordinates `[3]` of a cloud, a few stray points left out."""
+    """Return the lowest and highest coordinates `[3]` of a cloud, a few stray points of a large one left out."""
     step = max(len(points) // 20_000, 1)
-    low, high = np.percentile(points[::step, :3], (0.5, 99.5), axis=0)
+    stray = 0.5 if len(points) > 2000 else 0.0
+    low, high = np.percentile(points[::step, :3], (stray, 100 - stray), axis=0)
     return low, high
 
 
@@ -71,15 +71,18 @@ def cameras_around(points: NDArray[Any], count: int, size: int) -> list[Camera]:
     """
     low, high = bounds(points)
     oblique = count if count == 1 else count - 1
-    made = [_aim("from above", (low, high), pi / 2, -pi / 2, size)] if count > 1 else []
+    # Discs of a sparse cloud are broad, and stand over its outermost points.
+    edge = 1.04 + min(2.5 / len(points) ** 0.5, 0.1)
+    made = [_aim("from above", (low, high), pi / 2, -pi / 2, size, edge)] if count > 1 else []
     turns = [FIRST + 2 * pi * number / oblique for number in range(oblique)]
     return made + [
-        _aim(f"oblique {number}", (low, high), ELEVATION, turn, size) for number, turn in enumerate(turns, start=1)
+        _aim(f"oblique {number}", (low, high), ELEVATION, turn, size, edge)
+        for number, turn in enumerate(turns, start=1)
     ]
 
 
-def _aim(name: str, box: tuple[Any, Any], elevation: float, azimuth: float, size: int) -> Camera:
-    """Look at the middle of a box from a direction, from as near as shows all of it."""
+def _aim(name: str, box: tuple[Any, Any], elevation: float, azimuth: float, size: int, edge: float) -> Camera:
+    """Look at the middle of a box from a direction, from as near as shows all of it, with some edge around."""
     low, high = box
     back = np.array((cos(elevation) * cos(azimuth), cos(elevation) * sin(azimuth), sin(elevation)))
     right = np.array((-sin(azimuth), cos(azimuth), 0.0))
@@ -91,7 +94,7 @@ def _aim(name: str, box: tuple[Any, Any], elevation: float, azimuth: float, size
     # The picture's middle is the middle of what it shows, which in perspective is not the middle of the box.
     distance = 0.0
     for _ in range(3):
-        near = float(np.max(np.abs(local[:, :2]).max(axis=1) * _MARGIN / slope - local[:, 2]))
+        near = float(np.max(np.abs(local[:, :2]).max(axis=1) * edge / slope - local[:, 2]))
         distance = max(near, 1e-3)
         seen = local[:, :2] / (local[:, 2:] + distance)
         shift = (seen.min(axis=0) + seen.max(axis=0)) / 2 * distance
