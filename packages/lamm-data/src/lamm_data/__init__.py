@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from lamm_data.records.tasks import TASK_TABLE, TASK_TYPES, TASKS, benchmark_file_name, task_of_file_name
     from lamm_data.render.views import View, ViewSettings, render_views
     from lamm_data.sample.world import write_world
+    from lamm_data.sources.own.source import own_source
     from lamm_data.sources.readers.coco import read_instances
     from lamm_data.sources.readers.scannet_export import open_scanqa
     from lamm_data.sources.registry import Source, get_source, load_sources
@@ -63,7 +64,8 @@ __all__ = [
     "build_records", "build_tables", "check_file", "check_values", "convert", "convert_source", "export_records",
     "find_near", "find_near_minhash", "generate", "get_source", "in_parallel", "is_alignment_set", "iter_values",
     "lay_out", "load_cloud", "load_exhaustive", "load_prompt", "load_sources", "load_toml", "make_settings",
-    "map_boxes", "map_points", "media_paths", "nearest", "open_scanqa", "packaged_recipes", "parse_assignment",
+    "map_boxes", "map_points", "media_paths", "nearest", "open_scanqa", "own_source",
+    "packaged_recipes", "parse_assignment",
     "parse_part", "read_benchmark", "read_cloud", "read_export", "read_instances", "read_matrices", "read_recipe",
     "read_records", "read_rows", "render_views", "save_cloud", "save_page", "scan_records", "task_of_file_name",
     "write_benchmark", "write_records", "write_world",
@@ -100,6 +102,7 @@ _HOMES = {
     "sample.world": "write_world",
     "sources.readers.coco": "read_instances",
     "sources.readers.scannet_export": "open_scanqa",
+    "sources.own.source": "own_source",
     "sources.registry": "Source get_source load_sources",
     "stats.charts": "Curves lay_out save_page",
     "templates.convert": "Conversion convert",

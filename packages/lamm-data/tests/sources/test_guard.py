@@ -202,3 +202,27 @@ def test_an_undeclared_encoding_is_named_by_its_byte_and_entities_hide_in_none(t
         parse_xml(path)
     path.write_text(VOC.format(" "))
     assert read_voc_file(path).boxes[0].label == ""
+
+
+def test_blank_phrases_and_captions_of_every_reader_are_counted_not_dropped(tmp_path):
+    from lamm_data.sources.readers import flickr30k, visual_genome
+
+    box = {"object_id": 1, "names": [" "], "x": 1, "y": 2, "w": 3, "h": 4}
+    files = {
+        "image_data": [{"image_id": 1, "width": 9, "height": 8, "url": "x/VG_100K/1.jpg"}],
+        "objects": [{"image_id": 1, "objects": [box]}],
+        "relationships": [{"image_id": 1, "relationships": [{"predicate": " ", "subject": box, "object": box}]}],
+        "region_descriptions": [{"id": 1, "regions": [{"phrase": text} for text in ("a man", " ", "", "a  man")]}],
+    }
+    for name, value in files.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(value))
+    (item,) = visual_genome.read_visual_genome(tmp_path)
+    reasons = {"detection": "object without a name", "caption": "caption without a text",
+               "scene_graph": "relation without a name"}  # fmt: skip
+    for task, number in (("detection", 1), ("caption", 2), ("scene_graph", 1)):
+        conversion = Conversion(task, "Mine")
+        list(convert([item], conversion))
+        assert conversion.counts[f"left out: {reasons[task]}"] == number
+    (tmp_path / "t.token").write_text("1.jpg#0\tA man .\n1.jpg#1\t \n")
+    (item,) = flickr30k.read_token_file(tmp_path / "t.token")
+    assert item.captions == ("A man.", "")

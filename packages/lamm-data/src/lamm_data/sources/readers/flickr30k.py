@@ -60,7 +60,7 @@ def read_token_file(path: Path) -> Iterator[Annotated]:
     """
     unrelated = read_unrelated(path.parent)
 
-    def rows() -> Iterator[tuple[str, str]]:
+    def rows() -> Iterator[tuple[str, str | None]]:
         for number, line in enumerate(read_lines(path), 1):
             key, tab, caption = line.partition("\t")
             image, mark, index = key.rpartition("#")
@@ -69,10 +69,10 @@ def read_token_file(path: Path) -> Iterator[Annotated]:
                     f"Expected image#number, a tab and a caption, got {line[:60]!r} ({path}, line {number})."
                 )
             wanted = not unrelated or (Path(image).stem, int(index)) not in unrelated
-            yield image, untokenise(caption) if wanted else ""
+            yield image, untokenise(caption) if wanted else None
 
     for image, entries in groupby(rows(), key=lambda row: row[0]):
-        captions = tuple(caption for _, caption in entries if caption)
+        captions = tuple(caption for _, caption in entries if caption is not None)
         yield measured(path.parent, f"{IMAGES}/{image}", Path(image).stem, origin=path.name, captions=captions)
 
 

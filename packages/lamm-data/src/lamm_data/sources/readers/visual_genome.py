@@ -93,7 +93,7 @@ def _relations(entries: list[dict[str, Any]], merged: dict[str, str]) -> tuple[R
         )
         for entry in entries
     )
-    return tuple(triple for triple in dict.fromkeys(triples) if triple.predicate)
+    return tuple(dict.fromkeys(triples))
 
 
 def _questions(entries: list[dict[str, Any]]) -> tuple[Question, ...]:
@@ -129,12 +129,14 @@ def read_visual_genome(root: Path, split: str = "all") -> Iterator[Annotated]:
             width=int(image["width"]),
             height=int(image["height"]),
             boxes=_boxes(entry["objects"], parts["attributes"].get("attributes", []), f"{root}, image {key}"),
-            captions=_words_kept([region["phrase"] for region in regions]),
+            captions=_phrases([region["phrase"] for region in regions]),
             questions=_questions(parts["question_answers"].get("qas", [])),
             relations=_relations(parts["relationships"].get("relationships", []), _merged(entry["objects"])),
             link={name: str(value) for name, value in links.items() if value is not None},
         )
 
 
-def _words_kept(texts: list[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(" ".join(text.split()) for text in texts if text.strip()))
+def _phrases(texts: list[str]) -> tuple[str, ...]:
+    """Return each phrase once; blank ones stay, to be counted."""
+    tidy = [" ".join(text.split()) for text in texts]
+    return (*dict.fromkeys(filter(None, tidy)), *[""] * tidy.count(""))
