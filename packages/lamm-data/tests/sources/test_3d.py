@@ -115,6 +115,24 @@ def test_scannet_boxes_are_axis_aligned_metres(tmp_path):
     assert file.left_out == {"object of a class outside the benchmark": 2}
 
 
+def test_an_object_that_the_aggregation_lists_twice_is_one_object(tmp_path):
+    root = scannet_root(tmp_path)
+    path = root / "scans" / "scene0000_00" / "scene0000_00.aggregation.json"
+    value = json.loads(path.read_text())
+    chair = value["segGroups"][0]
+    # Once more with the same id, whose last entry counts as in VoteNet's export, and once more with another id.
+    value["segGroups"] += [
+        chair | {"segments": [7, 9]},
+        chair | {"objectId": 5, "segments": [7, 9], "label": "office chair "},
+    ]
+    path.write_text(json.dumps(value))
+    assert len(list(prepare.prepare_scannet(root, "val"))) == 2
+    (file,) = build_benchmark("scannet", root, tmp_path / "out", media="ignore")
+    assert file.left_out["duplicate annotation"] == 1
+    first = json.loads((tmp_path / "out" / file.name).read_text())[0]
+    assert [entry["label"] for entry in first["object"]] == ["chair"]
+
+
 def test_a_raw_label_that_the_table_lacks_costs_its_object_only(tmp_path):
     root = scannet_root(tmp_path)
     (root / "scannetv2-labels.combined.tsv").write_text("id\traw_category\tnyu40class\n1\toffice chair\tchair\n")

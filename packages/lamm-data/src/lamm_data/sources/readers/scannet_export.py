@@ -100,7 +100,7 @@ def read_questions(path: Path) -> Iterator[tuple[str, Question]]:
     """
     for line, value in iter_values(path):
         entry = need(value, ("question_id", "scene_id", "question"), f"{path}, line {line}", "a ScanQA entry")
-        answers = tuple(dict.fromkeys(answer.strip() for answer in entry.get("answers", ())))
+        answers = tuple(dict.fromkeys(answer.strip() for answer in entry.get("answers") or ()))
         yield str(entry["scene_id"]), Question(entry["question"].strip(), answers, id=str(entry["question_id"]))
 
 
