@@ -145,6 +145,7 @@ def test_an_echoed_format_alone_is_no_answer(text):
         "```\nA dog runs.\n```",
         'The format is {"description": "..."}. Mine:\n{"description": "A dog runs."}',
         '{"Description": "A dog runs."}',
+        '{"description": "Sure! Here is the description: A dog runs."}',
     ],
 )
 def test_a_description_is_taken_out_of_the_chat_around_it(text):
@@ -168,3 +169,10 @@ def test_lists_are_found_among_echoes_and_chat():
     answer = parse_statements('{"statements": ["A is b.", "C is')
     assert (answer.items, answer.salvaged) == (("A is b.",), True)
     assert parse_statements("Here are the statements:\n1. A is b.\nLet me know if you want more.").items == ("A is b.",)
+
+
+def test_only_what_a_chatbot_adds_is_cut_off():
+    text = "Here, a man holds a sign that reads: stop. Great white sharks swim: three of them."
+    assert parse_description(text).description == text
+    answer = parse_dialogue('{"rounds": [{"question": "What?", "answer": "Absolutely! A dog."}]}')
+    assert answer.rounds == (("What?", "A dog."),)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
+
+from lamm_llm.fast_json import loads
 
 _NAMES = (
     r"(?:(?:seed:|mm:|longcat_)?think|thinking|thoughts?|thought_process|reasoning|analysis|reflection|scratchpad|"
@@ -119,6 +122,9 @@ def json_values(text: str) -> tuple[list[Any], bool]:
     >>> json_values('{"rounds": [{"a": 1}, {"a": ')
     ([{'a': 1}], True)
     """
+    if text[:1] in ("{", "["):
+        with suppress(ValueError, RecursionError):  # nothing but JSON, the usual case
+            return [loads(text)], False
     values, broken = _decode_all(text)
     if broken and _SPARE_COMMA.search(text):
         forgiven = _decode_all(_SPARE_COMMA.sub("", text))

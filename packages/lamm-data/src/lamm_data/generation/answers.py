@@ -32,8 +32,11 @@ _YES_OR_NO = re.compile(r"(?:yes|no)\b", re.IGNORECASE)
 _DESCRIPTION_KEY = re.compile(r'\A\s*(?:```(?:json)?)?\s*\{\s*"description"\s*:\s*"', re.IGNORECASE)
 _TEMPLATE = re.compile(r"[<\[{][^<>\[\]{}]*[^\W\d_][^<>\[\]{}]*[>\]}]\.?|(?:string|text|str)", re.IGNORECASE)
 _OPENING = re.compile(
-    r"\A(?:(?:sure|certainly|of course|absolutely|okay|ok|great|alright|got it|here)\b|(?:below|the following) is\b)"
-    r"[^\n]{0,200}?:\s*(?=\S)|\A(?:sure|certainly|of course|absolutely|okay)[^\w\s][^\n]{0,80}\n\s*(?=\S)",
+    r"\A(?:(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great|alright|got it|understood|no problem)"
+    r"\s*[!,.]\s*)?(?:here(?:[\x27’]s| is| are)|below is|the following is)\b[^\n:]{0,80}\b(?:description|caption|"
+    r"answer|response|statements?|options|list|version|summary|text|conversation|dialogue)\b[^\n:]{0,60}:\s*(?=\S)|"
+    r"\A(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|alright|got it|understood|no problem|"
+    r"(?:great|good) question)\s*[!.]\s+(?=\S)",
     re.IGNORECASE,
 )
 _LABEL = re.compile(
@@ -49,6 +52,7 @@ _CLOSING = re.compile(
 )
 _MAX_ANSWER = 200_000
 _MAX_OPTION = 200
+_LONGEST_TEMPLATE = 80
 
 
 class UnusableAnswerError(Exception):
@@ -107,7 +111,8 @@ def parse_description(text: str, *, cut_off: bool = False) -> Answer:
     values, broken = _json_of(text)
     found = [value for value in map(_described, values) if value]
     if found:
-        return Answer(description=found[-1], salvaged=len(found) > 1)
+        plain = _without_chat(found[-1])
+        return Answer(description=plain or found[-1], salvaged=len(found) > 1 or plain != found[-1])
     plain, keyed = _DESCRIPTION_KEY.subn("", text)
     if not keyed and (broken or any(isinstance(value, dict) for value in values) or text.lstrip()[:1] in ("{", "[")):
         raise UnusableAnswerError("unparsable", "The answer holds JSON, but no text under `description`.")
@@ -171,7 +176,7 @@ def _json_of(text: str) -> tuple[list[Any], bool]:
 
 def _is_blank(text: str) -> bool:
     """Tell whether a text says nothing: no letter or digit, or a place to be filled, as in an echoed format."""
-    return not any(map(str.isalnum, text)) or _TEMPLATE.fullmatch(text) is not None
+    return not any(map(str.isalnum, text)) or (len(text) < _LONGEST_TEMPLATE and bool(_TEMPLATE.fullmatch(text)))
 
 
 def _described(value: Any) -> str:
@@ -182,8 +187,10 @@ def _described(value: Any) -> str:
 
 def _field(item: dict[str, Any], *names: str) -> Any:
     """Give the value under one of some keys, whatever their case."""
-    found = next((item[name] for name in names if name in item), None)
-    return next((value for key, value in item.items() if key.lower() in names), None) if found is None else found
+    for name in names:
+        if name in item:
+            return item[name]
+    return next((value for key, value in item.items() if key.lower() in names), None)
 
 
 def _without_chat(text: str) -> str:
@@ -294,7 +301,7 @@ def _pair(item: Any) -> tuple[str, str]:
         return "", ""
     if not isinstance(question, str) or not isinstance(answer, str):
         return "", ""
-    return _tidy(question), _tidy(answer)
+    return _tidy(question), _OPENING.sub("", _tidy(answer))
 
 
 def _tidy(text: str) -> str:
