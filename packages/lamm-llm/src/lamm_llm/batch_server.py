@@ -15,6 +15,7 @@ from lamm_llm.batch_state import Batch, BatchState
 from lamm_llm.endpoint import Endpoint
 from lamm_llm.engine import RetryPolicy
 from lamm_llm.errors import EndpointError, RefusedError, ThrottledError, TransientError
+from lamm_llm.limits import longest_pause
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 T = TypeVar("T")
@@ -58,11 +59,14 @@ class BatchServer:
 
     async def retrieve(self, batch: str) -> BatchView:
         """Ask how a batch is doing."""
-        return _view(await self._patiently(partial(self._client.batches.retrieve, batch)))
+        return await self._patiently(partial(self._look, self._client.batches.retrieve, batch))
 
     async def cancel(self, batch: str) -> BatchView:
         """Ask to stop a batch; what it has answered can still be collected."""
-        return _view(await self._patiently(partial(self._client.batches.cancel, batch)))
+        return await self._patiently(partial(self._look, self._client.batches.cancel, batch))
+
+    async def _look(self, call: Callable[[str], Awaitable[Any]], batch: str) -> BatchView:
+        return _view(await call(batch))
 
     async def look_for_lost(self, state: BatchState) -> None:
         """Find the batches that a killed run made but could not note."""
@@ -76,8 +80,7 @@ class BatchServer:
         await self.look_for_lost(state)
         for batch in state.open():
             if not batch.file:
-                upload = partial(self._client.files.create, file=state.request_file(batch), purpose="batch")
-                batch.file = str((await self._patiently(upload)).id)
+                batch.file = await self._patiently(partial(self._upload, state.request_file(batch)))
                 state.save()
             if not batch.id:
                 batch.id, batch.status = await self._make(batch), "submitted"
@@ -100,6 +103,9 @@ class BatchServer:
                     if answer is not None and answer[0] in keys:
                         yield answer
             path.unlink()
+
+    async def _upload(self, path: Path) -> str:
+        return str((await self._client.files.create(file=path, purpose="batch")).id)
 
     async def _download(self, file: str, path: Path) -> None:
         async with self._client.files.with_streaming_response.content(file) as response:
@@ -149,13 +155,15 @@ class BatchServer:
                 raise self._without_batches(str(error)) from None
             except openai.APIError as error:
                 failure = self.endpoint.failure(error)
+            except (ValueError, TypeError, AttributeError, RecursionError) as error:  # a page, or JSON of another kind
+                failure = TransientError("malformed_reply", f"no answer of the Batch API: {type(error).__name__}")
             attempt += 1
             if isinstance(failure, RefusedError) or not isinstance(failure, ThrottledError | TransientError):
                 raise failure if isinstance(failure, EndpointError) else self._without_batches(str(failure))
             if attempt >= self._policy.attempts:
                 raise self.endpoint.unreachable_error(str(failure), "the Batch API")
             wait = failure.retry_after
-            await asyncio.sleep(self._policy.delay(attempt, self._chance) if wait is None else max(wait, 0.0))
+            await asyncio.sleep(self._policy.delay(attempt, self._chance) if wait is None else longest_pause(wait))
 
     def _without_batches(self, said: str) -> EndpointError:
         return EndpointError(
@@ -185,5 +193,5 @@ def _read_answer(line: bytes) -> tuple[str, int, Any, str] | None:
         response, error = values.get("response") or {}, values.get("error") or {}
         words = str(error.get("message") or error.get("code") or "") if isinstance(error, dict) else str(error)
         return str(values["custom_id"]), int(response.get("status_code") or 0), response.get("body"), words
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

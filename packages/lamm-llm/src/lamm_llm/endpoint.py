@@ -7,12 +7,14 @@ takes over half of the time of `chat.completions.create`.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
+from urllib.parse import quote
 
 from lamm_llm.addresses import check_address, check_key, is_openai, shown_address
 from lamm_llm.errors import (
@@ -31,6 +33,7 @@ from lamm_llm.limits import Gate, retry_after
 from lamm_llm.replies import read_reply
 from lamm_llm.requests import Request
 
+_SHORTEST_KEY = 8
 _KEYS = re.compile(r"\bsk-[\w\-*]{8,}")
 _LOCAL_SERVER = "To start a local one: pip install 'transformers[serving]', then transformers serve MODEL --port 8000."
 
@@ -95,6 +98,7 @@ class Endpoint:
         self._takes_bytes = "content" in signature(self.client.post).parameters
         self._limit_name = "max_completion_tokens" if is_openai(settings.url) else "max_tokens"
         self._dropped: set[str] = set()
+        self._answered = False
 
     async def close(self) -> None:
         """Close the connections."""
@@ -109,11 +113,16 @@ class Endpoint:
         import openai
 
         try:
-            response = await self._post(self.body(request), request.key)
+            async with asyncio.timeout(self.settings.timeout):  # the SDK's own begins anew with every byte that arrives
+                response = await self._post(self.body(request), request.key)
+        except TimeoutError:
+            detail = f"no whole answer within {self.settings.timeout:g} s"
+            raise TransientError("timeout", detail, unknown=True) from None
         except openai.APIError as error:
             if isinstance(error, openai.APIStatusError) and self._adapt(error.status_code, error.response.text):
                 return await self.send(request)
             raise self.failure(error) from None
+        self._answered = True
         return self.read(response.content, response.headers), response.headers
 
     def read(self, body: bytes, headers: Mapping[str, str] | None = None, status: int = 200) -> Reply:
@@ -142,26 +151,30 @@ class Endpoint:
         return await self.client.post(self._address, cast_to=self._response_type, options=options, **content)
 
     def _clean(self, reply: Reply) -> Reply:
-        """Strike keys out of a reply."""
-        key = self.settings.key
-        if not (key and (key in reply.text or key in reply.refusal)) and "sk-" not in reply.text:
-            return reply
-        text, refusal = (part.replace(key, "***") if key else part for part in (reply.text, reply.refusal))
-        return replace(reply, text=_KEYS.sub("sk-***", text), refusal=_KEYS.sub("sk-***", refusal))
+        """Strike keys out of a reply; a word that is no secret, such as `none`, stays."""
+        key = self.settings.key if len(self.settings.key) >= _SHORTEST_KEY else ""
+        words = {name: word for name, word in vars(reply).items() if isinstance(word, str)}
+        clean: dict[str, Any] = {
+            name: _KEYS.sub("sk-***", word.replace(key, "***") if key else word) for name, word in words.items()
+        }
+        return reply if clean == words else replace(reply, **clean)
 
     async def model_names(self) -> list[str]:
         """Ask the server for the names of its models; none when it does not tell."""
         import openai
 
         try:
-            response = await self.client.get("/models", cast_to=self._response_type)
-            return [str(item["id"]) for item in json.loads(response.content)["data"]]
-        except (openai.APIError, ValueError, KeyError, TypeError):
+            async with asyncio.timeout(self.settings.timeout):
+                response = await self.client.get("/models", cast_to=self._response_type)
+            return [self.hide_key(str(item["id"])) for item in json.loads(response.content)["data"]]
+        except (openai.APIError, TimeoutError, ValueError, KeyError, TypeError, RecursionError):
             return []
 
     def hide_key(self, text: str) -> str:
         """Strike the key out of a text that a server wrote."""
-        text = text.replace(self.settings.key, "***") if self.settings.key else text
+        key = self.settings.key
+        for written in {key, quote(key, safe=""), json.dumps(key)[1:-1]} - {""}:
+            text = text.replace(written, "***")
         return re.sub(r"\b(sk|key)-[\w\-*]{8,}", r"\1-***", text)
 
     def unreachable_error(self, detail: str, tried: str = "") -> EndpointError:
@@ -176,7 +189,14 @@ class Endpoint:
         """Sort an `openai.APIError` by what to do about it: return one of the errors that `send` raises."""
         status = getattr(error, "status_code", None)
         if status is None:
-            return connection_failure(error, self.settings.timeout)
+            failure = connection_failure(error, self.settings.timeout)
+            expected = {"tls": "a server with TLS that can be trusted", "not_http": "a server that speaks HTTP"}
+            if self._answered or failure.reason not in expected:
+                return failure
+            return EndpointError(
+                f"Expected {expected[failure.reason]} at {self.settings.shown_url}, got: "
+                f"{self.hide_key(str(failure))}. Check http or https, the port and the certificate."
+            )
         return self.status_failure(int(status), error.response.text, error.response.headers)
 
     def body(self, request: Request) -> dict[str, Any]:
@@ -207,7 +227,13 @@ class Endpoint:
 
     def status_failure(self, status: int, text: str, headers: Mapping[str, str], named: str = "") -> Exception:
         """Sort an HTTP error, with what the server wrote, by what to do about it; see `failure`."""
-        said, named = self.hide_key(server_words(text)), named or f"HTTP {status}"
+        said, named = self.hide_key(server_words(self.hide_key(text))), named or f"HTTP {status}"
+        if 300 <= status < 400:
+            target = self.hide_key(shown_address(headers.get("location", "")))
+            return EndpointError(
+                f"Expected an answer from {self.settings.shown_url}, got a redirect ({named}) to {target!r}. None is "
+                "followed, since the key is for this address; give the other one as --endpoint if you trust it."
+            )
         if "insufficient_quota" in text:
             return EndpointError(
                 f"Expected quota left at {self.settings.shown_url}, got: {said}. Add credit and resume."
@@ -268,6 +294,17 @@ def _make_http_client(library: Any, limits: Any, timeout: Any) -> Any:
         limits: Its limits of connections.
         timeout: Its time-outs.
     """
+    try:
+        return _make_direct_client(library, limits, timeout)
+    except (ImportError, RuntimeError):  # no aiohttp, or the SDK's client on it is not installed
+        import openai
+
+        return openai.DefaultAsyncHttpxClient(limits=limits, timeout=timeout, follow_redirects=False)
+
+
+def _make_direct_client(library: Any, limits: Any, timeout: Any) -> Any:
+    """Make the client on aiohttp; see `_make_http_client`."""
+    import aiohttp
     import openai
 
     class DirectClient(openai.DefaultAioHttpClient):
@@ -295,7 +332,10 @@ def _make_http_client(library: Any, limits: Any, timeout: Any) -> Any:
         async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
             if stream:
                 return await super().send(request, stream=stream, **options)
-            response = await self._transport_for_url(request.url).handle_async_request(request)
+            try:
+                response = await self._transport_for_url(request.url).handle_async_request(request)
+            except aiohttp.ClientResponseError as error:  # what answers speaks no HTTP; the SDK's transport lets it out
+                raise library.RemoteProtocolError(str(error), request=request) from error
             try:
                 await response.aread()
             except BaseException:
@@ -303,7 +343,4 @@ def _make_http_client(library: Any, limits: Any, timeout: Any) -> Any:
                 raise
             return response
 
-    try:
-        return DirectClient()
-    except RuntimeError:  # the SDK's aiohttp client is not installed
-        return openai.DefaultAsyncHttpxClient(limits=limits, timeout=timeout, follow_redirects=False)
+    return DirectClient()

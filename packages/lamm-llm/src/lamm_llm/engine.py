@@ -7,6 +7,7 @@ requests in flight. Every endpoint has its own workers; one that goes down hands
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections import Counter, deque
@@ -25,9 +26,11 @@ from lamm_llm.errors import (
     UnsupportedError,
 )
 from lamm_llm.journal import Journal, Reply, Sending
+from lamm_llm.limits import LONGEST_PAUSE, longest_pause
 from lamm_llm.money import Budget
 from lamm_llm.requests import Request
 
+_LOG = logging.getLogger("lamm_llm")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -110,6 +113,7 @@ class Engine(Generic[Item]):
         self._last_success = time.monotonic()
         self._refused_in_a_row = 0
         self._given_up_in_a_row = 0
+        self._told: set[str] = set()
 
     async def run(self, items: Iterator[Item], work: Callable[[Item, Endpoint], Awaitable[None]]) -> None:
         """Work through all items.
@@ -207,7 +211,7 @@ class Engine(Generic[Item]):
             except ThrottledError as signal:
                 self.traffic.throttled += 1
                 endpoint.gate.throttled(sent_at, signal.retry_after)
-                self._check_patience(endpoint)
+                self._check_patience(endpoint, signal.retry_after)
                 continue
             except TransientError as failure:
                 attempt += 1
@@ -248,10 +252,12 @@ class Engine(Generic[Item]):
         self.traffic.answered += 1
         self._last_success = time.monotonic()
         self._refused_in_a_row = self._given_up_in_a_row = 0
-        if not (reply.prompt_tokens or reply.completion_tokens):
-            # A server that counts no tokens must not make a cost limit blind, in this run or a later one.
-            answer = len(reply.text.encode("utf-8", "replace")) // 4 + 1
-            reply = replace(reply, prompt_tokens=request.prompt_tokens, completion_tokens=answer)
+        # A server that counts no tokens must not make a cost limit blind, in this run or a later one.
+        answer = len(reply.text.encode("utf-8", "replace")) // 4 + 1
+        if not reply.prompt_tokens:
+            reply = replace(reply, prompt_tokens=request.prompt_tokens)
+        if not reply.completion_tokens and (reply.text or not reply.prompt_tokens):
+            reply = replace(reply, completion_tokens=answer)
         self.budget.spend(reply.prompt_tokens, reply.completion_tokens, request.payload["model"])
         return reply
 
@@ -266,13 +272,18 @@ class Engine(Generic[Item]):
             raise GaveUpError(failure.reason, f"{attempt} tries, the last: {endpoint.hide_key(str(failure))}") from None
         if failure.unreachable and not self.traffic.answered and attempt >= 2:
             raise endpoint.unreachable_error(str(failure)) from None
-        return max(self.policy.delay(attempt, self._chance), min(failure.retry_after or 0.0, self.policy.patience))
+        return max(self.policy.delay(attempt, self._chance), longest_pause(failure.retry_after or 0.0))
 
-    def _check_patience(self, endpoint: Endpoint) -> None:
+    def _check_patience(self, endpoint: Endpoint, asked: float | None) -> None:
+        """Say once of an endpoint that it asks for a longer wait than is made; give it up in the end."""
+        url, wait = endpoint.settings.shown_url, f" for {asked:g} s (Retry-After)" if asked else ""
+        if asked is not None and asked > LONGEST_PAUSE and url not in self._told:
+            self._told.add(url)
+            _LOG.warning("%s asks to wait%s; it is asked again after %g s.", url, wait, LONGEST_PAUSE)
         if time.monotonic() - self._last_success > self.policy.patience:
             raise EndpointError(
                 f"Expected an answer from {endpoint.settings.shown_url} within {self.policy.patience:g} s, got none: "
-                "it only asks to slow down. Run the same command again later; finished rows are kept."
+                f"it only asks to slow down{wait}. Run the same command again later; finished rows are kept."
             )
 
     def _count_refusal(self, endpoint: Endpoint, said: str) -> None:

@@ -7,6 +7,7 @@ row, and `EndpointError` ends the use of an endpoint at once.
 from __future__ import annotations
 
 import json
+import re
 
 from lamm_llm.fast_json import whole_characters
 
@@ -107,6 +108,10 @@ class WaitingError(Exception):
     """A batch is to answer this request, and has not yet."""
 
 
+_NOT_HTTP = {"BadStatusLine", "BadHttpMessage", "LineTooLong", "ClientResponseError"}
+_NO_STATUS = re.compile(r"illegal (?:\w+ line|header)", re.IGNORECASE)  # plain sockets have one error for all
+
+
 def connection_failure(error: BaseException, timeout: float) -> TransientError:
     """Tell a server that is not there, a broken connection and a time-out apart.
 
@@ -117,6 +122,10 @@ def connection_failure(error: BaseException, timeout: float) -> TransientError:
         chain.append(cause)
     names = {type(item).__name__ for item in chain}
     detail = f"{type(chain[-1]).__name__}: {chain[-1]}"
+    if any("SSL" in name or "Certificate" in name for name in names) or "[SSL" in detail:
+        return TransientError("tls", " ".join(detail.split()))
+    if names & _NOT_HTTP or _NO_STATUS.search(detail):
+        return TransientError("not_http", " ".join(detail.split())[:200])
     if names & {"ConnectError", "ClientConnectorError", "ClientConnectorDNSError"}:
         return TransientError("connection", detail, unreachable=True)
     broken = {"ServerDisconnectedError", "ClientPayloadError", "ClientOSError", "ReadError", "RemoteProtocolError"}

@@ -17,7 +17,10 @@ from email.utils import parsedate_to_datetime
 _DECREASE = 0.75
 _SUCCESSES_PER_STEP = 25
 _MIN_COOLDOWN = 2.0
+LONGEST_PAUSE = 60.0
+"""Seconds that a server's headers can make everybody wait at once; then it is asked again."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_COUNT = re.compile(r"[0-9]{1,12}")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -28,7 +31,7 @@ def parse_duration(text: str) -> float | None:
     (390.0, 0.2, 2.0)
     """
     try:
-        return max(float(text), 0.0)
+        return min(max(float(text), 0.0), 1e9)
     except ValueError:
         parts = _DURATION.findall(text.strip())
         return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts) if parts else None
@@ -41,15 +44,24 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     (2.0, None)
     """
     milliseconds = headers.get("retry-after-ms", "")
-    if milliseconds.isdigit():
+    if _COUNT.fullmatch(milliseconds):
         return int(milliseconds) / 1000
     value = headers.get("retry-after", "").strip()
-    if value[:1].isdigit():
+    if _COUNT.fullmatch(value[:1]):
         return parse_duration(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time()) if value else None
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def longest_pause(seconds: float) -> float:
+    """Return how long is waited where a server asks for so many seconds: a minute at most.
+
+    >>> longest_pause(2.0), longest_pause(86400.0)
+    (2.0, 60.0)
+    """
+    return seconds if seconds < LONGEST_PAUSE else LONGEST_PAUSE
 
 
 class Rate:
@@ -171,15 +183,18 @@ class Gate:
         if sent_at > self._decreased_at:
             self.limit = max(self.limit * _DECREASE, 1.0)
             self._decreased_at = now
-        pause = _MIN_COOLDOWN if retry_after is None else retry_after
-        self._resume_at = max(self._resume_at, now + pause)
+        self._pause(_MIN_COOLDOWN if retry_after is None else retry_after)
+
+    def _pause(self, seconds: float) -> None:
+        """Let nobody in for so many seconds, and for no longer than a minute."""
+        self._resume_at = max(self._resume_at, time.monotonic() + longest_pause(seconds))
 
     def _read_headers(self, headers: Mapping[str, str]) -> None:
         for rate, name in ((self.requests, "requests"), (self.tokens, "tokens")):
             limit = headers.get(f"x-ratelimit-limit-{name}", "")
-            if not rate.chosen and limit.isdigit() and int(limit) > 0:
+            if not rate.chosen and _COUNT.fullmatch(limit) and int(limit) > 0:
                 rate.per_minute = float(limit)
             if headers.get(f"x-ratelimit-remaining-{name}") == "0":
                 pause = parse_duration(headers.get(f"x-ratelimit-reset-{name}", ""))
                 if pause:
-                    self._resume_at = max(self._resume_at, time.monotonic() + pause)
+                    self._pause(pause)

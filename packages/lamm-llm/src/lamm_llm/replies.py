@@ -30,6 +30,7 @@ _STATUSES = (
     (r"server.?error|internal", 500),
 )
 """Statuses by the words of a code or type of error; OpenAI's, Anthropic's, Google's and vLLM's."""
+_MOST_TOKENS = 100_000_000
 _THROTTLED = re.compile(r"rate.?limit|too many requests|slow down|try again in \d", re.IGNORECASE)
 
 
@@ -51,13 +52,21 @@ def read_reply(body: bytes) -> Reply:
             text=whole_characters(_content(message.get("content"))),
             finish=_FINISHES.get(finish.lower(), finish),
             refusal=whole_characters(str(message.get("refusal") or "")),
-            prompt_tokens=max(0, int(usage.get("prompt_tokens") or 0)),
-            completion_tokens=max(0, int(usage.get("completion_tokens") or 0)),
+            prompt_tokens=_count(usage, "prompt_tokens"),
+            completion_tokens=_count(usage, "completion_tokens"),
             model=str(values.get("model") or ""),
             fingerprint=str(values.get("system_fingerprint") or ""),
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise TransientError("malformed_reply", f"not a chat completion: {error!r}", unknown=True) from None
+
+
+def _count(usage: Any, name: str) -> int:
+    """Return a count of tokens; 0 where there is none, or one that no model can have used."""
+    count = usage.get(name) if isinstance(usage, dict) else 0
+    if not isinstance(count, int | float) or isinstance(count, bool) or not 0 <= count <= _MOST_TOKENS:
+        return 0
+    return int(count) if count == int(count) else 0
 
 
 def _content(content: Any) -> str:
