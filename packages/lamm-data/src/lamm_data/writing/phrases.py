@@ -10,7 +10,7 @@ from functools import cache
 from lamm_data.files.settings import packaged_toml
 from lamm_data.writing.words import words_of
 
-_RARE = "*@#$<{[`=!1:"
+_RARE = "*@#$<{[`=!1:_~&%-\\"
 _NEED = re.compile(r"\(\?#([^)]*)\)")
 
 
@@ -19,8 +19,13 @@ class Phrase:
     """A pattern of a kind of finding, and what it needs: of each group, one word or one run of other characters."""
 
     kind: str
-    pattern: re.Pattern[str]
+    source: str
     needs: tuple[tuple[frozenset[str], tuple[str, ...]], ...]
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """The pattern, compiled when it is first needed: most never are, and all take a third of a second."""
+        return _compiled(self.source)
 
     def possible(self, text: str, vocabulary: Set[str]) -> bool:
         """Tell whether the pattern can match anywhere in a text in lower case with these different words."""
@@ -28,6 +33,11 @@ class Phrase:
             if vocabulary.isdisjoint(words) and not any(sign in text for sign in signs):
                 return False
         return True
+
+
+@cache
+def _compiled(source: str) -> re.Pattern[str]:
+    return re.compile(source, re.IGNORECASE)
 
 
 class PhraseIndex:
@@ -78,7 +88,7 @@ def compile_phrase(kind: str, pattern: str) -> Phrase:
         )
         for group in groups
     )
-    return Phrase(kind, re.compile(_NEED.sub("", pattern), re.IGNORECASE), needs)
+    return Phrase(kind, _NEED.sub("", pattern), needs)
 
 
 @cache
@@ -114,5 +124,5 @@ def first_fault(text: str, *kinds: str) -> tuple[str, str] | None:
 def word_phrase(kind: str, words: Iterable[str]) -> Phrase:
     """Make one pattern of whole words."""
     words = sorted(words)
-    pattern = re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, words))})(?![^\W_])", re.IGNORECASE)
+    pattern = rf"(?<![^\W_])(?:{'|'.join(map(re.escape, words))})(?![^\W_])"
     return Phrase(kind, pattern, ((frozenset(words), ()),))
