@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         response_format,
         user_message,
     )
+    from lamm_llm.sealed_lines import open_line, seal_line
     from lamm_llm.whole import atomic_bytes, atomic_path, atomic_text, refuse_folder, sibling, write_whole
 
 _HOMES = {
@@ -72,6 +73,7 @@ _HOMES = {
     "requests": (
         "FORMATS FormatLadder Request RequestMould closed_object image_part make_request response_format user_message"
     ),
+    "sealed_lines": "open_line seal_line",
     "whole": "atomic_bytes atomic_path atomic_text refuse_folder sibling write_whole",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -83,8 +85,9 @@ __all__ = [
     "RequestMould", "RetryPolicy", "Sending", "ThrottledError", "Traffic", "TransientError", "UnsupportedError",
     "UsageError", "WaitingError", "atomic_bytes", "atomic_path", "atomic_text", "batch_share", "check_address",
     "closed_object", "dumps", "find_key", "find_price", "image_part", "json_values", "loads", "make_request",
-    "parse_duration", "read_replies", "read_reply", "refuse_folder", "refuse_open_batches", "request_line",
-    "response_format", "run_async", "shown_address", "sibling", "user_message", "without_thinking", "write_whole",
+    "open_line", "parse_duration", "read_replies", "read_reply", "refuse_folder", "refuse_open_batches",
+    "request_line", "response_format", "run_async", "seal_line", "shown_address", "sibling", "user_message",
+    "without_thinking", "write_whole",
 ]  # fmt: skip
 
 

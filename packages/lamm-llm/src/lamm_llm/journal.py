@@ -1,8 +1,9 @@
 """The journal: every answer that was paid for, appended the moment it arrives.
 
-One JSON line for each answer, after one header line that says which run it belongs to. Lines reach the operating system
-at once (a killed process loses nothing) and the disk in groups (a power cut loses at most 64 lines or 0.2 s). The last
-line may be torn; it is cut off when the journal is opened again. One process at a time may hold a journal.
+One JSON line for each answer, after one header line that says which run it belongs to; each line with its version and a
+checksum (`sealed_lines`). Lines reach the operating system at once (a killed process loses nothing) and the disk in
+groups (a power cut loses at most 64 lines or 0.2 s). The last line may be torn; it is cut off when the journal is
+opened again. One process at a time may hold a journal.
 
 A journal may also note every sending before it goes out. A sending ends with its answer, or with a line that says it
 failed; one without either (the process was killed, the connection broke, time ran out) may have been answered and
@@ -15,7 +16,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -23,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from lamm_llm.answers import without_thinking
 from lamm_llm.errors import LammLlmError, UsageError
-from lamm_llm.fast_json import dumps, loads
+from lamm_llm.sealed_lines import LINE_VERSION, open_line, refuse_unknown, seal_line
 
 GROUP = 64
 GROUP_SECONDS = 0.2
@@ -64,6 +65,16 @@ class Reply:
     def cut_off(self) -> bool:
         """Whether the answer may lack its end: the server stopped at its limit, or the text ends in its thinking."""
         return self.finish == "length" or bool(self.text.strip() and not self.answer.strip())
+
+
+_FIELDS = {field.name for field in fields(Reply)} | {"answer_tokens"}
+_KINDS: dict[str, set[str]] = {
+    "run": {"journal", "run"},
+    "sent": {"sent", "model", "prompt_tokens", "answer_tokens"},
+    "failed": {"failed"},
+    "key": {"key", "model", "reply"},
+}
+"""Fields of a line by the one that tells its kind."""
 
 
 class Sending(NamedTuple):
@@ -119,12 +130,12 @@ class Journal:
     def get(self, key: str) -> Reply | None:
         """Return the reply to a request; None when it has not been answered."""
         offset = self._index.get(bytes.fromhex(key))
-        return None if offset is None else _reply(loads(self._line_at(offset)))
+        return None if offset is None else _reply(open_line(self._line_at(offset)))
 
     def replies(self) -> Iterator[tuple[str, Reply]]:
         """Return the asked model (empty in a journal of one model) and the reply of every answered request."""
         for offset in list(self._index.values()):
-            values = loads(self._line_at(offset))
+            values = open_line(self._line_at(offset))
             yield str(values.get("model", "")), _reply(values)
 
     def begin(self, key: str, sending: Sending) -> None:
@@ -206,7 +217,7 @@ class Journal:
         )
 
     def _write(self, value: dict[str, Any]) -> None:
-        line = dumps(value) + b"\n"
+        line = seal_line(value)
         try:
             written = self._file.write(line)
             if written != len(line):
@@ -247,17 +258,17 @@ class Journal:
         self._file.truncate(self._size)
         self._file.seek(0, os.SEEK_END)
         if self._size == 0 and identity is not None:
-            self._write({"journal": 1, "run": identity})
+            self._write({"journal": LINE_VERSION, "run": identity})
 
     def _read_header(self, line: bytes) -> dict[str, Any]:
         try:
-            return dict(loads(line)["run"])
-        except (ValueError, KeyError, TypeError) as error:
+            return dict(_read(line)["run"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._damaged(1, error) from error
 
     def _read_line(self, line: bytes, number: int) -> None:
         try:
-            values: dict[str, Any] = loads(line)
+            values = _read(line)
             if "sent" in values:
                 sending = Sending(str(values["model"]), int(values["prompt_tokens"]), int(values["answer_tokens"]))
                 self._sendings.setdefault(str(values["sent"]), []).append(sending)
@@ -283,7 +294,7 @@ class Journal:
     def _damaged(self, number: int, error: Exception) -> LammLlmError:
         return LammLlmError(
             f"Expected a journal line, got damaged text: {self.path}, line {number}: {error}. "
-            "Remove that line, or move the journal away to begin anew."
+            "Remove that line and its request is sent again, or move the journal away to begin anew."
         )
 
 
@@ -303,11 +314,28 @@ def read_replies(path: Path) -> dict[str, Reply]:
         return {}
     with path.open("rb") as lines:
         try:
-            values = [loads(line) for line in lines if line.endswith(b"}\n")]
+            values = [_read(line) for line in lines if line.endswith(b"}\n")]
             replies = {value["key"]: _reply(value) for value in values if "key" in value}
             return {key: reply for key, reply in replies.items() if reply.rejected != "format"}
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LammLlmError(f"Expected a journal in {path}, got damaged text: {error}. Move it away.") from error
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    """Read a line of any kind.
+
+    Raises:
+        ValueError, TypeError: It is changed, of another version, of no known kind, or has unknown fields.
+    """
+    values = open_line(line)
+    kind = next((kind for kind in _KINDS if kind in values), "key")
+    refuse_unknown(values, _KINDS[kind])
+    if kind == "key":
+        reply = values["reply"]
+        refuse_unknown(reply, _FIELDS)
+        if not isinstance(reply["text"], str):
+            raise ValueError("the text of the reply is no text")
+    return values
 
 
 def _reply(line: dict[str, Any]) -> Reply:

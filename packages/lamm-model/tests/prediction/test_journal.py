@@ -1,8 +1,11 @@
-"""What a run is called where nobody names it."""
+"""What a run is called where nobody names it, and answers that are read again as they were written."""
+
+import json
 
 import pytest
 
-from lamm_model.prediction.journal import run_name
+from lamm_model.errors import LammModelError
+from lamm_model.prediction.journal import Journal, run_name
 
 
 @pytest.mark.parametrize(
@@ -26,3 +29,53 @@ def test_a_run_is_called_after_its_folder(tmp_path, folder, name):
 def test_models_of_the_hub_and_of_endpoints_are_called_by_their_names():
     assert run_name("org/model-7b") == "org/model-7b"
     assert run_name("org/model-7b", blind=True, endpoint="http://localhost/v1") == "org/model-7b (blind)"
+
+
+HEADER = {"lamm": "predictions", "model": "m", "config": {"seed": 0}}
+TEXT = "A dog.\u2028Two \U0001f600."
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """A journal with two answers."""
+    made = Journal(tmp_path / "p.jsonl", HEADER)
+    made.open()
+    made.add([("a", {"text": TEXT}), ("b", {"text": "", "error": "odd"})])
+    made.close()
+    return made
+
+
+def read(journal):
+    again = Journal(journal.output, HEADER)
+    again.open()
+    again.close()
+    return again.answers
+
+
+def test_answers_are_read_as_they_were_written(journal):
+    assert read(journal) == {"a": {"text": TEXT}, "b": {"text": "", "error": "odd"}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (b"A dog.", b"A cat.", "its text was changed"),
+        (b"A dog.", b"A \xff\xfe.", "its text was changed"),
+        (b'"v":2', b'"v":9', "its version is 9"),
+        (b'{"v":2', b'{"v":2,"note":1', "its text was changed"),
+    ],
+)
+def test_changed_answers_are_named_by_their_line(journal, old, new, words):
+    journal.path.write_bytes(journal.path.read_bytes().replace(old, new, 1))
+    with pytest.raises(LammModelError, match=rf"p\.jsonl\.journal, line 2, got damaged text: {words}"):
+        read(journal)
+
+
+@pytest.mark.parametrize("line", ['{"key": "a", "text": "x", "mood": 1}', '{"text": "x"}', "[1]", "{", "[" * 9999])
+def test_lines_of_another_shape_are_named_and_those_without_a_version_go_on(journal, line):
+    old = json.dumps({"key": "c", "text": "x"})
+    journal.path.write_text(f"{json.dumps(HEADER)}\n{old}\n")
+    assert read(journal) == {"c": {"text": "x"}}
+    journal.path.write_text(f"{json.dumps(HEADER)}\n{old}\n{line}\n")
+    with pytest.raises(LammModelError, match="line 3, got damaged text"):
+        read(journal)

@@ -11,17 +11,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
-from lamm_llm import atomic_path, write_whole
+from lamm_llm import atomic_path, open_line, seal_line, write_whole
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.prediction.queries import Benchmark, PredictionOptions
+
+_FIELDS = {"key", "text", "error", "meta", "probabilities"}
+"""What a line of a journal may have."""
 
 
 class Journal:
     """Append-only answers beside the output: a killed run goes on where it stopped.
 
-    The first line holds the run's settings, each further line one answer. A line that was being written when the
-    process died is dropped and asked again. `finish` writes the ordered predictions beside the output and renames them
-    there, then removes the journals.
+    The first line holds the run's settings, each further line one answer, with a checksum. A line that was being
+    written when the process died is dropped and asked again. `finish` writes the ordered predictions beside the output
+    and renames them there, then removes the journals.
 
     Several processes of one run (`shard`) each keep a journal of their own and read the others'. Whichever finds all
     answers there writes the output; two that find them at once write the same bytes.
@@ -111,15 +114,21 @@ class Journal:
         except FileNotFoundError:  # never there, or another process has just finished the output and removed it
             return None
         whole = content.rfind(b"\n") + 1
-        lines = content[:whole].decode("utf-8").split("\n")[:-1]  # splitlines would cut inside answers, at U+2028
+        lines = content[:whole].decode("utf-8", "replace").split("\n")[:-1]  # splitlines cuts at U+2028, too
         if not lines:
             return None
         if len(lines) == 1 and lines[0].startswith('{"lamm": "predictions"') and lines[0] != json.dumps(self.header):
             return None
         self._compare(lines[0], path)
-        for line in lines[1:]:
-            answer = json.loads(line)
-            self.answers[answer.pop("key")] = answer
+        for number, line in enumerate(lines[1:], start=2):
+            try:
+                answer = open_line(line.encode(), _FIELDS)
+                self.answers[answer.pop("key")] = answer
+            except (ValueError, KeyError) as error:
+                raise LammModelError(
+                    f"Expected an answer in {path}, line {number}, got damaged text: {error}. "
+                    "Remove that line and its question is asked again."
+                ) from error
         return whole
 
     def add(self, answers: list[tuple[str, dict[str, Any]]]) -> None:
@@ -128,7 +137,7 @@ class Journal:
             raise UsageError("Expected an open journal, got a closed one. Call open first.")
         for key, answer in answers:
             self.answers[key] = answer
-            self._handle.write(json.dumps({"key": key, **answer}, ensure_ascii=False) + "\n")
+            self._handle.write(seal_line({"key": key, **answer}).decode())
         self._handle.flush()
         os.fsync(self._handle.fileno())
 
