@@ -182,6 +182,9 @@ def test_arrays_whose_header_claims_what_the_file_has_not_make_room_for_nothing(
     (tmp_path / "a.npy").write_bytes(content + content)
     with pytest.raises(SourceError, match="bytes instead of the 96"):
         read_cloud(tmp_path / "a.npy")
+    (tmp_path / "a.npy").write_bytes(content.replace(b"'shape': (4, 3)", b"'shape': (4, (("))
+    with pytest.raises(SourceError, match="header that cannot be read"):
+        read_cloud(tmp_path / "a.npy")
     np.savez(tmp_path / "zip", POINTS)
     (tmp_path / "zip.npz").rename(tmp_path / "a.npy")
     with pytest.raises(SourceError, match=r"plain \.npy array"):
@@ -256,6 +259,9 @@ def test_las_files_keep_a_centimetre_of_map_coordinates_and_sixteen_bit_colours(
     content = (tmp_path / f"a.{suffix}").read_bytes()
     (tmp_path / f"a.{suffix}").write_bytes(content[:107] + struct.pack("<I", 2**31) + content[111:])
     with pytest.raises(SourceError, match="claim to hold 2147483648 points"):
+        read_cloud(tmp_path / f"a.{suffix}")
+    (tmp_path / f"a.{suffix}").write_bytes(content[:100] + b"\xff" * 4 + content[104:])
+    with pytest.raises(SourceError, match="claim to hold 4294967295 records"):
         read_cloud(tmp_path / f"a.{suffix}")
 
 

@@ -52,5 +52,8 @@ def _header(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"version {version[0]}.{version[1]} of the format")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(handle)
+    try:
+        shape, fortran, dtype = read(handle)
+    except Exception as error:  # numpy's parser has its own and Python's.
+        raise ValueError(f"a header that cannot be read ({error})") from error
     return shape, fortran, dtype

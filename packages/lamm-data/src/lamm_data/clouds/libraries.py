@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,9 +87,38 @@ def _mesh_vertices(path: Path) -> tuple[NDArray[Any], bool]:
     return (vertices, False) if colours is None else (np.concatenate([vertices, colours], 1), True)
 
 
+def _check_las_records(path: Path) -> None:
+    """Refuse a header that claims more records than the file has room for: laspy would read them one by one."""
+    with path.open("rb") as handle:
+        head, size = handle.read(247), path.stat().st_size
+        chunks = _chunks(handle, int.from_bytes(head[96:100], "little")) if head[104:105] >= b"\x80" else 0
+    if chunks > size:
+        raise ValueError(f"{size} bytes that claim to hold {chunks} compressed chunks")
+    if len(head) < 227 or head[:4] != b"LASF":
+        raise ValueError("no header of a LAS file")
+    records, more = int.from_bytes(head[100:104], "little"), 0
+    if head[24:26] >= b"\x01\x04":
+        more = int.from_bytes(head[243:247], "little")
+    if records * 54 + more * 60 > size:
+        raise ValueError(f"{size} bytes that claim to hold {records + more} records before and after the points")
+
+
+def _chunks(handle: BinaryIO, start: int) -> int:
+    """Return how many chunks the points of a LAZ file are in by its own table; they begin with the place of it."""
+    handle.seek(start)
+    table = int.from_bytes(handle.read(8), "little", signed=True)
+    if table < 0:  # Written as a stream: the place stands at the end.
+        handle.seek(-8, 2)
+        table = int.from_bytes(handle.read(8), "little", signed=True)
+    handle.seek(max(table, 0) + 4)
+    return int.from_bytes(handle.read(4), "little")
+
+
 def _las(path: Path) -> tuple[NDArray[Any], bool]:
     laspy = import_extra("laspy", "reading LAS and LAZ files", "las")
-    with laspy.open(path) as reader:
+    _check_las_records(path)
+    # The parallel reader of lazrs makes room for what a damaged file claims, and ends the process where it cannot.
+    with laspy.open(path, laz_backend=laspy.LazBackend.Lazrs) as reader:
         count, size = int(reader.header.point_count), path.stat().st_size
         packed = (
             _MOST_POINTS_A_BYTE * size if path.suffix.lower() == ".laz" else size // reader.header.point_format.size
@@ -159,8 +188,8 @@ def refuse_in_words(read: Callable[[Path], T], path: Path) -> T:
     """
     try:
         return read(path)
-    except LammDataError:
+    except (LammDataError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:
+    except BaseException as error:  # A panic of a library in Rust is no Exception.
         words = " ".join(str(error).split())[:200]
         raise ValueError(f"{type(error).__name__}: {words}" if words else type(error).__name__) from error

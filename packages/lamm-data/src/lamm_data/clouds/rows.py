@@ -35,9 +35,11 @@ def parse_rows(content: bytes, first: int, rows: int, width: int) -> NDArray[np.
     """
     lines = content.split(b"\n", first + rows)[first : first + rows]
     try:
-        values = np.loadtxt(lines or nonblank(content), np.float64, comments=None, ndmin=2)
-        if values.shape == (rows, width):
-            return values
+        # loadtxt warns where there is nothing but blanks.
+        if lines and lines[0].decode("latin-1").strip():
+            values = np.loadtxt(lines, np.float64, comments=None, ndmin=2)
+            if values.shape == (rows, width):
+                return values
     except ValueError:
         pass  # Blank lines, other ends of lines, or a fault that is found and named below.
     return parse_lines(nonblank(content)[first : first + rows], rows, width)
