@@ -76,6 +76,7 @@ _WRONG = re.compile(
 )
 _WORD_OR_MARK = re.compile(rf"\w|{_RIGHT_MARK}|{_WRONG_MARK}")
 _MARKED_BEFORE = re.compile(rf"(?:\A|\n)[\ufe0f *-]{{0,3}}({_RIGHT_MARK}|{_WRONG_MARK})[\ufe0f *-]{{0,3}}\Z")
+_SIGN = re.compile(f"({_RIGHT_MARK}|{_WRONG_MARK})")
 _SIGN_NEXT = re.compile(
     rf"[.;!?)\"' ]{{0,4}}(?:{_RIGHT_MARK}|{_WRONG_MARK}|[-:(=] ?(?:correct|incorrect|wrong|right|true|false|yes|no)\b|"
     r"(?:correct|incorrect|wrong|right|true|false|yes|no)\b(?=[.!)]? ?(?:\n|$|[-:,;(])))",
@@ -184,6 +185,8 @@ def reviewed(text: str) -> set[int]:
     right: set[int] = set()
     wrong: set[int] = set()
     signed = False
+    if len(set(_MENTION.findall(text))) < 2 and not _SIGN.search(text):
+        return set()
     mentions = _hits(text)
     for place, hit in enumerate(mentions):
         limit = mentions[place + 1].start if place + 1 < len(mentions) else len(text)
@@ -192,7 +195,7 @@ def reviewed(text: str) -> set[int]:
         signed_next = _SIGN_NEXT.match(section)
         section = section[: border.start()] if border and not signed_next else section
         before = _MARKED_BEFORE.search(text, max(0, hit.start - 9), hit.start)
-        sign = before or re.search(f"({_RIGHT_MARK}|{_WRONG_MARK})", section)
+        sign = before or _SIGN.search(section)
         if sign:
             signed = True
             (right if re.match(_RIGHT_MARK, sign[1]) else wrong).add(number_of(hit.label))
