@@ -11,6 +11,7 @@ import time
 import pytest
 
 from lamm_llm import (
+    BatchServer,
     Budget,
     Endpoint,
     EndpointError,
@@ -208,3 +209,33 @@ def test_counts_of_tokens_that_cannot_be_are_estimated_in_their_place(serve, cou
     reply = ask(serve(http({**COMPLETION, "usage": usage})))
     assert 0 < reply.prompt_tokens < 100
     assert reply.completion_tokens == 4
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[" * 100_000, b'{"data": 5}', b'{"data": [[1], {"name": 1}]}', b"null"])
+def test_models_that_a_server_does_not_tell_are_none(serve, body):
+    async def names(address):
+        endpoint = Endpoint(EndpointSettings(f"http://{address}", KEY))
+        try:
+            return await endpoint.model_names()
+        finally:
+            await endpoint.close()
+
+    assert asyncio.run(names(serve(http(body)).address)) == []
+    told = json.dumps({"data": [{"id": f"m {KEY}"}]}).encode()
+    assert asyncio.run(names(serve(http(told)).address)) == ["m ***"]
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[" * 100_000, b"null"])
+def test_pages_in_place_of_batches_are_a_reason(serve, body):
+    async def look(address):
+        endpoint = Endpoint(EndpointSettings(f"http://{address}", KEY))
+        try:
+            await BatchServer(endpoint, RetryPolicy(2, first_delay=0.01)).retrieve("b")
+        finally:
+            await endpoint.close()
+
+    headers = "content-type: application/json\r\n" if body[:1] != b"<" else "content-type: text/html\r\n"
+    server = serve(http(body, headers=headers))
+    with pytest.raises(EndpointError, match="the Batch API: ") as caught:
+        asyncio.run(look(server.address))
+    assert "\n" not in str(caught.value)

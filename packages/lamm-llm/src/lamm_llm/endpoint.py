@@ -161,12 +161,16 @@ class Endpoint:
 
     async def model_names(self) -> list[str]:
         """Ask the server for the names of its models; none when it does not tell."""
+        return [self.hide_key(str(card["id"])) for card in await self.model_cards() if "id" in card]
+
+    async def model_cards(self) -> list[dict[str, Any]]:
+        """Ask the server for what it tells of its models; nothing when it does not tell."""
         import openai
 
         try:
             async with asyncio.timeout(self.settings.timeout):
                 response = await self.client.get("/models", cast_to=self._response_type)
-            return [self.hide_key(str(item["id"])) for item in json.loads(response.content)["data"]]
+            return [card for card in json.loads(response.content)["data"] if isinstance(card, dict)]
         except (openai.APIError, TimeoutError, ValueError, KeyError, TypeError, RecursionError):
             return []
 

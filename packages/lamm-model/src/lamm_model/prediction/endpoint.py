@@ -132,12 +132,8 @@ async def _next(answers: AsyncGenerator[list[Answered]]) -> list[Answered]:
 
 
 async def _owned_by_lamm(endpoint: Endpoint) -> bool:
-    from openai import OpenAIError
-
     try:
-        return any([card.owned_by == "lamm" async for card in endpoint.client.models.list()])
-    except (OpenAIError, AttributeError):
-        return False
+        return any(card.get("owned_by") == "lamm" for card in await endpoint.model_cards())
     finally:
         await endpoint.close()
 
