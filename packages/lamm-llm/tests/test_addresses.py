@@ -55,6 +55,8 @@ def test_an_address_that_is_none_or_carries_a_secret_is_refused_without_showing_
         ("http://[::1]:8000/v1", "http://[::1]:8000/v1"),
         ("https://example.org/v1?api-version=2024-10-21&max_tokens=5", "https://example.org/v1"),
         ("https://example.org/keys/token", "https://example.org/keys/token"),
+        ("https://sk-inference-cluster-one.example.org/v1", "https://sk-inference-cluster-one.example.org/v1"),
+        ("https://example.org/key-value-store-and-more/v1", "https://example.org/key-value-store-and-more/v1"),
     ],
 )
 def test_other_addresses_are_taken_and_shown(address, shown):

@@ -14,7 +14,7 @@ _SECRET_NAME = re.compile(
     r"(?:key|token|sig|signature|secret|pass(?:word|wd)?|pwd|auth|authorization|bearer|credentials?|code)",
     re.IGNORECASE,
 )
-_SECRET = re.compile(r"\b(?:sk|key|hf|gsk|xai|ghp)[-_][\w\-]{16,}")
+_SECRET = re.compile(r"(?<=[^/][/=])(?:sk-|hf_|gsk_|ghp_)[\w\-]{16,}")
 _NOT_VISIBLE = re.compile(r"[^!-~]")
 
 
