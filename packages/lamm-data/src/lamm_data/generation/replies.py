@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from lamm_data.generation.answers import (
     Answer,
@@ -97,11 +98,17 @@ def _refused(text: str) -> UnusableAnswerError:
 
 def _without_examples(answer: Answer, examples: tuple[Example, ...]) -> Answer:
     """Drop rounds that a small model copied from an example; short answers may be equal by chance."""
-    copied = {pair for example in examples for pair in example.rounds}
-    long_answers = {text for _, text in copied if len(text.split()) > 5}
+    copied, long_answers = _told(tuple(example.rounds for example in examples))
     rounds = tuple(pair for pair in answer.rounds if pair not in copied and pair[1] not in long_answers)
     same = bool(answer.description) and any(answer.description == example.description for example in examples)
     same = same or (bool(answer.items) and any(answer.items == example.items for example in examples))
     if same or (answer.rounds and not rounds):
         raise UnusableAnswerError("repeats_example", "The answer repeats an example; speak of this picture instead.")
-    return replace(answer, rounds=rounds, salvaged=answer.salvaged or len(rounds) < len(answer.rounds))
+    return answer if len(rounds) == len(answer.rounds) else replace(answer, rounds=rounds, salvaged=True)
+
+
+@lru_cache(maxsize=16)
+def _told(examples: tuple[tuple[tuple[str, str], ...], ...]) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
+    """Return the rounds of examples, and those of their answers that are too long to be equal by chance."""
+    rounds = frozenset(pair for example in examples for pair in example)
+    return rounds, frozenset(answer for _, answer in rounds if len(answer.split()) > 5)
