@@ -151,3 +151,8 @@ def test_every_draft_stands_apart():
     assert drafts("B. Wait, C. Hmm, no, D.") == ["B.", "C.", "no, D."]
     assert drafts("It is changed.") == ["It is changed."]
     assert after_correction("Wait.") is None
+
+
+def test_a_flood_of_options_settles_on_none():
+    assert extract_choice("red. " * 6000, ["red", "blue"]).status == "ambiguous"
+    assert extract_choice("red. " * 400, ["red", "blue"]).value == 0

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import NamedTuple
 
-from lamm_metrics.extraction import Extraction, Status, extract_choice, extract_label, extract_yes_no
-from lamm_metrics.extraction.choices import extract_labelled_choice
+from lamm_metrics import extraction
+from lamm_metrics.extraction.result import Extraction, Status
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import YES_NO, Reference, label_set, letter, truth_label
 
@@ -85,7 +85,7 @@ def read_label(reference: Reference, prediction: Prediction, labels: Sequence[st
     options, truth = label_set(reference, labels), truth_label(reference)
 
     def read() -> Extraction[int]:
-        found = extract_label(prediction.plain_text, options)
+        found = extraction.extract_label(prediction.plain_text, options)
         return Extraction(None if found.value is None else options.index(found.value), found.status, found.detail)
 
     return _answer(_from_probabilities(prediction, options, read), read, options, {options.index(truth)})
@@ -104,7 +104,7 @@ def read_yes_no(reference: Reference, prediction: Prediction, labels: Sequence[s
     options = ["yes", "no"]
 
     def read() -> Extraction[int]:
-        found = extract_yes_no(prediction.plain_text)
+        found = extraction.extract_yes_no(prediction.plain_text)
         return Extraction(None if found.value is None else int(not found.value), found.status, found.detail)
 
     truth = options.index(YES_NO[truth_label(reference).strip().lower()])
@@ -133,7 +133,9 @@ def read_choice(reference: Reference, prediction: Prediction, labels: Sequence[s
         if prediction.choice is not None:
             return _stated_choice(prediction.choice, options, names)
         text = prediction.plain_text
-        return extract_labelled_choice(text, options, names) if own else extract_choice(text, options)
+        if own:
+            return extraction.extract_labelled_choice(text, options, names)
+        return extraction.extract_choice(text, options)
 
     likeliest = None if prediction.choice is not None else _from_probabilities(prediction, options, read, names)
     return _answer(likeliest, read, letters, {int(reference["gt_choice"]), *reference.get("gt_accepted", ())})

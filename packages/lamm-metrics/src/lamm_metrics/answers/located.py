@@ -10,14 +10,14 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from lamm_metrics import extraction
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.extraction import BoxConvention, Layout, Status, extract_boxes_2d, extract_boxes_3d, extract_points
-from lamm_metrics.extraction.result import LabelledBox, LabelledPoint
+from lamm_metrics.extraction.result import LabelledBox, LabelledPoint, Status
 from lamm_metrics.extraction.text.names import words_of
 from lamm_metrics.extraction.text.synonyms import known_synonyms
 from lamm_metrics.geometry import boxes3d
 from lamm_metrics.geometry.boxes import BoxFault, find_fault
-from lamm_metrics.geometry.conventions import corners_of
+from lamm_metrics.geometry.conventions import BoxConvention, Layout, corners_of
 from lamm_metrics.geometry.rotated import NumberCount
 from lamm_metrics.records.files import SHOWN
 from lamm_metrics.records.predictions import Prediction
@@ -133,7 +133,7 @@ def boxes_2d(
     """
     size = size_of(reference)
     if prediction.boxes is None:
-        found = extract_boxes_2d(prediction.plain_text, convention, size, labels)
+        found = extraction.extract_boxes_2d(prediction.plain_text, convention, size, labels)
         return AnsweredBoxes(found.status, found.value or [], (), found.detail)
     declared = _declared(prediction, convention)
     sized = declared.layout in (Layout.XYWH, Layout.CXCYWH)
@@ -154,7 +154,7 @@ def boxes_3d(prediction: Prediction, labels: Sequence[str] | None, numbers: Numb
         numbers: 6 for axis-aligned, 7 for upright, 9 for fully rotated boxes.
     """
     if prediction.boxes is None:
-        found = extract_boxes_3d(prediction.plain_text, numbers, labels)
+        found = extraction.extract_boxes_3d(prediction.plain_text, numbers, labels)
         return AnsweredBoxes(found.status, found.value or [], (), found.detail)
     angles = (0.0,) * numbers
     return _structured(prediction.boxes, boxes3d.find_fault, lambda box: (box + angles)[:numbers], numbers)
@@ -173,7 +173,7 @@ def points_2d(
     """
     size = size_of(reference)
     if prediction.points is None and prediction.boxes is None:
-        found = extract_points(prediction.plain_text, convention, size, labels)
+        found = extraction.extract_points(prediction.plain_text, convention, size, labels)
         return AnsweredPoints(found.status, found.value or [], found.detail)
     points, declared = [], _declared(prediction, convention)
     for item in prediction.points or ():

@@ -92,6 +92,8 @@ def is_frame(text: str, start: int, end: int, before: int) -> bool:
         before: Index behind the reading in front of it.
     """
     word = text[start:end].lower()
+    if not word.isalpha():
+        return False
     if word in _VERDICTS:
         subject = text[before:start] if before and start - before < 24 else ""
         said_of = re.fullmatch(r"[)\]\"'*.]{0,3} (?:is|as|to be|must be|would be)(?: the)? ", subject) is not None

@@ -22,6 +22,7 @@ _OPERATORS = frozenset("+-*/=^<>")
 _EDGE = frozenset("\"'.,;:!?")
 _SAME = {"degrees": "°", "degree": "°", "percent": "%", "&": "and", "celsius": "c", "fahrenheit": "f"}
 _LONGEST = 400  # tokens of an option that are compared
+_MOST_MENTIONS = 5000
 _GOES_ON = re.compile(r"[\"')]?(?:,|;| -| [a-z(])")
 
 
@@ -101,11 +102,15 @@ class OptionTexts:
     def mark(self, text: str) -> str:
         """Put a private character in the place of every option's text; the longest reading wins.
 
+        A text that names options thousands of times settles on none: it becomes one mention that fits several.
+
         Args:
             text: An answer as `written` returns it.
         """
         parts, end = [], 0
-        for start, stop, char in self._find(text):
+        for number, (start, stop, char) in enumerate(self._find(text)):
+            if number == _MOST_MENTIONS:
+                return SEVERAL
             parts += [text[end:start], char]
             end = stop
         return "".join([*parts, text[end:]]) if parts else text
@@ -142,6 +147,8 @@ class OptionTexts:
 
 def _settle(owners: list[_Option], tokens: list[str], place: int, resume: int) -> tuple[int | None, int]:
     """Return which of the options that share a loose form is written here, and the token with which it starts."""
+    if len(owners) == 1 and not owners[0].lead:
+        return owners[0].number, place
     starts = {
         owner.number: place - owner.lead
         for owner in owners

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.extraction import Status, extract_number
+from lamm_metrics import extraction
+from lamm_metrics.extraction.result import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import OK
 from lamm_metrics.records.predictions import Prediction
@@ -54,7 +55,7 @@ class CountingError(AdditiveMetric[Count]):
         """Read one count."""
         status, given, why = str(Status.OK), prediction.number, ""
         if given is None:
-            found = extract_number(prediction.plain_text)
+            found = extraction.extract_number(prediction.plain_text)
             status, given, why = found.status, found.value, found.detail
         if given is not None and not abs(given) <= LARGEST_COUNT:
             status, given, why = Status.MALFORMED, None, f"a count beyond {LARGEST_COUNT:g}"

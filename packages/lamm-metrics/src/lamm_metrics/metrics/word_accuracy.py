@@ -9,7 +9,7 @@ from unicodedata import category
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.extraction import extract_words
+from lamm_metrics import extraction
 from lamm_metrics.extraction.words import plain_word
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import OK
@@ -87,7 +87,7 @@ class WordAccuracy(AdditiveMetric[WordCounts]):
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read the words of one answer."""
-        found = extract_words(prediction.plain_text)
+        found = extraction.extract_words(prediction.plain_text)
         given = self._normalised(found.value or [] if found.status == OK else [])
         truth = self._normalised(reference["word_list"])
         hits = (Counter(given) & Counter(truth)).total()
