@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 import lamm_metrics
-from lamm_metrics import TASKS, UsageError, all_tasks, chance_predictions, score, task_named, task_of_file
+from lamm_metrics import (
+    TASKS,
+    UsageError,
+    all_tasks,
+    chance_predictions,
+    compare_conventions,
+    score,
+    task_named,
+    task_of_file,
+)
 from lamm_metrics import task_of_record as belongs
 from lamm_metrics.answers.kinds import ANSWERS, described, reader_of
 from lamm_metrics.records.truth import TRUTHS
@@ -135,3 +144,11 @@ def test_no_code_outside_the_tables_knows_a_task_by_name():
     assert found - allowed == set()
     drawn = "\n".join(path.read_text("utf-8") for path in (PACKAGE / "report" / "data").glob("*.js"))
     assert not [key for key in TASKS if f'"{key}"' in drawn]
+
+
+def test_arguments_in_a_wrong_order_say_so():
+    references, predictions = [{"id": 1, "num": 1}], [{"id": 1, "text": "1"}]
+    with pytest.raises(UsageError, match="Expected the name of a task, got a list"):
+        score(references, predictions, "counting")
+    with pytest.raises(UsageError, match="Expected the name of a task, got a list"):
+        compare_conventions("detection", references, predictions)

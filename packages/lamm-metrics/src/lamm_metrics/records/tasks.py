@@ -107,6 +107,11 @@ def all_tasks() -> Mapping[str, Task]:
 
 def find_task(key: str) -> Task | None:
     """Return the task of a key, None where there is none; packages are searched only for what is not built in."""
+    if not isinstance(key, str):
+        raise UsageError(
+            f"Expected the name of a task, got a {type(key).__name__}. Check the order: score(task, references, "
+            "predictions), compare_conventions(references, predictions, task)."
+        )
     return TASKS.get(key) or all_tasks().get(key)
 
 
