@@ -29,7 +29,8 @@ def write_parts(root: Path) -> None:
     records = []
     for number in range(4):
         Image.new("RGB", (40, 40), (60 * number, 40, 40)).save(root / f"{number}.png")
-        np.save(root / f"{number}.npy", np.random.default_rng(number).normal(size=(80, 6)).astype(np.float32))
+        cloud = np.random.default_rng(number).uniform(0, [4, 4, 3, 255, 255, 255], (80, 6))
+        np.save(root / f"{number}.npy", cloud.astype(np.float32))
         for kind, name in (("image", f"{number}.png"), ("pcl", f"{number}.npy")):
             records.append({"id": f"{kind}{number}", kind: name, "task_type": "normal", "conversations": turns})
     (root / "records.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
