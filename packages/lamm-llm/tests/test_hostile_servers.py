@@ -203,6 +203,12 @@ def test_keys_are_struck_out_of_every_field_of_a_reply_and_words_are_left(serve)
     assert ask(serve(http(body)), key="none").text == f"none of {KEY}"
 
 
+@pytest.mark.parametrize("key", ['own"secret"word', "own\\secret\\word", "own/secret/word"])
+def test_keys_that_json_escapes_are_struck_out(serve, key):
+    body = {"choices": [{"message": {"content": f"Your key is {key}."}}]}
+    assert ask(serve(http(body)), key=key).text == "Your key is ***."
+
+
 @pytest.mark.parametrize("count", [-5, 10**12, 1e300, 2.5, "many", True, [1], {"a": 1}])
 def test_counts_of_tokens_that_cannot_be_are_estimated_in_their_place(serve, count):
     usage = {"prompt_tokens": count, "completion_tokens": 4}

@@ -97,6 +97,10 @@ class Endpoint:
         self._address = "/chat/completions" if "?" in settings.url else f"{self.client.base_url}chat/completions"
         self._takes_bytes = "content" in signature(self.client.post).parameters
         self._limit_name = "max_completion_tokens" if is_openai(settings.url) else "max_tokens"
+        self._long_key = settings.key if len(settings.key) >= _SHORTEST_KEY else ""
+        # A body without these holds no key: JSON escapes quotes and backslashes, and may escape letters and slashes.
+        written = json.dumps(self._long_key)[1:-1].encode()
+        self._key_marks = (b"sk-", b"\\u", b"\\/", *([written] if written else ()))
         self._dropped: set[str] = set()
         self._answered = False
 
@@ -135,7 +139,7 @@ class Endpoint:
             raise self.status_failure(status, body.decode("utf-8", "replace"), headers or {})
         try:
             reply = read_reply(body)
-            return self._clean(reply) if self._may_hold_keys(body) else reply
+            return self._clean(reply) if any(mark in body for mark in self._key_marks) else reply
         except ErrorReplyError as error:
             if not error.status:
                 raise TransientError(error.reason, self.hide_key(str(error))) from None
@@ -151,17 +155,12 @@ class Endpoint:
         content: Any = {"content": dumps(body)} if self._takes_bytes else {"body": body}
         return await self.client.post(self._address, cast_to=self._response_type, options=options, **content)
 
-    def _may_hold_keys(self, body: bytes) -> bool:
-        """Tell whether a body holds what may be a key; one that escapes letters or slashes may."""
-        key = self.settings.key.encode()
-        return b"sk-" in body or b"\\u" in body or b"\\/" in body or (len(key) >= _SHORTEST_KEY and key in body)
-
     def _clean(self, reply: Reply) -> Reply:
         """Strike keys out of a reply; a word that is no secret, such as `none`, stays."""
-        key = self.settings.key if len(self.settings.key) >= _SHORTEST_KEY else ""
         words = {name: word for name, word in vars(reply).items() if isinstance(word, str)}
         clean: dict[str, Any] = {
-            name: _KEYS.sub("sk-***", word.replace(key, "***") if key else word) for name, word in words.items()
+            name: _KEYS.sub("sk-***", word.replace(self._long_key, "***") if self._long_key else word)
+            for name, word in words.items()
         }
         return reply if clean == words else replace(reply, **clean)
 
