@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lamm_llm.addresses import check_address, find_key, shown_address
-    from lamm_llm.answers import json_values, without_thinking
     from lamm_llm.batch_server import ENDED, BatchServer, BatchView
     from lamm_llm.batch_state import (
         BATCHES,
@@ -35,11 +34,22 @@ if TYPE_CHECKING:
         UsageError,
         WaitingError,
     )
-    from lamm_llm.fast_json import dumps, loads
-    from lamm_llm.journal import Journal, Reply, Sending, read_replies
+    from lamm_llm.files import (
+        atomic_bytes,
+        atomic_path,
+        atomic_text,
+        dumps,
+        loads,
+        open_line,
+        refuse_folder,
+        seal_line,
+        sibling,
+        write_whole,
+    )
+    from lamm_llm.journal import Journal, Sending, read_replies
     from lamm_llm.limits import Gate, Rate, parse_duration
     from lamm_llm.money import Budget, Price, batch_share, find_price
-    from lamm_llm.replies import read_reply
+    from lamm_llm.replies import Reply, json_values, read_reply, without_thinking
     from lamm_llm.requests import (
         FORMATS,
         FormatLadder,
@@ -51,12 +61,9 @@ if TYPE_CHECKING:
         response_format,
         user_message,
     )
-    from lamm_llm.sealed_lines import open_line, seal_line
-    from lamm_llm.whole import atomic_bytes, atomic_path, atomic_text, refuse_folder, sibling, write_whole
 
 _HOMES = {
     "addresses": "check_address find_key shown_address",
-    "answers": "json_values without_thinking",
     "batch_server": "ENDED BatchServer BatchView",
     "batch_state": "BATCHES Batch BatchState Outbox refuse_open_batches request_line",
     "endpoint": "Endpoint EndpointSettings",
@@ -65,16 +72,14 @@ _HOMES = {
         "BudgetReachedError EndpointError ErrorReplyError GaveUpError LammLlmError RefusedError ThrottledError "
         "TransientError UnsupportedError UsageError WaitingError"
     ),
-    "fast_json": "dumps loads",
-    "journal": "Journal Reply Sending read_replies",
+    "files": "atomic_bytes atomic_path atomic_text dumps loads open_line refuse_folder seal_line sibling write_whole",
+    "journal": "Journal Sending read_replies",
     "limits": "Gate Rate parse_duration",
     "money": "Budget Price batch_share find_price",
-    "replies": "read_reply",
+    "replies": "Reply json_values read_reply without_thinking",
     "requests": (
         "FORMATS FormatLadder Request RequestMould closed_object image_part make_request response_format user_message"
     ),
-    "sealed_lines": "open_line seal_line",
-    "whole": "atomic_bytes atomic_path atomic_text refuse_folder sibling write_whole",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

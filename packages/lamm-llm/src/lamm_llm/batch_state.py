@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from lamm_llm.errors import LammLlmError, UsageError
-from lamm_llm.whole import atomic_path, sibling
+from lamm_llm.files import atomic_path, sibling
 
 BATCHES = "batches.json"
 """Ending of the file beside a run's output that says which batches belong to it."""

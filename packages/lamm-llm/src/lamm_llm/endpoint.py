@@ -25,12 +25,10 @@ from lamm_llm.errors import (
     TransientError,
     UnsupportedError,
     connection_failure,
-    server_words,
 )
-from lamm_llm.fast_json import dumps
-from lamm_llm.journal import Reply
+from lamm_llm.files import dumps
 from lamm_llm.limits import Gate, retry_after
-from lamm_llm.replies import read_reply
+from lamm_llm.replies import Reply, read_reply, server_words
 from lamm_llm.requests import Request
 
 _SHORTEST_KEY = 8

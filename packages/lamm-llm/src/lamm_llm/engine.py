@@ -25,9 +25,10 @@ from lamm_llm.errors import (
     TransientError,
     UnsupportedError,
 )
-from lamm_llm.journal import Journal, Reply, Sending
+from lamm_llm.journal import Journal, Sending
 from lamm_llm.limits import LONGEST_PAUSE, longest_pause
 from lamm_llm.money import Budget
+from lamm_llm.replies import Reply
 from lamm_llm.requests import Request
 
 _LOG = logging.getLogger("lamm_llm")

@@ -6,10 +6,7 @@ row, and `EndpointError` ends the use of an endpoint at once.
 
 from __future__ import annotations
 
-import json
 import re
-
-from lamm_llm.fast_json import whole_characters
 
 
 class LammLlmError(Exception):
@@ -75,8 +72,8 @@ class ErrorReplyError(TransientError):
         text: The error as JSON.
     """
 
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__("error_reply", f"error in a reply with HTTP 200: {server_words(text)}")
+    def __init__(self, status: int, text: str, message: str) -> None:
+        super().__init__("error_reply", f"error in a reply with HTTP 200: {message}")
         self.status, self.text = status, text
 
 
@@ -132,16 +129,3 @@ def connection_failure(error: BaseException, timeout: float) -> TransientError:
     if "APITimeoutError" in names and not names & broken:
         return TransientError("timeout", f"no answer within {timeout:g} s", unknown=True)
     return TransientError("connection", detail, unknown=True)
-
-
-def server_words(text: str) -> str:
-    """Return the message of a server's error in one line."""
-    try:
-        values = json.loads(text)
-        found = values.get("error", values.get("detail", values)) if isinstance(values, dict) else values
-        if isinstance(found, dict):
-            found = next((found[name] for name in ("message", "status_msg", "msg", "detail") if found.get(name)), found)
-        text = found if isinstance(found, str) else json.dumps(found)
-    except (ValueError, RecursionError):
-        text = text[:2000]
-    return whole_characters(" ".join(text.split())[:500])

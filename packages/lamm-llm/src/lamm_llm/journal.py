@@ -1,7 +1,7 @@
 """The journal: every answer that was paid for, appended the moment it arrives.
 
 One JSON line for each answer, after one header line that says which run it belongs to; each line with its version and a
-checksum (`sealed_lines`). Lines reach the operating system at once (a killed process loses nothing) and the disk in
+checksum (`files`). Lines reach the operating system at once (a killed process loses nothing) and the disk in
 groups (a power cut loses at most 64 lines or 0.2 s). The last line may be torn; it is cut off when the journal is
 opened again. One process at a time may hold a journal.
 
@@ -16,55 +16,18 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from lamm_llm.answers import without_thinking
 from lamm_llm.errors import LammLlmError, UsageError
-from lamm_llm.sealed_lines import LINE_VERSION, open_line, refuse_unknown, seal_line
+from lamm_llm.files import LINE_VERSION, open_line, refuse_unknown, seal_line
+from lamm_llm.replies import Reply
 
 GROUP = 64
 GROUP_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a server answered.
-
-    Attributes:
-        text: Content of the message, as it came.
-        finish: `stop`, `length`, `content_filter` or whatever the server gave.
-        refusal: The server's own refusal text, if any.
-        prompt_tokens: Tokens billed for the prompt, as the server counts.
-        completion_tokens: Tokens billed for the answer.
-        model: Model name the server answered with.
-        fingerprint: The server's `system_fingerprint`, if any.
-        rejected: Why the server refused the request for good, where such a refusal is kept as its answer.
-        share: Share of the price that was paid; less than 1 through the Batch API.
-    """
-
-    text: str
-    finish: str = "stop"
-    refusal: str = ""
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    model: str = ""
-    fingerprint: str = ""
-    rejected: str = ""
-    share: float = 1.0
-
-    @property
-    def answer(self) -> str:
-        """The answer in the text: no thinking, no hidden channel, no token of the chat format."""
-        return without_thinking(self.text)
-
-    @property
-    def cut_off(self) -> bool:
-        """Whether the answer may lack its end: the server stopped at its limit, or the text ends in its thinking."""
-        return self.finish == "length" or bool(self.text.strip() and not self.answer.strip())
 
 
 _FIELDS = {field.name for field in fields(Reply)} | {"answer_tokens"}
