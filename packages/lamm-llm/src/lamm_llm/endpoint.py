@@ -274,7 +274,7 @@ def _make_client(settings: EndpointSettings) -> tuple[Any, Any]:
     try:
         import httpx2 as transport
     except ImportError:  # openai 2 stands on httpx, openai 3 on httpx2
-        import httpx as transport  # type: ignore[import-not-found,no-redef]
+        import httpx as transport  # type: ignore[import-not-found,no-redef,unused-ignore]
     most = settings.concurrency + 4
     limits = transport.Limits(max_connections=most, max_keepalive_connections=most)
     timeout = transport.Timeout(settings.timeout, connect=10.0, pool=None)
