@@ -13,7 +13,7 @@ from lamm_data.generation.answers import (
     parse_options,
     parse_statements,
 )
-from lamm_data.generation.replies import looks_refused
+from lamm_data.generation.solving import looks_refused
 
 ROUNDS = {"rounds": [{"question": f"What {n}?", "answer": f"That {n}."} for n in range(4)]}
 

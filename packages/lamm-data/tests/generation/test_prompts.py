@@ -6,10 +6,9 @@ import json
 import pytest
 
 from lamm_data.errors import UsageError
-from lamm_data.generation.input_rows import split_row
+from lamm_data.generation.input_rows import row_from_json, split_row
 from lamm_data.generation.prompts import load_prompt, prompt_names
 from lamm_data.generation.request_builder import RequestBuilder, Sampling, focus_row, render_query
-from lamm_data.generation.rows import row_from_json
 from lamm_data.records.tasks import TASK_TYPES
 from lamm_llm import FORMATS, make_request
 

@@ -15,8 +15,7 @@ from typing import Any
 
 from lamm_data.errors import UsageError
 from lamm_data.generation.results import Counts
-from lamm_data.generation.run import OpenRun, open_run
-from lamm_data.generation.seeing import solver_of
+from lamm_data.generation.run import OpenRun, open_run, solver_of
 from lamm_data.generation.settings import GenerationSettings
 from lamm_data.generation.solving import Ask
 from lamm_llm import (

@@ -161,8 +161,7 @@ def _watching(settings: GenerationSettings) -> Iterator[Callable[[Summary], None
     except ModuleNotFoundError:
         yield None
         return
-    from lamm_data.generation.input_rows import input_rows
-    from lamm_data.generation.settings import settings_builder
+    from lamm_data.generation.settings import input_rows, settings_builder
 
     total = sum(1 for _ in input_rows(settings, settings_builder(settings).prompt))
     columns = (

@@ -11,10 +11,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lamm_data.generation.input_rows import input_rows
 from lamm_data.generation.rows import Row, RowFault
-from lamm_data.generation.seeing import solver_of
-from lamm_data.generation.settings import GenerationSettings, settings_builder
+from lamm_data.generation.run import solver_of
+from lamm_data.generation.settings import GenerationSettings, input_rows, settings_builder
 from lamm_data.generation.solving import Solver
 from lamm_llm import (
     FormatLadder,

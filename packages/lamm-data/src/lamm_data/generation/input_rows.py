@@ -1,28 +1,20 @@
-"""Rows read from JSON Lines or a source's own download folder, split into what one request each is made for.
-
-A folder is recognised by a file in it. COCO is several files that are joined by image: captions, boxes and, where a
-Visual Genome lies in the folder too, the attributes and relations that LAMM's dialogues were written from (appendix B).
-"""
+"""Rows read from JSON Lines or a source's own download folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
-from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from math import isfinite
+from pathlib import Path
+from typing import Any
 
 from lamm_data.errors import UsageError
-from lamm_data.files.json_lines import load_json
-from lamm_data.files.settings import load_toml, parse_part
-from lamm_data.generation.prompts import Prompt
-from lamm_data.generation.rows import Row, RowFault, SceneObject, row_from_json
-from lamm_data.generation.settings import GenerationSettings
-from lamm_data.records.annotations import Annotated
-from lamm_data.sources.readers.coco import read_captions, read_instances
-from lamm_data.sources.readers.visual_genome import read_visual_genome
-from lamm_data.sources.registry import Source, get_source, load_function
+from lamm_data.generation.download_folders import read_folder
+from lamm_data.generation.rows import Row, RowFault, SceneObject
+from lamm_data.records.annotations import Question
 from lamm_llm import loads
+
+_NUMBERS = frozenset((int, float))
 
 
 def read_rows(path: Path, split: str = "") -> Iterator[Row | RowFault]:
@@ -40,7 +32,7 @@ def read_rows(path: Path, split: str = "") -> Iterator[Row | RowFault]:
         SourceError: When a file of a download is damaged.
     """
     if path.is_dir():
-        yield from _read_folder(path, split)
+        yield from read_folder(path, split)
     elif path.is_file():
         yield from _read_json_lines(path)
     else:
@@ -69,36 +61,6 @@ def _read_json_lines(path: Path) -> Iterator[Row | RowFault]:
             yield row_from_json(values, origin)
 
 
-def input_rows(settings: GenerationSettings, prompt: Prompt) -> Iterator[Row | RowFault]:
-    """Read the rows a run works on.
-
-    Args:
-        settings: Where the rows are, and which of them to use.
-        prompt: The prompt: one that asks for wrong options makes a row of every question.
-
-    Yields:
-        Rows and faults in input order; the same ones for the same settings.
-
-    Raises:
-        UsageError: When the input, the shard or the table of descriptions is unusable.
-        SourceError: When a source file is damaged.
-    """
-    number, shards = parse_part(settings.shard, "shard")
-    texts = _read_descriptions(settings.descriptions) if settings.descriptions else {}
-    rows = islice(_parts(settings, prompt, texts), settings.limit)
-    return islice(rows, number, None, shards)
-
-
-def _parts(settings: GenerationSettings, prompt: Prompt, texts: Mapping[str, str]) -> Iterator[Row | RowFault]:
-    for row in read_rows(settings.annotations, settings.split):
-        if isinstance(row, Row) and texts.get(row.label):
-            row = replace(row, description=texts[row.label])
-        if isinstance(row, Row) and prompt.answer == "options":
-            yield from split_row(row)
-        else:
-            yield row
-
-
 def split_row(row: Row) -> list[Row]:
     """Give what one request for wrong options each is made for: each question of a row, or the row without any."""
     return [
@@ -107,152 +69,105 @@ def split_row(row: Row) -> list[Row]:
     ] or [row]
 
 
-def _read_descriptions(path: Path) -> dict[str, str]:
-    """Read encyclopedia texts by class name, from TOML or JSON."""
-    values: Any = load_toml(path) if path.suffix == ".toml" else load_json(path)
-    if not isinstance(values, dict) or not all(isinstance(text, str) for text in values.values()):
-        raise UsageError(f"Expected a table of class names and texts in {path}, got something else.")
-    return {name: " ".join(text.split()) for name, text in values.items()}
+def row_from_json(values: Any, origin: dict[str, Any]) -> Row | RowFault:
+    """Turn one decoded JSON row into a `Row`.
 
+    Accepted spellings: `instances` or `objects`; `category`, `label` or `name`; `bbox` or `box`; relations as triples
+    or as objects with `subject`, `predicate` and `object`; questions as pairs or as objects with `question` and
+    `answers`.
 
-class Layout(NamedTuple):
-    """How a kind of folder is recognised and read."""
+    Args:
+        values: The decoded JSON value.
+        origin: Where it was read.
 
-    marker: str
-    what: str
-    read: Callable[[Path, str], Iterator[Row]]
-
-
-def _read_folder(folder: Path, split: str) -> Iterator[Row]:
-    """Read a download folder in the order of the source; by default its split for instruction data (COCO: all)."""
-    for layout in _LAYOUTS:
-        if any(folder.rglob(layout.marker)):
-            yield from layout.read(folder, split)
-            return
-    known = "; ".join(f"{layout.marker} ({layout.what})" for layout in _LAYOUTS)
-    raise UsageError(
-        f"Expected a folder with one of these: {known}. Found none of them below {folder}. "
-        "Give the folder a source was unpacked into, or a JSON Lines file of captions and boxes."
-    )
-
-
-def row_from_item(item: Annotated, source: Source) -> Row:
-    """Turn an item of a source reader into a row.
-
-    A class becomes the row's label, and what the source says about the class its description. Crowd regions are left
-    out: they are no objects to count. Boxes are fractions in 2D and metres in 3D.
+    Returns:
+        The row, or the fault that makes it unusable.
     """
-    flat = item.modality == "image"
-    label = item.classes[0].name if item.classes else ""
-    origin = {"file": item.origin, "annotation": item.id}
-    return Row(
-        id=item.id,
-        media=item.media,
-        modality=item.modality,
-        captions=() if label else tuple(filter(None, item.captions)),
-        objects=_objects(item),
-        relations=tuple(
-            (part.subject, part.predicate, part.object)
-            for part in item.relations
-            if part.subject and part.predicate and part.object
-        ),
-        label=label,
-        description=" ".join(filter(None, item.captions)) if label else "",
-        questions=tuple(question for question in item.questions if question.text and question.answers),
-        group=item.group,
-        source={"src_image": source.dataset} if flat else {"src_dataset": source.dataset, "src_id": item.id},
-        origin=origin,
-        licence=item.licence or source.licence,
-    )
+    if not isinstance(values, dict):
+        return RowFault("", f"Expected a JSON object, got {type(values).__name__}", origin)
+    media = values.get("image") or values.get("pcl") or ""
+    identifier = str(values.get("id") or Path(str(media)).stem)
+    try:
+        if not identifier:
+            raise ValueError("Expected `id` or `image` or `pcl`, got none of them")
+        modality = "pcl" if values.get("pcl") else "image"
+        return Row(
+            id=identifier,
+            media=str(media),
+            modality=modality,
+            captions=_words(values.get("captions"), "captions"),
+            objects=tuple(
+                _object(item, modality) for item in _list(values.get("instances", values.get("objects")), "instances")
+            ),
+            relations=tuple(_relation(item) for item in _list(values.get("relations"), "relations")),
+            label=str(values.get("label") or values.get("category") or ""),
+            description=" ".join(str(values.get("description") or "").split()),
+            questions=tuple(_question(item, n) for n, item in enumerate(_list(values.get("questions"), "questions"))),
+            group=str(values.get("group") or ""),
+            source={key: str(values[key]) for key in ("src_image", "src_dataset", "src_id") if values.get(key)},
+            origin=origin,
+            licence=str(values.get("licence") or values.get("license") or ""),
+        )
+    except (ValueError, OverflowError) as error:
+        return RowFault(identifier, str(error), origin)
 
 
-def _objects(item: Annotated) -> tuple[SceneObject, ...]:
-    sized = item.width > 0 and item.height > 0
-    flat = (
-        SceneObject(box.label, box.normalised(item.width, item.height) if sized else (), box.attributes)
-        for box in item.boxes
-        if box.label and not box.crowd
-    )
-    solid = (SceneObject(box.label, tuple(box.values), box.attributes) for box in item.boxes3d if box.label)
-    return (*flat, *solid)
+def _list(value: Any, name: str) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ValueError(f"Expected a list in `{name}`, got {type(value).__name__}")
+    return value
 
 
-def _layout(name: str, marker: str) -> Layout:
-    """Make the layout of one source of the registry, whose files lie in the folder itself or in one below it."""
-    source = get_source(name)
-
-    def read(folder: Path, split: str) -> Iterator[Row]:
-        root = min(folder.rglob(marker), key=lambda path: (len(path.parts), path)).parent
-        for item in source.open(root, split or source.train, next(iter(source.readers))):
-            yield row_from_item(item, source)
-
-    return Layout(marker, source.title, read)
+def _words(value: Any, name: str) -> tuple[str, ...]:
+    if not value:
+        return tuple(_list(value, name))
+    return tuple(text for item in _list(value, name) if (text := " ".join(str(item).split())))
 
 
-def _sample_source(path: Path, task: str) -> Source | None:
-    """Give the synthetic sample world as the source of files that lie in one, whichever format they have."""
-    if not any((parent / "sample.json").is_file() for parent in path.absolute().parents[:3]):
-        return None
-    sample = get_source("sample")
-    return replace(sample, dataset=sample.dataset_of(task))
+def _object(item: Any, modality: str) -> SceneObject:
+    if not isinstance(item, dict):
+        raise ValueError(f"Expected an object with `category` and `bbox` in `instances`, got {item!r}")
+    label = item.get("category") or item.get("label") or item.get("name")
+    if not isinstance(label, str) or not label.strip():
+        raise ValueError(f"Expected a class name in `category`, got {label!r}")
+    box = _box(item.get("bbox", item.get("box")), modality)
+    return SceneObject(label.strip(), box, _words(item.get("attributes"), "attributes"))
 
 
-def _read_rooms(folder: Path, split: str) -> Iterator[Row]:
-    """Read prepared ScanNet scenes: boxes, and ScanQA's questions where the folder holds them."""
-    root = next(folder.rglob("*_aligned_bbox.npy")).parent.parent
-    scannet, scanqa = get_source("scannet"), get_source("scanqa")
-    source = _sample_source(root, "vqa3d") or scannet
-    asked = replace(source, licence=f"{scannet.licence}; questions {scanqa.licence}") if source is scannet else source
-    for item in load_function("readers.scannet_export:read_rooms")(root, split or source.train):
-        yield row_from_item(item, asked if item.questions else source)
+def _box(value: Any, modality: str) -> tuple[float, ...]:
+    if modality == "image" and type(value) is list and len(value) == 4:  # the usual case, without a look at each number
+        x1, y1, x2, y2 = value
+        if type(x1) is type(y1) is type(x2) is type(y2) is float and (
+            0 <= x1 <= 1 and 0 <= y1 <= 1 and 0 <= x2 <= 1 and 0 <= y2 <= 1
+        ):
+            return x1, y1, x2, y2
+    numbers = _list(value, "bbox")
+    if not _NUMBERS.issuperset(map(type, numbers)):
+        raise ValueError(f"Expected numbers in `bbox`, got {numbers!r}")
+    if modality == "pcl":
+        if len(numbers) not in (0, 6, 7, 9) or not isfinite(sum(numbers)):
+            raise ValueError(f"Expected a 3D box of 6, 7 or 9 finite numbers, got {numbers!r}")
+    elif len(numbers) not in (0, 4):
+        raise ValueError(f"Expected a 2D box of 4 numbers, got {numbers!r}")
+    elif numbers and not (min(numbers) >= -0.001 and max(numbers) <= 1.001 and isfinite(sum(numbers))):
+        raise ValueError(f"Expected box corners as fractions of the image size between 0 and 1, got {numbers!r}")
+    return tuple(float(n) for n in numbers)
 
 
-def _read_coco(folder: Path, split: str) -> Iterator[Row]:
-    files = [file for file in sorted(folder.rglob("captions_*.json")) if split in file.stem]
-    if not files:
-        raise UsageError(f"Expected captions_{split}*.json below {folder}, found none. Choose another split.")
-    genome = next(iter(sorted(folder.rglob("image_data.json"))), None)
-    for file in files:
-        instances = file.with_name(file.name.replace("captions_", "instances_", 1))
-        yield from _join_coco(file, instances, genome.parent if genome else None)
+def _relation(item: Any) -> tuple[str, str, str]:
+    if isinstance(item, dict):
+        item = [item.get("subject"), item.get("predicate"), item.get("object")]
+    if not isinstance(item, list) or len(item) != 3 or not all(isinstance(part, str) and part for part in item):
+        raise ValueError(f"Expected a relation [subject, predicate, object], got {item!r}")
+    return (item[0], item[1].lower(), item[2])
 
 
-def _join_coco(file: Path, instances: Path, genome: Path | None) -> Iterator[Row]:
-    """Join captions with Visual Genome's scene graphs where there are any, else with COCO's boxes."""
-    split = file.stem.removeprefix("captions_")
-    year = split.lstrip("abcdefghijklmnopqrstuvwxyz_")
-    coco = replace(get_source("coco_captions"), dataset=f"coco{year}" if year else f"coco_{split}")
-    source = _sample_source(file, "caption") or coco
-    captioned = {item.id: item for item in read_captions(file)}
-    if genome is not None:
-        yield from _joined(read_visual_genome(genome), "coco", captioned, source)
-    if instances.is_file():
-        yield from _joined(read_instances(instances), "", captioned, source)
-    for item in captioned.values():
-        yield _coco_row(row_from_item(item, source))
-
-
-def _joined(items: Iterable[Annotated], link: str, captioned: dict[str, Annotated], source: Source) -> Iterator[Row]:
-    """Give captions the objects and relations of the same image, and take them off the list."""
-    for item in items:
-        image = captioned.pop(item.link.get(link, "") if link else item.id, None)
-        if image is not None:
-            row = row_from_item(replace(item, captions=image.captions, licence=image.licence), source)
-            origin = {"file": image.origin, "annotation": image.id, "objects": item.origin}
-            yield _coco_row(replace(row, media=image.media, origin=origin))
-
-
-def _coco_row(row: Row) -> Row:
-    """Name a row by its file, as the published data does."""
-    return replace(row, id=PurePosixPath(row.media).stem)
-
-
-_LAYOUTS = (
-    Layout("captions_*.json", "COCO, with Visual Genome beside it or without", _read_coco),
-    _layout("3rscan", "3RScan.json"),
-    Layout("*_aligned_bbox.npy", "prepared ScanNet, with ScanQA's questions or without", _read_rooms),
-    _layout("scanqa", "ScanQA_v1.0_*.json"),
-    _layout("bamboo", "sensexo_visual_*.visual.json"),
-    _layout("shapenet", "taxonomy.json"),
-    _layout("visual_genome", "image_data.json"),
-)
+def _question(item: Any, number: int) -> Question:
+    if isinstance(item, list) and len(item) == 2:
+        item = {"question": item[0], "answers": [item[1]]}
+    if not isinstance(item, dict) or not isinstance(item.get("question"), str) or not item["question"].strip():
+        raise ValueError(f"Expected a question with its answers in `questions`, got {item!r}")
+    answers = _words(item.get("answers", [item["answer"]] if "answer" in item else []), "answers")
+    return Question(" ".join(item["question"].split()), answers, id=str(item.get("id") or number))

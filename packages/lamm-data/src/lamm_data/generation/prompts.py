@@ -17,7 +17,8 @@ from typing import Any, Literal, get_args
 from lamm_data.errors import UsageError
 from lamm_data.files.json_lines import iter_values
 from lamm_data.files.settings import load_toml, packaged_names, packaged_toml
-from lamm_data.generation.rows import Row, RowFault, row_from_json
+from lamm_data.generation.input_rows import row_from_json
+from lamm_data.generation.rows import Row, RowFault
 
 AnswerKind = Literal["dialogue", "description", "statements", "options"]
 

@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any
 
 from lamm_data.errors import LammDataError, UsageError
-from lamm_data.generation.input_rows import input_rows
 from lamm_data.generation.request_builder import RequestBuilder
 from lamm_data.generation.results import Counts, Results
 from lamm_data.generation.rows import Row, RowFault
-from lamm_data.generation.seeing import NOT_SEEN, solver_of
-from lamm_data.generation.settings import GenerationSettings, settings_builder
+from lamm_data.generation.seeing import NOT_SEEN, PictureSolver, ViewSolver
+from lamm_data.generation.settings import GenerationSettings, input_rows, settings_builder
+from lamm_data.generation.solving import Solver
 from lamm_llm import (
     BATCHES,
     Budget,
@@ -144,6 +144,15 @@ def open_run(settings: GenerationSettings) -> Iterator[OpenRun]:
         closing(Results(settings, prompt, rejected)) as results,
     ):
         yield OpenRun(settings, builder, journal, results, batched)
+
+
+def solver_of(settings: GenerationSettings, builder: RequestBuilder, ladder: FormatLadder) -> Solver:
+    """Return what solves the rows of a run: by text alone, with the picture, or by way of views."""
+    if settings.see == "image":
+        return PictureSolver(builder, ladder, settings.reask, settings)
+    if settings.see == "views":
+        return ViewSolver(builder, ladder, settings.reask, settings)
+    return Solver(builder, ladder, settings.reask)
 
 
 async def _generate(settings: GenerationSettings, watch: Watcher | None) -> Summary:

@@ -22,7 +22,7 @@ from lamm_data.generation.request_builder import MAX_OBJECTS, RequestBuilder
 from lamm_data.generation.rows import Row
 from lamm_data.generation.settings import GenerationSettings
 from lamm_data.generation.solving import Ask, Outcome, Solver, why_useless
-from lamm_llm import FormatLadder, WaitingError
+from lamm_llm import WaitingError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,15 +34,6 @@ _ANNOTATIONS = ("captions", "objects", "relations", "label", "description", "que
 _QUALITY = 90
 _OF_OBJECT = re.compile(r"\W*(?:object\s*#?(\d+)\b[\s:,.)\]–—-]*|(\d+)\s*[:.)\]–—-]\s*)(.+)", re.IGNORECASE | re.DOTALL)
 _NUMBERED = re.compile(r"\bobject\s*#?(\d+)\b", re.IGNORECASE)
-
-
-def solver_of(settings: GenerationSettings, builder: RequestBuilder, ladder: FormatLadder) -> Solver:
-    """Return what solves the rows of a run: by text alone, with the picture, or by way of views."""
-    if settings.see == "image":
-        return PictureSolver(builder, ladder, settings.reask, settings)
-    if settings.see == "views":
-        return ViewSolver(builder, ladder, settings.reask, settings)
-    return Solver(builder, ladder, settings.reask)
 
 
 def picture_jpeg(path: Path, longest: int) -> bytes:

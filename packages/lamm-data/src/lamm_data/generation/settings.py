@@ -1,15 +1,20 @@
-"""The settings of a generation run, from a TOML file, `--set` and command-line options."""
+"""The settings of a generation run, from a TOML file, `--set` and command-line options; its prompt and its rows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from lamm_data.errors import UsageError
-from lamm_data.files.settings import check_values, load_toml
-from lamm_data.generation.prompts import load_prompt
+from lamm_data.files.json_lines import load_json
+from lamm_data.files.settings import check_values, load_toml, parse_part
+from lamm_data.generation.input_rows import read_rows, split_row
+from lamm_data.generation.prompts import Prompt, load_prompt
 from lamm_data.generation.request_builder import RequestBuilder, Sampling
+from lamm_data.generation.rows import Row, RowFault
 from lamm_llm import EndpointSettings, find_key
 
 _ENDPOINT_KEYS = {field.name for field in fields(EndpointSettings)} - {"key"} | {"api_key_env"}
@@ -159,6 +164,44 @@ def settings_builder(settings: GenerationSettings) -> RequestBuilder:
     if settings.see == "views" and prompt.modality == "image":
         raise UsageError(f"Expected a type about point clouds for --see views, got {settings.type}. Use --see image.")
     return RequestBuilder(prompt, Sampling(settings.model, settings.temperature, settings.max_tokens, settings.seed))
+
+
+def input_rows(settings: GenerationSettings, prompt: Prompt) -> Iterator[Row | RowFault]:
+    """Read the rows a run works on.
+
+    Args:
+        settings: Where the rows are, and which of them to use.
+        prompt: The prompt: one that asks for wrong options makes a row of every question.
+
+    Yields:
+        Rows and faults in input order; the same ones for the same settings.
+
+    Raises:
+        UsageError: When the input, the shard or the table of descriptions is unusable.
+        SourceError: When a source file is damaged.
+    """
+    number, shards = parse_part(settings.shard, "shard")
+    texts = _read_descriptions(settings.descriptions) if settings.descriptions else {}
+    rows = islice(_parts(settings, prompt, texts), settings.limit)
+    return islice(rows, number, None, shards)
+
+
+def _read_descriptions(path: Path) -> dict[str, str]:
+    """Read encyclopedia texts by class name, from TOML or JSON."""
+    values: Any = load_toml(path) if path.suffix == ".toml" else load_json(path)
+    if not isinstance(values, dict) or not all(isinstance(text, str) for text in values.values()):
+        raise UsageError(f"Expected a table of class names and texts in {path}, got something else.")
+    return {name: " ".join(text.split()) for name, text in values.items()}
+
+
+def _parts(settings: GenerationSettings, prompt: Prompt, texts: Mapping[str, str]) -> Iterator[Row | RowFault]:
+    for row in read_rows(settings.annotations, settings.split):
+        if isinstance(row, Row) and texts.get(row.label):
+            row = replace(row, description=texts[row.label])
+        if isinstance(row, Row) and prompt.answer == "options":
+            yield from split_row(row)
+        else:
+            yield row
 
 
 def _endpoint_faults(table: Any) -> list[str]:

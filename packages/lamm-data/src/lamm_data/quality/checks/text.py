@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lamm_data.quality.checks.record import Finding, PreparedRecord
 from lamm_data.records.instruction import MAX_ROUNDS_3D, PLACEHOLDERS, InstructionRecord
-from lamm_data.writing.phrases import phrase_index
+from lamm_data.writing.words import phrase_index
 
 PROSE_TYPES = {"conversation", "description", "commomsenseqa", "conversation3d", "description3d", "commomsenseqa3d"}
 """Task types whose text must not hold coordinates or speak of its sources."""

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lamm_data.writing.phrases import PhraseIndex, compile_phrase, load_phrases
-from lamm_data.writing.words import words_of
+from lamm_data.writing.words import PhraseIndex, compile_phrase, load_phrases, words_of
 
 KINDS = ("leakage", "refusal", "markup", "profanity", "toxicity")
 
