@@ -16,8 +16,7 @@ from lamm_data.records.benchmark import BenchmarkRecord, write_benchmark
 from lamm_data.records.instruction import write_records
 from lamm_data.records.tasks import TASKS, benchmark_file_name
 from lamm_data.sources.media import MediaCheck
-from lamm_data.sources.own.source import open_source
-from lamm_data.sources.registry import Source, choose_tasks
+from lamm_data.sources.registry import Source, choose_tasks, open_source
 
 
 @dataclass(frozen=True, slots=True)

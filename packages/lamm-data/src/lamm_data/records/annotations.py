@@ -235,3 +235,8 @@ def _pickle_by_fields(kind: type) -> None:
 
 for _kind in (Box, Box3D, Relation, Keypoints, Question, ClassLabel, Count, Description, Annotated):
     _pickle_by_fields(_kind)
+
+
+def join(prefix: str, name: str) -> str:
+    """Return the path of a medium: a folder below the root and a file's name, joined with a forward slash."""
+    return f"{prefix.rstrip('/')}/{name}" if prefix else name

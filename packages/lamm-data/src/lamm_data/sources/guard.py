@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import SourceError
@@ -37,6 +38,23 @@ def tidy_name(name: str) -> str:
     ('traffic light', '')
     """
     return " ".join(tidy_text(name).split())
+
+
+def unique_names(pairs: Iterable[tuple[Any, str]], path: Path, what: str) -> dict[Any, str]:
+    """Return class names by id, without stray white space; the same class may be listed again.
+
+    Raises:
+        SourceError: Two classes share an id: which of them an annotation means cannot be told.
+    """
+    names: dict[Any, str] = {}
+    for key, name in pairs:
+        tidy = tidy_name(name)
+        if names.setdefault(key, tidy) != tidy:
+            raise SourceError(
+                f"Expected every {what} to have an id of its own, got {names[key]!r} and {tidy!r} with the id {key!r} "
+                f"({path}). Give one of them another id."
+            )
+    return names
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lamm_data.errors import SourceError, UsageError
 from lamm_data.files.settings import packaged_toml
@@ -162,6 +162,42 @@ def get_source(name: str) -> Source:
     if name not in sources:
         raise UsageError(f"Expected a source out of {', '.join(sources)}, got {name!r}.")
     return sources[name]
+
+
+def open_source(
+    name: str,
+    root: str | Path,
+    dataset: str = "",
+    licence: str = "",
+    layout: str = "",
+    *,
+    found: Callable[[str], None] | None = None,
+) -> Source:
+    """Look a source up; the user's own is read from its root.
+
+    Args:
+        name: Source name.
+        root: Folder of the source.
+        dataset: Name of the user's own data set.
+        licence: Its licence.
+        layout: Its label format.
+        found: Called with what was found in a folder of the user's own.
+
+    Raises:
+        UsageError: There is none of this name, or name, licence or format are stated for a source that has its own.
+    """
+    if name == OWN:
+        own = load_function("own.source:own_source")(root, dataset=dataset, licence=licence, layout=layout)
+        if found is not None:
+            found(own.found)
+        return cast("Source", own)
+    source = get_source(name)
+    if dataset or licence or layout:
+        raise UsageError(
+            f"Expected --dataset, --licence and --format with --source {OWN} only, got them with {name}, which has its "
+            "own. Leave them out."
+        )
+    return source
 
 
 def choose_tasks(source: Source, wanted: tuple[str, ...], possible: tuple[str, ...]) -> tuple[str, ...]:

@@ -17,8 +17,7 @@ from lamm_data.files.shards import open_shards
 from lamm_data.records.annotations import Annotated
 from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.sources.media import MediaCheck
-from lamm_data.sources.own.source import open_source
-from lamm_data.sources.registry import Source, choose_tasks
+from lamm_data.sources.registry import Source, choose_tasks, open_source
 from lamm_data.templates.convert import Batch, Block, BlockMaker, Conversion, Engine
 from lamm_data.templates.exhaustive import load_exhaustive, refuse_negatives
 from lamm_data.templates.merging import Merger
@@ -101,6 +100,8 @@ class BlockMakers:
 
 def processes(workers: int) -> Engine:
     """Give an engine of so many worker processes of this machine; one makes the blocks in this process."""
+    if workers == 1:
+        return lambda makers, batches: map(BlockMakers(tuple(makers)), batches)
     return lambda makers, batches: in_parallel(BlockMakers(tuple(makers)), batches, workers)
 
 
@@ -229,6 +230,7 @@ def _source_plans(
     source: Source, tasks: tuple[str, ...], root: Path, settings: ConvertSettings, pools: dict[str, Pool]
 ) -> Iterator[_Plan]:
     lists = load_exhaustive()[0] if settings.negatives else {}
+    share = parse_part(settings.part) if settings.part else (0, 1)
     closed = {task: lists[source.name, task] for task in tasks if (source.name, task) in lists}
     meta = {"source": source.name, "licence": source.licence} | ({"synthetic": True} if source.synthetic else {})
     for read in tasks:
@@ -251,4 +253,4 @@ def _source_plans(
             )
             media = MediaCheck(root, settings.media, settings.decode)
             split = settings.split or source.train
-            yield _Plan(source, root, split, read, conversion, media, parse_part(settings.part), Counter())
+            yield _Plan(source, root, split, read, conversion, media, share, Counter())

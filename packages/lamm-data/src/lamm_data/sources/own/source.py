@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -124,39 +124,3 @@ def open_images(root: Path, split: str) -> Iterator[Annotated]:
     source = own_source(root, dataset="own images")
     source.check_split(split)
     return iter(source.items[split])
-
-
-def open_source(
-    name: str,
-    root: str | Path,
-    dataset: str = "",
-    licence: str = "",
-    layout: str = "",
-    *,
-    found: Callable[[str], None] | None = None,
-) -> Source:
-    """Look a source up; the user's own is read from its root.
-
-    Args:
-        name: Source name.
-        root: Folder of the source.
-        dataset: Name of the user's own data set.
-        licence: Its licence.
-        layout: Its label format.
-        found: Called with what was found in a folder of the user's own.
-
-    Raises:
-        UsageError: There is none of this name, or name, licence or format are stated for a source that has its own.
-    """
-    if name == OWN:
-        own = own_source(root, dataset=dataset, licence=licence, layout=layout)
-        if found is not None:
-            found(own.found)
-        return own
-    source = get_source(name)
-    if dataset or licence or layout:
-        raise UsageError(
-            f"Expected --dataset, --licence and --format with --source {OWN} only, got them with {name}, which has its "
-            "own. Leave them out."
-        )
-    return source

@@ -9,8 +9,9 @@ from pathlib import PurePosixPath
 
 from lamm_data.errors import SourceError
 from lamm_data.records.annotations import ClassLabel
+from lamm_data.sources.guard import unique_names
 from lamm_data.sources.own.folder import SPLITS, Drawn, Folder, Part, hundredths, number_of, split_of
-from lamm_data.sources.readers.fields import read_lines, unique_names
+from lamm_data.sources.readers.fields import read_lines
 
 IMAGE = ("image", "filename", "file_name", "image_path", "image_name", "imageid", "image_id", "filepath", "file",
          "path", "img", "img_path", "name")  # fmt: skip

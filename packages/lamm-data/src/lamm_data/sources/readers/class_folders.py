@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lamm_data.errors import SourceError
-from lamm_data.records.annotations import Annotated, ClassLabel
-from lamm_data.sources.readers.fields import join, measured
+from lamm_data.records.annotations import Annotated, ClassLabel, join
+from lamm_data.sources.readers.fields import measured
 
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import iter_sections
-from lamm_data.records.annotations import Annotated, Box, Keypoints
-from lamm_data.sources.readers.fields import image_size, join, unique_names
+from lamm_data.records.annotations import Annotated, Box, Keypoints, join
+from lamm_data.sources.guard import unique_names
+from lamm_data.sources.readers.fields import image_size
 
 _image_values = itemgetter("id", "file_name", "width", "height")
 _NONE: Mapping[str, int] = {}

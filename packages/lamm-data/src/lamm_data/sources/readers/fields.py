@@ -12,7 +12,6 @@ from xml.etree import ElementTree as ET
 from lamm_data.errors import SourceError
 from lamm_data.files.pictures import open_picture, shown_size
 from lamm_data.records.annotations import Annotated
-from lamm_data.sources.guard import tidy_name
 
 
 def need(value: Any, keys: Iterable[str], path: str | Path, what: str) -> Mapping[str, Any]:
@@ -88,23 +87,6 @@ def parse_xml(path: Path) -> ET.Element:
         raise SourceError(f"Expected well-formed XML, got {error} ({path}). Download it again.") from error
 
 
-def unique_names(pairs: Iterable[tuple[Any, str]], path: Path, what: str) -> dict[Any, str]:
-    """Return class names by id, without stray white space; the same class may be listed again.
-
-    Raises:
-        SourceError: Two classes share an id: which of them an annotation means cannot be told.
-    """
-    names: dict[Any, str] = {}
-    for key, name in pairs:
-        tidy = tidy_name(name)
-        if names.setdefault(key, tidy) != tidy:
-            raise SourceError(
-                f"Expected every {what} to have an id of its own, got {names[key]!r} and {tidy!r} with the id {key!r} "
-                f"({path}). Give one of them another id."
-            )
-    return names
-
-
 def name_of(element: ET.Element, tag: str, path: Path) -> str:
     """Return the name in a child element, stripped; it may be empty, for objects without a name are left out later.
 
@@ -127,11 +109,6 @@ def text_of(element: ET.Element, tag: str, path: Path) -> str:
     if not text:
         raise SourceError(f"Expected <{tag}> inside <{element.tag}>, got none ({path}).")
     return text
-
-
-def join(prefix: str, name: str) -> str:
-    """Join a folder below the root and a file name with forward slashes."""
-    return f"{prefix.rstrip('/')}/{name}" if prefix else name
 
 
 def image_size(path: Path) -> tuple[int, int]:

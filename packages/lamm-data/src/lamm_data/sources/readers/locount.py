@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lamm_data.errors import SourceError
-from lamm_data.records.annotations import Annotated, Box, Count
-from lamm_data.sources.readers.fields import image_size, join, read_lines
+from lamm_data.records.annotations import Annotated, Box, Count, join
+from lamm_data.sources.readers.fields import image_size, read_lines
 
 SIZE = (1920, 1080)
 """Size of every photograph, used where the image itself is not there."""

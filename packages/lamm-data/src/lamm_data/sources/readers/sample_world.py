@@ -8,12 +8,11 @@ from pathlib import Path
 
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import load_json
-from lamm_data.records.annotations import Annotated, ClassLabel
+from lamm_data.records.annotations import Annotated, ClassLabel, join
 from lamm_data.sources.readers.ai2d import read_ai2d
 from lamm_data.sources.readers.celeba import read_celeba
 from lamm_data.sources.readers.class_folders import read_class_folders
 from lamm_data.sources.readers.coco import read_captions, read_instances, read_keypoints
-from lamm_data.sources.readers.fields import join
 from lamm_data.sources.readers.fsc147 import read_fsc147
 from lamm_data.sources.readers.scannet_export import read_rooms
 from lamm_data.sources.readers.svt import read_svt

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import iter_values
 from lamm_data.records.annotations import Annotated, Box3D, Description, Question
-from lamm_data.sources.readers.fields import need, read_file, read_lines, unique_names
+from lamm_data.sources.guard import unique_names
+from lamm_data.sources.readers.fields import need, read_file, read_lines
 
 FOLDER = "scannet_data"
 T = TypeVar("T")

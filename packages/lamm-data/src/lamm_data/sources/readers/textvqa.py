@@ -10,8 +10,8 @@ from typing import Any
 
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import iter_sections
-from lamm_data.records.annotations import Annotated, Question
-from lamm_data.sources.readers.fields import join, need
+from lamm_data.records.annotations import Annotated, Question, join
+from lamm_data.sources.readers.fields import need
 
 NO_ANSWERS = frozenset({"unanswerable", "answering does not require reading text in the image", "i don't know", ""})
 """What annotators typed when there was nothing to read; none of these is an answer."""
