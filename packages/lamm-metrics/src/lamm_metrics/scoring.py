@@ -7,11 +7,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from lamm_metrics.answers.located import size_of
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import Status
+from lamm_metrics.geometry.boxes import misplaced_2d
+from lamm_metrics.geometry.boxes3d import misplaced_3d
+from lamm_metrics.geometry.conventions import NORMALISED_XYXY
 from lamm_metrics.metrics.base import Metric
 from lamm_metrics.metrics.registry import make_metric, metric_class, options_of, refuse_unknown
-from lamm_metrics.metrics.remarks import remarks_of
 from lamm_metrics.records.files import bare_name
 from lamm_metrics.records.predictions import Prediction, PredictionSource, read_predictions
 from lamm_metrics.records.tasks import (
@@ -24,10 +27,12 @@ from lamm_metrics.records.tasks import (
     task_named,
     task_of_references,
 )
-from lamm_metrics.records.truth import labels_of, truth_text
+from lamm_metrics.records.truth import Reference, labels_of, truth_text
 from lamm_metrics.results.report import Report, Sample
-from lamm_metrics.results.score import SampleResult, Score, check_sampling
+from lamm_metrics.results.score import BOX, BOX_3D, POINT, SampleResult, Score, check_sampling
 
+# Kinds of marks that lie in an image, as they are called.
+NAMES = {BOX: "boxes", POINT: "points"}
 PROTOCOLS = ("standard", "paper", "coco")
 Progress = Callable[[int, int], None]
 
@@ -255,3 +260,69 @@ def _samples(
             confidence=max(map(float, probabilities), default=None),
             system=str(record.get("system", "")),
         )
+
+
+def remarks_of(
+    metric: Metric[Any],
+    records: Mapping[str, Reference],
+    answers: Mapping[str, Prediction],
+    results: Iterable[SampleResult] | None = None,
+) -> list[str]:
+    """Return every remark on the score of a metric, a sentence each.
+
+    Args:
+        metric: What read the answers; it declares their convention, if it has any.
+        records: The records by id.
+        answers: The answer to each of them.
+        results: How each record was scored, with the boxes and points that were compared; None to ask the metric.
+    """
+    if results is None:
+        results = metric.per_sample() if type(metric).marks is not Metric.marks else ()
+    return [*_silence(metric, answers), *_misplaced(metric, results, records), *metric.remarks()]
+
+
+def _silence(metric: Metric[Any], answers: Mapping[str, Prediction]) -> list[str]:
+    """Say that no answer could be read, so that the score tells nothing of how good they are; empty where one could."""
+    if not answers or metric.n_failed < len(answers):
+        return []
+    texts = [one.plain_text.strip() for one in answers.values()]
+    first = next(filter(None, texts), "")
+    if not first:
+        return [f"all {len(answers)} answers are empty"]
+    labels = ", ".join(map(repr, list(getattr(metric, "labels", ()))[:5]))
+    expected = f"; expected names such as {labels}" if labels else ""
+    return [f"none of {len(answers)} answers could be read, the first of which begins {first[:60]!r}{expected}"]
+
+
+def _misplaced(metric: Metric[Any], results: Iterable[SampleResult], records: Mapping[str, Reference]) -> list[str]:
+    """Say that most answered boxes or points lie outside their images or scenes; empty otherwise."""
+    answered: dict[str, list[tuple[tuple[float, ...], str]]] = {}
+    reach: dict[str, float] = {}
+    for result in results:
+        for mark in result.marks:
+            if mark.true:
+                reach[result.id] = max(reach.get(result.id, 0.0), *map(abs, mark.numbers[:6]))
+            else:
+                answered.setdefault(mark.kind, []).append((mark.numbers, result.id))
+    remarks = []
+    for kind, placed in answered.items():
+        numbers, keys = [where for where, _ in placed], [key for _, key in placed]
+        if kind == BOX_3D:
+            remarks.append(misplaced_3d(numbers, [reach.get(key, 0.0) for key in keys]))
+        elif kind in NAMES:
+            remarks.append(_in_images(metric, numbers, [size_of(records[key]) for key in keys], NAMES[kind]))
+    return [remark for remark in remarks if remark]
+
+
+def _in_images(
+    metric: Metric[Any], numbers: list[tuple[float, ...]], sizes: list[tuple[float, float] | None], what: str
+) -> str:
+    declared = getattr(metric, "convention", None)
+    said, better = misplaced_2d(numbers, sizes, declared or NORMALISED_XYXY, what)
+    if not said:
+        return ""
+    if declared is None:
+        return f"{said}, the only convention of these formulas"
+    if better is None:
+        return f"{said}, and no known frame brings them inside"
+    return f"{said}; nearly all lie inside in {better}: if the model writes so, set convention={better}"

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from lamm_metrics.geometry.boxes import misplaced_2d
+from lamm_metrics.geometry.boxes3d import misplaced_3d
 from lamm_metrics.geometry.conventions import BoxConvention, Frame
-from lamm_metrics.metrics.remarks import misplaced_2d, misplaced_3d
 
 SIZE = (640.0, 480.0)
 BOXES = np.random.default_rng(5).uniform(0.02, 0.98, (40, 4)).round(3)

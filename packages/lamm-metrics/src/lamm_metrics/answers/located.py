@@ -4,7 +4,7 @@ Nothing is dropped. A structured box that cannot be used keeps its place as four
 counts as a false alarm, and its fault is listed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -235,3 +235,26 @@ def true_box_3d(reference: Reference, box: Sequence[float], numbers: NumberCount
             "would be dropped. Choose rotation yaw or full."
         )
     return values
+
+
+def strange_names(answered: Iterable[tuple[str, str]], true: Iterable[tuple[str, str]], what: str) -> list[str]:
+    """Say that no answered name is a true one, so that no answer can be right; empty where one is or nothing is there.
+
+    Args:
+        answered: What is compared, and what was written, of each answered box or point; empty where it has no name.
+        true: The same of the truth.
+        what: What is named.
+
+    >>> strange_names([("katze", "Katze"), ("", "")], [("cat", "cat")], "box")
+    ["no answered box has a name of the truth: got 'Katze', expected 'cat'; have answers use the benchmark's names"]
+    """
+    listed, expected = dict(answered), dict(true)
+    if not expected or not listed.keys().isdisjoint(expected):
+        return []
+    if not listed:
+        return [f"no answer holds a {what}"]
+    got, wanted = (", ".join(map(repr, sorted(filter(None, names.values()))[:3])) for names in (listed, expected))
+    return [
+        f"no answered {what} has a name of the truth: got {got or 'none'}, expected {wanted}; have answers use the "
+        "benchmark's names"
+    ]

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamm_metrics.errors import LammMetricsError, UsageError
-from lamm_metrics.records.files import are_numbers, shown
+from lamm_metrics.records.files import shown
+from lamm_metrics.records.truth import are_numbers
 
 
 def coco_masks() -> Any:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from lamm_metrics.average_precision.pairs import Flags, Floats, Indices
 from lamm_metrics.coco.masks import mask_areas
 from lamm_metrics.errors import LammMetricsError
-from lamm_metrics.records.files import mark_of, shown
+from lamm_metrics.records.files import shown
+from lamm_metrics.records.truth import mark_of
 
 Record = Mapping[str, Any]
 T = TypeVar("T")

@@ -31,11 +31,10 @@ from lamm_metrics.geometry.boxes import paired_iou
 from lamm_metrics.metrics.base import overlaps
 from lamm_metrics.metrics.box_ap import BoxAP, Scene
 from lamm_metrics.metrics.registry import metric_class
-from lamm_metrics.metrics.remarks import remarks_of
 from lamm_metrics.records.predictions import Prediction, PredictionSource, read_predictions
 from lamm_metrics.records.tasks import References, ReferenceSource, all_tasks, find_task, pair, read_references
 from lamm_metrics.results.score import signature
-from lamm_metrics.scoring import gather, metrics_for
+from lamm_metrics.scoring import gather, metrics_for, remarks_of
 from lamm_metrics.tables import table, with_interval
 
 PAPER_THRESHOLD = 0.5

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import Metric
-from lamm_metrics.metrics.remarks import remarks_of
 from lamm_metrics.records.predictions import PredictionSource, read_predictions, run_names
 from lamm_metrics.records.tasks import ReferenceSource, pair, read_references, task_of_references
 from lamm_metrics.results.score import Score
-from lamm_metrics.scoring import gather, metrics_for
+from lamm_metrics.scoring import gather, metrics_for, remarks_of
 from lamm_metrics.statistics import (
     bootstrap_p_value,
     detectable_difference,

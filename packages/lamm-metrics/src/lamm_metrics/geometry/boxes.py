@@ -1,4 +1,4 @@
-"""2D boxes: what may be wrong with them, their area and overlap.
+"""2D boxes: what may be wrong with them, the frame they may be in, their area and overlap.
 
 Everywhere in this package a 2D box is `[x1, y1, x2, y2]`: two opposite corners, x to the right, y down. Nothing below
 cares for the unit; benchmark records use shares of the image's width and height (0 to 1), COCO uses pixels.
@@ -10,7 +10,13 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lamm_metrics.geometry.conventions import BoxConvention, Frame
+
 Floats = NDArray[np.float64]
+# How far beyond the image, in shares of it, still counts as inside.
+_MARGIN = 0.01
+# From this share on, a frame brings the answers inside.
+_ENOUGH = 0.95
 
 
 class BoxFault(StrEnum):
@@ -96,3 +102,68 @@ def ordered_corners(boxes: ArrayLike) -> Floats:
     array([[0., 0., 1., 1.]])
     """
     return np.sort(np.asarray(boxes, np.float64).reshape(-1, 2, 2), axis=1).reshape(-1, 4)
+
+
+def _inside(corners: Floats) -> float:
+    """Return the share of rows [N, 2 or 4] that lie within the unit square."""
+    return float(((corners >= -_MARGIN) & (corners <= 1 + _MARGIN)).all(axis=1).mean())
+
+
+def likely_frame(written: Floats, sizes: Floats | None) -> Frame | None:
+    """Return the narrowest frame in which nearly all written coordinates lie inside their images.
+
+    Args:
+        written: Corners of boxes or points as they are written, x and y in turn, [N, 2 or 4].
+        sizes: Width and height of each one's image in pixels, [N, 2]; None where they are not known.
+
+    >>> str(likely_frame(np.array([[120.0, 40, 510, 470], [3, 4, 600, 300]]), np.array([[640.0, 480], [640, 480]])))
+    'pixels'
+    """
+    spans: dict[Frame, Floats] = {} if sizes is None else {Frame.PIXELS: sizes}
+    for frame in (Frame.NORMALISED, Frame.PERCENT, Frame.THOUSAND):
+        spans[frame] = np.array([BoxConvention(frame).spans(None)])
+    fitting = {frame: span for frame, span in spans.items() if _inside(written / _twice(span, written)) >= _ENOUGH}
+    return min(fitting, key=lambda frame: float(fitting[frame].mean()), default=None)
+
+
+def _twice(span: Floats, corners: Floats) -> Floats:
+    """Return width and height [1 or N, 2] for every pair of columns of corners."""
+    return np.tile(span, corners.shape[1] // 2)
+
+
+def misplaced_2d(
+    placed: Sequence[Sequence[float]], sizes: Sequence[tuple[float, float] | None], declared: BoxConvention, what: str
+) -> tuple[str, BoxConvention | None]:
+    """Say that most answered boxes or points lie outside their image, or all in its very corner, and which frame fits.
+
+    Args:
+        placed: Boxes `[x1, y1, x2, y2]` or points `[x, y]` of all answers as shares of their images, read as declared.
+        sizes: Width and height in pixels of each one's image, where known.
+        declared: The convention that they were read in.
+        what: What they are called, "boxes" or "points".
+
+    Returns:
+        What is wrong in words, empty where they lie as they should, and the convention that would bring them inside.
+
+    >>> said, better = misplaced_2d([(100, 200, 300, 400)], [None], BoxConvention(), "boxes")
+    >>> said, str(better)
+    ('100.0% of 1 answered boxes lie outside their images in normalised-xyxy', 'thousand-xyxy')
+    """
+    if not placed:
+        return "", None
+    corners = np.array(placed, np.float64)
+    usable = np.isfinite(corners).all(axis=1)
+    pixels = None if None in sizes else np.array(sizes, np.float64)[usable]
+    counted, corners = declared.frame is Frame.PIXELS, corners[usable]
+    if not len(corners) or (pixels is None and counted):
+        return "", None
+    written = corners * _twice(np.array([declared.spans(None)]) if pixels is None or not counted else pixels, corners)
+    outside = 1 - _inside(corners)
+    # Fractions of the image in a frame of larger numbers: all of them within the first unit.
+    squeezed = declared.frame is not Frame.NORMALISED and _inside(written) == 1 and bool((written % 1 != 0).any())
+    if outside <= 0.5 and not squeezed:
+        return "", None
+    where = "within one unit of the corner of" if squeezed else "outside"
+    said = f"{1 if squeezed else outside:.1%} of {len(corners)} answered {what} lie {where} their images in {declared}"
+    frame = likely_frame(written, pixels)
+    return said, None if frame in (None, declared.frame) else BoxConvention(frame, declared.layout)

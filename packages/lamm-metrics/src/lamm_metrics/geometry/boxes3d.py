@@ -25,6 +25,10 @@ CORNER_SIGNS: Floats = np.array(
 )
 # Pairs handled at once: keeps the temporaries of one step in the second-level cache.
 BLOCK = 16384
+# How many times as far as its scene a box reaches that is in another unit of length.
+_FACTOR = 10.0
+# By how much numbers are too large in another unit, with room on both sides.
+_UNITS = ((30.0, 300.0, "centimetres"), (300.0, 3000.0, "millimetres"))
 
 
 def rotations(angles: ArrayLike) -> Floats:
@@ -186,3 +190,35 @@ def find_fault(box: Sequence[float]) -> BoxFault | None:
     if (values[3:6] < 0).any():
         return BoxFault.NEGATIVE_SIZE
     return BoxFault.EMPTY if (values[3:6] == 0).any() else None
+
+
+def misplaced_3d(answered: Sequence[Sequence[float]], extents: Sequence[float]) -> str:
+    """Say that most answered 3D boxes lie far beyond their scenes, and in which unit of length they may be written.
+
+    Args:
+        answered: Boxes of all answers, centre and size first.
+        extents: The largest coordinate or size of the true objects of each one's scene, in metres.
+
+    Returns:
+        One sentence; empty where they lie as they should.
+
+    >>> misplaced_3d([(120, 250, 50, 60, 60, 90)], [3.0]).partition(", ")[2]
+    'as if they were in centimetres: boxes are read in metres'
+    """
+    reach = np.array(extents, np.float64)
+    boxes = np.array([box[:6] for box in answered], np.float64).reshape(-1, 6)
+    usable = np.isfinite(boxes).all(axis=1) & (reach > 0)
+    if not usable.any():
+        return ""
+    boxes = np.abs(boxes[usable])
+    ratios = boxes.max(axis=1) / reach[usable]
+    beyond = float((ratios > _FACTOR).mean())
+    if beyond <= 0.5:
+        return ""
+    typical = float(np.median(ratios))
+    unit = next((name for low, high, name in _UNITS if low <= typical < high), "")
+    guess = f", as if they were in {unit}" if unit else ""
+    return (
+        f"{beyond:.1%} of {len(boxes)} answered boxes reach more than {_FACTOR:g} times as far as their scenes{guess}: "
+        "boxes are read in metres"
+    )

@@ -8,15 +8,14 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.answers.located import AnsweredBoxes, class_of, closed_set, faults_in_words
+from lamm_metrics.answers.located import AnsweredBoxes, class_of, closed_set, faults_in_words, strange_names
 from lamm_metrics.average_precision.curves import Curve, Matched
 from lamm_metrics.average_precision.matching import SCORE_FREE, Found, Matches, PairedIoU, Truth, bounds_of, candidates
 from lamm_metrics.average_precision.pairs import Flags
 from lamm_metrics.metrics.base import OK, UNSCORED, Floats, Metric, derived, labels_setting, overlaps
-from lamm_metrics.metrics.remarks import strange_names
-from lamm_metrics.records.files import first_ten, mark_of
+from lamm_metrics.records.files import first_ten
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.truth import Reference
+from lamm_metrics.records.truth import Reference, mark_of
 from lamm_metrics.results.score import Mark, SampleResult, ScoreSpec, drawn
 
 # Marks of objects that need not be found.

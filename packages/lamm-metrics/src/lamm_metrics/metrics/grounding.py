@@ -12,9 +12,8 @@ from lamm_metrics.geometry.rotated import ROTATIONS, Rotation
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import UNSCORED, Floats, derived, overlaps
 from lamm_metrics.metrics.registry import one_of
-from lamm_metrics.records.files import mark_of
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.truth import Reference, record_id
+from lamm_metrics.records.truth import Reference, mark_of, record_id
 from lamm_metrics.results.score import BOX_3D, Mark, ScoreSpec
 
 SPLITS = ("unique", "multiple")

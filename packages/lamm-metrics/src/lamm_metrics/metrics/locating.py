@@ -18,6 +18,7 @@ from lamm_metrics.answers.located import (
     closed_set,
     needed_size,
     points_2d,
+    strange_names,
 )
 from lamm_metrics.average_precision.pairs import largest_matching
 from lamm_metrics.errors import LammMetricsError
@@ -25,7 +26,6 @@ from lamm_metrics.geometry.boxes import ordered_corners
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import Floats, derived, labels_setting
-from lamm_metrics.metrics.remarks import strange_names
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference, record_id
 from lamm_metrics.results.score import BOX, POINT, Mark, ScoreSpec

@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,13 +18,9 @@ SHOWN_CHARACTERS = 80
 ENOUGH = 1000
 BOM = b"\xef\xbb\xbf"
 GZIP = b"\x1f\x8b"
-LARGEST = sys.float_info.max
-_SCALARS = frozenset({str, int, float, bool, type(None)})
-_IMAGE = frozenset({"bytes", "path"})
-_MARKS: Mapping[object, bool] = {
-    **dict.fromkeys((0, None, "", "0", "false", "no"), False),
-    **dict.fromkeys((1, "1", "true", "yes"), True),
-}
+SCALARS = frozenset({str, int, float, bool, type(None)})
+# Keys of an image of a Hugging Face data set.
+IMAGE = frozenset({"bytes", "path"})
 
 
 class FileFaultsError(LammMetricsError):
@@ -59,31 +54,6 @@ def first_ten(ids: Sequence[str]) -> str:
     return f"{listed}, … ({len(ids)} in all)" if len(ids) > SHOWN else f"{listed} ({len(ids)} in all)"
 
 
-def is_number(value: object) -> bool:
-    """Return whether a parsed value is a finite number that a float can hold, and no truth value.
-
-    >>> is_number(3), is_number(True), is_number(float("nan")), is_number(10**400)
-    (True, False, False, False)
-    """
-    # Comparisons of whole numbers with floats are exact, so this works for those no float can hold.
-    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
-
-
-def are_numbers(value: object, lengths: Sequence[int] | None = None) -> bool:
-    """Return whether a parsed value is a list of finite numbers, of one of these lengths."""
-    return isinstance(value, list | tuple) and all(map(is_number, value)) and (lengths is None or len(value) in lengths)
-
-
-def mark_of(value: object) -> bool | None:
-    """Return whether a mark such as `iscrowd` is set, as 0 and 1 or words tell; None where it is neither.
-
-    >>> mark_of(1), mark_of("0"), mark_of(None), mark_of("maybe")
-    (True, False, False, None)
-    """
-    written = value.strip().lower() if isinstance(value, str) else value
-    return _MARKS.get(written) if isinstance(written, str | int | float | None) else None
-
-
 def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
@@ -115,25 +85,14 @@ def plain(value: Any) -> Any:
     >>> plain({"id": np.int64(7), "box": np.zeros(2)}), plain((1, 2))
     ({'id': 7, 'box': [0.0, 0.0]}, [1, 2])
     """
-    if _is_plain(value):
+    if type(value) in SCALARS:
         return value
     if isinstance(value, Mapping):
-        # An image of a Hugging Face data set: its path is all that is needed here.
-        return value["path"] if value.keys() == _IMAGE else {key: plain(item) for key, item in value.items()}
+        # Of an image its path is all that is needed here.
+        return value["path"] if value.keys() == IMAGE else {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value.tolist() if hasattr(value, "tolist") else value
-
-
-def _is_plain(value: Any) -> bool:
-    """Return whether nothing in a value has to be changed, as nearly always: looking costs a fraction of copying."""
-    kind = type(value)
-    if kind is not dict and kind is not list:
-        return kind in _SCALARS
-    for item in value.values() if kind is dict else value:
-        if type(item) not in _SCALARS and not _is_plain(item):
-            return False
-    return kind is list or len(value) != 2 or value.keys() != _IMAGE
 
 
 def shown(value: object) -> str:

@@ -18,7 +18,18 @@ from lamm_metrics.records.columns import (
     read_xlsx,
     rows_of_frame,
 )
-from lamm_metrics.records.files import BOM, ENOUGH, bare_name, decoded, no_utf8, opened, parse_leniently, plain
+from lamm_metrics.records.files import (
+    BOM,
+    ENOUGH,
+    IMAGE,
+    SCALARS,
+    bare_name,
+    decoded,
+    no_utf8,
+    opened,
+    parse_leniently,
+    plain,
+)
 from lamm_metrics.records.other_tools import records_of_object, refuse_foreign
 
 Source = str | os.PathLike[str] | Iterable[Any]
@@ -54,9 +65,20 @@ def placed_records(source: Source) -> tuple[Placed, list[str], bool]:
 
 def _in_memory(record: Any) -> Any:
     try:
-        return plain(record)
+        return record if _is_plain(record) else plain(record)
     except RecursionError:  # the check of the record refuses what it cannot use
         return record
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether nothing in a value has to be changed, as nearly always: looking costs a fraction of copying."""
+    kind = type(value)
+    if kind is not dict and kind is not list:
+        return kind in SCALARS
+    for item in value.values() if kind is dict else value:
+        if type(item) not in SCALARS and not _is_plain(item):
+            return False
+    return kind is list or len(value) != 2 or value.keys() != IMAGE
 
 
 def _read_file(path: Path) -> tuple[Placed, list[str], bool]:

@@ -17,16 +17,14 @@ from lamm_metrics.records.columns import Placed, parsed_cells
 from lamm_metrics.records.files import (
     ENOUGH,
     FileFaultsError,
-    are_numbers,
     bare_name,
     first_ten,
-    is_number,
     opened,
     shown,
 )
 from lamm_metrics.records.incoming import is_header, placed_records
 from lamm_metrics.records.other_tools import IDS, TEXTS, TOOLS, Keys, error_of, text_of
-from lamm_metrics.records.truth import TRUTH_KEYS
+from lamm_metrics.records.truth import TRUTH_KEYS, are_numbers, is_number
 from lamm_metrics.tables import listed_html
 
 # A header's line is no longer than this.

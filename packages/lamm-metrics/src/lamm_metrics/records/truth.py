@@ -1,22 +1,53 @@
 """The ground truth of a record: identity, group, classes; its kinds, what may be wrong with each, and all in words."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lamm_metrics.records.files import are_numbers, is_number, mark_of, shown
+from lamm_metrics.records.files import shown
 
 Reference = Mapping[str, Any]
 # Returns what was expected of a record that has the key; empty where nothing is wrong.
 Check = Callable[[Reference], str]
 # A count beyond this is no count: it would drown every other record and overflow when squared.
 LARGEST_COUNT = 1e9
+LARGEST = sys.float_info.max
+_MARKS: Mapping[object, bool] = {
+    **dict.fromkeys((0, None, "", "0", "false", "no"), False),
+    **dict.fromkeys((1, "1", "true", "yes"), True),
+}
 # Joint order of Leeds Sports Pose, the published benchmark's data set.
 LSP_JOINTS = (
     "right ankle", "right knee", "right hip", "left hip", "left knee", "left ankle", "right wrist", "right elbow",
     "right shoulder", "left shoulder", "left elbow", "left wrist", "neck", "head top",
 )  # fmt: skip
 YES_NO = {"1": "yes", "-1": "no", "yes": "yes", "no": "no", "true": "yes", "false": "no"}
+
+
+def is_number(value: object) -> bool:
+    """Return whether a parsed value is a finite number that a float can hold, and no truth value.
+
+    >>> is_number(3), is_number(True), is_number(float("nan")), is_number(10**400)
+    (True, False, False, False)
+    """
+    # Comparisons of whole numbers with floats are exact, so this works for those no float can hold.
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
+
+
+def are_numbers(value: object, lengths: Sequence[int] | None = None) -> bool:
+    """Return whether a parsed value is a list of finite numbers, of one of these lengths."""
+    return isinstance(value, list | tuple) and all(map(is_number, value)) and (lengths is None or len(value) in lengths)
+
+
+def mark_of(value: object) -> bool | None:
+    """Return whether a mark such as `iscrowd` is set, as 0 and 1 or words tell; None where it is neither.
+
+    >>> mark_of(1), mark_of("0"), mark_of(None), mark_of("maybe")
+    (True, False, False, None)
+    """
+    written = value.strip().lower() if isinstance(value, str) else value
+    return _MARKS.get(written) if isinstance(written, str | int | float | None) else None
 
 
 def record_id(record: Reference) -> str:
