@@ -36,7 +36,7 @@ TESTED = {
         "-e",
         "packages/lamm-llm",
         "-e",
-        "packages/lamm-data[3d,cli,dedup,e57,fast,las,meshes,obfuscate,parquet,ray]",
+        "packages/lamm-data[3d,cli,dedup,e57,fast,hub,las,meshes,obfuscate,parquet,ray]",
     ],
     "model": [
         "-e",

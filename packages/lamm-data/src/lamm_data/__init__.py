@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from lamm_data.cli import LazyGroup
     from lamm_data.clouds.frames import map_boxes, map_points, read_matrices
     from lamm_data.clouds.reading import PointCloud, load_cloud, read_cloud, save_cloud
-    from lamm_data.errors import Fault, LammDataError, RecordError, SourceError, UsageError
+    from lamm_data.errors import Fault, LammDataError, OutsideError, RecordError, SourceError, UsageError
     from lamm_data.export.formats import export_records, read_export
     from lamm_data.files.json_lines import iter_values
+    from lamm_data.files.pictures import media_file
     from lamm_data.files.processes import in_parallel
     from lamm_data.files.settings import build_tables, check_values, load_toml, nearest, parse_assignment, parse_part
     from lamm_data.generation.input_rows import read_rows
@@ -59,12 +60,12 @@ __all__ = [
     "KINDS", "LSP_JOINTS", "NUMBER_STYLES", "STYLES", "TASKS", "TASK_TABLE", "TASK_TYPES", "Annotated",
     "BenchmarkRecord", "Box", "Box3D", "Build", "CheckSettings", "ContaminationSettings", "Conversion",
     "ConvertSettings", "Curves", "Description", "Fault", "InstructionRecord", "Keypoints", "LammDataError",
-    "LazyGroup", "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source", "SourceError", "Turn",
-    "UsageError", "View", "ViewSettings", "apply_recipe", "benchmark_file_name", "build_benchmark",
+    "LazyGroup", "OutsideError", "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source", "SourceError",
+    "Turn", "UsageError", "View", "ViewSettings", "apply_recipe", "benchmark_file_name", "build_benchmark",
     "build_records", "build_tables", "check_file", "check_values", "convert", "convert_source", "export_records",
     "find_near", "find_near_minhash", "generate", "get_source", "in_parallel", "is_alignment_set", "iter_values",
     "lay_out", "load_cloud", "load_exhaustive", "load_prompt", "load_sources", "load_toml", "make_settings",
-    "map_boxes", "map_points", "media_paths", "nearest", "open_scanqa", "own_source",
+    "map_boxes", "map_points", "media_file", "media_paths", "nearest", "open_scanqa", "own_source",
     "packaged_recipes", "parse_assignment",
     "parse_part", "read_benchmark", "read_cloud", "read_export", "read_instances", "read_matrices", "read_recipe",
     "read_records", "read_rows", "render_views", "save_cloud", "save_page", "scan_records", "task_of_file_name",
@@ -80,9 +81,10 @@ _HOMES = {
     "cli": "LazyGroup",
     "clouds.frames": "map_boxes map_points read_matrices",
     "clouds.reading": "PointCloud load_cloud read_cloud save_cloud",
-    "errors": "Fault LammDataError RecordError SourceError UsageError",
+    "errors": "Fault LammDataError OutsideError RecordError SourceError UsageError",
     "export.formats": "export_records read_export",
     "files.json_lines": "iter_values",
+    "files.pictures": "media_file",
     "files.processes": "in_parallel",
     "files.settings": "build_tables check_values load_toml nearest parse_assignment parse_part",
     "generation.prompts": "load_prompt",

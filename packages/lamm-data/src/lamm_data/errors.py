@@ -55,6 +55,10 @@ class SourceError(LammDataError):
     """An annotation file is missing, truncated or not laid out as its format says."""
 
 
+class OutsideError(SourceError):
+    """A medium's name leads out of the folder that media lie in: nothing there is opened."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing wrong with one record.

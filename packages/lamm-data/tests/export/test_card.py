@@ -103,6 +103,30 @@ def test_one_known_licence_is_named_by_its_identifier(tmp_path):
     assert head_of((tmp_path / "README.md").read_text())["license"] == "cc-by-4.0"
 
 
+def test_an_unknown_licence_stays_unknown_and_is_said(tmp_path):
+    unknown = InstructionRecord(TURNS, image="a.jpg", meta={"source": "images"})
+    export_records([unknown, InstructionRecord(TURNS, image="b.jpg")], tmp_path / "a" / "data.jsonl", "llava", card="A")
+    text = (tmp_path / "a" / "README.md").read_text()
+    assert head_of(text)["license"] == "unknown"
+    assert "The licence of 2 records is unknown" in text
+    export_records([unknown, record("textvqa")], tmp_path / "b" / "data.jsonl", "llava", card="B")
+    text = (tmp_path / "b" / "README.md").read_text()
+    assert head_of(text)["license"] == "other"
+    assert "The licence of 1 records is unknown" in text
+
+
+def test_the_card_says_what_generators_were_shown_and_what_records_are_about(tmp_path):
+    made = {"source": "textvqa", "generator": "m"}
+    seen = InstructionRecord(TURNS, image="a.jpg", meta={**made, "shown": ["00"]})
+    export_records([seen, record("textvqa")], tmp_path / "a" / "d.jsonl", "lamm", card="A")
+    assert "of 1 it was shown pictures" in (tmp_path / "a" / "README.md").read_text()
+    text_only = InstructionRecord(TURNS, meta=made)
+    export_records([text_only], tmp_path / "b" / "d.jsonl", "lamm", card="B")
+    text = (tmp_path / "b" / "README.md").read_text()
+    assert "never saw" in text
+    assert head_of(text)["task_categories"] == ["text-generation"]
+
+
 def test_croissant_names_files_checksums_and_columns(tmp_path):
     pytest.importorskip("pyarrow", reason="pyarrow writes Parquet: pip install 'lamm-data[parquet]'")
     export_records([record("textvqa")], tmp_path / "out", "parquet", card="Text")

@@ -7,6 +7,7 @@ import tarfile
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from lamm_data.cli import data
 from lamm_data.errors import LammDataError, SourceError, UsageError
@@ -196,6 +197,68 @@ def test_every_format_loads_with_the_datasets_library(datasets, parquet, world, 
         assert row["messages"][1]["content"][0]["text"] == flat[0].conversations[1].text
     else:
         assert row["conversations"][1]["value"] == flat[0].conversations[1].text
+
+
+def test_media_inside_parquet_are_shown_and_decode(datasets, parquet, world, records, tmp_path):
+    out = tmp_path / "out"
+    assert export_records(records, out, "parquet", media_root=world, embed=True, card="Sample") == len(records)
+    loaded = datasets.load_dataset(str(out), split="train", cache_dir=str(tmp_path / "cache"))
+    assert loaded.features["images"] == datasets.List(datasets.Image())
+    stored = datasets.load_dataset("parquet", data_files=f"{out}/*.parquet", cache_dir=str(tmp_path / "cache"))["train"]
+    assert stored.features == loaded.features  # as the files say by themselves, and as the card says
+    for row, record in zip(loaded, records, strict=True):
+        assert [cloud["path"] for cloud in row["clouds"]] == (row["media"] if record.modality == "pcl" else [])
+        assert [cloud["bytes"] for cloud in row["clouds"]] == [
+            (world / name).read_bytes() for name in record.media if record.modality == "pcl"
+        ]
+        assert len(row["images"]) == (record.modality == "image")
+        for picture in row["images"]:
+            with Image.open(world / record.media[0]) as original:
+                assert picture.convert("RGB").tobytes() == original.convert("RGB").tobytes()
+    assert list(read_parquet(out)) == records
+
+
+def test_groups_and_shards_of_rows_end_by_their_bytes(parquet, world, records, tmp_path, monkeypatch):
+    monkeypatch.setattr("lamm_data.export.parquet.GROUP_BYTES", 200_000)
+    monkeypatch.setattr("lamm_data.export.parquet.SHARD_BYTES", 1_000_000)
+    write_parquet(records, tmp_path, media_root=world)
+    sizes = [sum((world / name).stat().st_size for name in record.media) for record in records]
+    assert len(list(tmp_path.iterdir())) >= sum(sizes) // (1_000_000 + 200_000 + max(sizes)) > 1
+    for path in tmp_path.iterdir():
+        metadata = parquet.read_metadata(path)
+        groups = [metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)]
+        assert max(groups) < 200_000 + max(sizes) + 100_000
+    assert list(read_parquet(tmp_path)) == records
+
+
+def test_pictures_that_are_none_are_named_and_nothing_is_left(parquet, records, tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing to see")
+    record = InstructionRecord(records[0].conversations, image="notes.txt")
+    with pytest.raises(SourceError, match=r"notes\.txt \(no picture\)"):
+        export_records([record], tmp_path / "out", "parquet", media_root=tmp_path, embed=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    with pytest.raises(UsageError, match="format parquet"):
+        export_records([record], tmp_path / "out.jsonl", "llava", media_root=tmp_path, embed=True)
+
+
+@pytest.mark.parametrize("name", ["lamm", "llava", "messages", "parquet", "webdataset", "embedded"])
+def test_croissant_metadata_are_valid_and_read_the_records(parquet, world, records, tmp_path, name):
+    mlcroissant = pytest.importorskip("mlcroissant", reason="MLCommons' library: pip install mlcroissant")
+    embed, layout = name == "embedded", "parquet" if name == "embedded" else name
+    (tmp_path / "out").mkdir()
+    output = tmp_path / "out" if layout in ("parquet", "webdataset") else tmp_path / "out" / "i.jsonl"
+    bare = InstructionRecord(records[0].conversations, image=records[0].image)  # without id and task type
+    export_records([bare] if name == "lamm" else records[:5], output, layout, media_root=world, embed=embed, card="S")
+    dataset = mlcroissant.Dataset(jsonld=str(tmp_path / "out" / "croissant.json"))
+    assert dataset.metadata.ctx.issues.errors == set()
+    if layout == "webdataset":  # tar files have no columns
+        return
+    row = next(iter(dataset.records("records")))
+    column = "messages" if name == "messages" else "conversations"
+    answers = row[f"records/{column}"][f"records/{column}/{'text' if name == 'messages' else 'value'}"]
+    assert answers[1].decode() == records[0].conversations[1].text
+    if embed:
+        assert row["records/images"][0].size == (224, 224)
 
 
 def test_a_folder_with_a_card_loads_by_its_name_alone(datasets, parquet, records, tmp_path):

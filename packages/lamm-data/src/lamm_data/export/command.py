@@ -19,9 +19,17 @@ _FORMATS = click.Choice(("lamm", "llava", "messages", "parquet", "webdataset"))
 @click.option("--text-only", type=click.Choice(("refuse", "drop", "keep")), default="refuse", show_default=True,
               help="About dialogues without an image or cloud.")  # fmt: skip
 @click.option("--media-root", type=_PATH, default=None, help="Folder of the media; the records' own folder if empty.")
+@click.option("--embed", is_flag=True, help="Put images and clouds into the Parquet files, for the Hub's viewer.")
 @click.option("--card", default="", metavar="TITLE", help="Also write README.md and croissant.json with this title.")
 def export(
-    path: Path, output: Path, name: str, licence: str, text_only: str, media_root: Path | None, card: str
+    path: Path,
+    output: Path,
+    name: str,
+    licence: str,
+    text_only: str,
+    media_root: Path | None,
+    embed: bool,
+    card: str,
 ) -> None:
     """Write instruction records, of our layout or another tool's, in the format of another tool, or in ours."""
     from lamm_data.export.formats import export_records
@@ -38,6 +46,7 @@ def export(
         name,
         commercial=licence == "commercial",
         media_root=media_root or path.parent,
+        embed=embed,
         card=card,
     )
     dropped = f" {everything - len(records)} without an image or cloud left out." if text_only == "drop" else ""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lamm_data.export.licences import LicenceRow
+from lamm_data.export.licences import NOT_STATED, LicenceRow
 
 CONFORMS = "http://mlcommons.org/croissant/1.0"
 FORMATS = {
@@ -22,6 +23,7 @@ _TERMS = (
     "repeated", "replace", "samplingRate", "separator", "source", "subField", "transform",
 )  # fmt: skip
 TURNS = {
+    "lamm": ("conversations", {"from": "[*].from", "value": "[*].value"}),
     "llava": ("conversations", {"from": "[*].from", "value": "[*].value"}),
     "parquet": ("conversations", {"from": "[*].from", "value": "[*].value"}),
     "messages": ("messages", {"role": "[*].role", "text": "[*].content[*].text"}),
@@ -74,39 +76,66 @@ def _turns(file: str, layout: str) -> dict[str, Any]:
     return {**base, "subField": fields}
 
 
-def _record_set(files: Sequence[Path], layout: str) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the metadata say.
+
+    Attributes:
+        title: Name of the data set.
+        records: How many there are.
+        licences: Their licences.
+        columns: Which of `id` and `task_type` some record has.
+        layout: `lamm`, `llava`, `messages`, `parquet` or `webdataset`.
+        embedded: Whether Parquet files hold the media, too.
+    """
+
+    title: str
+    records: int
+    licences: Sequence[LicenceRow]
+    columns: Set[str]
+    layout: str
+    embedded: bool
+
+
+def _record_set(about: Described, files: Sequence[Path]) -> list[dict[str, Any]]:
     """Describe the columns of the first file; shards of one layout have the same ones. Tar files have no columns."""
-    if layout == "webdataset" or files[0].suffix == ".json":
+    if about.layout == "webdataset" or files[0].suffix == ".json":
         return []
     first = files[0].name
     fields = [
-        _field("id", first, "Id of the record."),
-        _field("task_type", first, "Task type, as the LAMM-Dataset spells it."),
+        _field(name, first, text)
+        for name, text in (("id", "Id of the record."), ("task_type", "Task type, as the LAMM-Dataset spells it."))
+        if about.layout == "parquet" or name in about.columns
     ]
-    if layout == "parquet":
+    if about.layout == "parquet":
         fields += [
             _field("modality", first, "image or pcl (point cloud)."),
             _field("media", first, "Paths of the images or clouds.", repeated=True),
             _field("meta", first, "Provenance and licence, as JSON text."),
         ]
-    fields.append(_turns(first, layout))
+    if about.embedded:
+        fields += [
+            _field("images", first, "The images.", repeated=True, dataType="sc:ImageObject"),
+            _field("clouds", first, "The clouds' files, as bytes.", repeated=True),
+        ]
+        for part in fields[-2:]:
+            part["source"] |= {"transform": {"jsonPath": "[*].bytes"}}
+    fields.append(_turns(first, about.layout))
     return [{"@type": "cr:RecordSet", "@id": "records", "name": "records", "field": fields}]
 
 
-def croissant(
-    title: str, records: int, licences: Sequence[LicenceRow], files: Sequence[Path], layout: str
-) -> dict[str, Any]:
-    """Describe exported files (`llava`, `messages`, `parquet` or `webdataset`) that lie beside the metadata."""
-    names = dict.fromkeys(f"{row.source}: {row.licence}" for row in licences)
+def croissant(about: Described, files: Sequence[Path]) -> dict[str, Any]:
+    """Describe exported files that lie beside the metadata."""
+    names = dict.fromkeys(f"{row.source}: {row.licence}" for row in about.licences)
     value: dict[str, Any] = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
-        "name": title,
-        "description": f"{records} instruction records about images and point clouds, written by lamm-data.",
+        "name": about.title,
+        "description": f"{about.records} instruction records about images and point clouds, written by lamm-data.",
         "conformsTo": CONFORMS,
-        "license": list(names) or ["not stated"],
-        "citeAs": " ".join(dict.fromkeys(row.citation for row in licences if row.citation)),
+        "license": list(names) or [NOT_STATED],
+        "citeAs": " ".join(dict.fromkeys(row.citation for row in about.licences if row.citation)),
         "distribution": [_file(path) for path in files],
     }
-    record_set = _record_set(files, layout)
+    record_set = _record_set(about, files)
     return value | ({"recordSet": record_set} if record_set else {})

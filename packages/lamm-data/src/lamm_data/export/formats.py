@@ -95,6 +95,7 @@ def export_records(
     *,
     commercial: bool = False,
     media_root: str | Path | None = None,
+    embed: bool = False,
     card: str = "",
 ) -> int:
     """Write records in a format; nothing appears under the name when a licence forbids it or media are missing.
@@ -106,17 +107,24 @@ def export_records(
         name: Format.
         commercial: Refuse records whose licence does not allow commercial use.
         media_root: Folder of the media, which WebDataset shards carry with them.
+        embed: Put the media into Parquet files, too.
         card: Title of a data set card (`README.md` and `croissant.json`) to write beside the data; none when empty.
 
     Returns:
         How many were written.
 
     Raises:
-        UsageError: No such format, a folder that is not empty, a card in the way, or WebDataset shards without a
-            media root.
+        UsageError: No such format, a folder that is not empty, a card in the way, media that the format cannot hold,
+            or no media root for one that does.
         LammDataError: A licence forbids it, or the format needs a package that is not installed.
     """
     _check_format(name)
+    if embed and name != "parquet":
+        raise UsageError(
+            f"Expected the format parquet to put media into, got {name}. WebDataset shards hold them in any case."
+        )
+    if (embed or name == "webdataset") and media_root is None:
+        raise UsageError(f"Expected the folder of the media, which {name} files are to hold, got none: --media-root.")
     facts, output = CardFacts(), Path(output)
     chosen = facts.watch(check_commercial(records) if commercial else records)
     if name in FORMATS:
@@ -128,13 +136,11 @@ def export_records(
         return count
     with new_folder(output) as folder:
         if name == "parquet":
-            count = write_parquet(chosen, folder)
-        elif media_root is not None:
-            count = write_webdataset(chosen, folder, Path(media_root))
+            count = write_parquet(chosen, folder, media_root=Path(media_root) if embed and media_root else None)
         else:
-            raise UsageError("Expected the folder of the media, which WebDataset shards hold, got none: --media-root.")
+            count = write_webdataset(chosen, folder, Path(media_root or ""))
         if card:
-            write_card(folder, card, facts, sorted(folder.iterdir()), name)
+            write_card(folder, card, facts, sorted(folder.iterdir()), name, embedded=embed)
     return count
 
 

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lamm_data.errors import SourceError
+from lamm_data.errors import OutsideError, SourceError, first_of
+from lamm_data.files.pictures import media_file, open_picture, shown_name
 from lamm_data.records.instruction import InstructionRecord
 
 SCHEMA = "lamm-instruction"
 VERSION = 1
 TEXTS = ("id", "task_type", "src_image", "src_dataset", "src_id")
+_TEXT = {"dtype": "string", "_type": "Value"}
+FEATURES: dict[str, Any] = {
+    **dict.fromkeys(TEXTS, _TEXT),
+    "modality": _TEXT,
+    "media": [_TEXT],
+    "listed": {"dtype": "bool", "_type": "Value"},
+    "conversations": [{"from": _TEXT, "value": _TEXT}],
+    "meta": _TEXT,
+    "extra": _TEXT,
+}
+"""Columns of Parquet files as features of the `datasets` library; a list is a list of its one entry."""
+MEDIA_FEATURES: dict[str, Any] = {
+    "images": [{"_type": "Image"}],
+    "clouds": [{"bytes": {"dtype": "binary", "_type": "Value"}, "path": _TEXT}],
+}
+"""Columns of files that hold the media, before the others: viewers show the first ones."""
 
 
 def to_row(record: InstructionRecord) -> dict[str, Any]:
@@ -32,6 +50,57 @@ def to_row(record: InstructionRecord) -> dict[str, Any]:
         "meta": None if record.meta is None else json.dumps(record.meta, ensure_ascii=False),
         "extra": json.dumps(extra, ensure_ascii=False) if record.extra or any(t.extra for t in turns) else None,
     }
+
+
+@dataclass(slots=True)
+class MediaFolder:
+    """Where the media lie that are packed with their records, and those that cannot be packed.
+
+    Attributes:
+        root: Media root.
+        pictures: Also look whether images are pictures, by their headers.
+        absent: What is missing, outside the root, or no picture.
+    """
+
+    root: Path
+    pictures: bool = False
+    absent: list[str] = field(default_factory=list)
+
+    def find(self, record: InstructionRecord) -> list[Path] | None:
+        """Return the files of a record's media; None, and what is wrong is remembered, where some cannot be packed."""
+        paths, before = [], len(self.absent)
+        for name in record.media:
+            try:
+                paths.append(path := media_file(self.root, name))
+            except OutsideError:
+                self.absent.append(f"{shown_name(name)} (outside the root)")
+            except SourceError:
+                self.absent.append(shown_name(name))
+            else:
+                if self.pictures and record.modality == "image" and not _is_picture(path):
+                    self.absent.append(f"{shown_name(name)} (no picture)")
+        return paths if len(self.absent) == before else None
+
+    def finish(self) -> None:
+        """Fail when a medium could not be packed.
+
+        Raises:
+            SourceError: How many, and which first.
+        """
+        if self.absent:
+            raise SourceError(
+                f"Expected every image or cloud below {self.root}, got {len(self.absent)} missing: "
+                f"{', '.join(first_of(self.absent))}. Name the folder that the records' paths are relative to with "
+                "--media-root."
+            )
+
+
+def _is_picture(path: Path) -> bool:
+    try:
+        with open_picture(path):
+            return True
+    except SourceError:
+        return False
 
 
 def shards_of(path: str | Path, suffix: str, what: str) -> list[Path]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lamm_data.errors import SourceError, first_of
-from lamm_data.export.rows import SCHEMA, VERSION, check_version, from_row, shards_of, to_row
+from lamm_data.errors import SourceError
+from lamm_data.export.rows import SCHEMA, VERSION, MediaFolder, check_version, from_row, shards_of, to_row
 from lamm_data.files.archives import check_member
 from lamm_data.records.instruction import InstructionRecord
 
@@ -34,18 +34,15 @@ class _Series:
 @dataclass(slots=True)
 class _Writer:
     folder: Path
-    root: Path
+    media: MediaFolder
     per_shard: int
     stack: ExitStack
     series: dict[str, _Series] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
 
     def add(self, number: int, record: InstructionRecord) -> None:
         """Write one sample: its JSON and its media."""
-        paths = [self.root / path for path in record.media]
-        absent = [str(path) for path in paths if not path.is_file()]
-        if absent:
-            self.missing += absent
+        paths = self.media.find(record)
+        if paths is None:
             return
         suffixes = [path.suffix.lower().lstrip(".") or "bin" for path in paths]
         name = suffixes[0] if len(suffixes) == 1 else f"{suffixes[0]}x{len(suffixes)}"
@@ -83,19 +80,14 @@ def write_webdataset(
     A sample is `<number>.json`, a flat record (`lamm_data.export.rows`), and the media's files as they are.
 
     Raises:
-        SourceError: Media are missing: how many and which first.
+        SourceError: Media are missing or outside the root: how many and which first.
     """
-    count = 0
+    count, media = 0, MediaFolder(media_root)
     with ExitStack() as stack:
-        writer = _Writer(folder, media_root, per_shard, stack)
+        writer = _Writer(folder, media, per_shard, stack)
         for count, record in enumerate(records, 1):
             writer.add(count - 1, record)
-    if writer.missing:
-        raise SourceError(
-            f"Expected every image or cloud below {media_root}, got {len(writer.missing)} missing: "
-            f"{', '.join(first_of(writer.missing))}. Name the folder that the records' paths are relative to with "
-            "--media-root."
-        )
+    media.finish()
     return count
 
 

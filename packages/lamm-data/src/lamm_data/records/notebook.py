@@ -6,7 +6,10 @@ import base64
 import io
 from collections.abc import Iterable
 from html import escape
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from lamm_data.errors import SourceError
+from lamm_data.files.pictures import media_file, open_picture
 
 SIDE = 240
 
@@ -34,17 +37,12 @@ def _picture(media: str) -> str:
 
     Records are not trusted: only what lies below the current folder is read.
     """
-    path = PurePosixPath(media)
-    if path.is_absolute() or ".." in path.parts or not Path(path).is_file():
-        return ""
-    from PIL import Image
-
     written = io.BytesIO()
     try:
-        with Image.open(Path(path)) as image:
+        with open_picture(media_file(Path(), media)) as image:
             image.thumbnail((SIDE, SIDE))
             image.convert("RGB").save(written, "PNG")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except SourceError:
         return ""
     data = base64.b64encode(written.getvalue()).decode("ascii")
     return f'<img src="data:image/png;base64,{data}" alt="{escape(media)}">'

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from lamm_data.errors import SourceError, UsageError, first_of
-from lamm_data.files.pictures import open_picture, shown_size
+from lamm_data.errors import OutsideError, SourceError, UsageError, first_of
+from lamm_data.files.pictures import media_file, open_picture, shown_size
 from lamm_data.records.annotations import Annotated
 
 MODES = ("check", "skip-missing", "ignore")
@@ -30,7 +30,6 @@ class MediaCheck:
     mode: str = "check"
     decode: bool = False
     missing: list[str] = field(default_factory=list)
-    _inside: dict[str, bool] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -72,26 +71,16 @@ class MediaCheck:
 
     def fault(self, item: Annotated) -> str:
         """Say in two words why an item's file cannot be used; an empty string when it can."""
-        below = PurePosixPath(item.media)
-        if below.is_absolute() or ".." in below.parts:
+        try:
+            media_file(self.root, item.media)
+        except OutsideError:
             return "media outside the root"
-        path = self.root / item.media
-        if not path.is_file():
+        except SourceError:
             return "media missing"
-        if not self._stays_inside(path):
-            return "media outside the root"
         # A reader that has to measure the image itself gives no size where it could not.
         doubtful = self.decode or (item.modality == "image" and not item.width)
         fault = decode_fault(self.root, item) if doubtful else ""
         return "media of another size" if fault.startswith("size:") else "media damaged" if fault else ""
-
-    def _stays_inside(self, path: Path) -> bool:
-        """Tell whether a file that is there lies below the root once links are followed; folders are looked up once."""
-        folder = str(path.parent)
-        if folder not in self._inside:
-            self._inside[folder] = path.parent.resolve().is_relative_to(self.root.resolve())
-        linked = path.is_symlink()
-        return self._inside[folder] and not (linked and not path.resolve().is_relative_to(self.root.resolve()))
 
 
 def decode_fault(root: Path, item: Annotated) -> str:
@@ -100,12 +89,12 @@ def decode_fault(root: Path, item: Annotated) -> str:
         from lamm_data.clouds.reading import load_cloud
 
         try:
-            load_cloud(root / item.media)
+            load_cloud(media_file(root, item.media))
         except SourceError as error:
             return str(error)
         return ""
     try:
-        with open_picture(root / item.media) as image:
+        with open_picture(media_file(root, item.media)) as image:
             image.load()
             size = shown_size(image)
     except SourceError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lamm_data.benchmark.recipes.recipe import Job
 from lamm_data.errors import SourceError
+from lamm_data.files.pictures import media_file
 from lamm_data.records.benchmark import BenchmarkRecord
 
 if TYPE_CHECKING:
@@ -82,8 +83,9 @@ def _corrupted(name: str, settings: CloudCorruption, job: Job) -> str:
 
     from lamm_data.clouds.reading import save_cloud
 
+    path = media_file(job.media_root, name)
     try:
-        cloud = np.load(job.media_root / name, allow_pickle=False)
+        cloud = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as fault:
         raise SourceError(f"Expected a point cloud (.npy), got {type(fault).__name__}: {fault} ({name}).") from fault
     if cloud.ndim != 2 or cloud.shape[1] < 3:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from lamm_data.benchmark.fine_tune import as_instruction
 from lamm_data.benchmark.recipes.recipe import Job
 from lamm_data.errors import UsageError
-from lamm_data.files.pictures import open_picture
+from lamm_data.files.pictures import media_file, open_picture
 from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.records.instruction import media_paths
 from lamm_data.writing.draws import item_rng
@@ -101,7 +101,7 @@ class ByPicture:
         if not names:
             raise UsageError(f"Expected pictures to compare, got none in {record.id}. Choose another retriever.")
         if names[0] not in self.known:
-            self.known[names[0]] = picture_features(self.root / names[0])
+            self.known[names[0]] = picture_features(media_file(self.root, names[0]))
         return self.known[names[0]]
 
     def __call__(self, record: BenchmarkRecord) -> list[BenchmarkRecord]:

@@ -6,8 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from lamm_data.errors import UsageError
@@ -87,10 +86,7 @@ class Job:
         return copies if isinstance(media, list) else copies[0]
 
     def copy_name(self, name: str, suffix: str) -> str:
-        """Name the copy of a medium below the variant's folder, by a hash where the medium's name leaves the root."""
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts:
-            name = sha256(name.encode()).hexdigest()[:24]
+        """Name the copy of a medium below the variant's folder."""
         return f"{self.variant}/{name}{suffix}"
 
     def media_seed(self, name: str) -> int:

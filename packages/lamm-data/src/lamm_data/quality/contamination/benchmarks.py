@@ -11,6 +11,7 @@ from typing import Any
 
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import iter_values
+from lamm_data.files.pictures import media_file
 from lamm_data.quality.checks.record import Finding, PreparedRecord
 from lamm_data.quality.contamination.image_hashes import HashIndex, ImageHash, hash_image
 from lamm_data.quality.contamination.media_keys import MediaKeys
@@ -52,7 +53,9 @@ def media_beside(*files: Path) -> Path | None:
         values = (value for _, value in iter_values(path) if isinstance(value, dict))
         media = (media_paths(value.get("image") or value.get("pcl")) for value in values)
         first = next((paths[0] for paths in media if paths), None)
-        if first is None or not (folder / first).is_file():
+        try:
+            media_file(folder, first or "")
+        except SourceError:
             return None
     return folder
 
@@ -86,7 +89,7 @@ class Benchmarks:
         for media in media_paths(item.get("image") or item.get("pcl")):
             key = self._key(media)
             if self._compare and key not in self._media:
-                self._pictures.add(_hash(self._root / media, "image" in item), f"{media} of {name}")
+                self._pictures.add(_hash(media_file(self._root, media), "image" in item), f"{media} of {name}")
             self._media.setdefault(key, name)
         for text in (item.get("query"), *(item.get("sentences") or [])):
             if isinstance(text, str):
@@ -109,7 +112,7 @@ class Benchmarks:
                 yield Finding("contamination", f"{media} is in {self._media[key]} ({key})")
             elif self._compare:
                 try:
-                    copy = self._pictures.find(_hash(self._own / media, record.modality == "image"))
+                    copy = self._pictures.find(_hash(media_file(self._own, media), record.modality == "image"))
                 except SourceError as error:
                     yield Finding("media", str(error))
                     continue

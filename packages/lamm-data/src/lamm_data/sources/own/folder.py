@@ -187,7 +187,7 @@ class Folder:
         """Return width and height of an image, read from the picture where the annotation has none, and its account."""
         if width and height:
             return int(width), int(height), {}
-        return *image_size(self.root / media), {"noted: image size read from the picture": 1}
+        return *image_size(self.root, media), {"noted: image size read from the picture": 1}
 
 
 def _files(root: Path) -> Iterator[str]:

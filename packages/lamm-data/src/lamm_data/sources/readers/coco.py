@@ -140,7 +140,7 @@ class CocoFile:
         account: Mapping[str, int]
         name, account = join(media, name), self.completed.get(key, _NONE)
         if not (width and height) and root is not None:
-            width, height = image_size(root / name)
+            width, height = image_size(root, name)
             account = {**account, "noted: image size read from the picture": 1}
         return Annotated(
             str(key),

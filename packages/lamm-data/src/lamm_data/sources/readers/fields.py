@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from lamm_data.errors import SourceError
-from lamm_data.files.pictures import open_picture, shown_size
+from lamm_data.files.pictures import media_file, open_picture, shown_size
 from lamm_data.records.annotations import Annotated
 
 
@@ -111,15 +111,16 @@ def text_of(element: ET.Element, tag: str, path: Path) -> str:
     return text
 
 
-def image_size(path: Path) -> tuple[int, int]:
-    """Read width and height from an image file's header, of the picture as it is shown.
+def image_size(root: Path, media: str) -> tuple[int, int]:
+    """Read width and height from the header of an image below the root, of the picture as it is shown.
 
     Returns:
-        `(0, 0)` when there is no such file or it is damaged: `lamm_data.sources.media.MediaCheck` looks at those files
-        again and leaves them out with the reason, so that one bad photograph does not end a run over thousands.
+        `(0, 0)` when there is no such file below the root or it is damaged: `lamm_data.sources.media.MediaCheck` looks
+        at those files again and leaves them out with the reason, so that one bad photograph does not end a run over
+        thousands.
     """
     try:
-        with open_picture(path) as image:
+        with open_picture(media_file(root, media)) as image:
             return shown_size(image)
     except SourceError:
         return 0, 0
@@ -127,7 +128,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 def measured(root: Path, media: str, key: str, **values: Any) -> Annotated:
     """Make the item of an image below the root whose size no annotation states: its header says it (`image_size`)."""
-    width, height = image_size(root / media)
+    width, height = image_size(root, media)
     return Annotated(key, media, width=width, height=height, **values)
 
 

@@ -53,5 +53,5 @@ def open_locount(root: Path, split: str) -> Iterator[Annotated]:
     if not paths:
         raise SourceError(f"Expected text files in {folder}, got none. Check the root folder and split.")
     for path in paths:
-        size = image_size(root / media / f"{path.stem}.jpg")
+        size = image_size(root, f"{media}/{path.stem}.jpg")
         yield read_locount_file(path, media, size if size[0] else SIZE)
