@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from lamm_model.building.auto_classes import register
 from lamm_model.building.embedded_models import embedded_parts
+from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
-from lamm_model.model.projector import LammProjector
+from lamm_model.model.projector import LammProjector, tower_features
 from lamm_model.model.quantization import loading_arguments, tell_adapters, torch_dtype
 from lamm_model.processing.image_processing_lamm import LammImageProcessor
 from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
@@ -23,6 +24,8 @@ from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
 from lamm_model.towers.point_cloud import LammPointCloudModel
 
 BaseNames = Mapping[str, str | None]
+HEAD_APART = 3e-2  # share of the logits' scale that rounding in 16 bits may move
+MOST_BEFORE = 16  # class and register tokens of a tower
 EMBEDDED = "embedded"  # a base of this name is prepared from the package that carries it
 
 
@@ -141,6 +144,10 @@ def build_model(
         **loading_arguments(quantize, torch_dtype(dtype), device),
     )
     image_config = None if image_tower is None else _image_configuration(image_tower)
+    if image_tower is not None and settings.get("image_token_count") is None:
+        chosen = (settings.get("image_feature_layer", -1), settings.get("image_feature_select", "patch"))
+        counted = count_image_features(image_tower, image_config, *chosen)
+        settings["image_token_count"], settings["image_width"] = counted
     cloud_tower, cloud_config = _point_cloud_part(point_cloud, seed)
     config = LammConfig(
         text_config=causal.config,
@@ -148,33 +155,114 @@ def build_model(
         point_cloud_config=cloud_config,
         image_token_id=image_token_id,
         point_cloud_token_id=point_cloud_token_id,
-        **settings,
+        **{"lm_head_bias": causal.get_output_embeddings().bias is not None, **settings},
     )
     with torch.device("meta"):
         model = LammForConditionalGeneration(config)
     body = model.model
-    body.language_model = getattr(causal, causal.base_model_prefix)
+    body.language_model = _body_of(causal)
     tell_adapters(causal, body.language_model)
-    model.lm_head = causal.get_output_embeddings()
+    _take_head(model, causal)
     generator = torch.Generator().manual_seed(seed)
-    rms = float(next(body.get_input_embeddings().parameters()).detach().float().square().mean().sqrt())
+    embeddings: Any = body.get_input_embeddings()
+    width = embeddings.embedding_dim
+    rms = float(embeddings.weight.detach().float().square().mean().sqrt())
     if image_tower is not None:
         body.image_tower = AutoModel.from_pretrained(image_tower, config=image_config, dtype=dtype)
         body.image_projector = new_projector(
-            config, config.image_feature_size, config.image_feature_norm, rms, generator
+            config, config.image_feature_size, width, config.image_feature_norm, rms, generator
         )
     if cloud_tower is not None and cloud_config is not None:
         body.point_cloud_tower = cloud_tower
         body.point_cloud_projector = new_projector(
-            config, cloud_config.feature_size, config.point_cloud_feature_norm, rms, generator
+            config, cloud_config.feature_size, width, config.point_cloud_feature_norm, rms, generator
         )
     model.generation_config = causal.generation_config
     for tower in body.frozen_towers():
         tower.requires_grad_(False)
+    if quantize == "none":
+        _check_head(model, causal.eval())
     if quantize != "none":
         model.to(next(causal.parameters()).device)  # where quantised weights were put, the rest belongs too
     model.eval()
     return model
+
+
+def _body_of(causal: Any) -> Any:
+    """Return a causal language model without its head."""
+    named = getattr(causal, causal.base_model_prefix, None)
+    inner = [named] if named is not None else [part for part in causal.children() if isinstance(part, PreTrainedModel)]
+    if len(inner) != 1:
+        raise LammModelError(
+            f"Expected a language model with a body and a head, got {type(causal).__name__}. Choose another."
+        )
+    return inner[0]
+
+
+def _take_head(model: LammForConditionalGeneration, causal: Any) -> None:
+    """Give a model its language model's head; one that does more than a product keeps the class made for it."""
+    head, made = causal.get_output_embeddings(), model.lm_head
+    if type(made) is nn.Linear:
+        model.lm_head = head
+    else:
+        made.weight, made.bias = head.weight, head.bias
+
+
+def _check_head(model: LammForConditionalGeneration, causal: Any) -> None:
+    """Refuse a language model whose logits ours does not compute.
+
+    Raises:
+        LammModelError: They differ.
+    """
+    media = (model.config.image_token_id, model.config.point_cloud_token_id)
+    words = [number for number in range(8) if number not in media][:4]
+    ids = torch.tensor([words], device=next(causal.parameters()).device)
+    with torch.no_grad():
+        own, ours = causal(ids).logits.float(), model.eval()(ids).logits.float()
+    apart = float((own - ours).abs().max() / own.abs().max().clamp(min=1e-9))
+    if not apart <= HEAD_APART:
+        raise LammModelError(
+            f"Expected a language model whose head is a product with the last hidden states, scaled or bent at most, "
+            f"got {causal.config.model_type}, whose logits differ from that by {apart:.1%}. Choose another."
+        )
+
+
+def count_image_features(
+    image_tower: str | Path, config: Any, layer: int | None = -1, select: str = "patch"
+) -> tuple[int, int]:
+    """Count what a vision tower makes of the pictures that its processor gives it.
+
+    Args:
+        image_tower: Folder or hub name; its processor gives the size.
+        config: The tower's configuration.
+        layer: As `LammConfig.image_feature_layer`.
+        select: As `LammConfig.image_feature_select`.
+
+    Returns:
+        Features of one image, and the channels of each.
+
+    Raises:
+        UsageError: The tower cannot read pictures of that size.
+    """
+    side = LammImageProcessor.for_tower(image_tower).size
+    patch = getattr(config, "patch_size", None)
+    grid = (side // patch) ** 2 if isinstance(patch, int) else 0
+    try:
+        with torch.device("meta"):  # shapes only
+            tower = AutoModel.from_config(config).eval()
+            features = tower_features(tower, torch.zeros(1, 3, side, side), layer)
+    except NotImplementedError:  # shapes that depend on values
+        return grid, int(config.hidden_size)
+    except (RuntimeError, ValueError, TypeError) as fault:
+        reason = " ".join(str(fault).split())[:200]
+        raise UsageError(
+            f"Expected an image tower that reads the pictures of {side} x {side} pixels that its processor gives, "
+            f"got {config.model_type}, which says: {reason}. Choose another, or correct its preprocessor_config.json."
+        ) from fault
+    found, width = int(features.shape[1]), int(features.shape[2])
+    # Class and register tokens come before the grid; pooling towers give fewer tokens than the grid of their stem.
+    before = found - grid if 0 <= found - grid <= MOST_BEFORE else 0
+    return found - (before if select == "patch" else 0), width
 
 
 def _image_configuration(image_tower: str | Path) -> Any:
@@ -223,13 +311,14 @@ def point_cloud_configuration(
 
 
 def new_projector(
-    config: LammConfig, in_features: int, norm: bool, rms: float, generator: torch.Generator
+    config: LammConfig, in_features: int, width: int, norm: bool, rms: float, generator: torch.Generator
 ) -> LammProjector:
     """Make a projector whose outputs start at the scale of the token embeddings, for unit-variance features.
 
     Args:
         config: Projector type and widths.
         in_features: Channels of the tower.
+        width: Of the token embeddings.
         norm: Standardise features first.
         rms: Root mean square of the token embeddings' entries.
         generator: Source of the weights.
@@ -237,7 +326,7 @@ def new_projector(
     Returns:
         The projector, float32.
     """
-    projector = LammProjector(in_features, config.text_config.hidden_size, config.projector_type, norm)
+    projector = LammProjector(in_features, width, config.projector_type, norm)
     for layer in (projector.linear, projector.second):
         if isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=rms / layer.in_features**0.5, generator=generator)
@@ -279,7 +368,7 @@ def build_processor(
     if image_tower is not None:
         image_processor = LammImageProcessor.for_tower(image_tower, resize=image_resize)
         image_config = _image_configuration(image_tower)
-        image_tokens = LammConfig(image_config=image_config, image_feature_select=image_feature_select).image_tokens
+        image_tokens, _ = count_image_features(image_tower, image_config, select=image_feature_select)
     shared = () if point_cloud is None else ("num_points", "use_color", "use_height")
     layout: dict[str, Any] = {name: getattr(point_cloud, name) for name in shared}
     clouds = LammPointCloudProcessor(**layout, unit=point_cloud_unit, seed=point_cloud_seed)

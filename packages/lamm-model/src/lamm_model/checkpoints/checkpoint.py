@@ -34,6 +34,8 @@ _OWN_SETTINGS = (
     "image_feature_layer",
     "image_feature_select",
     "image_feature_norm",
+    "image_token_count",
+    "image_width",
     "point_cloud_feature_norm",
     "projector_type",
     "freeze_image_tower",

@@ -18,6 +18,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
@@ -35,14 +36,15 @@ class AdapterSettings:
         rank: Inner dimension (32 in the paper).
         alpha: Scale numerator (32 in the paper).
         dropout: On the adapters' input (0.1 in the paper).
-        target_modules: Names of the linear layers that get an adapter.
+        target_modules: Names of the linear layers that get an adapter; empty for those of the attention, whatever the
+            language model calls them (`q_proj`, `k_proj`, `v_proj` and `o_proj` of a Llama).
         modalities: The sets: `image`, `point_cloud`, `text` each for its own tokens, or `shared` alone for all.
     """
 
     rank: int = 32
     alpha: float = 32
     dropout: float = 0.1
-    target_modules: list[str] = field(default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj"])
+    target_modules: list[str] = field(default_factory=list)
     modalities: list[str] = field(default_factory=lambda: ["image", "point_cloud"])
 
     def __post_init__(self) -> None:
@@ -77,6 +79,7 @@ def add_adapters(
     if adapter_settings(model) is not None:
         raise UsageError("Expected a model without adapters, got one with them. Merge or reload it first.")
     body = model.model
+    chosen = replace(chosen, target_modules=_targets(body.language_model, chosen.target_modules))
     body.language_model.requires_grad_(False)
     model.lm_head.requires_grad_(False)
     config = LoraConfig(
@@ -88,6 +91,7 @@ def add_adapters(
             try:
                 with warnings.catch_warnings():
                     warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several sets are meant
+                    warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")  # peft sees to it
                     inject_adapter_in_model(config, body.language_model, adapter_name=name)
             except ValueError as fault:
                 raise UsageError(f"Expected layers named {chosen.target_modules}, got {fault}") from fault
@@ -101,6 +105,28 @@ def add_adapters(
     for part in trainable_parts(model).values():
         part.requires_grad_(True)
     return model
+
+
+def _targets(language_model: nn.Module, wanted: list[str]) -> list[str]:
+    """Return the names of the layers to adapt: the wanted ones, each of which must exist, or the attention's own.
+
+    Raises:
+        UsageError: A name fits no layer, or there is no attention to find.
+    """
+    kinds = (nn.Linear, Conv1D)
+    linear = [name for name, module in language_model.named_modules() if isinstance(module, kinds)]
+    missing = [name for name in wanted if not any(f".{layer}".endswith(f".{name}") for layer in linear)]
+    last = {name: name.rpartition(".")[2] for name in linear}
+    inside = [name for name in linear if any("attn" in part or "attention" in part for part in name.split(".")[:-1])]
+    if missing or not (wanted or inside):
+        raise UsageError(
+            f"Expected layers named {missing or 'as attention'}, got {', '.join(dict.fromkeys(last.values()))} in "
+            f"{type(language_model).__name__}. Set adapters.target_modules to some of these."
+        )
+    outside = {last[name] for name in linear if name not in set(inside)}
+    # A name that other layers bear too (GPT-2's `c_proj`) is told apart by the one before it.
+    own = [".".join(name.split(".")[-2:]) if last[name] in outside else last[name] for name in inside]
+    return wanted or list(dict.fromkeys(own))
 
 
 class RoutingHook:

@@ -18,6 +18,37 @@ IGNORED = -100  # label of a token that is not learnt
 LOGITS = 1 << 28  # values of all logits above which they are computed in pieces: 1 GiB in float32
 
 
+class AnswerHead(nn.Linear):
+    """A head whose logits are scaled and bent as some language models' own heads do it."""
+
+    def __init__(self, width: int, vocabulary: int, bias: bool, scale: float, softcap: float) -> None:
+        super().__init__(width, vocabulary, bias=bias)
+        self.scale, self.softcap = scale, softcap
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Return logits `[..., V]` of `[..., D]`."""
+        logits = super().forward(hidden)
+        if self.scale != 1.0:
+            logits = logits * self.scale
+        return self.softcap * torch.tanh(logits / self.softcap) if self.softcap else logits
+
+
+def answer_head(width: int, text_config: Any, bias: bool) -> nn.Linear:
+    """Make the head of a language model: a plain product, or more where its configuration says so.
+
+    Args:
+        width: Of its embeddings.
+        text_config: `logit_scale` multiplies the logits, `logits_scaling` divides them, `final_logit_softcapping` bends
+            them.
+        bias: Whether it adds one.
+    """
+    scale = (getattr(text_config, "logit_scale", None) or 1.0) / (getattr(text_config, "logits_scaling", None) or 1.0)
+    softcap = getattr(text_config, "final_logit_softcapping", None) or 0.0
+    if scale == 1.0 and not softcap:
+        return nn.Linear(width, text_config.vocab_size, bias=bias)
+    return AnswerHead(width, text_config.vocab_size, bias, scale, softcap)
+
+
 def rows_at_once(rows: int, vocabulary: int, wanted: int = 0) -> int:
     """Return how many rows meet the head at once: `wanted`, or all of them while their logits are few."""
     if wanted:

@@ -40,6 +40,10 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
         image_feature_norm: Standardise each image feature vector (mean 0, variance 1, no parameters) before projecting.
         point_cloud_feature_norm: The same for point-cloud features.
         projector_type: `linear` (LAMM) or `mlp` (two layers with GELU).
+        image_token_count: Features per image, counted where the model was built; None counts them by the tower's
+            configuration, as `image_patches` does.
+        image_width: Channels of one image feature, likewise; None takes the tower's `hidden_size`.
+        lm_head_bias: Whether the language model's head adds a bias.
         freeze_image_tower: Keep the image tower in evaluation mode and without gradients.
         freeze_point_cloud_tower: The same for the point-cloud tower.
     """
@@ -61,6 +65,9 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
     image_feature_norm: bool = False
     point_cloud_feature_norm: bool = False
     projector_type: str = "linear"
+    image_token_count: int | None = None
+    image_width: int | None = None
+    lm_head_bias: bool = False
     freeze_image_tower: bool = True
     freeze_point_cloud_tower: bool = True
     tie_word_embeddings: bool = False
@@ -89,7 +96,7 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
     @property
     def image_feature_size(self) -> int:
         """Channels of one image feature, before the projector."""
-        return int(self.image_config.hidden_size)
+        return int(self.image_width or self.image_config.hidden_size)
 
     @property
     def image_tokens(self) -> int:
@@ -97,6 +104,8 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
         config = self.image_config
         if config is None:
             return 0
+        if self.image_token_count is not None:
+            return self.image_token_count
         patches = image_patches(config)
         return patches if self.image_feature_select == "patch" else patches + prefix_tokens(config)
 

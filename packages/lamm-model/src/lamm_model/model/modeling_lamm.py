@@ -11,7 +11,7 @@ from transformers import AutoModel, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
 from lamm_model.errors import LammModelError
-from lamm_model.model.answer_loss import IGNORED, summed_answer_loss
+from lamm_model.model.answer_loss import IGNORED, answer_head, summed_answer_loss
 from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.projector import LammProjector, encode_images, fill_placeholders
 from lamm_model.model.routing import ModalityRouting, infer_modality_ids
@@ -54,7 +54,8 @@ class LammModel(LammPreTrainedModel):
 
     def __init__(self, config: LammConfig) -> None:
         super().__init__(config)
-        width = config.text_config.hidden_size
+        language_model = AutoModel.from_config(config.text_config)
+        width = language_model.get_input_embeddings().embedding_dim
         self.image_tower: nn.Module | None = None
         self.image_projector: LammProjector | None = None
         self.point_cloud_tower: nn.Module | None = None
@@ -69,9 +70,18 @@ class LammModel(LammPreTrainedModel):
             self.point_cloud_projector = LammProjector(
                 config.point_cloud_config.feature_size, width, config.projector_type, config.point_cloud_feature_norm
             )
-        self.language_model = AutoModel.from_config(config.text_config)
+        self.language_model = language_model
         self.routing = ModalityRouting()
         self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the language model's."""
+        embeddings: nn.Module = self.language_model.get_input_embeddings()
+        return embeddings
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the language model's."""
+        self.language_model.set_input_embeddings(value)
 
     def frozen_towers(self) -> list[nn.Module]:
         """List the towers that must not learn."""
@@ -185,14 +195,23 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
     `generate`, `Trainer`, peft. Build one from separate parts with `lamm_model.building.building.build_model`.
     """
 
-    _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}  # noqa: RUF012
-
     def __init__(self, config: LammConfig) -> None:
         super().__init__(config)
         self.model = LammModel(config)
         self.loss_rows = 0  # answer rows that meet the head at once; 0 lets the vocabulary's size decide
-        self.lm_head: nn.Module = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        embeddings: Any = self.model.get_input_embeddings()
+        self.lm_head: nn.Module = answer_head(embeddings.embedding_dim, config.text_config, config.lm_head_bias)
+        name = next(name for name, module in self.named_modules() if module is embeddings)
+        self._tied_weights_keys = {"lm_head.weight": f"{name}.weight"}
         self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the language model's."""
+        return self.model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the language model's."""
+        self.model.set_input_embeddings(value)
 
     def encode_images(self, pixel_values: Tensor) -> Tensor:
         """Run the image tower, before the projector: `[n, 3, H, W]` to `[n, T, C]`."""

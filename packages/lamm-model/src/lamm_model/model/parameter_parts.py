@@ -1,4 +1,29 @@
-"""Which part of a model a parameter belongs to, by its name."""
+"""Which part of a model a parameter belongs to, by its name, and where a language model's layers are."""
+
+from typing import Any
+
+from torch import nn
+
+from lamm_model.errors import UsageError
+
+
+def decoder_layers(language_model: Any) -> nn.ModuleList:
+    """Return a language model's decoder layers, whatever they are called.
+
+    Raises:
+        UsageError: It has none.
+    """
+    named = getattr(language_model, "layers", None)
+    if named is not None:
+        return named  # type: ignore[no-any-return]
+    count = language_model.config.num_hidden_layers
+    for module in language_model.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == count:
+            return module
+    raise UsageError(
+        f"Expected {count} decoder layers in a list, got {type(language_model).__name__} without. "
+        "Set compute.compile = false, compute.checkpointing = 'none' and compute.sharding = 'none'."
+    )
 
 
 def part_of(name: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -63,6 +66,41 @@ def fill_placeholders(
     return embeds.masked_scatter(mask.unsqueeze(-1), projected)
 
 
+def tower_features(tower: nn.Module, pixel_values: Tensor, layer: int | None) -> Tensor:
+    """Run a vision tower.
+
+    Args:
+        tower: A vision model with `last_hidden_state`, which is also taken where a layer is chosen but the tower has no
+            `hidden_states` (a convolutional one).
+        pixel_values: `[n, 3, H, W]`, normalised as the tower expects.
+        layer: As `LammConfig.image_feature_layer`.
+
+    Returns:
+        `[n, T, C]`, class and register tokens first.
+    """
+    config: Any = tower.config
+    inputs = {"pixel_values": pixel_values}
+    if config.model_type == "siglip2_vision_model":  # reads rows of flattened patches, and their grid
+        inputs = _flat_patches(pixel_values, int(config.patch_size))
+    outputs = tower(**inputs, **({} if layer is None else {"output_hidden_states": True}))
+    states = None if layer is None else outputs.hidden_states
+    features: Tensor = outputs.last_hidden_state if states is None else states[layer]
+    # A convolutional tower gives [n, C, h, w].
+    return features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
+
+
+def _flat_patches(pixel_values: Tensor, patch: int) -> dict[str, Tensor]:
+    count, channels, height, width = pixel_values.shape
+    rows, columns = height // patch, width // patch
+    cut = pixel_values[:, :, : rows * patch, : columns * patch].reshape(count, channels, rows, patch, columns, patch)
+    flat = cut.permute(0, 2, 4, 3, 5, 1).reshape(count, rows * columns, patch * patch * channels)
+    return {
+        "pixel_values": flat,
+        "pixel_attention_mask": flat.new_ones(flat.shape[:2], dtype=torch.long),
+        "spatial_shapes": torch.tensor([[rows, columns]] * count, device=flat.device),
+    }
+
+
 def encode_images(tower: nn.Module, pixel_values: Tensor, config: LammConfig) -> Tensor:
     """Run a vision tower and select the features that go to the projector.
 
@@ -70,8 +108,7 @@ def encode_images(tower: nn.Module, pixel_values: Tensor, config: LammConfig) ->
     (arXiv 2306.06687, section 5.1): `image_feature_layer=-1`, `image_feature_select="patch"`.
 
     Args:
-        tower: A vision model with `last_hidden_state`, which is also taken where a layer is chosen but the tower has no
-            `hidden_states` (a convolutional one).
+        tower: As for `tower_features`.
         pixel_values: `[n, 3, H, W]`, normalised as the tower expects.
         config: Which layer and tokens to take.
 
@@ -81,12 +118,7 @@ def encode_images(tower: nn.Module, pixel_values: Tensor, config: LammConfig) ->
     Raises:
         LammModelError: The tower's number of tokens is not the configured one.
     """
-    layer = config.image_feature_layer
-    outputs = tower(pixel_values, **({} if layer is None else {"output_hidden_states": True}))
-    states = None if layer is None else outputs.hidden_states
-    features: Tensor = outputs.last_hidden_state if states is None else states[layer]
-    if features.ndim == 4:  # a convolutional tower: [n, C, h, w]
-        features = features.flatten(2).transpose(1, 2)
+    features = tower_features(tower, pixel_values, config.image_feature_layer)
     surplus = features.shape[1] - config.image_tokens
     if surplus < 0 or (surplus > 0 and config.image_feature_select == "full"):
         raise LammModelError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,8 @@ class LammImageProcessor(BaseImageProcessor):  # type: ignore[misc]
         """
         settings, _ = BaseImageProcessor.get_image_processor_dict(tower)
         size = settings.get("crop_size", settings.get("size", 224))
+        if "max_num_patches" in settings:  # any aspect within so many patches: a square of them
+            size = math.isqrt(settings["max_num_patches"]) * settings.get("patch_size", 16)
         if isinstance(size, dict):
             size = size.get("height", size.get("shortest_edge"))
         own = {name: settings[name] for name in ("image_mean", "image_std") if name in settings}

@@ -25,7 +25,7 @@ def prepared(model, processor, rows, attention, length=0):
     for name in ("pixel_values", "point_clouds"):
         if name in batch:
             batch[name] = batch[name].double()
-    return isolate(batch, attention), facts
+    return isolate(batch, attention, model.config.text_config), facts
 
 
 def loss_and_gradients(model, processor, rows, attention, learnt, length=0):

@@ -9,7 +9,7 @@ from lamm_model.training.rows.packing import Row, pack_rows
 from lamm_model.training.step import attention as attention_module
 from lamm_model.training.step import isolation
 from lamm_model.training.step.attention import SEGMENTS, choose_attention, segment_attention
-from lamm_model.training.step.isolation import isolate, prove_isolation
+from lamm_model.training.step.isolation import choose_proven, isolate, prove_isolation
 
 
 @pytest.mark.parametrize("attention", ["segments", "sdpa", "eager"])
@@ -31,14 +31,14 @@ def test_a_packed_batch_without_boundaries_is_refused(tuned, dialogues_about, at
     assert (mixed[0, -1] - alone[0, -1]).abs().max() > 1e-3, "transformers isolates by itself now: the guard can go"
     for given in (trapped, batch):
         with pytest.raises(LammModelError, match="would see their neighbours"):
-            isolate(dict(given), attention)
+            isolate(dict(given), attention, model.config.text_config)
 
 
 def test_rows_of_one_dialogue_need_nothing(tuned, dialogues_about):
     _, processor = tuned
     batch = lay_out(pack_rows(dialogues_about(processor, ("text",))[:1], 512), processor.pad_token_id)
     batch = {name: value for name, value in batch.items() if name not in ("group", "part")}
-    assert isolate(dict(batch), "sdpa").keys() == batch.keys()
+    assert isolate(dict(batch), "sdpa", None).keys() == batch.keys()
 
 
 @pytest.mark.parametrize("attention", ["segments", "sdpa", "eager"])
@@ -138,3 +138,73 @@ def test_generation_goes_on_with_ordinary_attention(tuned):
         answers.append(model.generate(ids, attention_mask=mask, max_new_tokens=6, do_sample=False))
     assert model.model.language_model.config._attn_implementation == SEGMENTS
     assert torch.equal(*answers)
+
+
+SHAPE = {"vocab_size": 90, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
+def patterned(name, **changes):
+    """Return a tiny text model whose attention has a pattern of its own."""
+    from transformers import AutoConfig
+
+    from lamm_model.model.configuration_lamm import LammConfig
+    from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(name, **{**SHAPE, "pad_token_id": 0, **changes})
+    model = LammForConditionalGeneration(LammConfig(text_config=config, image_token_id=88, point_cloud_token_id=89))
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+FEWER = {"num_key_value_heads": 2, "head_dim": 8}
+PATTERNS = {
+    "mistral": {"sliding_window": 6, **FEWER},
+    "gemma2": {"sliding_window": 6, "attn_logit_softcapping": 0.5, "query_pre_attn_scalar": 8, **FEWER},
+    "gemma3_text": {"sliding_window": 6, "layer_types": ["sliding_attention", "full_attention"], **FEWER},
+    "gpt_oss": {"sliding_window": 6, **FEWER, "num_local_experts": 4, "num_experts_per_tok": 2},
+    "llama4_text": {
+        "attention_chunk_size": 6, "layer_types": ["chunked_attention", "full_attention"], "no_rope_layers": [1, 1],
+        "num_local_experts": 2, "intermediate_size_mlp": 48, **FEWER,
+    },
+}  # fmt: skip
+REFUSED = {  # what each form cannot compute, and says so
+    ("gemma2", "sdpa"): "soft", ("gpt_oss", "sdpa"): "sinks", ("llama4_text", "segments"): "chunks",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("attention", ["segments", "sdpa", "eager"])
+@pytest.mark.parametrize("name", PATTERNS)
+def test_windows_chunks_soft_caps_and_sinks_are_kept_or_the_form_is_refused(name, attention):
+    model = patterned(name, **PATTERNS[name])
+    if (name, attention) in REFUSED:
+        with pytest.raises(LammModelError, match="Set "):
+            choose_proven(model, attention, torch.device("cpu"), False, "mixed")
+        return
+    assert choose_proven(model, attention, torch.device("cpu"), False, "mixed") == attention
+    config = model.model.language_model.config
+    assert 6 in (getattr(config, "sliding_window", None), getattr(config, "attention_chunk_size", None))
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_auto_takes_the_first_form_that_proves_right(name):
+    chosen = choose_proven(patterned(name, **PATTERNS[name]), "auto", torch.device("cpu"), False, "mixed")
+    assert chosen == ("sdpa" if name == "llama4_text" else "segments")
+
+
+def test_a_mask_without_the_models_window_is_found(monkeypatch):
+    """What was done before: the mask of the packing took the place of the model's own."""
+    model = patterned("mistral", **PATTERNS["mistral"])
+    monkeypatch.setattr(isolation, "patterns_alone", lambda config, length, device: None)
+    with pytest.raises(LammModelError, match="half of its hidden states differ"):
+        choose_proven(model, "sdpa", torch.device("cpu"), False, "mixed")
+
+
+@pytest.mark.parametrize("name", ["bloom", "falcon"])
+def test_a_model_that_counts_positions_by_the_row_trains_one_dialogue_a_row(name):
+    shape = {"bloom": {"n_layer": 2, "n_head": 4}, "falcon": {"alibi": True, "new_decoder_architecture": False}}
+    model = patterned(name, **shape[name])
+    with pytest.raises(LammModelError, match=r"Set data\.packing = 'none'"):
+        choose_proven(model, "auto", torch.device("cpu"), False, "shared_prefix")
+    assert choose_proven(model, "auto", torch.device("cpu"), False, "none") in ("sdpa", "eager")

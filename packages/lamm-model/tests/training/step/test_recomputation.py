@@ -66,7 +66,7 @@ def test_recomputed_layers_give_the_same_gradients(tuned, dialogues_about, kinds
     batch = Collator(processor.pad_token_id, MediaLoader(processor), "segments")(rows)
     facts = batch.pop("facts")
     media = ("pixel_values", "point_clouds")
-    batch = {k: v.double() if k in media else v for k, v in isolate(batch, "segments").items()}
+    batch = {k: v.double() if k in media else v for k, v in isolate(batch, "segments", None).items()}
     model.config.freeze_point_cloud_tower = True
     model.train()  # a tower with dropout would draw twice
     calls = []

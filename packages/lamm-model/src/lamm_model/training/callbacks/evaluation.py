@@ -92,7 +92,7 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
             learnt = int(inputs["labels"][..., 1:].ne(IGNORED).sum())
             if not trainer.adapters.choose(facts.kinds):
                 inputs.pop("modality_ids", None)
-            out = trainer.compute(isolate(inputs, trainer.attention), 1)
+            out = trainer.compute(isolate(inputs, trainer.attention, trainer.model.config.text_config), 1)
             total += torch.tensor([float(out.loss), learnt], dtype=torch.float64)
         loss, tokens = reduce(total.to(args.device), "sum")
         return float(loss / tokens)

@@ -18,7 +18,7 @@ from accelerate.utils import recursively_apply, reduce
 from torch import Tensor, nn
 
 from lamm_model.errors import UsageError
-from lamm_model.model.parameter_parts import modality_of
+from lamm_model.model.parameter_parts import decoder_layers, modality_of
 from lamm_model.model.routing import MODALITY_IDS, TEXT
 from lamm_model.training.processes import processes as distributed
 
@@ -42,7 +42,7 @@ def shard(model: LammForConditionalGeneration) -> None:
         raise UsageError("Expected ordinary weights for compute.sharding = 'fsdp2', got quantised ones. Choose one.")
     keep_fingerprints(model)
     mesh = init_device_mesh(distributed.device().type, (distributed.world_size(),))
-    layers: Any = model.model.language_model.layers
+    layers: Any = decoder_layers(model.model.language_model)
     for layer in layers:
         fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)

@@ -31,19 +31,17 @@ def prepare_model(settings: FinetuneSettings) -> Prepared:
         UsageError: A pass cannot fit in the device's memory.
     """
     from lamm_model.training.step.acceleration import compile_layers
-    from lamm_model.training.step.attention import choose_attention
-    from lamm_model.training.step.isolation import prove_isolation
+    from lamm_model.training.step.isolation import choose_proven
     from lamm_model.training.step.recomputation import free_memory, plan_step, recompute
 
     device = distributed.device()
     half = settings.training.precision == "bf16"
     model, processor = load_parts(settings)
     _choose_trained(settings, model)
-    attention = choose_attention(settings.compute.attention, model.model.language_model, device, half)
     budget = free_memory(settings.compute, device)
     if distributed.world_size() == 1 or settings.compute.sharding == "none":
         model.to(device)
-    prove_isolation(model, attention)
+    attention = choose_proven(model, settings.compute.attention, device, half, settings.data.packing)
     tokens = settings.data.row_tokens * settings.training.batch_rows
     plan = plan_step(model, tokens, settings.compute, budget, half)
     recompute(model.model.language_model, plan.recomputed)

@@ -159,7 +159,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         self.seen |= {MODALITIES[kind] for kind in facts.kinds if kind in MODALITIES}
         if not self.adapters.choose(facts.kinds):
             inputs.pop("modality_ids", None)
-        isolated = isolate(inputs, self.attention)
+        isolated = isolate(inputs, self.attention, self.model.config.text_config)
         if self.compiled:
             mark_changing(isolated)
         outputs = self.compute(isolated, num_items_in_batch, model)

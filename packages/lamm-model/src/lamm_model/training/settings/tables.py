@@ -68,19 +68,17 @@ class AdapterSettings:
     """The LoRA adapter set of each modality (paper, Sec. 5.1: rank 32, alpha 32, dropout 0.1 on q, k, v, o).
 
     A model from ``model.path`` that has adapters already goes on with them as they are; this table then says nothing.
+    Without ``target_modules`` the attention's linear layers get one, whatever the language model calls them.
     """
 
     rank: int = 32
     alpha: float = 32.0
     dropout: float = 0.1
-    target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
+    target_modules: tuple[str, ...] = ()
 
     def faults(self) -> list[str]:
         """Return what is out of range."""
-        wrong = _out_of_range("adapters", self, from_1=("rank",), below_1=("dropout",))
-        if not self.target_modules:
-            wrong.append("adapters.target_modules: expected at least one layer name")
-        return wrong
+        return _out_of_range("adapters", self, from_1=("rank",), below_1=("dropout",))
 
 
 @dataclass(frozen=True, slots=True)

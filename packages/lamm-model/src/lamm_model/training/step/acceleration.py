@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lamm_model.model.adapters import adapter_settings, lora_layers
+from lamm_model.model.parameter_parts import decoder_layers
 from lamm_model.model.routing import MODALITY_IDS, TEXT
 from lamm_model.training.step import attention
 
@@ -17,7 +18,7 @@ MODALITIES = {number: name for name, number in MODALITY_IDS.items() if number !=
 def compile_layers(language_model: nn.Module) -> None:
     """Compile every decoder layer on its own: they are alike, so one graph serves all of them."""
     attention.keep_out_of_graphs()
-    layers: Any = language_model.layers
+    layers: Any = decoder_layers(language_model)
     for layer in layers:
         layer.compile()
 

@@ -10,6 +10,7 @@ Shapes: ``T`` tokens of all rows, ``H`` heads, ``G`` key heads, ``D`` per head.
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,11 +19,12 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from lamm_model.errors import UsageError
+from lamm_model.errors import LammModelError, UsageError
 
 SEGMENTS = "lamm_segments"
 WIDEST_HEAD, HEAD_STEP = 256, 8  # what the kernel takes: multiples of 8 values a head, 256 at most
-_UNKNOWN = ("softcap", "s_aux", "position_bias")  # what some models' attention adds and this one does not
+_UNKNOWN = ("position_bias",)  # what some models' attention adds and this one does not
+_DROPOUTS = ("attention_dropout", "attn_pdrop")
 
 
 def register() -> None:
@@ -63,34 +65,60 @@ def _head_sizes(config: Any) -> set[int]:
     return sizes or ({config.hidden_size // heads} if heads else set())
 
 
-def choose_attention(wanted: str, language_model: nn.Module, device: torch.device, half: bool) -> str:
-    """Return the implementation for training and set it on the language model.
+def candidates(wanted: str, language_model: Any, device: torch.device, half: bool) -> list[str]:
+    """Return the implementations for training to try, the best first.
 
     Args:
-        wanted: ``auto``, ``segments``, ``sdpa`` or ``eager``.
+        wanted: ``auto``, or the only one.
         language_model: A transformers model without its head.
         device: Where it trains.
         half: Whether it computes in 16 bits.
 
     Returns:
-        ``segments``, ``sdpa`` or ``eager``.
+        Of ``segments``, ``sdpa`` and ``eager``.
 
     Raises:
         UsageError: Segments are wanted of a model whose attention needs more than they offer.
     """
-    config: Any = language_model.config
-    plain = not getattr(config, "attention_dropout", 0.0) and getattr(config, "attn_logit_softcapping", None) is None
-    if wanted == "segments" and not plain:
+    config = language_model.config
+    dropout = any(getattr(config, name, 0.0) for name in _DROPOUTS)
+    if wanted == "segments" and dropout:
         raise UsageError(
-            f"Expected a language model without attention dropout and soft caps for compute.attention = 'segments', "
-            f"got {config.model_type} with them. Choose 'sdpa' or 'eager'."
+            f"Expected a language model without attention dropout for compute.attention = 'segments', "
+            f"got {config.model_type} with it. Choose 'sdpa' or 'eager'."
         )
-    if wanted == "auto":
-        runs = device.type == "cpu" or (half and kernel_runs(device) and kernel_takes(_head_sizes(config)))
-        wanted = "segments" if plain and runs else "sdpa"
+    if wanted != "auto":
+        return [wanted]
+    by_kernel = half and kernel_runs(device) and kernel_takes(_head_sizes(config)) and not _softcap(config)
+    tried = [] if dropout or not (device.type == "cpu" or by_kernel) else ["segments"]
+    return [*tried, *(["sdpa"] if getattr(language_model, "_supports_sdpa", True) else []), "eager"]
+
+
+def set_attention(language_model: Any, attention: str) -> None:
+    """Set a language model to ``segments``, ``sdpa`` or ``eager``.
+
+    Raises:
+        LammModelError: transformers has no such attention for it.
+    """
     register()
-    language_model.set_attn_implementation(SEGMENTS if wanted == "segments" else wanted)  # type: ignore[operator]
-    return wanted
+    try:
+        language_model.set_attn_implementation(SEGMENTS if attention == "segments" else attention)
+    except ValueError as fault:
+        raise LammModelError(
+            f"Expected {attention} attention for {language_model.config.model_type}, got "
+            f"{' '.join(str(fault).split())[:120]}. Set compute.attention = 'auto'."
+        ) from fault
+
+
+def choose_attention(wanted: str, language_model: nn.Module, device: torch.device, half: bool) -> str:
+    """Set a language model to the first of its `candidates`, unproven, and return it."""
+    chosen = candidates(wanted, language_model, device, half)[0]
+    set_attention(language_model, chosen)
+    return chosen
+
+
+def _softcap(config: Any) -> float:
+    return getattr(config, "attn_logit_softcapping", None) or 0.0
 
 
 def segment_attention(
@@ -107,6 +135,8 @@ def segment_attention(
     max_length_k: int | None = None,
     key_index: Tensor | None = None,
     sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Attend within segments; the signature is the one of transformers' attention functions.
@@ -125,6 +155,8 @@ def segment_attention(
         max_length_k: At least its keys.
         key_index: ``[keys]``, the tokens that are the keys of each segment, in order; None where they are its queries'.
         sliding_window: Keys a query sees at most, itself included; None for all.
+        softcap: What scores are bent below; None for none.
+        s_aux: ``[H]``, the score of each head's sink, which takes weight and gives nothing; None for none.
         **kwargs: Passed on where there are no boundaries.
 
     Returns:
@@ -135,22 +167,26 @@ def segment_attention(
     """
     if cu_seq_lens_q is None or cu_seq_lens_k is None:
         options = {"scaling": scaling, "dropout": dropout, "sliding_window": sliding_window, **kwargs}
-        plain: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
-        return plain
+        if softcap is None and s_aux is None:
+            plain: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+            return plain
+        return _whole_rows(query, key, value, attention_mask, _Scores(scaling, sliding_window, softcap, s_aux)), None
     if dropout or any(kwargs.get(name) is not None for name in _UNKNOWN):
-        raise UsageError("Expected plain attention in packed rows, got dropout, soft caps or sinks. Choose 'sdpa'.")
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        raise UsageError("Expected attention without dropout and biases in packed rows, got one. Choose 'sdpa'.")
+    scores = _Scores(scaling, sliding_window, softcap, s_aux)
     if key_index is not None:
         key, value = key[:, :, key_index], value[:, :, key_index]
     half = _half_type(query)
     sizes = {query.shape[-1], value.shape[-1]}
-    if half is not None and kernel_runs(query.device) and kernel_takes(sizes):
+    kernel = softcap is None and s_aux is None and kernel_takes(sizes)
+    if half is not None and kernel_runs(query.device) and kernel:
         lengths = (max_length_q or query.shape[2], max_length_k or key.shape[2])
         window = -1 if sliding_window is None else sliding_window - 1
         query, key, value = query.to(half), key.to(half), value.to(half)
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         out = _by_kernel(query, key, value, cu_seq_lens_q, cu_seq_lens_k, lengths, scale, window)
         return out[None], None
-    return _one_by_one(query, key, value, cu_seq_lens_q, cu_seq_lens_k, scale, sliding_window), None
+    return _one_by_one(query, key, value, cu_seq_lens_q, cu_seq_lens_k, scores), None
 
 
 def _half_type(query: Tensor) -> torch.dtype | None:
@@ -183,7 +219,7 @@ def _by_kernel(
 
 
 def _one_by_one(
-    query: Tensor, key: Tensor, value: Tensor, starts_q: Tensor, starts_k: Tensor, scale: float, window: int | None
+    query: Tensor, key: Tensor, value: Tensor, starts_q: Tensor, starts_k: Tensor, scores: _Scores
 ) -> Tensor:
     copies = query.shape[1] // key.shape[1]
     if copies > 1:
@@ -191,7 +227,7 @@ def _one_by_one(
     sizes = [starts.diff().tolist() for starts in (starts_q, starts_k, starts_k)]
     split = (torch.split(x[0], each, dim=1) for x, each in zip((query, key, value), sizes, strict=True))
     pieces = zip(*split, strict=True)
-    return torch.cat([_one(q, k, v, scale, window) for q, k, v in pieces], dim=1).transpose(0, 1)[None]
+    return torch.cat([scores.attend(q, k, v) for q, k, v in pieces], dim=1).transpose(0, 1)[None]
 
 
 def keep_out_of_graphs() -> None:
@@ -200,16 +236,43 @@ def keep_out_of_graphs() -> None:
     _one_by_one = torch.compiler.disable(_one_by_one)  # type: ignore[no-untyped-call]
 
 
-def _one(query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None) -> Tensor:
-    """Attend in one segment: ``[H, q, D]``, ``[H, k, D]``, ``[H, k, D]`` to ``[H, q, D]``; the last tokens coincide.
+def _whole_rows(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scores: _Scores) -> Tensor:
+    """Attend in rows ``[B, H, S, D]`` that a mask describes; ``[B, S, H, D]``."""
+    copies = query.shape[1] // key.shape[1]
+    if copies > 1:
+        key, value = repeat_kv(key, copies), repeat_kv(value, copies)
+    return scores.attend(query, key, value, None if mask is None else ~mask).transpose(1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    """How queries and keys become weights.
 
     Plain products: on rows of a few hundred tokens torch's fused attention is slower on a CPU, its backward pass most.
     """
-    scores = query @ key.transpose(1, 2) * scale
-    asked, offered = scores.shape[1:]
-    hidden = torch.ones(asked, offered, dtype=torch.bool, device=scores.device).triu(offered - asked + 1)
-    if window is not None:
-        hidden |= torch.ones_like(hidden).tril(offered - asked - window)
-    scores = scores.masked_fill(hidden, torch.finfo(scores.dtype).min)
-    weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(value.dtype)
-    return weights @ value
+
+    scale: float | None
+    window: int | None
+    softcap: float | None
+    sinks: Tensor | None  # [H]
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Return ``[..., H, q, D]`` of ``[..., H, q, D]`` and ``[..., H, k, D]``; the last tokens coincide."""
+        scores = query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if self.scale is None else self.scale)
+        if self.softcap is not None:
+            scores = self.softcap * torch.tanh(scores / self.softcap)
+        if hidden is None:
+            hidden = self._later(scores.shape[-2], scores.shape[-1], scores.device)
+        scores = scores.masked_fill(hidden, torch.finfo(scores.dtype).min)
+        wide = torch.promote_types(scores.dtype, torch.float32)
+        if self.sinks is None:
+            return scores.softmax(-1, dtype=wide).to(value.dtype) @ value
+        sinks = self.sinks.reshape(-1, 1, 1).expand(*scores.shape[:-1], 1)
+        weights = torch.cat([scores, sinks.to(scores.dtype)], dim=-1).softmax(-1, dtype=wide)
+        return weights[..., :-1].to(value.dtype) @ value
+
+    def _later(self, asked: int, offered: int, device: torch.device) -> Tensor:
+        hidden = torch.ones(asked, offered, dtype=torch.bool, device=device).triu(offered - asked + 1)
+        if self.window is not None:
+            hidden |= torch.ones_like(hidden).tril(offered - asked - self.window)
+        return hidden

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from lamm_model.errors import UsageError
 from lamm_model.model.memory_plan import GIB, plan_training
+from lamm_model.model.parameter_parts import decoder_layers
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.settings.tables import ComputeSettings
 
@@ -96,7 +97,7 @@ def _weights(model: nn.Module, shares: int) -> float:
     if shares == 1:
         return held
     body: Any = model
-    layers = body.model.language_model.layers
+    layers = decoder_layers(body.model.language_model)
     inside = sum(p.numel() * p.element_size() for p in layers.parameters())
     return float(held - inside + inside / shares + 2 * inside / len(layers))
 
@@ -121,7 +122,7 @@ def recompute(language_model: nn.Module, count: int) -> None:
     Raises:
         UsageError: Its layers cannot.
     """
-    layers: Any = language_model.layers
+    layers: Any = decoder_layers(language_model)
     if count and not all(hasattr(layer, "gradient_checkpointing") for layer in layers):
         raise UsageError(
             f"Expected decoder layers that can be computed again, got {type(layers[0]).__name__}. "
