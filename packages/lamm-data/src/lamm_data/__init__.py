@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from lamm_data.near_duplicates.exact import find_near
     from lamm_data.near_duplicates.minhash import find_near_minhash
     from lamm_data.quality.contamination.benchmarks import ContaminationSettings
+    from lamm_data.quality.judging.calibration import calibrate_judge
+    from lamm_data.quality.judging.judge import FaithfulnessSettings
     from lamm_data.quality.run import CheckSettings, check_file
     from lamm_data.records.annotations import Annotated, Box, Box3D, Description, Keypoints
     from lamm_data.records.benchmark import LSP_JOINTS, BenchmarkRecord, read_benchmark, write_benchmark
@@ -59,17 +61,16 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS", "LSP_JOINTS", "NUMBER_STYLES", "STYLES", "TASKS", "TASK_TABLE", "TASK_TYPES", "Annotated",
     "BenchmarkRecord", "Box", "Box3D", "Build", "CheckSettings", "ContaminationSettings", "Conversion",
-    "ConvertSettings", "Curves", "Description", "Fault", "InstructionRecord", "Keypoints", "LammDataError",
-    "LazyGroup", "OutsideError", "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source", "SourceError",
-    "Turn", "UsageError", "View", "ViewSettings", "apply_recipe", "benchmark_file_name", "build_benchmark",
-    "build_records", "build_tables", "check_file", "check_values", "convert", "convert_source", "export_records",
-    "find_near", "find_near_minhash", "generate", "get_source", "in_parallel", "is_alignment_set", "iter_values",
-    "lay_out", "load_cloud", "load_exhaustive", "load_prompt", "load_sources", "load_toml", "make_settings",
-    "map_boxes", "map_points", "media_file", "media_paths", "nearest", "open_scanqa", "own_source",
-    "packaged_recipes", "parse_assignment",
-    "parse_part", "read_benchmark", "read_cloud", "read_export", "read_instances", "read_matrices", "read_recipe",
-    "read_records", "read_rows", "render_views", "save_cloud", "save_page", "scan_records", "task_of_file_name",
-    "write_benchmark", "write_records", "write_world",
+    "ConvertSettings", "Curves", "Description", "FaithfulnessSettings", "Fault", "InstructionRecord", "Keypoints",
+    "LammDataError", "LazyGroup", "OutsideError", "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source",
+    "SourceError", "Turn", "UsageError", "View", "ViewSettings", "apply_recipe", "benchmark_file_name",
+    "build_benchmark", "build_records", "build_tables", "calibrate_judge", "check_file", "check_values", "convert",
+    "convert_source", "export_records", "find_near", "find_near_minhash", "generate", "get_source", "in_parallel",
+    "is_alignment_set", "iter_values", "lay_out", "load_cloud", "load_exhaustive", "load_prompt", "load_sources",
+    "load_toml", "make_settings", "map_boxes", "map_points", "media_file", "media_paths", "nearest", "open_scanqa",
+    "own_source", "packaged_recipes", "parse_assignment", "parse_part", "read_benchmark", "read_cloud", "read_export",
+    "read_instances", "read_matrices", "read_recipe", "read_records", "read_rows", "render_views", "save_cloud",
+    "save_page", "scan_records", "task_of_file_name", "write_benchmark", "write_records", "write_world",
 ]  # fmt: skip
 
 _HOMES = {
@@ -95,6 +96,8 @@ _HOMES = {
     "near_duplicates.exact": "find_near",
     "near_duplicates.minhash": "find_near_minhash",
     "quality.contamination.benchmarks": "ContaminationSettings",
+    "quality.judging.calibration": "calibrate_judge",
+    "quality.judging.judge": "FaithfulnessSettings",
     "quality.run": "CheckSettings check_file",
     "records.annotations": "Annotated Box Box3D Description Keypoints",
     "records.benchmark": "LSP_JOINTS BenchmarkRecord read_benchmark write_benchmark",

@@ -22,8 +22,9 @@ from lamm_data.records.annotations import Question
 from lamm_data.records.instruction import InstructionRecord, Turn, read_records, write_records
 from lamm_data.review.regenerate import replace_rejected, row_values
 from lamm_data.review.sampling import content_key
-from lamm_data.review.statistics import cohen_kappa, rejected_keys, summarise, wilson
+from lamm_data.review.statistics import cohen_kappa, rejected_keys, summarise
 from lamm_data.review.verdicts import Verdict, VerdictFile, read_verdicts
+from lamm_data.stats.intervals import wilson
 
 
 def record(name, text="A cat.", **keys):

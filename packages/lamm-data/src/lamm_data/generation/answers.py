@@ -50,6 +50,9 @@ _CLOSING = re.compile(
     r"(?:note|word count|disclaimer)\b[^\n:]{0,30}:)[^\n]*\s*\Z",
     re.IGNORECASE,
 )
+_SCORE = re.compile(r"^[\W_]*score[\W_]*?:[\W_]*([1-5])(?:\s*/\s*5)?\b(?![.,]\d)", re.IGNORECASE | re.MULTILINE)
+_UNSUPPORTED = re.compile(r"^[\W_]*unsupported[\W_]*?:[ \t]*(.+)$", re.IGNORECASE | re.MULTILINE)
+BEST_SCORE = 5
 _MAX_ANSWER = 200_000
 _MAX_OPTION = 200
 _LONGEST_TEMPLATE = 80
@@ -60,7 +63,7 @@ class UnusableAnswerError(Exception):
 
     Attributes:
         reason: One word for counting: `empty`, `refusal`, `filtered`, `unparsable`, `markup`, `cut_off`, `too_few`,
-            `repeats_example`.
+            `repeats_example`, `contradictory`.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -75,13 +78,15 @@ class Answer:
     Attributes:
         rounds: Question and answer pairs (dialogues).
         description: The text (descriptions).
-        items: Statements, or wrong options.
+        items: Statements, wrong options, or the words that a verdict calls unsupported.
+        score: A verdict's score, 1 to 5; 0 for all else.
         salvaged: True when only part of what the model wrote could be used.
     """
 
     rounds: tuple[tuple[str, str], ...] = ()
     description: str = ""
     items: tuple[str, ...] = ()
+    score: int = 0
     salvaged: bool = False
 
 
@@ -155,6 +160,42 @@ def parse_options(text: str, taken: Iterable[str], wanted: int, *, cut_off: bool
         what = f"Expected {wanted} wrong options that differ from the right answers, got {len(options)}"
         raise _nothing_whole(what, cut_off, "too_few")
     return Answer(items=tuple(options[:wanted]), salvaged=len(items) > wanted)
+
+
+def parse_verdict(text: str, *, cut_off: bool = False) -> Answer:
+    r"""Read a verdict: a score from 1 to 5, and the words that are not supported.
+
+    Lines will do in place of JSON. Verdicts that differ, and a best score beside unsupported words, are none.
+
+    >>> parse_verdict('{"unsupported": ["two dogs"], "score": 2}').score
+    2
+    >>> parse_verdict("Unsupported: two dogs\nScore: 2").items
+    ('two dogs',)
+    """
+    values, _ = _json_of(text)
+    verdicts = {verdict for value in values if isinstance(value, dict) and (verdict := _verdict(value))}
+    if not values:
+        scores = {int(score) for score in _SCORE.findall(text[:_MAX_ANSWER])}
+        quotes = tuple(_strings(_UNSUPPORTED.findall(text[:_MAX_ANSWER])))
+        verdicts = {(score, tuple(quote for quote in quotes if _folded(quote) != "none")) for score in scores}
+    if not verdicts:
+        raise _nothing_whole("The answer holds no score from 1 to 5 with the unsupported words", cut_off)
+    score, quotes = next(iter(verdicts))
+    if len(verdicts) > 1 or (quotes and score == BEST_SCORE):
+        what = f"The answer holds a score of {score} and {len(quotes)} unsupported parts, or several verdicts"
+        raise UnusableAnswerError("contradictory", f"{what}. Give one verdict that agrees with itself.")
+    return Answer(items=quotes, score=score, salvaged=cut_off)
+
+
+def _verdict(value: dict[str, Any]) -> tuple[int, tuple[str, ...]] | None:
+    """Give the score and the quotes of a JSON object; None where it is no verdict."""
+    score, quotes = _field(value, "score"), _field(value, "unsupported")
+    if isinstance(score, str) and score.strip().isdecimal():
+        score = int(score)
+    whole = isinstance(score, int | float) and not isinstance(score, bool) and score in range(1, BEST_SCORE + 1)
+    if not whole or not isinstance(quotes, list) or not all(isinstance(quote, str) for quote in quotes):
+        return None
+    return int(score), tuple(quote.strip() for quote in quotes if quote.strip())
 
 
 def _nothing_whole(what: str, cut_off: bool, reason: str = "unparsable") -> UnusableAnswerError:

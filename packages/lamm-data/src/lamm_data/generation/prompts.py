@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from lamm_data.errors import UsageError
 from lamm_data.files.json_lines import iter_values
@@ -20,7 +20,9 @@ from lamm_data.files.settings import load_toml, packaged_names, packaged_toml
 from lamm_data.generation.input_rows import row_from_json
 from lamm_data.generation.rows import Row, RowFault
 
-AnswerKind = Literal["dialogue", "description", "statements", "options"]
+AnswerKind = Literal["dialogue", "description", "statements", "options", "verdict"]
+RECORD_KINDS = ("dialogue", "description", "statements", "options")
+"""Kinds of answers that records are made of; a verdict is about a record."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Prompt:
         name: Kind of data, for example `daily_dialogue`.
         version: Version of the packaged file; a user's own text shows in the hash.
         answer: What is asked for: a dialogue of rounds, one description, statements of what questions and answers tell
-            (the captions of 3D rows), or wrong options for a question.
+            (the captions of 3D rows), wrong options for a question, or a verdict about a dialogue.
         modality: `image`, `pcl` or `any`.
         task_type: The published `task_type` of the records.
         rounds: Rounds of dialogue asked for.
@@ -111,9 +113,14 @@ def load_prompt(
     return _make_prompt(name, values, str(override) if override else f"prompt {name}")
 
 
+def load_packaged_prompt(folder: str, name: str) -> Prompt:
+    """Read a prompt that is no type of its own, from a folder of this package."""
+    return _make_prompt(name, packaged_toml(folder, f"{name}.toml"), f"prompt {name}")
+
+
 def load_view_prompt() -> Prompt:
     """Read the prompt that asks what one view of a cloud shows."""
-    return _make_prompt("view_captions", packaged_toml(_SEEING, "view_captions.toml"), "prompt view_captions")
+    return load_packaged_prompt(_SEEING, "view_captions")
 
 
 def _make_prompt(name: str, values: dict[str, Any], where: str) -> Prompt:
@@ -257,8 +264,8 @@ def _content_faults(values: dict[str, Any]) -> list[str]:
     if unknown:
         known = ", ".join(f"{{{field}}}" for field in FIELDS)
         faults.append(f"unknown placeholder {', '.join(f'{{{name}}}' for name in unknown)} in 'query' (known: {known})")
-    if values["answer"] not in get_args(AnswerKind):
-        faults.append(f"'answer' must be {', '.join(get_args(AnswerKind))}, not {values['answer']!r}")
+    if values["answer"] not in RECORD_KINDS:
+        faults.append(f"'answer' must be {', '.join(RECORD_KINDS)}, not {values['answer']!r}")
     if values["modality"] not in ("image", "pcl", "any"):
         faults.append(f"'modality' must be image, pcl or any, not {values['modality']!r}")
     if set(values["needs"]) - set(_ROW_FIELDS):

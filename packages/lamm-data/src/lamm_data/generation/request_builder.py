@@ -27,6 +27,9 @@ _SCHEMAS = {
     ),
     "statements": closed_object({"statements": {"type": "array", "items": _TEXT}}),
     "options": closed_object({"options": {"type": "array", "items": _TEXT}}),
+    "verdict": closed_object(
+        {"unsupported": {"type": "array", "items": _TEXT}, "score": {"type": "integer", "enum": [1, 2, 3, 4, 5]}}
+    ),
 }
 """Strict JSON schemas by the kind of answer."""
 T = TypeVar("T")

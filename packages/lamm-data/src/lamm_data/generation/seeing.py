@@ -19,13 +19,15 @@ from lamm_data.errors import SourceError
 from lamm_data.files.pictures import media_file, open_picture
 from lamm_data.generation.prompts import Prompt, load_view_prompt
 from lamm_data.generation.request_builder import MAX_OBJECTS, RequestBuilder
-from lamm_data.generation.rows import Row
+from lamm_data.generation.rows import Row, SceneObject
 from lamm_data.generation.settings import GenerationSettings
 from lamm_data.generation.solving import Ask, Outcome, Solver, why_useless
 from lamm_llm import WaitingError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from lamm_data.render.views import View
 
 NOT_SEEN = ("no_picture", "no_cloud")
 """Why rows are rejected whose medium is missing or damaged."""
@@ -60,6 +62,18 @@ def jpeg(image: Image) -> bytes:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=_QUALITY)
     return out.getvalue()
+
+
+def cloud_views(path: Path, objects: Sequence[SceneObject], count: int, size: int) -> list[View]:
+    """Draw views of a cloud, with its objects numbered from 1.
+
+    Raises:
+        SourceError: The cloud is missing or damaged.
+    """
+    from lamm_data.clouds.reading import read_cloud
+    from lamm_data.render.views import ViewSettings, render_views
+
+    return render_views(read_cloud(path).values, [item.box for item in objects], ViewSettings(count, size))
 
 
 def without_annotations(prompt: Prompt, row: Row) -> Row:
@@ -174,12 +188,8 @@ class ViewSolver(_SeeingSolver):
 
     def _draw(self, row: Row) -> list[ShownView]:
         """Draw the views of the row's cloud; the first forty objects are numbered."""
-        from lamm_data.clouds.reading import read_cloud
-        from lamm_data.render.views import ViewSettings, render_views
-
         objects = row.objects[:MAX_OBJECTS]
-        settings = ViewSettings(self.settings.views, self.settings.picture_size or VIEW_SIZE)
-        drawn = render_views(read_cloud(self.medium(row)).values, [item.box for item in objects], settings)
+        drawn = cloud_views(self.medium(row), objects, self.settings.views, self.settings.picture_size or VIEW_SIZE)
         shown = []
         for view in drawn:
             name = "from above" if view.name == "from above" else "obliquely from above"

@@ -17,6 +17,7 @@ from lamm_data.generation.answers import (
     parse_dialogue,
     parse_options,
     parse_statements,
+    parse_verdict,
 )
 from lamm_data.generation.prompts import Example, Prompt
 from lamm_data.generation.request_builder import RequestBuilder
@@ -151,6 +152,8 @@ def read_answer(prompt: Prompt, row: Row, reply: Reply) -> Answer:
         if unusable.reason != "cut_off" and looks_refused(text):
             raise _refused(text) from None
         raise
+    if prompt.answer == "verdict":  # it quotes what it is about, whatever that is
+        return answer
     return _without_examples(_without_faults(answer), prompt.examples)
 
 
@@ -161,6 +164,8 @@ def _parse(prompt: Prompt, row: Row, text: str, cut_off: bool) -> Answer:
         return parse_dialogue(text, cut_off=cut_off, most=prompt.rounds)
     if prompt.answer == "options":
         return parse_options(text, row.questions[0].answers, prompt.options, cut_off=cut_off)
+    if prompt.answer == "verdict":
+        return parse_verdict(text, cut_off=cut_off)
     used = min(len(row.questions), prompt.questions_used or len(row.questions))
     return parse_statements(text, cut_off=cut_off, most=used or None)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from lamm_data.quality.judging.judge import FaithfulnessSettings
     from lamm_data.quality.run import CheckReport
 
 _FILE = click.Path(path_type=Path)
@@ -27,6 +28,15 @@ _SHOWN = 20
 @click.option("--rounds", type=int, help="Rounds that every conversation must have.")
 @click.option("--skip", multiple=True, help="Kind of finding to leave out; may be repeated.")
 @click.option("--bias", is_flag=True, help="Also give figures that show a lean of the text.")
+@click.option("--judge", metavar="MODEL", help="Model that scores how faithful records without other findings are.")
+@click.option("--endpoint", help="Base URL of the judge's OpenAI-compatible server.")
+@click.option("--api-key-env", help="Environment variable of its API key [OpenAI: OPENAI_API_KEY; else no key].")
+@click.option("--judge-least", type=click.IntRange(2, 5), default=4, show_default=True, help="Score that passes.")
+@click.option("--concurrency", type=int, default=8, show_default=True, help="Requests to the judge at once.")
+@click.option("--max-cost", type=float, help="Ask no more before this is passed, in US dollars.")
+@click.option("--prices", type=_FILE, help="Price table to use instead of the packaged one.")
+@click.option("--calibrate", type=click.IntRange(1), metavar="N",
+              help="Measure the judge instead: on N records as they are and with a planted fault.")  # fmt: skip
 @click.option("--output", type=_FILE, help="Write the records without findings here.")
 @click.option("--rejected", type=_FILE, help="Write the others here, with findings [beside --output].")
 @click.option("--workers", type=int, default=2, show_default=True, help="Processes.")
@@ -37,6 +47,14 @@ def check(
     benchmarks: tuple[Path, ...],
     links: tuple[Path, ...],
     media_root: Path | None,
+    judge: str | None,
+    endpoint: str | None,
+    api_key_env: str | None,
+    judge_least: int,
+    concurrency: int,
+    max_cost: float | None,
+    prices: Path | None,
+    calibrate: int | None,
     benchmark_media: Path | None,
     skip: tuple[str, ...],
     output: Path | None,
@@ -61,7 +79,15 @@ def check(
     contamination = ContaminationSettings(
         benchmarks, links, media_root or media_beside(records), benchmark_media or media_beside(*benchmarks)
     )
-    settings = CheckSettings(contamination=contamination, media_root=media_root, skip=frozenset(skip), **options)
+    judging = _judging(records, judge, endpoint, api_key_env, concurrency)
+    if judging is not None:
+        judging = replace(judging, least=judge_least, media_root=media_root, max_cost=max_cost, prices=prices)
+    if calibrate is not None:
+        _calibrate(records, options["annotations"], judging, calibrate, as_json)
+        return
+    settings = CheckSettings(
+        contamination=contamination, media_root=media_root, skip=frozenset(skip), judge=judging, **options
+    )
     rejected = rejected or (sibling(output, "rejected.jsonl") if output else None)
     size = records.stat().st_size if records.is_file() else None
     with progress_bar("check (bytes)", size) as advance:
@@ -69,7 +95,9 @@ def check(
     if as_json:
         values = {name: getattr(report, name) for name in ("records", "usable", "kept", "kinds", "funnel")}
         values["findings"] = [{"record": index + 1, **asdict(finding)} for index, finding in report.findings]
-        click.echo(json.dumps(values | ({"bias": report.bias.to_dict()} if report.bias else {})))
+        values |= {"bias": report.bias.to_dict()} if report.bias else {}
+        values |= {"judge": report.verdicts.to_dict()} if report.verdicts else {}
+        click.echo(json.dumps(values))
     else:
         _show(report)
     if not report.usable:
@@ -80,6 +108,43 @@ def check(
         raise LammDataError(
             f"Expected records without faults, got {faulty} of {report.records} with some ({kinds}). "
             "Mend or leave out what --rejected names; --skip KIND accepts a kind, --no-fail only looks."
+        )
+
+
+def _judging(
+    records: Path, model: str | None, endpoint: str | None, api_key_env: str | None, concurrency: int
+) -> FaithfulnessSettings | None:
+    """Say who judges; None where nobody was named."""
+    from lamm_data.errors import UsageError
+    from lamm_data.quality.judging.judge import FaithfulnessSettings
+    from lamm_llm import EndpointSettings, find_key, sibling
+
+    if model is None and endpoint is None:
+        return None
+    if model is None or endpoint is None or concurrency < 1:
+        raise UsageError("Expected --judge MODEL and --endpoint URL together, and a concurrency from 1; got others.")
+    asked = EndpointSettings(endpoint, find_key(endpoint, api_key_env), concurrency=concurrency)
+    return FaithfulnessSettings(model, asked, sibling(records, "judge.journal.jsonl"))
+
+
+def _calibrate(
+    records: Path, annotations: Path | None, judging: FaithfulnessSettings | None, count: int, as_json: bool
+) -> None:
+    from lamm_data.errors import LammDataError, UsageError
+    from lamm_data.progress import progress_bar
+    from lamm_data.quality.judging.calibration import calibrate_judge, describe_calibration
+
+    if judging is None or annotations is None:
+        raise UsageError("Expected --judge, --endpoint and --annotations beside --calibrate, got fewer.")
+    with progress_bar("calibrate (verdicts)", 2 * count) as advance:
+        result = calibrate_judge(records, annotations, judging, count, advance=advance)
+    click.echo(json.dumps(result.to_dict()) if as_json else "\n".join(describe_calibration(result)))
+    if not result.tells_apart:
+        raise LammDataError(
+            f"Expected a judge that finds planted faults more often than it accuses sound records, got "
+            f"{result.found[result.least]} of {result.judged[0]} found and {result.accused[result.least]} of "
+            f"{result.judged[1]} accused at --judge-least {result.least}: its verdicts say nothing. Try "
+            f"--judge-least {result.best}, more records or another model."
         )
 
 
@@ -95,5 +160,7 @@ def _show(report: CheckReport) -> None:
     for kind, left in report.funnel.items():
         click.echo(f"{'left after ' + kind:28}{left:>10}{'-' + str(report.kinds[kind]):>10}")
     click.echo(f"{'records without findings':28}{report.kept:>10}")
+    if report.verdicts:
+        click.echo("\n".join(report.verdicts.describe()))
     if report.bias:
         click.echo("\n".join(describe_bias(report.bias)))

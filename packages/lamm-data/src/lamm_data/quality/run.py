@@ -25,8 +25,9 @@ from lamm_data.quality.checks.record import KINDS, Finding, PreparedRecord
 from lamm_data.quality.checks.text import check_text
 from lamm_data.quality.chunks import Chunk, read_chunks
 from lamm_data.quality.contamination.benchmarks import Benchmarks, ContaminationSettings
-from lamm_data.records.instruction import PLACEHOLDERS, InstructionRecord, is_header
-from lamm_llm import atomic_text
+from lamm_data.quality.judging.judge import FaithfulnessSettings, Verdicts, judge_records
+from lamm_data.records.instruction import PLACEHOLDERS, InstructionRecord, instruction_faults, is_header
+from lamm_llm import atomic_text, loads
 
 WORTH_PROCESSES = 4_000_000
 """Bytes of a file from which checking is worth starting processes for."""
@@ -44,6 +45,7 @@ class CheckReport:
         funnel: Records left after each kind of check, in order.
         findings: `(position, finding)` of every finding, in order of position.
         bias: Bias figures of all readable records, when they were wanted.
+        verdicts: What a judge answered, when one was asked.
     """
 
     records: int = 0
@@ -53,6 +55,7 @@ class CheckReport:
     funnel: dict[str, int] = field(default_factory=dict)
     findings: list[tuple[int, Finding]] = field(default_factory=list)
     bias: BiasFigures | None = None
+    verdicts: Verdicts | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class CheckSettings:
         skip: Kinds of findings to leave out.
         bias: Count bias figures.
         workers: Processes; 1 checks in this one. Small files are always checked in this one.
+        judge: Who scores the faithfulness of records that have no other finding; None for nobody.
     """
 
     annotations: Path | None = None
@@ -78,6 +82,7 @@ class CheckSettings:
     skip: frozenset[str] = frozenset()
     bias: bool = False
     workers: int = 1
+    judge: FaithfulnessSettings | None = None
 
 
 @dataclass
@@ -188,12 +193,30 @@ def check_file(
             advance(part.size)
     if settings.near_duplicates is not None:
         report.findings += _near(collected.texts, settings.near_duplicates, settings.workers, collected.exact)
+    if settings.judge is not None:
+        report.verdicts = _judge(path, settings, settings.judge, report)
+        report.findings += report.verdicts.findings(settings.judge.least)
     by_record = _finish(report, settings.skip)
     if kept is not None:
         _write_kept(kept, path, by_record)
     if rejected is not None:
         write_values(rejected, _rejected(path, by_record))
     return report
+
+
+def _judge(path: Path, settings: CheckSettings, judge: FaithfulnessSettings, report: CheckReport) -> Verdicts:
+    """Ask about the records that have no finding so far: what is refused anyway costs nothing."""
+    faulty = {index for index, finding in report.findings if finding.kind not in settings.skip}
+    rows = rows_by_id(settings.annotations) if settings.annotations is not None else {}
+
+    def sound() -> Iterator[tuple[int, InstructionRecord]]:
+        for index, item in _items(path):
+            value = loads(item) if isinstance(item, bytes) and index not in faulty else item
+            if index in faulty or instruction_faults(value) or (not index and is_header(value, "instructions", path)):
+                continue
+            yield index, InstructionRecord.from_dict(value)
+
+    return judge_records(sound(), rows, judge)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from lamm_data.writing.words import words_of
 KINDS = (
     "format", "media", "markup", "repetition", "leakage", "coordinates", "refusal", "personal_data", "profanity",
     "toxicity", "ungrounded_object", "wrong_count", "wrong_relation", "unknown_box", "duplicate", "near_duplicate",
-    "contamination",
+    "contamination", "unfaithful", "unjudged",
 )  # fmt: skip
 """Every kind of finding, in the order of the funnel."""
 

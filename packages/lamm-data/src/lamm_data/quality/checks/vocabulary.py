@@ -14,6 +14,8 @@ ADJECTIVES: frozenset[str] = frozenset(_WORDS["adjectives"])
 """Class names that before a noun mean something else."""
 COLOURS: frozenset[str] = frozenset(_WORDS["colours"])
 """Colours, which follow such a word by "and" when it is one itself."""
+OPPOSITES: dict[str, str] = _WORDS["opposites"]
+"""Words of places, each with what contradicts it in its place."""
 _SAME: dict[str, list[str]] = _WORDS["same"]
 _SYNONYMS: dict[str, list[str]] = _WORDS["synonyms"]
 
