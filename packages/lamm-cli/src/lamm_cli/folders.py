@@ -1,38 +1,7 @@
-"""One run at a time in a folder, and hashes of folders and files."""
+"""Hashes of folders and files."""
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-
-class FolderInUseError(Exception):
-    """Another process works in the folder."""
-
-    exit_code = 2
-
-
-@contextmanager
-def sole_use(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process; a lock that ends with the process, so that a killed run leaves none behind.
-
-    Raises:
-        FolderInUseError: Another process holds it.
-    """
-    from filelock import FileLock, Timeout
-
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise FolderInUseError(
-            f"Expected {folder} to be free, got another run at work in it. Wait for it, or choose another folder."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def file_hash(path: Path) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         EndpointError,
         ErrorReplyError,
         GaveUpError,
+        InUseError,
         LammLlmError,
         RefusedError,
         ThrottledError,
@@ -44,7 +45,9 @@ if TYPE_CHECKING:
         refuse_folder,
         seal_line,
         sibling,
+        sole_use,
         write_whole,
+        writes_alone,
     )
     from lamm_llm.journal import Journal, Sending, read_replies
     from lamm_llm.limits import Gate, Rate, parse_duration
@@ -69,10 +72,13 @@ _HOMES = {
     "endpoint": "Endpoint EndpointSettings",
     "engine": "Engine RetryPolicy Traffic run_async",
     "errors": (
-        "BudgetReachedError EndpointError ErrorReplyError GaveUpError LammLlmError RefusedError ThrottledError "
-        "TransientError UnsupportedError UsageError WaitingError"
+        "BudgetReachedError EndpointError ErrorReplyError GaveUpError InUseError LammLlmError RefusedError "
+        "ThrottledError TransientError UnsupportedError UsageError WaitingError"
     ),
-    "files": "atomic_bytes atomic_path atomic_text dumps loads open_line refuse_folder seal_line sibling write_whole",
+    "files": (
+        "atomic_bytes atomic_path atomic_text dumps loads open_line refuse_folder seal_line sibling sole_use "
+        "write_whole writes_alone"
+    ),
     "journal": "Journal Sending read_replies",
     "limits": "Gate Rate parse_duration",
     "money": "Budget Price batch_share find_price",
@@ -86,13 +92,13 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names.spli
 __all__ = [
     "BATCHES", "ENDED", "FORMATS", "Batch", "BatchServer", "BatchState", "BatchView", "Budget", "BudgetReachedError",
     "Endpoint", "EndpointError", "EndpointSettings", "Engine", "ErrorReplyError", "FormatLadder", "Gate",
-    "GaveUpError", "Journal", "LammLlmError", "Outbox", "Price", "Rate", "RefusedError", "Reply", "Request",
-    "RequestMould", "RetryPolicy", "Sending", "ThrottledError", "Traffic", "TransientError", "UnsupportedError",
-    "UsageError", "WaitingError", "atomic_bytes", "atomic_path", "atomic_text", "batch_share", "check_address",
-    "closed_object", "dumps", "find_key", "find_price", "image_part", "json_values", "loads", "make_request",
-    "open_line", "parse_duration", "read_replies", "read_reply", "refuse_folder", "refuse_open_batches",
-    "request_line", "response_format", "run_async", "seal_line", "shown_address", "sibling", "user_message",
-    "without_thinking", "write_whole",
+    "GaveUpError", "InUseError", "Journal", "LammLlmError", "Outbox", "Price", "Rate", "RefusedError", "Reply",
+    "Request", "RequestMould", "RetryPolicy", "Sending", "ThrottledError", "Traffic", "TransientError",
+    "UnsupportedError", "UsageError", "WaitingError", "atomic_bytes", "atomic_path", "atomic_text", "batch_share",
+    "check_address", "closed_object", "dumps", "find_key", "find_price", "image_part", "json_values", "loads",
+    "make_request", "open_line", "parse_duration", "read_replies", "read_reply", "refuse_folder",
+    "refuse_open_batches", "request_line", "response_format", "run_async", "seal_line", "shown_address", "sibling",
+    "sole_use", "user_message", "without_thinking", "write_whole", "writes_alone",
 ]  # fmt: skip
 
 

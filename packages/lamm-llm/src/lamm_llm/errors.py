@@ -25,6 +25,10 @@ class UsageError(LammLlmError):
     exit_code = 2
 
 
+class InUseError(UsageError):
+    """Another process is at work at an output."""
+
+
 class EndpointError(LammLlmError):
     """An endpoint cannot be used: it is down, the key or the model is wrong, or the quota is spent."""
 

@@ -3,27 +3,33 @@
 JSON that goes over the wire and into files is written and read by orjson where it is installed (`lamm-llm[fast]`), by
 the standard library elsewhere. Request keys are always made by the standard library, so that they do not depend on what
 is installed. A journal's line is one JSON object with the version of its form and a checksum of its text. Files
-and folders are written beside and renamed.
+and folders are written beside and renamed, by one process at a time where a command writes them.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Set
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
-from lamm_llm.errors import UsageError
+from lamm_llm.errors import InUseError, UsageError
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+Result = TypeVar("Result")
 LINE_VERSION = 2
 """Version 1 had neither version nor checksum; such lines are still read."""
 _SEAL = re.compile(rb',"crc":"([0-9a-f]{8})"\}\s*\Z')
+_PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")
 
 try:
     import orjson
@@ -183,3 +189,92 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def sole_use(output: str | Path, *, folder: bool = False) -> Iterator[None]:
+    """Hold an output for this process.
+
+    The lock is the system's own on a hidden file beside the output. It ends with the process: what a killed run leaves
+    behind blocks nobody, and what it was writing (`atomic_path`) is removed. The hidden file, and folders made for it,
+    go when the block ends.
+
+    Args:
+        output: File or folder that is written; it need not be there yet.
+        folder: The output is a folder that stays: it is made, and the hidden file lies in it.
+
+    Raises:
+        InUseError: Another process holds it.
+        UsageError: No file can be made there.
+    """
+    from filelock import FileLock, Timeout
+
+    path = Path(output).resolve()
+    beside = path / ".lock" if folder else path.with_name(f".{path.name}.lock")
+    made = [parent for parent in beside.parents if not parent.exists()]
+    lock = FileLock(beside)
+    try:
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        _acquire(lock)
+    except Timeout as error:
+        raise InUseError(
+            f"Expected {output} to be free, got another run at work there: another process holds its lock. "
+            "Wait for it, or choose another output."
+        ) from error
+    except OSError as error:
+        raise UsageError(f"Expected a place to write {output}, got {error}. Choose another output.") from error
+    _clear(beside.parent, "" if folder else path.name)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no open file
+            beside.unlink()
+        lock.release()
+        for parent in made:
+            with suppress(OSError):  # it holds something now
+                parent.rmdir()
+
+
+def writes_alone(*names: str, folder: bool = False) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """Let a function hold the outputs that these arguments name, where they are not None, while it works.
+
+    Args:
+        names: Of keyword arguments, as click passes them.
+        folder: As for `sole_use`.
+    """
+
+    def decorate(work: Callable[..., Result]) -> Callable[..., Result]:
+        @functools.wraps(work)
+        def alone(*args: Any, **options: Any) -> Result:
+            with ExitStack() as held:
+                for output in dict.fromkeys(options[name] for name in names if options.get(name) is not None):
+                    held.enter_context(sole_use(output, folder=folder))
+                return work(*args, **options)
+
+        return alone
+
+    return decorate
+
+
+def _clear(folder: Path, name: str) -> None:
+    """Remove what a killed process was writing under a name, or under every one that no other command has locked."""
+    for path in folder.iterdir():
+        if (match := _PART.fullmatch(path.name)) and (
+            match[1] == name if name else not path.with_name(f".{match[1]}.lock").exists()
+        ):
+            _remove(path)
+
+
+def _acquire(lock: BaseFileLock) -> None:
+    """Take a lock whose file is the one that stands there: its last holder may have removed the one that was opened.
+
+    Raises:
+        filelock.Timeout: Another process holds it.
+    """
+    while True:
+        lock.acquire(timeout=0)
+        with suppress(FileNotFoundError):
+            descriptor = lock._context.lock_file_fd
+            if descriptor is None or os.path.samestat(os.fstat(descriptor), os.stat(lock.lock_file)):
+                return
+        lock.release()

@@ -15,15 +15,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from filelock import FileLock, Timeout
-
 from lamm_llm.errors import LammLlmError, UsageError
-from lamm_llm.files import LINE_VERSION, open_line, refuse_unknown, seal_line
+from lamm_llm.files import LINE_VERSION, open_line, refuse_unknown, seal_line, sole_use
 from lamm_llm.replies import Reply
 
 GROUP = 64
@@ -75,13 +73,14 @@ class Journal:
         self._index: dict[bytes, int] = {}
         self._unsynced, self._synced_at = 0, 0.0
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(path)
+        self._lock = ExitStack()
+        self._lock.enter_context(sole_use(path))
         self._file: IO[bytes] = path.open("a+b", buffering=0)
         try:
             self._load()
         except BaseException:
             self._file.close()
-            self._lock.release()
+            self._lock.close()
             raise
 
     def __len__(self) -> int:
@@ -151,9 +150,7 @@ class Journal:
                 self._sync()
             finally:
                 self._file.close()
-                with suppress(OSError):  # an open file of Windows, whose lock removes it itself
-                    Path(self._lock.lock_file).unlink()
-                self._lock.release()
+                self._lock.close()
 
     def _take_reply(self, key: str, rejected: str, share: float, offset: int) -> None:
         """Know where a reply stands. Earlier versions kept refused answer formats, too: these answer nothing."""
@@ -307,15 +304,3 @@ def _reply(line: dict[str, Any]) -> Reply:
     if "answer_tokens" in values:
         values["completion_tokens"] = values.pop("answer_tokens")
     return Reply(**values)
-
-
-def _lock(path: Path) -> FileLock:
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UsageError(
-            f"Expected to be the only run with the journal {path}, but another process holds it. "
-            "Wait for it, or choose another --output."
-        ) from error
-    return lock

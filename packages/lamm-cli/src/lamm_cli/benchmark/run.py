@@ -11,13 +11,12 @@ from lamm_cli.benchmark.recipes import RecipeRun
 from lamm_cli.benchmark.reporting import paired, write_outcome, write_variant_report
 from lamm_cli.benchmark.sets import gather_files
 from lamm_cli.benchmark.variants import VariantRow, variants_written, write_variants
-from lamm_cli.folders import sole_use
 from lamm_cli.leaderboard.scores import BenchmarkFile, Scorer
 from lamm_cli.leaderboard.table import ComparisonTable, score_runs
 from lamm_cli.output import console
 from lamm_cli.settings import SettingsError, Tables
 from lamm_data import KINDS, read_recipe
-from lamm_llm import find_key
+from lamm_llm import find_key, sole_use
 from lamm_metrics import Report
 
 
@@ -51,14 +50,14 @@ class BenchmarkRun:
 
         Raises:
             SettingsError: The settings name no model, or contradict the directory's.
-            lamm_cli.folders.FolderInUseError: Another run is at work in the directory.
+            lamm_llm.InUseError: Another run is at work in the directory.
             lamm_cli.leaderboard.scores.BenchmarkFilesError: There is no benchmark under the root.
             lamm_cli.processes.CommandFailedError: A stage failed; the same call goes on from it.
         """
         for name in self.settings["benchmark"]["recipes"]:
             read_recipe(name, KINDS)  # before the run directory takes its name
         self._asked_models()  # nor does it take an address that carries a secret
-        with sole_use(self.folder):
+        with sole_use(self.folder, folder=True):
             self.settings = keep_settings(self.folder, self.settings)
             # Whatever is wrong with the settings is said before anything long begins.
             asked = self._asked_models()
@@ -87,12 +86,12 @@ class BenchmarkRun:
         What is scored already is not scored again.
 
         Raises:
-            lamm_cli.folders.FolderInUseError: A run is at work in the directory.
+            lamm_llm.InUseError: A run is at work in the directory.
             lamm_cli.leaderboard.scores.BenchmarkFilesError: No finished run is here, or predictions are missing.
         """
         settings, asked = finished_run(folder)
         run = cls(folder, settings, asks=False)
-        with sole_use(folder):
+        with sole_use(folder, folder=True):
             run._score(gather_files(settings["benchmark"], folder / "benchmark"), asked)
         return run
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lamm_cli.folders import sole_use
 from lamm_cli.leaderboard.table import ComparisonTable, compare_runs
 from lamm_cli.output import console
 from lamm_cli.processes import run_lamm, serve_language_model
 from lamm_cli.settings import Tables, as_toml
+from lamm_llm import sole_use
 
 RUNS = {"tuned": "fine-tuned", "base": "before", "blind": "blind"}
 
@@ -19,10 +19,10 @@ def run_demo(output: Path, settings: Tables) -> ComparisonTable:
     """Run every stage in `output` and return the table.
 
     Raises:
-        lamm_cli.folders.FolderInUseError: Another demo is at work there.
+        lamm_llm.InUseError: Another demo is at work there.
         lamm_cli.processes.CommandFailedError: A stage failed; running the demo again goes on from it.
     """
-    with sole_use(output):
+    with sole_use(output, folder=True):
         os.environ.setdefault("LAMM_CACHE", str(output / "parts"))
         demo = _Demo(output, settings)
         stages: list[tuple[str, Callable[[], None]]] = [

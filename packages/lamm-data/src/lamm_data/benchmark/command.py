@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lamm_data.sources.command import own_options, say_found
+from lamm_llm import writes_alone
 
 MEDIA = ("check", "skip-missing", "ignore")
 
@@ -35,6 +36,7 @@ def _compared(records: int, published: int) -> str:
 @click.option("--boxes", type=click.Choice(("aligned", "oriented")), default="aligned", show_default=True,
               help="3D boxes: axis-aligned, or with yaw, pitch and roll.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@writes_alone("output", folder=True)
 def benchmark(
     source: str, root: Path, output: Path, tasks: str, setting: str, boxes: str, as_json: bool, **options: Any
 ) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lamm_llm import writes_alone
+
 if TYPE_CHECKING:
     from lamm_data.clouds.folder import CloudReport, CloudSettings
 
@@ -33,6 +35,7 @@ RANGE_NAMES = ("auto", "0..255", "0..1", "0..65535", "-1..1", "none")
 @click.option("--columns", default="", help="Names of the columns of .npy and text files that have none: x,y,z,...")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of resampling, with each cloud's name.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes that read.")
+@writes_alone("output", folder=True)
 def clouds(
     source: Path,
     output: Path | None,

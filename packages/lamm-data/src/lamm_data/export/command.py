@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lamm_llm import writes_alone
+
 _PATH = click.Path(path_type=Path)
 _FORMATS = click.Choice(("lamm", "llava", "messages", "parquet", "webdataset"))
 
@@ -21,6 +23,7 @@ _FORMATS = click.Choice(("lamm", "llava", "messages", "parquet", "webdataset"))
 @click.option("--media-root", type=_PATH, default=None, help="Folder of the media; the records' own folder if empty.")
 @click.option("--embed", is_flag=True, help="Put images and clouds into the Parquet files, for the Hub's viewer.")
 @click.option("--card", default="", metavar="TITLE", help="Also write README.md and croissant.json with this title.")
+@writes_alone("output")
 def export(
     path: Path,
     output: Path,

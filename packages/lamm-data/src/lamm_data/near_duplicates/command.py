@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lamm_llm import writes_alone
+
 ROLES = {"dialogue": ("human", "gpt"), "questions": ("human",), "answers": ("gpt",)}
 _PATH = click.Path(path_type=Path)
 
@@ -19,6 +21,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--method", type=click.Choice(["exact", "minhash"]), default="exact", show_default=True,
               help="exact compares all pairs; minhash those that share hashes, for millions.")  # fmt: skip
 @click.option("--workers", type=int, default=2, show_default=True, help="Threads of the exact method.")
+@writes_alone("output", "rejected")
 def dedup(
     records: Path, output: Path, rejected: Path | None, threshold: float, text: str, method: str, workers: int
 ) -> None:

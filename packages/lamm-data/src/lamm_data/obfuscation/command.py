@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from lamm_llm import writes_alone
+
 _PATH = click.Path(path_type=Path)
 
 
@@ -19,6 +21,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--threshold", type=float, default=0.2, show_default=True, help="Score from which a face counts.")
 @click.option("--force", is_flag=True, help="Also where faces are the labels, as in CelebA.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@writes_alone("output", folder=True)
 def obfuscate(
     source: Path,
     output: Path,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lamm_llm import writes_alone
+
 if TYPE_CHECKING:
     from lamm_data.quality.judging.judge import FaithfulnessSettings
     from lamm_data.quality.run import CheckReport
@@ -42,6 +44,7 @@ _SHOWN = 20
 @click.option("--workers", type=int, default=2, show_default=True, help="Processes.")
 @click.option("--no-fail", is_flag=True, help="Only look: end with status 0 although records have faults.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report and all findings as JSON.")
+@writes_alone("output", "rejected")
 def check(
     records: Path,
     benchmarks: tuple[Path, ...],

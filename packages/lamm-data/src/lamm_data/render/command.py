@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lamm_llm import writes_alone
+
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path, exists=True))
@@ -17,6 +19,7 @@ import click
               help="JSON Lines with the boxes of each cloud: objects get numbers.")  # fmt: skip
 @click.option("--walls", is_flag=True, help="Keep walls and ceilings that stand before the camera.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes that draw.")
+@writes_alone("output", folder=True)
 def render(source: Path, output: Path, views: int, size: int, objects: Path | None, walls: bool, workers: int) -> None:
     """Draw pictures of a cloud, or of all clouds of a folder, from several sides.
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lamm_llm import writes_alone
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -36,6 +38,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--rejected", type=_FILE, help="With --replace: write the rejected records here.")
 @click.option("--output", type=_FILE, help="Write the sample, or with --replace the records that stand, here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@writes_alone("output", "rejected", "rejected_rows")
 def review(
     records: Path,
     share: float,

@@ -7,11 +7,13 @@ import json
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import SourceError, UsageError
+from lamm_llm import sole_use
 
 ACCEPT, REJECT = "accept", "reject"
 MAX_NOTE = 2000
@@ -96,7 +98,8 @@ class VerdictFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._alone = ExitStack()
+        self._alone.enter_context(sole_use(path))
         content = path.read_bytes() if path.is_file() else b""
         self._file = path.open("ab", buffering=0)
         if content and not content.endswith(b"\n"):
@@ -122,3 +125,4 @@ class VerdictFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._alone.close()

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from lamm_llm import writes_alone
+
 
 @click.command()
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder to write.")
@@ -15,6 +17,7 @@ import click
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @click.option("--benchmark-fraction", type=float, default=0.25, show_default=True, help="Share held out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+@writes_alone("output")
 def sample(output: Path, images: int, rooms: int, as_json: bool, **options: Any) -> None:
     """Draw the synthetic sample world: images and rooms with annotations in the formats of real sources."""
     import json

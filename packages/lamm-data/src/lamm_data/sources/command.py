@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lamm_llm import writes_alone
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -120,6 +122,7 @@ def sources(name: str | None, root: Path | None, split: str, decode: bool, worke
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the download.")
 @click.option("--split", default="", help="Split to prepare; the training split when empty.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes that read meshes.")
+@writes_alone("root", folder=True)
 def prepare(name: str, root: Path, split: str, workers: int) -> None:
     """Make the media files that a download does not hold: pictures out of batches, clouds out of meshes."""
     from lamm_data.clouds.command import finish
@@ -149,6 +152,7 @@ def prepare(name: str, root: Path, split: str, workers: int) -> None:
 @click.command()
 @click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder to unpack in.")
+@writes_alone("root", folder=True)
 def unpack(archives: tuple[Path, ...], root: Path) -> None:
     """Unpack downloaded archives safely: nothing leaves the folder, and bombs, links and devices are refused."""
     from lamm_data.files.archives import unpack as unpack_archive

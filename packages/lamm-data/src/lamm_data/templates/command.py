@@ -9,6 +9,7 @@ import click
 
 from lamm_data.sources.command import own_options, say_found
 from lamm_data.writing.coordinates import NUMBER_STYLES
+from lamm_llm import writes_alone
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -46,6 +47,7 @@ MEDIA = ("check", "skip-missing", "ignore")
 @click.option("--shard-size", type=click.IntRange(0), default=0, help="Records a file; one file when 0.")
 @click.option("--part", default="", metavar="K/N", help="Convert the K-th of N parts of the items.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@writes_alone("output")
 def convert(
     source: str,
     root: Path,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lamm_llm import writes_alone
+
 if TYPE_CHECKING:
     from lamm_data.view.page import Viewed
 
@@ -22,6 +24,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Most records, drawn evenly.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides which are drawn.")
 @click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
+@writes_alone("output")
 def view(
     records: Path,
     output: Path,

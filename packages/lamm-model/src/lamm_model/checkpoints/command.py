@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lamm_llm import writes_alone
+
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
@@ -13,6 +15,7 @@ import click
 @click.option("--adapter", help="Adapter set to merge: image, point_cloud, text or shared.")
 @click.option("--language-model-only", is_flag=True, help="Write the merged language model alone.")
 @click.option("--split", is_flag=True, help="Merge nothing: write one checkpoint for each adapter set.")
+@writes_alone("output")
 def export(folder: Path, output: Path, adapter: str | None, language_model_only: bool, split: bool) -> None:
     """Merge an adapter set of the checkpoint FOLDER and write a plain transformers model."""
     from lamm_model.checkpoints.export import export_checkpoint, split_checkpoint
@@ -31,6 +34,7 @@ def export(folder: Path, output: Path, adapter: str | None, language_model_only:
 @click.option("--point-cloud-tower", help="For the delta of a 3D model: folder of a converted EPCL checkpoint.")
 @click.option("--prompt-format", type=click.Choice(["lamm", "llama2"]), default="lamm", show_default=True)
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@writes_alone("output")
 def convert(
     weights: Path,
     language_model: str | None,

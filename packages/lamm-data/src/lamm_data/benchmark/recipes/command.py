@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lamm_llm import writes_alone
+
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -16,6 +18,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--output", type=_FOLDER, help="Folder for the variants.")
 @click.option("--examples", type=_FOLDER, help="Benchmark files of the training split, for in-context examples.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+@writes_alone("output", folder=True)
 def recipe(
     recipe: str,
     files: tuple[Path, ...],

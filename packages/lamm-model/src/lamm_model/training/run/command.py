@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from lamm_llm import writes_alone
+
 SHOWN = {
     "loss": "loss {:.4g}",
     "eval_loss": "held-out loss {:.4g}",
@@ -124,6 +126,7 @@ def _summary(record: dict[str, Any], output: Path) -> str:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key of the configuration.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder of the features.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+@writes_alone("output", folder=True)
 def cache_features(config: str, overrides: tuple[str, ...], output: Path, as_json: bool) -> None:
     """Compute the frozen towers' features of a run's images and clouds once.
 

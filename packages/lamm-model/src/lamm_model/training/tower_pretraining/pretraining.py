@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lamm_llm import atomic_path
+from lamm_llm import atomic_path, writes_alone
 from lamm_model.errors import LammModelError
 
 if TYPE_CHECKING:
@@ -177,6 +177,7 @@ class _Questions:
 @click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the scenes.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of weights and order.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
+@writes_alone("output")
 def pretrain_tower_command(root: Path, output: Path, preset: str, epochs: int, seed: int, as_json: bool) -> None:
     """Pre-train a point-cloud tower on closed questions about scenes.
 
