@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from started_commands import started
 
-from lamm_cli.folders import sole_use
+from lamm_llm import sole_use
 
 PATIENCE = 600.0
 
@@ -111,7 +111,7 @@ def test_a_second_run_does_nothing_and_says_so(finished, lamm):
 
 
 def test_a_second_run_at_once_is_refused(finished, lamm):
-    with sole_use(finished.output):
+    with sole_use(finished.output, folder=True):
         second = lamm(*finished.words)
     assert second.returncode == 2
     assert "another run at work" in second.stderr

@@ -1,23 +1,13 @@
-"""Children end with us, folders have one user, settings are checked."""
+"""Children end with us, and ports are free."""
 
-import os
 import subprocess
 import sys
 import time
 
 import pytest
 
-from lamm_cli.folders import FolderInUseError, sole_use
-from lamm_cli.processes import CommandFailedError, free_port, run_lamm, start
+from lamm_cli.processes import CommandFailedError, free_port, run_lamm
 
-HOLD = """
-import sys, time
-from pathlib import Path
-from lamm_cli.folders import sole_use
-with sole_use(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(60)
-"""
 PARENT = """
 import sys, time
 from lamm_cli.processes import start
@@ -51,17 +41,6 @@ def test_children_of_a_killed_parent_die():
     while alive(child) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not alive(child)
-
-
-def test_a_folder_has_one_user_and_is_free_after_a_kill(tmp_path):
-    holder = start([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE)
-    assert holder.stdout.readline() == b"held\n"
-    with pytest.raises(FolderInUseError, match="another run"), sole_use(tmp_path):
-        pass
-    holder.kill()
-    holder.wait()
-    with sole_use(tmp_path):
-        assert os.path.isdir(tmp_path)
 
 
 def test_free_ports_differ_from_taken_ones():

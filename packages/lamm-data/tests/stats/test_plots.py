@@ -167,6 +167,7 @@ def test_curves_enclose_their_points_and_are_named(tmp_path):
     places = [tuple(map(float, point.split(","))) for points in drawn for point in points]
     assert all(0 < x < page.width and 0 < y < page.height for x, y in places)
     assert places[0][1] < places[58][1]  # the loss falls
+    assert to_svg(lay_out("run", [Curves("rate", {"rate": [(1, 1e-30), (2, 1e-30)]}, "step")]))
     save_page(page, tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as image:
         assert image.size == (page.width * 2, page.height * 2)

@@ -84,8 +84,9 @@ def generate(
 def _ask(settings: GenerationSettings, as_json: bool) -> None:
     from lamm_data.errors import LammDataError
     from lamm_data.generation.run import generate as run
+    from lamm_llm import sole_use
 
-    with _watching(settings) as watch:
+    with sole_use(settings.output), _watching(settings) as watch:
         summary = run(settings, watch)
     if as_json:
         _show(summary.to_dict(), True)
@@ -104,8 +105,9 @@ def _batch(action: str, settings: GenerationSettings, as_json: bool) -> None:
     from lamm_data.errors import LammDataError
     from lamm_data.generation.batch import describe_batches, run_batch
     from lamm_data.progress import progress_bar
+    from lamm_llm import sole_use
 
-    with progress_bar(action, settings.limit) as progress:
+    with sole_use(settings.output), progress_bar(action, settings.limit) as progress:
         summary = run_batch(action, settings, progress)
     if as_json:
         _show(summary.to_dict(), True)

@@ -211,7 +211,7 @@ def round_ticks(low: float, high: float) -> list[float]:
     size = 10.0 ** math.floor(math.log10(span / 4))
     step = size * next(factor for factor in (1, 2, 2.5, 5, 10) if span / (size * factor) <= 5)
     first, last = math.floor(low / step + 1e-9), math.ceil((low + span) / step - 1e-9)
-    return [round(number * step, 12) for number in range(first, last + 1)]
+    return [round(number * step, 2 - math.floor(math.log10(step))) for number in range(first, last + 1)]
 
 
 _DRAWERS: dict[type, Callable[..., Iterable[Shape]]] = {

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,11 +131,13 @@ def predict_files(
     Returns:
         One summary a file: `benchmark`, `output`, `asked` (0 when it was finished before), `failed`, `seconds`, and
         `finished` (False while other processes are still answering).
+
+    Raises:
+        lamm_llm.InUseError: Another process answers one of the files, to the same output.
     """
-    from lamm_llm import find_key
+    from lamm_llm import find_key, sole_use
     from lamm_model.answering.loading import model_folder
     from lamm_model.prediction.journal import Journal, run_header, run_name
-    from lamm_model.prediction.keep_going import KeepGoing, failures_file
 
     key = find_key(endpoint, api_key_env) if endpoint else ""
     model = folder if endpoint else model_folder(folder)
@@ -142,30 +145,38 @@ def predict_files(
     called = name or run_name(folder, options.blind, endpoint)
     headers = [run_header(model, path, options, kind, endpoint, called) for path, _ in pairs]
     journals = [Journal(output, header, shard) for (_, output), header in zip(pairs, headers, strict=True)]
-    unfinished = [not journal.is_finished() for journal in journals]
-    for journal, open_ in zip(journals, unfinished, strict=True):
-        if name and not open_:
-            journal.rename()
-    source = _source(model, options, dtype, device, (endpoint, key), quantize) if any(unfinished) else None
-    results = []
-    for (benchmark, output), journal, open_ in zip(pairs, journals, unfinished, strict=True):
-        began = time.monotonic()
-        asked = failed = 0
-        if source is not None and open_:
-            answering = KeepGoing(source, failures_file(output)) if keep_going else source
-            asked = _with_progress(answering, options, benchmark, journal)
-            failed = sum("error" in answer for answer in journal.answers.values())
-        results.append(
-            {
-                "benchmark": str(benchmark),
-                "output": str(output),
-                "asked": asked,
-                "failed": failed,
-                "seconds": round(time.monotonic() - began, 1),
-                "finished": output.is_file(),
-            }
-        )
-    return results
+    with ExitStack() as held:
+        for journal in journals:
+            held.enter_context(sole_use(journal.output if shard == (0, 1) else journal.path))
+            if name and journal.is_finished():
+                journal.rename()
+        unfinished = any(not journal.is_finished() for journal in journals)
+        source = _source(model, options, dtype, device, (endpoint, key), quantize) if unfinished else None
+        return [
+            _answer(benchmark, journal, source, options, keep_going)
+            for (benchmark, _), journal in zip(pairs, journals, strict=True)
+        ]
+
+
+def _answer(
+    benchmark: Path, journal: Journal, source: Answers | None, options: PredictionOptions, keep_going: bool
+) -> dict[str, Any]:
+    """Answer what is left of one file, and return its summary."""
+    from lamm_model.prediction.keep_going import KeepGoing, failures_file
+
+    output, began, asked, failed = journal.output, time.monotonic(), 0, 0
+    if source is not None and not journal.is_finished():
+        answering = KeepGoing(source, failures_file(output)) if keep_going else source
+        asked = _with_progress(answering, options, benchmark, journal)
+        failed = sum("error" in answer for answer in journal.answers.values())
+    return {
+        "benchmark": str(benchmark),
+        "output": str(output),
+        "asked": asked,
+        "failed": failed,
+        "seconds": round(time.monotonic() - began, 1),
+        "finished": output.is_file(),
+    }
 
 
 def launcher_shard(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:

@@ -71,13 +71,17 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
             pending = control.should_log
             trainer.log({**measured, "eval_seconds": round(time.monotonic() - began, 2)})
             control.should_log = pending  # this step's own entry is still to come
-            waited = self.evaluations_without_gain()
-            if self.settings.patience and not waited:
+            if self.settings.patience and not self.evaluations_without_gain():
                 self.keep_best()
         trainer.model.train()
         trainer.meter.since += time.monotonic() - began  # evaluation is not training
-        if self.settings.patience and waited >= self.settings.patience:
+        if self.has_ended(state):
             control.should_training_stop = control.should_log = True
+
+    def has_ended(self, state: Any) -> bool:
+        """Tell whether the run is over with this step, because nothing has got better for long enough."""
+        judged = any(self.key in entry and entry["step"] == state.global_step for entry in state.log_history)
+        return judged and 0 < self.settings.patience <= self.evaluations_without_gain()
 
     @torch.no_grad()
     def loss(self) -> float:

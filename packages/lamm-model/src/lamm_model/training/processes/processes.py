@@ -72,7 +72,8 @@ def by_main(work: Callable[[], T]) -> T:
         What it returned there.
 
     Raises:
-        LammModelError: What it raised there, in every process: none waits for one that has stopped.
+        LammModelError: What it raised there, in every process: none waits for one that has stopped. An error of another
+            kind stays the main process's own; the others raise its words.
     """
     if world_size() == 1:
         return work()
@@ -84,6 +85,9 @@ def by_main(work: Callable[[], T]) -> T:
             outcome[0] = work()
         except LammModelError as error:
             outcome[1] = error
+        except Exception as error:
+            dist.broadcast_object_list([None, LammModelError(f"process 0: {error}")], src=0)
+            raise
     dist.broadcast_object_list(outcome, src=0)
     if outcome[1] is not None:
         raise outcome[1]

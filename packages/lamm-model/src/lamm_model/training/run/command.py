@@ -41,7 +41,7 @@ def finetune(
     """Fine-tune a model on instruction records.
 
     CONFIG is a TOML file, or the name of a preset (--list). A run that was interrupted goes on from its last checkpoint
-    when the same command is given again; a run that is complete is left alone.
+    when the same command is given again; a run that is complete is left alone, unless training.max_steps is raised.
     """
     from lamm_model.errors import UsageError
     from lamm_model.training.processes import processes as distributed
@@ -114,10 +114,11 @@ def _summary(record: dict[str, Any], output: Path) -> str:
     share = record["trainable_parameters"] / record["parameters"]
     rejected = "".join(f"\n{rejection(reason, ids)}." for reason, ids in record["rejected"].items())
     torn = "".join(f"\nPassed over {name}: {fault}." for name, fault in record["torn_checkpoints"].items())
+    notes = "".join(f"\n{note}" for note in record.get("notes", ()))
     return (
         f"{record['steps']} steps over {record['dialogues']} dialogues in {record['rows']} rows. "
         f"Loss {record['loss']:.3f}. Trained {share:.1%} of {record['parameters'] / 1e6:.0f} M parameters."
-        f"{rejected}{torn}\nThe model is in {output / 'model'}."
+        f"{rejected}{torn}{notes}\nThe model is in {output / 'model'}."
     )
 
 

@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lamm_llm import sole_use
 from lamm_model.errors import UsageError
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.rows.collation import Collator, MediaLoader
@@ -34,6 +37,9 @@ def finetune(
 ) -> dict[str, Any]:
     """Fine-tune in ``output``, going on from the newest intact checkpoint there.
 
+    A complete run whose ``training.max_steps`` is raised goes on, too. ``notes`` of the record say where its schedule
+    was another one than that of such a run from the start, and which packages had other versions at a resume.
+
     Args:
         settings: The run.
         output: Folder of the run. ``model/`` in it appears when the run is complete.
@@ -47,10 +53,17 @@ def finetune(
         UsageError: What the settings name is missing, the folder belongs to a run with other settings or data, or a
             step cannot fit in memory.
         LammModelError: Data or training failed; the message says where.
+        lamm_llm.InUseError: Another process is at work in the folder.
     """
     distributed.join()
-    if done := distributed.by_main(lambda: _claim(settings, output)):
-        return {**done, "already_done": True}
+    with ExitStack() as held:
+        distributed.by_main(lambda: held.enter_context(sole_use(output, folder=True)))
+        if done := distributed.by_main(lambda: _claim(settings, output)):
+            return {**done, "already_done": True}
+        return _carry_out(settings, output, report)
+
+
+def _carry_out(settings: FinetuneSettings, output: Path, report: Report) -> dict[str, Any]:
     from transformers import set_seed
 
     from lamm_model.checkpoints.checkpoint import save_model
@@ -70,6 +83,9 @@ def finetune(
         save_model(model, processor, output / UNTUNED_FOLDER)
     record = _train(settings, output, prepared, data, report)
     if main:
+        shutil.rmtree(
+            output / MODEL_FOLDER, ignore_errors=True
+        )  # of fewer steps: a model means that the run is complete
         run_folder.write_json(output / RECORD, record)
     save_model(model, processor, output / MODEL_FOLDER, write=main)
     distributed.wait()
@@ -82,9 +98,9 @@ def _claim(settings: FinetuneSettings, output: Path) -> dict[str, Any]:
 
     check_names(settings)
     find_trackers(settings.training.trackers, output)
-    output.mkdir(parents=True, exist_ok=True)
     run_folder.claim(settings, output)
-    return run_folder.read_complete(output, RECORD) if (output / MODEL_FOLDER).is_dir() else {}
+    done = run_folder.read_complete(output, RECORD) if (output / MODEL_FOLDER).is_dir() else {}
+    return done if run_folder.raised_from(settings, done) is None else {}
 
 
 def _facts(settings: FinetuneSettings, about: dict[str, Any], data: TrainingData) -> dict[str, str]:

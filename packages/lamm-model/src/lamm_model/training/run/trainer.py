@@ -17,6 +17,7 @@ from lamm_model.errors import LammModelError
 from lamm_model.model.adapters import whole
 from lamm_model.model.parameter_parts import part_of
 from lamm_model.training.callbacks.averaging import WeightAverage
+from lamm_model.training.callbacks.evaluation import Evaluation
 from lamm_model.training.callbacks.guards import GradientGuard, check_finite
 from lamm_model.training.callbacks.trackers import PROJECT, find_trackers
 from lamm_model.training.processes.fsdp2 import is_sharded, load_local_optimizer_state, local_optimizer_state
@@ -222,6 +223,17 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         own = self._own_optimizer_file(checkpoint)
         load_local_optimizer_state(self.optimizer, torch.load(own, map_location="cpu", weights_only=True))
         self.lr_scheduler.load_state_dict(torch.load(own.parent / SCHEDULER, weights_only=True))
+
+    def _init_training_state(
+        self, max_steps: int, epoch_steps: int, epochs: int, resume_from_checkpoint: str | None, trial: Any
+    ) -> tuple[int, int]:
+        """Return the epoch and the batch to go on with; none is left where the last step was taken before the stop."""
+        begin: tuple[int, int] = super()._init_training_state(
+            max_steps, epoch_steps, epochs, resume_from_checkpoint, trial
+        )
+        judges = [one for one in self.callback_handler.callbacks if isinstance(one, Evaluation)]
+        ended = self.state.global_step >= max_steps or any(judge.has_ended(self.state) for judge in judges)
+        return (epochs, 0) if ended else begin
 
     def _get_output_dir(self, trial: Any) -> str:
         return str(Path(self.args.output_dir) / PARTIAL)

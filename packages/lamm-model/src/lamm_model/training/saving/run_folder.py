@@ -6,6 +6,8 @@ at the end.
 
 import hashlib
 import json
+import logging
+import math
 import os
 import platform
 from collections.abc import Iterable
@@ -19,7 +21,9 @@ from lamm_model.training.processes import processes as distributed
 from lamm_model.training.settings.settings import FinetuneSettings
 
 RUN = "run.json"
+_LOG = logging.getLogger("lamm_model")
 PACKAGES = ("lamm-model", "lamm-data", "torch", "transformers", "peft", "accelerate")
+PARTS = ("model", "untuned", "best", "finetune.json")
 # What may differ when a run goes on: it changes how fast the same numbers are reached, or how they are shown.
 FREE = {
     "training.workers", "training.keep_last", "training.log_every", "training.save_every", "training.trackers",
@@ -41,10 +45,11 @@ def describe_data(records: Iterable[str], media: Iterable[str]) -> dict[str, Any
 def claim(settings: FinetuneSettings, output: Path) -> None:
     """Compare the settings with those of the run that is in the folder, if any.
 
-    Where nothing was trained yet, there is nothing to protect, and the run in it is replaced.
+    Where nothing was trained yet, there is nothing to protect, and the run in it is replaced. The number of steps may
+    be raised.
 
     Raises:
-        UsageError: They differ; every difference is listed.
+        UsageError: They differ, and every difference is listed; or the folder holds a run without its ``run.json``.
     """
     begun = _begun(output)
     if begun is None:
@@ -56,11 +61,21 @@ def claim(settings: FinetuneSettings, output: Path) -> None:
         for key, value in table.items()
         if theirs.get(section, {}).get(key) != value and f"{section}.{key}" not in FREE
     ]
+    if raised_from(settings, begun) is not None:
+        differing = [line for line in differing if not line.startswith("training.max_steps:")]
     _refuse(output, "settings", differing)
+
+
+def raised_from(settings: FinetuneSettings, begun: dict[str, Any]) -> int | None:
+    """Return the lower number of steps that a run in a folder was begun with, None where it is no lower one."""
+    theirs = begun.get("settings", {}).get("training", {}).get("max_steps", 0)
+    return theirs if 0 < theirs < settings.training.max_steps else None
 
 
 def begin(settings: FinetuneSettings, output: Path, data: dict[str, Any]) -> None:
     """Write what the run is, or compare its data with those the run in the folder began with.
+
+    Other versions of packages and a raised number of steps are written there, among its ``notes``, and logged.
 
     Raises:
         UsageError: A record file or the media changed since.
@@ -77,12 +92,13 @@ def begin(settings: FinetuneSettings, output: Path, data: dict[str, Any]) -> Non
         if (processes := begun.get("processes", 1)) != distributed.world_size():
             differing.append(f"dealt to {processes} processes there, {distributed.world_size()} here")
         _refuse(output, "data", differing)
+        _note_changes(settings, output, begun)
         return
     import torch
 
     about = {
         "settings": settings.to_tables(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": _versions(),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
@@ -91,6 +107,37 @@ def begin(settings: FinetuneSettings, output: Path, data: dict[str, Any]) -> Non
         "data": data,
     }
     write_json(output / RUN, about)
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in PACKAGES}
+
+
+def _note_changes(settings: FinetuneSettings, output: Path, begun: dict[str, Any]) -> None:
+    """Write down what will tell this run from one that began with these settings and versions and was not stopped."""
+    theirs, mine, notes = begun.get("versions", {}), _versions(), list(begun.get("notes", []))
+    if other := [f"{name} {theirs.get(name)}, now {mine[name]}" for name in PACKAGES if theirs.get(name) != mine[name]]:
+        notes.append(f"Went on under other versions than it began with: {'; '.join(other)}. Numbers may differ.")
+    if (before := raised_from(settings, begun)) is not None:
+        same = _same_schedule(settings, before)
+        notes.append(
+            f"Went on from a run of {before} steps to {settings.training.max_steps}"
+            + (", under the schedule of a run of that length." if same else
+               f": its schedule was that of {before} steps, so a run of that length from the start ends elsewhere.")
+        )  # fmt: skip
+    notes = list(dict.fromkeys(notes))
+    if notes != begun.get("notes", []):
+        write_json(output / RUN, {**begun, "settings": settings.to_tables(), "notes": notes})
+    for note in notes:
+        _LOG.warning(note)
+
+
+def _same_schedule(settings: FinetuneSettings, before: int) -> bool:
+    """Tell whether a run of fewer steps took the steps that this one would have taken."""
+    training, judged = settings.training, settings.evaluation
+    warmups = {math.ceil(steps * training.warmup) for steps in (before, training.max_steps)}
+    judged_alike = not judged.patience or before % judged.every == 0  # the last step is always judged
+    return training.schedule == "constant" and len(warmups) == 1 and judged_alike
 
 
 def _refuse(output: Path, what: str, differing: list[str]) -> None:
@@ -103,9 +150,20 @@ def _refuse(output: Path, what: str, differing: list[str]) -> None:
 
 
 def _begun(output: Path) -> dict[str, Any] | None:
-    """Return the record of a run that has left something in its folder, else None."""
-    left = [path for path in output.iterdir() if path.name != RUN and not path.name.startswith(".")]
-    return _read(output / RUN) if left and (output / RUN).exists() else None
+    """Return the record of a run that has left something in its folder, else None.
+
+    Raises:
+        UsageError: The folder holds parts of a run, and not what that run was.
+    """
+    left = [path.name for path in output.iterdir() if path.name != RUN and not path.name.startswith(".")]
+    if (output / RUN).exists():
+        return _read(output / RUN) if left else None
+    if parts := sorted(name for name in left if name in PARTS or name.startswith("checkpoint-")):
+        raise UsageError(
+            f"Expected a new folder or that of a run, found {output} with {', '.join(parts)} and no {RUN}, which says "
+            "what they were made with. Choose another --output, or put that file back."
+        )
+    return None
 
 
 def read_complete(output: Path, name: str) -> dict[str, Any]:
