@@ -14,7 +14,7 @@ import torch
 from click.testing import CliRunner
 
 from lamm_model import build_pair, load_model, save_model
-from lamm_model.answering.loading import load_for_inference
+from lamm_model.checkpoints.checkpoint import load_for_inference
 from lamm_model.cli import model as commands
 from lamm_model.prediction.command import predict_files
 from lamm_model.prediction.queries import PredictionOptions

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from lamm_model.answering.loading import model_folder
+from lamm_model.checkpoints.checkpoint import model_folder
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.prediction.command import predict_files
 from lamm_model.prediction.queries import PredictionOptions

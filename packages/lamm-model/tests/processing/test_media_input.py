@@ -12,7 +12,7 @@ from PIL import Image
 from lamm_model import LammImageProcessor, LammPointCloudProcessor
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.processing.image_processing_lamm import read_image
-from lamm_model.processing.point_cloud_files import read_point_cloud
+from lamm_model.processing.point_cloud_processing import read_point_cloud
 
 
 def encoded(image, kind="PNG", **options):

@@ -14,14 +14,18 @@ from lamm_data.clouds import pcd, ply
 from lamm_data.clouds.arrays import read_array
 from lamm_data.clouds.columns import (
     BY_RANGE,
+    are_finite,
+    are_usual,
     assemble_unnamed,
     check_range_name,
     check_stated_range,
     colour_range,
+    column_extents,
+    finite_rows,
+    map_offset,
     refuse_shape,
     to_bytes_range,
 )
-from lamm_data.clouds.extents import are_finite, are_usual, column_extents, finite_rows, map_offset
 from lamm_data.clouds.libraries import SUFFIXES as LIBRARY_SUFFIXES
 from lamm_data.clouds.libraries import read_by_library, read_mesh, refuse_in_words
 from lamm_data.clouds.rows import read_text

@@ -104,7 +104,7 @@ def chat(
     device: str,
 ) -> None:
     """Talk with a model; questions are read line by line from standard input."""
-    from lamm_model.answering.loading import load_for_inference
+    from lamm_model.checkpoints.checkpoint import load_for_inference
 
     model, processor = load_for_inference(folder, dtype, device, quantize)
     session = ChatSession(model, processor, task_type, max_new_tokens)

@@ -136,7 +136,7 @@ def predict_files(
         lamm_llm.InUseError: Another process answers one of the files, to the same output.
     """
     from lamm_llm import find_key, sole_use
-    from lamm_model.answering.loading import model_folder
+    from lamm_model.checkpoints.checkpoint import model_folder
     from lamm_model.prediction.journal import Journal, run_header, run_name
 
     key = find_key(endpoint, api_key_env) if endpoint else ""
@@ -199,7 +199,7 @@ def _source(
         from lamm_model.prediction.endpoint import EndpointAnswers
 
         return EndpointAnswers(server[0], str(model), options, server[1])
-    from lamm_model.answering.loading import is_lamm, load_for_inference, run_device
+    from lamm_model.checkpoints.checkpoint import is_lamm, load_for_inference, run_device
 
     if is_lamm(Path(model)):
         from lamm_model.prediction.predictor import Predictor

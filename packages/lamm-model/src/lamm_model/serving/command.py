@@ -37,7 +37,7 @@ def serve(
     """
     import signal
 
-    from lamm_model.answering.loading import load_for_inference
+    from lamm_model.checkpoints.checkpoint import load_for_inference
     from lamm_model.serving.engine import ChatEngine
     from lamm_model.serving.server import ChatServer
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lamm_model.model.answer_loss import IGNORED
-from lamm_model.training.processes.fsdp2 import drop_unseen
+from lamm_model.training.callbacks.guards import drop_unseen
 from lamm_model.training.rows.collation import Collator, MediaLoader, lay_out, visible
 from lamm_model.training.rows.packing import Dialogue, Group, Row, pack_rows
 from lamm_model.training.step.acceleration import AdapterChoice

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+from accelerate.utils import reduce
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
 from lamm_model.errors import LammModelError
 from lamm_model.model.adapters import whole
 from lamm_model.model.parameter_parts import modality_of, part_of
+from lamm_model.model.routing import MODALITY_IDS, TEXT
 from lamm_model.training.callbacks import Trained
-from lamm_model.training.processes.fsdp2 import drop_unseen
 
 
 def check_finite(loss: Tensor, step: int, ids: Sequence[str]) -> None:
@@ -42,6 +44,16 @@ def silent_parts(model: nn.Module, modalities: set[str]) -> list[str]:
             part = f"{modality or 'shared'} {part_of(name)}"
             heard[part] = heard.get(part, False) or moved
     return [part for part, moved in heard.items() if not moved] + wrong
+
+
+def drop_unseen(model: nn.Module, kinds: set[int], device: torch.device) -> None:
+    """Drop the gradients of what belongs to a modality that no process saw in this step; this one saw ``kinds``."""
+    names = [name for name, number in MODALITY_IDS.items() if number != TEXT]
+    seen = torch.tensor([int(MODALITY_IDS[name] in kinds) for name in names], device=device)
+    unseen = {name for name, count in zip(names, reduce(seen, "sum").tolist(), strict=True) if not count}
+    for name, parameter in model.named_parameters() if unseen else ():
+        if modality_of(name) in unseen:
+            parameter.grad = None
 
 
 class GradientGuard(TrainerCallback):  # type: ignore[misc]

@@ -14,12 +14,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate.utils import recursively_apply, reduce
+from accelerate.utils import recursively_apply
 from torch import Tensor, nn
 
 from lamm_model.errors import UsageError
-from lamm_model.model.parameter_parts import decoder_layers, modality_of
-from lamm_model.model.routing import MODALITY_IDS, TEXT
+from lamm_model.model.parameter_parts import decoder_layers
 from lamm_model.training.processes import processes as distributed
 
 if TYPE_CHECKING:
@@ -85,16 +84,6 @@ def take_part(model: LammForConditionalGeneration) -> None:
         return args, kwargs | {"inputs_embeds": embeds}
 
     body.language_model.register_forward_pre_hook(add_nothing, with_kwargs=True)
-
-
-def drop_unseen(model: nn.Module, kinds: set[int], device: torch.device) -> None:
-    """Drop the gradients of what belongs to a modality that no process saw in this step; this one saw ``kinds``."""
-    names = [name for name, number in MODALITY_IDS.items() if number != TEXT]
-    seen = torch.tensor([int(MODALITY_IDS[name] in kinds) for name in names], device=device)
-    unseen = {name for name, count in zip(names, reduce(seen, "sum").tolist(), strict=True) if not count}
-    for name, parameter in model.named_parameters() if unseen else ():
-        if modality_of(name) in unseen:
-            parameter.grad = None
 
 
 def local_optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
