@@ -96,9 +96,6 @@ class Endpoint:
         self._takes_bytes = "content" in signature(self.client.post).parameters
         self._limit_name = "max_completion_tokens" if is_openai(settings.url) else "max_tokens"
         self._long_key = settings.key if len(settings.key) >= _SHORTEST_KEY else ""
-        # A body without these holds no key: JSON escapes quotes and backslashes, and may escape letters and slashes.
-        written = json.dumps(self._long_key)[1:-1].encode()
-        self._key_marks = (b"sk-", b"\\u", b"\\/", *([written] if written else ()))
         self._dropped: set[str] = set()
         self._answered = False
 
@@ -136,8 +133,7 @@ class Endpoint:
         if status != 200:
             raise self.status_failure(status, body.decode("utf-8", "replace"), headers or {})
         try:
-            reply = read_reply(body)
-            return self._clean(reply) if any(mark in body for mark in self._key_marks) else reply
+            return self._clean(read_reply(body))
         except ErrorReplyError as error:
             if not error.status:
                 raise TransientError(error.reason, self.hide_key(str(error))) from None
@@ -149,18 +145,23 @@ class Endpoint:
 
         Every sending of a request carries its key, so that a server that knows `Idempotency-Key` answers it once.
         """
-        options: Any = {"headers": {"Content-Type": "application/json", "Idempotency-Key": key}}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        # What is not named, the SDK copies deeply out of its defaults for every request.
+        options: Any = {"headers": headers, "max_retries": 0, "timeout": self.client.timeout}
         content: Any = {"content": dumps(body)} if self._takes_bytes else {"body": body}
         return await self.client.post(self._address, cast_to=self._response_type, options=options, **content)
 
     def _clean(self, reply: Reply) -> Reply:
         """Strike keys out of a reply; a word that is no secret, such as `none`, stays."""
         words = {name: word for name, word in vars(reply).items() if isinstance(word, str)}
+        together = "\n".join(words.values())
+        if "sk-" not in together and not (self._long_key and self._long_key in together):
+            return reply
         clean: dict[str, Any] = {
             name: _KEYS.sub("sk-***", word.replace(self._long_key, "***") if self._long_key else word)
             for name, word in words.items()
         }
-        return reply if clean == words else replace(reply, **clean)
+        return replace(reply, **clean)
 
     async def model_names(self) -> list[str]:
         """Ask the server for the names of its models; none when it does not tell."""
@@ -278,7 +279,20 @@ def _make_client(settings: EndpointSettings) -> tuple[Any, Any]:
     most = settings.concurrency + 4
     limits = transport.Limits(max_connections=most, max_keepalive_connections=most)
     timeout = transport.Timeout(settings.timeout, connect=10.0, pool=None)
-    client = openai.AsyncOpenAI(
+
+    class Client(openai.AsyncOpenAI):
+        """Parses an address once: it is the same for every request."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self._parsed: dict[str, Any] = {}
+
+        def _prepare_url(self, url: str) -> Any:
+            if url not in self._parsed:
+                self._parsed[url] = super()._prepare_url(url)
+            return self._parsed[url]
+
+    client = Client(
         base_url=settings.url,
         api_key=settings.key or "no-key",
         max_retries=0,
