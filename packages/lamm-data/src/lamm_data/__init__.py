@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lamm_data.clouds.reading import PointCloud, load_cloud, read_cloud, save_cloud
     from lamm_data.errors import Fault, LammDataError, OutsideError, RecordError, SourceError, UsageError
     from lamm_data.export.formats import export_records, read_export
+    from lamm_data.export.push import push_export
     from lamm_data.files.json_lines import iter_values
     from lamm_data.files.pictures import media_file
     from lamm_data.files.processes import in_parallel
@@ -68,9 +69,9 @@ __all__ = [
     "convert_source", "export_records", "find_near", "find_near_minhash", "generate", "get_source", "in_parallel",
     "is_alignment_set", "iter_values", "lay_out", "load_cloud", "load_exhaustive", "load_prompt", "load_sources",
     "load_toml", "make_settings", "map_boxes", "map_points", "media_file", "media_paths", "nearest", "open_scanqa",
-    "own_source", "packaged_recipes", "parse_assignment", "parse_part", "read_benchmark", "read_cloud", "read_export",
-    "read_instances", "read_matrices", "read_recipe", "read_records", "read_rows", "render_views", "save_cloud",
-    "save_page", "scan_records", "task_of_file_name", "write_benchmark", "write_records", "write_world",
+    "own_source", "packaged_recipes", "parse_assignment", "parse_part", "push_export", "read_benchmark", "read_cloud",
+    "read_export", "read_instances", "read_matrices", "read_recipe", "read_records", "read_rows", "render_views",
+    "save_cloud", "save_page", "scan_records", "task_of_file_name", "write_benchmark", "write_records", "write_world",
 ]  # fmt: skip
 
 _HOMES = {
@@ -84,6 +85,7 @@ _HOMES = {
     "clouds.reading": "PointCloud load_cloud read_cloud save_cloud",
     "errors": "Fault LammDataError OutsideError RecordError SourceError UsageError",
     "export.formats": "export_records read_export",
+    "export.push": "push_export",
     "files.json_lines": "iter_values",
     "files.pictures": "media_file",
     "files.processes": "in_parallel",

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "view": ("view", "Write a page of records: media, dialogues, the loss mask by token."),
     "stats": ("stats", "Count and plot what a file of records holds."),
     "export": ("export", "Write instruction records in other tools' formats."),
+    "push": ("export", "Upload an export with its card to a Hub repository."),
     "generate": ("generation", "Generate instruction records with a language model."),
     "check": ("quality", "Check instruction records and name every fault."),
     "dedup": ("near_duplicates", "Find near-duplicate instructions."),

@@ -1,4 +1,4 @@
-"""`lamm data export`."""
+"""`lamm data export` and `lamm data push`."""
 
 from __future__ import annotations
 
@@ -54,3 +54,22 @@ def export(
     )
     dropped = f" {everything - len(records)} without an image or cloud left out." if text_only == "drop" else ""
     click.echo(f"{count} records written to {output}.{dropped}")
+
+
+@click.command()
+@click.argument("folder", type=_PATH)
+@click.argument("repository", metavar="OWNER/NAME")
+@click.option("--public/--private", default=False, show_default=True, help="Who may read the repository.")
+def push(folder: Path, repository: str, public: bool) -> None:
+    """Upload an exported folder with a card to a dataset repository of the Hugging Face Hub, private unless told so.
+
+    The token is that of HF_TOKEN or of `hf auth login`. Run a push that failed again: what has arrived is not sent
+    twice.
+    """
+    from lamm_data.export.push import push_export
+
+    pushed = push_export(folder, repository, public=public)
+    click.echo(f"Pushed to {repository}, {'public' if public else 'private'}: {pushed.address}")
+    click.echo(
+        f"Licences: {', '.join(pushed.licences)}." + " Not stated means unknown." * ("not stated" in str(pushed))
+    )
