@@ -25,16 +25,16 @@ RANGES = {"0..255": (0, 1), "0..1": (0, 1 / 255), "0..65535": (0, 257), "-1..1":
 
 
 def room(rng):
-    """A furnished room: boxes `[K, 6]` and the cloud `[4096, 6]`."""
+    """A furnished room: boxes `[K, 6]`, the cloud `[4096, 6]` and kinds of solids."""
     count = int(rng.integers(1, 6))
     kinds = [SOLIDS[int(k)] for k in rng.integers(0, len(SOLIDS), count)]
     solids = furnish(kinds, list(rng.permutation(list(COLOURS))[:count]), rng)
-    return np.array([solid.box for solid in solids]), sample_room(solids, rng).astype(np.float64)
+    return np.array([solid.box for solid in solids]), sample_room(solids, rng).astype(np.float64), kinds
 
 
 def disguised(rng):
     """A room as some scanner would write it, and how it was disguised."""
-    boxes, cloud = room(rng)
+    boxes, cloud, kinds = room(rng)
     unit = str(rng.choice(["m", "mm", "cm", "ft", "in", "dm"], p=[0.35, 0.25, 0.25, 0.05, 0.05, 0.05]))
     up, shades = str(rng.choice(list(AXES))), str(rng.choice(list(RANGES)))
     angle = rng.uniform(-np.pi / 4, np.pi / 4)
@@ -48,13 +48,14 @@ def disguised(rng):
     low, factor = RANGES[shades]
     scan[:, 3:] = low + cloud[:, 3:] * factor
     truth = {"unit": unit, "up": up, "colours": shades}
-    return boxes, scan, matrix, truth
+    return boxes, scan, matrix, truth, kinds
 
 
-def test_two_hundred_disguised_rooms_are_found_out_or_said_to_be_unknown():
-    rng, counts, off = np.random.default_rng(2026), Counter(), []
-    for number in range(200):
-        boxes, scan, matrix, truth = disguised(rng)
+@pytest.mark.parametrize(("count", "seed"), [(40, 11), pytest.param(200, 7, marks=pytest.mark.slow)])
+def test_disguised_rooms_are_found_out_or_said_to_be_unknown(count, seed):
+    rng, counts, off, flat = np.random.default_rng(seed), Counter(), [], []
+    for number in range(count):
+        boxes, scan, matrix, truth, kinds = disguised(rng)
         cloud = read_cloud(scan)
         inspection = inspect_cloud(Path(f"{number}.npy"), lambda _, cloud=cloud: cloud)
         for key, expected in truth.items():
@@ -63,15 +64,19 @@ def test_two_hundred_disguised_rooms_are_found_out_or_said_to_be_unknown():
         frame, steps = normal_frame(Path("a.npy"), cloud.offset, inspection, truth["unit"], "auto")
         assert len(steps) >= 4
         off.append(deviation(boxes, frame @ matrix))
+        flat.append(bool({"box", "pyramid"} & set(kinds)))
         counts["floor found" if off[-1][2] < 0.01 else "floor wrong"] += 1
-    off = np.array(off).max(axis=1)
-    # Measured: unit 174 found, 26 unknown (feet, inches, decimetres), all else found, boxes to 1 cm in 95 % of rooms.
+    off, flat = np.array(off).max(axis=1), np.array(flat)
+    # The unit is said to be unknown of about one room in eight: feet, inches and decimetres.
     for key in ("unit", "up", "colours", "floor"):
         assert counts[f"{key} wrong"] == 0
-    for key, least in (("up", 194), ("colours", 194), ("floor", 194), ("unit", 160)):
-        assert counts[f"{key} found"] >= least
-    assert (off < 0.01).mean() >= 0.93
-    assert off.max() < 0.03
+    for key, least in (("up", 0.97), ("colours", 0.97), ("floor", 0.97), ("unit", 0.8)):
+        assert counts[f"{key} found"] >= least * count
+    assert (off < 0.01).mean() >= 0.97
+    assert (off[flat] < 0.01).mean() >= 0.98
+    assert off[flat].max() < 0.016
+    # Rooms of spheres, cylinders and cones show their direction by the outline of 740 points of floor only.
+    assert off.max() < 0.025
 
 
 def deviation(boxes, composed):

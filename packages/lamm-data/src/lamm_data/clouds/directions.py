@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamm_data.clouds.planes import Plane, largest_patch, within_plane
+from lamm_data.clouds.sides import QUARTER, Estimate, bends, difference, find_sides
 
 Array = NDArray[np.float64]
-QUARTER = np.pi / 2
 _FULL_RECTANGLE = 0.93
 """Share of a rectangle that an outline fills at least."""
 
@@ -20,12 +20,6 @@ class Direction(NamedTuple):
 
     angle: float | None
     evidence: str
-
-
-class _Estimate(NamedTuple):
-    angle: float
-    deviation: float
-    share: float = 0.0
 
 
 def find_direction(points: Array, floor: Plane, planes: list[Plane], turn: Array) -> Direction:
@@ -44,20 +38,42 @@ def find_direction(points: Array, floor: Plane, planes: list[Plane], turn: Array
     agreed = _agreeing(sides, outline)
     if len(agreed) < 2 and outline is None:
         return Direction(None, "neither flat sides that agree nor an outline that is a rectangle")
-    weights = np.array([1 / max(one.deviation, 2e-4) ** 2 for one in agreed])
-    offsets = np.array([_difference(one.angle, agreed[0].angle) for one in agreed])
-    mean = _difference(agreed[0].angle + float((weights * offsets).sum() / weights.sum()), 0.0)
-    count = sum(one is not outline for one in agreed)
-    parts = [f"{count} flat sides" if count else "", "the outline of the floor" if outline in agreed else ""]
-    deviation = np.degrees(weights.sum() ** -0.5)
-    return Direction(mean, f"{' and '.join(filter(None, parts))}, to {deviation:.2f} degrees")
+    reference = outline if outline in agreed else _joined(agreed, 0.005)
+    fine = find_sides(level[~floor.inside], reference.angle, size, floor.noise)
+    agreed = _confirming(fine, reference) or [one for one in agreed if one is not outline]
+    found = _joined([*agreed, *([outline] if outline is not None and outline is reference else [])], 2e-4)
+    told = [f"{len(agreed)} flat sides"] if agreed else []
+    told += ["the outline of the floor"] if outline is reference else []
+    within = f"{np.degrees(found.deviation):.2f} degrees, {found.deviation * size:.2g} along the longest side"
+    return Direction(difference(found.angle, 0.0), f"{' and '.join(told)}, to {within}")
 
 
-def _difference(a: float, b: float) -> float:
-    return (a - b + QUARTER / 2) % QUARTER - QUARTER / 2
+def _confirming(sides: list[Estimate], reference: Estimate) -> list[Estimate]:
+    """Return the sides that agree with the reference within three deviations, or else three and more within five."""
+
+    def within(times: float) -> list[Estimate]:
+        return [
+            one
+            for one in sides
+            if abs(difference(one.angle, reference.angle)) < times * np.hypot(one.deviation, reference.deviation)
+        ]
+
+    return within(3) or (within(5) if len(within(5)) > 2 else [])
 
 
-def _side_angles(level: Array, floor: Plane, planes: list[Plane], turn: Array, size: float) -> list[_Estimate]:
+def _joined(estimates: list[Estimate], least: float) -> Estimate:
+    """Return the mean of angles by their deviations, in which outliers count little; its deviation at least `least`."""
+    offsets = np.array([difference(one.angle, estimates[0].angle) for one in estimates])
+    deviations = np.array([max(one.deviation, 2e-4) for one in estimates])
+    apart = np.minimum(np.abs(offsets[:, None] - offsets) / deviations[:, None], 3).sum(axis=0)
+    mean = float(offsets[apart.argmin()])
+    for _ in range(20):
+        weights = 1 / (deviations**2 * (1 + ((offsets - mean) / deviations) ** 2 / 4))
+        mean = float((weights * offsets).sum() / weights.sum())
+    return Estimate(estimates[0].angle + mean, max(float(weights.sum() ** -0.5), least))
+
+
+def _side_angles(level: Array, floor: Plane, planes: list[Plane], turn: Array, size: float) -> list[Estimate]:
     """Return the angle of each plane that does not lie flat and is wide enough to be no part of something round."""
     found = []
     for plane in planes:
@@ -69,27 +85,20 @@ def _side_angles(level: Array, floor: Plane, planes: list[Plane], turn: Array, s
         patch = level[inside][largest_patch(within_plane(level[inside], normal), size / 24)]
         along = patch[:, :2] @ np.array([-normal[1], normal[0]]) / flat
         spread = float(along.std())
-        if len(patch) < 24 or spread < 0.025 * size or _bends(patch @ normal - plane.level, along, floor.noise):
+        if len(patch) < 24 or spread < 0.025 * size or bends(patch @ normal - plane.level, along, floor.noise):
             continue
         _, turns = np.linalg.eigh(np.cov((patch - patch.mean(axis=0)).T))
         side = turns[:, 0]
         deviation = floor.noise / (np.sqrt(len(patch)) * spread * flat)
-        found.append(_Estimate(float(np.arctan2(side[1], side[0])), deviation, len(patch) / len(level)))
+        found.append(Estimate(float(np.arctan2(side[1], side[0])), deviation, len(patch) / len(level)))
     return found
 
 
-def _bends(offsets: Array, along: Array, noise: float) -> bool:
-    """Tell whether a patch is part of something round: its middle stands out by more than the noise."""
-    centred = (along - along.mean()) / along.std()
-    bend = np.polyfit(centred, offsets, 2)[0]
-    return bool(abs(bend) * 3 > noise)
-
-
-def _agreeing(sides: list[_Estimate], outline: _Estimate | None) -> list[_Estimate]:
+def _agreeing(sides: list[Estimate], outline: Estimate | None) -> list[Estimate]:
     """Return what agrees within a degree and a half: with the outline, or else with the sides of most points."""
 
-    def near(one: _Estimate) -> list[_Estimate]:
-        return [other for other in sides if abs(_difference(other.angle, one.angle)) < 0.026]
+    def near(one: Estimate) -> list[Estimate]:
+        return [other for other in sides if abs(difference(other.angle, one.angle)) < 0.026]
 
     if outline is not None and sum(one.share for one in near(outline)) >= 0.5 * max(
         (sum(other.share for other in near(one)) for one in sides), default=0.0
@@ -100,7 +109,7 @@ def _agreeing(sides: list[_Estimate], outline: _Estimate | None) -> list[_Estima
     return group if enough else [outline] if outline is not None else []
 
 
-def _outline_angle(flat: Array, noise: float) -> _Estimate | None:
+def _outline_angle(flat: Array, noise: float) -> Estimate | None:
     """Return the angle of the rectangle that points `[N, 2]` fill, if they do."""
     if len(flat) < 100:
         return None
@@ -118,7 +127,7 @@ def _outline_angle(flat: Array, noise: float) -> _Estimate | None:
     weights /= weights.sum()
     mean = float((weights * fine).sum())
     deviation = float(np.sqrt((weights * (fine - mean) ** 2).sum()))
-    return _Estimate(_difference(mean, 0.0), max(deviation, 3e-4))
+    return Estimate(difference(mean, 0.0), max(deviation, 3e-4))
 
 
 def _turned(angle: float) -> Array:
