@@ -16,7 +16,7 @@ from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.model.projector import LammProjector, tower_features
-from lamm_model.model.quantization import loading_arguments, tell_adapters, torch_dtype
+from lamm_model.model.quantization import check_quantised, loading_arguments, tell_adapters, torch_dtype
 from lamm_model.processing.image_processing_lamm import LammImageProcessor
 from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
 from lamm_model.processing.processing_lamm import LammProcessor
@@ -143,6 +143,7 @@ def build_model(
         attn_implementation=attn_implementation,
         **loading_arguments(quantize, torch_dtype(dtype), device),
     )
+    check_quantised(causal, quantize)
     image_config = None if image_tower is None else _image_configuration(image_tower)
     if image_tower is not None and settings.get("image_token_count") is None:
         chosen = (settings.get("image_feature_layer", -1), settings.get("image_feature_select", "patch"))

@@ -69,6 +69,20 @@ def is_quantised(model: nn.Module) -> bool:
     return any(type(module).__module__.startswith("bitsandbytes") for module in model.modules())
 
 
+def check_quantised(model: Any, kind: str) -> None:
+    """Refuse a model that was to be quantised and is whole: its memory would not be what was planned.
+
+    Raises:
+        LammModelError: None of its layers is quantised.
+    """
+    if kind != "none" and not is_quantised(model):
+        name = getattr(model.config, "text_config", model.config).model_type
+        raise LammModelError(
+            f"Expected linear layers that bitsandbytes turns into {kind} in {name}, got none: its layers are of a kind "
+            "of their own. Set model.quantize = 'none'."
+        )
+
+
 def tell_adapters(whole: nn.Module, part: nn.Module) -> None:
     """Mark a part of a quantised model as such, for peft to choose its quantised LoRA layers."""
     for flag in ("is_loaded_in_8bit", "is_loaded_in_4bit"):

@@ -76,6 +76,31 @@ def test_packed_padded_and_one_by_one_are_equal(tuned, dialogues_about, packing,
         )
 
 
+@pytest.mark.parametrize("attention", ["segments", "sdpa"])
+def test_an_answer_before_a_medium_counts_as_often_as_it_occurs(tuned, media, attention):
+    """Two dialogues begin with the same answer and then show the same picture: both learn it, in every packing."""
+    model, processor = tuned
+    about = (("image", str(media / "0.png")),)
+    dialogues = []
+    for answer in ("A red chair.", "Yes."):
+        turns = [
+            ("human", "How many lamps?"),
+            ("gpt", "There are 3."),
+            ("human", "<image>\nAnd here?"),
+            ("gpt", answer),
+        ]
+        row = processor.encode_dialogue([{"from": who, "value": text} for who, text in turns], media=["image"])
+        end = processor.media_end(row["input_ids"])
+        dialogues.append(Dialogue(answer, about, row["input_ids"], row["labels"], row["modality_ids"], end))
+        assert dialogues[-1].learns_within(end), "the answer comes after the picture"
+    learnt = sum(dialogue.learnt for dialogue in dialogues)
+    alone, _ = one_by_one(model, processor, dialogues, learnt)
+    for packing in ("none", "shared_prefix", "mixed"):
+        rows = pack_rows(dialogues, 400, packing)
+        loss, _ = loss_and_gradients(model, processor, rows, attention, learnt)
+        assert loss == pytest.approx(alone, rel=1e-12), packing
+
+
 def curve(model, steps, loss_and_gradients_of):
     """Losses of Adam's steps whose gradients the function computes."""
     named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}

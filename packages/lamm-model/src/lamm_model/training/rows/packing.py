@@ -35,6 +35,10 @@ class Dialogue:
     modality_ids: Sequence[int]  # the adapter set of each token: 0 none, 1 image, 2 point cloud
     prefix: int  # leading tokens up to and including the last media placeholder; 0 for text alone
 
+    def learns_within(self, end: int) -> bool:
+        """Return whether any of the first ``end`` tokens is learnt."""
+        return any(label != IGNORED for label in self.labels[:end])
+
     @property
     def learnt(self) -> int:
         """Return the number of tokens that are learnt."""
@@ -129,8 +133,14 @@ def share_prefixes(dialogues: Sequence[Dialogue], most: int) -> list[Group]:
     for dialogue in dialogues:
         key = (dialogue.media, tuple(dialogue.input_ids[: dialogue.prefix]))
         added = len(dialogue.input_ids) - dialogue.prefix
-        # Dialogues without media share nothing: grouping them would only tie them to one row.
-        if not dialogue.prefix or key not in latest or sizes[key] + added > most:
+        # Dialogues without media share nothing: grouping them would only tie them to one row. Nor do those with an
+        # answer before their last medium: it is learnt as often as it occurs, and a shared one would be learnt once.
+        if (
+            not dialogue.prefix
+            or dialogue.learns_within(dialogue.prefix + 1)
+            or key not in latest
+            or sizes[key] + added > most
+        ):
             latest[key], sizes[key] = Group(), dialogue.prefix
             groups.append(latest[key])
         latest[key].dialogues.append(dialogue)
