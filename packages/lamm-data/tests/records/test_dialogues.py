@@ -23,6 +23,13 @@ ROWS = {
     "ms-swift": {"messages": [{"role": "user", "content": f"<image>{ASKED}"}, {"role": "assistant", "content": SAID}],
                  "images": [{"path": "a.jpg", "bytes": None}]},
     "ms-swift of old": {"query": ASKED, "response": SAID, "history": [], "images": "a.jpg"},
+    "parts that point to the row's list": {"images": ["a.jpg"], "messages": [
+        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": ASKED}]},
+        {"role": "assistant", "content": [{"type": "text", "text": SAID}]}]},
+    "responses": {"messages": [
+        {"role": "user", "content": [{"type": "input_image", "image_url": "a.jpg"},
+                                     {"type": "input_text", "text": ASKED}]},
+        {"role": "assistant", "content": [{"type": "output_text", "text": SAID}]}]},
     "our export": {"messages": [
         {"role": "user", "content": [{"type": "image", "path": "a.jpg"}, {"type": "text", "text": ASKED}]},
         {"role": "assistant", "content": [{"type": "text", "text": SAID}]}]},
@@ -60,9 +67,89 @@ def talk(*turns, **keys):
     return {"messages": [{"role": role, "content": content} for role, content in turns]} | keys
 
 
+def image(path):
+    return {"type": "image_url", "image_url": {"url": path}}
+
+
+def text(words):
+    return {"type": "text", "text": words}
+
+
+MOVED = {
+    "after the text": talk(("user", [text(ASKED), image("a.jpg")]), ("assistant", SAID)),
+    "in a later turn": talk(("user", "Hi"), ("assistant", "Hi."), ("user", [image("a.jpg"), text(ASKED)]),
+                            ("assistant", SAID)),
+    "by a part without source": talk(("user", [text(ASKED), {"type": "image"}]), ("assistant", SAID), images=["a.jpg"]),
+    "of LLaVA in a later turn": {"image": "a.jpg", "conversations": [
+        {"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hi."},
+        {"from": "human", "value": f"<image>\n{ASKED}"}, {"from": "gpt", "value": SAID}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_an_image_that_stands_elsewhere_is_moved_and_that_is_noted(name):
+    record = InstructionRecord.from_dict(MOVED[name])
+    assert record.image == "a.jpg"
+    assert [turn.text for turn in record.conversations][-2:] == [ASKED, SAID]
+    assert record.meta == {"media": "moved before the first question"}
+
+
+def test_several_images_stay_in_order_and_of_llava_before_the_question_as_they_are():
+    row = talk(("user", [image("a.jpg"), image("b.jpg"), text(ASKED)]), ("assistant", SAID))
+    record = InstructionRecord.from_dict(row)
+    assert (record.image, record.meta) == (["a.jpg", "b.jpg"], None)
+    row = {"image": ["a.jpg", "b.jpg"], "conversations": [
+        {"from": "human", "value": f"<image>\n<image>\n{ASKED}"}, {"from": "gpt", "value": SAID}]}  # fmt: skip
+    record = InstructionRecord.from_dict(row)
+    assert record.to_dict() == row
+    assert record.dialogue()[0].text == ASKED
+
+
+@pytest.mark.parametrize("name", ["lamm", "llava", "messages", "parquet"])
+def test_system_turns_unknown_keys_and_several_images_survive_both_ways(tmp_path, name):
+    if name == "parquet":
+        pytest.importorskip("pyarrow", reason="pip install 'lamm-data[parquet]'")
+    from lamm_data.export.formats import export_records, read_export
+
+    told = (("system", [text("Be brief.")]), ("developer", "Be kind."))
+    row = talk(*told, ("user", [image("a.jpg"), image("b.jpg"), text(ASKED)]), ("assistant", SAID), channel="web")
+    row |= {"id": "x", "score": [1, None]}
+    record = InstructionRecord.from_dict(row)
+    record.conversations[1].extra["weight"] = 0
+    assert record.extra == {"system": "Be brief.\nBe kind.", "channel": "web", "score": [1, None]}
+    output = tmp_path / ("out" if name == "parquet" else "out.jsonl")
+    export_records([record], output, name)
+    assert list(read_export(output, name)) == [record]
+    if name == "parquet":
+        return
+    (again,) = read_records(output)  # any command reads it, too
+    assert again.extra == record.extra
+    assert again.media == record.media
+    assert [turn.text for turn in again.dialogue()] == [ASKED, SAID]
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [
+        (talk(("user", [image("data:image/png;base64,AAAA"), text(ASKED)]), ("assistant", SAID)), "inside the row"),
+        (
+            talk(("user", f"<image>{ASKED}"), ("assistant", SAID), images=[{"bytes": "AA", "path": None}]),
+            "inside the row",
+        ),
+        (talk(("user", [image("a.jpg"), {"type": "text"}]), ("assistant", SAID)), "got 'text'"),
+        (talk(("user", [image("a.jpg"), 5]), ("assistant", SAID)), "got 5"),
+        (talk(("user", [image("a.jpg"), text(ASKED)]), ("assistant", SAID), ("system", "B")), "after turn 2"),
+        (
+            talk(("user", [{"type": "image"}, text(ASKED)]), ("assistant", SAID), images=["a.jpg", "b.jpg"]),
+            "got 1 of 2",
+        ),
+        ({"query": ASKED, "response": SAID, "history": ["x"], "images": ["a.jpg"]}, "turn 1 to have a text"),
+        ({"query": ASKED, "response": SAID, "history": 7, "images": ["a.jpg"]}, "turn 1 to have a text"),
+        ({"video": "a.mp4", "conversations": NATIVE["conversations"]}, "`video`"),
+        (
+            {"conversations": [{"from": "human", "value": f"<image>\n{ASKED}"}, {"from": "gpt", "value": SAID}]},
+            "got 1 of 0",
+        ),
         (talk(("user", ASKED), ("assistant", SAID)), "got neither"),
         (talk(("user", f"<image><image>{ASKED}"), ("assistant", SAID), images=["a.jpg"]), "got 2 of 1"),
         (talk(("user", ASKED), ("assistant", SAID), images=["a.jpg"], videos=["a.mp4"]), "`videos`"),

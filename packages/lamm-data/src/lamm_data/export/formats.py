@@ -25,7 +25,7 @@ OTHER_KEYS = ("id", "task_type", "src_image", "src_dataset", "src_id", "meta")
 
 
 def _rest(record: InstructionRecord) -> dict[str, Any]:
-    return {key: getattr(record, key) for key in OTHER_KEYS if getattr(record, key) is not None}
+    return record.extra | {key: getattr(record, key) for key in OTHER_KEYS if getattr(record, key) is not None}
 
 
 def _media(record: InstructionRecord) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def _media(record: InstructionRecord) -> dict[str, Any]:
 def to_llava(record: InstructionRecord) -> dict[str, Any]:
     """Write a record as LLaVA does: a placeholder and a line break before the first question, one a medium."""
     mark = PLACEHOLDER[record.modality]
-    turns = [{"from": turn.role, "value": turn.text} for turn in record.dialogue()]
+    turns: list[dict[str, Any]] = [{"from": turn.role, "value": turn.text, **turn.extra} for turn in record.dialogue()]
     turns[0]["value"] = mark * len(record.media) + turns[0]["value"]
     return _rest(record) | _media(record) | {"conversations": turns}
 
@@ -48,26 +48,35 @@ def from_llava(value: dict[str, Any]) -> InstructionRecord:
 
 
 def to_messages(record: InstructionRecord) -> dict[str, Any]:
-    """Write a record as chat messages, the media as content parts of the first user message."""
+    """Write a record as chat messages, a system message first, the media as content parts of the first user message."""
     kind = "image" if record.modality == "image" else "point_cloud"
     messages: list[dict[str, Any]] = []
     for number, turn in enumerate(record.dialogue()):
         parts: list[dict[str, str]] = [{"type": kind, "path": path} for path in record.media] if number == 0 else []
-        messages.append({"role": _ROLES[turn.role], "content": [*parts, {"type": "text", "text": turn.text}]})
-    return _rest(record) | {"messages": messages}
+        content = [*parts, {"type": "text", "text": turn.text}]
+        messages.append({"role": _ROLES[turn.role], "content": content, **turn.extra})
+    rest = _rest(record)
+    if isinstance(rest.get("system"), str):
+        messages.insert(0, {"role": "system", "content": [{"type": "text", "text": rest.pop("system")}]})
+    return rest | {"messages": messages}
 
 
 def from_messages(value: dict[str, Any]) -> InstructionRecord:
     """Read what `to_messages` wrote."""
     turns, media, key = [], [], "image"
+    extra = {name: entry for name, entry in value.items() if name not in (*OTHER_KEYS, "messages")}
     for message in value["messages"]:
         texts = [part["text"] for part in message["content"] if part["type"] == "text"]
         for part in message["content"]:
             if part["type"] in ("image", "point_cloud"):
                 media.append(part["path"])
                 key = "image" if part["type"] == "image" else "pcl"
-        turns.append(Turn(_BACK[message["role"]], "\n".join(texts)))
-    record = InstructionRecord(turns, **{name: value[name] for name in OTHER_KEYS if name in value})
+        if message["role"] == "system":
+            extra["system"] = "\n".join(texts)
+            continue
+        more = {name: entry for name, entry in message.items() if name not in ("role", "content")}
+        turns.append(Turn(_BACK[message["role"]], "\n".join(texts), more))
+    record = InstructionRecord(turns, extra=extra, **{name: value[name] for name in OTHER_KEYS if name in value})
     if media:
         setattr(record, key, media[0] if len(media) == 1 else media)
     return record

@@ -7,11 +7,13 @@ from typing import Any
 
 ROLES = {
     "human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt", "chatgpt": "gpt", "model": "gpt", "bot": "gpt",
-    "system": "system",
+    "system": "system", "developer": "system",
 }  # fmt: skip
 """What other tools call who speaks."""
 MARKS = ("<image>", "<pcl>", "<point_cloud>")
 _MEDIA = {"image": "image", "images": "image", "pcl": "pcl", "point_cloud": "pcl"}
+_TEXTS = ("text", "input_text", "output_text")
+_SOURCES = ("path", "image_url", "image", "url", "point_cloud")
 _OLD_SWIFT = ("query", "response", "history")
 _UNREAD = ("videos", "audios", "video", "audio", "objects", "tools")
 """Keys whose content a record cannot hold: a row that has any is none."""
@@ -25,17 +27,35 @@ def is_foreign(value: Any) -> bool:
     if not isinstance(turns, list):
         return "messages" in value or ("query" in value and "response" in value)
     first = turns[0] if turns else None
-    return "images" in value or (
-        isinstance(first, dict) and ("role" in first or first.get("from") not in ("human", "gpt"))
+    return (
+        "images" in value
+        or (isinstance(first, dict) and ("role" in first or first.get("from") not in ("human", "gpt")))
+        or "video" in value
+        or "videos" in value
+        or _places_media(value, turns)
     )
+
+
+def _places_media(value: dict[str, Any], turns: list[Any]) -> bool:
+    """Tell whether a dialogue has placeholders that are not those of its media before or after the first question."""
+    about = value.get("image") is not None or value.get("pcl") is not None
+    for number, turn in enumerate(turns[::2]):
+        text = turn.get("value") if isinstance(turn, dict) else None
+        if isinstance(text, str) and "<" in text:
+            for mark in MARKS:
+                if number == 0 and about:
+                    text = text.replace(f"{mark}\n", "").replace(f"\n{mark}", "")
+                if mark in text and text.strip() != mark:
+                    return True
+    return False
 
 
 def native(value: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Lay a foreign row out as a record.
 
     Media come from `images`, `image` or `pcl`, else from the parts of messages. Their placeholders are taken out of the
-    questions, since a record's media stand before its first one; where that moves a medium, `meta` says so. A system
-    message becomes the unknown key `system`.
+    questions, since a record's media stand before its first one; where that moves a medium, `meta` says so. System
+    messages before the first question become the unknown key `system`.
 
     Returns:
         The row by our keys, and what keeps it from being a record.
@@ -49,17 +69,24 @@ def native(value: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
             faults += _add(media[kind], entry)
     listed = any(media.values())
     inside: dict[str, list[str]] = {"image": [], "pcl": []}
-    turns, system = list[dict[str, Any]](), value.get("system")
+    turns, moved = list[dict[str, Any]](), False
+    systems = [value["system"]] if value.get("system") else []
     for role, content in _turns(value):
+        before = sum(map(len, inside.values()))
         text, wrong = _text(content, inside)
         faults += wrong
-        if role == "system":
-            system = text
-        else:
+        if role != "system":
+            shown = sum(map(len, inside.values())) > before
+            moved = moved or (shown and (bool(turns) or not _media_first(content)))
             turns.append({"from": role, "value": text})
-    media = media if listed else inside
+        elif turns:
+            faults.append(f"Expected system messages before the first question, got one after turn {len(turns)}.")
+        else:
+            systems.append(text)
+    system = systems[0] if len(systems) == 1 else "\n".join(map(str, systems))
+    media, moved = media if listed else inside, moved and not listed
     faults += _count_faults(turns, sum(map(len, media.values())))
-    moved = _take_marks_out(turns)
+    moved = _take_marks_out(turns) or moved
     known = {"messages", "conversations", "system", *_OLD_SWIFT, *_MEDIA, *_UNREAD}
     out = {key: entry for key, entry in value.items() if key not in known}
     if moved and isinstance(out.get("meta"), dict | None):
@@ -72,7 +99,9 @@ def _turns(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield who says what, the roles by our names where they are known."""
     rows = value.get("messages", value.get("conversations"))
     if rows is None:
-        for question, answer in (*(value.get("history") or ()), (value.get("query"), value.get("response"))):
+        history = value.get("history") or []
+        for pair in (*(history if isinstance(history, list) else [None]), (value.get("query"), value.get("response"))):
+            question, answer = pair if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
             yield from (("human", question), ("gpt", answer))
         return
     for row in rows if isinstance(rows, list) else ():
@@ -88,24 +117,35 @@ def _text(content: Any, media: dict[str, list[str]]) -> tuple[Any, list[str]]:
     texts, faults = [], list[str]()
     for part in content:
         kind = str(part.get("type")) if isinstance(part, Mapping) else ""
-        if kind in ("text", "input_text", "output_text"):
-            texts.append(str(part["text"]))
+        text = part if isinstance(part, str) else part.get("text") if isinstance(part, Mapping) else None
+        if (kind in _TEXTS or isinstance(part, str)) and isinstance(text, str):
+            texts.append(text)
         elif kind in ("image", "image_url", "input_image", "point_cloud"):
-            source = next(
-                (part[key] for key in ("path", "image_url", "image", "url", "point_cloud") if part.get(key)), None
-            )
-            faults += _add(media["pcl" if kind == "point_cloud" else "image"], source)
+            source = next((part[key] for key in _SOURCES if part.get(key)), None)
+            if source is None and kind in ("image", "point_cloud"):  # the row lists its media, this is where one stands
+                texts.append("<image>" if kind == "image" else "<pcl>")
+            else:
+                faults += _add(media["pcl" if kind == "point_cloud" else "image"], source)
         else:
             faults.append(f"Expected parts of text, images or clouds, got {kind or part!r:.40}.")
     return "\n".join(texts), faults
 
 
+def _media_first(content: list[Any]) -> bool:
+    """Tell whether all media of a message stand before its texts."""
+    texts = [not isinstance(part, Mapping) or part.get("type") in _TEXTS for part in content]
+    return texts == sorted(texts)
+
+
 def _add(paths: list[str], entry: Any) -> list[str]:
     """Add a medium: a path or an address, also inside the objects that other tools put around one."""
+    inside = False
     while isinstance(entry, Mapping):
+        inside = bool(entry.get("bytes"))
         entry = entry.get("path") or entry.get("url")
-    if not isinstance(entry, str) or not entry.strip() or entry.startswith("data:"):
-        found = "a picture inside the row" if isinstance(entry, str) and entry.startswith("data:") else repr(entry)[:40]
+    inside = (isinstance(entry, str) and entry.startswith("data:")) or (inside and not entry)
+    if not isinstance(entry, str) or not entry.strip() or inside:
+        found = "a picture inside the row" if inside else repr(entry)[:40]
         return [f"Expected the path of an image or cloud, got {found}. Write it into a file and name that."]
     paths.append(entry)
     return []
