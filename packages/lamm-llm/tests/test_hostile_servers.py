@@ -114,6 +114,15 @@ def failure(server, **options):
     return caught.value
 
 
+def test_a_request_tells_nothing_of_this_machine(serve):
+    server = serve(http(COMPLETION))
+    ask(server)
+    head = server.heads[0].partition(b"\r\n\r\n")[0].lower()
+    assert b"idempotency-key: " in head
+    assert b"content-type: application/json" in head
+    assert b"x-stainless" not in head  # the SDK's own: system, processor, Python
+
+
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See", "307 Temporary", "308 Permanent"])
 def test_a_redirect_is_named_and_the_key_is_not_carried_there(serve, status):
     other = serve(http(COMPLETION))

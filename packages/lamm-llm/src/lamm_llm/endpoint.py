@@ -87,12 +87,15 @@ class Endpoint:
     """
 
     def __init__(self, settings: EndpointSettings) -> None:
+        import openai
+
         self.settings = settings
         self.gate = Gate(settings.concurrency, settings.requests_per_minute, settings.tokens_per_minute)
         self.reachable = True
         self.client, self._response_type = _make_client(settings)
         # A whole address: joining the SDK's base and a path anew takes a twentieth of a request's time.
         self._address = "/chat/completions" if "?" in settings.url else f"{self.client.base_url}chat/completions"
+        self._unsent = dict.fromkeys(("X-Stainless-Retry-Count", "X-Stainless-Read-Timeout"), openai.Omit())
         self._takes_bytes = "content" in signature(self.client.post).parameters
         self._limit_name = "max_completion_tokens" if is_openai(settings.url) else "max_tokens"
         self._long_key = settings.key if len(settings.key) >= _SHORTEST_KEY else ""
@@ -145,9 +148,9 @@ class Endpoint:
 
         Every sending of a request carries its key, so that a server that knows `Idempotency-Key` answers it once.
         """
-        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
         # What is not named, the SDK copies deeply out of its defaults for every request.
-        options: Any = {"headers": headers, "max_retries": 0, "timeout": self.client.timeout}
+        options: Any = {"max_retries": 0, "timeout": self.client.timeout}
+        options["headers"] = {"Idempotency-Key": key, **self._unsent}
         content: Any = {"content": dumps(body)} if self._takes_bytes else {"body": body}
         return await self.client.post(self._address, cast_to=self._response_type, options=options, **content)
 
@@ -281,7 +284,7 @@ def _make_client(settings: EndpointSettings) -> tuple[Any, Any]:
     timeout = transport.Timeout(settings.timeout, connect=10.0, pool=None)
 
     class Client(openai.AsyncOpenAI):
-        """Parses an address once: it is the same for every request."""
+        """Parses an address once, since it is the same for every request, and tells nothing of this machine."""
 
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
@@ -292,8 +295,12 @@ def _make_client(settings: EndpointSettings) -> tuple[Any, Any]:
                 self._parsed[url] = super()._prepare_url(url)
             return self._parsed[url]
 
+        def platform_headers(self) -> dict[str, str]:
+            return {}
+
     client = Client(
         base_url=settings.url,
+        default_headers={"X-Stainless-Async": openai.Omit()},
         api_key=settings.key or "no-key",
         max_retries=0,
         timeout=timeout,
