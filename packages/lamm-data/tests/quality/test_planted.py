@@ -223,6 +223,29 @@ def test_contamination_by_image_room_and_words(world, tmp_path):
     assert [(place, finding.kind) for place, finding in report.findings] == [(n, "contamination") for n in range(3)]
 
 
+BY_LANGUAGE = json.loads(Path(__file__).with_name("replies_by_language.json").read_text(encoding="utf-8"))
+
+
+def in_language(tmp_path, kind, language):
+    turns = [[("human", "Describe this picture."), ("gpt", text)] for text in BY_LANGUAGE[kind][language]]
+    records = [record(Row(str(n), "a.jpg"), pair, "description") for n, pair in enumerate(turns)]
+    report = check(tmp_path, records)
+    return {index for index, finding in report.findings if finding.kind in ("refusal", "markup", "leakage")}
+
+
+@pytest.mark.parametrize("language", BY_LANGUAGE["chatbot"])
+def test_replies_of_chatbots_are_found_in_the_largest_languages(tmp_path, language, record_property):
+    found = in_language(tmp_path, "chatbot", language)
+    record_property(language, f"{len(found)} of {len(BY_LANGUAGE['chatbot'][language])}")
+    assert [text for n, text in enumerate(BY_LANGUAGE["chatbot"][language]) if n not in found] == []
+
+
+@pytest.mark.parametrize("language", BY_LANGUAGE["sound"])
+def test_answers_in_other_languages_are_not_accused(tmp_path, language):
+    found = in_language(tmp_path, "sound", language)
+    assert [BY_LANGUAGE["sound"][language][n] for n in found] == []
+
+
 REPLIES = json.loads(Path(__file__).with_name("model_replies.json").read_text())
 
 

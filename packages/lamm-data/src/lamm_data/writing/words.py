@@ -14,7 +14,8 @@ from lamm_data.files.settings import packaged_toml
 
 Value = TypeVar("Value")
 
-_SIGNS = "".join(chr(code) for code in range(128) if not chr(code).isalnum()) + "‘’“”—–…•«»"
+_ASCII_SIGNS = "".join(chr(code) for code in range(128) if not chr(code).isalnum())
+_SIGNS = _ASCII_SIGNS + "‘’“”„—–…•«»¿¡،؟۔।。，、！？；：（）「」"
 _TO_SPACES = str.maketrans(_SIGNS, " " * len(_SIGNS))
 _RARE = "*@#$<{[`=!1:_~&%-\\"
 _NEED = re.compile(r"\(\?#([^)]*)\)")
