@@ -38,6 +38,12 @@ def with_labelformat(write):
     return written
 
 
+def write_coco(root, labels):
+    from labelformat.formats.coco import COCOObjectDetectionOutput
+
+    COCOObjectDetectionOutput(root / "labels.json").save(labels)
+
+
 def write_yolo(root, labels):
     from labelformat.formats.yolov8 import YOLOv8ObjectDetectionOutput
 
@@ -54,6 +60,30 @@ def write_cvat(root, labels):
     from labelformat.formats.cvat import CVATObjectDetectionOutput
 
     CVATObjectDetectionOutput(root).save(labels)
+
+
+def with_datumaro(name):
+    """Write by the package datumaro, of CVAT's makers, whose exports are what its users download."""
+
+    def written(own, root, known):
+        datumaro = pytest.importorskip("datumaro", reason="pip install datumaro")
+        names = own.names_of(known)
+        items = []
+        for picture in known:
+            boxes = [
+                datumaro.Bbox(x1, y1, x2 - x1, y2 - y1, label=names.index(label), id=number, group=number)
+                for number, (label, (x1, y1, x2, y2)) in enumerate(picture.boxes, 1)
+            ]
+            classes = [datumaro.Label(names.index(picture.boxes[0][0]))]
+            medium = datumaro.Image.from_file(path=str(root / "images" / picture.name))
+            annotations = classes if name.startswith("imagenet") else boxes
+            items.append(
+                datumaro.DatasetItem(Path(picture.name).stem, subset="train", media=medium, annotations=annotations)
+            )
+        datumaro.Dataset.from_iterable(items, categories=names).export(str(root / "export"), name, save_media=True)
+        shutil.rmtree(root / "images")
+
+    return written
 
 
 def regions(picture):
@@ -110,6 +140,7 @@ def write_boxes_csv(own, root, known):
 BOXES = {
     "instances_default.json": lambda own, root, known: own.write_coco(root, known),
     "_annotations.coco.json": write_roboflow,
+    "labels.json": with_labelformat(write_coco),
     "yolo": with_labelformat(write_yolo),
     "voc": with_labelformat(write_voc),
     "cvat": with_labelformat(write_cvat),
@@ -143,6 +174,32 @@ def test_boxes_of_every_format_make_the_same_records(own, world, tmp_path, name)
     assert [texts[-1] for *_, texts in records] == expected_boxes(known)
     assert records == own.converted(reference)
     assert {record[2:4] for record in records} == {("Mine", "CC-BY-4.0")}
+
+
+@pytest.mark.parametrize("name", ["coco_instances", "cvat", "open_images", "voc", "yolo"])
+def test_exports_of_datumaro_make_the_same_records(own, world, tmp_path, name):
+    reference, root = tmp_path / "reference" / "set", tmp_path / "own" / "set"
+    for folder, write in ((reference, BOXES["instances_default.json"]), (root, with_datumaro(name))):
+        folder.mkdir(parents=True)
+        known = own.pictures(world, folder, "boxes")
+        write(own, folder, known)
+    # The images lie elsewhere, and the question is drawn by the path.
+    found, wanted = (
+        [(Path(image).name, *terms, texts[-1]) for _, image, *terms, texts in own.converted(folder)]
+        for folder in (root, reference)
+    )
+    assert found == wanted
+    assert all((root / image).is_file() for _, image, *_ in own.converted(root))
+
+
+@pytest.mark.parametrize("name", ["imagenet", "imagenet_with_subset_dirs"])
+def test_folders_of_classes_that_datumaro_writes_say_the_classes(own, world, tmp_path, name):
+    root = tmp_path / "own" / "set"
+    root.mkdir(parents=True)
+    known = own.pictures(world, root, "boxes")
+    with_datumaro(name)(own, root, known)
+    found = {Path(image).name: texts[-1] for _, image, _, _, texts in own.converted(root)}
+    assert found == {picture.name: picture.boxes[0][0] for picture in known}
 
 
 def write_yolo_pose(own, root, known):
