@@ -46,7 +46,7 @@ TESTED = {
         "-e",
         "packages/lamm-data",
         "-e",
-        "packages/lamm-model[cli,demo,quantize,trackers]",
+        "packages/lamm-model[cli,demo,quantize,serve,trackers]",
     ],
     "cli": [part for name in ("cli", "llm", "metrics", "data") for part in ("-e", f"packages/lamm-{name}")],
 }
@@ -84,7 +84,7 @@ def _install_all(session: nox.Session, *groups: str) -> None:
         "packages/lamm-metrics[gpt,coco]",
         "packages/lamm-data[dedup,fast]",
     ]
-    members = [part for member in [*editable, "packages/lamm-model[demo]"] for part in ("-e", member)]
+    members = [part for member in [*editable, "packages/lamm-model[demo,serve]"] for part in ("-e", member)]
     _install(session, *members, *tools)
 
 

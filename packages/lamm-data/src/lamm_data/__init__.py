@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from lamm_data.records.tasks import TASK_TABLE, TASK_TYPES, TASKS, benchmark_file_name, task_of_file_name
     from lamm_data.render.views import View, ViewSettings, render_views
+    from lamm_data.review.server import cloud_script
     from lamm_data.sample.world import write_world
     from lamm_data.sources.own.source import own_source
     from lamm_data.sources.readers.coco import read_instances
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from lamm_data.templates.exhaustive import load_exhaustive
     from lamm_data.templates.pools.pools import STYLES
     from lamm_data.templates.run import ConvertSettings, convert_source
+    from lamm_data.view.media import cloud_bytes
     from lamm_data.writing.coordinates import NUMBER_STYLES
 
 __all__ = [
@@ -65,8 +67,9 @@ __all__ = [
     "ConvertSettings", "Curves", "Description", "FaithfulnessSettings", "Fault", "InstructionRecord", "Keypoints",
     "LammDataError", "LazyGroup", "OutsideError", "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source",
     "SourceError", "Turn", "UsageError", "View", "ViewSettings", "apply_recipe", "benchmark_file_name",
-    "build_benchmark", "build_records", "build_tables", "calibrate_judge", "check_file", "check_values", "convert",
-    "convert_source", "export_records", "find_near", "find_near_minhash", "generate", "get_source", "in_parallel",
+    "build_benchmark", "build_records", "build_tables", "calibrate_judge", "check_file", "check_values", "cloud_bytes",
+    "cloud_script", "convert", "convert_source", "export_records", "find_near", "find_near_minhash", "generate",
+    "get_source", "in_parallel",
     "is_alignment_set", "iter_values", "lay_out", "load_cloud", "load_exhaustive", "load_prompt", "load_sources",
     "load_toml", "make_settings", "map_boxes", "map_points", "media_file", "media_paths", "nearest", "open_scanqa",
     "own_source", "packaged_recipes", "parse_assignment", "parse_part", "push_export", "read_benchmark", "read_cloud",
@@ -106,6 +109,7 @@ _HOMES = {
     "records.instruction": "InstructionRecord Turn media_paths read_records scan_records write_records",
     "records.tasks": "TASKS TASK_TABLE TASK_TYPES benchmark_file_name task_of_file_name",
     "render.views": "View ViewSettings render_views",
+    "review.server": "cloud_script",
     "sample.world": "write_world",
     "sources.readers.coco": "read_instances",
     "sources.readers.scannet_export": "open_scanqa",
@@ -116,6 +120,7 @@ _HOMES = {
     "templates.exhaustive": "load_exhaustive",
     "templates.pools.pools": "STYLES",
     "templates.run": "ConvertSettings convert_source",
+    "view.media": "cloud_bytes",
     "writing.coordinates": "NUMBER_STYLES",
 }
 """Public names by their module, for the first use of each."""

@@ -1,42 +1,18 @@
 """The OpenAI-compatible server, over a socket, with the real client."""
 
-import base64
-import http.client
 import json
 import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from serving_requests import cloud, picture, question, raw
 
-from lamm_model.answering.decoding import decode_rows
-from lamm_model.model.adapters import merged_adapters
-from lamm_model.serving.engine import ChatEngine, draw
-from lamm_model.serving.messages import Attachment, ChatRequest
+from lamm_model.serving.engine import ChatEngine
+from lamm_model.serving.sampling import draw
 from lamm_model.serving.server import ChatServer
-
-
-@pytest.fixture(scope="module")
-def model_and_processor(parts, cloud_config, with_adapters):
-    from lamm_model import build_pair
-
-    model, processor = build_pair(parts.language, parts.clip, cloud_config, seed=1)
-    with_adapters(model)
-    return model.eval(), processor
-
-
-@pytest.fixture(scope="module")
-def server(model_and_processor):
-    engine = ChatEngine(*model_and_processor, batch_size=4)
-    httpd = ChatServer(("127.0.0.1", 0), engine, "tiny", max_new_tokens=6)
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
-    yield httpd
-    httpd.shutdown()
-    httpd.server_close()
-    engine.close()
 
 
 @pytest.fixture(scope="module")
@@ -44,22 +20,6 @@ def client(server):
     from openai import OpenAI
 
     return OpenAI(base_url=server.url, api_key="none", max_retries=0)
-
-
-def data_url(path, kind="application/octet-stream"):
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
-def question(text, *parts):
-    return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
-
-
-def picture(path):
-    return {"type": "image_url", "image_url": {"url": data_url(path, "image/png")}}
-
-
-def cloud(path):
-    return {"type": "file", "file": {"filename": path.name, "file_data": data_url(path)}}
 
 
 def expected(model, processor, text, count=6, **media):
@@ -107,61 +67,6 @@ def test_requests_that_wait_together_are_answered_as_alone(client, media):
     for thread in threads:
         thread.join()
     assert together == alone
-
-
-def test_the_first_of_several_requests_waits_for_the_others(client, monkeypatch):
-    """Answered by itself, it would make all others wait for its whole answer."""
-    sizes = []
-
-    def counted(model, processor, rows, **options):
-        sizes.append(len(rows))
-        return decode_rows(model, processor, rows, **options)
-
-    monkeypatch.setattr("lamm_model.serving.engine.decode_rows", counted)
-    monkeypatch.setattr("lamm_model.serving.engine.FIRST", 5.0)  # a busy machine may be slow with the second one
-    start = threading.Barrier(4)
-
-    def ask(number):
-        start.wait()
-        client.chat.completions.create(model="tiny", messages=question(f"How many {number}?"))
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sum(sizes) == 4
-    assert sizes[0] > 1
-
-
-def test_many_requests_of_one_modality_are_answered_with_merged_weights_which_are_put_back(
-    model_and_processor, media, monkeypatch
-):
-    model, processor = model_and_processor
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    merged = []
-
-    def counted(model, name):
-        merged.append(name)
-        return merged_adapters(model, name)
-
-    monkeypatch.setattr("lamm_model.serving.engine.merged_adapters", counted)
-    monkeypatch.setattr("lamm_model.serving.engine.WORTH_MERGING", 3)
-    engine = ChatEngine(model, processor, batch_size=6)
-    try:
-        picture_file = Attachment("image", "0.png", (media / "0.png").read_bytes())
-        asked = [ChatRequest([{"from": "human", "value": f"{marker}How many {number}?"}], files, max_new_tokens=6)
-                 for marker, files in (("<image>", [picture_file]), ("", [])) for number in range(3)]  # fmt: skip
-        alone = ["".join(piece.text for piece in engine.answer(request)) for request in asked]
-        assert merged == []
-        monkeypatch.setattr("lamm_model.serving.engine.FIRST", 5.0)  # a busy machine may be slow with them
-        with ThreadPoolExecutor(6) as pool:
-            together = list(pool.map(lambda one: "".join(piece.text for piece in engine.answer(one)), asked))
-    finally:
-        engine.close()
-    assert together == alone
-    assert set(merged) == {"image", "text"}
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_history_system_message_stop_and_seed(client, model_and_processor, media):
@@ -213,7 +118,11 @@ def test_history_system_message_stop_and_seed(client, model_and_processor, media
             {"messages": question("?", {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}})},
             r"readable picture.*\(picture\)",
         ),
-        ({"n": 2}, "n = 1"),
+        ({"n": 17}, "n to be a number from 1 to 16"),
+        ({"logprobs": False, "top_logprobs": 2}, "logprobs to be true"),
+        ({"response_format": {"type": "grammar"}}, "response_format to be text"),
+        ({"max_tokens": 2.5}, "whole number"),
+        ({"frequency_penalty": 1}, "without frequency_penalty"),
         ({"temperature": -1}, "temperature"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "without tools"),
@@ -246,16 +155,6 @@ def test_hostile_cloud_is_refused(client, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def raw(server, method="POST", path="/v1/chat/completions", body=b"{}", **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
-    names = {"content_type": "Content-Type", "content_length": "Content-Length", "authorization": "Authorization"}
-    connection.request(method, path, body, {names[key]: value for key, value in headers.items()})
-    reply = connection.getresponse()
-    content = json.loads(reply.read())
-    connection.close()
-    return reply.status, content
-
-
 def test_what_no_client_sends_is_refused(server):
     assert raw(server, "GET", "/health", None) == (200, {"status": "ok"})
     assert raw(server, "GET", "/other", None)[0] == 404
@@ -267,13 +166,13 @@ def test_what_no_client_sends_is_refused(server):
 
 def test_api_key_is_asked_for(model_and_processor):
     engine = ChatEngine(*model_and_processor)
-    with ChatServer(("127.0.0.1", 0), engine, "tiny", api_key="secret") as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        assert raw(httpd, "GET", "/v1/models", None)[0] == 401
-        assert raw(httpd, "GET", "/v1/models", None, authorization="Bearer wrong")[0] == 401
-        assert raw(httpd, "GET", "/v1/models", None, authorization="Bearer secret")[0] == 200
-        assert raw(httpd, content_type="application/json")[0] == 401
-        httpd.shutdown()
+    httpd = ChatServer(("127.0.0.1", 0), engine, "tiny", api_key="secret")
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    assert raw(httpd, "GET", "/v1/models", None)[0] == 401
+    assert raw(httpd, "GET", "/v1/models", None, authorization="Bearer wrong")[0] == 401
+    assert raw(httpd, "GET", "/v1/models", None, authorization="Bearer secret")[0] == 200
+    assert raw(httpd, content_type="application/json")[0] == 401
+    httpd.shutdown()
     engine.close()
 
 
@@ -281,7 +180,7 @@ def test_taken_port_is_named(server, model_and_processor):
     from lamm_model.errors import LammModelError
 
     with pytest.raises(LammModelError, match=str(server.server_port)):
-        ChatServer(("127.0.0.1", server.server_port), server.engine, "tiny")
+        ChatServer(("127.0.0.1", server.server_port), ChatEngine(*model_and_processor), "tiny")
 
 
 def test_drawing_keeps_to_the_likeliest_share():
@@ -317,3 +216,87 @@ def test_command_serves_until_it_is_told_to_end(model_and_processor, media, tmp_
     finally:
         process.kill()
         process.communicate()
+
+
+def test_several_answers_are_drawn_and_counted_once(client):
+    request = {"model": "tiny", "messages": question("What?"), "temperature": 1.5, "seed": 3, "max_tokens": 12}
+    reply = client.chat.completions.create(**request, n=3)
+    texts = [choice.message.content for choice in reply.choices]
+    assert [choice.index for choice in reply.choices] == [0, 1, 2]
+    assert len(set(texts)) > 1
+    alone = client.chat.completions.create(**{**request, "seed": 4})
+    assert alone.choices[0].message.content == texts[1]
+    assert reply.usage.prompt_tokens == alone.usage.prompt_tokens
+    assert reply.usage.completion_tokens > alone.usage.completion_tokens
+    pieces = {0: "", 1: "", 2: ""}
+    for chunk in client.chat.completions.create(**request, n=3, stream=True):
+        for choice in chunk.choices:
+            pieces[choice.index] += choice.delta.content or ""
+    assert list(pieces.values()) == texts
+
+
+def test_log_probabilities_are_those_of_the_model(client, model_and_processor):
+    model, processor = model_and_processor
+    asked = {"model": "tiny", "messages": question("What?"), "logprobs": True, "top_logprobs": 3, "max_tokens": 5}
+    reply = client.chat.completions.create(**asked)
+    inputs = processor([{"from": "human", "value": "What?"}])
+    ids = model.generate(**inputs, max_new_tokens=5, do_sample=False)[0]
+    with torch.no_grad():
+        logits = model(input_ids=ids[None]).logits[0].clone()
+    logits[:, model.placeholder_ids()] = -torch.inf
+    start, scores = inputs["input_ids"].shape[1], logits.log_softmax(dim=-1)
+    content = reply.choices[0].logprobs.content
+    assert content
+    for number, found in enumerate(content):
+        expected_scores = scores[start + number - 1]
+        assert found.logprob == pytest.approx(float(expected_scores[ids[start + number]]), abs=1e-4)
+        assert [one.logprob for one in found.top_logprobs] == pytest.approx(
+            expected_scores.topk(3).values.tolist(), abs=1e-4
+        )
+        assert found.top_logprobs[0].token == found.token
+    assert "".join(found.token for found in content).strip() == reply.choices[0].message.content
+    streamed = [
+        found.logprob
+        for chunk in client.chat.completions.create(**asked, stream=True)
+        if chunk.choices and chunk.choices[0].logprobs
+        for found in chunk.choices[0].logprobs.content
+    ]
+    assert streamed == pytest.approx([found.logprob for found in content], abs=1e-4)
+
+
+def test_answers_keep_to_a_json_schema(client):
+    """A model of random weights writes what the schema allows and nothing else."""
+    schema = {
+        "type": "object",
+        "properties": {"colour": {"enum": ["red", "blue"]}, "count": {"type": "integer", "minimum": 0, "maximum": 9}},
+        "required": ["colour", "count"],
+        "additionalProperties": False,
+    }
+    wanted = {"type": "json_schema", "json_schema": {"name": "lamp", "schema": schema, "strict": True}}
+    for options in ({}, {"temperature": 2.0, "seed": 1}, {"temperature": 2.0, "seed": 2}):
+        reply = client.chat.completions.create(
+            model="tiny", messages=question("What?"), response_format=wanted, max_tokens=60, **options
+        )
+        found = json.loads(reply.choices[0].message.content)
+        assert found["colour"] in ("red", "blue")
+        assert found["count"] in range(10)
+        assert list(found) == ["colour", "count"]
+        assert reply.choices[0].finish_reason == "stop"
+
+
+def test_without_its_packages_the_command_says_what_to_install(monkeypatch):
+    from click.testing import CliRunner
+
+    from lamm_model.cli import model
+    from lamm_model.errors import UsageError
+
+    for name in ("starlette", "uvicorn"):
+        with monkeypatch.context() as patch:
+            patch.delitem(sys.modules, "lamm_model.serving.server", raising=False)
+            patch.delitem(sys.modules, "lamm_model.serving.answers", raising=False)
+            for loaded in [one for one in sys.modules if one.partition(".")[0] == name]:
+                patch.delitem(sys.modules, loaded)
+            patch.setitem(sys.modules, name, None)
+            ran = CliRunner().invoke(model, ["serve", "--model", "nowhere"])
+        assert isinstance(ran.exception, UsageError)
+        assert str(ran.exception).endswith("pip install 'lamm-model[serve]'.")

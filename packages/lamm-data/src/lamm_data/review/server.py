@@ -197,3 +197,8 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise UsageError(f"Expected a number, got {text[:40]!r}.")
     return int(text)
+
+
+def cloud_script() -> str:
+    """Return the script of the page that reads what `cloud_bytes` packs and draws it, with boxes, on a canvas."""
+    return files("lamm_data.review").joinpath("page", "cloud.js").read_text("utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,8 +13,6 @@ from lamm_model.model.modeling_lamm import LammForConditionalGeneration, cache_o
 from lamm_model.processing.processing_lamm import LammProcessor
 
 SHRINK_BELOW = 0.6  # drop finished rows from the batch when less than this share is still being answered
-Choose = Callable[[Tensor, list[int]], Tensor]
-Ended = Callable[[int, list[int]], bool]
 
 
 @dataclass(frozen=True)
@@ -33,19 +30,11 @@ class NewToken:
     finish: str
 
 
-def greedy(logits: Tensor, rows: list[int]) -> Tensor:
-    """Choose the likeliest token of each row: `[B, V]` to `[B]`."""
-    return logits.argmax(dim=-1)
-
-
 @torch.inference_mode()
 def decode_rows(
     model: LammForConditionalGeneration,
     processor: LammProcessor,
     rows: list[PromptRow],
-    *,
-    ended: Ended | None = None,
-    choose: Choose = greedy,
     memory: PrefixMemory | None = None,
 ) -> Iterator[list[NewToken]]:
     """Answer a batch, one step at a time; each row's tokens are those it would get alone.
@@ -54,29 +43,23 @@ def decode_rows(
         model: In evaluation mode.
         processor: Its processor: filling, end tokens and stop strings.
         rows: Prompts.
-        ended: Tells from a row's number and its tokens so far whether its answer is over; by the processor's stop
-            strings when None.
-        choose: Picks one token of each row from logits `[B, V]` and the rows' numbers.
         memory: As for `prefill`.
 
     Yields:
         The new tokens of each step.
     """
     state = prefill(model, rows, processor.pad_token_id, memory)
-    end_ids = processor.end_token_ids
-    if ended is None and processor.stop_strings:
-        ended = partial(_at_stop_string, processor)
     answers: list[list[int]] = [[] for _ in rows]
     open_rows = list(range(len(rows)))
     active = list(range(len(rows)))  # rows the state still holds
     forbidden = model.placeholder_ids()
     while True:
         state.logits[:, forbidden] = -torch.inf
-        chosen = choose(state.logits, active)
+        chosen = state.logits.argmax(dim=-1)
         step: list[NewToken] = []
         for row, token in zip(active, chosen.tolist(), strict=True):
             if row in open_rows:
-                step.append(_take(answers[row], row, token, rows[row].max_new_tokens, end_ids, ended))
+                step.append(_take(processor, answers[row], row, token, rows[row].max_new_tokens))
         open_rows = [new.row for new in step if not new.finish]
         yield step
         if not open_rows:
@@ -86,24 +69,21 @@ def decode_rows(
             state.select(going_on)
             chosen = chosen[going_on]
             active = list(open_rows)
-        state = _step(model, state, chosen)
+        state = advance(model, state, chosen)
 
 
-def _at_stop_string(processor: LammProcessor, row: int, answer: list[int]) -> bool:
-    return processor.answer_stopped(answer)
-
-
-def _take(answer: list[int], row: int, token: int, most: int, end_ids: set[int], ended: Ended | None) -> NewToken:
+def _take(processor: LammProcessor, answer: list[int], row: int, token: int, most: int) -> NewToken:
     """Add a token to an answer and say whether the answer is complete."""
-    if token in end_ids:
+    if token in processor.end_token_ids:
         return NewToken(row, None, "stop")
     answer.append(token)
-    if ended is not None and ended(row, answer):
+    if processor.answer_stopped(answer):
         return NewToken(row, token, "stop")
     return NewToken(row, token, "length" if len(answer) >= most else "")
 
 
-def _step(model: LammForConditionalGeneration, state: PromptState, tokens: Tensor) -> PromptState:
+def advance(model: LammForConditionalGeneration, state: PromptState, tokens: Tensor) -> PromptState:
+    """Add one token `[B]` to every row; the state that was passed holds no longer."""
     mask = torch.cat([state.mask, state.mask.new_ones(len(tokens), 1)], dim=1)
     outputs = model(
         input_ids=tokens.unsqueeze(1),
@@ -139,6 +119,7 @@ class TextStream:
 
     Attributes:
         text: The answer so far.
+        stopped: Whether a stop string has come.
     """
 
     def __init__(
@@ -149,6 +130,7 @@ class TextStream:
         self._finish = finish
         self._ids: list[int] = []
         self.text = ""
+        self.stopped = False
 
     def add(self, token: int | None, last: bool = False) -> str:
         """Add a token, or None for none, and return the text that has become certain by it, often empty.
@@ -161,7 +143,8 @@ class TextStream:
             self._ids.append(token)
         whole = self._decode(self._ids)
         cut = min((at for stop in self._stops if (at := whole.find(stop)) >= 0), default=-1)
-        if cut >= 0:
+        self.stopped = cut >= 0
+        if self.stopped:
             sure = whole[:cut].strip()
         elif last:
             sure = whole.strip()

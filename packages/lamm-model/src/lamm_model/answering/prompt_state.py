@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration, cache_of
 from lamm_model.processing.processing_lamm import LammProcessor
@@ -58,6 +59,43 @@ class PromptState:
         self.cache.batch_select_indices(rows)
         self.mask, self.position = self.mask[rows], self.position[rows]
         self.modality, self.logits = self.modality[rows], self.logits[rows]
+
+    def trim(self) -> None:
+        """Drop the leading columns that no row has a token in."""
+        self._set_width(self.mask.shape[1] - int(self.mask.any(dim=0).int().argmax()))
+
+    def join(self, other: PromptState) -> None:
+        """Add another state's rows below these; the narrower of the two is filled on the left, masked."""
+        width = max(self.mask.shape[1], other.mask.shape[1])
+        for state in (self, other):
+            state._set_width(width)
+        for mine, new in zip(self.cache.layers, other.cache.layers, strict=True):
+            mine.keys, mine.values = torch.cat([mine.keys, new.keys]), torch.cat([mine.values, new.values])
+        self.mask, self.position = torch.cat([self.mask, other.mask]), torch.cat([self.position, other.position])
+        self.modality = torch.cat([self.modality, other.modality])
+        self.logits = torch.cat([self.logits, other.logits])
+
+    def _set_width(self, width: int) -> None:
+        """Give the state so many columns: cut or fill it on the left. A layer with a window holds the last ones."""
+        self.mask = _last_columns(self.mask, width, dim=1)
+        for layer in self.cache.layers:
+            columns = width
+            if (window := getattr(layer, "sliding_window", None)) is not None:
+                columns, layer.cumulative_length = min(width, window - 1), width
+            layer.keys, layer.values = (_last_columns(x, columns, dim=2) for x in (layer.keys, layer.values))
+
+
+def can_join(cache: DynamicCache) -> bool:
+    """Tell whether states with such a cache can be joined: every layer holds keys and values by column."""
+    return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
+
+
+def _last_columns(values: Tensor, width: int, dim: int) -> Tensor:
+    have = values.shape[dim]
+    if width <= have:
+        return values.narrow(dim, have - width, width)
+    shape = [*values.shape[:dim], width - have, *values.shape[dim + 1 :]]
+    return torch.cat([values.new_zeros(shape), values], dim=dim)
 
 
 @dataclass
@@ -184,11 +222,16 @@ class MediaFeatures:
         self._features: OrderedDict[Medium, Tensor] = OrderedDict()
         self._bytes = 0
 
-    def get(self, media: Sequence[Medium]) -> list[Tensor]:
-        """Return the features `[T, C]` of each medium, before the projector."""
+    def get(self, media: Sequence[Medium], inputs: Mapping[Medium, Tensor] | None = None) -> list[Tensor]:
+        """Return the features `[T, C]` of each medium, before the projector.
+
+        Args:
+            media: Kinds and files.
+            inputs: What the tower takes of each medium, where the files were read before; they are not opened then.
+        """
         missing = [medium for medium in dict.fromkeys(media) if medium not in self._features]
         for kind in dict.fromkeys(kind for kind, _ in missing):
-            self._encode(kind, [medium for medium in missing if medium[0] == kind])
+            self._encode(kind, [medium for medium in missing if medium[0] == kind], inputs)
         for medium in media:
             self._features.move_to_end(medium)
         features = [self._features[medium] for medium in media]
@@ -197,21 +240,27 @@ class MediaFeatures:
             self._bytes -= dropped.nbytes
         return features
 
-    def prompt_row(self, row: dict[str, list[int]], media: Sequence[Medium], max_new_tokens: int) -> PromptRow:
+    def prompt_row(
+        self,
+        row: dict[str, list[int]],
+        media: Sequence[Medium],
+        max_new_tokens: int,
+        inputs: Mapping[Medium, Tensor] | None = None,
+    ) -> PromptRow:
         """Join a prompt's tokens (`LammProcessor.encode_dialogue`) with the features of its media."""
-        features = [(kind, feature) for (kind, _), feature in zip(media, self.get(media), strict=True)]
+        features = [(kind, feature) for (kind, _), feature in zip(media, self.get(media, inputs), strict=True)]
         return PromptRow(row["input_ids"], row["modality_ids"], media=features, max_new_tokens=max_new_tokens)
 
-    def _encode(self, kind: str, media: list[Medium]) -> None:
-        paths = [path for _, path in media]
-        device = self.model.device
+    def _encode(self, kind: str, media: list[Medium], inputs: Mapping[Medium, Tensor] | None) -> None:
+        if inputs is not None:
+            read = torch.stack([inputs[medium] for medium in media])
+        elif kind == IMAGE:
+            read = self.processor.image_processor([path for _, path in media])["pixel_values"]
+        else:
+            read = self.processor.feature_extractor([path for _, path in media])["point_clouds"]
+        encode = self.model.encode_images if kind == IMAGE else self.model.encode_point_clouds
         with torch.inference_mode():
-            if kind == IMAGE:
-                pixels = self.processor.image_processor(paths)["pixel_values"]
-                features = self.model.encode_images(pixels.to(device))
-            else:
-                clouds = self.processor.feature_extractor(paths)["point_clouds"]
-                features = self.model.encode_point_clouds(clouds.to(device))
+            features = encode(read.to(self.model.device))
         for medium, feature in zip(media, features, strict=True):
             self._features[medium] = feature.clone()
             self._bytes += feature.nbytes

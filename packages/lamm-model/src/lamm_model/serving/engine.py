@@ -1,31 +1,32 @@
-"""One thread that owns the model: requests that wait together are answered together."""
+"""One thread that owns the model: requests join the running batch as soon as there is room, and leave it one by one."""
 
 from __future__ import annotations
 
+import logging
 import queue
-import re
-import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import nullcontext
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
-from torch import Tensor
+from transformers import DynamicCache
 
-from lamm_model.answering.decoding import TextStream, decode_rows
-from lamm_model.answering.prompt_state import MediaFeatures, Medium, PromptRow
+from lamm_model.answering.decoding import TextStream, advance
+from lamm_model.answering.prompt_state import MediaFeatures, PromptRow, PromptState, can_join, prefill
 from lamm_model.errors import LammModelError
-from lamm_model.model.adapters import can_merge, merged_adapters
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.processing.coordinates import answer_mapping
 from lamm_model.processing.processing_lamm import LammProcessor
-from lamm_model.processing.segments import IMAGE
 from lamm_model.serving.messages import ChatRequest, RequestError
+from lamm_model.serving.metrics import Metrics
+from lamm_model.serving.reading import Prompt, Reader
+from lamm_model.serving.sampling import Sampler, TokenScore
 
-WORTH_MERGING = 8  # requests of one modality
-FIRST, FURTHER = 0.02, 0.1  # seconds that a first request waits for a second one, and several for more
+MOST_WAITING = 256  # requests; one more is told to come again
+STOPPED = ("Expected the model to answer, but it has stopped.", 503, "server_error")
+LOG = logging.getLogger("lamm_model.serving")
 
 
 @dataclass(frozen=True)
@@ -37,202 +38,291 @@ class Piece:
         finish: Empty, or why the answer ended here: `stop` or `length`.
         prompt_tokens: Tokens of the question, media included.
         completion_tokens: Tokens of the answer so far.
+        score: How likely the token was, where the request asks for it.
     """
 
     text: str
     finish: str
     prompt_tokens: int
     completion_tokens: int
+    score: TokenScore | None = None
 
 
-@dataclass
-class _Job:
-    request: ChatRequest
-    pieces: queue.SimpleQueue[Piece | Exception] = field(default_factory=queue.SimpleQueue)
-    abandoned: threading.Event = field(default_factory=threading.Event)
+Emit = Callable[[Piece | Exception], None]
+
+
+@dataclass(eq=False)
+class Job:
+    """One answer that is wanted; `abandoned` may be set from any thread."""
+
+    prompt: Prompt
+    choice: int
+    emit: Emit
+    abandoned: bool = False
+    began: float = field(default_factory=time.monotonic)
 
 
 @dataclass
 class _Active:
-    """A request that is being answered; its modality is empty where adapters are not merged for it."""
+    """An answer that is being written."""
 
-    job: _Job
-    row: PromptRow
-    modality: str
-    stops: list[str]
+    job: Job
+    question: PromptRow
+    sampler: Sampler
     stream: TextStream
-    tokens: int = 0
+    ids: list[int] = field(default_factory=list)
+    finish: str = ""
+
+    @property
+    def row(self) -> PromptRow:
+        """The question with what was answered so far, to be read at once."""
+        row, new = self.question, self.ids
+        if not new:
+            return row
+        kinds = [*row.modality_ids, *[row.modality_ids[-1]] * len(new)]
+        return PromptRow([*row.ids, *new], kinds, media=row.media, max_new_tokens=row.max_new_tokens)
 
 
 class ChatEngine:
-    """Answers chat requests with one model, at most `batch_size` together; safe to call from many threads."""
+    """Answers chat requests with one model, at most `batch_size` together; safe to call from many threads.
+
+    Whatever goes wrong with one request ends that request. Only the thread itself ending (`alive`) ends them all.
+
+    Attributes:
+        metrics: What was answered so far.
+        reader: What reads requests.
+    """
 
     def __init__(self, model: LammForConditionalGeneration, processor: LammProcessor, batch_size: int = 32) -> None:
         self.model = model.eval()
         self.processor = processor
-        self.batch_size = batch_size
+        joins = can_join(DynamicCache(config=model.config.text_config))
+        self.batch_size = batch_size if joins else 1
+        self.metrics = Metrics()
+        self.reader = Reader(processor, model.config.context_length)
         self._features = MediaFeatures(model, processor)
-        self._merges = can_merge(model)
-        self._folder = tempfile.TemporaryDirectory(prefix="lamm-serve-")
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._open: set[Job] = set()  # every answer that has not ended, wherever it is
+        self._waiting: deque[_Active] = deque()
+        self._joining: list[_Active] = []
+        self._running: list[_Active] = []
+        self._state: PromptState | None = None
+        self._room = self.batch_size
+        self._closing = False
         self._thread = threading.Thread(target=self._work, name="lamm-model", daemon=True)
         self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether answers can still come."""
+        return self._thread.is_alive()
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many answers wait, and how many are being written."""
+        return self._jobs.qsize() + len(self._waiting), len(self._running)
+
+    def prepare(self, request: ChatRequest, name: str = "") -> Prompt:
+        """Read a request, as `Reader.prepare` does; in any thread."""
+        return self.reader.prepare(request, name)
+
+    def submit(self, prompt: Prompt, emit: Emit, choice: int = 0) -> Job:
+        """Ask for one answer; in any thread.
+
+        Args:
+            prompt: What `prepare` returned.
+            emit: Called in the model's thread with each piece, the last of which has a `finish`, or with the fault that
+                ended the answer.
+            choice: Number of the answer, where several are drawn; its seed is the request's and this.
+
+        Raises:
+            RequestError: Too many wait, or the thread has ended.
+        """
+        if self.load[0] >= MOST_WAITING:
+            raise RequestError(f"Expected fewer than {MOST_WAITING} waiting requests. Try again.", 503, "overloaded")
+        job = Job(prompt, choice, emit)
+        with self._lock:
+            if self._closing:
+                raise RequestError(*STOPPED)
+            self._open.add(job)
+        self._jobs.put(job)
+        return job
 
     def answer(self, request: ChatRequest) -> Iterator[Piece]:
         """Answer one request, piece by piece; the last has a `finish`. Closing the iterator early ends the answer.
 
         Raises:
-            LammModelError: A medium is unreadable or the dialogue longer than the context.
+            LammModelError: As `prepare` and `submit`, or the answer failed.
         """
-        job = _Job(request)
-        self._jobs.put(job)
+        pieces: queue.SimpleQueue[Piece | Exception] = queue.SimpleQueue()
+        job = self.submit(self.prepare(request), pieces.put)
         try:
             while True:
-                try:
-                    piece = job.pieces.get(timeout=1.0)
-                except queue.Empty:
-                    if self._thread.is_alive():
-                        continue
-                    raise RequestError(
-                        "Expected the model to answer, but it has stopped.", 503, "server_error"
-                    ) from None
+                piece = pieces.get()
                 if isinstance(piece, Exception):
                     raise piece
                 yield piece
                 if piece.finish:
                     return
         finally:
-            job.abandoned.set()
+            job.abandoned = True
 
     def close(self) -> None:
         """Finish what is being answered and stop; requests that still wait are told so."""
+        with self._lock:
+            self._closing = True
         self._jobs.put(None)
         self._thread.join()
-        self._folder.cleanup()
+        self.reader.close()
 
+    @torch.inference_mode()
     def _work(self) -> None:
-        stopping = False
-        while not stopping and (first := self._jobs.get()) is not None:
-            batch = [first]
-            while len(batch) < self.batch_size:
+        try:
+            while self._running or not self._closing:
                 try:
-                    job = self._jobs.get(timeout=FIRST if len(batch) == 1 else FURTHER)
-                except queue.Empty:
-                    break
-                if job is None:
-                    stopping = True
-                    break
-                batch.append(job)
-            self._run(batch)
-
-    def _run(self, batch: list[_Job]) -> None:
-        active: list[_Active] = []
-        for job in batch:
-            try:
-                active.append(self._prepare(job))
-            except LammModelError as fault:  # the client knows nothing of the folder its files lie in here
-                folder = re.escape(f"{self._folder.name}/") + r"\w+/"
-                job.pieces.put(RequestError(re.sub(folder, "", str(fault))))
-        try:
-            for modality, items in _portions(active):
-                self._answer(modality, items)
+                    self._turn()
+                except Exception as fault:
+                    LOG.exception("an answering step failed")
+                    self._end_running(fault)
         finally:
-            for path in Path(self._folder.name).glob("*/*"):
-                path.unlink()
+            self._end_all()
 
-    def _answer(self, modality: str, active: list[_Active]) -> None:
-        try:
-            with merged_adapters(self.model, modality) if modality else nullcontext():
-                self._decode(active)
-        except RuntimeError as fault:  # out of memory, or a kernel that fails: these requests fail, the server goes on
-            for item in active:
-                item.job.pieces.put(RequestError(f"Expected an answer, got {fault}.", 500, "server_error"))
+    def _turn(self) -> None:
+        """Let in what there is room for, and bring every running answer one token further."""
+        self._take_jobs()
+        room = self._room - len(self._running)
+        self._joining = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+        self._join(self._joining)
+        self._joining = []
+        if self._state is not None:
+            self._step(self._state)
 
-    def _prepare(self, job: _Job) -> _Active:
-        request = job.request
-        folder = Path(self._folder.name)
-        media: list[Medium] = [(attachment.kind, attachment.write(folder)) for attachment in request.attachments]
-        pictures = [path for kind, path in media if kind == IMAGE]
-        context = self.model.config.context_length
-        row = self.processor.encode_dialogue(
-            request.turns,
-            media=[kind for kind, _ in media],
-            pictures=pictures,
-            task_type=request.task_type,
-            system=request.system,
-            for_generation=True,
-            max_length=context - 1,
-            name="this request",
-        )
-        longest = min(request.max_new_tokens, context - len(row["input_ids"]))
+    def _take_jobs(self) -> None:
+        idle = not (self._running or self._waiting)
+        while not self._closing and (idle or len(self._running) + len(self._waiting) < self._room):
+            try:
+                job = self._jobs.get(block=idle)
+            except queue.Empty:
+                return
+            idle = False
+            if job is not None and job.abandoned:
+                self._open.discard(job)
+            elif job is not None:
+                try:
+                    self._waiting.append(self._begin(job))
+                except Exception as fault:  # noqa: BLE001 - one request's fault
+                    self._fail(job, fault)
+
+    def _begin(self, job: Job) -> _Active:
+        prompt, request = job.prompt, job.prompt.request
+        self.metrics.waited.observe(time.monotonic() - job.began)
+        row = self._features.prompt_row(prompt.row, prompt.media, prompt.longest, prompt.inputs)
+        row.shared, row.shared_key = len(row.ids) - 1, prompt.name  # several answers to one prompt read it once
+        matcher = prompt.matcher.deep_copy() if prompt.matcher is not None else None
+        sampler = Sampler(request, request.seed + job.choice, matcher, self.model.device)
         stops = [*self.processor.stop_strings, *request.stops]
-        mapping = answer_mapping(self.processor.image_processor, pictures)
-        stream = TextStream(self.processor.decode_answer, stops, mapping)
-        prompt, kinds = self._features.prompt_row(row, media, longest), {kind for kind, _ in media} or {"text"}
-        modality = kinds.pop() if self._merges and len(kinds) == 1 else ""
-        return _Active(job, prompt, modality, stops, stream)
+        mapping = answer_mapping(self.processor.image_processor, prompt.pictures)  # type: ignore[arg-type]
+        return _Active(job, row, sampler, TextStream(self.processor.decode_answer, stops, mapping))
 
-    def _decode(self, active: list[_Active]) -> None:
-        def ended(row: int, ids: list[int]) -> bool:
-            item = active[row]
-            text = self.processor.decode_answer(ids) if item.stops else ""
-            return item.job.abandoned.is_set() or any(stop in text for stop in item.stops)
+    def _join(self, items: list[_Active]) -> None:
+        """Read prompts and put them into the batch; where they cannot be read together, each by itself."""
+        if not items:
+            return
+        try:
+            state = prefill(self.model, [item.row for item in items], self.processor.pad_token_id)
+        except Exception as fault:  # noqa: BLE001 - one of them may be the reason
+            if len(items) == 1:
+                self._fail(items[0].job, fault)
+            for item in items if len(items) > 1 else ():
+                self._join([item])
+            return
+        self._running += items
+        try:
+            if self._state is not None:
+                self._state.join(state)
+            self._state = self._state or state
+        except Exception as fault:  # noqa: BLE001 - too little memory for all of them
+            self._begin_again(fault)
 
-        steps = decode_rows(
-            self.model,
-            self.processor,
-            [item.row for item in active],
-            ended=ended,
-            choose=_Chooser([item.job.request for item in active], self.model.device),
-        )
-        for step in steps:
-            for new in step:
-                item = active[new.row]
-                item.tokens += 1
-                text = item.stream.add(new.token, last=bool(new.finish))
-                if text or new.finish:
-                    item.job.pieces.put(Piece(text, new.finish, len(item.row.ids), item.tokens))
+    def _begin_again(self, fault: Exception) -> None:
+        """Let what is running wait to be read anew, half as much at a time; end it where it is one answer alone."""
+        items, self._running, self._state = self._running, [], None
+        if len(items) == 1:
+            self._fail(items[0].job, fault)
+            return
+        LOG.warning("%d answers together failed (%s); they go on in smaller batches", len(items), fault)
+        self._room = len(items) // 2
+        self._waiting.extendleft(reversed(items))
 
+    def _step(self, state: PromptState) -> None:
+        state.logits[:, self.model.placeholder_ids()] = -torch.inf
+        likeliest = state.logits.argmax(dim=-1).tolist()
+        for item, logits, token in zip(self._running, state.logits, likeliest, strict=True):
+            try:
+                self._take(item, *item.sampler.choose(logits, token))
+            except Exception as fault:  # noqa: BLE001 - one request's fault
+                item.finish = "error"
+                self._fail(item.job, fault)
+        staying = [number for number, item in enumerate(self._running) if not item.finish]
+        if len(staying) < len(self._running):
+            self._running = [self._running[number] for number in staying]
+            self._room = min(self.batch_size, self._room + 1)
+        if not staying:
+            self._state = None
+            return
+        try:
+            if len(staying) < len(likeliest):
+                state.select(torch.tensor(staying, device=self.model.device))
+                state.trim()
+            tokens = torch.tensor([item.ids[-1] for item in self._running], device=self.model.device)
+            self._state = advance(self.model, state, tokens)
+        except Exception as fault:  # noqa: BLE001 - of all of them together
+            self._begin_again(fault)
 
-def _portions(active: list[_Active]) -> Iterator[tuple[str, list[_Active]]]:
-    """Cut a batch: requests of one modality that are enough to merge its adapters for, and all others together."""
-    others = []
-    for modality in sorted({item.modality for item in active}):
-        items = [item for item in active if item.modality == modality]
-        if modality and len(items) >= WORTH_MERGING:
-            yield modality, items
+    def _take(self, item: _Active, token: int, score: TokenScore | None) -> None:
+        """Add a token to an answer and hand on what has become certain by it."""
+        job, text = item.job, ""
+        if job.abandoned:
+            item.finish = "abandoned"
+            self._open.discard(job)
+            self.metrics.answers["abandoned"] += 1
+            return
+        if token in self.processor.end_token_ids:
+            item.finish, text = "stop", item.stream.add(None, last=True)
         else:
-            others += items
-    if others:
-        yield "", others
+            item.ids.append(token)
+            text = item.stream.add(token)
+            if item.stream.stopped or item.sampler.complete or self.processor.answer_stopped(item.ids):
+                item.finish = "stop"
+            elif len(item.ids) >= job.prompt.longest:
+                item.finish = "length"
+            text += item.stream.add(None, last=True) if item.finish else ""
+        self.metrics.add(item.finish, len(item.question.ids), len(item.ids), time.monotonic() - job.began)
+        if text or item.finish or score:
+            self._emit(job, Piece(text, item.finish, len(item.question.ids), len(item.ids), score))
 
+    def _fail(self, job: Job, fault: Exception) -> None:
+        if not isinstance(fault, LammModelError):
+            LOG.error("request %s failed", job.prompt.name, exc_info=fault)
+            fault = RequestError(f"Expected an answer, got {type(fault).__name__}.", 500, "server_error")
+        self._emit(job, fault)
 
-class _Chooser:
-    """Picks tokens as each request asks: the likeliest, or drawn by temperature and `top_p`."""
+    def _emit(self, job: Job, piece: Piece | Exception) -> None:
+        if isinstance(piece, Exception) or piece.finish:
+            self._open.discard(job)
+        try:
+            job.emit(piece)
+        except RuntimeError:  # nobody listens any more: the loop that asked was closed
+            job.abandoned = True
 
-    def __init__(self, requests: list[ChatRequest], device: torch.device) -> None:
-        self._requests = requests
-        self._generators = [torch.Generator(device).manual_seed(request.seed) for request in requests]
+    def _end_running(self, fault: Exception) -> None:
+        items, self._running, self._joining, self._state = [*self._running, *self._joining], [], [], None
+        for item in items:
+            self._fail(item.job, fault)
 
-    def __call__(self, logits: Tensor, rows: list[int]) -> Tensor:
-        chosen = logits.argmax(dim=-1)
-        for number, row in enumerate(rows):
-            request = self._requests[row]
-            if request.temperature > 0:
-                chosen[number] = draw(logits[number], request.temperature, request.top_p, self._generators[row])
-        return chosen
-
-
-def draw(logits: Tensor, temperature: float, top_p: float, generator: torch.Generator) -> Tensor:
-    """Draw a token id, a scalar.
-
-    Args:
-        logits: `[V]`.
-        temperature: Above 0; higher is flatter.
-        top_p: The likeliest tokens that together reach this probability are drawn from; at least one.
-        generator: Source of randomness.
-    """
-    shares, order = (logits.float() / temperature).softmax(dim=-1).sort(descending=True)
-    before = shares.cumsum(dim=-1) - shares
-    shares = shares.masked_fill((before >= top_p) & (before > 0), 0.0)
-    return order[torch.multinomial(shares, 1, generator=generator)[0]]
+    def _end_all(self) -> None:
+        with self._lock:
+            self._closing = True
+        for job in list(self._open):
+            self._fail(job, RequestError(*STOPPED))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import hashlib
+import json
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from lamm_model.errors import LammModelError
 from lamm_model.processing.segments import IMAGE, MARKERS, POINT_CLOUD, strip_markers
 
 POINT_CLOUD_SUFFIXES = (".npy", ".ply", ".pcd")
-UNSUPPORTED = ("tools", "functions", "logprobs", "response_format", "audio", "logit_bias")
+UNSUPPORTED = (
+    "tools", "tool_choice", "functions", "function_call", "audio", "logit_bias", "prediction", "web_search_options",
+    "presence_penalty", "frequency_penalty",
+)  # fmt: skip
+MOST_CHOICES, MOST_STOPS, MOST_MEDIA = 16, 16, 32
+LONGEST_STOP, LONGEST_SCHEMA = 256, 1 << 16  # characters
 _DATA_URL = re.compile(r"data:[\w.+/-]*(?:;[\w.+=-]+)*;base64,", re.ASCII)
 
 
@@ -46,15 +49,6 @@ class Attachment:
     name: str
     content: bytes
 
-    def write(self, folder: Path) -> Path:
-        """Write the file below a folder, at a path that equal contents of one name share; return the path."""
-        digest = hashlib.sha256(self.content).hexdigest()
-        path = folder / digest / (self.name or "picture")
-        if not path.exists():
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(self.content)
-        return path
-
 
 @dataclass
 class ChatRequest:
@@ -70,6 +64,10 @@ class ChatRequest:
         top_p: Share of probability that is sampled from.
         seed: Of the sampling.
         stops: Strings that end the answer.
+        choices: How many answers are wanted.
+        logprobs: Whether the probability of each token is wanted.
+        top_logprobs: How many of the likeliest tokens are wanted beside each.
+        schema: JSON schema that the answer must keep to, or None.
         stream: Whether pieces are wanted as they come.
         include_usage: Whether a stream ends with token counts.
     """
@@ -83,6 +81,10 @@ class ChatRequest:
     top_p: float = 1.0
     seed: int = 0
     stops: list[str] = field(default_factory=list)
+    choices: int = 1
+    logprobs: bool = False
+    top_logprobs: int = 0
+    schema: dict[str, Any] | None = None
     stream: bool = False
     include_usage: bool = False
 
@@ -95,42 +97,98 @@ def read_request(body: Any, max_new_tokens: int) -> ChatRequest:
     """
     if not isinstance(body, dict) or not isinstance(body.get("messages"), list) or not body["messages"]:
         raise RequestError("Expected a JSON object with messages, got something else.")
-    if refused := [name for name in UNSUPPORTED if body.get(name)]:
+    if refused := [name for name in UNSUPPORTED if body.get(name) and body[name] != "none"]:
         raise RequestError(f"Expected a request without {', '.join(refused)}: this server has no such thing.")
-    if body.get("n") not in (None, 1):
-        raise RequestError(f"Expected n = 1, got {body['n']!r}.")
-    stop = body.get("stop") or []
-    stops = [stop] if isinstance(stop, str) else stop
-    if not isinstance(stops, list) or not all(isinstance(text, str) and text for text in stops):
-        raise RequestError(f"Expected stop to be a string or strings, got {stop!r}.")
+    if body.get("modalities") not in (None, ["text"]):
+        raise RequestError(f"Expected modalities to be ['text'], got {_short(body['modalities'])}.")
     options = body.get("stream_options")
     request = ChatRequest(
         turns=[],
-        task_type=str(body.get("task_type") or "normal"),
-        max_new_tokens=int(
-            _number(body, ("max_completion_tokens", "max_tokens"), max_new_tokens, lowest=1, highest=1 << 20)
-        ),
-        temperature=_number(body, ("temperature",), 0.0, lowest=0, highest=2),
-        top_p=_number(body, ("top_p",), 1.0, lowest=0, highest=1),
-        seed=int(_number(body, ("seed",), 0, lowest=-(1 << 63), highest=(1 << 63) - 1)),
-        stops=stops,
-        stream=bool(body.get("stream")),
+        task_type=_text(body.get("task_type") or "normal", "task_type"),
+        max_new_tokens=_whole(body, "max_completion_tokens", _whole(body, "max_tokens", max_new_tokens, 1), 1),
+        temperature=_number(body, "temperature", 0.0, 0, 2),
+        top_p=_number(body, "top_p", 1.0, 0, 1),
+        seed=_whole(body, "seed", 0, -(1 << 62), 1 << 62),
+        stops=_stops(body.get("stop")),
+        choices=_whole(body, "n", 1, 1, MOST_CHOICES),
+        logprobs=_flag(body, "logprobs"),
+        top_logprobs=_whole(body, "top_logprobs", 0, 0, 20),
+        schema=_schema(body.get("response_format")),
+        stream=_flag(body, "stream"),
         include_usage=isinstance(options, dict) and bool(options.get("include_usage")),
     )
+    if request.top_logprobs and not request.logprobs:
+        raise RequestError("Expected logprobs to be true beside top_logprobs, got none.")
     for number, message in enumerate(body["messages"]):
         _add_message(request, message, number)
     if not request.turns or request.turns[-1]["from"] != "human":
         raise RequestError("Expected the last message to come from the user.")
+    if len(request.attachments) > MOST_MEDIA:
+        raise RequestError(f"Expected at most {MOST_MEDIA} pictures and clouds, got {len(request.attachments)}.")
     return request
 
 
-def _number(body: dict[str, Any], names: tuple[str, ...], default: float, lowest: float, highest: float) -> float:
-    name = next((name for name in names if body.get(name) is not None), names[0])
+def _number(body: dict[str, Any], name: str, default: float, lowest: float, highest: float) -> float:
     value = body.get(name)
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
-        raise RequestError(f"Expected {name} to be a number from {lowest} to {highest}, got {value!r}.")
+        raise RequestError(f"Expected {name} to be a number from {lowest} to {highest}, got {_short(value)}.")
+    return value
+
+
+def _whole(body: dict[str, Any], name: str, default: int, lowest: int, highest: int = 1 << 20) -> int:
+    value = _number(body, name, default, lowest, highest)
+    if value != int(value):
+        raise RequestError(f"Expected {name} to be a whole number, got {_short(value)}.")
+    return int(value)
+
+
+def _flag(body: dict[str, Any], name: str) -> bool:
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise RequestError(f"Expected {name} to be true or false, got {_short(value)}.")
+    return bool(value)
+
+
+def _stops(stop: Any) -> list[str]:
+    stops = [stop] if isinstance(stop, str) else stop or []
+    strings = isinstance(stops, list) and all(isinstance(text, str) and 0 < len(text) <= LONGEST_STOP for text in stops)
+    if not strings or len(stops) > MOST_STOPS:
+        raise RequestError(f"Expected stop to be a string or at most {MOST_STOPS} of them, got {_short(stop)}.")
+    return [_text(text, "stop") for text in stops]
+
+
+def _schema(wanted: Any) -> dict[str, Any] | None:
+    """Return the JSON schema of a `response_format`; None where any text will do."""
+    kind = wanted.get("type") if isinstance(wanted, dict) else wanted
+    if kind in (None, "text"):
+        return None
+    inner = wanted.get("json_schema") if kind == "json_schema" else {"schema": {"type": "object"}}
+    schema = inner.get("schema") if isinstance(inner, dict) else None
+    if kind not in ("json_schema", "json_object") or not isinstance(schema, dict):
+        raise RequestError(f"Expected response_format to be text, json_object or json_schema, got {_short(wanted)}.")
+    if len(json.dumps(schema)) > LONGEST_SCHEMA:
+        raise RequestError(f"Expected a JSON schema of at most {LONGEST_SCHEMA} characters, got a longer one.")
+    return schema
+
+
+def _short(value: Any) -> str:
+    return repr(value)[:80]
+
+
+def _text(value: Any, where: str) -> str:
+    """Return a text that can be written as UTF-8.
+
+    Raises:
+        RequestError: It is no string, or holds half of a character.
+    """
+    if not isinstance(value, str):
+        raise RequestError(f"Expected text in {where}, got {type(value).__name__}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as fault:
+        raise RequestError(f"Expected whole characters in {where}, got {value[fault.start]!r} alone.") from fault
     return value
 
 
@@ -149,22 +207,24 @@ def _add_message(request: ChatRequest, message: Any, number: int) -> None:
 
 
 def _plain(content: Any, number: int) -> str:
+    where = f"message {number + 1}"
     if isinstance(content, str):
-        return content
+        return _text(content, where)
     if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
-        return "".join(str(part.get("text", "")) for part in content)
+        return "".join(_text(part.get("text", ""), where) for part in content)
     raise RequestError(f"Expected text in message {number + 1}, got {type(content).__name__} of other things.")
 
 
 def _question(request: ChatRequest, content: Any, number: int) -> str:
+    where = f"message {number + 1}"
     if isinstance(content, str):
-        return strip_markers(content)
+        return strip_markers(_text(content, where))
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
-        raise RequestError(f"Expected text or content parts in message {number + 1}, got {type(content).__name__}.")
+        raise RequestError(f"Expected text or content parts in {where}, got {type(content).__name__}.")
     pieces: list[str] = []
     for part in content:
         if part.get("type") == "text":
-            pieces.append(strip_markers(str(part.get("text", ""))))
+            pieces.append(strip_markers(_text(part.get("text", ""), where)))
         else:
             attachment = _attachment(part, number)
             request.attachments.append(attachment)
@@ -197,5 +257,5 @@ def _data(url: Any, number: int) -> bytes:
         )
     try:
         return base64.b64decode(url[match.end() :], validate=True)
-    except binascii.Error as fault:
+    except ValueError as fault:
         raise RequestError(f"Expected base64 data in message {number + 1}, got {fault}.") from fault
