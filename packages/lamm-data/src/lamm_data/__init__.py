@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from lamm_data.benchmark.recipes.recipe import packaged_recipes, read_recipe
     from lamm_data.benchmark.run import build_benchmark
     from lamm_data.cli import LazyGroup
-    from lamm_data.clouds.frames import map_boxes, map_points, read_matrices
+    from lamm_data.clouds.frames import map_box, map_boxes, map_points, read_matrices
+    from lamm_data.clouds.merging import merge_tiles, read_tiles
     from lamm_data.clouds.reading import PointCloud, load_cloud, read_cloud, save_cloud
     from lamm_data.errors import Fault, LammDataError, OutsideError, RecordError, SourceError, UsageError
     from lamm_data.export.formats import export_records, read_export
@@ -71,9 +72,11 @@ __all__ = [
     "cloud_script", "convert", "convert_source", "export_records", "find_near", "find_near_minhash", "generate",
     "get_source", "in_parallel",
     "is_alignment_set", "iter_values", "lay_out", "load_cloud", "load_exhaustive", "load_prompt", "load_sources",
-    "load_toml", "make_settings", "map_boxes", "map_points", "media_file", "media_paths", "nearest", "open_scanqa",
+    "load_toml", "make_settings", "map_box", "map_boxes", "map_points", "media_file", "media_paths", "merge_tiles",
+    "nearest", "open_scanqa",
     "own_source", "packaged_recipes", "parse_assignment", "parse_part", "push_export", "read_benchmark", "read_cloud",
-    "read_export", "read_instances", "read_matrices", "read_recipe", "read_records", "read_rows", "render_views",
+    "read_export", "read_instances", "read_matrices", "read_recipe", "read_records", "read_rows", "read_tiles",
+    "render_views",
     "save_cloud", "save_page", "scan_records", "task_of_file_name", "write_benchmark", "write_records", "write_world",
 ]  # fmt: skip
 
@@ -84,7 +87,8 @@ _HOMES = {
     "benchmark.recipes.recipe": "packaged_recipes read_recipe",
     "benchmark.run": "build_benchmark",
     "cli": "LazyGroup",
-    "clouds.frames": "map_boxes map_points read_matrices",
+    "clouds.frames": "map_box map_boxes map_points read_matrices",
+    "clouds.merging": "merge_tiles read_tiles",
     "clouds.reading": "PointCloud load_cloud read_cloud save_cloud",
     "errors": "Fault LammDataError OutsideError RecordError SourceError UsageError",
     "export.formats": "export_records read_export",

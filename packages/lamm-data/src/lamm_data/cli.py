@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unpack": ("sources", "Unpack downloaded archives safely."),
     "prepare": ("sources", "Make media files: pictures of batches, clouds of meshes."),
     "clouds": ("clouds", "Make .npy clouds out of PLY, PCD, OBJ, LAS and other files."),
+    "untile": ("clouds", "Merge answers about the tiles of a building."),
     "render": ("render", "Draw pictures of clouds from several sides."),
     "view": ("view", "Write a page of records: media, dialogues, the loss mask by token."),
     "stats": ("stats", "Count and plot what a file of records holds."),

@@ -24,6 +24,22 @@ def read_array(path: Path, columns: Sequence[str]) -> tuple[NDArray[Any], bool]:
     Raises:
         ValueError: It is no plain array, or the file is shorter or longer than its header says.
     """
+    return array_rows(open_array(path), columns)
+
+
+def array_rows(values: NDArray[Any], columns: Sequence[str]) -> tuple[NDArray[Any], bool]:
+    """Take rows of an array by the names of its columns, its own or those that the user states."""
+    if values.dtype.names:
+        return assemble({name: values[name] for name in values.dtype.names})
+    return assemble_unnamed(values, columns)
+
+
+def open_array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
+    """Read an array, or with `mapped` only when its rows are looked at.
+
+    Raises:
+        ValueError: It is no plain array, or the file is shorter or longer than its header says.
+    """
     with path.open("rb") as handle:
         head = handle.read(12)
         short = head[6:7] == b"\x01"
@@ -37,11 +53,8 @@ def read_array(path: Path, columns: Sequence[str]) -> tuple[NDArray[Any], bool]:
         left = os.fstat(handle.fileno()).st_size - size
         if min(shape, default=0) < 0 or left != count * dtype.itemsize:
             raise ValueError(f"{left} bytes instead of the {count * dtype.itemsize} of shape {list(shape)}")
-        flat = np.fromfile(handle, dtype, count)
-    values = flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
-    if dtype.names:
-        return assemble({name: values[name] for name in dtype.names})
-    return assemble_unnamed(values, columns)
+        flat = np.memmap(handle, dtype, "r", size, count) if mapped and count else np.fromfile(handle, dtype, count)
+    return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
 
 
 @lru_cache(maxsize=64)

@@ -26,6 +26,10 @@ RANGE_NAMES = ("auto", "0..255", "0..1", "0..65535", "-1..1", "none")
 @click.option(
     "--normalise", is_flag=True, help="Apply what --inspect says: unit, z up, floor at 0, walls along the axes."
 )
+@click.option("--tile", type=click.FloatRange(0, min_open=True),
+              help="Cut each scan into tiles of that side in metres, for `lamm data untile`.")  # fmt: skip
+@click.option("--overlap", type=click.FloatRange(0), default=2.0, show_default=True,
+              help="Metres by which tiles overlap: what is no larger is whole in one.")  # fmt: skip
 @click.option("--points", type=click.IntRange(0), default=0, show_default=True, help="Points a cloud; 0 keeps all.")
 @click.option("--units", type=click.Choice(UNIT_NAMES),
               help="Unit of the files [m; with --normalise found]; none: keep numbers.")  # fmt: skip
@@ -42,6 +46,8 @@ def clouds(
     inspect: bool,
     as_json: bool,
     normalise: bool,
+    tile: float | None,
+    overlap: float,
     points: int,
     units: str | None,
     up: str | None,
@@ -52,6 +58,7 @@ def clouds(
 ) -> None:
     """Make .npy clouds (metres, z up) of PLY, PCD, XYZ, NPY, OBJ, STL, OFF, glTF, LAS, LAZ and E57 files."""
     from lamm_data.clouds.folder import CloudSettings, convert_folder
+    from lamm_data.clouds.tiles import tile_folder
     from lamm_data.errors import UsageError
     from lamm_data.progress import progress_bar
 
@@ -60,19 +67,47 @@ def clouds(
         raise UsageError("Expected either --output, or --inspect (with --json for JSON), got another combination.")
     unknown = ("auto", "auto") if normalise else ("m", "z")
     settings = CloudSettings(
-        points, units or unknown[0], up or unknown[1], seed, colour_range=colours, columns=names, normalise=normalise
-    )
+        points, units or unknown[0], up or unknown[1], seed, colour_range=colours, columns=names, normalise=normalise,
+        tile=tile or 0.0, overlap=overlap,
+    )  # fmt: skip
     if inspect or output is None:
         _inspect(source, settings, workers, as_json)
         return
     with progress_bar("reading clouds", None) as advance:
-        report = convert_folder(source, output, settings, workers=workers, progress=advance)
+        make = tile_folder if tile else convert_folder
+        report = make(source, output, settings, workers=workers, progress=advance)
     for line in report_lines(report):
         click.echo(line)
     finish(
         report.faults,
         f"Expected every file of {source} to be a cloud, {len(report.faults)} could not be read: see above.",
     )
+
+
+@click.command()
+@click.argument("answers", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--tiles", type=click.Path(path_type=Path), required=True,
+              help="Folder that `lamm data clouds --tile` wrote.")  # fmt: skip
+@click.option("--records", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="Questions that say by `pcl` which tile each `id` is about, where answers do not.")  # fmt: skip
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="JSON Lines file, a line a building.")
+@writes_alone("output")
+def untile(answers: Path, tiles: Path, records: Path | None, output: Path) -> None:
+    """Merge answers about tiles: boxes in the building's own frame, what two tiles show once.
+
+    ANSWERS holds JSON lines with `boxes` of `label`, `box` and perhaps `score`. Captions and counts stay as they are,
+    each with the place of its tile.
+    """
+    from lamm_data.clouds.merging import merge_tiles, read_answers, read_tiles
+    from lamm_llm import atomic_bytes, dumps
+
+    known, found, objects = read_tiles(tiles), 0, 0
+    with atomic_bytes(output) as lines:
+        for building in merge_tiles(read_answers(answers, known, records), known):
+            lines.write(dumps(building) + b"\n")
+            objects += len(building["boxes"])
+            found += sum(len(box["tiles"]) for box in building["boxes"])
+    click.echo(f"{objects} objects of {found} boxes are in {output}.")
 
 
 def _inspect(source: Path, settings: CloudSettings, workers: int, as_json: bool) -> None:

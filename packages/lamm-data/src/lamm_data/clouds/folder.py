@@ -42,6 +42,8 @@ class CloudSettings:
         columns: Names of the columns of arrays and text without names.
         normalise: Find out what each scan is, turn the floor level and to height 0, and walls along the axes. Only
             with it, `units` and `up` may be `auto`.
+        tile: Metres along the side of the tiles that `tile_folder` cuts scans into; 0 leaves them whole.
+        overlap: Metres by which tiles overlap at least: what is no larger is whole in one of them.
     """
 
     points: int = 0
@@ -52,6 +54,8 @@ class CloudSettings:
     colour_range: str = "auto"
     columns: tuple[str, ...] = ()
     normalise: bool = False
+    tile: float = 0.0
+    overlap: float = 2.0
 
     def __post_init__(self) -> None:
         known = ("auto",) if self.normalise else ()
@@ -61,12 +65,19 @@ class CloudSettings:
                 f"{self.up}, {self.points}."
             )
         check_range_name(self.colour_range)
+        if self.tile and not 0 <= self.overlap < self.tile:
+            raise UsageError(f"Expected tiles that are larger than their overlap, got {self.tile} and {self.overlap}.")
 
     def stated(self) -> dict[str, Any]:
         """Return what `clouds.json` says a folder was made with: settings that nobody touched are left out."""
-        quiet = {"colour_range": "auto", "columns": (), "normalise": False}
+        quiet = {"colour_range": "auto", "columns": (), "normalise": False, "tile": 0.0, "overlap": 2.0}
         values = {key: value for key, value in asdict(self).items() if key not in quiet or value != quiet[key]}
         return json.loads(json.dumps(values))  # type: ignore[no-any-return]
+
+    def header(self) -> dict[str, Any]:
+        """Return what `clouds.json` says of all clouds of a folder."""
+        units = "none" if self.units == "none" else "metres"
+        return {"units": units, "made_with": self.stated(), "matrix": self.matrix().tolist()}
 
     def read(self, path: Path, seed: int) -> PointCloud:
         """Read one file, or sample the surface of one mesh."""
@@ -98,6 +109,15 @@ class CloudReport:
     faults: list[str] = field(default_factory=list)
     passed_over: int = 0
     notes: Counter[str] = field(default_factory=Counter)
+
+    def count(self, outcome: str, entry: dict[str, Any], clouds: int = 1) -> None:
+        """Count what became of a file: `written` or `kept` with so many clouds, or a fault."""
+        self.written += clouds * (outcome == "written")
+        self.kept += clouds * (outcome == "kept")
+        if outcome not in ("written", "kept"):
+            self.faults.append(outcome)
+        self.notes["points"] += entry.get("dropped", 0)
+        self.notes.update(key for key in ("dropped", "offset", "colours", "rounded") if key in entry)
 
 
 class MadeCloud(NamedTuple):
@@ -218,7 +238,7 @@ def _below(path: Path, output: Path | None) -> bool:
     return output is not None and path.resolve().is_relative_to(output.resolve())
 
 
-def _jobs(names: Iterable[str]) -> list[tuple[str, str]]:
+def cloud_jobs(names: Iterable[str]) -> list[tuple[str, str]]:
     """Return each file with its cloud's name; files that differ only in their suffix keep it in that name."""
     names = list(names)
     stems = Counter(str(Path(name).with_suffix("")) for name in names)
@@ -259,17 +279,15 @@ def convert_folder(
     source, output, settings = Path(source), Path(output), settings or CloudSettings()
     folder, names, faults, passed = find_files(source, output)
     report = CloudReport(faults=faults, passed_over=passed)
-    made_with = settings.stated()
-    clouds = _earlier(output, made_with)
-    stated = {"units": "none" if settings.units == "none" else "metres", "made_with": made_with}
-    stated |= {"matrix": settings.matrix().tolist(), "clouds": clouds}
+    clouds = earlier_clouds(output, settings.stated())
+    stated = settings.header() | {"clouds": clouds}
     write_manifest(output, stated)
-    jobs = _jobs(names)
+    jobs = cloud_jobs(names)
     targets = dict(jobs)
     work = partial(_make_file, folder, output, settings, set(clouds))
     try:
         for name, outcome, entry in in_parallel(work, jobs, workers):
-            _count(report, outcome, entry)
+            report.count(outcome, entry)
             if entry:
                 clouds[targets[name]] = entry
             if report.written and report.written % _SAVED_EVERY == 0:
@@ -279,15 +297,6 @@ def convert_folder(
         stated["clouds"] = dict(sorted(clouds.items()))
         write_manifest(output, stated)
     return report
-
-
-def _count(report: CloudReport, outcome: str, entry: dict[str, Any]) -> None:
-    report.written += outcome == "written"
-    report.kept += outcome == "kept"
-    if outcome not in ("written", "kept"):
-        report.faults.append(outcome)
-    report.notes["points"] += entry.get("dropped", 0)
-    report.notes.update(key for key in ("dropped", "offset", "colours", "rounded") if key in entry)
 
 
 def inspect_folder(
@@ -326,7 +335,7 @@ def _inspect_file(folder: Path, settings: CloudSettings, name: str) -> tuple[str
         return name, {}, str(error)
 
 
-def _earlier(output: Path, made_with: object) -> dict[str, Any]:
+def earlier_clouds(output: Path, made_with: object) -> dict[str, Any]:
     """Return the clouds that an earlier run with the same settings made."""
     path = output / MANIFEST
     if not path.is_file():

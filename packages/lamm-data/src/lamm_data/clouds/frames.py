@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
+from math import cos, sin
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,49 @@ def map_boxes(boxes: ArrayLike, matrix: ArrayLike, *, back: bool = False) -> NDA
     corners = map_points(rows[:, None, :3] + signs * rows[:, None, 3:], matrix, back=back)
     low, high = corners.min(axis=1), corners.max(axis=1)
     return np.concatenate([(low + high) / 2, high - low], axis=1)
+
+
+def box_axes(box: Sequence[float]) -> Matrix:
+    """Return the axes of a box, `[3, 3]` columns: of 9 numbers Rz(yaw) Ry(pitch) Rx(roll), of 7 Rz(yaw)."""
+    yaw, pitch, roll = (*box[6:], 0.0, 0.0, 0.0)[:3]
+    about_z = np.array([[cos(yaw), -sin(yaw), 0], [sin(yaw), cos(yaw), 0], [0, 0, 1]])
+    about_y = np.array([[cos(pitch), 0, sin(pitch)], [0, 1, 0], [-sin(pitch), 0, cos(pitch)]])
+    about_x = np.array([[1, 0, 0], [0, cos(roll), -sin(roll)], [0, sin(roll), cos(roll)]])
+    axes: Matrix = about_z @ about_y @ about_x
+    return axes
+
+
+def box_around(box: Sequence[float]) -> tuple[Matrix, Matrix]:
+    """Return the lowest and the highest corner `[3]` of a box of 6, 7 or 9 numbers."""
+    reach = np.abs(box_axes(box)) @ np.asarray(box[3:6], np.float64) / 2
+    middle = np.asarray(box[:3], np.float64)
+    return middle - reach, middle + reach
+
+
+def map_box(box: Sequence[float], matrix: ArrayLike, *, back: bool = False) -> tuple[float, ...]:
+    """Map one box exactly, along or back: turned by other than quarter turns it gets the numbers that say so.
+
+    Args:
+        box: Centre, full sizes and turn: 6, 7 or 9 numbers, as `box_axes` has them.
+        matrix: `[4, 4]` of `read_matrices`.
+        back: Map from the cloud to the scan.
+
+    Returns:
+        6 numbers where the box lies along the axes, 7 where it is turned about z only, else 9.
+    """
+    turn = np.linalg.inv(np.asarray(matrix, np.float64)) if back else np.asarray(matrix, np.float64)
+    centre = turn[:3, :3] @ np.asarray(box[:3], np.float64) + turn[:3, 3]
+    scale = float(np.cbrt(np.abs(np.linalg.det(turn[:3, :3]))))
+    axes = turn[:3, :3] / scale @ box_axes(box)
+    sizes = np.asarray(box[3:6], np.float64) * scale
+    nearest = np.rint(axes)
+    if np.abs(axes - nearest).max() < 1e-6:
+        return (*centre.tolist(), *(np.abs(nearest) @ sizes).tolist())
+    yaw, pitch = float(np.arctan2(axes[1, 0], axes[0, 0])), float(np.arcsin(np.clip(-axes[2, 0], -1, 1)))
+    roll = float(np.arctan2(axes[2, 1], axes[2, 2]))
+    if max(abs(pitch), abs(roll)) < 1e-6:
+        return (*centre.tolist(), *sizes.tolist(), yaw)
+    return (*centre.tolist(), *sizes.tolist(), yaw, pitch, roll)
 
 
 def read_matrices(folder: str | Path) -> dict[str, Matrix]:

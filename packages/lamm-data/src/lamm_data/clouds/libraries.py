@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -115,6 +115,17 @@ def _chunks(handle: BinaryIO, start: int) -> int:
 
 
 def _las(path: Path) -> tuple[NDArray[Any], bool]:
+    values = np.concatenate([piece for piece, _ in las_pieces(path, 1 << 62)])
+    return uncoloured_where_black(values)
+
+
+def las_pieces(path: Path, rows: int) -> Iterator[tuple[NDArray[Any], bool]]:
+    """Read a LAS or LAZ file in pieces of at most that many points, with colours where its points have room for some.
+
+    Raises:
+        ValueError: The file does not hold what its header says.
+        LammDataError: laspy is not installed.
+    """
     laspy = import_extra("laspy", "reading LAS and LAZ files", "las")
     _check_las_records(path)
     # The parallel reader of lazrs makes room for what a damaged file claims, and ends the process where it cannot.
@@ -123,18 +134,21 @@ def _las(path: Path) -> tuple[NDArray[Any], bool]:
         packed = (
             _MOST_POINTS_A_BYTE * size if path.suffix.lower() == ".laz" else size // reader.header.point_format.size
         )
-        if count > packed:
+        if not count or count > packed:
             raise ValueError(f"{size} bytes that claim to hold {count} points")
-        cloud = reader.read()
-    if len(cloud.points) != count:
-        raise ValueError(f"{len(cloud.points)} points instead of the {count} that its header says")
-    names = set(cloud.point_format.dimension_names)
-    columns = [np.asarray(cloud.x), np.asarray(cloud.y), np.asarray(cloud.z)]
-    coloured = {"red", "green", "blue"} <= names
-    columns += [np.asarray(cloud[name]) for name in ("red", "green", "blue")] if coloured else []
-    values = np.stack(columns, axis=1).astype(np.float64)
-    # Software writes zeros where a point format has colours and the scanner had none.
-    coloured = coloured and bool(values[:, 3:].any())
+        coloured, found = {"red", "green", "blue"} <= set(reader.header.point_format.dimension_names), 0
+        for points in reader.chunk_iterator(min(rows, max(count, 1))):
+            columns = [np.asarray(points[name]) for name in ("x", "y", "z")]
+            columns += [np.asarray(points[name]) for name in ("red", "green", "blue")] if coloured else []
+            found += len(points)
+            yield np.stack(columns, axis=1).astype(np.float64), coloured
+    if found != count:
+        raise ValueError(f"{found} points instead of the {count} that its header says")
+
+
+def uncoloured_where_black(values: NDArray[Any]) -> tuple[NDArray[Any], bool]:
+    """Leave out colours that are all 0: software writes these where the scanner had none."""
+    coloured = values.shape[1] == 6 and bool(values[:, 3:].any())
     return (values, True) if coloured else (np.ascontiguousarray(values[:, :3]), False)
 
 

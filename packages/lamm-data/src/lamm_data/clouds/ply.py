@@ -133,6 +133,19 @@ def read_vertices(content: bytes, header: Header) -> tuple[NDArray[Any], bool]:
     Raises:
         ValueError: There are none, or rows do not fit the header.
     """
+    return assemble(vertex_columns(content, header))
+
+
+def vertex_columns(content: Any, header: Header) -> dict[str, NDArray[Any]]:
+    """Return coordinates and colours by name, of binary rows of one length without a copy.
+
+    Args:
+        content: The whole file: bytes, or a map of it.
+        header: Its header.
+
+    Raises:
+        ValueError: There are none, or rows do not fit the header.
+    """
     at = next((k for k, element in enumerate(header.elements) if element.name == "vertex"), None)
     if at is None or not header.elements[at].rows:
         raise ValueError("no points")
@@ -145,7 +158,7 @@ def read_vertices(content: bytes, header: Header) -> tuple[NDArray[Any], bool]:
         for element in before:
             start = _walk(content, start, element)[1]
         columns = _walk(content, start, points)[0]
-    return assemble({name: columns[name] for name in (*places, *colours)})
+    return {name: columns[name] for name in (*places, *colours)}
 
 
 def _text_columns(body: bytes, first: int, points: Element) -> dict[str, NDArray[Any]]:

@@ -99,7 +99,7 @@ def read_cloud(
     if not isinstance(source, str | Path):
         values, whole, where = np.asarray(source), False, name or "the given array"
         if columns:
-            values, whole = _guarded(lambda: assemble_unnamed(values, columns), where)
+            values, whole = guarded(lambda: assemble_unnamed(values, columns), where)
         elif values.dtype.kind in "iu":
             whole = True
         return _checked(values, where, whole, colours)
@@ -127,13 +127,13 @@ def _read_values(path: Path, suffix: str, columns: Sequence[str]) -> tuple[NDArr
         content = path.read_bytes()
         header = whole_header(content, path)
         reader = ply.read_vertices if suffix == ".ply" else pcd.read_points
-        return _guarded(lambda: reader(content, header), path)
+        return guarded(lambda: reader(content, header), path)
     if suffix in TEXTS:
-        return _guarded(lambda: read_text(path.read_bytes(), suffix, columns), path)
-    return _guarded(lambda: read_by_library(path), path)
+        return guarded(lambda: read_text(path.read_bytes(), suffix, columns), path)
+    return guarded(lambda: read_by_library(path), path)
 
 
-def _guarded(read: Callable[[], T], where: object) -> T:
+def guarded(read: Callable[[], T], where: object) -> T:
     """Read, and name what a reader found wrong."""
     try:
         return read()
@@ -233,7 +233,7 @@ def mesh_cloud(path: Path, count: int, seed: int, colours: str = "auto") -> Poin
         LammDataError: trimesh is not installed.
     """
     check_range_name(colours)
-    vertices, shades, triangles = _guarded(lambda: refuse_in_words(read_mesh, path), path)
+    vertices, shades, triangles = guarded(lambda: refuse_in_words(read_mesh, path), path)
     values = vertices if shades is None else np.concatenate([vertices, shades], axis=1)
     if len(triangles):
         values = sample_surface(values, triangles, count, seed, path)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import cos, sin
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lamm_data.clouds.frames import box_axes
 from lamm_data.render.splatting import NOTHING, Discs, Splat, paint, shrinkage
 
 _LOOSE = 1.04
@@ -34,16 +34,6 @@ class Sight(NamedTuple):
     pixels: int
 
 
-def turned(box: Sequence[float]) -> NDArray[np.float64]:
-    """Return the axes of a box, `[3, 3]` columns: of 9 numbers Rz(yaw) Ry(pitch) Rx(roll), of 7 Rz(yaw)."""
-    yaw, pitch, roll = (*box[6:], 0.0, 0.0, 0.0)[:3]
-    about_z = np.array([[cos(yaw), -sin(yaw), 0], [sin(yaw), cos(yaw), 0], [0, 0, 1]])
-    about_y = np.array([[cos(pitch), 0, sin(pitch)], [0, 1, 0], [-sin(pitch), 0, cos(pitch)]])
-    about_x = np.array([[1, 0, 0], [0, cos(roll), -sin(roll)], [0, sin(roll), cos(roll)]])
-    axes: NDArray[np.float64] = about_z @ about_y @ about_x
-    return axes
-
-
 def owners(points: NDArray[Any], boxes: Sequence[Sequence[float]]) -> NDArray[np.int16]:
     """Return the number of the object that each point belongs to, from 1; 0 for none.
 
@@ -58,7 +48,7 @@ def owners(points: NDArray[Any], boxes: Sequence[Sequence[float]]) -> NDArray[np
         box = boxes[number - 1]
         local = points - np.asarray(box[:3], np.float32)
         if len(box) > 6:
-            local = local @ turned(box).astype(np.float32)
+            local = local @ box_axes(box).astype(np.float32)
         half = np.asarray(box[3:6], np.float32) * np.float32(_LOOSE / 2)
         owner[(np.abs(local) <= half).all(axis=1)] = number
     return owner
