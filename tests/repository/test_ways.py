@@ -10,7 +10,7 @@ from every_way import count
 
 # Files that each way may enter: one more than it does.
 CEILINGS = {
-    "generation.py": ("one self-instruct row", 22),
+    "generation.py": ("one self-instruct row", 21),
     "data.py": ("one COCO box to its record", 17),
     "scoring.py": ("one detection answer scored", 22),
     "prediction.py": ("one benchmark prediction", 27),

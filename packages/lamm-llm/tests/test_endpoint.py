@@ -2,7 +2,7 @@
 
 import pytest
 
-from lamm_llm.limits import retry_after
+from lamm_llm.errors import retry_after
 
 
 @pytest.mark.parametrize(

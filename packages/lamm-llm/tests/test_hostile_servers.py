@@ -178,7 +178,7 @@ def test_a_page_and_json_beyond_reason_are_a_reason(serve, body):
 
 @pytest.mark.parametrize("header", ["retry-after: 86400", "retry-after: 1e999", "retry-after-ms: 86400000"])
 def test_a_long_wait_that_a_server_asks_for_is_capped_and_told(serve, header, monkeypatch, caplog):
-    monkeypatch.setattr("lamm_llm.limits.LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr("lamm_llm.errors.LONGEST_PAUSE", 0.2)
     monkeypatch.setattr("lamm_llm.engine.LONGEST_PAUSE", 0.2)
     server = serve(lambda number: http({}, "429 Slow", header + "\r\n") if number < 3 else http(COMPLETION))
     with caplog.at_level(logging.WARNING, "lamm_llm"):

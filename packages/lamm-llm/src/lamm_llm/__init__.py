@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
         WaitingError,
+        parse_duration,
     )
     from lamm_llm.files import (
         atomic_bytes,
@@ -50,8 +51,7 @@ if TYPE_CHECKING:
         writes_alone,
     )
     from lamm_llm.journal import Journal, Sending, read_replies
-    from lamm_llm.limits import Gate, Rate, parse_duration
-    from lamm_llm.money import Budget, Price, batch_share, find_price
+    from lamm_llm.limits import Budget, Gate, Price, Rate, batch_share, find_price
     from lamm_llm.replies import Reply, json_values, read_reply, without_thinking
     from lamm_llm.requests import (
         FORMATS,
@@ -73,15 +73,14 @@ _HOMES = {
     "engine": "Engine RetryPolicy Traffic run_async",
     "errors": (
         "BudgetReachedError EndpointError ErrorReplyError GaveUpError InUseError LammLlmError RefusedError "
-        "ThrottledError TransientError UnsupportedError UsageError WaitingError"
+        "ThrottledError TransientError UnsupportedError UsageError WaitingError parse_duration"
     ),
     "files": (
         "atomic_bytes atomic_path atomic_text dumps loads open_line refuse_folder seal_line sibling sole_use "
         "write_whole writes_alone"
     ),
     "journal": "Journal Sending read_replies",
-    "limits": "Gate Rate parse_duration",
-    "money": "Budget Price batch_share find_price",
+    "limits": "Budget Gate Price Rate batch_share find_price",
     "replies": "Reply json_values read_reply without_thinking",
     "requests": (
         "FORMATS FormatLadder Request RequestMould closed_object image_part make_request response_format user_message"

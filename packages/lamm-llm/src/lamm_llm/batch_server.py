@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 from lamm_llm.batch_state import Batch, BatchState
 from lamm_llm.endpoint import Endpoint
 from lamm_llm.engine import RetryPolicy
-from lamm_llm.errors import EndpointError, RefusedError, ThrottledError, TransientError
-from lamm_llm.limits import longest_pause
+from lamm_llm.errors import EndpointError, RefusedError, ThrottledError, TransientError, longest_pause
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 T = TypeVar("T")

@@ -25,9 +25,10 @@ from lamm_llm.errors import (
     TransientError,
     UnsupportedError,
     connection_failure,
+    retry_after,
 )
 from lamm_llm.files import dumps
-from lamm_llm.limits import Gate, retry_after
+from lamm_llm.limits import Gate
 from lamm_llm.replies import Reply, read_reply, server_words
 from lamm_llm.requests import Request
 

@@ -18,16 +18,17 @@ from typing import Any, Generic, TypeVar
 
 from lamm_llm.endpoint import Endpoint
 from lamm_llm.errors import (
+    LONGEST_PAUSE,
     EndpointError,
     GaveUpError,
     RefusedError,
     ThrottledError,
     TransientError,
     UnsupportedError,
+    longest_pause,
 )
 from lamm_llm.journal import Journal, Sending
-from lamm_llm.limits import LONGEST_PAUSE, longest_pause
-from lamm_llm.money import Budget
+from lamm_llm.limits import Budget
 from lamm_llm.replies import Reply
 from lamm_llm.requests import Request
 

@@ -1,12 +1,21 @@
 """What lamm-llm raises: errors under one base class, and what can go wrong with one request, sorted by what to do.
 
 `ThrottledError` waits, `TransientError` is tried again, `UnsupportedError` changes how to ask, `RefusedError` ends one
-row, and `EndpointError` ends the use of an endpoint at once.
+row, and `EndpointError` ends the use of an endpoint at once. How long a server asks to wait is read here, too.
 """
 
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+LONGEST_PAUSE = 60.0
+"""Seconds that a server's headers can make everybody wait at once; then it is asked again."""
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_COUNT = re.compile(r"[0-9]{1,12}")
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class LammLlmError(Exception):
@@ -133,3 +142,43 @@ def connection_failure(error: BaseException, timeout: float) -> TransientError:
     if "APITimeoutError" in names and not names & broken:
         return TransientError("timeout", f"no answer within {timeout:g} s", unknown=True)
     return TransientError("connection", detail, unknown=True)
+
+
+def parse_duration(text: str) -> float | None:
+    """Read a rate-limit header's time as seconds; None when the text is no duration.
+
+    >>> parse_duration("6m30s"), parse_duration("200ms"), parse_duration("2")
+    (390.0, 0.2, 2.0)
+    """
+    try:
+        return min(max(float(text), 0.0), 1e9)
+    except ValueError:
+        parts = _DURATION.findall(text.strip())
+        return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts) if parts else None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a server asks to wait: `retry-after-ms`, or `Retry-After` as a time or as a date.
+
+    >>> retry_after({"retry-after": "2"}), retry_after({"retry-after": "soon"})
+    (2.0, None)
+    """
+    milliseconds = headers.get("retry-after-ms", "")
+    if _COUNT.fullmatch(milliseconds):
+        return int(milliseconds) / 1000
+    value = headers.get("retry-after", "").strip()
+    if _COUNT.fullmatch(value[:1]):
+        return parse_duration(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time()) if value else None
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def longest_pause(seconds: float) -> float:
+    """Return how long is waited where a server asks for so many seconds: a minute at most.
+
+    >>> longest_pause(2.0), longest_pause(86400.0)
+    (2.0, 60.0)
+    """
+    return seconds if seconds < LONGEST_PAUSE else LONGEST_PAUSE
