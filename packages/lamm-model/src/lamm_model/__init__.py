@@ -1,13 +1,15 @@
 """A multimodal language model for images and point clouds: model, training, prediction, kernels.
 
-Importing this package is cheap; the names below load torch and transformers when they are first used, and register
-the model with transformers' Auto classes.
+Importing this package is cheap: the names below load torch and transformers when they are first used. The Auto classes
+of transformers know the model from the import on.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
+
+from lamm_model.building.auto_classes import register, watch
 
 _HOMES = {
     "building.building": "build_model build_pair build_processor",
@@ -36,9 +38,16 @@ def __getattr__(name: str) -> Any:
     """Load a public name on first use."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    importlib.import_module("lamm_model.building.auto_classes").register()
+    register()
     return getattr(importlib.import_module(f"lamm_model.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _open_checkpoint(*args: Any, **kwargs: Any) -> Any:
+    return importlib.import_module("lamm_model.checkpoints.checkpoint").open_checkpoint(*args, **kwargs)
+
+
+watch(_open_checkpoint)

@@ -49,11 +49,13 @@ def describe(folder: Path, tokens: int, gpu_memory: float) -> dict[str, Any]:
     folder = locate(folder)
     manifest = read_manifest(folder)
     config = LammConfig.from_pretrained(folder)
+    adapters = dict(manifest["adapters"]) if manifest is not None else dict(config.adapters or {})
+    config.adapters = None
     with torch.device("meta"):
         model = LammForConditionalGeneration(config)
         model.tie_weights()
         model.requires_grad_(False)
-        if manifest is not None:
+        if manifest is not None and config.adapters is None:  # written before configurations named the sets
             add_adapters(model, AdapterSettings(**manifest["adapters"]))
     parts = {name: module for name, module in model.model.named_children() if any(True for _ in module.parameters())}
     total = sum(p.numel() for p in model.parameters())
@@ -74,7 +76,7 @@ def describe(folder: Path, tokens: int, gpu_memory: float) -> dict[str, Any]:
         "parts": {name: sum(p.numel() for p in module.parameters()) for name, module in parts.items()},
         "tokens per image": config.image_tokens,
         "tokens per point cloud": config.point_cloud_tokens,
-        "adapters": dict(manifest["adapters"]) if manifest is not None else {},
+        "adapters": adapters,
         "training memory": plans,
         "answering memory": f"{plan_inference(text, total, tokens) / GIB:.2f} GiB in bfloat16 for {tokens} tokens "
         "in all rows together (calculated)",

@@ -1,8 +1,87 @@
-"""Make transformers' Auto classes know the LAMM model and its processors (its towers say so themselves)."""
+"""Make transformers' Auto classes know the LAMM model and its processors (its towers say so themselves).
+
+Importing this package is cheap, and yet `AutoModel...from_pretrained` works after it: `watch` gives transformers
+stand-ins, which load and register the classes when a LAMM folder is opened.
+"""
 
 from __future__ import annotations
 
 import functools
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+MODEL_TYPE = "lamm"
+_openers: list[Callable[..., Any]] = []
+
+
+class _Configuration:
+    """Stands in for `LammConfig` in transformers' table until a LAMM folder is opened."""
+
+    model_type = MODEL_TYPE
+
+    @staticmethod
+    def from_dict(*args: Any, **kwargs: Any) -> Any:
+        register()
+        from lamm_model.model.configuration_lamm import LammConfig
+
+        return LammConfig.from_dict(*args, **kwargs)
+
+
+class _Processor:
+    """Stands in for `LammProcessor`, which transformers looks for by its name."""
+
+    @staticmethod
+    def from_pretrained(*args: Any, **kwargs: Any) -> Any:
+        register()
+        from lamm_model.processing.processing_lamm import LammProcessor
+
+        return LammProcessor.from_pretrained(*args, **kwargs)
+
+
+_Processor.__name__ = "LammProcessor"
+_TABLES: dict[str, Callable[[Any], None]] = {
+    "transformers.models.auto.configuration_auto": lambda module: module.AutoConfig.register(
+        MODEL_TYPE, _Configuration, exist_ok=True
+    ),
+    "transformers.models.auto.processing_auto": lambda module: module.AutoProcessor.register(
+        _Configuration, _Processor, exist_ok=True
+    ),
+}
+
+
+class _Watcher(importlib.abc.MetaPathFinder):
+    """Finds transformers' tables as anybody would, and adds the stand-ins when one has been loaded."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target) if name in _TABLES else None
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                execute(module)
+                _TABLES[name](module)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def watch(open_checkpoint: Callable[..., Any]) -> None:
+    """Let transformers know of this package, whether it is loaded already or will be.
+
+    Args:
+        open_checkpoint: Loads a checkpoint folder with the options of `from_pretrained`.
+    """
+    _openers.append(open_checkpoint)
+    sys.meta_path.insert(0, _Watcher())
+    for name, add in _TABLES.items():
+        if (module := sys.modules.get(name)) is not None:
+            add(module)
 
 
 @functools.cache
@@ -22,12 +101,14 @@ def register() -> None:
 
     from lamm_model.model.configuration_lamm import LammConfig
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration, LammModel
+    from lamm_model.model.saving import LammSaving
     from lamm_model.processing.image_processing_lamm import LammImageProcessor
     from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
     from lamm_model.processing.processing_lamm import LammProcessor
     from lamm_model.towers.configuration_efficientnet_lite import EfficientNetLiteConfig
     from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
 
+    LammSaving.open_checkpoint = staticmethod(_openers[-1]) if _openers else None
     AutoConfig.register(LammConfig.model_type, LammConfig, exist_ok=True)
     AutoModel.register(LammConfig, LammModel, exist_ok=True)
     for auto in (AutoModelForImageTextToText, AutoModelForMultimodalLM):

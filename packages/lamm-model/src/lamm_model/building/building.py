@@ -282,7 +282,7 @@ def _point_cloud_part(
     if config is None:
         return None, None
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # the CPU's alone: what is forked is what is put back
         return LammPointCloudModel(config), config
 
 

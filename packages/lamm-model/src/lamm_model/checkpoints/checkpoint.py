@@ -27,10 +27,10 @@ from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.adapters import AdapterSettings, adapter_settings, add_adapters, whole_state
 from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
-from lamm_model.model.quantization import is_quantised, loading_arguments
+from lamm_model.model.quantization import is_quantised, loading_arguments, torch_dtype
+from lamm_model.model.saving import MANIFEST
 from lamm_model.processing.processing_lamm import LammProcessor
 
-MANIFEST = "lamm.json"
 FORMAT_VERSION = 1
 _OWN_SETTINGS = (
     "image_token_id",
@@ -135,6 +135,7 @@ def _write(model: LammForConditionalGeneration, folder: Path, base: BaseNames | 
     if names is None or settings is None:
         raise LammModelError("Expected to know the base models, got none. Build with build_pair or pass base.")
     save_trained(model, folder)
+    model.config.dtype = next(model.lm_head.parameters()).dtype
     model.config.save_pretrained(folder)
     known: dict[bool, str] = getattr(model, "lamm_fingerprints", {})
     manifest = {
@@ -241,6 +242,51 @@ def load_model(
     add_adapters(model, AdapterSettings(**manifest["adapters"]))
     load_trained(model, path)
     return model.eval(), processor
+
+
+# What transformers passes on besides: where files come from, which the caller has looked up.
+_ELSEWHERE = {
+    "adapter_kwargs", "cache_dir", "code_revision", "commit_hash", "config", "force_download", "local_files_only",
+    "low_cpu_mem_usage", "output_loading_info", "proxies", "revision", "token", "trust_remote_code", "use_safetensors",
+    "weights_only",
+}  # fmt: skip
+
+
+def open_checkpoint(
+    folder: Path,
+    *,
+    dtype: torch.dtype | str | None = None,
+    attn_implementation: str | None = None,
+    device_map: Any = None,
+    **others: Any,
+) -> LammForConditionalGeneration:
+    """Load a checkpoint for `from_pretrained`.
+
+    Args:
+        folder: Written by `save_model`.
+        dtype: As for `load_model`; the one it was trained with when None or `auto`.
+        attn_implementation: As for `load_model`.
+        device_map: One device, as a name or `{"": device}`; `auto` takes the GPU where there is one.
+        **others: Of `from_pretrained`; those that say where files come from are ignored.
+
+    Raises:
+        UsageError: Another option, or several devices.
+    """
+    unknown = [name for name in others if name not in _ELSEWHERE and not name.startswith("_") and others[name]]
+    devices = set(device_map.values()) if isinstance(device_map, dict) else {device_map}
+    if unknown or len(devices) > 1 or devices & {"balanced", "balanced_low_0", "sequential"}:
+        raise UsageError(
+            "Expected dtype, attn_implementation and a device_map of one device for a checkpoint, got "
+            f"{', '.join(unknown) or f'device_map = {device_map!r}'} ({folder}). Quantise with lamm_model.load_model; "
+            "write a whole model (`save_pretrained`, or `lamm model export`) to spread it over devices."
+        )
+    if dtype in (None, "auto"):
+        dtype = LammConfig.from_pretrained(folder).dtype or torch.float32
+    model, _ = load_model(folder, dtype=torch_dtype(dtype), attn_implementation=attn_implementation)
+    (device,) = devices
+    if device is not None:
+        model.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    return model
 
 
 def _load_whole(

@@ -33,7 +33,7 @@ def merge_adapters(model: LammForConditionalGeneration, name: str) -> LammForCon
             setattr(language_model.get_submodule(parent), leaf, module.get_base_layer())
     if hasattr(language_model, "peft_config"):
         del language_model.peft_config
-    model.lamm_adapters = None
+    model.config.adapters = None
     model.model.routing.enabled = False
     return model
 

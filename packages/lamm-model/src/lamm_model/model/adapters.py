@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -21,8 +21,10 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.model.routing import MODALITY_IDS, ModalityRouting
+
+if TYPE_CHECKING:
+    from lamm_model.model.modeling_lamm import LammForConditionalGeneration, LammModel
 
 SHARED = "shared"
 MERGE_UP_TO = 3_000_000_000  # parameters; merging keeps a copy of the adapted weights
@@ -82,29 +84,50 @@ def add_adapters(
     chosen = replace(chosen, target_modules=_targets(body.language_model, chosen.target_modules))
     body.language_model.requires_grad_(False)
     model.lm_head.requires_grad_(False)
+    model.config.adapters = chosen.as_dict()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)  # the CPU's alone: what is forked is what is put back
+            inject_adapters(body)
+    except UsageError:
+        model.config.adapters = None
+        raise
+    for part in trainable_parts(model).values():
+        part.requires_grad_(True)
+    return model
+
+
+def inject_adapters(body: LammModel) -> None:
+    """Put the adapter sets of a model's configuration into its language model, and route tokens to them.
+
+    Raises:
+        UsageError: No layer has a targeted name.
+    """
+    chosen = AdapterSettings(**(body.config.adapters or {}))
     config = LoraConfig(
         r=chosen.rank, lora_alpha=chosen.alpha, lora_dropout=chosen.dropout, target_modules=chosen.target_modules
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for name in chosen.modalities:
-            try:
-                with warnings.catch_warnings():
-                    warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several sets are meant
-                    warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")  # peft sees to it
-                    inject_adapter_in_model(config, body.language_model, adapter_name=name)
-            except ValueError as fault:
-                raise UsageError(f"Expected layers named {chosen.target_modules}, got {fault}") from fault
+    for name in chosen.modalities:
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several sets are meant
+                warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")  # peft sees to it
+                inject_adapter_in_model(config, body.language_model, adapter_name=name)
+        except ValueError as fault:
+            raise UsageError(f"Expected layers named {chosen.target_modules}, got {fault}") from fault
     _activate(body.language_model, chosen.modalities)
     body.routing.enabled = chosen.modalities != [SHARED]
     if body.routing.enabled:
         for layer in lora_layers(body.language_model):
             for name, low_rank in layer.lora_A.items():
                 low_rank.register_forward_hook(RoutingHook(body.routing, MODALITY_IDS[name]))
-    model.lamm_adapters = chosen
-    for part in trainable_parts(model).values():
-        part.requires_grad_(True)
-    return model
+
+
+def reset_adapters(model: LammForConditionalGeneration) -> None:
+    """Let new adapter sets change nothing: transformers draws every weight of a new model, these too."""
+    for layer in lora_layers(model.model.language_model):
+        for name in layer.lora_A:
+            layer.reset_lora_parameters(name, init_lora_weights=True)
 
 
 def _targets(language_model: nn.Module, wanted: list[str]) -> list[str]:
@@ -141,7 +164,7 @@ class RoutingHook:
         ids, masks = self.routing.modality_ids, self.routing.masks
         if ids is None:
             return output
-        key = (self.modality, output.dtype)
+        key = (self.modality, output.dtype, output.device)
         if key not in masks:
             masks[key] = (ids == self.modality).unsqueeze(-1).to(output.device, output.dtype)
         return output * masks[key]
@@ -165,13 +188,13 @@ def keep_adapter(model: LammForConditionalGeneration, name: str) -> None:
     known = getattr(model.model.language_model, "peft_config", {})
     for other in [other for other in known if other != name]:
         del known[other]
-    model.lamm_adapters = replace(settings, modalities=[name])
+    model.config.adapters = replace(settings, modalities=[name]).as_dict()
 
 
 def adapter_settings(model: LammForConditionalGeneration) -> AdapterSettings | None:
     """Return how the model's adapters were made, or None when it has none."""
-    settings = getattr(model, "lamm_adapters", None)
-    return settings if isinstance(settings, AdapterSettings) else None
+    fields = model.config.adapters
+    return None if fields is None else AdapterSettings(**fields)
 
 
 def lora_layers(model: nn.Module) -> list[LoraLayer]:
@@ -183,8 +206,8 @@ def _activate(language_model: nn.Module, names: list[str]) -> None:
     for layer in lora_layers(language_model):
         layer._active_adapter = list(names)
         for table in (layer.lora_A, layer.lora_B):
-            for name in names:  # float32 even on a 16-bit base: small updates would be rounded away
-                table[name].float().requires_grad_(True)
+            for name in names:  # at least float32, even on a 16-bit base: small updates would be rounded away
+                table[name].to(torch.promote_types(table[name].weight.dtype, torch.float32)).requires_grad_(True)
 
 
 def trainable_parts(model: LammForConditionalGeneration) -> dict[str, nn.Module]:
@@ -253,11 +276,18 @@ def merged_adapters(model: LammForConditionalGeneration, name: str) -> Iterator[
     Args:
         model: A model with adapters whose base layers are ordinary linear layers.
         name: The set; `text` where there is none of that name leaves the language model bare.
+
+    Raises:
+        UsageError: A set is merged already, or adapters are switched off: leaving the block could not restore that.
     """
     settings = adapter_settings(model)
     names = settings.modalities if settings is not None else []
     originals: list[tuple[nn.Parameter, Tensor]] = []
     layers = lora_layers(model.model.language_model)
+    if any(layer.disable_adapters for layer in layers):
+        raise UsageError(
+            f"Expected adapters that are in use to merge {name!r}, got merged or disabled ones. Undo that."
+        )
     try:
         for layer in layers:
             if set_name := name if name in names else SHARED if SHARED in names else "":

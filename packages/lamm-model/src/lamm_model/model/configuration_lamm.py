@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
@@ -11,6 +13,17 @@ from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
 
 PROJECTOR_TYPES = ("linear", "mlp")
 FEATURE_SELECTIONS = ("patch", "full")
+HINT = Path("import_lamm_model.py")
+_AUTO_MAP = {
+    "AutoConfig": "LammConfig",
+    "AutoModel": "LammModel",
+    "AutoModelForImageTextToText": "LammForConditionalGeneration",
+    "AutoModelForMultimodalLM": "LammForConditionalGeneration",
+    "AutoProcessor": "LammProcessor",
+}
+HINT_TEXT = f"""# This model needs a package: pip install lamm-model, and `import lamm_model` before it is loaded.
+from lamm_model import {", ".join(dict.fromkeys(_AUTO_MAP.values()))}
+"""
 
 
 def _as_config(value: Any) -> PretrainedConfig | None:
@@ -46,6 +59,8 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
         lm_head_bias: Whether the language model's head adds a bias.
         freeze_image_tower: Keep the image tower in evaluation mode and without gradients.
         freeze_point_cloud_tower: The same for the point-cloud tower.
+        adapters: Fields of `AdapterSettings` of the adapter sets in the language model, or None for none.
+        part_dtypes: Types of saved parts that are not the model's own, by patterns of names.
     """
 
     model_type = "lamm"
@@ -70,6 +85,8 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
     lm_head_bias: bool = False
     freeze_image_tower: bool = True
     freeze_point_cloud_tower: bool = True
+    adapters: dict[str, Any] | None = None
+    part_dtypes: dict[str, str] | None = None
     tie_word_embeddings: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -80,6 +97,7 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
         if getattr(self.text_config, "tie_word_embeddings", False):
             self.tie_word_embeddings = True
         super().__post_init__(**kwargs)
+        self.auto_map = {auto: f"{HINT.stem}.{name}" for auto, name in _AUTO_MAP.items()}
         _check_choice("projector_type", self.projector_type, PROJECTOR_TYPES)
         _check_choice("image_feature_select", self.image_feature_select, FEATURE_SELECTIONS)
         if self.image_token_id == self.point_cloud_token_id:
@@ -87,6 +105,15 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
                 f"Expected two different placeholder ids, got {self.image_token_id} for images and point clouds. "
                 "Set image_token_id and point_cloud_token_id apart."
             )
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+        """Save as any configuration, and beside it a file that imports this package.
+
+        Whoever loads the folder without `import lamm_model` is asked by transformers to trust its code: that code is
+        these imports, and transformers names the package to install where it is missing.
+        """
+        super().save_pretrained(save_directory, *args, **kwargs)
+        (Path(save_directory) / HINT).write_text(HINT_TEXT, encoding="utf-8")
 
     @property
     def context_length(self) -> int:

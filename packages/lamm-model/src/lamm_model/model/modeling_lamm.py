@@ -13,8 +13,10 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 from lamm_model.errors import LammModelError
 from lamm_model.model.answer_loss import IGNORED, answer_head, summed_answer_loss
 from lamm_model.model.configuration_lamm import LammConfig
+from lamm_model.model.generation import LammGeneration
 from lamm_model.model.projector import LammProjector, encode_images, fill_placeholders
 from lamm_model.model.routing import ModalityRouting, infer_modality_ids
+from lamm_model.model.saving import LammSaving
 from lamm_model.towers.point_cloud import LammPointCloudModel
 
 CACHE = "cache" if "cache" in {field.name for field in fields(BaseModelOutputWithPast)} else "past_key_values"
@@ -33,7 +35,7 @@ class LammOutput(CausalLMOutputWithPast):  # type: ignore[misc]
     """
 
 
-class LammPreTrainedModel(PreTrainedModel):  # type: ignore[misc]
+class LammPreTrainedModel(LammSaving, PreTrainedModel):  # type: ignore[misc]
     """Base of the LAMM models: configuration class, flags, initialisation."""
 
     config_class = LammConfig
@@ -73,6 +75,10 @@ class LammModel(LammPreTrainedModel):
         self.language_model = language_model
         self.routing = ModalityRouting()
         self.post_init()
+        if config.adapters is not None:
+            from lamm_model.model.adapters import inject_adapters
+
+            inject_adapters(self)
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the language model's."""
@@ -171,24 +177,39 @@ class LammModel(LammPreTrainedModel):
         """Run towers, projectors and language model; see `LammForConditionalGeneration.forward`."""
         if (input_ids is None) == (inputs_embeds is None):
             raise LammModelError("Expected exactly one of input_ids and inputs_embeds, got both or neither.")
-        if inputs_embeds is None and input_ids is not None:
-            inputs_embeds = self.embed(input_ids, pixel_values, point_clouds, image_features, point_cloud_features)
-            if modality_ids is None and self.routing.enabled:
-                modality_ids = infer_modality_ids(
-                    input_ids, self.config.image_token_id, self.config.point_cloud_token_id
-                )
+        cache = past_key_values if cache is None else cache
+        media = (pixel_values, point_clouds, image_features, point_cloud_features)
+        if modality_ids is None and self.routing.enabled:
+            modality_ids = self._infer_modality_ids(input_ids, cache)
+        if input_ids is not None:
+            inputs_embeds = self.embed(input_ids, *media)
+        elif any(medium is not None for medium in media):
+            raise LammModelError(
+                "Expected media to be part of inputs_embeds, got both. Give input_ids, or embed() them."
+            )
         self.routing.modality_ids = modality_ids
         self.routing.masks.clear()
         return self.language_model(
             attention_mask=attention_mask,
             position_ids=position_ids,
             inputs_embeds=inputs_embeds,
-            **{CACHE: past_key_values if cache is None else cache},
+            **{CACHE: cache},
             **kwargs,
         )
 
+    def _infer_modality_ids(self, input_ids: Tensor | None, cache: Any) -> Tensor:
+        """Tell each token's adapter set by the placeholders before it, where all of them are there to be seen."""
+        held = cache.get_seq_length() if hasattr(cache, "get_seq_length") else 0
+        if input_ids is None or held:
+            raise LammModelError(
+                f"Expected modality_ids with {'inputs_embeds' if input_ids is None else 'a cache that holds tokens'}: "
+                "this model's adapter sets are chosen by the media before each token, which cannot be seen here. "
+                "Give modality_ids [B, S]: 0 none, 1 image, 2 point cloud."
+            )
+        return infer_modality_ids(input_ids, self.config.image_token_id, self.config.point_cloud_token_id)
 
-class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # type: ignore[misc]
+
+class LammForConditionalGeneration(LammGeneration, LammPreTrainedModel, GenerationMixin):  # type: ignore[misc]
     """The LAMM model with a language-model head: trains with `labels`, answers with `generate`.
 
     The class behaves as any image-text-to-text model of transformers: `from_pretrained`, `save_pretrained`,
@@ -204,6 +225,10 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
         name = next(name for name, module in self.named_modules() if module is embeddings)
         self._tied_weights_keys = {"lm_head.weight": f"{name}.weight"}
         self.post_init()
+        if config.adapters is not None:
+            from lamm_model.model.adapters import reset_adapters
+
+            reset_adapters(self)
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the language model's."""
@@ -215,11 +240,13 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
 
     def encode_images(self, pixel_values: Tensor) -> Tensor:
         """Run the image tower, before the projector: `[n, 3, H, W]` to `[n, T, C]`."""
-        return self.model.encode_images(pixel_values)
+        features: Tensor = self.model.encode_images(pixel_values)
+        return features
 
     def encode_point_clouds(self, point_clouds: Tensor) -> Tensor:
         """Run the point-cloud tower, before the projector: `[n, N, 3 or 6]` to `[n, T, C]`."""
-        return self.model.encode_point_clouds(point_clouds)
+        features: Tensor = self.model.encode_point_clouds(point_clouds)
+        return features
 
     def forward(
         self,
@@ -312,49 +339,6 @@ class LammForConditionalGeneration(LammPreTrainedModel, GenerationMixin):  # typ
         total = summed_answer_loss(hidden[:, :-1][keep], self.lm_head, targets[keep], self.loss_rows)
         divisor = keep.sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
         return total / divisor
-
-    def prepare_inputs_for_generation(
-        self, input_ids: Tensor, is_first_iteration: bool = False, **kwargs: Any
-    ) -> dict[str, Any]:
-        """Keep media for the first pass only (the cache holds them after it) and route new tokens as their row."""
-        names = ("pixel_values", "point_clouds", "image_features", "point_cloud_features")
-        media = {name: kwargs.pop(name) for name in names if name in kwargs}
-        modality_ids = kwargs.pop("modality_ids", None)
-        inputs: dict[str, Any] = super().prepare_inputs_for_generation(
-            input_ids, is_first_iteration=is_first_iteration, **kwargs
-        )
-        if is_first_iteration or not kwargs.get("use_cache", True):
-            inputs.update(media)
-        if modality_ids is not None:
-            width = (inputs["input_ids"] if inputs.get("input_ids") is not None else inputs["inputs_embeds"]).shape[1]
-            inputs["modality_ids"] = modality_ids[:, -width:]
-        return inputs
-
-    def _update_model_kwargs_for_generation(
-        self, outputs: Any, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> dict[str, Any]:
-        updated: dict[str, Any] = super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
-        if (ids := updated.get("modality_ids")) is not None:
-            updated["modality_ids"] = torch.cat([ids, ids[:, -1:]], dim=1)
-        return updated
-
-    def generate(self, inputs: Tensor | None = None, **kwargs: Any) -> Any:
-        """Generate as any transformers model.
-
-        Modality ids are inferred from the placeholders when missing, and placeholders are never generated.
-        """
-        ids = kwargs.get("input_ids", inputs)
-        if ids is not None and kwargs.get("modality_ids") is None and self.model.routing.enabled:
-            kwargs["modality_ids"] = infer_modality_ids(
-                ids, self.config.image_token_id, self.config.point_cloud_token_id
-            )
-        kwargs["suppress_tokens"] = [*(kwargs.get("suppress_tokens") or []), *self.placeholder_ids()]
-        return super().generate(inputs, **kwargs)
-
-    def placeholder_ids(self) -> list[int]:
-        """List the placeholder ids that the head could choose; an answer must not hold any."""
-        size = self.config.text_config.vocab_size
-        return [i for i in (self.config.image_token_id, self.config.point_cloud_token_id) if i < size]
 
 
 def cache_of(outputs: Any) -> Any:

@@ -35,9 +35,9 @@ class ModalityRouting:
     Attributes:
         enabled: Whether routed adapters are injected.
         modality_ids: `[B, S]` of the current pass, or None to let every active adapter see every token.
-        masks: `[B, S, 1]` of the current pass by modality and dtype, as they were asked for.
+        masks: `[B, S, 1]` of the current pass by modality, dtype and device, as they were asked for.
     """
 
     enabled: bool = False
     modality_ids: Tensor | None = None
-    masks: dict[tuple[int, torch.dtype], Tensor] = field(default_factory=dict)
+    masks: dict[tuple[int, torch.dtype, torch.device], Tensor] = field(default_factory=dict)

@@ -1,0 +1,87 @@
+"""Saving and loading as transformers does it: adapter sets in place, every part in its own type."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+MANIFEST = "lamm.json"  # a folder with this file holds what fine-tuning changed and the names of the base models
+_HUB = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "token")
+
+
+class LammSaving:
+    """What the LAMM models add to transformers' `save_pretrained` and `from_pretrained`.
+
+    Attributes:
+        open_checkpoint: Loads a checkpoint folder; set by the package's root, which knows the rooms above this one.
+    """
+
+    config: Any
+    open_checkpoint: ClassVar[Callable[..., Any] | None] = None
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+        """Save a whole model, adapter sets in place; what is loaded again answers exactly the same."""
+        self.config.part_dtypes = part_dtypes(self)  # type: ignore[arg-type]
+        super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
+
+    @classmethod
+    def from_pretrained(cls, name: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Any:
+        """Load a whole model as any transformers model does, or a checkpoint onto the base models that it names.
+
+        A checkpoint is what `lamm model finetune` writes into `model/`. It takes `dtype`, `attn_implementation` and a
+        `device_map` of one device.
+        """
+        folder = checkpoint_folder(name, kwargs)
+        if folder is None or cls.open_checkpoint is None:
+            return super().from_pretrained(name, *args, **kwargs)  # type: ignore[misc]
+        whole = cls.open_checkpoint(folder, **kwargs)
+        model = whole if isinstance(whole, cls) else whole.model
+        return (model, {}) if kwargs.get("output_loading_info") else model
+
+    def _get_dtype_plan(self, dtype: torch.dtype) -> dict[str, torch.dtype]:
+        """Load each part in the type it was saved in, unless another type than the saved one is asked for."""
+        plan: dict[str, torch.dtype] = super()._get_dtype_plan(dtype)  # type: ignore[misc]
+        saved = {part: getattr(torch, name) for part, name in (self.config.part_dtypes or {}).items()}
+        return plan | saved if saved.pop("", None) == dtype else plan
+
+
+def part_dtypes(model: nn.Module) -> dict[str, str] | None:
+    """Name the parts of a model whose type is not the model's own.
+
+    Returns:
+        Patterns of parameter names to types, and the model's own type under an empty name; None where all are of one.
+    """
+    types: dict[str, torch.dtype] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point():
+            part = next((part for part in name.split(".") if part not in ("model", "0")), name)
+            types.setdefault("language_model.*.lora_" if ".lora_" in name else part, parameter.dtype)
+    own = next(iter(types.values()), torch.float32)
+    # Adapter sets first: they lie within the language model.
+    named = dict(sorted(types.items(), key=lambda pair: "lora" not in pair[0]))
+    different = {part: dtype for part, dtype in named.items() if dtype != own or "lora" in part}
+    if not different:
+        return None
+    return {part: str(dtype).removeprefix("torch.") for part, dtype in {"": own, **different}.items()}
+
+
+def checkpoint_folder(name: str | os.PathLike[str], options: dict[str, Any]) -> Path | None:
+    """Return the folder of a checkpoint, a hub repository's fetched into the cache; None where it is none."""
+    if os.path.isdir(name):
+        return Path(name) if (Path(name) / MANIFEST).is_file() else None
+    from huggingface_hub import snapshot_download
+    from transformers.utils import cached_file
+
+    chosen = {key: options[key] for key in _HUB if options.get(key) is not None}
+    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    if cached_file(str(name), MANIFEST, _raise_exceptions_for_gated_repo=False, **quiet, **chosen) is None:
+        return None
+    chosen.pop("proxies", None)
+    return Path(
+        snapshot_download(str(name), allow_patterns=["*.json", "*.safetensors", "*.model", "*.jinja"], **chosen)
+    )
