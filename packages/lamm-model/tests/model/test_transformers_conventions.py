@@ -23,7 +23,7 @@ def test_chat_template_gives_the_same_inputs_as_the_processor(pair, media):
         {"role": "assistant", "content": "Yes."},
         {"role": "user", "content": [{"type": "point_cloud", "path": cloud}, {"type": "text", "text": "And <pcl>?"}]},
     ]
-    found = processor.apply_chat_template(chat, tokenize=True, return_dict=True)
+    found = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=True)
     turns = [
         {"from": "human", "value": "<image>Hello"},
         {"from": "gpt", "value": "Yes."},
@@ -32,9 +32,10 @@ def test_chat_template_gives_the_same_inputs_as_the_processor(pair, media):
     expected = processor(turns, images=[picture], point_clouds=[cloud], system="S")
     assert found.keys() == expected.keys()
     assert all(torch.equal(value, expected[key]) for key, value in found.items())
-    ids = processor.apply_chat_template(chat, tokenize=True)
+    ids = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=True)
     assert torch.equal(ids, expected["input_ids"])
-    assert processor.apply_chat_template(chat) == processor.tokenizer.decode(expected["input_ids"][0])
+    text = processor.apply_chat_template(chat, add_generation_prompt=True)
+    assert torch.equal(processor(text=text, images=picture, point_clouds=cloud)["input_ids"], expected["input_ids"])
     both = processor.apply_chat_template([chat, messages()], tokenize=True, return_dict=True)
     assert both["input_ids"].shape[0] == 2
     assert len(both["pixel_values"]) == 1

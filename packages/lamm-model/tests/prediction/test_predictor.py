@@ -84,7 +84,7 @@ def test_each_medium_is_encoded_once(folder, bench):
 
     model, processor = load_model(folder)
     pictures = []
-    model.model.image_tower.register_forward_hook(lambda module, args, out: pictures.append(len(args[0])))
+    model.model.image_tower.register_forward_hook(lambda module, args, out: pictures.append(len(out.last_hidden_state)))
     predictor = Predictor(model, processor, PredictionOptions(batch_size=4))
     assert sum(len(answers) for answers in predictor.answer(read_queries(bench).queries)) == 14
     assert sum(pictures) == 3

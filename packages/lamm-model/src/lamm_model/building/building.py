@@ -353,7 +353,7 @@ def build_processor(
         language_model: Folder or hub name; gives the tokenizer.
         image_tower: Folder or hub name; gives size, normalisation and tokens per image.
         point_cloud: Gives points, columns and tokens per cloud.
-        prompt_format: `chat` (the tokenizer's template), `lamm` or `llama2`.
+        prompt_format: `chat` (the tokenizer's template), `lamm`, `vicuna`, `llama2`, `llama3` or `chatml`.
         use_system: Open dialogues with the task type's system message.
         image_feature_select: As in `LammConfig`.
         image_resize: `squash` or `letterbox`.

@@ -232,7 +232,8 @@ class LammForConditionalGeneration(LammGeneration, LammPreTrainedModel, Generati
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the language model's."""
-        return self.model.get_input_embeddings()
+        embeddings: nn.Module = self.model.get_input_embeddings()
+        return embeddings
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Replace the language model's."""

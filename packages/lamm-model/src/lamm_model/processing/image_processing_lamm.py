@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import math
 from pathlib import Path
@@ -22,16 +23,15 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 RESIZE_MODES = ("squash", "letterbox")
 
 
-def read_image(
-    source: str | Path | bytes | Image.Image, max_pixels: int = MAX_PIXELS, at_least: int = 0
-) -> Image.Image:
+def read_image(source: Any, max_pixels: int = MAX_PIXELS, at_least: int = 0) -> Image.Image:
     """Open a picture as upright 8-bit RGB.
 
     Grey, palette, transparent (composed on white), CMYK and 16-bit pictures are converted; an EXIF orientation is
     applied. The size is checked before anything is decoded.
 
     Args:
-        source: Path, file content or an open picture.
+        source: Path, file content, `data:` URL, an open picture, or numbers: `[H, W]`, `[H, W, 1, 3 or 4]` or the same
+            with channels first, as 8 or 16 unsigned bits or as fractions of 0..1.
         max_pixels: Largest accepted width times height.
         at_least: Decode a JPEG at a half, a quarter or an eighth of its size while each side keeps this many pixels;
             0 decodes it whole.
@@ -40,11 +40,11 @@ def read_image(
         The picture.
 
     Raises:
-        LammModelError: The file is missing, empty, truncated, no picture, or too large.
+        LammModelError: The file is missing, empty, truncated, no picture, or too large; or numbers are no picture's.
     """
-    name = source if isinstance(source, str | Path) else "the given picture"
+    name = str(source)[:200] if isinstance(source, str | Path) else "the given picture"
     try:
-        image = source if isinstance(source, Image.Image) else _open(source, name)
+        image = _picture(source, name)
         width, height = image.size
         if width * height > max_pixels:
             raise LammModelError(
@@ -58,6 +58,44 @@ def read_image(
         return _to_rgb(ImageOps.exif_transpose(image) if turned else image)
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as fault:
         raise LammModelError(f"Expected a readable picture, got {fault} ({name}). Replace the file.") from fault
+
+
+def _picture(source: Any, name: str) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return source
+    if isinstance(source, np.ndarray | Tensor):
+        return Image.fromarray(_bytes_of(np.asarray(source.detach().cpu() if isinstance(source, Tensor) else source)))
+    if isinstance(source, str) and source.startswith("data:"):
+        head, _, body = source.partition(",")
+        if not head.endswith(";base64"):
+            raise LammModelError(f"Expected a base64 data URL, got {head[:60]!r}. Encode the picture in base64.")
+        source = base64.b64decode(body, validate=True)
+    elif not isinstance(source, str | Path | bytes):
+        raise LammModelError(
+            f"Expected a picture as a path, bytes, a data URL, a PIL picture or numbers, got {type(source).__name__}."
+        )
+    return _open(source, name)
+
+
+def _bytes_of(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Turn a picture's numbers into bytes `[H, W]` or `[H, W, 3 or 4]`; refuse what is in no known range."""
+    shape, kind = values.shape, values.dtype
+    if values.ndim == 3 and shape[2] not in (1, 3, 4) and shape[0] in (1, 3, 4):
+        values = values.transpose(1, 2, 0)
+    if values.ndim not in (2, 3) or 0 in shape or (values.ndim == 3 and values.shape[2] not in (1, 3, 4)):
+        raise LammModelError(f"Expected a picture of [H, W] or [H, W, 1, 3 or 4] numbers, got shape {list(shape)}.")
+    if kind == np.bool_ or kind == np.uint16:
+        values = values * (255.0 if kind == np.bool_ else 1 / 257)
+    elif kind != np.uint8:
+        low, high = float(values.min()), float(values.max())
+        fractions = np.issubdtype(kind, np.floating) and low >= 0 and high <= 1
+        if not fractions and not (np.issubdtype(kind, np.integer) and low >= 0 and high <= 255):
+            raise LammModelError(
+                f"Expected a picture's {kind} numbers to be 0..1 or whole ones of 0..255, got {low:g} to {high:g}. "
+                "Give bytes, and no picture that was normalised already."
+            )
+        values = values * (255.0 if fractions else 1.0)
+    return np.ascontiguousarray((values[..., 0] if values.shape[2:] == (1,) else values).round().astype(np.uint8))
 
 
 def picture_size(path: str | Path | bytes) -> tuple[int, int]:
@@ -143,14 +181,15 @@ class LammImageProcessor(BaseImageProcessor):  # type: ignore[misc]
         """Prepare pictures.
 
         Args:
-            images: One or a list of paths, file contents or PIL pictures.
+            images: One or a list of what `read_image` takes; `[n, ...]` numbers are a list.
             return_tensors: `pt` or `np`.
             **kwargs: Ignored.
 
         Returns:
             `pixel_values`: `[n, 3, size, size]` float32.
         """
-        items = images if isinstance(images, list | tuple) else [images]
+        batch = isinstance(images, np.ndarray | Tensor) and images.ndim == 4
+        items = list(images) if batch or isinstance(images, list | tuple) else [images]
         stacked = torch.stack([self.prepare(item) for item in items])
         return BatchFeature({"pixel_values": stacked.numpy() if return_tensors == "np" else stacked})
 

@@ -77,7 +77,7 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         """Prepare clouds.
 
         Args:
-            point_clouds: One or a list of paths or `[N, 3 or 6]` arrays.
+            point_clouds: One or a list of paths or `[N, 3 or 6]` arrays or tensors, or `[n, N, 3 or 6]` numbers.
             names: One name a cloud that seeds its sampling; paths' file names by default.
             variant: Another draw of the same clouds, for augmentation.
             return_tensors: `pt` or `np`.
@@ -86,7 +86,10 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         Returns:
             `point_clouds`: `[n, num_points, columns]` float32.
         """
-        items = point_clouds if isinstance(point_clouds, list | tuple) else [point_clouds]
+        if isinstance(point_clouds, torch.Tensor):
+            point_clouds = point_clouds.detach().cpu().numpy()
+        batch = isinstance(point_clouds, np.ndarray) and point_clouds.ndim == 3
+        items = list(point_clouds) if batch or isinstance(point_clouds, list | tuple) else [point_clouds]
         labels: list[str | None] = list(names) if names is not None else [None] * len(items)
         prepared = [self.prepare(item, name, variant) for item, name in zip(items, labels, strict=True)]
         stacked = np.stack(prepared)
@@ -95,6 +98,7 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
     def prepare(self, cloud: Any, name: str | None = None, variant: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Turn one path or `[N, 3 or 6]` array into `[num_points, columns]` float32."""
         label = name or (Path(cloud).name if isinstance(cloud, str | Path) else "")
+        cloud = cloud.detach().cpu().numpy() if isinstance(cloud, torch.Tensor) else cloud
         points = read_point_cloud(cloud, label)
         picked = self._sample(points, label, variant)
         metres = picked[:, :3].astype(np.float64) * UNITS[self.unit]

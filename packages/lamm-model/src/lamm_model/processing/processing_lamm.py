@@ -8,28 +8,29 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import BatchFeature, ProcessorMixin
+from transformers import ProcessorMixin
 
 from lamm_model.errors import LammModelError
 from lamm_model.model.answer_loss import IGNORED
 from lamm_model.model.routing import MODALITY_IDS
 from lamm_model.processing.coordinates import dialogue_to_input
+from lamm_model.processing.processor_calls import ProcessorCalls
 from lamm_model.processing.prompt_formats import prompt_format, render, render_answer, system_message
-from lamm_model.processing.segments import IMAGE, POINT_CLOUD, Segment, find_markers, read_messages, read_turns
+from lamm_model.processing.segments import IMAGE, POINT_CLOUD, Segment, read_turns
 
 # Special tokens that known vocabularies hold and chat does not use: taken first, so that nothing is resized.
 _IMAGE_TOKENS = ("<image>", "<|image_pad|>", "<|image|>", "<reponame>", "<|reserved_special_token_0|>")
 _POINT_CLOUD_TOKENS = ("<point_cloud>", "<|video_pad|>", "<filename>", "<|reserved_special_token_1|>")
 
 
-class LammProcessor(ProcessorMixin):  # type: ignore[misc]
+class LammProcessor(ProcessorCalls, ProcessorMixin):  # type: ignore[misc]
     """Prepares media and text for `LammForConditionalGeneration`; one builder for training and inference.
 
     Attributes:
         image_processor: `LammImageProcessor`.
         feature_extractor: `LammPointCloudProcessor`.
         tokenizer: The language model's.
-        prompt_format: `lamm`, `llama2` or `chat`.
+        prompt_format: `lamm`, `vicuna`, `llama2`, `llama3`, `chatml` or `chat`.
         image_tokens: Placeholders per image (`LammConfig.image_tokens`).
         point_cloud_tokens: Placeholders per point cloud (`LammConfig.point_cloud_tokens`).
         image_token: Placeholder token of images; an unused special token of the vocabulary is chosen when None.
@@ -93,6 +94,7 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         system: str | None = None,
         modality: str | None = None,
         for_generation: bool = False,
+        opened: bool = True,
         max_length: int | None = None,
         name: str = "record",
     ) -> dict[str, list[int]]:
@@ -109,6 +111,7 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
             modality: Adapter set of the row (`text`, `image`, `point_cloud`) instead of the media's; needed where the
                 media are withheld.
             for_generation: The dialogue ends with a question to answer; there are no labels then.
+            opened: Open the answer to that question.
             max_length: Longest row. Text after the last medium is cut from the end, media never.
             name: What messages call the record.
 
@@ -119,18 +122,31 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
             LammModelError: Media and placeholders differ, or the row cannot be cut to `max_length`.
         """
         kinds = media if media is not None else [IMAGE] * n_images + [POINT_CLOUD] * n_point_clouds
-        message = system if system is not None else (system_message(task_type) if self.use_system else "")
         if pictures and self.image_processor.moves_coordinates:
             conversations = dialogue_to_input(self.image_processor, conversations, pictures, name)
-        turns = read_turns(conversations, kinds, name)
-        form = prompt_format(self.prompt_format)
-        segments = render(form, turns, message or None, self.tokenizer, for_generation)
+        segments = self.segments(conversations, kinds, task_type, system, for_generation, opened, name)
         row = self._tokenize(segments, kinds, modality)
         if for_generation:
             row["labels"] = [IGNORED] * len(row["input_ids"])
         if max_length is not None and len(row["input_ids"]) > max_length:
             row = self._cut(row, max_length, for_generation, name)
         return row
+
+    def segments(
+        self,
+        conversations: list[dict[str, Any]],
+        media: Sequence[str],
+        task_type: str = "normal",
+        system: str | None = None,
+        for_generation: bool = False,
+        opened: bool = True,
+        name: str = "record",
+    ) -> list[Segment]:
+        """Write one row in the prompt format, as pieces that are tokenised on their own; args as `encode_dialogue`."""
+        message = system if system is not None else (system_message(task_type) if self.use_system else "")
+        turns = read_turns(conversations, media, name)
+        form = prompt_format(self.prompt_format)
+        return render(form, turns, message or None, self.tokenizer, for_generation, opened)
 
     def _tokenize(self, segments: list[Segment], kinds: Sequence[str], modality: str | None) -> dict[str, list[int]]:
         current = MODALITY_IDS[modality or (kinds[0] if kinds else "text")]
@@ -170,7 +186,11 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
         return cut
 
     def collate(
-        self, rows: list[dict[str, list[int]]], padding_side: str = "right", pad_to_multiple_of: int = 1
+        self,
+        rows: list[dict[str, list[int]]],
+        padding_side: str = "right",
+        pad_to_multiple_of: int = 1,
+        width: int = 0,
     ) -> dict[str, Tensor]:
         """Pad rows to one length.
 
@@ -178,15 +198,16 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
             rows: What `encode_dialogue` returned.
             padding_side: `right` for training, `left` for generation.
             pad_to_multiple_of: Round the length up.
+            width: Shortest length.
 
         Returns:
             `input_ids`, `attention_mask`, `position_ids`, `labels`, `modality_ids`, each `[B, S]` long; padding is
             masked, has label -100, position 0 and modality 0.
         """
-        longest = max(len(row["input_ids"]) for row in rows)
+        longest = max(width, *(len(row["input_ids"]) for row in rows))
         width = -(-longest // pad_to_multiple_of) * pad_to_multiple_of
         fill = {"input_ids": self.pad_token_id, "labels": IGNORED, "modality_ids": 0}
-        fill |= {"attention_mask": 0, "position_ids": 0}
+        fill |= {"attention_mask": 0, "position_ids": 0, **dict.fromkeys(rows[0].keys() - fill.keys(), 0)}
         batch = {key: torch.full((len(rows), width), value) for key, value in fill.items()}
         for number, row in enumerate(rows):
             length = len(row["input_ids"])
@@ -194,90 +215,6 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
             for key, values in {**row, "attention_mask": [1] * length, "position_ids": range(length)}.items():
                 batch[key][number, columns] = torch.tensor(values)
         return batch
-
-    def __call__(
-        self,
-        messages: list[dict[str, Any]] | list[list[dict[str, Any]]],
-        images: list[Any] | None = None,
-        point_clouds: list[Any] | None = None,
-        **kwargs: Any,
-    ) -> BatchFeature:
-        """Prepare dialogues and media for `generate`.
-
-        Args:
-            messages: One dialogue or a list of them, each `[{"from", "value"}]` ending with a question, with `<image>`
-                and `<pcl>` markers; one dialogue alone may do without markers.
-            images: Pictures of all dialogues in order of their markers.
-            point_clouds: Clouds of all dialogues in order of their markers.
-            **kwargs: Passed to `encode_dialogue` (`task_type`, `system`).
-
-        Returns:
-            `input_ids`, `attention_mask`, `position_ids`, `modality_ids`, and the media tensors.
-        """
-        dialogues: list[Any] = list(messages) if isinstance(messages[0], list) else [messages]
-        images, point_clouds = images or [], point_clouds or []
-        rows = []
-        for dialogue in dialogues:
-            questions = [str(turn.get("value", turn.get("content", ""))) for turn in dialogue[0::2]]
-            media = [kind for question in questions for kind in find_markers(question)]
-            if len(dialogues) == 1 and not media:
-                media = [IMAGE] * len(images) + [POINT_CLOUD] * len(point_clouds)
-            rows.append(self.encode_dialogue(dialogue, media=media, for_generation=True, **kwargs))
-        return self._with_media(rows, images, point_clouds)
-
-    def apply_chat_template(
-        self,
-        conversation: list[dict[str, Any]] | list[list[dict[str, Any]]],
-        tokenize: bool = False,
-        add_generation_prompt: bool = True,
-        return_dict: bool = False,
-        **kwargs: Any,
-    ) -> Any:
-        """Render chat messages as any transformers processor does, in this model's prompt format.
-
-        Args:
-            conversation: One conversation or a list of them, as `read_messages` takes them, ending with a question.
-            tokenize: Return ids instead of text.
-            add_generation_prompt: Must stay True where the model is to answer.
-            return_dict: With `tokenize`, return all model inputs, media included.
-            **kwargs: `task_type`; others are ignored.
-
-        Returns:
-            Text (placeholders and all), ids `[B, S]`, or the inputs of `generate`.
-
-        Raises:
-            LammModelError: A block is no text, image or point cloud.
-        """
-        batched = isinstance(conversation[0], list)
-        rows, media = [], []
-        for messages in conversation if batched else [conversation]:
-            turns, shown, system = read_messages(messages)  # type: ignore[arg-type]
-            media += shown
-            rows.append(
-                self.encode_dialogue(
-                    turns,
-                    media=[kind for kind, _ in shown],
-                    system=system,
-                    task_type=str(kwargs.get("task_type", "normal")),
-                    for_generation=add_generation_prompt,
-                )
-            )
-        if not tokenize:
-            texts = [self.tokenizer.decode(row["input_ids"]) for row in rows]
-            return texts if batched else texts[0]
-        batch = self._with_media(
-            rows, [m for kind, m in media if kind == IMAGE], [m for kind, m in media if kind == POINT_CLOUD]
-        )
-        return batch if return_dict else batch["input_ids"]
-
-    def _with_media(self, rows: list[dict[str, list[int]]], images: list[Any], point_clouds: list[Any]) -> BatchFeature:
-        batch: dict[str, Any] = self.collate(rows, padding_side="left")
-        del batch["labels"]
-        if images:
-            batch["pixel_values"] = self.image_processor(images)["pixel_values"]
-        if point_clouds:
-            batch["point_clouds"] = self.feature_extractor(point_clouds)["point_clouds"]
-        return BatchFeature(batch)
 
     @property
     def end_token_ids(self) -> set[int]:
@@ -291,7 +228,11 @@ class LammProcessor(ProcessorMixin):  # type: ignore[misc]
 
     def answer_ids(self, text: str) -> list[int]:
         """Return the tokens an answer of this text would have, without its end."""
-        return self._segment_ids(render_answer(prompt_format(self.prompt_format), text, self.tokenizer))
+        return self._segment_ids(self.answer_segment(text))
+
+    def answer_segment(self, text: str) -> Segment:
+        """Write an answer's text as it follows a prompt, without its end."""
+        return render_answer(prompt_format(self.prompt_format), text, self.tokenizer)
 
     def decode_answer(self, new_ids: Tensor | list[int]) -> str:
         """Decode the tokens of an answer as they are, stop strings and spaces included."""

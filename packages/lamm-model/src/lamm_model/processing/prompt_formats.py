@@ -1,4 +1,4 @@
-"""Prompt formats: LAMM's separators, Llama 2's instructions, or the language model's own chat template."""
+"""Prompt formats: LAMM's separators, those of the models people use, or the language model's own chat template."""
 
 from __future__ import annotations
 
@@ -45,7 +45,12 @@ def prompt_format(name: str) -> dict[str, Any]:
 
 
 def render(
-    form: dict[str, Any], turns: list[Turn], system: str | None, tokenizer: Any, for_generation: bool
+    form: dict[str, Any],
+    turns: list[Turn],
+    system: str | None,
+    tokenizer: Any,
+    for_generation: bool,
+    opened: bool = True,
 ) -> list[Segment]:
     """Write a dialogue in a format of `prompt_formats.json`, as segments in order.
 
@@ -55,6 +60,7 @@ def render(
         system: System message or None.
         tokenizer: The language model's, for its chat template and word joints.
         for_generation: Stop where the model is to answer.
+        opened: Open the answer there.
 
     Raises:
         LammModelError: The last turn does not fit `for_generation`.
@@ -66,7 +72,7 @@ def render(
             f"got {'an answer' if for_generation else 'a question'}. Mend the record's conversations."
         )
     writer = _render_template if form.get("template") else _render_separators
-    return merge_segments(writer(form, turns, system, tokenizer))
+    return merge_segments(writer(form, turns, system, tokenizer, opened))
 
 
 def render_answer(form: dict[str, Any], text: str, tokenizer: Any) -> Segment:
@@ -86,22 +92,32 @@ def _question(form: dict[str, Any], turn: Turn) -> list[Segment]:
     return pieces
 
 
-def _render_separators(form: dict[str, Any], turns: list[Turn], system: str | None, tokenizer: Any) -> list[Segment]:
+def _render_separators(
+    form: dict[str, Any], turns: list[Turn], system: str | None, tokenizer: Any, opened: bool
+) -> list[Segment]:
+    control = bool(form.get("control"))  # special tokens written in the format, but never in a text, count as such
     segments = [Segment(special="bos")] if form.get("add_bos") else []
-    head = form["system"].format(system=system) if system else form.get("no_system", "")
-    segments.append(Segment(head + form["first_before_media"]))
+    if system:
+        before, _, after = form["system"].partition("{system}")
+        segments += [Segment(before, control=control), Segment(system), Segment(after, control=control)]
+    else:
+        segments.append(Segment(form.get("no_system", ""), control=control))
+    segments.append(Segment(form["first_before_media"], control=control))
     prefix = "" if _adds_space(tokenizer) else form["answer_prefix"]
     for number, turn in enumerate(turns):
         if turn.role == "assistant":
-            segments.append(Segment(prefix + turn.text + form["answer_end"], trained=True))
+            end = Segment(form["answer_end"], trained=True, control=control)
+            segments += [Segment(prefix + turn.text, trained=True), end]
             if form.get("answer_eos"):
                 segments.append(Segment(special="eos", trained=True))
+            segments.append(Segment(form.get("after_answer", ""), control=control))
             continue
         if number > 0:
             if form.get("next_add_bos"):
                 segments.append(Segment(special="bos"))
-            segments.append(Segment(form["next_before_question"]))
-        segments += [*_question(form, turn), Segment(form["after_question"])]
+            segments.append(Segment(form["next_before_question"], control=control))
+        header = form["after_question"] if opened or turn is not turns[-1] else ""
+        segments += [*_question(form, turn), Segment(header, control=control)]
     return segments
 
 
@@ -111,9 +127,11 @@ def _adds_space(tokenizer: Any) -> bool:
     return str(tokenizer.convert_ids_to_tokens(ids[0])).startswith("▁")
 
 
-def _render_template(form: dict[str, Any], turns: list[Turn], system: str | None, tokenizer: Any) -> list[Segment]:
+def _render_template(
+    form: dict[str, Any], turns: list[Turn], system: str | None, tokenizer: Any, opened: bool
+) -> list[Segment]:
     """Render the tokenizer's template around stand-ins, then cut it at them."""
-    pieces = _template_pieces(tokenizer, tuple(turn.role for turn in turns), system is not None)
+    pieces = _template_pieces(tokenizer, tuple(turn.role for turn in turns), system is not None, opened)
     contents: list[list[Segment]] = [[Segment(system)]] if system is not None else []
     contents += [_question(form, turn) if turn.role == "user" else [Segment(turn.text, trained=True)] for turn in turns]
     segments = [Segment(pieces[0], control=True)]
@@ -134,18 +152,19 @@ def _split_end(after: str, eos: str) -> tuple[str, str]:
     return ("", after) if position < 0 else (after[: position + len(eos)], after[position + len(eos) :])
 
 
-def _template_pieces(tokenizer: Any, roles: tuple[str, ...], has_system: bool) -> list[str]:
-    cache: dict[tuple[tuple[str, ...], bool], list[str]] = tokenizer.__dict__.setdefault("_lamm_template_pieces", {})
-    if (roles, has_system) not in cache:
-        cache[roles, has_system] = _cut_template(tokenizer, roles, has_system)
-    return cache[roles, has_system]
+def _template_pieces(tokenizer: Any, roles: tuple[str, ...], has_system: bool, opened: bool) -> list[str]:
+    cache: dict[Any, list[str]] = tokenizer.__dict__.setdefault("_lamm_template_pieces", {})
+    key = (tokenizer.chat_template, roles, has_system, opened)
+    if key not in cache:
+        cache[key] = _cut_template(tokenizer, roles, has_system, opened)
+    return cache[key]
 
 
-def _cut_template(tokenizer: Any, roles: tuple[str, ...], has_system: bool) -> list[str]:
+def _cut_template(tokenizer: Any, roles: tuple[str, ...], has_system: bool, opened: bool) -> list[str]:
     all_roles = (["system"] if has_system else []) + list(roles)
     marks = [f"\ue000{number}\ue001" for number in range(len(all_roles))]
     messages = [{"role": role, "content": mark} for role, mark in zip(all_roles, marks, strict=True)]
-    generation = roles[-1] == "user"
+    generation = opened and roles[-1] == "user"
     try:
         text = _apply(tokenizer, messages, generation)
     except TemplateError as fault:
@@ -166,7 +185,7 @@ def _cut_template(tokenizer: Any, roles: tuple[str, ...], has_system: bool) -> l
 
 def _apply(tokenizer: Any, messages: list[dict[str, str]], generation: bool) -> str:
     if not tokenizer.chat_template:
-        raise UsageError("Expected a tokenizer with a chat template, got none. Set prompt_format to lamm or llama2.")
+        raise UsageError("Expected a tokenizer with a chat template, got none. Set prompt_format to another.")
     return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generation))
 
 

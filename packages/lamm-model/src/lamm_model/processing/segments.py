@@ -7,7 +7,7 @@ test time is exactly the beginning of a training sequence.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ MARKERS = {IMAGE: "<image>", POINT_CLOUD: "<pcl>"}
 _MARKER = re.compile(r"\n?(<image>|<pcl>|<point_cloud>)\n?")
 _MARKER_KIND = {"<image>": IMAGE, "<pcl>": POINT_CLOUD, "<point_cloud>": POINT_CLOUD}
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
-_SOURCES = {IMAGE: ("image", "path", "url"), POINT_CLOUD: ("point_cloud", "path", "url")}
+_SOURCES = {IMAGE: ("image", "path", "url", "base64"), POINT_CLOUD: ("point_cloud", "path", "url")}
 Conversation = tuple[list[dict[str, str]], list[tuple[str, Any]], str | None]
 
 
@@ -141,13 +141,15 @@ def merge_segments(segments: list[Segment]) -> list[Segment]:
     return merged
 
 
-def read_messages(messages: list[dict[str, Any]]) -> Conversation:
+def read_messages(messages: Sequence[Mapping[str, Any]], given: dict[str, list[Any]] | None = None) -> Conversation:
     """Turn chat messages into turns with markers, and their media.
 
     Args:
         messages: `[{"role": "system" | "user" | "assistant", "content": text or blocks}]`; blocks are
-            `{"type": "text", "text": ...}`, `{"type": "image", "image": picture or path}` and
-            `{"type": "point_cloud", "point_cloud": array or path}` (`path` and `url` also name a local file).
+            `{"type": "text", "text": ...}`, `{"type": "image", "image": picture}`, OpenAI's
+            `{"type": "image_url", "image_url": {"url": ...}}` and `{"type": "point_cloud", "point_cloud": array}`.
+            `path` and `url` name a local file, `url` and `image_url` also a `data:` URL, `base64` holds a picture.
+        given: Media by kind for blocks that name none, taken from the front.
 
     Returns:
         `[{"from", "value"}]`, media as `(kind, picture, cloud or path)` in order, and the system message or None.
@@ -161,28 +163,37 @@ def read_messages(messages: list[dict[str, Any]]) -> Conversation:
     for message in messages:
         role, content = str(message.get("role", "")), message.get("content", "")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content or [])
-        if role == "system":
+        if role in ("system", "developer"):
             system = "".join(str(block.get("text", "")) for block in blocks)
             continue
         pieces = []
         for block in blocks:
             if block.get("type") == "text":
-                pieces.append(strip_markers(str(block.get("text", ""))) if role == "user" else str(block["text"]))
+                text = str(block.get("text") or "")
+                pieces.append(strip_markers(text) if role == "user" else text)
                 continue
-            media.append(_medium(block))
+            media.append(_medium(block, given or {}))
             pieces.append(MARKERS[media[-1][0]])
         turns.append({"from": role, "value": "".join(pieces)})
     return turns, media, system
 
 
-def _medium(block: dict[str, Any]) -> tuple[str, Any]:
+def _medium(block: Mapping[str, Any], given: dict[str, list[Any]]) -> tuple[str, Any]:
     kind = str(block.get("type"))
+    if kind == "image_url":
+        inner = block.get("image_url")
+        block, kind = {"url": inner.get("url") if isinstance(inner, Mapping) else inner}, IMAGE
     if kind not in _SOURCES:
-        raise LammModelError(f"Expected blocks of type text, image or point_cloud, got {kind!r}.")
+        raise LammModelError(f"Expected blocks of type text, image, image_url or point_cloud, got {kind!r}.")
     source = next((block[name] for name in _SOURCES[kind] if block.get(name) is not None), None)
-    if source is None or (isinstance(source, str) and "://" in source):
+    if source is None and given.get(kind):
+        source = given[kind].pop(0)
+    if isinstance(block.get("base64"), str) and source is block["base64"] and not source.startswith("data:"):
+        source = f"data:image;base64,{source}"
+    remote = isinstance(source, str) and "://" in source[:64]
+    if source is None or remote:
         raise LammModelError(
             f"Expected a {kind} block with a local file or the {kind} itself, got {str(source)[:60]!r}. "
-            "Fetch remote files first."
+            "Fetch remote files first: transformers.image_utils.load_image returns the picture."
         )
     return kind, source

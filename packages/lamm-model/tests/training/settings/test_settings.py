@@ -27,7 +27,7 @@ def faults_of(tmp_path, text):
 def test_all_faults_are_listed_with_the_nearest_key(tmp_path):
     text = faults_of(
         tmp_path,
-        "[model]\nlanguage_modle = 'x'\nprompt_format = 'vicuna'\n"
+        "[model]\nlanguage_modle = 'x'\nprompt_format = 'alpaca'\n"
         "[training]\nepochs = 'two'\nclip = -1\n[trainin]\nx = 1\n",
     )
     assert "6 faults" in text

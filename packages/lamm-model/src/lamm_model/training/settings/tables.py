@@ -24,8 +24,8 @@ class ModelSettings:
         language_model: Folder or hub name of any ``AutoModelForCausalLM``.
         image_tower: Folder or hub name of any vision tower ``AutoModel`` reads; empty for none.
         point_cloud_tower: Name of a point-cloud tower preset (``tiny``, ``epcl``); empty for none.
-        prompt_format: How dialogues become text: ``lamm`` (the paper's ``###``), ``llama2``, or ``chat`` (the language
-            model's own chat template).
+        prompt_format: How dialogues become text: ``lamm`` (the paper's ``###``), ``vicuna`` (v1.1 to v1.5, LLaVA),
+            ``llama2``, ``llama3``, ``chatml``, or ``chat`` (the language model's own chat template).
         system_message: Whether the system message of the record's task type precedes the dialogue.
         train: ``adapters`` and projectors (the paper), the ``projectors`` alone (stage one of LAMM 1.5), or the
             ``full`` language model with them (its stage two).
@@ -42,7 +42,7 @@ class ModelSettings:
     language_model: str = ""
     image_tower: str = ""
     point_cloud_tower: str = ""
-    prompt_format: Literal["lamm", "llama2", "chat"] = "lamm"
+    prompt_format: Literal["lamm", "vicuna", "llama2", "llama3", "chatml", "chat"] = "lamm"
     system_message: bool = True
     train: Literal["adapters", "projectors", "full"] = "adapters"
     train_point_cloud_tower: bool = False
