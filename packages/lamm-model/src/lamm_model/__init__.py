@@ -19,6 +19,7 @@ _HOMES = {
     "model.configuration_lamm": "LammConfig",
     "model.modeling_lamm": "LammForConditionalGeneration LammModel",
     "model.projector": "encode_images",
+    "processing.chat_collator": "ChatCollator",
     "processing.image_processing_lamm": "LammImageProcessor",
     "processing.point_cloud_processing": "LammPointCloudProcessor",
     "processing.processing_lamm": "LammProcessor",

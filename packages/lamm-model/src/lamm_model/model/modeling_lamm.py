@@ -336,7 +336,9 @@ class LammForConditionalGeneration(LammGeneration, LammPreTrainedModel, Generati
             Scalar loss in float32; 0 with a gradient path when nothing is kept.
         """
         targets = labels[:, 1:].to(hidden.device)
-        keep = targets != IGNORED
+        # Whoever copies input_ids into labels (TRL does) copies placeholders, which no answer holds.
+        config = self.config
+        keep = (targets != IGNORED) & (targets != config.image_token_id) & (targets != config.point_cloud_token_id)
         total = summed_answer_loss(hidden[:, :-1][keep], self.lm_head, targets[keep], self.loss_rows)
         divisor = keep.sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
         return total / divisor

@@ -127,16 +127,24 @@ def _times(key: str, share: float) -> int:
 
 
 def media_of(record: "InstructionRecord", root: Path) -> tuple[Medium, ...]:
-    """Return kind and path of a record's media below a folder."""
-    kind = "image" if record.modality == "image" else "point_cloud"
-    return tuple((kind, str(root / path)) for path in record.media)
+    """Return kind and path of a record's media below a folder, in the order of its markers; else pictures first."""
+    from lamm_data import media_paths
+    from lamm_model.processing.segments import find_markers
+
+    paths = {"image": [*media_paths(record.image)], "point_cloud": [*media_paths(record.pcl)]}
+    shown = [kind for turn in record.conversations[0::2] for kind in find_markers(turn.text)]
+    if any(shown.count(kind) != len(names) for kind, names in paths.items()):
+        shown = [kind for kind, names in paths.items() for _ in names]
+    return tuple((kind, str(root / paths[kind].pop(0))) for kind in shown)
 
 
 def encode(record: "InstructionRecord", name: str, media: Sequence[Medium], processor: "LammProcessor") -> Dialogue:
     """Turn a record into tokens with the same builder that prediction uses."""
-    turns: list[dict[str, Any]] = [{"from": turn.role, "value": turn.text} for turn in record.dialogue()]
-    pictures = [Path(path) for kind, path in media if kind == "image"]
     kinds = [kind for kind, _ in media]
+    # Without markers media open the first question, which says nothing about the order of two kinds.
+    spoken = record.conversations if len(set(kinds)) > 1 else record.dialogue()
+    turns: list[dict[str, Any]] = [{"from": turn.role, "value": turn.text} for turn in spoken]
+    pictures = [Path(path) for kind, path in media if kind == "image"]
     row = processor.encode_dialogue(turns, media=kinds, pictures=pictures, task_type=record.kind, name=name)
     placeholders = {processor.image_token_id, processor.point_cloud_token_id}
     last = max((number for number, token in enumerate(row["input_ids"]) if token in placeholders), default=-1)
