@@ -53,7 +53,7 @@ def pair(parts, cloud_config):
 def with_adapters():
     """Give a model adapter sets whose B matrices are not zero, so that its answers depend on them."""
     from lamm_model import AdapterSettings, add_adapters
-    from lamm_model.model.adapters import lora_layers
+    from lamm_model.model.adapter_layers import lora_layers
 
     def give(model):
         add_adapters(model, AdapterSettings(rank=4))

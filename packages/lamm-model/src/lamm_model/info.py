@@ -40,7 +40,8 @@ def describe(folder: Path, tokens: int, gpu_memory: float) -> dict[str, Any]:
 
     from lamm_model.building.auto_classes import register
     from lamm_model.checkpoints.checkpoint import locate, read_manifest
-    from lamm_model.model.adapters import AdapterSettings, add_adapters
+    from lamm_model.model.adapter_layers import AdapterSettings
+    from lamm_model.model.adapters import add_adapters
     from lamm_model.model.configuration_lamm import LammConfig
     from lamm_model.model.memory_plan import GIB, largest_micro_batch, plan_inference, plan_training
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration

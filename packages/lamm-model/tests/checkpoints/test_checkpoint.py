@@ -10,7 +10,7 @@ from lamm_model import AdapterSettings, add_adapters, load_model, save_model
 from lamm_model.checkpoints.export import export_checkpoint, split_checkpoint
 from lamm_model.cli import model as commands
 from lamm_model.errors import UsageError
-from lamm_model.model.adapters import lora_layers
+from lamm_model.model.adapter_layers import lora_layers
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from lamm_model import AdapterSettings, add_adapters, build_pair, load_model, save_model
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.model.adapters import adapter_state, lora_layers, merged_adapters
+from lamm_model.model.adapter_layers import lora_layers
+from lamm_model.model.adapters import adapter_state, merged_adapters
 
 MIXED = [("image",), ("point_cloud",), (), ("image", "point_cloud", "image")]
 

@@ -7,7 +7,7 @@ import torch
 from transformers import DynamicCache
 
 from lamm_model.errors import LammModelError
-from lamm_model.model.adapters import RoutingHook
+from lamm_model.model.adapter_layers import RoutingHook
 from lamm_model.model.routing import ModalityRouting
 
 ROWS = [("i0", "i1"), (), ("c1",), ("i2", "c0", "i1")]

@@ -7,7 +7,7 @@ import torch
 
 from lamm_model import AdapterSettings, add_adapters, build_pair, load_model, save_model
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.model.adapters import lora_layers
+from lamm_model.model.adapter_layers import lora_layers
 from lamm_model.model.quantization import is_quantised, quantization_config
 
 

@@ -11,7 +11,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, Aut
 
 from lamm_model import AdapterSettings, LammForConditionalGeneration, add_adapters, build_pair, load_model, save_model
 from lamm_model.errors import UsageError
-from lamm_model.model.adapters import adapter_settings, lora_layers, merged_adapters
+from lamm_model.model.adapter_layers import lora_layers
+from lamm_model.model.adapters import adapter_settings, merged_adapters
 
 MIXED = [("image",), ("point_cloud",), (), ("image", "point_cloud", "image")]
 

@@ -24,7 +24,8 @@ from lamm_model.building.auto_classes import register
 from lamm_model.building.building import BaseNames, base_names, build_model, resolve_base
 from lamm_model.checkpoints.trained_parts import load_trained, replaced_folder, save_trained
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.model.adapters import AdapterSettings, adapter_settings, add_adapters, whole_state
+from lamm_model.model.adapter_layers import AdapterSettings
+from lamm_model.model.adapters import adapter_settings, add_adapters, whole_state
 from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.model.quantization import is_quantised, loading_arguments, torch_dtype

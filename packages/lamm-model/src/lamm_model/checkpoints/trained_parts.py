@@ -20,13 +20,7 @@ from torch import Tensor
 
 from lamm_llm import atomic_path
 from lamm_model.errors import LammModelError
-from lamm_model.model.adapters import (
-    adapter_settings,
-    adapter_state,
-    fill,
-    trainable_parts,
-    whole_state,
-)
+from lamm_model.model.adapters import adapter_settings, adapter_state, fill, trainable_parts, whole_state
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 
 PARTS = "parts.safetensors"

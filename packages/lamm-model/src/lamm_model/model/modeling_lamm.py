@@ -76,7 +76,7 @@ class LammModel(LammPreTrainedModel):
         self.routing = ModalityRouting()
         self.post_init()
         if config.adapters is not None:
-            from lamm_model.model.adapters import inject_adapters
+            from lamm_model.model.adapter_layers import inject_adapters
 
             inject_adapters(self)
 
@@ -226,7 +226,7 @@ class LammForConditionalGeneration(LammGeneration, LammPreTrainedModel, Generati
         self._tied_weights_keys = {"lm_head.weight": f"{name}.weight"}
         self.post_init()
         if config.adapters is not None:
-            from lamm_model.model.adapters import reset_adapters
+            from lamm_model.model.adapter_layers import reset_adapters
 
             reset_adapters(self)
 

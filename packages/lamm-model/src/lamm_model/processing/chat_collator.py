@@ -31,7 +31,7 @@ class ChatCollator:
                 `point_clouds` for blocks that name none.
         """
         conversations = [row.get("messages") or [*row["prompt"], *row["completion"]] for row in rows]
-        media = {
+        media: dict[str, Any] = {
             kind: [one for row in rows for one in (row.get(kind) or [])]
             for kind in ("images", "point_clouds")
             if any(row.get(kind) for row in rows)

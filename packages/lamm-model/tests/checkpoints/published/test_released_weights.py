@@ -37,7 +37,7 @@ def released(model, name="image"):
 @pytest.fixture
 def tuned(pair):
     from lamm_model import AdapterSettings, add_adapters
-    from lamm_model.model.adapters import lora_layers
+    from lamm_model.model.adapter_layers import lora_layers
 
     model, _ = pair
     add_adapters(model, AdapterSettings(rank=4), seed=3)

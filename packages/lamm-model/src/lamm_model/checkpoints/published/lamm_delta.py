@@ -15,7 +15,8 @@ from lamm_model.checkpoints.published.epcl import convert_epcl, is_epcl
 from lamm_model.checkpoints.published.openai_clip import convert_clip, is_openai_clip
 from lamm_model.checkpoints.published.torch_archive import read_archive
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.model.adapters import AdapterSettings, adapter_state, add_adapters, fill
+from lamm_model.model.adapter_layers import AdapterSettings
+from lamm_model.model.adapters import adapter_state, add_adapters, fill
 
 RELEASED_ALPHA = 32
 # `llama_model.base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight`, as peft 0.3 names it inside

@@ -97,7 +97,8 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
 
 
 def _choose_trained(settings: FinetuneSettings, model: "LammForConditionalGeneration") -> None:
-    from lamm_model.model.adapters import AdapterSettings, adapter_settings, add_adapters, trainable_parts
+    from lamm_model.model.adapter_layers import AdapterSettings
+    from lamm_model.model.adapters import adapter_settings, add_adapters, trainable_parts
 
     present = adapter_settings(model) is not None
     if not present:

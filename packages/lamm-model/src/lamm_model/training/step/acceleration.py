@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from lamm_model.model.adapters import adapter_settings, lora_layers
+from lamm_model.model.adapter_layers import lora_layers
+from lamm_model.model.adapters import adapter_settings
 from lamm_model.model.parameter_parts import decoder_layers
 from lamm_model.model.routing import MODALITY_IDS, TEXT
 from lamm_model.training.step import attention
