@@ -1,0 +1,221 @@
+"""The page in a real browser: a picture and a cloud, an answer that streams, boxes where it says, faults in words."""
+
+import base64
+import threading
+
+import numpy as np
+import pytest
+from headless_browser import Browser, find_browser
+from PIL import Image, ImageDraw
+
+from lamm_model.serving.engine import ChatEngine, Job, Piece
+from lamm_model.serving.server import ChatServer
+
+ANSWERS = {
+    "image": "The red block is at [0.10, 0.20, 0.40, 0.80] and its middle at [0.25, 0.50]; (3, 4) is no place.",
+    "cloud": "A block at [0, 0, 0.5, 1, 1, 1] and a turned one at [1.2, 1.2, 0.3, 0.6, 0.4, 0.6, 0.7].",
+    "text": "Show me something first. <b>Not a tag</b>",
+}
+
+
+class Scripted(ChatEngine):
+    """Answers word by word what a test expects, instead of what random weights would say."""
+
+    def submit(self, prompt, emit, choice=0):
+        job = Job(prompt, choice, emit)
+        kinds = {kind for kind, _ in prompt.media}
+        words = ANSWERS["image" if "image" in kinds else "cloud" if kinds else "text"].split(" ")
+        turns = len(prompt.row["input_ids"])
+
+        def write():
+            for number, word in enumerate(words):
+                last = number == len(words) - 1
+                emit(Piece(word + (" " if not last else ""), "stop" if last else "", turns, number + 1))
+
+        threading.Thread(target=write).start()
+        return job
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    program = find_browser()
+    if program is None:
+        pytest.skip("no Chromium on this machine (apt-get install chromium)")
+    opened = Browser(program, tmp_path_factory.mktemp("browser"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def address(model_and_processor):
+    engine = Scripted(*model_and_processor)
+    httpd = ChatServer(("127.0.0.1", 0), engine, "blocks")
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    yield httpd.url.removesuffix("v1")
+    httpd.shutdown()
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scene")
+    image = Image.new("RGB", (320, 240), (214, 222, 235))
+    ImageDraw.Draw(image).rectangle((32, 48, 128, 192), fill=(200, 40, 40))
+    image.save(folder / "scene.png")
+    rng = np.random.default_rng(0)
+    floor = np.c_[rng.uniform(-2, 2, (3000, 2)), np.zeros(3000)]
+    block = np.c_[rng.uniform(-0.5, 0.5, (1500, 2)), rng.uniform(0, 1, 1500)]
+    np.save(folder / "room.npy", np.r_[floor, block].astype(np.float32))
+    return folder
+
+
+@pytest.fixture
+def page(browser, address):
+    browser.open(address)
+    browser.wait("document.getElementById('model').textContent === 'blocks'")
+    return browser
+
+
+def moved(path):
+    content = base64.b64encode(path.read_bytes()).decode()
+    return (
+        f"const bytes = Uint8Array.from(atob('{content}'), (letter) => letter.charCodeAt(0));"
+        f"const moved = new DataTransfer(); moved.items.add(new File([bytes], '{path.name}'));"
+    )
+
+
+def choose(browser, path):
+    browser.value(
+        f"(() => {{ {moved(path)} const input = document.getElementById('file'); input.files = moved.files;"
+        "input.dispatchEvent(new Event('change', {bubbles: true})); })()"
+    )
+
+
+def drop(browser, path):
+    event = "new DragEvent('drop', {bubbles: true, dataTransfer: moved})"
+    browser.value(f"(() => {{ {moved(path)} document.getElementById('stage').dispatchEvent({event}); }})()")
+
+
+def ask(browser, words):
+    browser.value(
+        f"(() => {{ document.getElementById('question').value = '{words}';"
+        "document.getElementById('form').requestSubmit(); })()"
+    )
+
+
+TURNS = "[...document.querySelectorAll('.turn')].map((turn) => turn.className + ': ' + turn.lastChild.textContent)"
+RED = (
+    "(() => { const c = document.getElementById('canvas');"
+    "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height);"
+    "const wanted = [0xe5, 0x48, 0x4d]; let n = 0; for (let i = 0; i < d.data.length; i += 4)"
+    "n += wanted.every((value, k) => Math.abs(d.data[i + k] - value) < 12); return n; })()"
+)
+
+
+def test_a_picture_is_shown_and_the_boxes_of_the_answer_are_drawn_in_it(page, scene):
+    choose(page, scene / "scene.png")
+    page.wait("document.getElementById('caption').textContent === 'scene.png: 320 × 240'")
+    assert page.value(RED) == 0
+    ask(page, "Where is the block?")
+    page.wait("document.getElementById('canvas').dataset.boxes === '2'")
+    page.wait("!document.querySelector('.writing')")
+    assert page.value(TURNS) == ["turn user: Where is the block?", f"turn assistant: {ANSWERS['image']}"]
+    assert page.value(RED) > 1000  # the box's outline
+    marked = "[...document.querySelectorAll('.mark')].map((mark) => mark.textContent)"
+    assert page.value(marked) == ["[0.10, 0.20, 0.40, 0.80]", "[0.25, 0.50]"]
+    edge = (
+        "(() => { const c = document.getElementById('canvas');"
+        "return [...c.getContext('2d').getImageData(c.width / 10, c.height / 2, 1, 1).data.slice(0, 3)]; })()"
+    )
+    assert np.abs(np.subtract(page.value(edge), (0xE5, 0x48, 0x4D))).max() < 12  # a tenth of the width from the left
+
+
+def test_a_cloud_turns_and_holds_the_boxes_of_the_answer(page, scene):
+    drop(page, scene / "room.npy")
+    page.wait("document.getElementById('canvas').dataset.yaw")
+    assert "4,500 points" in page.value("document.getElementById('caption').textContent")
+    first = page.value("document.getElementById('canvas').dataset.yaw")
+    page.wait(f"document.getElementById('canvas').dataset.yaw !== '{first}'")
+    ask(page, "Where are blocks?")
+    page.wait("document.getElementById('canvas').dataset.boxes === '2'")
+    assert page.value(RED) > 200
+    page.value("document.getElementById('canvas').focus()")
+    page.press("ArrowLeft")
+    stopped = page.value("document.getElementById('canvas').dataset.yaw")
+    page.press("ArrowRight")
+    assert page.value("document.getElementById('canvas').dataset.yaw") != stopped
+
+
+def test_a_dialogue_goes_on_and_is_plain_text(page):
+    ask(page, "Hello?")
+    page.wait("document.querySelectorAll('.turn').length === 2 && !document.querySelector('.writing')")
+    ask(page, "And now?")
+    page.wait("document.querySelectorAll('.turn').length === 4 && !document.querySelector('.writing')")
+    assert page.value("document.querySelectorAll('.turn span b').length") == 0
+    assert page.value("document.querySelectorAll('.turn')[3].lastChild.textContent") == ANSWERS["text"]
+    page.value("document.getElementById('fresh').click()")
+    assert page.value("document.querySelectorAll('.turn').length") == 0
+
+
+def test_faults_are_told_in_words(page, scene, tmp_path):
+    (tmp_path / "torn.npy").write_bytes((scene / "room.npy").read_bytes()[:300])
+    choose(page, tmp_path / "torn.npy")
+    page.wait("document.querySelector('.turn.bad') !== null")
+    assert "torn.npy cannot be shown" in page.value("document.querySelector('.turn.bad').textContent")
+    (tmp_path / "no.png").write_bytes(b"nothing")
+    choose(page, tmp_path / "no.png")
+    page.wait("document.querySelector('.turn.bad')?.textContent.includes('no.png')")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_the_screen_and_keeps_contrast(page, scene, scheme, width, tmp_path):
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    page.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 500)
+    try:
+        choose(page, scene / ("scene.png" if scheme == "light" else "room.npy"))
+        page.wait("document.getElementById('stage').classList.contains('full')")
+        ask(page, "Where is it?")
+        page.wait("document.getElementById('canvas').dataset.boxes === '2'")
+        assert page.value("document.documentElement.scrollWidth") <= width
+        small = "[...document.querySelectorAll('button')].filter((b) => b.offsetHeight && b.offsetHeight < 36).length"
+        assert page.value(small) == 0
+        background = page.value("getComputedStyle(document.body).backgroundColor")
+        assert background == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(21, 23, 27)")
+        page.screenshot(tmp_path / f"{scheme}-{width}.png")
+    finally:
+        page.call("Emulation.clearDeviceMetricsOverride")
+        page.call("Emulation.setEmulatedMedia", features=[])
+
+
+def test_a_server_with_a_key_asks_for_it(browser, model_and_processor):
+    engine = Scripted(*model_and_processor)
+    httpd = ChatServer(("127.0.0.1", 0), engine, "blocks", api_key="secret")
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    try:
+        browser.open(httpd.url.removesuffix("v1"))
+        browser.wait("document.querySelector('details').open")
+        browser.value(
+            "(() => { const key = document.getElementById('key'); key.value = 'secret';"
+            "key.dispatchEvent(new Event('change')); })()"
+        )
+        browser.wait("document.getElementById('model').textContent === 'blocks'")
+        ask(browser, "Hello?")
+        browser.wait("document.querySelectorAll('.turn').length === 2 && !document.querySelector('.writing')")
+        assert browser.value("document.querySelectorAll('.turn.bad').length") == 0
+    finally:
+        httpd.shutdown()
+        engine.close()
+        browser.events.clear()  # the refusal before the key is what this test wants
+
+
+def test_nothing_is_asked_of_others_and_nothing_complains(browser, address, scene):
+    browser.events.clear()
+    browser.open(address)
+    browser.wait("document.getElementById('model').textContent === 'blocks'")
+    choose(browser, scene / "room.npy")
+    browser.wait("document.getElementById('canvas').dataset.yaw")
+    ask(browser, "Where?")
+    browser.wait("document.getElementById('canvas').dataset.boxes === '2'")
+    assert {url for url in browser.requests() if not url.startswith((address, "blob:"))} == set()
+    assert browser.complaints() == []
