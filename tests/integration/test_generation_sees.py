@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from started_commands import served
 
 from lamm_data import generate, make_settings
 
@@ -67,3 +68,44 @@ def test_views_of_rooms_are_put_into_words(run, world, tmp_path):
     assert len(texts) == 2
     assert 4 <= summary.traffic.sent <= 6
     assert run(rows, see_only=False, **values)[0].traffic.sent == 0
+
+
+@pytest.fixture(scope="module")
+def demo_endpoint(tmp_path_factory):
+    """Address of the model that the demo trains, as it is before training, served on loopback."""
+    from lamm_model import build_pair, save_model
+
+    folder = tmp_path_factory.mktemp("embedded")
+    model, processor = build_pair("embedded", "embedded", "tiny", use_system=False)
+    save_model(model, processor, folder / "model")
+    with served(folder / "model", folder / "log") as address:
+        yield address
+
+
+def test_the_demos_model_is_shown_pictures_and_views_and_what_changes_is_asked_anew(
+    run, demo_endpoint, world, tmp_path
+):
+    pictures = sorted((world / "scenes" / "images").glob("*.png"))[:2]
+    for number, path in enumerate(pictures):
+        (tmp_path / f"{number}.png").write_bytes(path.read_bytes())
+    rows = [{"id": str(number), "image": f"{number}.png"} for number in range(2)]
+    values = {"endpoint": demo_endpoint, "max_tokens": 16}
+    summary, texts = run(rows, type="detailed_description", see="image", **values)
+    assert (summary.traffic.sent, summary.counts.failed.total(), sorted(texts)) == (2, 0, ["0", "1"])
+    assert all(texts.values())
+    assert run(rows, type="detailed_description", see="image", **values)[0].traffic.sent == 0
+    Image.open(pictures[1]).rotate(90).save(tmp_path / "1.png")
+    assert run(rows, type="detailed_description", see="image", **values)[0].traffic.sent == 1
+
+    room = np.load(next(world.rglob("*_aligned_vert.npy")))
+    np.save(tmp_path / "room.npy", room)
+    rows = [{"id": "room", "pcl": "room.npy", "captions": ["A room."]}]
+    values |= {"type": "detailed_description_3d", "see": "views", "views": 2}
+    for path in tmp_path.glob("out.*"):
+        path.unlink()
+    summary, texts = run(rows, **values)
+    assert summary.counts.failed.total() == 0
+    assert 2 <= summary.traffic.sent <= 3  # what the views say is told in one more request, where they say anything
+    assert run(rows, **values)[0].traffic.sent == 0
+    np.save(tmp_path / "room.npy", room[room[:, 2] < np.median(room[:, 2])])  # the upper half is gone
+    assert 2 <= run(rows, **values)[0].traffic.sent <= 3
