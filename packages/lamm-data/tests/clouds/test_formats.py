@@ -279,3 +279,9 @@ def test_e57_scans_are_joined(tmp_path):
     (tmp_path / "a.e57").write_bytes(b"ASTM-E57" + bytes(200))
     with pytest.raises(SourceError, match=r"a\.e57"):
         read_cloud(tmp_path / "a.e57")
+
+
+def test_half_precision_is_read_without_a_warning(tmp_path, recwarn):
+    np.save(tmp_path / "a.npy", POINTS.astype(np.float16))
+    np.testing.assert_array_equal(read_cloud(tmp_path / "a.npy").points, POINTS)
+    assert not recwarn.list

@@ -156,6 +156,39 @@ def test_a_room_with_walls_is_normalised_by_the_command_and_answers_go_back(tmp_
     np.testing.assert_allclose(map_boxes(map_boxes(boxes, quarter), quarter, back=True), boxes)
 
 
+def test_a_modelled_room_stands_on_the_upper_face_of_its_floor_as_gltf_defines_what_is_up(tmp_path):
+    trimesh = pytest.importorskip("trimesh", reason="trimesh writes the mesh: pip install 'lamm-data[meshes]'")
+    scene = trimesh.Scene()
+    parts = {
+        "floor": ((5, 0.1, 4), (2.5, -0.05, -2)),
+        "desk": ((1.4, 0.75, 1), (1.7, 0.375, -1.5)),
+        "wall": ((0.1, 2.6, 4), (0, 1.3, -2)),
+    }
+    for name, (size, centre) in parts.items():
+        place = trimesh.transformations.translation_matrix(centre)
+        scene.add_geometry(trimesh.creation.box(size), node_name=name, transform=place)
+    scene.export(tmp_path / "room.glb")
+    result = CliRunner().invoke(
+        data, ["clouds", str(tmp_path / "room.glb"), "--output", str(tmp_path / "out"), "--normalise", "--workers", "1"]
+    )
+    assert result.exit_code == 0, result.output
+    (matrix,) = read_matrices(tmp_path / "out").values()
+    np.testing.assert_allclose(matrix[2], [0, 0, 1, 0], atol=0.005)
+    cloud = np.load(tmp_path / "out" / "room.npy")
+    assert cloud[:, 2].min() == pytest.approx(-0.1, abs=0.01)
+    assert cloud[:, 2].max() == pytest.approx(2.6, abs=0.01)
+
+
+def test_a_plate_has_no_side_that_can_be_told_to_be_its_floor():
+    rng = np.random.default_rng(0)
+    for seed in range(5):
+        plate = np.random.default_rng(seed).uniform(-0.5, 0.5, (4096, 3)) * (5, 4, 0.1)
+        side = rng.random(4096) < 0.95
+        plate[side, 2] = np.sign(plate[side, 2]) * 0.05
+        found = inspect_cloud(Path("a.npy"), lambda _, plate=plate: read_cloud(plate)).findings
+        assert found["up"].value is None
+
+
 def test_misuse_of_the_command_is_named(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((4, 3)))
     for options in ([], ["--inspect", "--output", "x"], ["--inspect", "--normalise"], ["--json", "--output", "x"]):

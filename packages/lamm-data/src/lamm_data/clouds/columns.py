@@ -222,6 +222,7 @@ def are_usual(values: NDArray[Any]) -> bool:
 
 def are_finite(low: NDArray[Any], high: NDArray[Any]) -> bool:
     """Tell whether columns of such extents hold nothing but numbers that float32 can hold."""
+    low, high = low.astype(np.float64), high.astype(np.float64)
     return bool((low >= -_LARGEST).all() and (high <= _LARGEST).all())
 
 

@@ -100,7 +100,8 @@ def inspect_cloud(path: Path, read: Callable[[str], PointCloud]) -> Inspection:
 def _inspect_points(suffix: str, points: Array) -> tuple[dict[str, Finding], Array, float | None]:
     drawn = draw_points(points)
     planes = find_planes(drawn)
-    floor = find_floor(drawn, planes)
+    defined = suffix in (*GLTF, ".las", ".laz", ".e57")
+    floor = find_floor(drawn, planes, upright=defined)
     turn, level, angle = np.eye(3), None, 0.0
     up, height = Finding(None, floor.evidence), Finding(None, floor.evidence)
     directions = Finding(None, "no floor to see walls on")
@@ -112,7 +113,7 @@ def _inspect_points(suffix: str, points: Array) -> tuple[dict[str, Finding], Arr
         found = find_direction(drawn, floor.plane, planes, turn)
         angle = found.angle or 0.0
         directions = Finding(None if found.angle is None else round(float(np.degrees(angle)), 3), found.evidence)
-    if suffix in (*GLTF, ".las", ".laz", ".e57") and (up.value is None or up.value == "z"):
+    if defined:
         up = Finding("z", f"defined by the format {suffix[1:]}" + (f"; {up.evidence}" if up.value else ""))
     cosine, sine = np.cos(angle), np.sin(angle)
     seen = drawn @ turn.T @ np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])

@@ -15,6 +15,8 @@ _TRIED = 150
 _NEIGHBOURS = 16
 _OUTSIDE = 0.01
 """Share of the points that may lie behind a plane that bounds the scan."""
+_PLATE = 0.04
+"""Height, as a share of the longest side, below which a scan is a plate, whose two faces are not told apart."""
 _CELLS = 32
 """Cells of the grid in which planes are measured, along the longest side of the scan."""
 
@@ -174,8 +176,16 @@ def _settled(points: Array, floor: Plane) -> Plane:
     return floor._replace(normal=normal, level=level, noise=noise, inside=inside)
 
 
-def find_floor(points: Array, planes: list[Plane]) -> Floor:
-    """Find the floor: the widest plane that bounds the scan, with what stands on it on one side."""
+def find_floor(points: Array, planes: list[Plane], *, upright: bool = False) -> Floor:
+    """Find the floor: the widest plane that bounds the scan, with what stands on it on one side.
+
+    Args:
+        points: `[N, 3]` of the scan.
+        planes: All planes of it, the largest first.
+        upright: z is known to be up: the floor is then the widest level plane in the lowest third.
+    """
+    if upright:
+        return _lowest(points, planes)
     bounding = [plane for plane in planes if (points @ plane.normal < plane.level - 4 * plane.noise).mean() < _OUTSIDE]
     if not bounding:
         return Floor(None, "no plane has all points on one side")
@@ -192,9 +202,38 @@ def find_floor(points: Array, planes: list[Plane]) -> Floor:
     return _lower_of(points, best, opposite)
 
 
+def _lowest(points: Array, planes: list[Plane]) -> Floor:
+    low, high = np.percentile(points[:, 2], (0.5, 99.5))
+    for plane in planes:
+        height = float(points[plane.inside, 2].mean()) if plane.inside.any() else high
+        if abs(plane.normal[2]) > 0.97 and height < low + (high - low) / 3 and plane.area >= 0.15 * _CELLS**2 / 4:
+            if plane.normal[2] < 0:
+                plane = plane._replace(normal=-plane.normal, level=-plane.level)
+            return Floor(
+                _settled(points, _upper_face(points, plane, height)),
+                f"{plane.inside.mean():.0%} of the points lie in a plane low in it",
+            )
+    return Floor(None, "no wide level plane lies low in it")
+
+
+def _upper_face(points: Array, plane: Plane, height: float) -> Plane:
+    """Return the upper face of a level slab that was taken for one plane: modelled floors have a thickness."""
+    rise, size = points[:, 2] - height, float(np.ptp(points, axis=0).max())
+    counts, edges = np.histogram(rise, bins=24, range=(-0.03 * size, 0.03 * size))
+    strong = np.flatnonzero(counts > 0.4 * counts.max())
+    inside = np.abs(rise - (edges[strong[-1]] + edges[strong[-1] + 1]) / 2) < 0.003 * size
+    if np.ptp(strong) < 4 or inside.sum() < 24:
+        return plane
+    return plane._replace(
+        normal=np.array([0.0, 0, 1]), level=float(points[inside, 2].mean()), inside=inside, noise=2e-4 * size
+    )
+
+
 def _lower_of(points: Array, plane: Plane, opposite: Plane) -> Floor:
     """Tell floor from ceiling: things stand on floors."""
     height = -opposite.level - plane.level
+    if height < _PLATE * float(np.ptp(points, axis=0).max()):
+        return Floor(None, f"two planes bound it, {height:.3g} apart, as those of a plate: either may be its floor")
     rise = (points @ plane.normal - plane.level) / height
     margin = 0.05
     low, high = ((rise > margin) & (rise < 0.4)).sum(), ((rise > 0.6) & (rise < 1 - margin)).sum()
