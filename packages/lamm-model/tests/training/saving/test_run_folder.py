@@ -3,9 +3,10 @@
 import json
 
 import pytest
+import torch
 
 from lamm_model.errors import UsageError
-from lamm_model.training.saving.run_folder import RUN, begin, claim, describe_data, read_complete
+from lamm_model.training.saving.run_folder import RUN, begin, claim, describe_data, read_complete, threads_of
 from lamm_model.training.settings.settings import settings_from_tables
 
 TABLES = {"model": {"path": "m"}, "data": {"records": ["a.jsonl"]}}
@@ -30,6 +31,9 @@ def test_the_folder_holds_config_versions_data_and_seed(made):
     assert about["settings"]["model"]["path"] == "m"
     assert about["versions"]["torch"]
     assert about["seed"] == 0
+    assert about["threads"] == threads_of(run) == torch.get_num_threads()
+    (run / "none").mkdir()
+    assert threads_of(run / "none") is None
     assert about["data"]["media"] == 1
     assert len(about["data"]["records"][str(records)]) == 64
 

@@ -64,18 +64,21 @@ def finetune(
 
 
 def _carry_out(settings: FinetuneSettings, output: Path, report: Report) -> dict[str, Any]:
+    import torch
     from transformers import set_seed
 
     from lamm_model.checkpoints.checkpoint import save_model
     from lamm_model.training.run.preparation import prepare_model
 
     set_seed(settings.training.seed)
+    watch = distributed.CoreWatch()
     prepared = prepare_model(settings)
     model, processor = prepared.model, prepared.processor
     data = load_training_data(settings.data, processor)
     judged = settings.evaluation
     files = [*settings.data.records, *judged.records, *filter(None, [judged.benchmark])]
     about = run_folder.describe_data(files, data.media)
+    torch.set_num_threads(run_folder.threads_of(output) or watch.free_threads(torch.get_num_threads()))
     distributed.agree(_facts(settings, about, data))
     distributed.by_main(lambda: run_folder.begin(settings, output, about))
     main = distributed.rank() == 0

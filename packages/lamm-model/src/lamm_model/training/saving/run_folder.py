@@ -103,10 +103,17 @@ def begin(settings: FinetuneSettings, output: Path, data: dict[str, Any]) -> Non
         "machine": platform.machine(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "processes": distributed.world_size(),
+        "threads": torch.get_num_threads(),
         "seed": settings.training.seed,
         "data": data,
     }
     write_json(output / RUN, about)
+
+
+def threads_of(output: Path) -> int | None:
+    """Return the threads that the run in a folder began with: another number rounds otherwise. None without a run."""
+    begun = _begun(output)
+    return None if begun is None or "threads" not in begun else int(begun["threads"])
 
 
 def _versions() -> dict[str, str]:
