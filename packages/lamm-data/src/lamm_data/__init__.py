@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lamm_data.generation.settings import make_settings
     from lamm_data.near_duplicates.exact import find_near
     from lamm_data.near_duplicates.minhash import find_near_minhash
+    from lamm_data.obfuscation.detectors import open_detectors
     from lamm_data.quality.contamination.benchmarks import ContaminationSettings
     from lamm_data.quality.judging.calibration import calibrate_judge
     from lamm_data.quality.judging.judge import FaithfulnessSettings
@@ -70,14 +71,12 @@ __all__ = [
     "SourceError", "Turn", "UsageError", "View", "ViewSettings", "apply_recipe", "benchmark_file_name",
     "build_benchmark", "build_records", "build_tables", "calibrate_judge", "check_file", "check_values", "cloud_bytes",
     "cloud_script", "convert", "convert_source", "export_records", "find_near", "find_near_minhash", "generate",
-    "get_source", "in_parallel",
-    "is_alignment_set", "iter_values", "lay_out", "load_cloud", "load_exhaustive", "load_prompt", "load_sources",
-    "load_toml", "make_settings", "map_box", "map_boxes", "map_points", "media_file", "media_paths", "merge_tiles",
-    "nearest", "open_scanqa",
-    "own_source", "packaged_recipes", "parse_assignment", "parse_part", "push_export", "read_benchmark", "read_cloud",
-    "read_export", "read_instances", "read_matrices", "read_recipe", "read_records", "read_rows", "read_tiles",
-    "render_views",
-    "save_cloud", "save_page", "scan_records", "task_of_file_name", "write_benchmark", "write_records", "write_world",
+    "get_source", "in_parallel", "is_alignment_set", "iter_values", "lay_out", "load_cloud", "load_exhaustive",
+    "load_prompt", "load_sources", "load_toml", "make_settings", "map_box", "map_boxes", "map_points", "media_file",
+    "media_paths", "merge_tiles", "nearest", "open_detectors", "open_scanqa", "own_source", "packaged_recipes",
+    "parse_assignment", "parse_part", "push_export", "read_benchmark", "read_cloud", "read_export", "read_instances",
+    "read_matrices", "read_recipe", "read_records", "read_rows", "read_tiles", "render_views", "save_cloud",
+    "save_page", "scan_records", "task_of_file_name", "write_benchmark", "write_records", "write_world",
 ]  # fmt: skip
 
 _HOMES = {
@@ -104,6 +103,7 @@ _HOMES = {
     "generation.settings": "make_settings",
     "near_duplicates.exact": "find_near",
     "near_duplicates.minhash": "find_near_minhash",
+    "obfuscation.detectors": "open_detectors",
     "quality.contamination.benchmarks": "ContaminationSettings",
     "quality.judging.calibration": "calibrate_judge",
     "quality.judging.judge": "FaithfulnessSettings",

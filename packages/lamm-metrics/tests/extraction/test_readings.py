@@ -19,6 +19,7 @@ from lamm_metrics.extraction.number_words import parse_number_words
 from lamm_metrics.extraction.text.names import plurals, words_of
 from lamm_metrics.extraction.text.refusal import split_refusal
 from lamm_metrics.extraction.text.synonyms import known_synonyms, wordnet_synonyms
+from lamm_metrics.extraction.yes_no import extract_yes_no
 
 
 def test_value_types_say_whether_to_trust_them():
@@ -95,6 +96,33 @@ def test_words_of_splits_what_labels_join():
 def test_a_refusal_keeps_what_is_said_besides():
     assert split_refusal("I cannot see it well, but it is a dog.") == ("it is a dog.", True)
     assert split_refusal("It is a dog.") == ("It is a dog.", False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I could not find any dog.", "I couldn't find any dogs in the image.", "I cannot see any dog.",
+        "We can't detect any cars.", "I am unable to locate any traffic light.", "I could not spot any people.",
+        "Unable to identify any bicycle.", "I was unable to find any signs of a fire.",
+    ],
+)  # fmt: skip
+def test_that_nothing_is_found_is_an_answer_and_it_is_no(text):
+    assert split_refusal(text) == (text, False)
+    assert extract_yes_no(text).value is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I could not find any image.", "I can't find any answer to that.", "I can't see any picture attached.",
+        "I cannot identify any specific objects in this photo.", "I cannot find any information about it.",
+        "I'm unable to locate any attachment.", "I can't identify people in images.", "I could not find the image.",
+        "I couldn't find any uploaded image.", "Unable to find any relevant details.", "I cannot detect objects.",
+        "I can't make out any words.", "I cannot see any of that.",
+    ],
+)  # fmt: skip
+def test_that_there_is_nothing_to_look_at_is_a_refusal(text):
+    assert split_refusal(text)[1] is True
 
 
 def test_a_negative_number_is_read_as_written():

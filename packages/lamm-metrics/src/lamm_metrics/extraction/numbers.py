@@ -17,7 +17,8 @@ _ZERO = re.compile(
     r"other|further|additional|\d))|not any|zero|n't any)\b (?=[a-z])|^\W*(?:none|no|nothing|nil)\b\W*$|"
     r"\b(?:(?:none|neither) of\b|\bnone (?:are|is|at all|in|visible)|there (?:is|are) none|there (?:is|are) not any|"
     r"nothing (?:is|"
-    r"to count))\b|\b(?:do not|don't|cannot|can't) (?:see|find|spot|count) any\b|\b(?:is|are) (?:not present|absent|"
+    r"to count))\b|\b(?:do not|don't|cannot|can't|could not|couldn't|unable to) (?:see|find|spot|count) any\b|"
+    r"\b(?:is|are) (?:not present|absent|"
     r"nowhere)\b|\bnot (?:a single|one)\b",
     re.IGNORECASE,
 )

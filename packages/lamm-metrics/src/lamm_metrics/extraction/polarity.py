@@ -85,10 +85,11 @@ _WITHOUT = re.compile(
 _LEADING_WITHOUT = re.compile(r"\W*(?:and )?with(?:out| no(?:t|ne)?)\b", re.IGNORECASE)
 _IS_WITHOUT = re.compile(r"(?:\b(?:is|are|was|were|be|seems?|appears?|looks?|goes?)|'s|'re|n't)$", re.IGNORECASE)
 _DENIES = re.compile(
-    r"\b(?:not|no|none|never|neither|nobody|nothing|without|lacks?|lacking|fails? to|cannot|nowhere|empty|un(?:smiling|"
-    r"likely|happy|true)|hardly|barely any|scarcely|doubtful|false|i (?:\w{1,10} )?doubt|rather than|instead of|"
-    r"as opposed to|absence of|devoid of|free of|lack of|failed to (?:find|see|spot|detect)|little (?:chance|evidence|"
-    r"sign)|in the negative)\b|n't\b|(?:\b(?:is|are|was|were|be|seems?|appears?|entirely|completely)|'s|'re|^\W*) "
+    r"\b(?:not|no|none|never|neither|nobody|nothing|without|lacks?|lacking|fails? to|cannot|unable to|nowhere|empty|"
+    r"un(?:smiling|likely|happy|true)|hardly|barely any|scarcely|doubtful|false|i (?:\w{1,10} )?doubt|rather than|"
+    r"instead of|as opposed to|absence of|devoid of|free of|lack of|failed to (?:find|see|spot|detect)|"
+    r"little (?:chance|evidence|sign)|in the negative)\b|n't\b|"
+    r"(?:\b(?:is|are|was|were|be|seems?|appears?|entirely|completely)|'s|'re|^\W*) "
     r"?(?:absent|missing|incorrect|wrong|untrue)\b",
     re.IGNORECASE,
 )

@@ -6,12 +6,16 @@ _CANNOT = (
     r"(?:can ?not|can'?t|could ?n[o']t|couldn'?t|am unable to|'m unable to|am not able to|'m not able to|"
     r"was unable to|unable to|won'?t be able to)"
 )
+# "I could not find any dog" says that there is none; without a picture or an answer to find, it is a refusal.
+_NO_EVIDENCE = (
+    r"(?!of\b|(?:\w+ )?(?:images?|pictures?|photo\w*|attach\w*|files?|uploads?|answers?|information|details?|data|"
+    r"captions?|questions?|inputs?|context|content|way|clear|specific|relevant)\b)"
+)
 _DO = (
-    r"(?:see(?! any (?!image|picture|photo|attach))|view|determine|identify|process|assist|help|access|provide|"
-    r"tell|answer|analy[sz]e|recogni[sz]e|say|"
-    r"know|detect|find|"
-    r"locate|read|make out|give|count|perceive|confirm|ascertain|discern|distinguish|display|open|fulfil|comply|"
-    r"interpret|be sure|be certain)"
+    r"(?:(?:see|find|detect|locate|spot|identify)"
+    rf"(?! any {_NO_EVIDENCE})|view|determine|process|assist|help|access|provide|tell|answer|analy[sz]e|say|know|"
+    r"read|give|make out|recogni[sz]e|perceive|discern|count|confirm|ascertain|distinguish|display|open|fulfil|"
+    r"comply|interpret|be sure|be certain)"
 )
 _REFUSAL = re.compile(
     rf"\bi(?:'m| am)? ?(?:sorry|afraid|apologi[sz]e)\b|\bas an? (?:ai|language model|text-based|artificial)\b"
