@@ -1,7 +1,9 @@
 """Export, description, chat: whole models out of checkpoints, and what the commands say."""
 
 import json
+import sys
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -110,6 +112,21 @@ def test_chat_command_reads_questions_from_standard_input(checkpoint, media):
     )
     assert result.exit_code == 0, result.output
     assert "nothing.npy" in result.stderr
+
+
+def test_chat_shows_clouds_of_every_format_and_says_what_to_install(checkpoint, media, monkeypatch):
+    cloud = np.load(media / "1.npy")
+    np.savetxt(media / "1.xyz", cloud, header="x y z r g b" if cloud.shape[1] == 6 else "x y z")
+    (media / "1.laz").write_bytes(b"LASF")
+    monkeypatch.setitem(sys.modules, "laspy", None)
+    result = CliRunner().invoke(
+        commands,
+        ["chat", "--model", str(checkpoint[2]), "--device", "cpu", "--max-new-tokens", "2"],
+        input=f"/cloud {media / '1.xyz'}\n/cloud {media / '1.laz'}\n/quit\n",
+    )
+    assert result.exit_code == 0, result.output
+    assert f"shown: {media / '1.xyz'}" in result.output
+    assert "pip install 'lamm-data[las]'" in result.output
 
 
 def test_help_of_every_command_is_listed_without_torch():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
     from lamm_model.processing.processing_lamm import LammProcessor
 
-HELP = "/image FILE  show a picture    /cloud FILE  show a .npy, .ply or .pcd cloud    /reset  forget    /quit  leave"
+HELP = "/image FILE  show a picture    /cloud FILE  show a point cloud of any format    /reset  forget    /quit  leave"
 
 
 class ChatSession:
@@ -87,7 +87,13 @@ class ChatSession:
 @click.command()
 @click.option("--model", "folder", required=True, type=click.Path(path_type=Path), help="Checkpoint or model folder.")
 @click.option("--image", "images", multiple=True, type=click.Path(path_type=Path), help="Show a picture first.")
-@click.option("--cloud", "clouds", multiple=True, type=click.Path(path_type=Path), help="Show a point cloud first.")
+@click.option(
+    "--cloud",
+    "clouds",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Show a point cloud first: .npy, .ply, .pcd, .xyz, .las, ...",
+)
 @click.option("--task-type", default="normal", show_default=True, help="Chooses the system message.")
 @click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Longest answer.")
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
