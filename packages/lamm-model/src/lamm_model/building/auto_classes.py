@@ -66,6 +66,8 @@ class _Watcher(importlib.abc.MetaPathFinder):
             def exec_module(module: ModuleType) -> None:
                 execute(module)
                 _TABLES[name](module)
+                if _TABLES.keys() <= sys.modules.keys():  # nothing is left to watch for
+                    sys.meta_path.remove(self)
 
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
@@ -78,7 +80,8 @@ def watch(open_checkpoint: Callable[..., Any]) -> None:
         open_checkpoint: Loads a checkpoint folder with the options of `from_pretrained`.
     """
     _openers.append(open_checkpoint)
-    sys.meta_path.insert(0, _Watcher())
+    if not _TABLES.keys() <= sys.modules.keys():
+        sys.meta_path.insert(0, _Watcher())
     for name, add in _TABLES.items():
         if (module := sys.modules.get(name)) is not None:
             add(module)

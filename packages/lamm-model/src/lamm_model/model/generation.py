@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ class LammGeneration:
     config: Any
     model: Any
     generation_config: Any
+    placeholder_ids: Callable[[], list[int]]
 
     def generate(self, inputs: Tensor | None = None, **kwargs: Any) -> Any:
         """Generate as any transformers model: greedy, sampled, with beams, assisted, with any cache.
@@ -65,11 +67,6 @@ class LammGeneration:
                 f"Expected an assistant_model that sees the same media, got one of type {assistant.model_type}. "
                 "Give a LAMM model with the same placeholders, or use prompt_lookup_num_tokens."
             )
-
-    def placeholder_ids(self) -> list[int]:
-        """List the placeholder ids that the head could choose; an answer must not hold any."""
-        size = self.config.text_config.vocab_size
-        return [i for i in (self.config.image_token_id, self.config.point_cloud_token_id) if i < size]
 
     def prepare_inputs_for_generation(
         self,

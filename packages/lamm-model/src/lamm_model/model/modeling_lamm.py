@@ -239,6 +239,11 @@ class LammForConditionalGeneration(LammGeneration, LammPreTrainedModel, Generati
         """Replace the language model's."""
         self.model.set_input_embeddings(value)
 
+    def placeholder_ids(self) -> list[int]:
+        """List the placeholder ids that the head could choose; an answer must not hold any."""
+        size = self.config.text_config.vocab_size
+        return [i for i in (self.config.image_token_id, self.config.point_cloud_token_id) if i < size]
+
     def encode_images(self, pixel_values: Tensor) -> Tensor:
         """Run the image tower, before the projector: `[n, 3, H, W]` to `[n, T, C]`."""
         features: Tensor = self.model.encode_images(pixel_values)

@@ -11,8 +11,8 @@ from torch import nn
 from lamm_model.errors import LammModelError, UsageError
 
 KINDS = ("none", "8bit", "4bit")
-# Read by the first layers or trained: never quantised.
-SKIPPED = ["lm_head", "image_tower", "point_cloud_tower", "image_projector", "point_cloud_projector"]
+# Patterns of whole names. Read by the first layers or trained: never quantised.
+SKIPPED = ["lm_head", r".*_(tower|projector)\..*", r".*\.lora_[AB]\..*"]
 
 
 def quantization_config(kind: str, dtype: torch.dtype) -> Any:
