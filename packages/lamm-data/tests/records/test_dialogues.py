@@ -80,9 +80,6 @@ MOVED = {
     "in a later turn": talk(("user", "Hi"), ("assistant", "Hi."), ("user", [image("a.jpg"), text(ASKED)]),
                             ("assistant", SAID)),
     "by a part without source": talk(("user", [text(ASKED), {"type": "image"}]), ("assistant", SAID), images=["a.jpg"]),
-    "of LLaVA in a later turn": {"image": "a.jpg", "conversations": [
-        {"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hi."},
-        {"from": "human", "value": f"<image>\n{ASKED}"}, {"from": "gpt", "value": SAID}]},
 }  # fmt: skip
 
 
@@ -92,6 +89,27 @@ def test_an_image_that_stands_elsewhere_is_moved_and_that_is_noted(name):
     assert record.image == "a.jpg"
     assert [turn.text for turn in record.conversations][-2:] == [ASKED, SAID]
     assert record.meta == {"media": "moved before the first question"}
+
+
+LATER = [
+    {"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hi."},
+    {"from": "human", "value": f"<image>\n{ASKED}"}, {"from": "gpt", "value": SAID},
+]  # fmt: skip
+WITHIN = [{"from": "human", "value": "<image>\nIs it <image>?"}, {"from": "gpt", "value": "No."}]
+
+
+@pytest.mark.parametrize("row", [{"image": "a.jpg", "conversations": LATER},
+                                 {"image": ["a.jpg", "b.jpg"], "conversations": WITHIN}])  # fmt: skip
+def test_llavas_placeholders_stay_where_they_are_also_when_written(tmp_path, row):
+    from lamm_data.export.formats import export_records, read_export
+
+    record = InstructionRecord.from_dict(row)
+    assert record.to_dict() == row
+    export_records([record], tmp_path / "out.jsonl", "llava")
+    assert json.loads((tmp_path / "out.jsonl").read_text()) == row
+    (back,) = read_export(tmp_path / "out.jsonl", "llava")
+    assert back.media == record.media
+    assert [turn.text for turn in back.conversations] == [turn.text for turn in record.dialogue()]
 
 
 def test_several_images_stay_in_order_and_of_llava_before_the_question_as_they_are():

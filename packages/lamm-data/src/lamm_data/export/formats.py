@@ -33,10 +33,16 @@ def _media(record: InstructionRecord) -> dict[str, Any]:
 
 
 def to_llava(record: InstructionRecord) -> dict[str, Any]:
-    """Write a record as LLaVA does: a placeholder and a line break before the first question, one a medium."""
+    """Write a record as LLaVA does: a placeholder and a line break before the first question, one a medium.
+
+    Where the record's questions place their media themselves, they stay as they are.
+    """
     mark = PLACEHOLDER[record.modality]
     turns: list[dict[str, Any]] = [{"from": turn.role, "value": turn.text, **turn.extra} for turn in record.dialogue()]
-    turns[0]["value"] = mark * len(record.media) + turns[0]["value"]
+    if mark and any(mark.strip() in turn["value"] for turn in turns[::2]):
+        turns[0]["value"] = record.conversations[0].text
+    else:
+        turns[0]["value"] = mark * len(record.media) + turns[0]["value"]
     return _rest(record) | _media(record) | {"conversations": turns}
 
 

@@ -32,22 +32,16 @@ def is_foreign(value: Any) -> bool:
         or (isinstance(first, dict) and ("role" in first or first.get("from") not in ("human", "gpt")))
         or "video" in value
         or "videos" in value
-        or _places_media(value, turns)
+        or _lacks_media(value, turns)
     )
 
 
-def _places_media(value: dict[str, Any], turns: list[Any]) -> bool:
-    """Tell whether a dialogue has placeholders that are not those of its media before or after the first question."""
-    about = value.get("image") is not None or value.get("pcl") is not None
-    for number, turn in enumerate(turns[::2]):
-        text = turn.get("value") if isinstance(turn, dict) else None
-        if isinstance(text, str) and "<" in text:
-            for mark in MARKS:
-                if number == 0 and about:
-                    text = text.replace(f"{mark}\n", "").replace(f"\n{mark}", "")
-                if mark in text and text.strip() != mark:
-                    return True
-    return False
+def _lacks_media(value: dict[str, Any], turns: list[Any]) -> bool:
+    """Tell whether questions have placeholders while the row names neither image nor cloud."""
+    if value.get("image") is not None or value.get("pcl") is not None:
+        return False
+    texts = [turn.get("value") for turn in turns[::2] if isinstance(turn, dict)]
+    return any(mark in text for text in texts if isinstance(text, str) for mark in MARKS)
 
 
 def native(value: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
