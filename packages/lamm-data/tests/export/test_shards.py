@@ -231,6 +231,26 @@ def test_groups_and_shards_of_rows_end_by_their_bytes(parquet, world, records, t
     assert list(read_parquet(tmp_path)) == records
 
 
+def test_a_record_about_an_image_and_a_cloud_keeps_both(parquet, world, records, tmp_path):
+    picture, cloud = (next(r.media[0] for r in records if r.modality == kind) for kind in ("image", "pcl"))
+    both = InstructionRecord(records[0].conversations, image=picture, pcl=cloud, extra={"a": 1})
+    for name in ("parquet", "webdataset"):
+        export_records([both], tmp_path / name, name, media_root=world, embed=name == "parquet")
+        assert list(read_export(tmp_path / name, name)) == [both]
+    row = parquet.read_table(tmp_path / "parquet" / "train-00000.parquet").to_pylist()[0]
+    assert [part["bytes"] for part in row["images"]] == [(world / picture).read_bytes()]
+    assert [part["bytes"] for part in row["clouds"]] == [(world / cloud).read_bytes()]
+    with tarfile.open(tmp_path / "webdataset" / "png_npy-000000.tar") as shard:
+        assert shard.getnames() == ["000000000.json", "000000000.0.png", "000000000.1.npy"]
+
+
+def test_dialogues_about_no_medium_have_shards_of_their_own(tmp_path):
+    spoken = InstructionRecord([Turn("human", "Hello"), Turn("gpt", "Hi.")])
+    export_records([spoken], tmp_path / "out", "webdataset", media_root=tmp_path)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["json-000000.tar"]
+    assert list(read_export(tmp_path / "out", "webdataset")) == [spoken]
+
+
 def test_pictures_that_are_none_are_named_and_nothing_is_left(parquet, records, tmp_path):
     (tmp_path / "notes.txt").write_text("nothing to see")
     record = InstructionRecord(records[0].conversations, image="notes.txt")

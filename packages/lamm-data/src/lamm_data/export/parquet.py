@@ -119,14 +119,14 @@ def write_parquet(
     shards, media = _Shards(folder, features, rows_per_shard, modules), MediaFolder(media_root or Path(), pictures=True)
     try:
         for record in records:
-            row, paths = to_row(record), media.find(record) if media_root else []
-            if paths is None:
+            found = media.find(record) if media_root else []
+            if found is None:
                 continue
-            packed = [
-                {"bytes": path.read_bytes(), "path": name} for path, name in zip(paths, record.media, strict=False)
-            ]
-            row |= {"images": packed, "clouds": []} if record.modality == "image" else {"images": [], "clouds": packed}
-            shards.add(row, sum(len(part["bytes"]) for part in packed))
+            packed: dict[str, list[dict[str, Any]]] = {"image": [], "pcl": []}
+            for kind, name, path in found:
+                packed[kind].append({"bytes": path.read_bytes(), "path": name})
+            row = to_row(record) | {"images": packed["image"], "clouds": packed["pcl"]}
+            shards.add(row, sum(len(part["bytes"]) for parts in packed.values() for part in parts))
     finally:
         shards.finish()
     media.finish()

@@ -10,7 +10,7 @@ from typing import Any
 
 from lamm_data.errors import OutsideError, SourceError, first_of
 from lamm_data.files.pictures import media_file, open_picture, shown_name
-from lamm_data.records.instruction import InstructionRecord
+from lamm_data.records.instruction import InstructionRecord, media_paths
 
 SCHEMA = "lamm-instruction"
 VERSION = 1
@@ -40,7 +40,9 @@ def to_row(record: InstructionRecord) -> dict[str, Any]:
     """
     media = record.image if record.image is not None else record.pcl
     turns = record.conversations
-    extra = {"record": record.extra, "turns": [turn.extra for turn in turns]}
+    # A record about both has its cloud there.
+    other = {} if record.image is None or record.pcl is None else {"pcl": record.pcl}
+    extra = {"record": record.extra | other, "turns": [turn.extra for turn in turns]}
     return {
         **{key: None if (value := getattr(record, key)) is None else str(value) for key in TEXTS},
         "modality": record.modality,
@@ -48,8 +50,14 @@ def to_row(record: InstructionRecord) -> dict[str, Any]:
         "listed": isinstance(media, list),
         "conversations": [{"from": turn.role, "value": turn.text} for turn in turns],
         "meta": None if record.meta is None else json.dumps(record.meta, ensure_ascii=False),
-        "extra": json.dumps(extra, ensure_ascii=False) if record.extra or any(t.extra for t in turns) else None,
+        "extra": json.dumps(extra, ensure_ascii=False) if extra["record"] or any(t.extra for t in turns) else None,
     }
+
+
+def named_media(record: InstructionRecord) -> list[tuple[str, str]]:
+    """List the images and then the clouds of a record: `image` or `pcl`, and the name."""
+    both = (("image", record.image), ("pcl", record.pcl))
+    return [(kind, name) for kind, media in both for name in media_paths(media)]
 
 
 @dataclass(slots=True)
@@ -66,20 +74,24 @@ class MediaFolder:
     pictures: bool = False
     absent: list[str] = field(default_factory=list)
 
-    def find(self, record: InstructionRecord) -> list[Path] | None:
-        """Return the files of a record's media; None, and what is wrong is remembered, where some cannot be packed."""
-        paths, before = [], len(self.absent)
-        for name in record.media:
+    def find(self, record: InstructionRecord) -> list[tuple[str, str, Path]] | None:
+        """Return the media of a record, images first: `image` or `pcl`, name and file.
+
+        None, and what is wrong is remembered, where some cannot be packed.
+        """
+        found, before = [], len(self.absent)
+        for kind, name in named_media(record):
             try:
-                paths.append(path := media_file(self.root, name))
+                path = media_file(self.root, name)
             except OutsideError:
                 self.absent.append(f"{shown_name(name)} (outside the root)")
             except SourceError:
                 self.absent.append(shown_name(name))
             else:
-                if self.pictures and record.modality == "image" and not _is_picture(path):
+                found.append((kind, name, path))
+                if self.pictures and kind == "image" and not _is_picture(path):
                     self.absent.append(f"{shown_name(name)} (no picture)")
-        return paths if len(self.absent) == before else None
+        return found if len(self.absent) == before else None
 
     def finish(self) -> None:
         """Fail when a medium could not be packed.

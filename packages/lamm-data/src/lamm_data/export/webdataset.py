@@ -41,11 +41,14 @@ class _Writer:
 
     def add(self, number: int, record: InstructionRecord) -> None:
         """Write one sample: its JSON and its media."""
-        paths = self.media.find(record)
-        if paths is None:
+        media = self.media.find(record)
+        if media is None:
             return
+        paths = [path for *_, path in media]
         suffixes = [path.suffix.lower().lstrip(".") or "bin" for path in paths]
-        name = suffixes[0] if len(suffixes) == 1 else f"{suffixes[0]}x{len(suffixes)}"
+        name = suffixes[0] if len(suffixes) == 1 else f"{suffixes[0]}x{len(suffixes)}" if suffixes else "json"
+        if len({kind for kind, *_ in media}) == 2:
+            name = "_".join(suffixes)
         shard = self._shard(self.series.setdefault(name, _Series(name)))
         key = f"{number:09d}"
         value = {key: part for key, part in to_row(record).items() if part is not None}
