@@ -1,8 +1,6 @@
 """Run other commands so that they end with us, and a language model server for as long as it is needed."""
 
-import ctypes
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +11,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
+# A killed demo must not leave a trainer or server behind that writes into the folder the next run uses: on Linux the
+# kernel kills a process that has asked for it, and goes on asking after `exec`. No Python runs between a fork and that:
+# it would inherit the locks of this process's threads. The arguments are the parent's id and the command.
+_DIE_WITH_PARENT = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 
 class CommandFailedError(Exception):
@@ -22,15 +29,10 @@ class CommandFailedError(Exception):
     exit_code = 1
 
 
-def _die_with_parent() -> None:
-    # A killed demo must not leave a trainer or server behind that writes into the folder the next run uses.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def start(command: Sequence[str], **options: object) -> "subprocess.Popen[bytes]":
     """Start a process that is killed when this one ends, however it ends (on Linux; elsewhere on a normal end only)."""
-    guard = {"preexec_fn": _die_with_parent} if sys.platform == "linux" else {}
-    return subprocess.Popen(list(command), **{**guard, **options})  # type: ignore[call-overload, no-any-return]
+    guard = [sys.executable, "-ISc", _DIE_WITH_PARENT, str(os.getpid())] if sys.platform == "linux" else []
+    return subprocess.Popen([*guard, *command], **options)  # type: ignore[call-overload, no-any-return]
 
 
 def run_lamm(arguments: Sequence[object], launcher: Sequence[str] = (), output: Path | None = None) -> None:

@@ -93,3 +93,6 @@ class RecordError(LammDataError):
         self.faults = list(faults)
         lines = first_of(self.faults, SHOWN_FAULTS)
         super().__init__("; ".join(lines) if len(lines) == 1 else "\n  ".join([f"{len(self.faults)} faults:", *lines]))
+
+    def __reduce__(self) -> tuple[type[RecordError], tuple[list[Fault]]]:
+        return type(self), (self.faults,)  # to come whole out of a worker process

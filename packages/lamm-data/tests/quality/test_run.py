@@ -1,7 +1,6 @@
 """Files as a whole: several processes, both layouts, raw copies, bias figures, what is refused."""
 
 import json
-import os
 import signal
 
 import pytest
@@ -80,11 +79,8 @@ def test_rounds_and_skipped_kinds(tmp_path):
 
 
 def test_a_process_that_is_killed_ends_in_an_error(tmp_path):
-    def kill(_):
-        os.kill(os.getpid(), signal.SIGKILL)
-
     with pytest.raises(LammDataError, match="ended from outside"):
-        list(in_parallel(kill, range(10), 2, fork=True))
+        list(in_parallel(signal.raise_signal, [signal.SIGKILL] * 10, 2))
 
 
 def test_bias_figures_compare_answers_with_captions(tmp_path):

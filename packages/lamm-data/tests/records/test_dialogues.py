@@ -1,6 +1,7 @@
 """Rows of other tools are read as instruction records; what a record cannot hold is refused by name."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -50,17 +51,74 @@ def test_a_record_of_ours_is_read_as_it_is():
     assert InstructionRecord.from_dict(NATIVE).to_dict() == NATIVE
 
 
-def test_history_system_and_unknown_keys_are_kept_and_moved_media_are_noted():
+def test_history_system_and_unknown_keys_are_kept_and_media_keep_their_places():
     row = {"system": "Be brief.", "history": [["Hello <image>", "Hi."]], "query": "And <image>?", "response": SAID,
            "images": ["a.jpg", "b.jpg"], "channel": "web"}  # fmt: skip
     record = InstructionRecord.from_dict(row)
     assert record.image == ["a.jpg", "b.jpg"]
-    assert [turn.text for turn in record.conversations] == ["Hello", "Hi.", "And ?", SAID]
-    assert record.meta == {"media": "moved before the first question"}
+    assert [turn.text for turn in record.dialogue()] == ["Hello <image>", "Hi.", "And <image>?", SAID]
+    assert record.is_interleaved
+    assert record.meta is None
     assert record.extra == {"system": "Be brief.", "channel": "web"}
     assert InstructionRecord.from_dict(record.to_dict()).to_dict() == record.to_dict()
     told = {"messages": [{"role": "system", "content": "Be brief."}, *ROWS["openai"]["messages"]]}
     assert InstructionRecord.from_dict(told).extra == {"system": "Be brief."}
+
+
+COMPARED = "One: <image>\nTwo: <pcl>\nThree: <image>\nDo they differ?"
+INTERLEAVED = {
+    "ours": {"image": ["a.jpg", "b.jpg"], "pcl": "c.npy", "conversations": [
+        {"from": "human", "value": COMPARED}, {"from": "gpt", "value": SAID}]},
+    "ms-swift": {"images": ["a.jpg", "b.jpg"], "pcl": "c.npy", "messages": [
+        {"role": "user", "content": COMPARED.replace("<pcl>", "<point_cloud>")},
+        {"role": "assistant", "content": SAID}]},
+    "openai": {"messages": [
+        {"role": "user", "content": [
+            {"type": "text", "text": "One: "}, {"type": "image_url", "image_url": {"url": "a.jpg"}},
+            {"type": "text", "text": "Two: "}, {"type": "point_cloud", "path": "c.npy"},
+            {"type": "text", "text": "Three: "}, {"type": "image", "path": "b.jpg"},
+            {"type": "text", "text": "Do they differ?"}]},
+        {"role": "assistant", "content": SAID}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INTERLEAVED)
+def test_media_among_words_keep_their_order_in_every_layout(name):
+    record = InstructionRecord.from_dict(INTERLEAVED[name])
+    assert record.ordered_media() == [("image", "a.jpg"), ("pcl", "c.npy"), ("image", "b.jpg")]
+    assert (record.media, record.kinds) == (("a.jpg", "b.jpg", "c.npy"), ("image", "image", "pcl"))
+    marks = re.findall("<[^>]+>", record.dialogue()[0].text)
+    assert marks in (["<image>", "<pcl>", "<image>"], ["<image>", "<point_cloud>", "<image>"])
+    assert "".join(record.dialogue()[0].text.split()).replace("point_cloud", "pcl") == "".join(COMPARED.split())
+
+
+@pytest.mark.parametrize("output", ["lamm", "llava", "messages", "parquet"])
+def test_interleaved_and_mixed_records_survive_every_format(tmp_path, output):
+    if output == "parquet":
+        pytest.importorskip("pyarrow", reason="pip install 'lamm-data[parquet]'")
+    from lamm_data.export.formats import export_records, read_export
+
+    both = {**NATIVE, "pcl": "c.npy"}
+    swapped = {
+        **both,
+        "conversations": [{"from": "human", "value": f"<pcl>\n<image>\n{ASKED}"}, NATIVE["conversations"][1]],
+    }
+    records = [InstructionRecord.from_dict(row) for row in (INTERLEAVED["ours"], both, swapped)]
+    target = tmp_path / ("out" if output == "parquet" else "out.jsonl")
+    export_records(records, target, output)
+    for read, wanted in zip(read_export(target, output), records, strict=True):
+        assert read.ordered_media() == wanted.ordered_media()
+        assert ["".join(turn.text.split()) for turn in read.dialogue()] == [
+            "".join(turn.text.split()) for turn in wanted.dialogue()
+        ]
+
+
+@pytest.mark.parametrize("question", [f"<image>\n{ASKED}", f"{ASKED}\n<image>", f" <image> {ASKED}", ASKED])
+def test_placeholders_before_or_after_a_question_only_say_that_the_media_open_it(question):
+    turns = [{"from": "human", "value": question}, NATIVE["conversations"][1]]
+    record = InstructionRecord.from_dict({**NATIVE, "conversations": turns})
+    assert not record.is_interleaved
+    assert record.dialogue()[0].text.strip() == ASKED
 
 
 def talk(*turns, **keys):
@@ -75,20 +133,26 @@ def text(words):
     return {"type": "text", "text": words}
 
 
-MOVED = {
-    "after the text": talk(("user", [text(ASKED), image("a.jpg")]), ("assistant", SAID)),
-    "in a later turn": talk(("user", "Hi"), ("assistant", "Hi."), ("user", [image("a.jpg"), text(ASKED)]),
-                            ("assistant", SAID)),
-    "by a part without source": talk(("user", [text(ASKED), {"type": "image"}]), ("assistant", SAID), images=["a.jpg"]),
+PLACED = {
+    "after the text": (talk(("user", [text(ASKED), image("a.jpg")]), ("assistant", SAID)), f"{ASKED}<image>"),
+    "in a later turn": (talk(("user", "Hi"), ("assistant", "Hi."), ("user", [image("a.jpg"), text(ASKED)]),
+                             ("assistant", SAID)), f"<image>{ASKED}"),
+    "by a part without source": (talk(("user", [text(ASKED), {"type": "image"}]), ("assistant", SAID),
+                                      images=["a.jpg"]), f"{ASKED}<image>"),
+    "of LLaVA in a later turn": ({"image": "a.jpg", "conversations": [
+        {"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hi."},
+        {"from": "human", "value": f"<image>\n{ASKED}"}, {"from": "gpt", "value": SAID}]}, f"<image>\n{ASKED}"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", MOVED)
-def test_an_image_that_stands_elsewhere_is_moved_and_that_is_noted(name):
-    record = InstructionRecord.from_dict(MOVED[name])
+@pytest.mark.parametrize("name", PLACED)
+def test_an_image_that_stands_elsewhere_than_before_the_first_question_stays_there(name):
+    row, asked = PLACED[name]
+    record = InstructionRecord.from_dict(row)
     assert record.image == "a.jpg"
-    assert [turn.text for turn in record.conversations][-2:] == [ASKED, SAID]
-    assert record.meta == {"media": "moved before the first question"}
+    assert [turn.text for turn in record.dialogue()][-2:] == [asked, SAID]
+    assert record.is_interleaved
+    assert record.meta is None
 
 
 LATER = [
@@ -170,6 +234,7 @@ def test_system_turns_unknown_keys_and_several_images_survive_both_ways(tmp_path
         ),
         (talk(("user", ASKED), ("assistant", SAID)), "got neither"),
         (talk(("user", f"<image><image>{ASKED}"), ("assistant", SAID), images=["a.jpg"]), "got 2 of 1"),
+        (talk(("user", f"<pcl>{ASKED}"), ("assistant", SAID), images=["a.jpg"]), "of their kinds, got 1 of 1"),
         (talk(("user", ASKED), ("assistant", SAID), images=["a.jpg"], videos=["a.mp4"]), "`videos`"),
         (talk(("user", ASKED), ("assistant", SAID), images=["data:image/png;base64,AAAA"]), "a picture inside the row"),
         (talk(("user", [{"type": "input_audio"}]), ("assistant", SAID), images=["a.jpg"]), "got 'input_audio'"),
@@ -212,4 +277,7 @@ def test_rows_without_a_medium_are_refused_dropped_or_kept(tmp_path, name, count
 def test_real_rows_of_another_tool_are_read(real_data):
     records = read_records(real_data / "llava" / "mllm_demo.json")
     assert len(records) == 6
-    assert not any("<image>" in turn.text for record in records for turn in record.conversations)
+    assert [record.is_interleaved for record in records] == [True, False, False] * 2
+    for record in records:
+        marks = [turn.text.count("<image>") for turn in record.conversations]
+        assert marks == ([1, 0, 1, 0] if record.is_interleaved else [0, 0, 0, 0])

@@ -59,7 +59,15 @@ def review(sample, tmp_path):
     media, records, rows = sample
     running = []
 
+    def stop():
+        for server in running:
+            server.shutdown()
+            server.server_close()
+            server.session.close()
+        running.clear()
+
     def start(reviewer="ann", root=media):
+        stop()
         server = ReviewServer(ReviewSession(records, [tmp_path / "verdicts.jsonl"], reviewer, root, rows))
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
@@ -67,10 +75,7 @@ def review(sample, tmp_path):
         return server
 
     yield start
-    for server in running:
-        server.shutdown()
-        server.server_close()
-        server.session.close()
+    stop()
 
 
 @pytest.fixture(scope="module")

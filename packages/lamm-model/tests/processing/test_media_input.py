@@ -202,3 +202,30 @@ def test_binary_pcd_with_packed_colour_and_missing_returns(tmp_path):
     path = tmp_path / "packed.pcd"
     path.write_bytes(header.encode() + table.tobytes())
     np.testing.assert_array_equal(read_point_cloud(path), [[1, 0, 0, 10, 20, 30], [3, 0, 0, 255, 255, 255]])
+
+
+@pytest.mark.parametrize(("low", "high", "kind"), [(0, 255, "u1"), (0, 1, "f4"), (0, 65535, "u2"), (-1, 1, "f4")])
+def test_colours_of_every_range_enter_as_one(low, high, kind):
+    """The rules are lamm-data's, whose tests cover them; what the tower sees must be the same."""
+    rng = np.random.default_rng(0)
+    xyz, shades = rng.normal(size=(64, 3)), rng.uniform(0, 1, (64, 3))
+    shades[:2] = [[0, 0, 0], [1, 1, 1]]
+    stored = (shades * (high - low) + low).astype(kind)
+    cloud = np.concatenate([xyz.astype("f4"), stored], axis=1)
+    seen = LammPointCloudProcessor(num_points=64).prepare(cloud, "a")
+    usual = LammPointCloudProcessor(num_points=64).prepare(np.concatenate([xyz, np.rint(shades * 255)], 1), "a")
+    np.testing.assert_allclose(seen, usual, atol=2 / 255 * 2)
+
+
+def test_map_coordinates_are_centred_before_float32_and_points_that_are_not_finite_left_out():
+    rng = np.random.default_rng(0)
+    xyz = rng.uniform(0, 4, (64, 3))
+    far = np.concatenate([xyz + np.array([500_000, 4_600_000, 0]), [[np.nan, 0, 0], [0, np.inf, 0]]])
+    options = {"num_points": 64, "use_color": False, "centre": "centroid"}
+    near, shifted = (LammPointCloudProcessor(**options).prepare(cloud, "a") for cloud in (xyz, far))
+    np.testing.assert_allclose(np.sort(near, axis=0), np.sort(shifted, axis=0), atol=1e-3)
+
+
+def test_seven_columns_are_refused_until_they_are_named():
+    with pytest.raises(LammModelError, match=r"got shape .*Name its columns with --columns"):
+        LammPointCloudProcessor(num_points=8).prepare(np.zeros((9, 7), np.float32), "a")

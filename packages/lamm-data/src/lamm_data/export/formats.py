@@ -15,6 +15,7 @@ from lamm_data.export.parquet import read_parquet, write_parquet
 from lamm_data.export.webdataset import read_webdataset, write_webdataset
 from lamm_data.files.json_lines import iter_values
 from lamm_data.files.shards import write_values
+from lamm_data.records.dialogues import MARK
 from lamm_data.records.instruction import InstructionRecord, Turn
 from lamm_llm import atomic_path
 
@@ -35,14 +36,12 @@ def _media(record: InstructionRecord) -> dict[str, Any]:
 def to_llava(record: InstructionRecord) -> dict[str, Any]:
     """Write a record as LLaVA does: a placeholder and a line break before the first question, one a medium.
 
-    Where the record's questions place their media themselves, they stay as they are.
+    Placeholders that say where in the questions the media stand are written as they are.
     """
-    mark = PLACEHOLDER[record.modality]
     turns: list[dict[str, Any]] = [{"from": turn.role, "value": turn.text, **turn.extra} for turn in record.dialogue()]
-    if mark and any(mark.strip() in turn["value"] for turn in turns[::2]):
-        turns[0]["value"] = record.conversations[0].text
-    else:
-        turns[0]["value"] = mark * len(record.media) + turns[0]["value"]
+    if not record.is_interleaved:
+        marks = [PLACEHOLDER[kind] for kind in record.kinds]
+        turns[0]["value"] = "".join(marks) + turns[0]["value"]
     return _rest(record) | _media(record) | {"conversations": turns}
 
 
@@ -54,37 +53,51 @@ def from_llava(value: dict[str, Any]) -> InstructionRecord:
 
 
 def to_messages(record: InstructionRecord) -> dict[str, Any]:
-    """Write a record as chat messages, a system message first, the media as content parts of the first user message."""
-    kind = "image" if record.modality == "image" else "point_cloud"
+    """Write a record as chat messages, a system message first, the media as content parts where they stand."""
+    media = iter(record.ordered_media())
+    opening = [] if record.is_interleaved else list(media)
     messages: list[dict[str, Any]] = []
-    for number, turn in enumerate(record.dialogue()):
-        parts: list[dict[str, str]] = [{"type": kind, "path": path} for path in record.media] if number == 0 else []
-        content = [*parts, {"type": "text", "text": turn.text}]
+    for turn in record.dialogue():
+        places = record.is_interleaved and turn.role == "human"
+        first, *others = MARK.split(turn.text) if places else [turn.text]
+        parts = [_medium_part(*medium) for medium in opening] + [{"type": "text", "text": first}]
+        for text in others:
+            parts += [_medium_part(*next(media)), {"type": "text", "text": text}]
+        content = [part for part in parts if part.get("text") != ""]
         messages.append({"role": _ROLES[turn.role], "content": content, **turn.extra})
+        opening = []
     rest = _rest(record)
     if isinstance(rest.get("system"), str):
         messages.insert(0, {"role": "system", "content": [{"type": "text", "text": rest.pop("system")}]})
     return rest | {"messages": messages}
 
 
+def _medium_part(kind: str, path: str) -> dict[str, str]:
+    return {"type": "image" if kind == "image" else "point_cloud", "path": path}
+
+
 def from_messages(value: dict[str, Any]) -> InstructionRecord:
     """Read what `to_messages` wrote."""
-    turns, media, key = [], [], "image"
+    turns, media = [], list[tuple[str, str]]()
     extra = {name: entry for name, entry in value.items() if name not in (*OTHER_KEYS, "messages")}
     for message in value["messages"]:
-        texts = [part["text"] for part in message["content"] if part["type"] == "text"]
+        text = ""
         for part in message["content"]:
-            if part["type"] in ("image", "point_cloud"):
-                media.append(part["path"])
-                key = "image" if part["type"] == "image" else "pcl"
+            if part["type"] == "text":
+                text += part["text"]
+                continue
+            media.append(("image" if part["type"] == "image" else "pcl", part["path"]))
+            text += PLACEHOLDER[media[-1][0]].strip()
         if message["role"] == "system":
-            extra["system"] = "\n".join(texts)
+            extra["system"] = text
             continue
         more = {name: entry for name, entry in message.items() if name not in ("role", "content")}
-        turns.append(Turn(_BACK[message["role"]], "\n".join(texts), more))
+        turns.append(Turn(_BACK[message["role"]], text, more))
     record = InstructionRecord(turns, extra=extra, **{name: value[name] for name in OTHER_KEYS if name in value})
-    if media:
-        setattr(record, key, media[0] if len(media) == 1 else media)
+    for kind in ("image", "pcl"):
+        if paths := [path for key, path in media if key == kind]:
+            setattr(record, kind, paths[0] if len(paths) == 1 else paths)
+    record.conversations = record.dialogue()
     return record
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_all_start_methods, get_context, parent_process
+from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
 
 from lamm_data.errors import LammDataError
@@ -21,17 +21,15 @@ IN_THE_AIR = 4
 _work: list[Callable[[Any], Any]] = []
 
 
-def in_parallel(
-    work: Callable[[Piece], Result], pieces: Iterable[Piece], workers: int, *, fork: bool = False
-) -> Iterator[Result]:
+def in_parallel(work: Callable[[Piece], Result], pieces: Iterable[Piece], workers: int) -> Iterator[Result]:
     """Do work on each piece in worker processes, or in this one when a single worker is asked for.
+
+    Processes are started anew, never forked: a fork inherits locks that threads of libraries hold.
 
     Args:
         work: Function of a piece; each process receives it once.
         pieces: Pieces; no more of them are read than are worked on soon.
         workers: Processes. They end with the last result, with the caller's loop, and with this process.
-        fork: Let processes inherit the work where the system can, instead of receiving a pickled copy: for work that
-            is large, and only where no library has started threads.
 
     Yields:
         What `work` returned, in the order of the pieces.
@@ -42,10 +40,9 @@ def in_parallel(
     if workers <= 1 or (isinstance(pieces, Sized) and len(pieces) < 2):
         yield from map(work, pieces)
         return
-    context = get_context("fork" if fork and "fork" in get_all_start_methods() else "spawn")
     waiting: deque[Future[Result]] = deque()
     try:
-        with ProcessPoolExecutor(workers, context, _start, (work,)) as pool:
+        with ProcessPoolExecutor(workers, get_context("spawn"), _start, (work,)) as pool:
             try:
                 for piece in pieces:
                     waiting.append(pool.submit(_run, piece))

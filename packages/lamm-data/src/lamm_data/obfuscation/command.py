@@ -60,7 +60,7 @@ def obfuscate(
             "Leave it out, hide plates only with --no-faces, or go on with --force."
         )
     names = images_below(source) if source.is_dir() else [
-        name for record in records if record.modality == "image" for name in record.media
+        name for record in records for kind, name in zip(record.kinds, record.media, strict=True) if kind == "image"
     ]  # fmt: skip
     worker = Obfuscator(root, output, open_detectors(faces, plates, threshold))
     with progress_bar("obfuscate", len(set(names))) as advance:

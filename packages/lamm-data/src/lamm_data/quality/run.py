@@ -6,8 +6,8 @@ import gc
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -187,8 +187,8 @@ def check_file(
     report = CheckReport(bias=BiasFigures() if settings.bias else None)
     collected = _Collected(report)
     workers = settings.workers if path.is_file() and path.stat().st_size > WORTH_PROCESSES else 1
-    with _left_alone(lambda: Checker(settings)) as checker:
-        for part in in_parallel(checker, read_chunks(path), workers, fork=True):
+    with closing(_ChunkChecker(settings)) as check:
+        for part in in_parallel(check, read_chunks(path), workers):
             collected.add(part)
             advance(part.size)
     if settings.near_duplicates is not None:
@@ -219,25 +219,33 @@ def _judge(path: Path, settings: CheckSettings, judge: FaithfulnessSettings, rep
     return judge_records(sound(), rows, judge)
 
 
-@contextmanager
-def _left_alone(make: Callable[[], Checker]) -> Iterator[Checker]:
-    """Make a checker that the garbage collector does not walk through: its rows are many, and end with it.
+class _ChunkChecker:
+    """Checks chunks by a checker that each process makes for itself, when it gets its first chunk.
 
-    Collections over and over take a third of the time in which rows are read, and touch every page that worker
-    processes share.
+    The garbage collector does not walk through the checker, whose rows are many and end with it: collections over and
+    over take a third of the time in which rows are read.
     """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        checker = make()
-        gc.freeze()
-    finally:
-        if enabled:
-            gc.enable()
-    try:
-        yield checker
-    finally:
-        gc.unfreeze()
+
+    def __init__(self, settings: CheckSettings) -> None:
+        self._settings = settings
+        self._checker: Checker | None = None
+
+    def __call__(self, chunk: Chunk) -> ChunkReport:
+        if self._checker is None:
+            enabled = gc.isenabled()
+            gc.disable()
+            try:
+                self._checker = Checker(self._settings)
+                gc.freeze()
+            finally:
+                if enabled:
+                    gc.enable()
+        return self._checker(chunk)
+
+    def close(self) -> None:
+        """Give this process's checker back to the garbage collector."""
+        if self._checker is not None:
+            gc.unfreeze()
 
 
 class _Collected:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 ROLES = {
@@ -10,7 +12,11 @@ ROLES = {
     "system": "system", "developer": "system",
 }  # fmt: skip
 """What other tools call who speaks."""
-MARKS = ("<image>", "<pcl>", "<point_cloud>")
+MARKS = {"<image>": "image", "<pcl>": "pcl", "<point_cloud>": "pcl"}
+"""Placeholders of media in questions, and the kinds of media that they stand for."""
+MARK = re.compile("|".join(MARKS))
+_OPENING = re.compile(rf"\s*((?:(?:{MARK.pattern})\s*)+)")
+_ENDING = re.compile(rf"\n\s*((?:(?:{MARK.pattern})\s*)+)\Z")
 _MEDIA = {"image": "image", "images": "image", "pcl": "pcl", "point_cloud": "pcl"}
 _TEXTS = ("text", "input_text", "output_text")
 _SOURCES = ("path", "image_url", "image", "url", "point_cloud")
@@ -47,9 +53,9 @@ def _lacks_media(value: dict[str, Any], turns: list[Any]) -> bool:
 def native(value: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Lay a foreign row out as a record.
 
-    Media come from `images`, `image` or `pcl`, else from the parts of messages. Their placeholders are taken out of the
-    questions, since a record's media stand before its first one; where that moves a medium, `meta` says so. System
-    messages before the first question become the unknown key `system`.
+    Media come from `images`, `image` or `pcl`, else from the parts of messages. Their placeholders stay where they are
+    in the questions, but for those that all open the first one, where a record's media stand anyway. System messages
+    before the first question become the unknown key `system`.
 
     Returns:
         The row by our keys, and what keeps it from being a record.
@@ -63,28 +69,23 @@ def native(value: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
             faults += _add(media[kind], entry)
     listed = any(media.values())
     inside: dict[str, list[str]] = {"image": [], "pcl": []}
-    turns, moved = list[dict[str, Any]](), False
+    turns = list[dict[str, Any]]()
     systems = [value["system"]] if value.get("system") else []
     for role, content in _turns(value):
-        before = sum(map(len, inside.values()))
         text, wrong = _text(content, inside)
         faults += wrong
         if role != "system":
-            shown = sum(map(len, inside.values())) > before
-            moved = moved or (shown and (bool(turns) or not _media_first(content)))
             turns.append({"from": role, "value": text})
         elif turns:
             faults.append(f"Expected system messages before the first question, got one after turn {len(turns)}.")
         else:
             systems.append(text)
     system = systems[0] if len(systems) == 1 else "\n".join(map(str, systems))
-    media, moved = media if listed else inside, moved and not listed
-    faults += _count_faults(turns, sum(map(len, media.values())))
-    moved = _take_marks_out(turns) or moved
+    media = media if listed else inside
+    faults += _mark_faults(turns, media)
+    _take_opening_out(turns)
     known = {"messages", "conversations", "system", *_OLD_SWIFT, *_MEDIA, *_UNREAD}
     out = {key: entry for key, entry in value.items() if key not in known}
-    if moved and isinstance(out.get("meta"), dict | None):
-        out["meta"] = {**(out.get("meta") or {}), "media": "moved before the first question"}
     out |= {key: paths[0] if len(paths) == 1 else paths for key, paths in media.items() if paths}
     return out | ({"system": system} if system else {}) | {"conversations": turns}, faults
 
@@ -108,27 +109,26 @@ def _text(content: Any, media: dict[str, list[str]]) -> tuple[Any, list[str]]:
     """Return the text of a message, its media put aside; content of another kind stays, to be refused as no text."""
     if not isinstance(content, list):
         return content, []
-    texts, faults = [], list[str]()
+    pieces, faults = list[tuple[str, bool]](), list[str]()
     for part in content:
         kind = str(part.get("type")) if isinstance(part, Mapping) else ""
         text = part if isinstance(part, str) else part.get("text") if isinstance(part, Mapping) else None
         if (kind in _TEXTS or isinstance(part, str)) and isinstance(text, str):
-            texts.append(text)
+            pieces.append((text, False))
         elif kind in ("image", "image_url", "input_image", "point_cloud"):
             source = next((part[key] for key in _SOURCES if part.get(key)), None)
-            if source is None and kind in ("image", "point_cloud"):  # the row lists its media, this is where one stands
-                texts.append("<image>" if kind == "image" else "<pcl>")
-            else:
+            if source is not None or kind not in ("image", "point_cloud"):  # else the row lists its media
                 faults += _add(media["pcl" if kind == "point_cloud" else "image"], source)
+            pieces.append(("<pcl>" if kind == "point_cloud" else "<image>", True))
         else:
             faults.append(f"Expected parts of text, images or clouds, got {kind or part!r:.40}.")
-    return "\n".join(texts), faults
-
-
-def _media_first(content: list[Any]) -> bool:
-    """Tell whether all media of a message stand before its texts."""
-    texts = [not isinstance(part, Mapping) or part.get("type") in _TEXTS for part in content]
-    return texts == sorted(texts)
+    if any(MARK.search(text) for text, is_mark in pieces if not is_mark):  # they say where the parts' media stand
+        pieces = [piece for piece in pieces if not piece[1]]
+    joined, after_text = "", False
+    for text, is_mark in pieces:
+        joined += f"\n{text}" if after_text and not is_mark else text
+        after_text = not is_mark
+    return joined, faults
 
 
 def _add(paths: list[str], entry: Any) -> list[str]:
@@ -145,24 +145,31 @@ def _add(paths: list[str], entry: Any) -> list[str]:
     return []
 
 
-def _count_faults(turns: list[dict[str, Any]], media: int) -> list[str]:
-    marks = sum(turn["value"].count(mark) for turn in turns if isinstance(turn["value"], str) for mark in MARKS)
-    if marks in (0, media):
+def marks_of(texts: Iterable[str]) -> list[str]:
+    """Return the kinds of media (`image`, `pcl`) that placeholders in questions stand for, in order."""
+    return [MARKS[match[0]] for text in texts if "<" in text for match in MARK.finditer(text)]
+
+
+def opening_marks(text: str) -> tuple[list[str], str]:
+    """Return what the placeholders before a question, or in lines after it, stand for, and the question without them.
+
+    LLaVA's own data have them in either place, and its training moves them to the front.
+    """
+    match = (_OPENING.match(text) or _ENDING.search(text)) if "<" in text else None
+    return (marks_of([match[1]]), text[: match.start()] + text[match.end() :]) if match else ([], text)
+
+
+def _mark_faults(turns: list[dict[str, Any]], media: dict[str, list[str]]) -> list[str]:
+    marks = marks_of(turn["value"] for turn in turns if turn["from"] == "human" and isinstance(turn["value"], str))
+    if not marks or Counter(marks) == {kind: len(paths) for kind, paths in media.items() if paths}:
         return []
-    return [f"Expected as many placeholders as images or clouds, got {marks} of {media}."]
+    present = f"{len(marks)} of {sum(map(len, media.values()))}"
+    return [f"Expected as many placeholders as images or clouds, of their kinds, got {present}."]
 
 
-def _take_marks_out(turns: list[dict[str, Any]]) -> bool:
-    """Remove the placeholders from questions; tell whether any stood elsewhere than before the first one."""
-    moved = False
-    for number, turn in enumerate(turns):
-        text = turn["value"]
-        if turn["from"] == "human" and isinstance(text, str) and any(mark in text for mark in MARKS):
-            rest = text.lstrip()
-            while mark := next((mark for mark in MARKS if rest.startswith(mark)), ""):
-                rest = rest[len(mark) :].lstrip()
-            for mark in MARKS:
-                moved = moved or mark in rest
-                rest = rest.replace(f"\n{mark}", "").replace(mark, "")
-            moved, turn["value"] = moved or number > 0, rest.strip()
-    return moved
+def _take_opening_out(turns: list[dict[str, Any]]) -> None:
+    """Remove the placeholders that open the first question, where there are no others."""
+    questions = [turn for turn in turns if turn["from"] == "human" and isinstance(turn["value"], str)]
+    marks = marks_of(turn["value"] for turn in questions)
+    if marks and opening_marks(questions[0]["value"])[0] == marks:
+        questions[0]["value"] = opening_marks(questions[0]["value"])[1].strip()

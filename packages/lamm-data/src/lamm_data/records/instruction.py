@@ -11,14 +11,14 @@ from typing import Any, Self, TypeVar
 from lamm_data.errors import Fault, RecordError, SourceError
 from lamm_data.files.json_lines import iter_values
 from lamm_data.files.shards import write_values
-from lamm_data.records.dialogues import is_foreign, native
+from lamm_data.records.dialogues import MARKS, is_foreign, marks_of, native, opening_marks
 from lamm_data.records.tasks import TASK_TYPES, canonical_task_type
 
 Record = TypeVar("Record")
 ROLES = ("human", "gpt")
+PLACEHOLDERS = tuple(MARKS)
 VERSION = 1
 """Version of the record files that a header may state."""
-PLACEHOLDERS = ("<image>", "<pcl>")
 MAX_ROUNDS_3D = 10
 """Rounds that a dialogue about a point cloud may have in the LAMM-Dataset."""
 
@@ -47,13 +47,18 @@ class HasMedia:
 
     @property
     def modality(self) -> str:
-        """`image` or `pcl`; `text` of a dialogue about neither."""
+        """`image` or `pcl` (`image` of a record with both); `text` of a dialogue about neither."""
         return "image" if self.image is not None else "pcl" if self.pcl is not None else "text"
 
     @property
     def media(self) -> tuple[str, ...]:
-        """Media paths with a leading `./` removed; absolute paths stay absolute."""
-        return media_paths(self.image if self.image is not None else self.pcl)
+        """Media paths with a leading `./` removed, images before clouds; absolute paths stay absolute."""
+        return media_paths(self.image) + media_paths(self.pcl)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """`image` or `pcl` for each of `media`."""
+        return ("image",) * len(media_paths(self.image)) + ("pcl",) * len(media_paths(self.pcl))
 
 
 @dataclass(slots=True)
@@ -130,13 +135,33 @@ class InstructionRecord(HasMedia):
         """The canonical task type: `normal` when missing, variants resolved."""
         return canonical_task_type(self.task_type) or "normal"
 
+    @property
+    def is_interleaved(self) -> bool:
+        """Whether placeholders say where in the questions the media stand; else all stand before the first one."""
+        marks = self._marks()
+        if sorted(marks) != sorted(self.kinds):
+            return False
+        return marks != list(self.kinds) or opening_marks(self.conversations[0].text)[0] != marks
+
     def dialogue(self) -> list[Turn]:
-        """Return the turns with a media placeholder next to a line break removed from the first question."""
+        """Return the turns, without the placeholders before or after the first question where they stand for all media.
+
+        Placeholders that stand elsewhere, or for more or fewer media, are left as they are.
+        """
         first = self.conversations[0]
-        text = first.text
-        for placeholder in PLACEHOLDERS:
-            text = text.replace(placeholder + "\n", "").replace("\n" + placeholder, "")
-        return [Turn(first.role, text, first.extra), *self.conversations[1:]]
+        if "<" not in first.text or self.is_interleaved or len(self._marks()) != len(self.kinds):
+            return list(self.conversations)
+        return [Turn(first.role, opening_marks(first.text)[1], first.extra), *self.conversations[1:]]
+
+    def ordered_media(self) -> list[tuple[str, str]]:
+        """Return kind (`image` or `pcl`) and path of each medium in the order in which the dialogue shows them."""
+        if not self.is_interleaved:
+            return list(zip(self.kinds, self.media, strict=True))
+        waiting = {kind: iter(media_paths(paths)) for kind, paths in (("image", self.image), ("pcl", self.pcl))}
+        return [(kind, next(waiting[kind])) for kind in self._marks()]
+
+    def _marks(self) -> list[str]:
+        return marks_of(turn.text for turn in self.conversations[::2])
 
 
 _KEYS = ("id", "image", "pcl", "task_type", "src_image", "src_dataset", "src_id", "meta")

@@ -95,7 +95,7 @@ class ReviewSession:
         record = self.at(index)
         if not 0 <= number < len(record.media):
             raise UsageError(f"Expected a medium from 0 to {len(record.media) - 1}, got {number}.")
-        return record.modality, media_file(self.media_root, record.media[number])
+        return record.kinds[number], media_file(self.media_root, record.media[number])
 
     def judge(self, index: int, verdict: str, reason: str = "", note: str = "") -> dict[str, Any]:
         """Store a verdict, and return it as it stands on the disk.

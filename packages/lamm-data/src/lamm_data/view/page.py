@@ -117,8 +117,8 @@ def _article(
 
 def _media(record: InstructionRecord, root: Path, row: Row | None, account: Viewed) -> Iterator[str]:
     boxes = shown_boxes(record, row)
-    draw = picture if record.modality == "image" else cloud
-    for name in record.media:
+    for kind, name in zip(record.kinds, record.media, strict=True):
+        draw = picture if kind == "image" else cloud
         try:
             drawn = draw(media_file(root, name), boxes)
         except SourceError as error:

@@ -36,5 +36,7 @@ def part_of(name: str) -> str:
 
 
 def modality_of(name: str) -> str:
-    """Return which modality a parameter serves: `point_cloud`, `image` or, for all, nothing."""
+    """Return which modality a parameter serves: `point_cloud`, `image`, `text` or, for all, nothing."""
+    if ".lora_" in name and ".text." in name:
+        return "text"
     return "point_cloud" if "point_cloud" in name else "image" if "image" in name else ""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from lamm_data import LSP_JOINTS, TASKS, iter_values, media_paths, task_of_file_name
 from lamm_model.errors import LammModelError
-from lamm_model.processing.segments import IMAGE, POINT_CLOUD
+from lamm_model.processing.segments import IMAGE, POINT_CLOUD, find_markers
 
 SHOWN_FAULTS = 20
 Answer = dict[str, Any]
@@ -215,6 +215,15 @@ def _faults(record: Any, root: Path, seen: set[str]) -> Iterator[str]:
                 yield f"Expected the {key} {name} below {root}, got nothing there"
 
 
+def in_place(question: str, media: tuple[tuple[str, Path], ...]) -> tuple[tuple[str, Path], ...]:
+    """Put media in the order of the question's placeholders, where it has one for each."""
+    markers = find_markers(question)
+    if sorted(markers) != sorted(kind for kind, _ in media):
+        return media
+    waiting = {kind: iter([medium for medium in media if medium[0] == kind]) for kind in set(markers)}
+    return tuple(next(waiting[kind]) for kind in markers)
+
+
 def _queries(record: dict[str, Any], file_name: str, root: Path, max_new_tokens: int | None) -> Iterator[Query]:
     record_id = str(record["id"])
     media = tuple((IMAGE, root / name) for name in media_paths(record.get("image")))
@@ -224,6 +233,7 @@ def _queries(record: dict[str, Any], file_name: str, root: Path, max_new_tokens:
     known = TASKS.get(task)
     length = max_new_tokens or answer_lengths().get(task, answer_lengths()["other"])
     question = record["query"]
+    media = in_place(question, media)
     by_part = task == "keypoint_detection" and "{}" in question
     for part in (record.get("joints") or LSP_JOINTS) if by_part else [""]:
         yield Query(

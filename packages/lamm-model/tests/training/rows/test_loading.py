@@ -1,6 +1,7 @@
 """Input: mixing weights, compact tokens, and pictures that the JPEG decoder may halve."""
 
 import json
+import pickle
 from array import array
 
 import numpy as np
@@ -9,7 +10,8 @@ import torch
 from PIL import Image, ImageOps
 
 from lamm_model import LammImageProcessor
-from lamm_model.training.rows.loading import EpochBatches
+from lamm_model.training.rows.collation import Collator, MediaLoader
+from lamm_model.training.rows.loading import EpochBatches, TrainLoader
 from lamm_model.training.rows.records import load_training_data
 from lamm_model.training.settings.tables import DataSettings
 
@@ -106,3 +108,18 @@ def test_the_order_is_a_permutation_that_depends_on_seed_and_epoch_alone():
     batches = [[lengths[n] for n in first[start : start + 8]] for start in range(0, 200, 8)]
     spans = [max(batch) - min(batch) for batch in batches]
     assert sum(spans) / len(spans) < 6
+
+
+def test_workers_get_the_rows_of_their_batches_and_never_a_fork(files, pair):
+    """All rows, pickled for each worker, would be gigabytes; a fork would hold the locks of this process's threads."""
+    rows = load_training_data(DataSettings(records=files, packing="none"), pair[1]).rows
+    collate = Collator(0, MediaLoader(pair[1]))
+    batches = [EpochBatches([row.tokens for row in rows], 8, seed=1) for _ in range(2)]
+    loader = TrainLoader(rows, collate, batches[0], workers=2)
+    assert loader.multiprocessing_context.get_start_method() == "spawn"
+    assert len(pickle.dumps(loader.dataset)) < 1000
+    alone = TrainLoader(rows, collate, batches[1])
+    for one, other in zip(loader, alone, strict=True):
+        assert one["facts"] == other["facts"]
+        assert torch.equal(one["input_ids"], other["input_ids"])
+        assert torch.equal(one["pixel_values"], other["pixel_values"])

@@ -18,8 +18,8 @@ def check_media(prepared: PreparedRecord, root: Path) -> Iterator[Finding]:
         Findings of the kind media.
     """
     record = prepared.record
-    for name in record.media:
-        fault = _fault(root, name, record.modality == "image")
+    for kind, name in zip(record.kinds, record.media, strict=True):
+        fault = _fault(root, name, kind == "image")
         if fault:
             yield Finding("media", fault)
 

@@ -106,13 +106,13 @@ class Benchmarks:
             Findings of the kind contamination, and media where a medium that is to be compared cannot be read.
         """
         record = prepared.record
-        for media in record.media:
+        for kind, media in zip(record.kinds, record.media, strict=True):
             key = self._key(media)
             if key in self._media:
                 yield Finding("contamination", f"{media} is in {self._media[key]} ({key})")
             elif self._compare:
                 try:
-                    copy = self._pictures.find(_hash(media_file(self._own, media), record.modality == "image"))
+                    copy = self._pictures.find(_hash(media_file(self._own, media), kind == "image"))
                 except SourceError as error:
                     yield Finding("media", str(error))
                     continue

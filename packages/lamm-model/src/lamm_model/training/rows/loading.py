@@ -83,20 +83,48 @@ class EpochBatches:
         return [number for batch in batches + last for number in batch]
 
 
-class RowsOrBlank:
-    """Rows by number and epoch: the row without anything to learn too, and clouds in the sampling of the epoch."""
+class Passing:
+    """Stands for a data set in a loader whose batches bring their rows along: workers need no copy of all rows."""
 
-    def __init__(self, rows: Sequence[Row], pad_id: int, variants: int) -> None:
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, row: Row) -> Row:
+        return row
+
+
+class RowBatches:
+    """Batches of rows: the row without anything to learn too, and clouds in the sampling of the epoch.
+
+    Args:
+        rows: The data.
+        batches: Which rows, for this process.
+        pad_id: Fills the row that stands for none.
+        variants: Samplings of each cloud that epochs take in turn.
+    """
+
+    def __init__(self, rows: Sequence[Row], batches: EpochBatches, pad_id: int, variants: int) -> None:
         self.rows = rows
+        self.batches = batches
         self.variants = variants
         # Two tokens: the smallest row with a next token, so that shapes are those of any other row.
         self.blank = Row([Group([Dialogue("", (), [pad_id] * 2, [IGNORED] * 2, [0] * 2, 0)])])
 
-    def __len__(self) -> int:
-        return len(self.rows)
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that is dealt next: what skips batches at a resume looks for this."""
+        self.batches.set_epoch(epoch)
 
-    def __getitem__(self, drawn: tuple[int, int]) -> Row:
-        number, epoch = drawn
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        for batch in self.batches:
+            yield [self._row(number, epoch) for number, epoch in batch]
+
+    def _row(self, number: int, epoch: int) -> Row:
         return self.blank if number == BLANK else replace(self.rows[number], variant=epoch % self.variants)
 
 
@@ -104,7 +132,8 @@ class TrainLoader(DataLoader[Any]):
     """Loads batches in worker processes, ahead of their use.
 
     The order comes from the batches, the workers only fetch: their number changes no batch. The seed is the loader's
-    own, so that fetching does not touch the random state that training uses.
+    own, so that fetching does not touch the random state that training uses. Workers are started anew: a fork would
+    inherit the locks that threads of torch, numba and tokenizers hold.
 
     Args:
         rows: The data.
@@ -118,10 +147,11 @@ class TrainLoader(DataLoader[Any]):
         self, rows: Sequence[Row], collate: Collator, batches: EpochBatches, workers: int = 0, variants: int = 1
     ) -> None:
         super().__init__(
-            RowsOrBlank(rows, collate.pad_id, variants),  # type: ignore[arg-type]
-            batch_sampler=batches,
+            Passing(len(rows)),  # type: ignore[arg-type]
+            batch_sampler=RowBatches(rows, batches, collate.pad_id, variants),
             collate_fn=collate,
             num_workers=workers,
+            multiprocessing_context="spawn" if workers else None,
             prefetch_factor=AHEAD if workers else None,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),

@@ -3,7 +3,7 @@
 import zlib
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from lamm_model.training.settings.settings import FinetuneSettings
 from lamm_model.training.settings.tables import DataSettings
 
 if TYPE_CHECKING:
-    from lamm_data import InstructionRecord
+    from lamm_data import Fault, InstructionRecord
     from lamm_model.processing.processing_lamm import LammProcessor
 
 LISTED = 10
@@ -39,13 +39,22 @@ class TrainingData:
         return {path for row in self.rows for _, path in row.media}
 
 
-def load_training_data(settings: DataSettings, processor: "LammProcessor") -> TrainingData:
+def load_training_data(settings: DataSettings, processor: "LammProcessor", learns_text: bool = True) -> TrainingData:
     """Read records, check their media, and pack them.
+
+    Records that break their contract, cannot be laid out or do not fit in a row are rejected by id.
+
+    Args:
+        settings: Which files, and how they are packed.
+        processor: The model's.
+        learns_text: Whether something that is trained serves dialogues about no medium.
 
     Raises:
         LammModelError: A file is missing among the media (all are listed), or nothing is left to learn.
-        lamm_data.errors.LammDataError: A record file cannot be read; every fault is listed.
+        lamm_data.errors.LammDataError: A record file is no JSON.
     """
+    from lamm_data import Fault
+
     dialogues: list[Dialogue] = []
     rejected: dict[str, list[str]] = defaultdict(list)
     missing: list[str] = []
@@ -54,13 +63,20 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor") -> Tr
     for file, record in _records(settings):
         number += 1
         name = f"{file.name}:{record.id if record.id is not None else number}"
+        if isinstance(record, Fault):
+            rejected[record.message.rstrip(".")].append(name)
+            continue
         media = media_of(record, Path(settings.media_root) if settings.media_root else file.parent)
         for _, path in media:
             if path not in known and not Path(path).is_file():
                 missing.append(f"{path} (record {name})")
             known.add(path)
-        dialogue = encode(record, name, media, processor)
-        fault = fault_of(dialogue, settings.row_tokens, processor)
+        try:
+            dialogue = encode(record, name, media, processor)
+        except LammModelError as error:
+            rejected[str(error).replace(f" ({name})", "").rstrip(".")].append(name)
+            continue
+        fault = fault_of(dialogue, settings.row_tokens, processor, learns_text)
         if fault:
             rejected[fault].append(name)
         else:
@@ -71,7 +87,7 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor") -> Tr
             f"Expected every medium to exist, found {len(missing)} missing:\n{shown}\nSet data.media_root."
         )
     if not dialogues:
-        reasons = "; ".join(rejection(*pair) for pair in rejected.items()) or "the files hold no record"
+        reasons = "; ".join(rejections(rejected)) or "the files hold no record"
         raise LammModelError(f"Expected dialogues to learn from, found none: {reasons}.")
     return TrainingData(pack_rows(dialogues, settings.row_tokens, settings.packing), number, dict(rejected))
 
@@ -83,18 +99,31 @@ def load_held_out(settings: FinetuneSettings, processor: "LammProcessor") -> lis
     return load_training_data(replace(settings.data, records=settings.evaluation.records, shares=()), processor).rows
 
 
-def fault_of(dialogue: Dialogue, ceiling: int, processor: "LammProcessor") -> str:
+def fault_of(dialogue: Dialogue, ceiling: int, processor: "LammProcessor", learns_text: bool = True) -> str:
     """Return why a dialogue cannot be learnt in a row of at most ``ceiling`` tokens, or nothing."""
     each = {"image": processor.image_tokens, "point_cloud": processor.point_cloud_tokens}
     ids = {"image": processor.image_token_id, "point_cloud": processor.point_cloud_token_id}
     for kind, count in each.items():
+        if not count and any(medium[0] == kind for medium in dialogue.media):
+            return f"the model has no tower for {kind} media"
         expected = count * sum(medium[0] == kind for medium in dialogue.media)
         present = sum(token == ids[kind] for token in dialogue.input_ids)
         if present != expected:
             return f"{kind} tokens differ from the features of its media"
     if len(dialogue.input_ids) > ceiling:
         return f"longer than row_tokens = {ceiling}"
+    if not (dialogue.media or learns_text):
+        return "about no medium, and nothing that is trained serves text alone"
     return "" if dialogue.learnt else "no response to learn"
+
+
+def rejections(rejected: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a line for each reason why records were left out, those of most records first."""
+    ordered = sorted(rejected.items(), key=lambda pair: -len(pair[1]))
+    others = sum(len(ids) for _, ids in ordered[LISTED:])
+    return [rejection(*pair) for pair in ordered[:LISTED]] + (
+        [f"{others} rejected for other reasons"] if others else []
+    )
 
 
 def rejection(reason: str, ids: Sequence[str]) -> str:
@@ -103,21 +132,24 @@ def rejection(reason: str, ids: Sequence[str]) -> str:
     return f"{len(ids)} rejected, {reason}: {', '.join(ids[:LISTED])}{more}"
 
 
-def _records(settings: DataSettings) -> "Iterator[tuple[Path, InstructionRecord]]":
-    """Yield the records of all files one after another, as often an epoch as their file's share says."""
-    from lamm_data import Fault, RecordError, scan_records
+def _records(settings: DataSettings) -> "Iterator[tuple[Path, InstructionRecord | Fault]]":
+    """Yield the records of all files one after another, as often an epoch as their file's share says, and faults once.
+
+    Of a record with several faults the first is yielded.
+    """
+    from lamm_data import Fault, scan_records
 
     shares = settings.shares or (1.0,) * len(settings.records)
     for file, share in zip(settings.records, shares, strict=True):
-        faults = []
-        for number, record in enumerate(scan_records(file)):
+        faulty = 0
+        for number, record in enumerate(scan_records(file, text_only=True)):
             if isinstance(record, Fault):
-                faults.append(record)
+                if record.line != faulty:
+                    yield Path(file), record
+                faulty = record.line
                 continue
             for _ in range(_times(f"{record.id or number}", share)):
                 yield Path(file), record
-        if faults:
-            raise RecordError(faults)
 
 
 def _times(key: str, share: float) -> int:
@@ -127,25 +159,29 @@ def _times(key: str, share: float) -> int:
 
 
 def media_of(record: "InstructionRecord", root: Path) -> tuple[Medium, ...]:
-    """Return kind and path of a record's media below a folder, in the order of its markers; else pictures first."""
-    from lamm_data import media_paths
-    from lamm_model.processing.segments import find_markers
-
-    paths = {"image": [*media_paths(record.image)], "point_cloud": [*media_paths(record.pcl)]}
-    shown = [kind for turn in record.conversations[0::2] for kind in find_markers(turn.text)]
-    if any(shown.count(kind) != len(names) for kind, names in paths.items()):
-        shown = [kind for kind, names in paths.items() for _ in names]
-    return tuple((kind, str(root / paths[kind].pop(0))) for kind in shown)
+    """Return kind and path below a folder of a record's media, in the order in which its dialogue shows them."""
+    kinds = {"image": "image", "pcl": "point_cloud"}
+    return tuple((kinds[kind], str(root / path)) for kind, path in record.ordered_media())
 
 
 def encode(record: "InstructionRecord", name: str, media: Sequence[Medium], processor: "LammProcessor") -> Dialogue:
-    """Turn a record into tokens with the same builder that prediction uses."""
-    kinds = [kind for kind, _ in media]
-    # Without markers media open the first question, which says nothing about the order of two kinds.
-    spoken = record.conversations if len(set(kinds)) > 1 else record.dialogue()
-    turns: list[dict[str, Any]] = [{"from": turn.role, "value": turn.text} for turn in spoken]
+    """Turn a record into tokens with the same builder that prediction uses; its own system message wins.
+
+    Raises:
+        LammModelError: Its placeholders do not fit its media, or the prompt format has no place for its turns.
+    """
+    turns: list[dict[str, Any]] = [{"from": turn.role, "value": turn.text} for turn in record.dialogue()]
     pictures = [Path(path) for kind, path in media if kind == "image"]
-    row = processor.encode_dialogue(turns, media=kinds, pictures=pictures, task_type=record.kind, name=name)
+    kinds = [kind for kind, _ in media]
+    system = record.extra.get("system")
+    row = processor.encode_dialogue(
+        turns,
+        media=kinds,
+        pictures=pictures,
+        task_type=record.kind,
+        system=system if isinstance(system, str) and system.strip() else None,
+        name=name,
+    )
     placeholders = {processor.image_token_id, processor.point_cloud_token_id}
     last = max((number for number, token in enumerate(row["input_ids"]) if token in placeholders), default=-1)
     # Arrays, nine bytes a token: as lists of numbers, half a million dialogues would take tens of gigabytes.

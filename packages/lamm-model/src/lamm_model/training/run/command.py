@@ -109,10 +109,10 @@ def _log_line(log: dict[str, float], steps: int) -> str:
 
 
 def _summary(record: dict[str, Any], output: Path) -> str:
-    from lamm_model.training.rows.records import rejection
+    from lamm_model.training.rows.records import rejections
 
     share = record["trainable_parameters"] / record["parameters"]
-    rejected = "".join(f"\n{rejection(reason, ids)}." for reason, ids in record["rejected"].items())
+    rejected = "".join(f"\n{line}." for line in rejections(record["rejected"]))
     torn = "".join(f"\nPassed over {name}: {fault}." for name, fault in record["torn_checkpoints"].items())
     notes = "".join(f"\n{note}" for note in record.get("notes", ()))
     return (

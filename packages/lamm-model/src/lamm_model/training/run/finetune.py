@@ -12,7 +12,7 @@ from lamm_llm import sole_use
 from lamm_model.errors import UsageError
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.rows.collation import Collator, MediaLoader
-from lamm_model.training.rows.records import TrainingData, load_held_out, load_training_data
+from lamm_model.training.rows.records import TrainingData, load_held_out
 from lamm_model.training.run.cache_features import check_holds, open_features
 from lamm_model.training.saving import run_folder
 from lamm_model.training.settings.presets import check_names
@@ -73,8 +73,7 @@ def _carry_out(settings: FinetuneSettings, output: Path, report: Report) -> dict
     set_seed(settings.training.seed)
     watch = distributed.CoreWatch()
     prepared = prepare_model(settings)
-    model, processor = prepared.model, prepared.processor
-    data = load_training_data(settings.data, processor)
+    model, processor, data = prepared.model, prepared.processor, prepared.data
     judged = settings.evaluation
     files = [*settings.data.records, *judged.records, *filter(None, [judged.benchmark])]
     about = run_folder.describe_data(files, data.media)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.processes import processes as distributed
+from lamm_model.training.rows.records import TrainingData, load_training_data
 from lamm_model.training.settings.settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -21,13 +22,15 @@ class Prepared:
     processor: "LammProcessor"
     attention: str  # what its language model is set to
     plan: "StepPlan"  # memory of one pass
+    data: TrainingData  # what it is to learn
 
 
 def prepare_model(settings: FinetuneSettings) -> Prepared:
-    """Build or load the model, choose what learns, and plan the step.
+    """Build or load the model, read the data, choose what learns, and plan the step.
 
     Raises:
-        LammModelError: Parts cannot be loaded or do not fit together, or dialogues of one row see each other.
+        LammModelError: Parts cannot be loaded or do not fit together, data are missing, or dialogues of one row see
+            each other.
         UsageError: A pass cannot fit in the device's memory.
     """
     from lamm_model.training.step.acceleration import compile_layers
@@ -37,7 +40,8 @@ def prepare_model(settings: FinetuneSettings) -> Prepared:
     device = distributed.device()
     half = settings.training.precision == "bf16"
     model, processor = load_parts(settings)
-    _choose_trained(settings, model)
+    data = load_training_data(settings.data, processor, _learns_text(settings, model))
+    _choose_trained(settings, model, data)
     budget = free_memory(settings.compute, device)
     if distributed.world_size() == 1 or settings.compute.sharding == "none":
         model.to(device)
@@ -48,7 +52,7 @@ def prepare_model(settings: FinetuneSettings) -> Prepared:
     model.loss_rows = settings.compute.loss_rows
     if settings.compute.compile:
         compile_layers(model.model.language_model)
-    return Prepared(model, processor, attention, plan)
+    return Prepared(model, processor, attention, plan, data)
 
 
 def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneration, LammProcessor]":
@@ -96,7 +100,18 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
     return pair
 
 
-def _choose_trained(settings: FinetuneSettings, model: "LammForConditionalGeneration") -> None:
+def _learns_text(settings: FinetuneSettings, model: "LammForConditionalGeneration") -> bool:
+    """Tell whether something learns from dialogues about no medium: all weights, or a set that there is or can be."""
+    from lamm_model.model.adapter_layers import SHARED
+    from lamm_model.model.adapters import adapter_settings
+
+    present = adapter_settings(model)
+    if settings.model.train == "adapters":
+        return present is None or bool({"text", SHARED} & set(present.modalities))
+    return settings.model.train == "full"
+
+
+def _choose_trained(settings: FinetuneSettings, model: "LammForConditionalGeneration", data: TrainingData) -> None:
     from lamm_model.model.adapter_layers import AdapterSettings
     from lamm_model.model.adapters import adapter_settings, add_adapters, trainable_parts
 
@@ -107,6 +122,8 @@ def _choose_trained(settings: FinetuneSettings, model: "LammForConditionalGenera
         if not present:
             towers = {"image": model.model.image_tower, "point_cloud": model.model.point_cloud_tower}
             modalities = [name for name, tower in towers.items() if tower is not None]
+            if any(not dialogue.media for row in data.rows for dialogue in row.dialogues):
+                modalities.append("text")
             parts = settings.adapters
             lora = AdapterSettings(parts.rank, parts.alpha, parts.dropout, list(parts.target_modules), modalities)
             add_adapters(model, lora, seed=settings.training.seed)

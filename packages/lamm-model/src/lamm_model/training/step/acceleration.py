@@ -10,10 +10,10 @@ from torch import nn
 from lamm_model.model.adapter_layers import lora_layers
 from lamm_model.model.adapters import adapter_settings
 from lamm_model.model.parameter_parts import decoder_layers
-from lamm_model.model.routing import MODALITY_IDS, TEXT
+from lamm_model.model.routing import MODALITY_IDS
 from lamm_model.training.step import attention
 
-MODALITIES = {number: name for name, number in MODALITY_IDS.items() if number != TEXT}
+MODALITIES = {number: name for name, number in MODALITY_IDS.items()}
 
 
 def compile_layers(language_model: nn.Module) -> None:
