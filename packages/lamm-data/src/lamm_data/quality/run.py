@@ -27,7 +27,7 @@ from lamm_data.quality.chunks import Chunk, read_chunks
 from lamm_data.quality.contamination.benchmarks import Benchmarks, ContaminationSettings
 from lamm_data.quality.judging.judge import FaithfulnessSettings, Verdicts, judge_records
 from lamm_data.records.instruction import PLACEHOLDERS, InstructionRecord, instruction_faults, is_header
-from lamm_llm import atomic_text, loads
+from lamm_llm import atomic_bytes, loads
 
 WORTH_PROCESSES = 4_000_000
 """Bytes of a file from which checking is worth starting processes for."""
@@ -278,7 +278,7 @@ def _near(texts: list[str], threshold: float, workers: int, exact: set[int]) -> 
         yield indices[item.index], Finding("near_duplicate", detail)
 
 
-_SPACES = (" ", "\n", "\t", "\r", "\u00a0")
+_SPACES = b" \n\t\r"
 
 
 def content_hash(prepared: PreparedRecord) -> bytes:
@@ -287,10 +287,10 @@ def content_hash(prepared: PreparedRecord) -> bytes:
     if "<" in text:
         for placeholder in PLACEHOLDERS:
             text = text.replace(placeholder, "")
-    for space in _SPACES:
-        text = text.replace(space, "")
-    content = "\n".join([*prepared.record.media, text])
-    return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    text = text.replace("\u00a0", "")
+    media = "\n".join([*prepared.record.media, ""]).encode("utf-8", "surrogatepass")
+    content = media + text.encode("utf-8", "surrogatepass").translate(None, _SPACES)
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def _finish(report: CheckReport, skip: frozenset[str]) -> dict[int, list[Finding]]:
@@ -315,10 +315,10 @@ def _write_kept(target: Path, path: Path, by_record: dict[int, list[Finding]]) -
     if target.suffix == ".json":
         write_values(target, (json.loads(item) if isinstance(item, bytes) else item for item in items))
         return
-    with atomic_text(target) as handle:
+    with atomic_bytes(target) as handle:
         for item in items:
-            line = item.decode("utf-8").strip() if isinstance(item, bytes) else json.dumps(item, ensure_ascii=False)
-            handle.write(line + "\n")
+            line = item if isinstance(item, bytes) else json.dumps(item, ensure_ascii=False).encode("utf-8")
+            handle.write(line.strip() + b"\n")
 
 
 def _rejected(path: Path, by_record: dict[int, list[Finding]]) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,7 @@ from lamm_data.stats.geometry import number_groups
 
 _BOX_TOLERANCE = 0.0101
 _CROWD = 10
+_NUMBER_WORDS = frozenset(NUMBERS)
 
 
 class Grounding:
@@ -64,20 +65,20 @@ class Grounding:
         """Tell whether a record can have a finding at all: it names a class without a box, or a number near a class."""
         hits = self._finder.first_words & prepared.vocabulary
         labels_from = self._finder.labels_from
-        if any(not labels_from(word) <= counts.keys() for word in hits):
+        if any(not counts.keys() >= labels_from(word) for word in hits):
             return True
         if not hits:
             return False
-        numbers = [*(NUMBERS.keys() & prepared.vocabulary), *filter(str.isdecimal, prepared.vocabulary)]
-        return any(self._miscounts(word, following, counts) for word in numbers for following in prepared.after(word))
+        numbers = [*(_NUMBER_WORDS & prepared.vocabulary), *filter(str.isdecimal, prepared.vocabulary)]
+        return any(self._miscounts(word, prepared, hits, counts) for word in numbers)
 
-    def _miscounts(self, number: str, following: list[str], counts: Counter[str]) -> bool:
+    def _miscounts(self, number: str, prepared: PreparedRecord, hits: Set[str], counts: Counter[str]) -> bool:
         """Tell whether a number stands before a class of which there are not so many."""
         value = NUMBERS.get(number) or int(number[:3])
         if value <= 1:
             return False
-        labels_from = self._finder.labels_from
-        return any(counts[label] != value for word in following for label in labels_from(word))
+        wrong = {word for word in hits if any(counts[label] != value for label in self._finder.labels_from(word))}
+        return bool(wrong) and any(not wrong.isdisjoint(following) for following in prepared.after(number))
 
     def _mentions(
         self, text: str, counts: Counter[str], named: set[str], captions: str, turn: int

@@ -62,7 +62,7 @@ def _whole_record(record: InstructionRecord, prose: bool, wanted: int | None) ->
         return
     for role in ("human", "gpt"):
         texts = [turn.text for turn in record.conversations if turn.role == role]
-        if len({_beginning(text) for text in texts}) == len(texts):
+        if len(set(map(_ends, texts))) == len(texts):
             continue
         texts = [" ".join(text.lower().split()) for text in texts]
         if len(set(texts)) < len(texts):
@@ -82,10 +82,12 @@ def _placeholders(record: InstructionRecord) -> Iterator[Finding]:
         yield Finding("format", f"{count} placeholders, {len(record.media)} media")
 
 
-def _beginning(text: str) -> tuple[str, ...]:
-    """Give a text's first words: texts that differ in them need not be compared as a whole."""
-    text = text.lstrip() if text[:1].isspace() else text
-    return tuple(text[:32].lower().split(None, 2)[:2])
+def _ends(text: str) -> str:
+    """Give a text's first two words and its last one: texts that differ in them need not be compared as a whole."""
+    first, last = text[:48].split(), text[-48:].split()
+    if len(first) < 3 or len(last) < 2:  # a word may be cut off, and where depends on the white space
+        return ""
+    return f"{first[0]} {first[1]} {last[-1]}".lower()
 
 
 def _first_of_each_turn(
