@@ -237,6 +237,8 @@ def report(results: tuple[str, ...], output: str, title: str, media_root: str | 
 @click.option("--max-cost", type=float, help="Most US dollars that all runs with this output may cost.")
 @click.option("--prices", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Price table (TOML).")
 @click.option("--batch", is_flag=True, help="Use the server's Batch API: half the price, up to a day.")
+@click.option("--media-root", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder of the records' images, which the judge is shown then.")  # fmt: skip
 @click.option("--batch-pause", default=30.0, show_default=True, help="Seconds between two looks at a batch.")
 @click.option("--draws", default=1000, show_default=True, help="Bootstrap draws.")
 @shared("confidence")

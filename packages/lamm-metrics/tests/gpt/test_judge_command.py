@@ -1,11 +1,13 @@
 """`lamm metrics judge` from the command line."""
 
+import base64
 import json
 
 import pytest
 from click.testing import CliRunner
 
 from lamm_metrics.cli import metrics
+from lamm_metrics.errors import LammMetricsError
 
 
 @pytest.fixture
@@ -40,6 +42,54 @@ def test_it_judges_and_writes(server, files, tmp_path):
     assert row["order"] == ["one", "two"]
     assert row["values"] == [1, 2]
     assert row["messages"][1]["role"] == "user"
+
+
+def give_pictures(tmp_path, number):
+    """Name a picture in every record, and draw it; a few bytes with a JPEG's beginning will do."""
+    path = tmp_path / "Caption_x.json"
+    records = json.loads(path.read_text())
+    (tmp_path / "media").mkdir(exist_ok=True)
+    for place, record in enumerate(records):
+        record["image"] = f"{place}.jpg"
+        (tmp_path / "media" / record["image"]).write_bytes(b"\xff\xd8\xff" + bytes([place, number]))
+    path.write_text(json.dumps(records))
+    return tmp_path / "media"
+
+
+def test_the_judge_is_shown_pictures_where_their_folder_is_known(server, files, tmp_path):
+    media = give_pictures(tmp_path, 0)
+    assert run(server, files).exit_code == 0
+    blind = [body["messages"] for body in server.bodies]
+    assert all(isinstance(user["content"], str) and "You cannot see the picture" in system["content"]
+               for system, user in blind)  # fmt: skip
+    result = run(server, files, f"--media-root={media}")
+    assert result.exit_code == 0, result.output
+    assert "|pictures:shown|" in result.output
+    seeing = [body["messages"] for body in server.bodies[len(blind) :]]
+    assert len(seeing) == len(blind)
+    urls = set()
+    for system, user in seeing:
+        assert "You see the picture" in system["content"]
+        picture, text = user["content"]
+        assert "<answer A " in text["text"]
+        urls.add(picture["image_url"]["url"])
+    assert {base64.b64decode(url.removeprefix("data:image/jpeg;base64,"))[3] for url in urls} == set(range(6))
+    assert "base64" not in (tmp_path / "out" / "transcripts.jsonl").read_text()
+    sent = len(server.bodies)
+    assert run(server, files, f"--media-root={media}").exit_code == 0
+    assert len(server.bodies) == sent
+    give_pictures(tmp_path, 1)  # changed pictures are asked about anew
+    assert run(server, files, f"--media-root={media}").exit_code == 0
+    assert len(server.bodies) == sent + len(blind)
+
+
+def test_a_picture_that_is_not_there_is_named(server, files, tmp_path):
+    media = give_pictures(tmp_path, 0)
+    (media / "3.jpg").unlink()
+    result = run(server, files, f"--media-root={media}")
+    assert isinstance(result.exception, LammMetricsError)
+    assert "3.jpg" in str(result.exception)
+    assert not server.bodies
 
 
 @pytest.mark.parametrize("mode", ["listwise", "absolute"])

@@ -17,13 +17,14 @@ from lamm_llm import (
     Reply,
     Request,
     UnsupportedError,
+    make_request,
     response_format,
 )
 from lamm_metrics.gpt.items import Job, Outcome
 from lamm_metrics.gpt.settings import JudgeSettings
 from lamm_metrics.gpt.verdicts import Reading, corrected, form_text, judge_messages, read_verdict, verdict_schema
 
-Messages = list[dict[str, str]]
+Messages = list[dict[str, Any]]
 
 
 def judge_request(job: Job, settings: JudgeSettings, messages: Messages, form: str) -> Request:
@@ -41,7 +42,8 @@ def judge_request(job: Job, settings: JudgeSettings, messages: Messages, form: s
     }
     keyed = {"endpoint": settings.shown_endpoint, "request": payload}
     text = json.dumps(keyed, sort_keys=True, separators=(",", ":")).encode("utf-8")
-    tokens = len(text) // 4 + settings.max_tokens
+    pictured = bool(job.item.pictures)
+    tokens = make_request(dict(payload)).tokens if pictured else len(text) // 4 + settings.max_tokens
     return Request(sha256(text).hexdigest(), dict(payload), form, settings.seed + job.repeat, tokens)
 
 

@@ -1,9 +1,11 @@
 """What is judged: records with a question, the truth in words and every model's answer, and the verdicts to ask for."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +38,7 @@ class Item:
         question: What the models were asked.
         truth: The ground truth in words.
         answers: The answer of each model.
+        pictures: Files of the pictures that the judge is shown.
     """
 
     id: str
@@ -44,6 +47,26 @@ class Item:
     question: str
     truth: str
     answers: tuple[str, ...]
+    pictures: tuple[Path, ...] = ()
+
+
+def pictures_of(record: Mapping[str, Any], identifier: str, root: Path) -> tuple[Path, ...]:
+    """Find the pictures of a record below a folder; a point cloud has none.
+
+    Raises:
+        LammMetricsError: One is missing, or lies outside of the folder.
+    """
+    image = record.get("image") or ()
+    found = []
+    for name in (image,) if isinstance(image, str) else image:
+        path = root / str(name)
+        if not path.resolve().is_relative_to(root.resolve()) or not path.is_file():
+            raise LammMetricsError(
+                f"Expected the picture of record {identifier!r} below {root}, got none at {name}. "
+                "Name the folder that the records' images are relative to with --media-root, or leave it out."
+            )
+        found.append(path)
+    return tuple(found)
 
 
 def answer_text(prediction: Prediction) -> str:
@@ -73,6 +96,7 @@ def read_items(
     missing: str = "error",
     sample: int | None = None,
     seed: int = 0,
+    media_root: Path | None = None,
 ) -> tuple[list[Item], tuple[str, ...]]:
     """Read records and the answers of every model, arguments as for `judge_answers` and `JudgeSettings`.
 
@@ -96,7 +120,8 @@ def read_items(
         question = sendable(str(record.get("query") or record.get("question") or ""))
         truth_said = sendable(truth_text(record))
         own = task_named(truth.task) if truth.task else task_of_record(record)
-        items.append(Item(identifier, group_of(record), own.key if own else "", question, truth_said, given))
+        pictures = pictures_of(record, identifier, media_root) if media_root is not None else ()
+        items.append(Item(identifier, group_of(record), own.key if own else "", question, truth_said, given, pictures))
     return items, run_names(found)
 
 

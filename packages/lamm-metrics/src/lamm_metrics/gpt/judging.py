@@ -73,7 +73,13 @@ def plan_judging(
         LammMetricsError: Faulty files or settings.
     """
     items, models = read_items(
-        references, predictions, task=task, missing=missing, sample=settings.sample, seed=settings.seed
+        references,
+        predictions,
+        task=task,
+        missing=missing,
+        sample=settings.sample,
+        seed=settings.seed,
+        media_root=settings.media_root,
     )
     judges = settings.judges or ("unnamed judge",)
     jobs = plan_jobs(items, judges, len(models), settings)
@@ -164,7 +170,8 @@ def _transcripts(outcomes: Iterable[Outcome], models: tuple[str, ...]) -> Iterat
             "values": list(outcome.values),
             "unscored": outcome.reason,
             "format": outcome.form,
-            "messages": judge_messages(job.item, job.mode, job.order),
+            "messages": judge_messages(job.item, job.mode, job.order, show=False),
+            **({"pictures": [path.name for path in job.item.pictures]} if job.item.pictures else {}),
             "replies": list(outcome.replies),
             "requests": list(outcome.keys),
         }
@@ -200,7 +207,13 @@ def judge_answers(
         LammMetricsError: Faulty files or settings.
     """
     items, models = read_items(
-        references, predictions, task=task, missing=missing, sample=settings.sample, seed=settings.seed
+        references,
+        predictions,
+        task=task,
+        missing=missing,
+        sample=settings.sample,
+        seed=settings.seed,
+        media_root=settings.media_root,
     )
     with client_errors():
         from lamm_llm import BatchState, run_async
@@ -295,6 +308,8 @@ def _requests(traffic: "Traffic") -> dict[str, int]:
 
 def _settings(settings: JudgeSettings, judges: Sequence[str]) -> dict[str, Any]:
     """Return the settings that a file may show: all but the key."""
-    left_out = ("endpoint", "judges", "key", "concurrency", "timeout", "retries", "prices", "batch_pause")
+    left_out = ("endpoint", "judges", "key", "concurrency", "timeout", "retries", "prices", "batch_pause", "media_root")
     chosen = {one.name: getattr(settings, one.name) for one in fields(settings) if one.name not in left_out}
-    return {"endpoint": settings.shown_endpoint, "judges": list(judges), "prompts": prompt_texts()["version"], **chosen}
+    seen = {"pictures": True} if settings.media_root is not None else {}
+    version = prompt_texts()["version"]
+    return {"endpoint": settings.shown_endpoint, "judges": list(judges), "prompts": version, **seen, **chosen}

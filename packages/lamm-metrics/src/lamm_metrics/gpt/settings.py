@@ -36,6 +36,7 @@ class JudgeSettings:
         prices: A price table in place of the packaged one.
         batch: Use the Batch API for all first requests: half the price, up to a day.
         batch_pause: Seconds between two looks at a batch.
+        media_root: Folder of the records' pictures, which the judge is shown then; None to tell it the truth alone.
         draws: Bootstrap draws.
         confidence: Coverage of the intervals.
     """
@@ -56,6 +57,7 @@ class JudgeSettings:
     prices: Path | None = None
     batch: bool = False
     batch_pause: float = 30.0
+    media_root: Path | None = None
     draws: int = 1000
     confidence: float = 0.95
 

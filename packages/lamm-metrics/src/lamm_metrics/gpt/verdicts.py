@@ -59,18 +59,21 @@ def form_text(mode: str, shown: int) -> str:
     return _FORMS[mode]
 
 
-def judge_messages(item: Item, mode: str, order: tuple[int, ...]) -> list[dict[str, str]]:
+def judge_messages(item: Item, mode: str, order: tuple[int, ...], *, show: bool = True) -> list[dict[str, Any]]:
     """What a judge is asked about one record.
 
     Args:
         item: The record with all answers.
         mode: One of the modes.
         order: Indices of the answers in the order in which they are shown.
+        show: Put the record's pictures in, where it has some.
 
     Returns:
         A system and a user message. Every marker carries a code that depends on the contents, so that no answer can
         close its own block and write one of its own.
     """
+    from lamm_llm import user_message
+
     texts = prompt_texts()
     answers = [item.answers[index].strip() or NO_ANSWER for index in order]
     mark = sha256("\0".join([item.question, item.truth, *answers]).encode()).hexdigest()[:8]
@@ -82,13 +85,15 @@ def judge_messages(item: Item, mode: str, order: tuple[int, ...]) -> list[dict[s
     ]
     parts.append(fill(texts[mode], letters=", ".join(letters)))
     parts.append(fill(texts["form"], form=form_text(mode, len(order))))
+    sight = texts["seeing" if item.pictures else "blind"]
+    query = "\n\n".join(part.strip() for part in parts)
     return [
-        {"role": "system", "content": fill(texts["system"], task=item.task.replace("_", " "))},
-        {"role": "user", "content": "\n\n".join(part.strip() for part in parts)},
+        {"role": "system", "content": fill(texts["system"], sight=sight, task=item.task.replace("_", " "))},
+        user_message(query, item.pictures if show else ()),
     ]
 
 
-def corrected(messages: list[dict[str, str]], reply: str, reason: str, form: str) -> list[dict[str, str]]:
+def corrected(messages: list[dict[str, Any]], reply: str, reason: str, form: str) -> list[dict[str, Any]]:
     """The conversation continued by a reply that could not be used and by why it could not."""
     texts = prompt_texts()
     again = fill(texts["correction"], reason=texts["reasons"][reason], form=form).strip()

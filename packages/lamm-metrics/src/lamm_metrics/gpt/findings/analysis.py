@@ -49,6 +49,7 @@ class Analysis:
             mode=settings.mode,
             judge=self.judge,
             prompts=prompt_texts()["version"],
+            **({} if settings.media_root is None else {"pictures": "shown"}),
             orders="one" if settings.mode == "absolute" else "both",
             inconsistent="tie",
             sample=ends,
