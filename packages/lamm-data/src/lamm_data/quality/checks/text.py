@@ -62,7 +62,8 @@ def _whole_record(record: InstructionRecord, prose: bool, wanted: int | None) ->
         return
     for role in ("human", "gpt"):
         texts = [turn.text for turn in record.conversations if turn.role == role]
-        if len(set(map(_ends, texts))) == len(texts):
+        ends = set(map(_ends, texts))
+        if "" not in ends and len(ends) == len(texts):
             continue
         texts = [" ".join(text.lower().split()) for text in texts]
         if len(set(texts)) < len(texts):
@@ -83,7 +84,10 @@ def _placeholders(record: InstructionRecord) -> Iterator[Finding]:
 
 
 def _ends(text: str) -> str:
-    """Give a text's first two words and its last one: texts that differ in them need not be compared as a whole."""
+    """Give a text's first two words and its last one: texts that differ in them need not be compared as a whole.
+
+    Empty where they cannot be told by a look at both ends.
+    """
     first, last = text[:48].split(), text[-48:].split()
     if len(first) < 3 or len(last) < 2:  # a word may be cut off, and where depends on the white space
         return ""
