@@ -189,6 +189,14 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """Send a server 2,000 mixed requests over 16 connections, a tenth hostile (-- takes another number)."""
+    _install(session, *TESTED["model"], *GROUPS["test"])
+    count = {"LAMM_SOAK_REQUESTS": session.posargs[0] if session.posargs else "2000"}
+    session.run("pytest", "packages/lamm-model/tests/serving/test_soak.py", "-q", "-s", env=count)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Run the speed measurements beside their peers and write benchmarks/results (-- names scripts to run)."""
     _install_all(session, "bench")

@@ -135,10 +135,11 @@ class ChatServer:
         try:
             self._check(request)
             method = "GET" if request.method == "HEAD" else request.method
-            route = self._routes.get((method, request.url.path))
+            path = request.scope["path"]
+            route = self._routes.get((method, path))
             if route is None:
                 known = ", ".join(" ".join(pair) for pair in self._routes)
-                raise RequestError(f"Expected one of {known}; got {method} {request.url.path[:80]}.", 404, "not_found")
+                raise RequestError(f"Expected one of {known}; got {method} {path[:80]}.", 404, "not_found")
             return await route(request)
         except (ClientGoneError, ClientDisconnect):
             raise
@@ -161,7 +162,7 @@ class ChatServer:
         if origin is not None and _split(origin).netloc != host.netloc:
             raise RequestError(f"Expected this server's own page as Origin, got {origin[:80]!r}.", 403, "origin")
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        closed = self._api_key and request.url.path not in OPEN_TO_ALL
+        closed = self._api_key and request.scope["path"] not in OPEN_TO_ALL
         if closed and not hmac.compare_digest(token.encode(), self._api_key.encode()):
             raise RequestError("Expected the server's API key, got another or none.", 401, "invalid_api_key")
 
