@@ -1,4 +1,4 @@
-"""A dataset host that speaks the Hub's API over a socket: repositories, preupload, LFS and commits, kept in memory."""
+"""A host of data and models that speaks the Hub's API over a socket: repositories, preupload, LFS and commits."""
 
 import base64
 import hashlib
@@ -80,14 +80,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _create(self, wanted: dict[str, Any]) -> None:
         name = f"{wanted['organization']}/{wanted['name']}"
-        assert wanted["type"] == "dataset"
+        kind = "datasets/" if wanted.get("type") == "dataset" else ""
         private = wanted.get("visibility") == "private" or wanted.get("private") is True
         known = name in self.hub.repositories
         self.hub.repositories.setdefault(name, Repository(private))
-        self._answer({"url": f"{self.hub.url}/datasets/{name}"}, 409 if known else 200)
+        self._answer({"url": f"{self.hub.url}/{kind}{name}"}, 409 if known else 200)
 
     def _repository(self, path: str, body: bytes) -> None:
-        name = "/".join(path.removeprefix("/api").split("/")[2:4]).removesuffix(".git")
+        parts = path.removeprefix("/api").strip("/").split("/")
+        name = "/".join(parts[1:3] if parts[0] in ("datasets", "models") else parts[:2]).removesuffix(".git")
         repository = self.hub.repositories[name]
         if path.endswith("/preupload/main"):
             modes = [{"path": entry["path"], "shouldIgnore": False, "uploadMode": _mode(entry["path"])}
@@ -124,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _mode(path: str) -> str:
-    return "lfs" if path.endswith((".parquet", ".tar")) else "regular"
+    return "lfs" if path.endswith((".parquet", ".tar", ".safetensors")) else "regular"
 
 
 @contextmanager

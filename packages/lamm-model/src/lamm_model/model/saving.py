@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
+
+from lamm_model.model.hub import CardFacts, model_card, push_folder
 
 MANIFEST = "lamm.json"  # a folder with this file holds what fine-tuning changed and the names of the base models
 _HUB = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "token")
@@ -28,6 +31,36 @@ class LammSaving:
         """Save a whole model, adapter sets in place; what is loaded again answers exactly the same."""
         self.config.part_dtypes = part_dtypes(self)  # type: ignore[arg-type]
         super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = True,
+        token: str | None = None,
+        commit_message: str = "",
+        max_shard_size: int | str = "50GB",
+        facts: CardFacts | None = None,
+    ) -> str:
+        """Save the whole model and upload it with a card, private unless told otherwise.
+
+        Args:
+            repo_id: `OWNER/NAME`; `HF_ENDPOINT` names another server.
+            private: Nobody but its owner may read it.
+            token: That of `HF_TOKEN` or `hf auth login` when None.
+            commit_message: Of the commit.
+            max_shard_size: As for `save_pretrained`.
+            facts: What the card says of licences, data and results.
+
+        Returns:
+            The address of the commit.
+        """
+        known = {key: str(name) for key, name in (getattr(self, "lamm_base", None) or {}).items() if name}
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, max_shard_size=max_shard_size)
+            card = model_card(self.config, facts or CardFacts(parts=known), repo_id)
+            (Path(folder) / "README.md").write_text(card, encoding="utf-8")
+            return push_folder(Path(folder), repo_id, public=not private, token=token, message=commit_message)
 
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Any:
