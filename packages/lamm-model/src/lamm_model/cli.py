@@ -20,7 +20,7 @@ COMMANDS = {
     "chat": ("lamm_model.chat.command:chat", "Talk with the model about images and point clouds."),
     "serve": ("lamm_model.serving.command:serve", "Serve the model as an OpenAI-compatible endpoint."),
     "export": ("lamm_model.checkpoints.command:export", "Merge an adapter set into a plain transformers model."),
-    "push": ("lamm_model.checkpoints.push:push", "Upload a model or run with its card to the Hugging Face Hub."),
+    "push": ("lamm_model.checkpoints.command:push", "Upload a model or run with its card to the Hugging Face Hub."),
     "convert": ("lamm_model.checkpoints.command:convert", "Convert released weights: LAMM deltas, EPCL, CLIP."),
     "kernels": ("lamm_model.kernels.command:kernels", "Show which kernel implementations run on this machine."),
     "info": ("lamm_model.info:info", "Describe a model: parameters, tokens per medium, memory plan."),

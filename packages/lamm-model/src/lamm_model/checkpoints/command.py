@@ -1,4 +1,4 @@
-"""The `lamm model export` and `lamm model convert` commands."""
+"""The `lamm model export`, `lamm model push` and `lamm model convert` commands."""
 
 from __future__ import annotations
 
@@ -52,3 +52,16 @@ def convert(
 
     counts = convert_file(weights, output, language_model, image_tower, point_cloud_tower, prompt_format)
     click.echo(f"{output}: " + ", ".join(f"{count} tensors {what.replace('_', ' ')}" for what, count in counts.items()))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("repository", metavar="OWNER/NAME")
+@click.option("--public/--private", default=False, show_default=True, help="Who may read the repository.")
+@click.option("--licence", default="", help="Licence of the whole, as the Hub names it; needed where it is public.")
+def push(folder: Path, repository: str, public: bool, licence: str) -> None:
+    """Upload the model or run in FOLDER with its card to the Hugging Face Hub, private unless told so."""
+    from lamm_model.checkpoints.push import push_model
+
+    address = push_model(folder, repository, public=public, licence=licence)
+    click.echo(f"Pushed to {repository}, {'public' if public else 'private'}: {address}")

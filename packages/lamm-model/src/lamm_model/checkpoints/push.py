@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import click
-
 from lamm_model.checkpoints.checkpoint import locate, read_manifest
 from lamm_model.errors import UsageError
 from lamm_model.model.configuration_lamm import LammConfig
@@ -93,14 +91,3 @@ def licence_of(name: str) -> str:
     except (*network, OSError, ValueError):
         return UNKNOWN
     return str(data.get("license") or UNKNOWN) if data is not None else UNKNOWN
-
-
-@click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.argument("repository", metavar="OWNER/NAME")
-@click.option("--public/--private", default=False, show_default=True, help="Who may read the repository.")
-@click.option("--licence", default="", help="Licence of the whole, as the Hub names it; needed where it is public.")
-def push(folder: Path, repository: str, public: bool, licence: str) -> None:
-    """Upload the model or run in FOLDER with its card to the Hugging Face Hub, private unless told so."""
-    address = push_model(folder, repository, public=public, licence=licence)
-    click.echo(f"Pushed to {repository}, {'public' if public else 'private'}: {address}")
