@@ -182,6 +182,16 @@ def integration(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def kills(session: nox.Session) -> None:
+    """Kill 20 trainings, 20 predictions, 10 benchmark runs and 50 generations, and compare what they end with."""
+    _install_all(session)
+    session.env["LAMM_KILLS"] = "1"
+    generation = "packages/lamm-data/tests/generation/test_killed.py"
+    session.run("pytest", "tests/integration/test_kills.py", "-q", "-k", "killed", *session.posargs)
+    session.run("pytest", generation, "-q", "-k", "fifty", *session.posargs)
+
+
+@nox.session(default=False)
 def demo(session: nox.Session) -> None:
     """Run the whole of LAMM on this machine (about 20 minutes on two cores); -- passes options to `lamm demo`."""
     _install_all(session)

@@ -94,3 +94,21 @@ def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys):
         main.main()
     assert end.value.code == 130
     assert "go on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--size", "x"], "Error: Invalid value for '--size': 'x' is not a valid integer. See tool --help.\n"),
+        (["--siez", "3"], "Error: No such option '--siez'. Did you mean '--size'? See tool --help.\n"),
+    ],
+)
+def test_misuse_of_an_option_is_one_line(words, line, capsys):
+    @click.command()
+    @click.option("--size", type=int)
+    def tool(size):
+        """Do it."""
+
+    with pytest.raises(SystemExit) as ended:
+        run_guarded(lambda: tool.main(words, prog_name="tool", standalone_mode=False))
+    assert (ended.value.code, capsys.readouterr().err) == (2, line)

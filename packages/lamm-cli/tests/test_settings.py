@@ -32,6 +32,12 @@ def test_unknown_overrides_are_refused(bad):
         override(packaged_settings("demo"), (bad,))
 
 
+@pytest.mark.parametrize("bad", ["world.images=-3", "training.max_steps=-1", "training.learning_rate=nan"])
+def test_numbers_below_zero_are_refused_before_anything_begins(bad):
+    with pytest.raises(SettingsError, match="expected a number of at least 0, found"):
+        override(packaged_settings("demo"), (bad,))
+
+
 def test_every_fault_of_a_file_is_named_with_the_nearest_name(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('[benchmrk]\nroot = "x"\n[prediction]\nbatchsize = 3\n[models]\nany = "folder"\n')

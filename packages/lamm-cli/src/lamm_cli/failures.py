@@ -71,8 +71,11 @@ def run_guarded(command: Callable[[], object]) -> None:
     except (KeyboardInterrupt, click.Abort):
         end_with("interrupted. Run the same command again to go on.", 130)
     except click.ClickException as misuse:
-        misuse.show()
-        sys.exit(misuse.exit_code)
+        context = getattr(misuse, "ctx", None)
+        if context is None or isinstance(misuse, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+            misuse.show()
+            sys.exit(misuse.exit_code)
+        end_with(f"{misuse.format_message()} See {context.command_path} --help.", misuse.exit_code)
     except Exception as error:
         code = exit_code_of(error)
         if code is None or show_traceback():

@@ -52,15 +52,16 @@ def override(tables: Tables, assignments: Iterable[str], free: Iterable[str] = (
     Raises:
         SettingsError: An assignment is malformed, names an unknown key, or has a value of another type.
     """
-    from lamm_data import parse_assignment
+    from lamm_data import nearest, parse_assignment
 
     found: Tables = {}
     for assignment in assignments:
         path, value = parse_assignment(assignment, error=SettingsError)
         table, _, key = path.partition(".")
         if not key or (key not in tables.get(table, {}) and table not in free):
-            known = ", ".join(f"{name}.{entry}" for name, entries in tables.items() for entry in entries)
-            raise SettingsError(f"Expected --set with one of {known}; found {assignment!r}.")
+            known = [f"{name}.{entry}" for name, entries in tables.items() for entry in entries]
+            meant = nearest(path, known) if key else f"; known: {', '.join(known)}"
+            raise SettingsError(f"Expected --set with a key of this command, got {assignment!r}{meant}")
         found.setdefault(table, {})[key] = value
     return _over(tables, found, "--set", free)
 
@@ -80,7 +81,7 @@ def _over(known: Tables, found: Mapping[str, Any], where: str, free: Iterable[st
             kinds = {
                 key: tuple[str, ...] if isinstance(value, list) else type(value) for key, value in tables[name].items()
             }
-            values, wrong, _ = check_values(table, make_dataclass(name, kinds.items()), f"{name}.")
+            values, wrong, _ = check_values(table, make_dataclass(name, kinds.items()), f"{name}.", least=0)
             tables[name] |= {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
             faults += wrong
     if faults:

@@ -85,3 +85,28 @@ def test_a_run_that_stops_early_is_not_done(loopback, reply, settings):
     )
     with pytest.raises(LammDataError, match="--max-requests 3 is reached"):
         call(*arguments, "--model", "m", "--max-requests", "3")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("requests_per_minute=abc", "requests_per_minute to be a number above 0, got 'abc'"),
+        ("tokens_per_minute=-1", "tokens_per_minute to be a number above 0, got -1"),
+        ("concurrency=0", "concurrency to be a number above 0, got 0"),
+        ("timeout=nan", "timeout to be a number above 0, got nan"),
+        ("temperature=-3", "'temperature': expected a number of at least 0, found -3"),
+        ("retry_delay=nan", "'retry_delay': expected a number of at least 0, found nan"),
+        ("limit=-2", "'limit': expected a number of at least 0, found -2"),
+        ("seed=1.5", "'seed': expected int, found 1.5"),
+        ("temprature=1", "unknown key 'temprature'; did you mean temperature?"),
+    ],
+)
+def test_wrong_settings_are_one_line_before_anything_is_sent(tmp_path, assignment, words):
+    (tmp_path / "rows.jsonl").write_text("{}")
+    call = ["generate", "--type", "daily_dialogue", "--annotations", str(tmp_path / "rows.jsonl"), "--model", "m"]
+    call += ["--endpoint", "http://localhost:1/v1", "--output", str(tmp_path / "o.jsonl"), "--set", assignment]
+    error = CliRunner().invoke(data, call).exception
+    assert error.exit_code == 2
+    assert words in str(error)
+    assert "\n" not in str(error)
+    assert not (tmp_path / "o.jsonl").exists()

@@ -24,6 +24,7 @@ from lamm_llm.errors import (
     ThrottledError,
     TransientError,
     UnsupportedError,
+    UsageError,
     connection_failure,
     retry_after,
 )
@@ -51,7 +52,7 @@ class EndpointSettings:
         timeout: Seconds one whole answer may take.
 
     Raises:
-        UsageError: The address is none or carries a secret, or the key cannot be sent.
+        UsageError: The address is none or carries a secret, the key cannot be sent, or a limit is no number above 0.
     """
 
     url: str
@@ -66,6 +67,10 @@ class EndpointSettings:
         return f"EndpointSettings({self.shown_url}, concurrency={self.concurrency})"
 
     def __post_init__(self) -> None:
+        for name in ("concurrency", "requests_per_minute", "tokens_per_minute", "timeout"):
+            value = getattr(self, name)
+            if value is not None and not (type(value) in (int, float) and value > 0):
+                raise UsageError(f"Expected {name} to be a number above 0, got {value!r} (endpoint {self.shown_url}).")
         check_address(self.url)
         check_key(self.key, f" for {self.shown_url}")
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lamm_model.errors import LammModelError
-from lamm_model.prediction.journal import Journal, run_name
+from lamm_model.prediction.journal import Journal, model_identity, run_name
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,15 @@ def test_a_run_is_called_after_its_folder(tmp_path, folder, name):
 def test_models_of_the_hub_and_of_endpoints_are_called_by_their_names():
     assert run_name("org/model-7b") == "org/model-7b"
     assert run_name("org/model-7b", blind=True, endpoint="http://localhost/v1") == "org/model-7b (blind)"
+
+
+def test_another_model_differs_also_in_the_last_byte_of_a_large_file(tmp_path):
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(bytes(3 << 20))
+    before = model_identity(tmp_path)
+    assert model_identity(tmp_path) == before
+    weights.write_bytes(bytes((3 << 20) - 1) + b"x")
+    assert model_identity(tmp_path) != before
 
 
 HEADER = {"lamm": "predictions", "model": "m", "config": {"seed": 0}}

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from lamm_data.errors import UsageError
 from lamm_data.files.json_lines import load_json
-from lamm_data.files.settings import check_values, load_toml, parse_part
+from lamm_data.files.settings import check_values, load_toml, nearest, parse_part
 from lamm_data.generation.input_rows import read_rows, split_row
 from lamm_data.generation.prompts import Prompt, load_prompt
 from lamm_data.generation.request_builder import RequestBuilder, Sampling
@@ -134,7 +134,7 @@ def make_settings(values: dict[str, Any]) -> GenerationSettings:
     url = values.pop("endpoint", None)
     if tables is None:
         tables = [{"url": url}] if url else []
-    checked, faults, _ = check_values(values, GenerationSettings)
+    checked, faults, _ = check_values(values, GenerationSettings, least=0)
     faults += [f"missing {key!r}" for key in ("type", "annotations", "output", "model") if key not in values]
     faults += [] if tables else ["missing 'endpoint'"]
     faults += [
@@ -207,12 +207,11 @@ def _parts(settings: GenerationSettings, prompt: Prompt, texts: Mapping[str, str
 def _endpoint_faults(table: Any) -> list[str]:
     if not isinstance(table, dict) or not isinstance(table.get("url"), str):
         return ["an endpoint without 'url'"]
-    return [f"unknown key {key!r} in an endpoint" for key in sorted(set(table) - _ENDPOINT_KEYS)]
+    unknown = sorted(set(table) - _ENDPOINT_KEYS)
+    return [f"unknown key {key!r} in an endpoint{nearest(key, _ENDPOINT_KEYS)}" for key in unknown]
 
 
 def _endpoint(table: dict[str, Any]) -> EndpointSettings:
     """Build one endpoint; the key comes from the environment, never from the configuration."""
     key = find_key(table["url"], table.pop("api_key_env", None))
-    if int(table.get("concurrency", 1)) < 1:
-        raise UsageError(f"Expected a concurrency of at least 1, got {table['concurrency']}.")
     return EndpointSettings(key=key, **table)

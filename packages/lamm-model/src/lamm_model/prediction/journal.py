@@ -179,12 +179,12 @@ def _prediction(record_id: str, answers: list[tuple[str, dict[str, Any]]]) -> di
 
 
 def model_identity(folder: Path) -> str:
-    """Hash a model folder's file names, sizes and the first MiB of each file."""
+    """Hash a model folder's file names and the whole of each file."""
     digest = hashlib.sha256()
     for path in sorted(item for item in folder.rglob("*") if item.is_file()):
-        digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode())
         with path.open("rb") as handle:
-            digest.update(handle.read(1 << 20))
+            content = hashlib.file_digest(handle, "sha256").hexdigest()
+        digest.update(f"{path.relative_to(folder)} {content}\n".encode())
     return digest.hexdigest()
 
 

@@ -61,9 +61,9 @@ def settings_from_tables(tables: dict[str, Any], origin: str) -> FinetuneSetting
     """
     built, faults = build_tables(tables, FinetuneSettings)
     if faults:
-        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        lines = [f"{origin}: {count} in the configuration:", *(f"  {fault}" for fault in faults)]
-        raise UsageError("\n".join(lines))
+        if len(faults) == 1:
+            raise UsageError(f"{origin}: 1 fault in the configuration: {faults[0]}")
+        raise UsageError("\n  ".join([f"{origin}: {len(faults)} faults in the configuration:", *faults]))
     return FinetuneSettings(**built)
 
 
