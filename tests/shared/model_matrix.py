@@ -11,6 +11,7 @@ import argparse
 import re
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partialmethod
 from pathlib import Path
@@ -184,33 +185,32 @@ def padding(row: Row) -> str:
 
 
 def packed(row: Row) -> str:
-    """In float64 the loss of packed rows is that of the dialogues alone; the attention that proved right is named."""
+    """In float64 the loss of packed rows is that of the dialogues alone, in every attention that is not refused."""
     model, processor = row.tuned()
     model = model.double()
     if hasattr(model, "set_experts_implementation"):
         model.set_experts_implementation("eager")  # the fast ones know no float64
     dialogues = row.dialogues(processor)
     learnt = sum(dialogue.learnt for dialogue in dialogues)
-    forms = _forms(model)
-    alone = sum(_packed_loss(model, processor, [one], "none", forms["none"], learnt) for one in dialogues)
-    for packing, form in forms.items():
-        loss = _packed_loss(model, processor, dialogues, packing, form, learnt)
-        assert abs(loss - alone) < 1e-5 * alone, (packing, form, loss, alone)
-    return forms.get("mixed", "only `none`")
+    alone = sum(_packed_loss(model, processor, [one], "none", "eager", learnt) for one in dialogues)
+    proven = {packing: _proven(model, packing) for packing in ("none", "shared_prefix", "mixed")}
+    assert "eager" in proven["none"]
+    for packing, forms in proven.items():
+        for form in forms:
+            loss = _packed_loss(model, processor, dialogues, packing, form, learnt)
+            assert abs(loss - alone) < 1e-5 * alone, (packing, form, loss, alone)
+    return ", ".join(proven["mixed"]) or "only `none`"
 
 
-def _forms(model: Any) -> dict[str, str]:
-    """Return the attention that proved right for each packing; those that are refused are left out."""
+def _proven(model: Any, packing: str) -> list[str]:
+    """Return the attentions that compute packed rows right; the others are refused."""
     from lamm_model.errors import LammModelError
     from lamm_model.training.step.isolation import choose_proven
 
-    forms = {}
-    for packing in ("none", "shared_prefix", "mixed"):
-        try:
-            forms[packing] = choose_proven(model, "auto", torch.device("cpu"), False, packing)
-        except LammModelError as fault:
-            if packing == "none" or "Set data.packing = 'none'" not in str(fault):
-                raise
+    forms = []
+    for form in ("segments", "sdpa", "eager"):
+        with suppress(LammModelError):
+            forms.append(choose_proven(model, form, torch.device("cpu"), False, packing))
     return forms
 
 
@@ -259,16 +259,14 @@ def adapters(row: Row) -> str:
 def faster(row: Row) -> str:
     """Compiled layers (traced only: the compiler behind is torch's) and recomputed ones give the same gradients."""
     from lamm_model.training.step.acceleration import compile_layers
-    from lamm_model.training.step.attention import set_attention
-    from lamm_model.training.step.isolation import isolate
+    from lamm_model.training.step.isolation import choose_proven, isolate
     from lamm_model.training.step.recomputation import recompute
 
     results = []
     for change in (lambda layers: None, lambda layers: recompute(layers, 2), compile_layers):
         model, processor = row.tuned()
-        forms = _forms(model)
-        packing, form = ("mixed", forms["mixed"]) if "mixed" in forms else ("none", forms["none"])
-        set_attention(model.model.language_model, form)
+        packing = "mixed" if _proven(model, "mixed") else "none"
+        form = choose_proven(model, "auto", torch.device("cpu"), False, packing)
         batch = isolate(_batch(processor, row.dialogues(processor), packing, form), form, model.config.text_config)
         model.train()
         for module in model.modules():
