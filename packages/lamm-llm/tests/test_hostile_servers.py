@@ -123,6 +123,16 @@ def test_a_request_tells_nothing_of_this_machine(serve):
     assert b"x-stainless" not in head  # the SDK's own: system, processor, Python
 
 
+def test_names_of_an_openai_account_go_to_openai_only(serve, monkeypatch):
+    for variable in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY", "OPENAI_API_KEY"):
+        monkeypatch.setenv(variable, "not-for-strangers")
+    server = serve(http(COMPLETION))
+    ask(server)
+    assert b"not-for-strangers" not in server.heads[0]
+    own = Endpoint(EndpointSettings("https://api.openai.com/v1", key=KEY))
+    assert (own.client.organization, own.client.project) == ("not-for-strangers", "not-for-strangers")
+
+
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See", "307 Temporary", "308 Permanent"])
 def test_a_redirect_is_named_and_the_key_is_not_carried_there(serve, status):
     other = serve(http(COMPLETION))

@@ -164,7 +164,12 @@ def test_unsafe_and_foreign_shards_are_refused(tmp_path, name, kind, content, wo
 def test_truncated_shards_are_refused(world, records, tmp_path):
     write_webdataset(records[:3], tmp_path, world)
     path = next(iter(tmp_path.glob("png-*.tar")))
-    path.write_bytes(path.read_bytes()[:700])
+    whole = path.read_bytes()
+    second = whole.index(b"ustar", 512) - 257
+    path.write_bytes(whole[:second] + b"\xff" + whole[second + 1 :])  # a damaged header is not the end
+    with pytest.raises(SourceError, match="whole tar file"):
+        list(read_webdataset(path))
+    path.write_bytes(whole[:700])
     with pytest.raises(SourceError, match="whole tar file"):
         list(read_webdataset(path))
     with pytest.raises(SourceError, match="got none"):

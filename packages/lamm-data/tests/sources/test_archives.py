@@ -2,9 +2,11 @@
 
 import io
 import os
+import shutil
 import stat
 import tarfile
 import zipfile
+from contextlib import contextmanager, suppress
 
 import pytest
 from click.testing import CliRunner
@@ -139,6 +141,76 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
     assert contents(tmp_path / "out") == {}
     with pytest.raises(UsageError):
         unpack(tmp_path / "none.zip", tmp_path / "out")
+
+
+def flips(raw):
+    """Yield every version of some bytes in which one bit of one byte is flipped, each byte in turn."""
+    for place in range(len(raw)):
+        changed = bytearray(raw)
+        changed[place] ^= 1 << place % 8
+        yield bytes(changed)
+
+
+@contextmanager
+def naming(path):
+    """Let pass only errors that name a file."""
+    try:
+        yield
+    except SourceError as error:
+        if str(path) not in str(error):
+            raise AssertionError(f"unnamed: {error}") from error
+        raise
+
+
+@pytest.mark.parametrize("kind", ["zip", "gz", "xz", "bz2"])
+def test_a_flipped_bit_is_refused_by_name_or_harms_nothing_and_nothing_stays(tmp_path, kind):
+    path, root = tmp_path / f"a.{kind}", tmp_path / "new" / "out"
+    members = [plain(name, content) for name, content in FILES.items()]
+    zip_of(path) if kind == "zip" else tar_of(path, *members, mode=f"w:{kind}")
+    refused = harmless = 0
+    for changed in flips(path.read_bytes()):
+        path.write_bytes(changed)
+        with suppress(SourceError), naming(path):
+            unpack(path, root)
+        if not (tmp_path / "new").exists():
+            refused += 1
+            continue
+        assert contents(root) == FILES
+        harmless += 1  # a time, an attribute: no sum covers them
+        shutil.rmtree(tmp_path / "new")
+    assert refused > harmless
+
+
+def test_the_sum_at_the_end_is_read_also_where_every_file_is_there_already(tmp_path):
+    path = tar_of(tmp_path / "a.tar.gz", *(plain(name, content) for name, content in FILES.items()))
+    unpack(path, tmp_path / "out")
+    raw = bytearray(path.read_bytes())
+    raw[-6] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(SourceError, match="whole archive"):
+        unpack(path, tmp_path / "out")
+    assert contents(tmp_path / "out") == FILES
+
+
+def test_a_damaged_header_in_a_plain_tar_is_not_its_end(tmp_path):
+    path = tar_of(tmp_path / "a.tar", *(plain(name, content) for name, content in FILES.items()), mode="w")
+    raw = bytearray(path.read_bytes())
+    raw[1024 + 3] ^= 1  # the second member's name
+    path.write_bytes(raw)
+    with pytest.raises(SourceError, match="whole archive"):
+        unpack(path, tmp_path / "out")
+    path.write_bytes(raw[:1024] + bytes(1024) + raw[1024:])
+    with pytest.raises(SourceError, match="behind the archive's end"):
+        unpack(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_in_a_files_place_is_refused_before_anything_is_moved(tmp_path):
+    root = tmp_path / "out"
+    (root / "img" / "a.jpg").mkdir(parents=True)
+    with pytest.raises(SourceError, match="Expected a file or nothing"):
+        unpack(zip_of(tmp_path / "a.zip"), root)
+    assert contents(root) == {}
 
 
 def test_command_unpacks_several(tmp_path):

@@ -312,6 +312,8 @@ def _make_client(settings: EndpointSettings) -> tuple[Any, Any]:
         timeout=timeout,
         http_client=_make_http_client(transport, limits, timeout),
     )
+    if not is_openai(settings.url):  # the SDK takes both from the environment, for whichever server
+        client.organization = client.project = None
     return client, transport.Response
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from lamm_data.errors import SourceError
 from lamm_data.export.rows import SCHEMA, VERSION, MediaFolder, check_version, from_row, shards_of, to_row
-from lamm_data.files.archives import check_member
+from lamm_data.files.archives import WholeHeader, check_member
 from lamm_data.records.instruction import InstructionRecord
 
 RECORDS_PER_SHARD = 1_000
@@ -112,7 +112,7 @@ def read_webdataset(path: str | Path) -> Iterator[InstructionRecord]:
 def _samples(shards: list[Path]) -> Iterator[tuple[str, InstructionRecord]]:
     for shard in shards:
         try:
-            with tarfile.open(shard, "r:") as opened:
+            with tarfile.open(shard, "r:", tarinfo=WholeHeader) as opened:
                 for member in opened:
                     check_member(member.name, shard, link=not member.isreg())
                     if member.name.endswith(".json"):
