@@ -79,6 +79,7 @@ HOSTILE = {
     "name with folders": (file("../../etc/x.npy", b"x"), 400, "x.npy"),
     "name that is a suffix": (file(".npy", b"x"), 400, "npy"),
     "name with zero": (file("a\0b.npy", b"x"), 400, "b.npy"),
+    "JSON of many values": (b'{"messages": [' + b"[]," * 300_000 + b"[]]}", 400, "at most 200000 values"),
     "deep JSON": (b"[" * 200_000, 400, "Expected JSON"),
     "not a number": (b'{"messages": [{"role": "user", "content": "a"}], "temperature": NaN}', 400, "temperature"),
     "endless number": (b'{"messages": [{"role": "user", "content": "a"}], "seed": 1e999}', 400, "seed"),

@@ -35,6 +35,7 @@ from lamm_model.serving.reading import FOLDER_PREFIX, Prompt
 
 MAX_BODY = 256 << 20  # bytes; a cloud of a few million points in base64
 MAX_BODIES = 1 << 30  # bytes of all requests that are being read
+MOST_VALUES = 200_000  # of a JSON body; each takes fifty times its length in memory
 UNREAD_BODY = 1 << 20  # bytes taken from a request that is refused before it is read, so that most clients hear why
 BODY_SECONDS = 60.0
 IDLE_SECONDS = 120
@@ -215,6 +216,8 @@ class ChatServer:
                 answers.abandon()
 
     def _prompt(self, body: bytes, name: str) -> Prompt:
+        if sum(body.count(mark) for mark in (b"[", b"{", b",")) > MOST_VALUES:
+            raise RequestError(f"Expected JSON of at most {MOST_VALUES} values, got more.")
         try:
             parsed = json.loads(body)
         except (ValueError, RecursionError) as fault:
