@@ -1,5 +1,6 @@
 """Files and folders are whole whenever they are there, and one process at a time writes them."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -150,3 +151,11 @@ def test_a_place_where_nothing_can_be_written_is_named(tmp_path):
         pass
     with atomic_path(tmp_path / "free") as beside:
         beside.write_text("")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
+def test_a_full_disk_names_the_file(tmp_path, number):
+    with pytest.raises(OSError, match=r"out\.json") as caught, atomic_text(tmp_path / "out.json"):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.filename == str(tmp_path / "out.json")
+    assert not list(tmp_path.iterdir())

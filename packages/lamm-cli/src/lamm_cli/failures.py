@@ -57,6 +57,11 @@ def end_with(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
+def _abandon_stdout() -> None:
+    """Lead stdout to nowhere: what still waits to be written must not fail again when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def run_guarded(command: Callable[[], object]) -> None:
     """Run a command line, turning expected errors into one line and an exit status.
 
@@ -65,8 +70,7 @@ def run_guarded(command: Callable[[], object]) -> None:
     try:
         command()
     except BrokenPipeError:
-        # The reader (head, less) has gone: keep the interpreter's own flush at exit quiet too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_stdout()  # the reader (head, less) has gone
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         end_with("interrupted. Run the same command again to go on.", 130)
@@ -78,6 +82,8 @@ def run_guarded(command: Callable[[], object]) -> None:
         end_with(f"{misuse.format_message()} See {context.command_path} --help.", misuse.exit_code)
     except Exception as error:
         code = exit_code_of(error)
+        if isinstance(error, OSError) and error.filename == "stdout":
+            _abandon_stdout()
         if code is None or show_traceback():
             raise
         end_with(describe(error), code)

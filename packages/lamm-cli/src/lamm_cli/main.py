@@ -5,6 +5,7 @@ import sys
 import click
 
 from lamm_cli.failures import run_guarded
+from lamm_cli.output import guard_streams
 from lamm_cli.plugins import PluginGroup, versions
 
 
@@ -29,6 +30,7 @@ def lamm() -> None:
 
 def main() -> None:
     """Run the command line: the entry point of the `lamm` script."""
+    guard_streams()
     run_guarded(_carry_out)
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lamm_cli.leaderboard.scores import BenchmarkFilesError
-from lamm_cli.leaderboard.table import Cell, ComparisonRow, ComparisonTable
+from lamm_cli.leaderboard.table import LATEX, Cell, ComparisonRow, ComparisonTable
 
 
 def row(mine, theirs, higher=True):
@@ -72,6 +72,11 @@ def test_csv_has_a_line_for_every_benchmark_and_run():
     read = list(csv.DictReader(io.StringIO(table().csv())))
     assert len(read) == 4
     assert (read[0]["value"], read[0]["low"], read[1]["value"]) == ("0.5", "0.25", "")
+
+
+def test_latex_takes_every_character_for_a_character():
+    assert "a & b \\_ ^".translate(LATEX) == r"a \& b \textbackslash{}\_ \textasciicircum{}"
+    assert "#$%{}~\n".translate(LATEX) == r"\#\$\%\{\}\textasciitilde{} "
 
 
 def test_latex_escapes_and_marks_the_best_in_its_direction():

@@ -8,6 +8,7 @@ and folders are written beside and renamed, by one process at a time where a com
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -29,6 +30,8 @@ Result = TypeVar("Result")
 LINE_VERSION = 2
 """Version 1 had neither version nor checksum; such lines are still read."""
 _SEAL = re.compile(rb',"crc":"([0-9a-f]{8})"\}\s*\Z')
+# The disk is full, the quota or the file system's largest file reached, or the disk fails.
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")
 
 try:
@@ -146,6 +149,10 @@ def atomic_path(path: str | Path, *, sync: bool = False) -> Iterator[Path]:
             with beside.open("rb+") as handle:
                 os.fsync(handle.fileno())
         os.replace(beside, path)
+    except OSError as error:
+        if error.errno in _DISK_FAULTS and error.filename is None:  # writing, unlike opening, names no file
+            error.filename = str(path)
+        raise
     finally:
         _remove(beside)
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from lamm_cli.benchmark.sets import sources_under
 from lamm_cli.folders import file_hash, folder_state
 from lamm_cli.leaderboard.scores import BenchmarkFile
-from lamm_cli.output import console
+from lamm_cli.output import console, shown
 from lamm_cli.processes import run_lamm
 from lamm_cli.settings import SettingsError, Tables
 from lamm_llm import find_key, write_whole
@@ -181,7 +181,7 @@ def predict(
     whole = all((folder / f"{file.name}.jsonl").is_file() for file in files)
     if whole and stamp.is_file() and stamp.read_text() == state:
         return False
-    console().print(f"    {one.label}", style="dim")
+    console().print(shown(f"    {one.label}"), style="dim", markup=False)
     chosen = settings["prediction"]
     how = ["--batch-size", chosen["batch_size"], "--dtype", chosen["dtype"], "--device", chosen["device"]]
     how += ["--system", chosen["system"]]

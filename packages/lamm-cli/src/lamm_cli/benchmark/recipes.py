@@ -12,7 +12,7 @@ from lamm_cli.benchmark.sets import benchmark_sources, sources_under
 from lamm_cli.benchmark.variants import VariantFile, VariantRow, variant_row
 from lamm_cli.folders import file_hash
 from lamm_cli.leaderboard.scores import BenchmarkFile, Scorer
-from lamm_cli.output import console
+from lamm_cli.output import console, shown
 from lamm_cli.processes import run_lamm
 from lamm_cli.settings import SettingsError, Tables
 from lamm_data import KINDS, read_recipe
@@ -131,7 +131,8 @@ class RecipeRun:
                 entry["base"] = str(parent / entry["base"])
                 entry["path"] = str(Path(entry["path"]).relative_to(self.folder))
                 for reason, count in entry["left_out"].items():
-                    console().print(f"    {Path(entry['path']).name}: {count} left out, {reason}", style="dim")
+                    left_out = f"    {Path(entry['path']).name}: {count} left out, {reason}"
+                    console().print(shown(left_out), style="dim", markup=False)
                 yield entry
 
     def _examples(self, parent: Path, files: Sequence[BenchmarkFile]) -> Path | None:

@@ -13,7 +13,11 @@ from lamm_cli.output import console, csv_text, markdown_table, print_table
 from lamm_llm import write_whole
 from lamm_metrics import Report, Score, write_report
 
-LATEX = str.maketrans({letter: rf"\{letter}" for letter in "&%_#${}"} | {"~": r"\textasciitilde{}"})
+LATEX = str.maketrans(
+    {letter: rf"\{letter}" for letter in "&%_#${}"}
+    | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+    | dict.fromkeys("\r\n", " ")
+)
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def _described(feature: Any) -> dict[str, Any]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    cells = [[" ".join(str(cell).replace("|", "\\|").replace("<", "&lt;").split()) for cell in row] for row in rows]
     return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(f"| {' | '.join(row)} |" for row in cells), ""]
 
 

@@ -218,7 +218,7 @@ def _with_progress(source: Answers, options: PredictionOptions, benchmark: Path,
 
     from lamm_model.prediction.predictor import answer_file
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     hidden = not sys.stderr.isatty() or journal.shard[0] > 0
     with Progress(*columns, console=Console(file=sys.stderr), disable=hidden) as bar:
         task = bar.add_task(benchmark.stem, total=None)
