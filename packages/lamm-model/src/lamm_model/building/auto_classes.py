@@ -14,42 +14,55 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-MODEL_TYPE = "lamm"
 _openers: list[Callable[..., Any]] = []
 
 
-class _Configuration:
-    """Stands in for `LammConfig` in transformers' table until a LAMM folder is opened."""
+def _configuration(kind: str, module: str, name: str) -> type:
+    """Make what stands in for a configuration class in transformers' table until such a folder is opened."""
 
-    model_type = MODEL_TYPE
-
-    @staticmethod
     def from_dict(*args: Any, **kwargs: Any) -> Any:
         register()
-        from lamm_model.model.configuration_lamm import LammConfig
+        return getattr(importlib.import_module(module), name).from_dict(*args, **kwargs)
 
-        return LammConfig.from_dict(*args, **kwargs)
+    return type("_Configuration", (), {"model_type": kind, "from_dict": staticmethod(from_dict)})
 
 
-class _Processor:
-    """Stands in for `LammProcessor`, which transformers looks for by its name."""
+def _processor(module: str, name: str) -> type:
+    """Make what stands in for a processor, which transformers looks for by its name."""
 
-    @staticmethod
     def from_pretrained(*args: Any, **kwargs: Any) -> Any:
         register()
-        from lamm_model.processing.processing_lamm import LammProcessor
+        return getattr(importlib.import_module(module), name).from_pretrained(*args, **kwargs)
 
-        return LammProcessor.from_pretrained(*args, **kwargs)
+    return type(name, (), {"from_pretrained": staticmethod(from_pretrained)})
 
 
-_Processor.__name__ = "LammProcessor"
+_MODEL, _PROCESSING = "lamm_model.model", "lamm_model.processing"
+_STAND_INS = [
+    (
+        _configuration("lamm", f"{_MODEL}.configuration_lamm", "LammConfig"),
+        _processor(f"{_PROCESSING}.processing_lamm", "LammProcessor"),
+    ),
+    (
+        _configuration("lamm_vlm", f"{_MODEL}.configuration_lamm_vlm", "LammVlmConfig"),
+        _processor(f"{_PROCESSING}.processing_lamm_vlm", "LammVlmProcessor"),
+    ),
+]
+
+
+def _add_configurations(module: Any) -> None:
+    for configuration, _ in _STAND_INS:
+        module.AutoConfig.register(configuration.model_type, configuration, exist_ok=True)  # type: ignore[attr-defined]
+
+
+def _add_processors(module: Any) -> None:
+    for configuration, processor in _STAND_INS:
+        module.AutoProcessor.register(configuration, processor, exist_ok=True)
+
+
 _TABLES: dict[str, Callable[[Any], None]] = {
-    "transformers.models.auto.configuration_auto": lambda module: module.AutoConfig.register(
-        MODEL_TYPE, _Configuration, exist_ok=True
-    ),
-    "transformers.models.auto.processing_auto": lambda module: module.AutoProcessor.register(
-        _Configuration, _Processor, exist_ok=True
-    ),
+    "transformers.models.auto.configuration_auto": _add_configurations,
+    "transformers.models.auto.processing_auto": _add_processors,
 }
 
 
@@ -103,21 +116,27 @@ def register() -> None:
     from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
     from lamm_model.model.configuration_lamm import LammConfig
+    from lamm_model.model.configuration_lamm_vlm import LammVlmConfig
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration, LammModel
+    from lamm_model.model.modeling_lamm_vlm import LammVlmForConditionalGeneration
     from lamm_model.model.saving import LammSaving
     from lamm_model.processing.image_processing_lamm import LammImageProcessor
     from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
     from lamm_model.processing.processing_lamm import LammProcessor
+    from lamm_model.processing.processing_lamm_vlm import LammVlmProcessor
     from lamm_model.towers.configuration_efficientnet_lite import EfficientNetLiteConfig
     from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
 
     LammSaving.open_checkpoint = staticmethod(_openers[-1]) if _openers else None
-    AutoConfig.register(LammConfig.model_type, LammConfig, exist_ok=True)
+    for config in (LammConfig, LammVlmConfig):
+        AutoConfig.register(config.model_type, config, exist_ok=True)
     AutoModel.register(LammConfig, LammModel, exist_ok=True)
     for auto in (AutoModelForImageTextToText, AutoModelForMultimodalLM):
         auto.register(LammConfig, LammForConditionalGeneration, exist_ok=True)
+        auto.register(LammVlmConfig, LammVlmForConditionalGeneration, exist_ok=True)
     for config in (LammConfig, EfficientNetLiteConfig):
         AutoImageProcessor.register(config, slow_image_processor_class=LammImageProcessor, exist_ok=True)
     for config in (LammConfig, LammPointCloudConfig):
         AutoFeatureExtractor.register(config, LammPointCloudProcessor, exist_ok=True)
     AutoProcessor.register(LammConfig, LammProcessor, exist_ok=True)
+    AutoProcessor.register(LammVlmConfig, LammVlmProcessor, exist_ok=True)

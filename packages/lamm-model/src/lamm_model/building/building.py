@@ -149,7 +149,7 @@ def build_model(
         chosen = (settings.get("image_feature_layer", -1), settings.get("image_feature_select", "patch"))
         counted = count_image_features(image_tower, image_config, *chosen)
         settings["image_token_count"], settings["image_width"] = counted
-    cloud_tower, cloud_config = _point_cloud_part(point_cloud, seed)
+    cloud_tower, cloud_config = cloud_part(point_cloud, seed)
     config = LammConfig(
         text_config=causal.config,
         image_config=image_config,
@@ -220,11 +220,20 @@ def _check_head(model: LammForConditionalGeneration, causal: Any) -> None:
     ids = torch.tensor([words], device=next(causal.parameters()).device)
     with torch.no_grad():
         own, ours = causal(ids).logits.float(), model.eval()(ids).logits.float()
+    check_apart(own, ours, causal.config.model_type)
+
+
+def check_apart(own: torch.Tensor, ours: torch.Tensor, kind: str) -> None:
+    """Refuse a type of model whose logits are not those that we compute of its hidden states.
+
+    Raises:
+        LammModelError: They differ by more than rounding.
+    """
     apart = float((own - ours).abs().max() / own.abs().max().clamp(min=1e-9))
     if not apart <= HEAD_APART:
         raise LammModelError(
             f"Expected a language model whose head is a product with the last hidden states, scaled or bent at most, "
-            f"got {causal.config.model_type}, whose logits differ from that by {apart:.1%}. Choose another."
+            f"got {kind}, whose logits differ from that by {apart:.1%}. Choose another."
         )
 
 
@@ -272,9 +281,10 @@ def _image_configuration(image_tower: str | Path) -> Any:
     return getattr(config, "vision_config", config)
 
 
-def _point_cloud_part(
+def cloud_part(
     point_cloud: LammPointCloudConfig | dict[str, Any] | str | None, seed: int
 ) -> tuple[LammPointCloudModel | None, LammPointCloudConfig | None]:
+    """Load a saved point-cloud tower, or make a new one; None for None."""
     if isinstance(point_cloud, str) and Path(point_cloud).is_dir():
         tower = LammPointCloudModel.from_pretrained(point_cloud)
         return tower, tower.config

@@ -19,18 +19,23 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor
+from transformers import AutoConfig, AutoModelForImageTextToText
 
 from lamm_model.building.auto_classes import register
 from lamm_model.building.building import BaseNames, base_names, build_model, resolve_base
+from lamm_model.building.building_vlm import build_vlm
 from lamm_model.checkpoints.trained_parts import load_trained, replaced_folder, save_trained
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.adapter_layers import AdapterSettings
 from lamm_model.model.adapters import adapter_settings, add_adapters, whole_state
 from lamm_model.model.configuration_lamm import LammConfig
+from lamm_model.model.configuration_lamm_vlm import LammVlmConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.model.modeling_lamm_vlm import LammVlmForConditionalGeneration
 from lamm_model.model.quantization import is_quantised, loading_arguments, torch_dtype
 from lamm_model.model.saving import MANIFEST
 from lamm_model.processing.processing_lamm import LammProcessor
+from lamm_model.processing.processing_lamm_vlm import LammVlmProcessor
 
 FORMAT_VERSION = 1
 _OWN_SETTINGS = (
@@ -46,6 +51,7 @@ _OWN_SETTINGS = (
     "freeze_image_tower",
     "freeze_point_cloud_tower",
 )
+_OF_CLOUDS = {"point_cloud_token_id", "point_cloud_feature_norm", "projector_type", "freeze_point_cloud_tower"}
 
 
 def fingerprint(model: LammForConditionalGeneration, plain: bool = False) -> str:
@@ -59,6 +65,8 @@ def fingerprint(model: LammForConditionalGeneration, plain: bool = False) -> str
     """
     digest = hashlib.sha256()
     towers = {"language_model": model.model.language_model}
+    if isinstance(model, LammVlmForConditionalGeneration):
+        towers = {"vlm": model.model.vlm}
     if model.model.image_tower is not None and model.config.freeze_image_tower:
         towers["image_tower"] = model.model.image_tower
     for part, module in towers.items():
@@ -222,22 +230,35 @@ def load_model(
     register()
     path = locate(folder)
     manifest = read_manifest(path)
-    processor = LammProcessor.from_pretrained(path)
+    on_vlm = _model_type(path) == LammVlmConfig.model_type
+    config = (LammVlmConfig if on_vlm else LammConfig).from_pretrained(path)
+    processor: Any = (LammVlmProcessor if on_vlm else LammProcessor).from_pretrained(path)
+    if on_vlm and quantize != "none":
+        raise UsageError(f"Expected --quantize none for a model on top of one that sees already, got {quantize}.")
     if manifest is None:
         return _load_whole(path, dtype, attn_implementation, loading_arguments(quantize, dtype, device)), processor
-    config = LammConfig.from_pretrained(path)
     names = base or manifest["base"]
     resolved = resolve_base(names, cache)
-    model = build_model(
-        str(resolved["language_model"]),
-        resolved.get("image_tower"),
-        config.point_cloud_config,
-        dtype=dtype,
-        attn_implementation=attn_implementation,
-        quantize=quantize,
-        device=device,
-        **{name: getattr(config, name) for name in _OWN_SETTINGS},
-    )
+    model: Any
+    if on_vlm:
+        model = build_vlm(
+            str(resolved["vlm"]),
+            config.point_cloud_config,
+            dtype=dtype,
+            attn_implementation=attn_implementation,
+            **{name: getattr(config, name) for name in _OWN_SETTINGS if name in _OF_CLOUDS},
+        )
+    else:
+        model = build_model(
+            str(resolved["language_model"]),
+            resolved.get("image_tower"),
+            config.point_cloud_config,
+            dtype=dtype,
+            attn_implementation=attn_implementation,
+            quantize=quantize,
+            device=device,
+            **{name: getattr(config, name) for name in _OWN_SETTINGS},
+        )
     _check_base(model, manifest, path, resolved)
     model.lamm_base = dict(names)
     add_adapters(model, AdapterSettings(**manifest["adapters"]))
@@ -282,7 +303,7 @@ def open_checkpoint(
             "write a whole model (`save_pretrained`, or `lamm model export`) to spread it over devices."
         )
     if dtype in (None, "auto"):
-        dtype = LammConfig.from_pretrained(folder).dtype or torch.float32
+        dtype = AutoConfig.from_pretrained(folder).dtype or torch.float32
     model, _ = load_model(folder, dtype=torch_dtype(dtype), attn_implementation=attn_implementation)
     (device,) = devices
     if device is not None:
@@ -293,7 +314,7 @@ def open_checkpoint(
 def _load_whole(
     folder: Path, dtype: torch.dtype, attn_implementation: str | None, quantised: dict[str, Any]
 ) -> LammForConditionalGeneration:
-    model, report = LammForConditionalGeneration.from_pretrained(
+    model, report = AutoModelForImageTextToText.from_pretrained(
         folder,
         dtype=dtype,
         attn_implementation=attn_implementation,
@@ -333,8 +354,11 @@ def model_folder(name: str | Path) -> Path:
 
 def is_lamm(folder: Path) -> bool:
     """Tell whether a folder holds a LAMM checkpoint or model, rather than one of another family."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return config.get("model_type") == "lamm" or read_manifest(folder) is not None
+    return _model_type(folder) in (LammConfig.model_type, LammVlmConfig.model_type) or read_manifest(folder) is not None
+
+
+def _model_type(folder: Path) -> str:
+    return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type"))
 
 
 def run_device(device: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,12 +22,21 @@ _AUTO_MAP = {
     "AutoModelForMultimodalLM": "LammForConditionalGeneration",
     "AutoProcessor": "LammProcessor",
 }
-HINT_TEXT = f"""# This model needs a package: pip install lamm-model, and `import lamm_model` before it is loaded.
-from lamm_model import {", ".join(dict.fromkeys(_AUTO_MAP.values()))}
+
+
+def write_hint(folder: str | os.PathLike[str], auto_map: Mapping[str, str]) -> None:
+    """Write a file that imports what a model's configuration names in its `auto_map`.
+
+    Whoever loads the folder without `import lamm_model` is asked by transformers to trust its code: that code is these
+    imports, and transformers names the package to install where it is missing.
+    """
+    text = f"""# This model needs a package: pip install lamm-model, and `import lamm_model` before it is loaded.
+from lamm_model import {", ".join(dict.fromkeys(auto_map.values()))}
 """
+    (Path(folder) / HINT).write_text(text, encoding="utf-8")
 
 
-def _as_config(value: Any) -> PretrainedConfig | None:
+def as_config(value: Any) -> PretrainedConfig | None:
     """Turn a mapping with `model_type` into its configuration class; leave configurations and None alone."""
     if value is None or isinstance(value, PretrainedConfig):
         return value
@@ -91,34 +101,25 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Build the sub-configurations and check the choices."""
-        self.text_config = _as_config(self.text_config) or AutoConfig.for_model("llama")
-        self.image_config = _as_config(self.image_config)
-        self.point_cloud_config = _as_config(self.point_cloud_config)
+        self.text_config = as_config(self.text_config) or AutoConfig.for_model("llama")
+        self.image_config = as_config(self.image_config)
+        self.point_cloud_config = as_config(self.point_cloud_config)
         if getattr(self.text_config, "tie_word_embeddings", False):
             self.tie_word_embeddings = True
         super().__post_init__(**kwargs)
         self.auto_map = {auto: f"{HINT.stem}.{name}" for auto, name in _AUTO_MAP.items()}
-        _check_choice("projector_type", self.projector_type, PROJECTOR_TYPES)
         _check_choice("image_feature_select", self.image_feature_select, FEATURE_SELECTIONS)
-        if self.image_token_id == self.point_cloud_token_id:
-            raise UsageError(
-                f"Expected two different placeholder ids, got {self.image_token_id} for images and point clouds. "
-                "Set image_token_id and point_cloud_token_id apart."
-            )
+        check_choices(self)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
-        """Save as any configuration, and beside it a file that imports this package.
-
-        Whoever loads the folder without `import lamm_model` is asked by transformers to trust its code: that code is
-        these imports, and transformers names the package to install where it is missing.
-        """
+        """Save as any configuration, and beside it a file that imports this package."""
         super().save_pretrained(save_directory, *args, **kwargs)
-        (Path(save_directory) / HINT).write_text(HINT_TEXT, encoding="utf-8")
+        write_hint(save_directory, _AUTO_MAP)
 
     @property
     def context_length(self) -> int:
         """Most tokens of the language model; a million where its configuration names no limit."""
-        return int(getattr(self.text_config, "max_position_embeddings", None) or 1 << 20)
+        return context_length(self.text_config)
 
     @property
     def image_feature_size(self) -> int:
@@ -140,6 +141,25 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
     def point_cloud_tokens(self) -> int:
         """Features (and so placeholders) per point cloud; 0 without a point-cloud tower."""
         return self.point_cloud_config.num_tokens if self.point_cloud_config is not None else 0
+
+
+def context_length(text_config: Any) -> int:
+    """Return the most tokens of a language model; a million where its configuration names no limit."""
+    return int(getattr(text_config, "max_position_embeddings", None) or 1 << 20)
+
+
+def check_choices(config: Any) -> None:
+    """Refuse a projector of an unknown type, and one placeholder for both kinds of media.
+
+    Raises:
+        UsageError: Either is so.
+    """
+    _check_choice("projector_type", config.projector_type, PROJECTOR_TYPES)
+    if config.image_token_id == config.point_cloud_token_id:
+        raise UsageError(
+            f"Expected two different placeholder ids, got {config.image_token_id} for images and point clouds. "
+            "Set image_token_id and point_cloud_token_id apart."
+        )
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -67,7 +67,7 @@ class ProcessorCalls:
             text, images = images, text
         options = _options(kwargs)
         if text is None or text == []:
-            return LammBatch(self._media(_flat(images, IMAGE), _flat(point_clouds, POINT_CLOUD)))
+            return LammBatch(self._media(flat_media(images, IMAGE), flat_media(point_clouds, POINT_CLOUD)))
         plain = isinstance(text, str) or isinstance(text[0], str)
         alone = isinstance(text, str) or isinstance(text[0], Mapping)
         items: list[Any] = [text] if alone else list(text)
@@ -133,7 +133,7 @@ class ProcessorCalls:
             options["return_tensors"] = return_tensors
         batched = not isinstance(conversation[0], Mapping)
         sources = {IMAGE: options.pop("images", None), POINT_CLOUD: options.pop("point_clouds", None)}
-        given = {kind: _flat(media, kind) for kind, media in sources.items()}
+        given = {kind: flat_media(media, kind) for kind, media in sources.items()}
         dialogues, texts, media = [], [], []
         for messages in conversation if batched else [conversation]:
             turns, shown, system = read_messages(messages, given)
@@ -262,7 +262,7 @@ def _is_media(value: Any) -> bool:
     return isinstance(first, Image.Image | np.ndarray | Tensor | bytes)
 
 
-def _flat(media: Any, kind: str) -> list[Any]:
+def flat_media(media: Any, kind: str) -> list[Any]:
     """Return media as one list, whether they come alone, in a list or an array, or in a list for each row."""
     if media is None:
         return []
@@ -275,8 +275,8 @@ def _by_row(media: Any, kind: str, wanted: list[list[str]]) -> list[list[Any]]:
     """Deal media out to rows: as they come, or by the rows' markers."""
     nested = isinstance(media, list | tuple) and any(isinstance(item, list | tuple) for item in media)
     if nested and len(media) == len(wanted):
-        return [_flat(item, kind) for item in media]
-    flat = _flat(media, kind)
+        return [flat_media(item, kind) for item in media]
+    flat = flat_media(media, kind)
     if len(wanted) == 1:
         return [flat]
     counts = [markers.count(kind) for markers in wanted]

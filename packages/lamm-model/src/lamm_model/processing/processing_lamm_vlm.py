@@ -1,0 +1,380 @@
+"""The processor of a model that sees already: its own, with point clouds beside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jinja2 import TemplateError
+from torch import Tensor
+from transformers import AutoProcessor
+
+from lamm_llm import write_whole
+from lamm_model.errors import LammModelError, UsageError
+from lamm_model.model.answer_loss import IGNORED
+from lamm_model.model.routing import MODALITY_IDS, infer_modality_ids
+from lamm_model.processing.image_processing_lamm import read_image
+from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
+from lamm_model.processing.processing_lamm import LammProcessor
+from lamm_model.processing.processor_calls import LammBatch, flat_media
+from lamm_model.processing.prompt_formats import system_message
+from lamm_model.processing.segments import IMAGE, POINT_CLOUD, Turn, find_markers, read_turns
+
+BASE_FOLDER = "base_processor"
+CONFIG = "processor_config.json"
+_MARK = "\ue000{}\ue001"
+Row = dict[str, list[int]]
+Messages = list[dict[str, Any]]
+
+
+class LammVlmProcessor:
+    """Prepares clouds, images and text for `LammVlmForConditionalGeneration`.
+
+    What has no cloud in it goes to the base model's processor as it is. A cloud is text to it: as many placeholders as
+    it has features.
+
+    Args:
+        base: The base model's processor, whose tokenizer gets the placeholder.
+        feature_extractor: `LammPointCloudProcessor`.
+        point_cloud_tokens: Placeholders per point cloud.
+        point_cloud_token: The placeholder, a new special token.
+        use_system: Open dialogues with the task type's system message.
+        routes_images: Whether an adapter set of images serves the tokens after an image.
+    """
+
+    moves_coordinates = False
+    image_tokens = None  # as many as the base model's processor makes of a picture
+
+    def __init__(
+        self,
+        base: Any,
+        feature_extractor: LammPointCloudProcessor,
+        point_cloud_tokens: int,
+        point_cloud_token: str = "<|lamm_point_cloud|>",
+        use_system: bool = True,
+        routes_images: bool = False,
+    ) -> None:
+        self.base = base
+        self.feature_extractor = feature_extractor
+        self.point_cloud_tokens = point_cloud_tokens
+        self.point_cloud_token = point_cloud_token
+        self.use_system = use_system
+        self.routes_images = routes_images
+        base.tokenizer.add_tokens([point_cloud_token], special_tokens=True)
+        self._end = ""
+
+    def __getattr__(self, name: str) -> Any:
+        """Let the base model's processor do what is its own: `tokenizer`, `image_processor`, `decode`, ..."""
+        if name == "base" or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.base, name)
+
+    @property
+    def point_cloud_token_id(self) -> int:
+        """Id of the point-cloud placeholder."""
+        return int(self.tokenizer.convert_tokens_to_ids(self.point_cloud_token))
+
+    @property
+    def image_token_id(self) -> int:
+        """Id of the base model's image placeholder."""
+        known = getattr(self.base, "image_token_id", None)
+        return int(self.tokenizer.convert_tokens_to_ids(self.base.image_token) if known is None else known)
+
+    pad_token_id = LammProcessor.pad_token_id
+    media_end = LammProcessor.media_end
+    decode_answer = LammProcessor.decode_answer
+    answer_text = LammProcessor.answer_text
+    answer_texts = LammProcessor.answer_texts
+    stop_strings: Sequence[str] = ()
+
+    def answer_stopped(self, new_ids: list[int]) -> bool:
+        """Tell whether the last tokens hold a stop string: never, answers end with a token."""
+        return False
+
+    @property
+    def end_token_ids(self) -> set[int]:
+        """Ids that end an answer: the tokenizer's, and what the chat template writes after one."""
+        ends = {self.tokenizer.eos_token_id, self.tokenizer.convert_tokens_to_ids(self.end_token)}
+        return {int(end) for end in ends if end is not None}
+
+    @property
+    def end_token(self) -> str:
+        """The token that the chat template writes after an answer; the tokenizer's end where it writes none."""
+        if not self._end:
+            asked = {"role": "user", "content": [{"type": "text", "text": "a"}]}
+            told = {"role": "assistant", "content": [{"type": "text", "text": _MARK.format(0)}]}
+            after = self._rendered([asked, told], False).partition(_MARK.format(0))[2]
+            special = {str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special}
+            found = [(after.find(token), token) for token in special if token in after]
+            self._end = min(found)[1] if found else str(self.tokenizer.eos_token)
+        return self._end
+
+    def __call__(self, text: Any = None, images: Any = None, point_clouds: Any = None, **kwargs: Any) -> Any:
+        """Prepare texts and their media.
+
+        Args:
+            text: A text or a list of texts; the base model's image placeholder and this processor's for clouds (or
+                `<pcl>`) say where media go.
+            images: As for the base model's processor.
+            point_clouds: A cloud or a list of them, in order over all texts: paths, arrays or tensors `[N, 3 or 6]`.
+            **kwargs: The base model's processor's; with clouds `padding` is True and `return_tensors` `pt` by default.
+
+        Returns:
+            What the base model's processor returns, and `point_clouds`.
+
+        Raises:
+            LammModelError: Clouds and placeholders differ in number.
+        """
+        if images is not None:
+            kwargs["images"] = images
+        clouds = flat_media(point_clouds, POINT_CLOUD)
+        texts = [text] if isinstance(text, str) else list(text or [])
+        marked = sum(map(self._count, texts))
+        if marked != len(clouds):
+            raise LammModelError(f"Expected a cloud for each of {marked} placeholders, got {len(clouds)} clouds.")
+        if not clouds:
+            return self.base(text=text, **kwargs)
+        kwargs = {"padding": True, "return_tensors": "pt", **kwargs}
+        batch = self.base(text=[self._widened(one) for one in texts], **kwargs)
+        return self._with_clouds(batch, clouds)
+
+    def apply_chat_template(self, conversation: Any, *args: Any, **kwargs: Any) -> Any:
+        """Render chat messages as the base model's processor does, blocks `{"type": "point_cloud"}` among them.
+
+        Args:
+            conversation: One conversation or a list; such a block holds a `point_cloud` (array or path), `path` or
+                `url` of a file here.
+            *args: The base model's processor's.
+            **kwargs: The same, and `point_clouds` for blocks that name none.
+
+        Returns:
+            What the base model's processor returns; with `tokenize` and `return_dict` `point_clouds` too.
+        """
+        waiting = flat_media(kwargs.pop("point_clouds", None), POINT_CLOUD)
+        batched = not isinstance(conversation[0], Mapping)
+        clouds: list[Any] = []
+        written = [self._written(one, clouds, waiting) for one in (conversation if batched else [conversation])]
+        if waiting:
+            raise LammModelError(f"Expected a block for every cloud, got {len(waiting)} clouds more.")
+        out = self.base.apply_chat_template(written if batched else written[0], *args, **kwargs)
+        if clouds and kwargs.get("tokenize") and isinstance(out, Mapping):
+            return self._with_clouds(out, clouds)
+        return out
+
+    def encode_dialogue(
+        self,
+        conversations: list[dict[str, Any]],
+        *,
+        media: Sequence[str] = (),
+        pictures: Sequence[Any] = (),
+        task_type: str = "normal",
+        system: str | None = None,
+        modality: str | None = None,
+        for_generation: bool = False,
+        max_length: int | None = None,
+        name: str = "record",
+        **others: Any,
+    ) -> Row:
+        """Build one row: ids, labels and modality ids; args as for `LammProcessor.encode_dialogue`.
+
+        The chat template is rendered around the answers, which are tokenised on their own; pictures (paths, or their
+        bytes) are read for the tokens that they make.
+        """
+        turns = read_turns(conversations, media, name)
+        if (turns[-1].role == "user") != for_generation:
+            raise LammModelError(f"Expected the dialogue to end with {'a question' if for_generation else 'an answer'}"
+                                 f", got the other ({name}). Mend the record's conversations.")  # fmt: skip
+        message = system if system is not None else (system_message(task_type) if self.use_system else "")
+        answers = [turn.text for turn in turns if turn.role == "assistant"]
+        pieces = self._pieces(turns, message, for_generation, name)
+        shown = [read_image(picture) for picture in pictures]
+        ids: list[int] = []
+        labels: list[int] = []
+        for number, piece in enumerate(pieces):
+            count = sum(part.medium == IMAGE for part in turns[2 * number].pieces)
+            own = self._piece_ids(piece, shown[:count], first=not number)
+            shown = shown[count:]
+            ids, labels = ids + own, labels + [IGNORED] * len(own)
+            if number < len(answers):
+                answer = [*self.answer_ids(answers[number]), self.tokenizer.convert_tokens_to_ids(self.end_token)]
+                ids, labels = ids + answer, labels + answer
+        if max_length is not None and len(ids) > max_length:
+            raise LammModelError(
+                f"Expected at most {max_length} tokens, got {len(ids)} ({name}). "
+                "Shorten the text, use fewer media, or raise the maximum length."
+            )
+        return {"input_ids": ids, "labels": labels, "modality_ids": self._modality(ids, modality)}
+
+    def answer_ids(self, text: str) -> list[int]:
+        """Return the tokens an answer of this text would have, without its end."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def load_images(self, pictures: Sequence[Any]) -> dict[str, Tensor]:
+        """Return the base model's inputs of pictures, read one by one and joined in order."""
+        return join_images([self.prepare_image(picture) for picture in pictures])
+
+    def prepare_image(self, picture: Any) -> dict[str, Tensor]:
+        """Return the base model's inputs of one picture, a path or its bytes: `pixel_values` and what belongs to it."""
+        batch = self._base_call(self._image_text, [read_image(picture)], False)
+        text = batch["input_ids"].shape
+        return {key: value for key, value in batch.items() if isinstance(value, Tensor) and value.shape != text}
+
+    @property
+    def _image_text(self) -> str:
+        """What stands for a picture in a rendered text."""
+        return str(getattr(self.base, "boi_token", None) or self.base.image_token)
+
+    def _modality(self, ids: list[int], modality: str | None) -> list[int]:
+        if modality is not None:
+            routed = modality == POINT_CLOUD or (modality == IMAGE and self.routes_images)
+            return [MODALITY_IDS[modality] if routed else 0] * len(ids)
+        image = self.image_token_id if self.routes_images else -1
+        return list(infer_modality_ids(torch.tensor([ids]), image, self.point_cloud_token_id)[0].tolist())
+
+    def _piece_ids(self, piece: str, images: list[Any], first: bool) -> list[int]:
+        if not piece:
+            return []
+        bos = self.tokenizer.bos_token
+        return list(
+            self._base_call(piece, images, first and not (bos and piece.startswith(bos)))["input_ids"][0].tolist()
+        )
+
+    def _base_call(self, text: str, images: list[Any], add_special_tokens: bool) -> Any:
+        media = {"images": images} if images else {}
+        return self.base(text=[text], add_special_tokens=add_special_tokens, return_tensors="pt", **media)
+
+    def _pieces(self, turns: list[Turn], system: str, opened: bool, name: str) -> list[str]:
+        """Render the template, and cut it at the answers: what precedes each (the end of the one before left out)."""
+        messages: Messages = [{"role": "system", "content": [{"type": "text", "text": system}]}] if system else []
+        number = 0
+        for turn in turns:
+            if turn.role == "assistant":
+                messages.append({"role": "assistant", "content": [{"type": "text", "text": _MARK.format(number)}]})
+                number += 1
+            else:
+                messages.append({"role": "user", "content": self._blocks(turn)})
+        text = self._rendered(messages, opened)
+        pieces = []
+        for answer in range(number):
+            before, found, text = text.partition(_MARK.format(answer))
+            if not found:
+                raise UsageError(
+                    f"Expected a chat template that keeps every message, got one that drops some ({name})."
+                )
+            pieces.append(before)
+            at = text.find(self.end_token)
+            text = text[at + len(self.end_token) :] if at >= 0 else text
+        return [*pieces, text] if opened else pieces
+
+    def _blocks(self, turn: Turn) -> Messages:
+        blocks: Messages = []
+        for piece in turn.pieces:
+            if piece.medium == IMAGE:
+                blocks.append({"type": "image"})
+            elif piece.medium:
+                blocks.append({"type": "text", "text": self.point_cloud_token * self.point_cloud_tokens})
+            elif piece.text:
+                blocks.append({"type": "text", "text": piece.text.replace(self.point_cloud_token, "")})
+        return blocks
+
+    def _rendered(self, messages: Messages, opened: bool) -> str:
+        try:
+            return str(self.base.apply_chat_template(messages, add_generation_prompt=opened, tokenize=False))
+        except TemplateError:
+            if messages[0]["role"] != "system":
+                raise
+        system, first, *rest = messages  # some templates know no system role
+        opening = {"type": "text", "text": system["content"][0]["text"] + "\n\n"}
+        return self._rendered([{**first, "content": [opening, *first["content"]]}, *rest], opened)
+
+    def _count(self, text: str) -> int:
+        return text.count(self.point_cloud_token) + find_markers(text).count(POINT_CLOUD)
+
+    def _widened(self, text: str) -> str:
+        token = self.point_cloud_token
+        for marker in ("<pcl>", "<point_cloud>"):
+            text = text.replace(marker, token)
+        return text.replace(token, token * self.point_cloud_tokens)
+
+    def _written(self, messages: Any, clouds: list[Any], waiting: list[Any]) -> Messages:
+        """Turn blocks of clouds into text, and collect what they name."""
+        written: Messages = []
+        for message in messages:
+            content = message.get("content")
+            blocks = content if isinstance(content, list) else None
+            if blocks is None:
+                written.append({**message, "content": str(content or "").replace(self.point_cloud_token, "")})
+                continue
+            turned = []
+            for block in blocks:
+                if block.get("type") == "point_cloud":
+                    clouds.append(self._source(block, waiting))
+                    turned.append({"type": "text", "text": self.point_cloud_token * self.point_cloud_tokens})
+                elif block.get("type") == "text":
+                    turned.append({**block, "text": str(block.get("text") or "").replace(self.point_cloud_token, "")})
+                else:
+                    turned.append(block)
+            written.append({**message, "content": turned})
+        return written
+
+    def _source(self, block: Mapping[str, Any], waiting: list[Any]) -> Any:
+        source = next((block[key] for key in ("point_cloud", "path", "url") if block.get(key) is not None), None)
+        if source is None and waiting:
+            return waiting.pop(0)
+        if source is None or (isinstance(source, str) and "://" in source[:64]):
+            raise LammModelError(
+                f"Expected a point_cloud block with a local file or the cloud itself, got {str(source)[:60]!r}."
+            )
+        return source
+
+    def _with_clouds(self, batch: Any, clouds: list[Any]) -> LammBatch:
+        return LammBatch({**batch, "point_clouds": self.feature_extractor(clouds)["point_clouds"]})
+
+    def save_pretrained(self, folder: str | Path, **kwargs: Any) -> None:
+        """Write the base model's processor into a folder of its own, and beside it what clouds need."""
+        home = Path(folder)
+        self.base.save_pretrained(home / BASE_FOLDER)
+        fields = ("point_cloud_tokens", "point_cloud_token", "use_system", "routes_images")
+        about = {"processor_class": type(self).__name__, "feature_extractor": self.feature_extractor.to_dict()}
+        about |= {name: getattr(self, name) for name in fields}
+        write_whole(home / CONFIG, json.dumps(about, indent=2) + "\n")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, **kwargs: Any) -> LammVlmProcessor:
+        """Read what `save_pretrained` wrote, from a folder or a repository of the hub.
+
+        Raises:
+            LammModelError: It is missing or torn.
+        """
+        from transformers.utils import cached_file
+
+        path = cached_file(str(folder), CONFIG)
+        try:
+            about = json.loads(Path(path).read_text(encoding="utf-8"))
+            clouds = LammPointCloudProcessor.from_dict(about.pop("feature_extractor"))
+            about.pop("processor_class")
+        except (ValueError, KeyError) as fault:
+            raise LammModelError(
+                f"Expected a processor of clouds, got {fault} ({path}). Use an intact folder."
+            ) from fault
+        local = Path(folder).is_dir()
+        base = AutoProcessor.from_pretrained(
+            Path(folder) / BASE_FOLDER if local else folder, **({} if local else {"subfolder": BASE_FOLDER})
+        )
+        return cls(base, clouds, **about)
+
+
+def join_images(images: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Join the inputs of pictures along their first axis; what differs in another (parts of a picture) is filled."""
+    joined: dict[str, Tensor] = {}
+    for name in images[0] if images else ():
+        parts = [image[name] for image in images]
+        shape = [max(part.shape[axis] for part in parts) for axis in range(1, parts[0].ndim)]
+        padded = [part.new_zeros(len(part), *shape) for part in parts]
+        for full, part in zip(padded, parts, strict=True):
+            full[tuple(slice(size) for size in part.shape)] = part
+        joined[name] = torch.cat(padded)
+    return joined
