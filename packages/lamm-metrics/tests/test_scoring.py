@@ -9,6 +9,7 @@ import pytest
 import lamm_metrics
 from lamm_metrics import Prediction, chance_predictions, score
 from lamm_metrics.errors import LammMetricsError, UsageError
+from lamm_metrics.paper.metric import PAPER_FORMULAS
 from lamm_metrics.records.files import FileFaultsError
 from lamm_metrics.records.tasks import TASKS
 
@@ -34,6 +35,8 @@ CASES = {
     "vqa3d": ({"gt_choice": 2, "gt_choices": ["a", "b", "c"]}, "(C)"),
     "locating": ({"object": [{"label": "cat", "bbox": BOX}], "image_size": [10, 10]}, "The cat is at [0.3, 0.4]."),
     "yes_no": ({"label": "no", "object": "dog"}, "No, there is none."),
+    "open_vqa": ({"answers": ["two", "a pair"]}, "A pair."),
+    "open_vqa3d": ({"answers": ["brown", "dark brown"]}, "The brown."),
 }
 PERFECT = {"counting": 0.0}
 
@@ -53,7 +56,7 @@ def test_right_answer_in_words_is_perfect_and_an_empty_one_is_not(task):
     assert str(right).startswith(task)
 
 
-@pytest.mark.parametrize("task", [task for task in TASKS if task != "yes_no"])
+@pytest.mark.parametrize("task", PAPER_FORMULAS)
 def test_paper_protocol_scores_under_its_own_names(task):
     truth, answer = CASES[task]
     references = [{"id": i, "image": f"VOC2012/{i}.png", "src_image": "VOC2012", **truth} for i in range(3)]

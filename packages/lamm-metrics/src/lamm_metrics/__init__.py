@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from lamm_metrics.metrics.captions.tokenizers import ptb
     from lamm_metrics.metrics.counting import CountingError
     from lamm_metrics.metrics.detection import DetectionAP, DetectionAP3D
+    from lamm_metrics.metrics.exact_match import ExactMatch
     from lamm_metrics.metrics.grounding import GroundingAccuracy
     from lamm_metrics.metrics.keypoints import KeypointPCK
     from lamm_metrics.metrics.locating import BinaryLocating
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from lamm_metrics.metrics.word_accuracy import WordAccuracy
     from lamm_metrics.metrics.yes_no import YesNo
     from lamm_metrics.paper.metric import PaperMetric
+    from lamm_metrics.protocols import PUBLISHED, Protocol, protocols_of
     from lamm_metrics.records.predictions import Prediction, Predictions, header_of, read_predictions
     from lamm_metrics.records.tasks import (
         TASKS,
@@ -103,6 +105,7 @@ _HOMES = {
     "metrics.captions.tokenizers": "ptb",
     "metrics.counting": "CountingError",
     "metrics.detection": "DetectionAP DetectionAP3D",
+    "metrics.exact_match": "ExactMatch",
     "metrics.grounding": "GroundingAccuracy",
     "metrics.keypoints": "KeypointPCK",
     "metrics.locating": "BinaryLocating",
@@ -110,6 +113,7 @@ _HOMES = {
     "metrics.word_accuracy": "WordAccuracy",
     "metrics.yes_no": "YesNo",
     "paper.metric": "PaperMetric",
+    "protocols": "PUBLISHED Protocol protocols_of",
     "records.predictions": "Prediction Predictions header_of read_predictions",
     "records.tasks": "References TASKS Task all_tasks read_references task_named task_of_file task_of_record",
     "report.leaderboard": "comparison_table",
@@ -124,6 +128,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names.spli
 
 __all__ = [
     "NORMALISED_XYXY",
+    "PUBLISHED",
     "SCORE_FREE",
     "TASKS",
     "Accuracy",
@@ -144,6 +149,7 @@ __all__ = [
     "Curve",
     "DetectionAP",
     "DetectionAP3D",
+    "ExactMatch",
     "Extraction",
     "Found",
     "Frame",
@@ -159,6 +165,7 @@ __all__ = [
     "PaperMetric",
     "Prediction",
     "Predictions",
+    "Protocol",
     "References",
     "Report",
     "RougeL",
@@ -210,6 +217,7 @@ __all__ = [
     "paired_iou_axis_aligned",
     "paired_iou_rotated",
     "paired_iou_yaw",
+    "protocols_of",
     "ptb",
     "read_coco_found",
     "read_coco_truth",

@@ -26,7 +26,8 @@ def metrics() -> None:
     "--protocol",
     default="standard",
     show_default=True,
-    help="standard, paper for the published formulas, or coco for COCO's files and numbers.",
+    help="standard, a published rule such as leo or scanqa-official (`lamm metrics list --protocols`), paper for LAMM's "
+    "published formulas, or coco for COCO's files and numbers.",
 )
 @shared("names", "pairs", "missing", "seed")
 @click.option("--draws", default=1000, show_default=True, type=click.IntRange(2), help="Bootstrap draws.")
@@ -87,15 +88,16 @@ def score(
 
 @metrics.command("list")
 @click.option("--metrics", "by_metric", is_flag=True, help="List the metrics with their options instead.")
+@click.option("--protocols", "by_rule", is_flag=True, help="List the published rules instead.")
 @shared("json")
-def list_tasks(by_metric: bool, as_json: bool) -> None:
-    """List the tasks with their metrics, or the metrics with their options."""
+def list_tasks(by_metric: bool, by_rule: bool, as_json: bool) -> None:
+    """List the tasks with their metrics, the metrics with their options, or the published rules."""
     from lamm_metrics.answers.kinds import described
     from lamm_metrics.records.tasks import all_tasks
     from lamm_metrics.tables import table
 
-    if by_metric:
-        _list_metrics(as_json)
+    if by_metric or by_rule:
+        _list_metrics(as_json) if by_metric else _list_protocols(as_json)
         return
     listed = [described(task) for task in all_tasks().values()]
     rows = [("task", "file", "reads", "metrics", "better", "chance")]
@@ -104,6 +106,20 @@ def list_tasks(by_metric: bool, as_json: bool) -> None:
         metrics_named = ", ".join(task["metrics"])
         rows.append((task["key"], f"{task['prefix']}_*.json", task["extractor"], metrics_named, better, task["chance"]))
     echo(listed, table(rows), as_json)
+
+
+def _list_protocols(as_json: bool) -> None:
+    """Print every published rule: its tasks with the metrics, where it comes from and what differs."""
+    from dataclasses import asdict
+
+    from lamm_metrics.protocols import PUBLISHED
+    from lamm_metrics.tables import table
+
+    rows = [("protocol", "task", "metrics", "source", "rule")]
+    for row in PUBLISHED.values():
+        for task, uses in row.tasks.items():
+            rows.append((row.name, task, ", ".join(use.metric for use in uses), row.source, row.rule))
+    echo([asdict(row) for row in PUBLISHED.values()], table(rows), as_json)
 
 
 def _list_metrics(as_json: bool) -> None:
@@ -126,7 +142,7 @@ def _list_metrics(as_json: bool) -> None:
 @click.argument("first", type=FILE)
 @click.argument("second", type=FILE)
 @shared("names", "pairs")
-@click.option("--protocol", default="standard", show_default=True, help="standard or paper.")
+@click.option("--protocol", default="standard", show_default=True, help="standard, paper or a published rule.")
 @shared("missing", "seed")
 @click.option("--draws", default=10000, show_default=True, type=click.IntRange(100), help="Draws of each test.")
 @shared("confidence", "json")

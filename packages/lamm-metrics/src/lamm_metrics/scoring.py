@@ -15,6 +15,7 @@ from lamm_metrics.geometry.boxes3d import misplaced_3d
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY
 from lamm_metrics.metrics.base import Metric
 from lamm_metrics.metrics.registry import make_metric, metric_class, options_of, refuse_unknown
+from lamm_metrics.protocols import OWN, Protocol, protocols_of, published
 from lamm_metrics.records.files import bare_name
 from lamm_metrics.records.predictions import Prediction, PredictionSource, read_predictions
 from lamm_metrics.records.tasks import (
@@ -33,7 +34,6 @@ from lamm_metrics.results.score import BOX, BOX_3D, POINT, SampleResult, Score, 
 
 # Kinds of marks that lie in an image, as they are called.
 NAMES = {BOX: "boxes", POINT: "points"}
-PROTOCOLS = ("standard", "paper", "coco")
 Progress = Callable[[int, int], None]
 
 
@@ -46,9 +46,8 @@ def metric_names_for(
         UsageError: Unknown task, protocol or metric, or an option that none of the metrics knows.
     """
     row = task_named(task)
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"Expected a protocol ({', '.join(PROTOCOLS)}), got {protocol!r}. Choose one of them.")
-    own = {"standard": row.metrics, "paper": ("paper",), "coco": ()}[protocol]
+    rule = published(protocol, task)
+    own = _fixed(rule, task, options) if rule else {"standard": row.metrics, "paper": ("paper",), "coco": ()}[protocol]
     if names and protocol != "standard" and tuple(names) != own:
         raise UsageError(
             f"Expected the {protocol} protocol without other metrics, since its numbers are its own; got "
@@ -57,9 +56,21 @@ def metric_names_for(
     if protocol == "coco":
         refuse_unknown(["COCO's protocol"], ["iou_type"], options)
         return ()
+    if rule:
+        return own
     chosen = tuple(names) or own
     refuse_unknown(chosen, {option for name in chosen for option in options_of(metric_class(name))}, options)
     return chosen
+
+
+def _fixed(rule: Protocol, task: str, options: Iterable[str]) -> tuple[str, ...]:
+    """Name the metrics of a published rule, whose options nobody may change."""
+    if chosen := sorted(options):
+        raise UsageError(
+            f"Expected the {rule.name} protocol without other options, since its numbers are its own; got "
+            f"{', '.join(chosen)}. Leave --set out, or score by the standard protocol."
+        )
+    return tuple(use.metric for use in rule.tasks[task])
 
 
 def metrics_for(
@@ -75,7 +86,8 @@ def metrics_for(
     """
     chosen = metric_names_for(task, protocol, names, options)
     if not chosen:
-        raise UsageError(f"Expected a protocol ({', '.join(PROTOCOLS[:2])}), got {protocol!r}. Choose one of them.")
+        able = ", ".join([*OWN[:2], *protocols_of(task)])
+        raise UsageError(f"Expected a protocol ({able}), got {protocol!r}. Choose one of them.")
     for name in names:
         _check_truth(name, task, references)
     if "paper" in chosen:
@@ -83,6 +95,11 @@ def metrics_for(
 
         refuse_unusable(task, references)
     labels = labels_of(list(references.records.values()))
+    if rule := published(protocol):
+        made = [make_metric(use.metric, task, labels, **use.options) for use in rule.tasks[task]]
+        for metric in made:
+            metric.protocol = protocol
+        return made
     own = [options.keys() & options_of(metric_class(name)).keys() for name in chosen]
     return [
         make_metric(name, task, labels, **{key: options[key] for key in sorted(keys)})
@@ -123,9 +140,10 @@ def score(
         task: A task key, see `lamm_metrics.records.tasks.TASKS`; None where the records or their file's name tell it.
         references: Benchmark records, or the path of their file; see `read_references`.
         predictions: Answers, or the path of their file; see `read_predictions`.
-        protocol: "standard", "paper" for the formulas with which LAMM (arXiv 2306.06687) was published, or "coco" for
-            the numbers of COCO's evaluation; then references and predictions are a COCO annotation file and a COCO
-            results file, and `iou_type` may be "bbox", "segm" or "keypoints".
+        protocol: "standard", the name of a published rule (`lamm_metrics.PUBLISHED`), "paper" for the formulas with
+            which LAMM (arXiv 2306.06687) was published, or "coco" for the numbers of COCO's evaluation; then references
+            and predictions are a COCO annotation file and a COCO results file, and `iou_type` may be "bbox", "segm" or
+            "keypoints".
         seed: Seed of the bootstrap.
         draws: Bootstrap draws.
         confidence: Coverage of the intervals.

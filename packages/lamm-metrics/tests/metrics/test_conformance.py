@@ -65,6 +65,13 @@ MAKERS = {
     "accuracy": ("vqa", vqa),
     "circular_accuracy": ("vqa", vqa),
     "ece": ("vqa", vqa),
+    "exact_match": (
+        "open_vqa3d",
+        lambda g: (
+            {"answers": [sentence(g) for _ in range(2)], "question_type": str(g.choice(["what", "is"]))},
+            {"ranked": [sentence(g, 0), str(g.choice(["a cat", "red"]))]},
+        ),
+    ),
     "bleu": ("caption", lambda g: ({"sentences": [sentence(g) for _ in range(3)]}, {"text": sentence(g, 0)})),
     "rouge_l": ("caption", lambda g: ({"sentences": [sentence(g) for _ in range(3)]}, {"text": sentence(g, 0)})),
     "cider_d": ("caption", lambda g: ({"sentences": [sentence(g) for _ in range(3)]}, {"text": sentence(g, 0)})),

@@ -32,6 +32,8 @@ TRUTHS = {
     "vqa3d": {"gt_choice": 0, "gt_choices": ["a", "b", "c"]},
     "locating": {"points": [[1, 2], [3, 4]], "image_size": [9, 9], "dataset": "FSC147"},
     "yes_no": {"label": "no"},
+    "open_vqa": {"answers": ["two", "a pair"], "question_type": "number"},
+    "open_vqa3d": {"answers": ["brown"], "situation": "I face the desk.", "question": "What color?"},
 }
 ANSWERS = [
     {"id": 1, "text": "A cat at [0.1, 0.2, 0.3, 0.4]; the answer is (B)."},
@@ -40,6 +42,7 @@ ANSWERS = [
     {"id": 1, "boxes": [{"label": "chair", "box": [0, 0, 0, 1, 1, 1, 0.5]}]},
     {"id": 1, "points": [{"label": "neck", "point": [0.1, 0.2]}, {"point": [0.1, 0.2]}]},
     {"id": 1, "number": 3.5},
+    {"id": 1, "ranked": ["brown", "black"]},
     {"id": 1, "choice": "B", "meta": {"seed": 1}},
     {"id": 1, "probabilities": [0.2, 0.8]},
     {"id": 1, "probabilities": {"cat": 0.2, "dog": 0.8}},

@@ -83,6 +83,7 @@ ANSWERS: Mapping[str, AnswerKind] = {
     "yes/no": AnswerKind(read=read_yes_no),
     "choice": AnswerKind(_any_option, read=read_choice, own=True),
     "whole text": AnswerKind(lambda key, record, draws: Prediction(key, str(draws.choice(record["sentences"])))),
+    "short text": AnswerKind(lambda key, record, _: Prediction(key, str(record["answers"][0]))),
     "number": AnswerKind(
         lambda key, record, _: Prediction(key, truth_text(record), number=float(record["num"])), plot="count"
     ),

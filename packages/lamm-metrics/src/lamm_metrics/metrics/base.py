@@ -98,6 +98,8 @@ class Metric(ABC, Generic[StateT]):
     def __init__(self) -> None:
         self.entries: dict[str, Entry[StateT]] = {}
         self.known: dict[str, tuple[int, Any]] = {}
+        # The published rule whose options these are; empty outside of one.
+        self.protocol = ""
 
     @abstractmethod
     def update(self, reference: Reference, prediction: Prediction) -> None:
@@ -217,7 +219,8 @@ class Metric(ABC, Generic[StateT]):
         for spec, value, right in zip(specs, values.tolist(), if_right, strict=True):
             bounds = {"failures_wrong": value, "failures_right": float(right)}
             extras.append({**(bounds if spec.bounded and not np.isnan(value) else {}), **self.extra(spec.name)})
-        return put_together(specs, values.tolist(), intervals, extras, self.settings(), (self.n_records, self.n_failed))
+        settings = {**({"protocol": self.protocol} if self.protocol else {}), **self.settings()}
+        return put_together(specs, values.tolist(), intervals, extras, settings, (self.n_records, self.n_failed))
 
     @derived
     def point_values(self) -> Floats:

@@ -24,6 +24,7 @@ ENTRY_POINTS = "lamm.metrics"
 BUILT_IN: Mapping[str, str] = {
     "accuracy": "metrics.accuracy:Accuracy",
     "circular_accuracy": "metrics.accuracy:CircularAccuracy",
+    "exact_match": "metrics.exact_match:ExactMatch",
     "bleu": "metrics.captions.bleu:Bleu",
     "rouge_l": "metrics.captions.rouge:RougeL",
     "cider_d": "metrics.captions.cider:CiderD",

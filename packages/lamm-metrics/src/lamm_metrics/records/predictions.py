@@ -43,6 +43,7 @@ class Prediction:
         number: A count.
         choice: Index of the chosen option, or its letter.
         probabilities: Probability of each option (list) or label (mapping).
+        ranked: Open answers, the best first, where several are counted.
         meta: Whatever the producer wants to keep.
         error: Why the model gave no answer, in one line; such an answer counts as failed.
         convention: How `boxes` and `points` are written, such as `normalised-xyxy`; empty where as the model's text.
@@ -55,6 +56,7 @@ class Prediction:
     number: float | None = None
     choice: int | str | None = None
     probabilities: Sequence[float] | Mapping[str, float] | None = None
+    ranked: Sequence[str] | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     convention: str = ""
@@ -93,7 +95,7 @@ PredictionSource = str | PathLike[str] | Iterable[Any] | Predictions
 
 
 def _structured(prediction: Prediction) -> str:
-    names = ("boxes", "points", "number", "choice", "probabilities")
+    names = STRUCTURED
     return ", ".join(f"{name}: {value}" for name in names if (value := getattr(prediction, name)) is not None)
 
 
@@ -123,6 +125,10 @@ def _are_probabilities(value: object) -> bool:
     return are_numbers(numbers) and all(0 <= number <= 1 for number in cast("list[float]", numbers))
 
 
+def _are_answers(value: object) -> bool:
+    return isinstance(value, list) and len(value) > 0 and all(isinstance(item, str) for item in value)
+
+
 def _is_convention(value: object) -> bool:
     try:
         return isinstance(value, str) and BoxConvention.parse(value) is not None
@@ -137,6 +143,7 @@ _FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "number": (is_number, "a finite number"),
     "choice": (lambda value: isinstance(value, int | str) and not isinstance(value, bool), "an index or a letter"),
     "probabilities": (_are_probabilities, "numbers from 0 to 1, in a list or an object"),
+    "ranked": (_are_answers, "a list of strings, the best answer first"),
     "meta": (lambda value: isinstance(value, dict), "an object"),
     "error": (lambda value: isinstance(value, str), "a string"),
     "convention": (_is_convention, "a frame and a layout such as normalised-xyxy"),
@@ -181,7 +188,7 @@ def header_of(path: str | PathLike[str]) -> Mapping[str, Any]:
     return first if is_header(first) else {}
 
 
-STRUCTURED = ("boxes", "points", "number", "choice", "probabilities")
+STRUCTURED = ("boxes", "points", "number", "choice", "probabilities", "ranked")
 # Records that are looked at to find the keys of a file.
 LOOKED_AT = 100
 

@@ -77,6 +77,8 @@ _TASKS = (
     Task("vqa3d", "VQA", "pcl", "option", "choice", ("accuracy",)),
     Task("locating", "Locating", "image", "places", "points", ("binary_locating",)),
     Task("yes_no", "POPE", "image", "yes or no", "yes/no", ("yes_no",)),
+    Task("open_vqa", "OpenVQA", "image", "answers", "short text", ("exact_match",)),
+    Task("open_vqa3d", "OpenVQA", "pcl", "answers", "short text", ("exact_match", "bleu", "rouge_l", "cider_d")),
 )
 TASKS: Mapping[str, Task] = {task.key: task for task in _TASKS}
 """The built-in tasks by key; `all_tasks` adds those of installed packages."""

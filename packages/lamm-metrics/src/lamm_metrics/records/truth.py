@@ -104,6 +104,7 @@ _WORDS: Mapping[str, Callable[[Reference], str]] = {
     "attr": _attribute,
     "gt_choice": _option,
     "sentences": lambda record: "\n".join(record["sentences"]),
+    "answers": lambda record: "; ".join(record["answers"]),
     "num": lambda record: f"{record['num']:g}",
     "word_list": lambda record: ", ".join(record["word_list"]),
     "gt_bbox": lambda record: json.dumps(record["gt_bbox"]),
@@ -111,6 +112,12 @@ _WORDS: Mapping[str, Callable[[Reference], str]] = {
     "gt_joints": lambda record: json.dumps(record["gt_joints"]),
     "points": lambda record: json.dumps(record["points"]),
 }
+
+
+def written_truth(record: Reference) -> Sequence[str]:
+    """Return the texts that a written answer is compared with: reference captions, or the answers to a question."""
+    texts: Sequence[str] = record["sentences"] if "sentences" in record else record["answers"]
+    return texts
 
 
 def truth_text(record: Reference) -> str:
@@ -153,6 +160,14 @@ def _check_choice(record: Reference) -> str:
 
 def _check_sentences(record: Reference) -> str:
     return "" if _strings(record["sentences"]) else "`sentences` to be a list of at least one string"
+
+
+def _check_answers(record: Reference) -> str:
+    if not _strings(record["answers"]):
+        return "`answers` to be a list of at least one string"
+    texts = ("question", "question_type", "situation")
+    wrong = next((key for key in texts if not isinstance(record.get(key, ""), str)), "")
+    return f"`{wrong}` to be a string" if wrong else ""
 
 
 def _check_count(record: Reference) -> str:
@@ -223,6 +238,7 @@ TRUTHS: Mapping[str, Mapping[str, Check]] = {
     "attribute": {"attr": _check_attribute},
     "option": {"gt_choice": _check_choice},
     "sentences": {"sentences": _check_sentences},
+    "answers": {"answers": _check_answers},
     "count": {"num": _check_count},
     "words": {"word_list": _check_words},
     "2D boxes": {"object": _check_objects(4)},

@@ -11,12 +11,15 @@ from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.captions.tokenizers import TOKENIZERS, Tokenizer
 from lamm_metrics.metrics.registry import one_of
+from lamm_metrics.metrics.texts import TEXTS, Text, text_setting
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.truth import Reference
+from lamm_metrics.records.truth import Reference, written_truth
 from lamm_metrics.results.score import ScoreSpec
 
 ORDERS = 4
-Smoothing = Literal["none", "exp", "floor", "add-k"]
+Smoothing = Literal["none", "exp", "floor", "add-k", "coco"]
+# What the code of the COCO caption evaluation adds to matches and to totals.
+TINY, SMALL = 1e-15, 1e-9
 Averaging = Literal["corpus", "sentence"]
 
 
@@ -101,6 +104,8 @@ def bleu_of_counts(
         [..., 4], from 0 to 1.
     """
     length, reference = counts[..., 0], counts[..., 1]
+    if smoothing == "coco":
+        return _coco_bleu(counts)
     totals = counts[..., 2 + ORDERS :]
     precision = _precisions(counts[..., 2 : 2 + ORDERS], totals, smoothing, amount)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -114,6 +119,14 @@ def bleu_of_counts(
     # Smoothing must not reward an answer that shares no word.
     some = (length > 0) & (counts[..., 2] > 0)
     return np.where(some[..., None], geometric * brevity[..., None], 0.0)
+
+
+def _coco_bleu(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """BLEU-1 to BLEU-4 to the last digit of the COCO code, in which an order without any n-gram counts 1e-6."""
+    precision = (counts[..., 2 : 2 + ORDERS] + TINY) / (counts[..., 2 + ORDERS :] + SMALL)
+    ratio = (counts[..., :1] + TINY) / (counts[..., 1:2] + SMALL)
+    brevity = np.where(ratio < 1, np.exp(1 - 1 / ratio), 1.0)
+    return np.asarray(np.cumprod(precision, axis=-1) ** (1 / np.arange(1, ORDERS + 1)) * brevity)
 
 
 class Bleu(AdditiveMetric[tuple[float, ...]]):
@@ -131,7 +144,7 @@ class Bleu(AdditiveMetric[tuple[float, ...]]):
     """
 
     name = "bleu"
-    needs = ("sentences",)
+    needs = ("sentences", "answers")
 
     def __init__(
         self,
@@ -142,21 +155,26 @@ class Bleu(AdditiveMetric[tuple[float, ...]]):
         amount: float | None = None,
         average: Averaging = "corpus",
         effective_order: bool = False,
+        text: Text = "plain",
     ) -> None:
         """Choose a variant.
 
         Args:
-            tokenizer: "ptb" (always lower case), "13a" or "whitespace".
+            tokenizer: "ptb" (always lower case), "13a", "whitespace" or "blank" (each single blank).
             lowercase: Lower-case before tokenising.
-            smoothing: "none", "exp" (sacrebleu's default), "floor" or "add-k".
+            smoothing: "none", "exp" (sacrebleu's default), "floor", "add-k", or "coco": what the COCO code adds
+                to avoid divisions by zero, which shows where nearly all answers are shorter than four words.
             amount: For "floor" (0.1 if None) and "add-k" (1 if None).
             average: "corpus" pools counts, "sentence" averages the BLEU of each answer.
             effective_order: Leave out the orders for which an answer is too short, as sacrebleu does for sentences.
+            text: How answers and references are prepared, see `exact_match`.
         """
         super().__init__()
         one_of("tokeniser", tokenizer, Tokenizer)
         one_of("smoothing", smoothing, Smoothing)
         one_of("average", average, Averaging)
+        one_of("text", text, Text)
+        self.text: Text = text
         self.tokenizer, self.lowercase, self.average = tokenizer, lowercase or tokenizer == "ptb", average
         self._tokenize = TOKENIZERS[tokenizer]
         self.smoothing: Smoothing = smoothing
@@ -174,6 +192,7 @@ class Bleu(AdditiveMetric[tuple[float, ...]]):
             "eff": "yes" if self.effective_order else "no",
             "len": "closest",
             "failed": "empty",
+            **text_setting(self.text),
         }
 
     def tokens(self, text: str) -> tuple[str, ...]:
@@ -182,8 +201,10 @@ class Bleu(AdditiveMetric[tuple[float, ...]]):
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one caption."""
-        answer = self.tokens(prediction.plain_text)
-        counts = bleu_counts(answer, [self.tokens(sentence) for sentence in reference["sentences"]])
+        prepare = TEXTS[self.text]
+        answer = self.tokens(prepare.answer(prediction.plain_text))
+        truth = [self.tokens(prepare.reference(sentence)) for sentence in written_truth(reference)]
+        counts = bleu_counts(answer, truth)
         self.keep(reference, Status.OK if answer else Status.NONE, counts)
 
     def _one(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:

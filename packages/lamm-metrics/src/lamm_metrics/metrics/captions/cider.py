@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.captions.tokenizers import ptb
+from lamm_metrics.metrics.captions.tokenizers import TOKENIZERS, Tokenizer
+from lamm_metrics.metrics.registry import one_of
+from lamm_metrics.metrics.texts import TEXTS, Text, text_setting
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.truth import Reference
+from lamm_metrics.records.truth import Reference, written_truth
 from lamm_metrics.results.score import ScoreSpec
 
 ORDERS = 4
@@ -148,19 +150,35 @@ class CiderD(AdditiveMetric[Words]):
     """
 
     name = "cider_d"
-    needs = ("sentences",)
+    needs = ("sentences", "answers")
+
+    def __init__(self, tokenizer: Tokenizer = "ptb", *, text: Text = "plain") -> None:
+        """Choose a variant.
+
+        Args:
+            tokenizer: "ptb" (lower case), or "13a", "whitespace" and "blank", which keep the case.
+            text: How answers and references are prepared, see `exact_match`.
+        """
+        super().__init__()
+        one_of("tokeniser", tokenizer, Tokenizer)
+        one_of("text", text, Text)
+        self.tokenizer: Tokenizer = tokenizer
+        self.text: Text = text
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature."""
-        return {"tok": "ptb", "case": "lower", "n": ORDERS, "sigma": f"{SIGMA:g}", "df": "references", "failed": "zero"}
+        split = {"tok": self.tokenizer, "case": "lower" if self.tokenizer == "ptb" else "mixed"}
+        chosen = {"n": ORDERS, "sigma": f"{SIGMA:g}", "df": "references", "failed": "zero"}
+        return {**split, **chosen, **text_setting(self.text)}
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one caption."""
-        answer = ptb(prediction.plain_text.lower())
-        texts = [answer, *(ptb(sentence.lower()) for sentence in reference["sentences"])]
+        split, prepare = TOKENIZERS[self.tokenizer], TEXTS[self.text]
+        answer = split(prepare.answer(prediction.plain_text))
+        texts = [answer, *(split(prepare.reference(sentence)) for sentence in written_truth(reference))]
         hashes = np.array([_HASHES[word] for text in texts for word in text], np.uint64)
         state = Words(hashes, tuple(len(text) for text in texts))
-        self.keep(reference, Status.OK if answer else Status.NONE, state)
+        self.keep(reference, Status.OK if any(answer) else Status.NONE, state)
 
     def specs(self) -> Sequence[ScoreSpec]:
         """Return the one score."""

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from lamm_metrics.extraction import Status
 from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.captions.tokenizers import ptb
+from lamm_metrics.metrics.captions.tokenizers import TOKENIZERS, Tokenizer
 from lamm_metrics.metrics.edit_distance import common_subsequence
+from lamm_metrics.metrics.registry import one_of
+from lamm_metrics.metrics.texts import TEXTS, Text, text_setting
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.truth import Reference
+from lamm_metrics.records.truth import Reference, written_truth
 from lamm_metrics.results.score import ScoreSpec
 
 # Recall counts beta² times as much as precision.
@@ -42,17 +44,33 @@ class RougeL(AdditiveMetric[float]):
     """
 
     name = "rouge_l"
-    needs = ("sentences",)
+    needs = ("sentences", "answers")
+
+    def __init__(self, tokenizer: Tokenizer = "ptb", *, text: Text = "plain") -> None:
+        """Choose a variant.
+
+        Args:
+            tokenizer: "ptb" (lower case), or "13a", "whitespace" and "blank", which keep the case.
+            text: How answers and references are prepared, see `exact_match`.
+        """
+        super().__init__()
+        one_of("tokeniser", tokenizer, Tokenizer)
+        one_of("text", text, Text)
+        self.tokenizer: Tokenizer = tokenizer
+        self.text: Text = text
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature."""
-        return {"tok": "ptb", "case": "lower", "beta": BETA, "refs": "best", "failed": "zero"}
+        case = "lower" if self.tokenizer == "ptb" else "mixed"
+        chosen = {"tok": self.tokenizer, "case": case, "beta": BETA, "refs": "best", "failed": "zero"}
+        return {**chosen, **text_setting(self.text)}
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one caption."""
-        answer = ptb(prediction.plain_text.lower())
-        value = rouge_l(answer, [ptb(sentence.lower()) for sentence in reference["sentences"]])
-        self.keep(reference, Status.OK if answer else Status.NONE, value)
+        split, prepare = TOKENIZERS[self.tokenizer], TEXTS[self.text]
+        answer = split(prepare.answer(prediction.plain_text))
+        value = rouge_l(answer, [split(prepare.reference(sentence)) for sentence in written_truth(reference)])
+        self.keep(reference, Status.OK if any(answer) else Status.NONE, value)
 
     def specs(self) -> Sequence[ScoreSpec]:
         """Return the one score."""

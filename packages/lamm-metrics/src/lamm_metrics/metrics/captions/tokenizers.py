@@ -13,11 +13,16 @@ _BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-
 # Marks of quotation are all written as '' or `` there, and dropped with the punctuation.
 _LEFT_OUT = _DROPPED | frozenset('"“”‘’„«»')
 
+# Read as their ASCII forms, as there.
+_AS_ASCII = str.maketrans({"\n": " ", "’": "'", "—": "--", "–": "--"})
+
 _CLITIC = r"['’](?:s|m|d|ll|re|ve)\b"
 _PTB = re.compile(
     "|".join(
         [
             r"https?://\S+|www\.\S+",
+            r"</?[a-z][^<>\s]*>",  # a tag is one word
+            r"(?<!\w)'n'(?!\w)",  # rock 'n' roll
             r"[\w.+-]{1,64}@[\w-]+\.[\w.-]+",
             r"\b(?:[a-z]\.){2,}",  # u.s. and a.m.
             r"\b(?:mr|mrs|ms|dr|st|prof|rev|gen|sen|gov|col|sgt|capt|jr|sr|inc|ltd|corp|vs|etc|ave|blvd)\.(?=\s+\S)",
@@ -25,8 +30,8 @@ _PTB = re.compile(
             r"[^\W_]{1,32}?(?=n['’]t\b)|n['’]t\b",
             _CLITIC,
             r"\d+(?:[.,:]\d+)+",
-            rf"[^\W_]+(?:(?:[-_&/]|(?!{_CLITIC})['’])[^\W_]+)*",
-            r"\.{2,}|-{2,}|''|``",
+            rf"[^\W_]+(?:(?:[-_&/]|(?!{_CLITIC}|(?<=\d))['’])[^\W_]+)*",
+            r"\.{2,}|-{2,}|[?!]{2,}|''|``",
             r"\S",
         ]
     )
@@ -43,7 +48,7 @@ def ptb(text: str) -> tuple[str, ...]:
     >>> ptb("A man's dog doesn't sit (much), it runs at 3.5 km/h.")
     ('a', 'man', "'s", 'dog', 'does', "n't", 'sit', '-lrb-', 'much', '-rrb-', 'it', 'runs', 'at', '3.5', 'km/h')
     """
-    lowered = text.lower().replace("\n", " ")
+    lowered = text.lower().translate(_AS_ASCII)
     tokens = [token for token in _PTB.findall(lowered) if token not in _LEFT_OUT]
     if not _BRACKETS.keys().isdisjoint(tokens):
         tokens = [_BRACKETS.get(token, token) for token in tokens]
@@ -80,6 +85,12 @@ def whitespace(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-Tokenizer = Literal["ptb", "13a", "whitespace"]
+@lru_cache(maxsize=256)
+def blank(text: str) -> tuple[str, ...]:
+    """Words between single blanks, as `split(" ")` gives them: two blanks have an empty word between them."""
+    return tuple(text.split(" "))
+
+
+Tokenizer = Literal["ptb", "13a", "whitespace", "blank"]
 TOKENIZERS: Mapping[Tokenizer, Callable[[str], tuple[str, ...]]]
-TOKENIZERS = {"ptb": ptb, "13a": mteval13a, "whitespace": whitespace}
+TOKENIZERS = {"ptb": ptb, "13a": mteval13a, "whitespace": whitespace, "blank": blank}

@@ -1,0 +1,208 @@
+"""The published rules by name: which metrics, with which options, give the numbers that a project prints.
+
+A protocol is one row. Its options are those of the metrics' constructors, so that the same numbers can be had by
+`--metric` and `--set`; the name stands in every signature, since numbers of two protocols must not share a column.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from lamm_metrics.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One metric under a protocol, with the options that the rule fixes."""
+
+    metric: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _use(metric: str, **options: Any) -> Use:
+    return Use(metric, options)
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One published rule.
+
+    Attributes:
+        name: What `--protocol` calls it.
+        source: The project and the commit whose code gives these numbers.
+        rule: In words, what differs from the others.
+        tasks: The metrics of each task that it scores, the headline first.
+    """
+
+    name: str
+    source: str
+    rule: str
+    tasks: Mapping[str, tuple[Use, ...]]
+
+
+def _ngrams(text: str, split: bool) -> tuple[Use, ...]:
+    """Return BLEU, ROUGE-L and CIDEr of the COCO code over texts that a project prepared its way.
+
+    Args:
+        text: How the texts are prepared, a key of `lamm_metrics.metrics.texts.TEXTS`.
+        split: Whether words are what stands between blanks, else those of the Penn Treebank tokeniser.
+    """
+    bleu, rouge, cider = ("whitespace", "blank", "whitespace") if split else ("ptb", "ptb", "ptb")
+    return (
+        _use("bleu", tokenizer=bleu, lowercase=not split, smoothing="coco", text=text),
+        _use("rouge_l", tokenizer=rouge, text=text),
+        _use("cider_d", tokenizer=cider, text=text),
+    )
+
+
+_ROWS = (
+    Protocol(
+        "scanqa-official",
+        "ATR-DBI/ScanQA@0a9f1621 scripts/score.py",
+        "an answer counts if it is one of the references letter by letter; EM@10 if any of ten is; n-grams of raw text",
+        {
+            "open_vqa3d": (
+                _use("exact_match", text="plain", refined="none", top=10, types="scanqa"),
+                *_ngrams("plain", split=False),
+            )
+        },
+    ),
+    Protocol(
+        "leo",
+        "embodied-generalist/embodied-generalist@567f2d80 evaluator/scanqa_eval.py, data/data_utils.py",
+        "both sides are cleaned; references are tried in order, and the first that matches or overlaps decides; "
+        "EM-R counts parts of words and empty answers",
+        {
+            "open_vqa3d": (
+                _use("exact_match", text="leo", match="in-order", empty="contained", types="sqa3d"),
+                *_ngrams("leo", split=True),
+            )
+        },
+    ),
+    Protocol(
+        "llava3d",
+        "ZCMax/LLaVA-3D@91d979dc llava/eval/scanqa_evaluator.py",
+        "as leo, but an exact match with any reference comes first; n-grams of cleaned text in Treebank words",
+        {
+            "open_vqa3d": (
+                _use("exact_match", text="leo", empty="contained", types="sqa3d"),
+                *_ngrams("leo", split=False),
+            )
+        },
+    ),
+    Protocol(
+        "chatscene",
+        "ZzZZCHS/Chat-Scene@475e1069 utils/eval.py on ScanQA; GPT4Scene@ac34d5f0 the same",
+        "the answer is cleaned, the references are not: a reference such as '2' or 'TV on the wall' cannot be matched",
+        {"open_vqa3d": (_use("exact_match", text="chatscene"), *_ngrams("chatscene", split=False))},
+    ),
+    Protocol(
+        "chatscene-sqa3d",
+        "ZzZZCHS/Chat-Scene@475e1069 utils/eval.py on SQA3D; GPT4Scene@ac34d5f0 the same",
+        "both sides are cleaned, any reference may match, empty answers are wrong",
+        {"open_vqa3d": (_use("exact_match", text="chatscene-sqa3d", types="sqa3d"),)},
+    ),
+    Protocol(
+        "chat3dv2",
+        "Chat-3D/Chat-3D-v2@32e93366 utils/eval.py",
+        "as chatscene-sqa3d, but an empty answer counts in EM-R, since every text contains it",
+        {"open_vqa3d": (_use("exact_match", text="chatscene-sqa3d", empty="contained"),)},
+    ),
+    Protocol(
+        "video3dllm",
+        "LaVi-Lab/Video-3D-LLM@3ff70e88 llava/eval/eval_scanqa.py",
+        "an answer counts if it is one of the references letter by letter, its final dot included; n-grams without it",
+        {
+            "open_vqa3d": (
+                _use("exact_match", text="plain", refined="none"),
+                *_ngrams("video3dllm", split=True),
+            )
+        },
+    ),
+    Protocol(
+        "video3dllm-sqa3d",
+        "LaVi-Lab/Video-3D-LLM@3ff70e88 llava/eval/eval_sqa3d.py",
+        "both sides are cleaned, the first reference alone counts, no EM-R",
+        {"open_vqa3d": (_use("exact_match", text="leo", match="first", refined="none", types="sqa3d"),)},
+    ),
+    Protocol(
+        "ll3da",
+        "Open3DA/LL3DA@ebbdd771",
+        "no exact match; n-grams of raw text, split at blanks: case and punctuation count",
+        {"open_vqa3d": (_ngrams("ll3da", split=True)[2], *_ngrams("ll3da", split=True)[:2])},
+    ),
+    Protocol(
+        "mmscan",
+        "OpenRobotLab/EmbodiedScan@cc3842aa (branch mmscan) mmscan/evaluator/metrics/lang_metric.py",
+        "special tokens are removed and both sides cleaned; any reference may match; empty answers are wrong",
+        {
+            "open_vqa3d": (
+                _use("exact_match", text="mmscan", types="record"),
+                *_ngrams("mmscan", split=False),
+            )
+        },
+    ),
+    Protocol(
+        "msqa",
+        "MSR3D/MSR3D@c6024005 evaluator/utils.py, evaluate_msqa.py",
+        "the first reference alone counts; the headline is EM-R, the mean over types weighted by their questions",
+        {
+            "open_vqa3d": (
+                _use("exact_match", text="msqa", match="first", refined="first", empty="contained", types="msqa"),
+                *_ngrams("leo", split=True),
+            )
+        },
+    ),
+    Protocol(
+        "beacon3d",
+        "beacon-3d/beacon-3d@9cd8f1f0 utils.py",
+        "the exact match and EM-R of leo; the project's own headline needs a judge's marks",
+        {
+            "open_vqa3d": (
+                _use("exact_match", text="leo", match="in-order", empty="contained", types="record"),
+            )
+        },
+    ),
+)  # fmt: skip
+PUBLISHED: Mapping[str, Protocol] = {row.name: row for row in _ROWS}
+"""The published rules by name."""
+OWN = ("standard", "paper", "coco")
+"""Protocols that are no rows: a task's own metrics, the formulas of LAMM's paper, the numbers of COCO's files."""
+PROTOCOLS = (*OWN, *PUBLISHED)
+
+
+def published(name: str, task: str = "") -> Protocol | None:
+    """Return the row of a protocol, None for those that are none.
+
+    Args:
+        name: The protocol.
+        task: A task that it must score; empty for any.
+
+    Raises:
+        UsageError: There is no such protocol, or it does not score the task.
+
+    >>> published("leo").tasks["open_vqa3d"][0].metric, published("standard")
+    ('exact_match', None)
+    """
+    if name not in PROTOCOLS:
+        near = get_close_matches(str(name), PROTOCOLS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "Choose one of them."
+        raise UsageError(f"Expected a protocol ({', '.join(PROTOCOLS)}), got {name!r}; {hint}")
+    row = PUBLISHED.get(name)
+    if row is not None and task and task not in row.tasks:
+        able = ", ".join(protocols_of(task)) or ", ".join(OWN)
+        raise UsageError(
+            f"Expected a protocol that scores {task} ({able}), got {name!r}, which scores {', '.join(row.tasks)}. "
+            "Choose one that does."
+        )
+    return row
+
+
+def protocols_of(task: str) -> list[str]:
+    """Return the names of the published rules that score a task.
+
+    >>> protocols_of("open_vqa3d")[:2]
+    ['scanqa-official', 'leo']
+    """
+    return [row.name for row in _ROWS if task in row.tasks]

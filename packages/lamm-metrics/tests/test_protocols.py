@@ -1,0 +1,43 @@
+"""The table of published rules: names, tasks, options, and what is refused."""
+
+import pytest
+
+from lamm_metrics import UsageError, all_tasks, make_metric, score
+from lamm_metrics.protocols import PUBLISHED, protocols_of
+
+REFERENCES = [{"id": i, "answers": ["red"], "group": f"scene{i // 2}"} for i in range(6)]
+ANSWERS = [{"id": i, "text": "red"} for i in range(6)]
+
+
+@pytest.mark.parametrize("row", PUBLISHED.values(), ids=lambda row: row.name)
+def test_every_row_names_its_source_and_metrics_that_can_be_made(row):
+    assert "@" in row.source
+    assert row.rule
+    for task, uses in row.tasks.items():
+        assert task in all_tasks()
+        for use in uses:
+            assert make_metric(use.metric, task, **use.options).settings()
+
+
+@pytest.mark.parametrize("name", protocols_of("open_vqa3d"))
+def test_every_score_carries_the_name(name):
+    report = score("open_vqa3d", REFERENCES, ANSWERS, name, draws=5)
+    assert report.protocol == name
+    assert all(f"|protocol:{name}|" in one.signature for one in report.scores)
+
+
+def test_an_unknown_name_tells_the_nearest():
+    with pytest.raises(UsageError, match="did you mean 'scanqa-official'"):
+        score("open_vqa3d", REFERENCES, ANSWERS, "scanqa_official")
+
+
+def test_a_protocol_of_other_tasks_is_refused():
+    with pytest.raises(UsageError, match=r"protocol that scores counting .*which scores open_vqa3d"):
+        score("counting", [{"id": 1, "num": 1}], [{"id": 1, "number": 1}], "leo")
+
+
+def test_the_numbers_of_a_protocol_are_its_own():
+    with pytest.raises(UsageError, match="leo protocol without other options"):
+        score("open_vqa3d", REFERENCES, ANSWERS, "leo", match="first")
+    with pytest.raises(UsageError, match="leo protocol without other metrics"):
+        score("open_vqa3d", REFERENCES, ANSWERS, "leo", metrics=["bleu"])
