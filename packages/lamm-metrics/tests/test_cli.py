@@ -5,6 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from lamm_metrics import PUBLISHED, TASKS
 from lamm_metrics.cli import metrics
 from lamm_metrics.errors import LammMetricsError, UsageError
 
@@ -167,7 +168,13 @@ def test_list_names_every_task(files):
     counting = next(line for line in output.splitlines() if line.startswith("counting"))
     assert "lower" in counting
     assert counting.endswith("another group")
-    assert len(json.loads(run("list", "--json"))) == 14
+    assert [row["key"] for row in json.loads(run("list", "--json"))] == list(TASKS)
+
+
+def test_list_names_every_published_rule(files):
+    output = run("list", "--protocols")
+    assert all(any(line.startswith(name) for line in output.splitlines()) for name in PUBLISHED)
+    assert {row["name"] for row in json.loads(run("list", "--protocols", "--json"))} == PUBLISHED.keys()
 
 
 def test_options_of_metrics_are_set(files):

@@ -26,7 +26,7 @@ def metrics() -> None:
     "--protocol",
     default="standard",
     show_default=True,
-    help="standard, a published rule such as leo or scanqa-official (`lamm metrics list --protocols`), paper for LAMM's "
+    help="standard, a published rule such as leo (`lamm metrics list --protocols`), paper for LAMM's "
     "published formulas, or coco for COCO's files and numbers.",
 )
 @shared("names", "pairs", "missing", "seed")

@@ -127,7 +127,8 @@ def _strings(tree):
 
 
 def test_no_code_outside_the_tables_knows_a_task_by_name():
-    # Metrics are found by names of which two are those of tasks, MSQA has a type of questions of such a name, and COCO's protocol always reports detection.
+    # Metrics are found by names of which two are those of tasks, and COCO's protocol always reports detection;
+    # MSQA has a type of questions of such a name.
     allowed = {
         ("metrics/registry.py", "counting"),
         ("metrics/question_types.py", "counting"),
