@@ -8,12 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamm_metrics.extraction import Status
-from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.captions.tokenizers import TOKENIZERS, Tokenizer
-from lamm_metrics.metrics.registry import one_of
-from lamm_metrics.metrics.texts import TEXTS, Text, text_setting
+from lamm_metrics.metrics.captions.prepared import PreparedTexts
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.truth import Reference, written_truth
+from lamm_metrics.records.truth import Reference
 from lamm_metrics.results.score import ScoreSpec
 
 ORDERS = 4
@@ -135,7 +132,7 @@ def cider_d(records: Sequence[Words]) -> NDArray[np.float64]:
     return means * (SCALE / ORDERS)
 
 
-class CiderD(AdditiveMetric[Words]):
+class CiderD(PreparedTexts[Words]):
     """Mean CIDEr-D over captions: how much the answer shares of the words that set the references apart; 0 to 10.
 
     n = 1..4, sigma = 6, times 10, clipped; document frequencies from the references of all the records read, and
@@ -150,32 +147,15 @@ class CiderD(AdditiveMetric[Words]):
     """
 
     name = "cider_d"
-    needs = ("sentences", "answers")
 
-    def __init__(self, tokenizer: Tokenizer = "ptb", *, text: Text = "plain") -> None:
-        """Choose a variant.
-
-        Args:
-            tokenizer: "ptb" (lower case), or "13a", "whitespace" and "blank", which keep the case.
-            text: How answers and references are prepared, see `exact_match`.
-        """
-        super().__init__()
-        one_of("tokeniser", tokenizer, Tokenizer)
-        one_of("text", text, Text)
-        self.tokenizer: Tokenizer = tokenizer
-        self.text: Text = text
-
-    def settings(self) -> dict[str, object]:
+    def own_settings(self) -> dict[str, object]:
         """The choices of the signature."""
-        split = {"tok": self.tokenizer, "case": "lower" if self.tokenizer == "ptb" else "mixed"}
-        chosen = {"n": ORDERS, "sigma": f"{SIGMA:g}", "df": "references", "failed": "zero"}
-        return {**split, **chosen, **text_setting(self.text)}
+        return {"n": ORDERS, "sigma": f"{SIGMA:g}", "df": "references"}
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one caption."""
-        split, prepare = TOKENIZERS[self.tokenizer], TEXTS[self.text]
-        answer = split(prepare.answer(prediction.plain_text))
-        texts = [answer, *(split(prepare.reference(sentence)) for sentence in written_truth(reference))]
+        answer, truth = self.words(reference, prediction)
+        texts = [answer, *truth]
         hashes = np.array([_HASHES[word] for text in texts for word in text], np.uint64)
         state = Words(hashes, tuple(len(text) for text in texts))
         self.keep(reference, Status.OK if any(answer) else Status.NONE, state)

@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 
 from lamm_metrics.extraction import Status
-from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.captions.tokenizers import TOKENIZERS, Tokenizer
+from lamm_metrics.metrics.captions.prepared import PreparedTexts
 from lamm_metrics.metrics.edit_distance import common_subsequence
-from lamm_metrics.metrics.registry import one_of
-from lamm_metrics.metrics.texts import TEXTS, Text, text_setting
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.truth import Reference, written_truth
+from lamm_metrics.records.truth import Reference
 from lamm_metrics.results.score import ScoreSpec
 
 # Recall counts beta² times as much as precision.
@@ -34,7 +31,7 @@ def rouge_l(answer: Sequence[str], references: Sequence[Sequence[str]]) -> float
     return (1 + BETA**2) * precision * recall / (recall + BETA**2 * precision)
 
 
-class RougeL(AdditiveMetric[float]):
+class RougeL(PreparedTexts[float]):
     """Mean ROUGE-L over captions, from 0 to 1; an empty answer scores 0.
 
     >>> metric = RougeL()
@@ -44,33 +41,15 @@ class RougeL(AdditiveMetric[float]):
     """
 
     name = "rouge_l"
-    needs = ("sentences", "answers")
 
-    def __init__(self, tokenizer: Tokenizer = "ptb", *, text: Text = "plain") -> None:
-        """Choose a variant.
-
-        Args:
-            tokenizer: "ptb" (lower case), or "13a", "whitespace" and "blank", which keep the case.
-            text: How answers and references are prepared, see `exact_match`.
-        """
-        super().__init__()
-        one_of("tokeniser", tokenizer, Tokenizer)
-        one_of("text", text, Text)
-        self.tokenizer: Tokenizer = tokenizer
-        self.text: Text = text
-
-    def settings(self) -> dict[str, object]:
+    def own_settings(self) -> dict[str, object]:
         """The choices of the signature."""
-        case = "lower" if self.tokenizer == "ptb" else "mixed"
-        chosen = {"tok": self.tokenizer, "case": case, "beta": BETA, "refs": "best", "failed": "zero"}
-        return {**chosen, **text_setting(self.text)}
+        return {"beta": BETA, "refs": "best"}
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one caption."""
-        split, prepare = TOKENIZERS[self.tokenizer], TEXTS[self.text]
-        answer = split(prepare.answer(prediction.plain_text))
-        value = rouge_l(answer, [split(prepare.reference(sentence)) for sentence in written_truth(reference)])
-        self.keep(reference, Status.OK if any(answer) else Status.NONE, value)
+        answer, truth = self.words(reference, prediction)
+        self.keep(reference, Status.OK if any(answer) else Status.NONE, rouge_l(answer, truth))
 
     def specs(self) -> Sequence[ScoreSpec]:
         """Return the one score."""
