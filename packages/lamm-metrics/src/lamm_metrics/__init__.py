@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lamm_metrics.comparison.chance import chance_predictions
     from lamm_metrics.comparison.conventions import ConventionRow, compare_conventions
     from lamm_metrics.comparison.paired import Comparison, compare
+    from lamm_metrics.comparison.rules import RuleRow, Rules, compare_rules
     from lamm_metrics.comparison.variants import Share, Variation, clear_of_chance, vary
     from lamm_metrics.errors import LammMetricsError, UsageError
     from lamm_metrics.extraction import (
@@ -84,6 +85,7 @@ _HOMES = {
     "comparison.chance": "chance_predictions",
     "comparison.conventions": "ConventionRow compare_conventions",
     "comparison.paired": "Comparison compare",
+    "comparison.rules": "RuleRow Rules compare_rules",
     "comparison.variants": "Share Variation clear_of_chance vary",
     "errors": "LammMetricsError UsageError",
     "extraction": (
@@ -169,6 +171,8 @@ __all__ = [
     "References",
     "Report",
     "RougeL",
+    "RuleRow",
+    "Rules",
     "Sample",
     "SampleResult",
     "Score",
@@ -193,6 +197,7 @@ __all__ = [
     "coco_summary",
     "compare",
     "compare_conventions",
+    "compare_rules",
     "comparison_table",
     "corners",
     "described",

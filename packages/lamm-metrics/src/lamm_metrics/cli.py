@@ -173,6 +173,7 @@ def compare(
 @metrics.command()
 @shared("task", "references", "predictions", "id_key", "text_key")
 @click.option("--threshold", default=0.5, show_default=True, type=click.FloatRange(0, 1), help="Overlap that counts.")
+@click.option("--protocol", "protocols", multiple=True, help="Show this rule only, for open answers; repeatable.")
 @shared("missing", "pairs", "json")
 def conventions(
     task: str | None,
@@ -181,15 +182,24 @@ def conventions(
     id_key: str,
     text_key: str,
     threshold: float,
+    protocols: tuple[str, ...],
     missing: str,
     pairs: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Score boxes under every convention in use, side by side."""
+    """Score the same answers under every convention or published rule in use, side by side, and say what differs."""
     from lamm_metrics.comparison.conventions import compare_conventions, conventions_table
+    from lamm_metrics.comparison.rules import compare_rules
+    from lamm_metrics.protocols import protocols_of
 
     truth, (answers,) = read_files(task, references, [predictions], id_key, text_key)
     task = truth.task or "detection"
+    if protocols or protocols_of(task):
+        if pairs:
+            raise click.UsageError("Expected no --set beside published rules: their options are their own.")
+        rules = compare_rules(truth, answers, task, protocols, missing)
+        echo(rules.to_json(), str(rules), as_json)
+        return
     rows = compare_conventions(truth, answers, task, threshold, missing, **metric_options(pairs, task))
     echo([row.to_json() for row in rows], conventions_table(rows), as_json)
 
