@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lamm_data.export.formats import export_records, read_export
     from lamm_data.export.push import push_export
     from lamm_data.files.json_lines import iter_values
-    from lamm_data.files.pictures import media_file
+    from lamm_data.files.pictures import decoding, media_file, open_picture, shown_name, shown_size, upright
     from lamm_data.files.processes import in_parallel
     from lamm_data.files.settings import build_tables, check_values, load_toml, nearest, parse_assignment, parse_part
     from lamm_data.generation.input_rows import read_rows
@@ -70,13 +70,14 @@ __all__ = [
     "LammDataError", "LazyGroup", "OutsideError", "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source",
     "SourceError", "Turn", "UsageError", "View", "ViewSettings", "apply_recipe", "benchmark_file_name",
     "build_benchmark", "build_records", "build_tables", "calibrate_judge", "check_file", "check_values", "cloud_bytes",
-    "cloud_script", "convert", "convert_source", "export_records", "find_near", "find_near_minhash", "generate",
-    "get_source", "in_parallel", "is_alignment_set", "iter_values", "lay_out", "load_cloud", "load_exhaustive",
-    "load_prompt", "load_sources", "load_toml", "make_settings", "map_box", "map_boxes", "map_points", "media_file",
-    "media_paths", "merge_tiles", "nearest", "open_detectors", "open_scanqa", "own_source", "packaged_recipes",
-    "parse_assignment", "parse_part", "push_export", "read_benchmark", "read_cloud", "read_export", "read_instances",
-    "read_matrices", "read_recipe", "read_records", "read_rows", "read_tiles", "render_views", "save_cloud",
-    "save_page", "scan_records", "task_of_file_name", "write_benchmark", "write_records", "write_world",
+    "cloud_script", "convert", "convert_source", "decoding", "export_records", "find_near", "find_near_minhash",
+    "generate", "get_source", "in_parallel", "is_alignment_set", "iter_values", "lay_out", "load_cloud",
+    "load_exhaustive", "load_prompt", "load_sources", "load_toml", "make_settings", "map_box", "map_boxes",
+    "map_points", "media_file", "media_paths", "merge_tiles", "nearest", "open_detectors", "open_picture",
+    "open_scanqa", "own_source", "packaged_recipes", "parse_assignment", "parse_part", "push_export", "read_benchmark",
+    "read_cloud", "read_export", "read_instances", "read_matrices", "read_recipe", "read_records", "read_rows",
+    "read_tiles", "render_views", "save_cloud", "save_page", "scan_records", "shown_name", "shown_size",
+    "task_of_file_name", "upright", "write_benchmark", "write_records", "write_world",
 ]  # fmt: skip
 
 _HOMES = {
@@ -93,7 +94,7 @@ _HOMES = {
     "export.formats": "export_records read_export",
     "export.push": "push_export",
     "files.json_lines": "iter_values",
-    "files.pictures": "media_file",
+    "files.pictures": "decoding media_file open_picture shown_name shown_size upright",
     "files.processes": "in_parallel",
     "files.settings": "build_tables check_values load_toml nearest parse_assignment parse_part",
     "generation.prompts": "load_prompt",

@@ -1,13 +1,17 @@
 """From a name in a record to a file: what lies below the root, and nothing else, for every reader and writer."""
 
 import json
-import os
+import struct
+import tokenize
+import zipfile
+import zlib
 
 import pytest
 from click.testing import CliRunner
+from media_names import NOT_THERE, OUTSIDE, media_root
 from PIL import Image
 
-from lamm_data import InstructionRecord, OutsideError, SourceError, Turn, media_file
+from lamm_data import InstructionRecord, OutsideError, SourceError, Turn, media_file, open_picture, read_cloud
 from lamm_data.benchmark.recipes.image_corruption import ImageCorruption, corrupt_images
 from lamm_data.benchmark.recipes.in_context import ByPicture
 from lamm_data.benchmark.recipes.recipe import Job
@@ -20,33 +24,7 @@ from lamm_data.sources.readers.fields import image_size
 
 @pytest.fixture
 def root(tmp_path):
-    """A media root with a picture inside, one beside it, and links to both."""
-    folder = tmp_path / "root"
-    (folder / "a").mkdir(parents=True)
-    for path in (folder / "a" / "in.png", tmp_path / "out.png"):
-        Image.new("RGB", (8, 6)).save(path)
-    (folder / "link-in.png").symlink_to(folder / "a" / "in.png")
-    (folder / "link-out.png").symlink_to(tmp_path / "out.png")
-    (folder / "folder-out").symlink_to(tmp_path, target_is_directory=True)
-    (folder / "circle").symlink_to(folder / "circle")
-    os.mkfifo(folder / "pipe.png")
-    return folder
-
-
-OUTSIDE = [
-    "/etc/passwd",
-    "../out.png",
-    "a/../../out.png",
-    "a/../a/in.png",
-    "link-out.png",
-    "folder-out/out.png",
-    "//etc/passwd",
-]
-NOT_THERE = [
-    *("b.png", "a", "", ".", "a\0.png", "circle", "pipe.png", "a/in.png/b", "\udcff.png"),
-    "x" * 300 + ".png",
-    "y/" * 5000 + "z.png",
-]
+    return media_root(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a/in.png", "./a/in.png", "a//in.png", "link-in.png"])
@@ -124,3 +102,61 @@ def test_the_notebook_shows_nothing_outside(root, monkeypatch):
         for name in ("a/in.png", *OUTSIDE)
     }
     assert [name for name, page in pages.items() if "data:image" in page] == ["a/in.png"]
+
+
+FAULTS = [
+    *(struct.error("required argument is not an integer"), RuntimeError("Failed to decode image"), MemoryError()),
+    *(zipfile.BadZipFile("no zip"), tokenize.TokenError("EOF", (1, 0)), RecursionError(), OverflowError("too large")),
+    *(KeyError(3), IndexError(), TypeError("bytes"), AttributeError("None"), ZeroDivisionError(), zlib.error("-3")),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_whatever_a_library_raises_is_one_error_that_names_the_file(root, fault):
+    words = r"^Expected a readable picture, got .+in\.png\). Replace the file\.$"
+    with pytest.raises(SourceError, match=words), open_picture(root / "a" / "in.png"):
+        raise fault
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+@pytest.mark.parametrize("suffix", [".npy", ".ply", ".pcd", ".xyz", ".obj"])
+def test_clouds_have_one_error_too(tmp_path, monkeypatch, suffix, fault):
+    def fail(*_):
+        raise fault
+
+    for name in ("read_array", "whole_header", "read_text", "read_by_library"):
+        monkeypatch.setattr(f"lamm_data.clouds.reading.{name}", fail)
+    path = tmp_path / f"c{suffix}"
+    path.write_bytes(b"0 0 0\n")
+    with pytest.raises(SourceError, match=rf"^Expected .+, got .+c\{suffix}\). Replace the file\.$"):
+        read_cloud(path)
+
+
+def test_an_interrupt_and_errors_of_ours_pass_unchanged(root):
+    for error in (KeyboardInterrupt(), OutsideError("Expected x, got y.")):
+        with pytest.raises(type(error)) as caught, open_picture(root / "a" / "in.png"):
+            raise error
+        assert caught.value is error
+
+
+def test_pictures_that_are_programs_bombs_or_nothing_are_refused_before_they_are_decoded(tmp_path):
+    contents = {
+        "a PostScript program": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 6\n%%EndComments\nshowpage\n%%EOF\n",
+        "of at most 179 megapixels, got 90000 x 90000": b"P6 90000 90000 255\n",
+        "an empty file": b"",
+        "no known picture format": b"no picture",
+    }
+    for words, content in contents.items():
+        path = tmp_path / "x.png"
+        path.write_bytes(content)
+        for source in (path, content):
+            with pytest.raises(SourceError, match=words), open_picture(source):
+                pass
+    with pytest.raises(SourceError, match=r"missing\.png"), open_picture(tmp_path / "missing.png"):
+        pass
+
+
+def test_pillows_own_limit_stands_as_before(root):
+    before = Image.MAX_IMAGE_PIXELS
+    with open_picture(root / "a" / "in.png"):
+        assert before == Image.MAX_IMAGE_PIXELS

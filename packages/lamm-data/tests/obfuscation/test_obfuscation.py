@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw
 
 from lamm_data.cli import data
 from lamm_data.errors import LammDataError, UsageError
-from lamm_data.obfuscation.blur import MARGIN, as_stored, hide, upright, widened
+from lamm_data.files.pictures import upright
+from lamm_data.obfuscation.blur import MARGIN, as_stored, hide, widened
 from lamm_data.obfuscation.detectors import (
     FACE,
     PLATE,

@@ -30,6 +30,7 @@ from lamm_data.clouds.libraries import SUFFIXES as LIBRARY_SUFFIXES
 from lamm_data.clouds.libraries import read_by_library, read_mesh, refuse_in_words
 from lamm_data.clouds.rows import read_text
 from lamm_data.errors import SourceError, import_extra
+from lamm_data.files.pictures import decoding
 from lamm_llm import atomic_bytes
 
 Cloud = NDArray[np.float32]
@@ -112,33 +113,30 @@ def read_cloud(
             f"Expected a cloud file ({', '.join(SUFFIXES)}), got {path}. Pickles are never opened: opening "
             "one can run anything. Save the array with numpy.save."
         )
-    values, whole = _read_values(path, suffix, columns)
-    return _checked(values, path, whole, colours)
+    with decoding("readable points", path):
+        values, whole = _read_values(path, suffix, columns)
+        return _checked(values, path, whole, colours)
 
 
 def _read_values(path: Path, suffix: str, columns: Sequence[str]) -> tuple[NDArray[Any], bool]:
     """Read a file's columns as `lamm_data.clouds.columns.assemble` gives them."""
     if suffix == ".npy":
-        try:
+        with decoding("a plain .npy array", path):
             return read_array(path, columns)
-        except (ValueError, EOFError, OSError) as error:
-            raise SourceError(f"Expected a plain .npy array, got something else ({path}): {error}") from error
     if suffix in (".ply", ".pcd"):
         content = path.read_bytes()
         header = whole_header(content, path)
         reader = ply.read_vertices if suffix == ".ply" else pcd.read_points
-        return guarded(lambda: reader(content, header), path)
+        return reader(content, header)
     if suffix in TEXTS:
-        return guarded(lambda: read_text(path.read_bytes(), suffix, columns), path)
-    return guarded(lambda: read_by_library(path), path)
+        return read_text(path.read_bytes(), suffix, columns)
+    return read_by_library(path)
 
 
 def guarded(read: Callable[[], T], where: object) -> T:
     """Read, and name what a reader found wrong."""
-    try:
+    with decoding("readable points", where):
         return read()
-    except (ValueError, KeyError, IndexError, TypeError, OverflowError, MemoryError) as error:
-        raise SourceError(f"Expected readable points, got {error} ({where}). Replace the file.") from error
 
 
 def whole_header(content: bytes, path: Path) -> Any:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamm_data.errors import SourceError
-from lamm_data.files.pictures import media_file, open_picture
+from lamm_data.files.pictures import media_file, open_picture, upright
 from lamm_data.generation.prompts import Prompt, load_view_prompt
 from lamm_data.generation.request_builder import MAX_OBJECTS, RequestBuilder
 from lamm_data.generation.rows import Row, SceneObject
@@ -44,11 +44,11 @@ def picture_jpeg(path: Path, longest: int) -> bytes:
     Raises:
         SourceError: It is missing or damaged.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     with open_picture(path) as opened:
         opened.draft("RGB", (longest, longest))
-        image: Image.Image = ImageOps.exif_transpose(opened)
+        image: Image.Image = upright(opened)
         if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
             clear = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lamm_data.files.pictures import TURNS
 from lamm_data.obfuscation.detectors import FACE, Region
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ MARGIN = {"face": 1.3, "plate": 1.1}
 MOSAIC = 5
 """A region is averaged over at most so many cells along its long side before it is smoothed: five cells hold no face
 that could be sharpened again, as those of a mere blur can."""
-ORIENTATION = 0x0112
 
 
 def hide(image: Image, regions: Sequence[Region]) -> Image:
@@ -51,19 +51,7 @@ def widened(region: Region, size: tuple[int, int]) -> tuple[int, int, int, int]:
     return max(x1 - dx, 0), max(y1 - dy, 0), min(x2 + dx, size[0]), min(y2 + dy, size[1])
 
 
-def upright(image: Image) -> Image:
-    """Turn a picture the way its EXIF orientation shows it."""
-    from PIL import ImageOps
-
-    return ImageOps.exif_transpose(image)
-
-
 def as_stored(image: Image, orientation: int) -> Image:
     """Turn an upright picture back to how its file stores it, by the file's EXIF orientation, 1 to 8."""
-    from PIL.Image import Transpose
-
-    back = {
-        2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_90, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_270,
-    }  # fmt: skip
-    return image.transpose(back[orientation]) if orientation in back else image
+    back = {6: 8, 8: 6}.get(orientation, orientation)  # all others undo themselves
+    return image if orientation == 1 else image.transpose(TURNS[back])

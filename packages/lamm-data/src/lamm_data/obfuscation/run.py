@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_data.errors import SourceError, UsageError
-from lamm_data.files.pictures import media_file, open_picture
-from lamm_data.obfuscation.blur import MARGIN, MOSAIC, ORIENTATION, as_stored, hide, upright
+from lamm_data.files.pictures import ORIENTATION, media_file, open_picture, orientation, upright
+from lamm_data.obfuscation.blur import MARGIN, MOSAIC, as_stored, hide
 from lamm_data.obfuscation.detectors import Detector, Region
 from lamm_data.progress import Advance, unwatched
 from lamm_data.records.instruction import InstructionRecord
@@ -138,13 +138,13 @@ def _save(picture: Image, original: Image, turned: Image, path: Path) -> None:
     if "A" in turned.getbands():
         picture = picture.convert("RGBA")
         picture.putalpha(turned.getchannel("A"))
-    orientation = original.getexif().get(ORIENTATION, 1)
-    stored = as_stored(picture, orientation)
+    turned_by = orientation(original)
+    stored = as_stored(picture, turned_by)
     gentle: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
     options = gentle.get(original.format or "", {})
-    if orientation != 1:
+    if turned_by != 1:
         exif = stored.getexif()
-        exif[ORIENTATION] = orientation
+        exif[ORIENTATION] = turned_by
         options["exif"] = exif
     stored.save(path, original.format, **options)
 

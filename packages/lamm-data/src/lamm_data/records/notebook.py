@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 
 from lamm_data.errors import SourceError
-from lamm_data.files.pictures import media_file, open_picture
+from lamm_data.files.pictures import media_file, open_picture, upright
 
 SIDE = 240
 
@@ -40,8 +40,9 @@ def _picture(media: str) -> str:
     written = io.BytesIO()
     try:
         with open_picture(media_file(Path(), media)) as image:
-            image.thumbnail((SIDE, SIDE))
-            image.convert("RGB").save(written, "PNG")
+            shown = upright(image).convert("RGB")
+            shown.thumbnail((SIDE, SIDE))
+            shown.save(written, "PNG")
     except SourceError:
         return ""
     data = base64.b64encode(written.getvalue()).decode("ascii")

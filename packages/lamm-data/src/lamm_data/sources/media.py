@@ -98,7 +98,7 @@ def decode_fault(root: Path, item: Annotated) -> str:
             image.load()
             size = shown_size(image)
     except SourceError as error:
-        return f"damaged: {item.media}: {error.__cause__}"
+        return f"damaged: {item.media}: {error.__cause__ or error}"
     if item.width and size != (item.width, item.height):
         return f"size: {item.media} is {size[0]}x{size[1]}, the annotations say {item.width}x{item.height}"
     return ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_data.errors import SourceError
-from lamm_data.files.pictures import open_picture
+from lamm_data.files.pictures import open_picture, upright
 from lamm_data.generation.rows import Row
 from lamm_data.records.instruction import InstructionRecord
 from lamm_data.stats.geometry import number_groups
@@ -47,7 +47,7 @@ def picture_png(path: Path) -> bytes:
         SourceError: The file is no picture, is damaged, or has more than 80 million pixels.
     """
     with open_small(path) as image:
-        shown = image.convert("RGB")
+        shown = upright(image).convert("RGB")
     shown.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     out = io.BytesIO()
     shown.save(out, "PNG", compress_level=1)

@@ -11,7 +11,7 @@ from typing import Any
 
 from lamm_metrics.answers.kinds import answers_of
 from lamm_metrics.records.tasks import find_task
-from lamm_metrics.report.media import cloud_for_page, picture_for_page
+from lamm_metrics.report.media import cloud_for_page, file_below, picture_for_page
 from lamm_metrics.results.report import Report, Sample
 
 # Characters of one answer that the page shows.
@@ -104,7 +104,7 @@ class PageData:
 
     def _path(self, name: str, media: str) -> Path | None:
         root = self.roots.get(name, self.roots.get(""))
-        return None if root is None or not media else root / media
+        return None if root is None or not media else file_below(root, media)
 
     def _sample(self, name: str, sample: Sample) -> dict[str, Any]:
         listed = {

@@ -10,7 +10,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
 
-from lamm_data import LSP_JOINTS, TASKS, iter_values, media_paths, task_of_file_name
+from lamm_data import (
+    LSP_JOINTS,
+    TASKS,
+    LammDataError,
+    OutsideError,
+    iter_values,
+    media_file,
+    media_paths,
+    shown_name,
+    task_of_file_name,
+)
 from lamm_model.errors import LammModelError
 from lamm_model.processing.segments import IMAGE, POINT_CLOUD, find_markers
 
@@ -211,8 +221,11 @@ def _faults(record: Any, root: Path, seen: set[str]) -> Iterator[str]:
             yield f"Expected {key} to be a path, got {value!r}"
             continue
         for name in media_paths(value):
-            if not (root / name).is_file():
-                yield f"Expected the {key} {name} below {root}, got nothing there"
+            try:
+                media_file(root, name)
+            except LammDataError as fault:
+                found = "a name that leads out of it:" if isinstance(fault, OutsideError) else "nothing at"
+                yield f"Expected its {key} below the media root, got {found} {shown_name(name)} ({root})"
 
 
 def in_place(question: str, media: tuple[tuple[str, Path], ...]) -> tuple[tuple[str, Path], ...]:

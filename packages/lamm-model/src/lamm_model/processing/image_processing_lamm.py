@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
+from lamm_data import LammDataError, decoding, open_picture, shown_size, upright
 from lamm_model.errors import LammModelError, UsageError
 
 MAX_PIXELS = 100_000_000
+IN_MEMORY = "a picture in memory"
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 RESIZE_MODES = ("squash", "letterbox")
@@ -42,43 +44,37 @@ def read_image(source: Any, max_pixels: int = MAX_PIXELS, at_least: int = 0) -> 
     Raises:
         LammModelError: The file is missing, empty, truncated, no picture, or too large; or numbers are no picture's.
     """
-    name = str(source)[:200] if isinstance(source, str | Path) else "the given picture"
-    try:
-        image = _picture(source, name)
-        width, height = image.size
-        if width * height > max_pixels:
-            raise LammModelError(
-                f"Expected a picture of at most {max_pixels / 1e6:.0f} megapixels, got {width} x {height} ({name}). "
-                "Scale it down."
-            )
-        if at_least:
-            image.draft(None, (at_least, at_least))
-        image.load()
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-        return _to_rgb(ImageOps.exif_transpose(image) if turned else image)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as fault:
-        raise LammModelError(f"Expected a readable picture, got {fault} ({name}). Replace the file.") from fault
-
-
-def _picture(source: Any, name: str) -> Image.Image:
-    if isinstance(source, Image.Image):
-        return source
     if isinstance(source, np.ndarray | Tensor):
-        return Image.fromarray(_bytes_of(np.asarray(source.detach().cpu() if isinstance(source, Tensor) else source)))
+        return _to_rgb(Image.fromarray(_bytes_of(source)))
+    try:
+        with _opened(source, max_pixels) as image:
+            if at_least:
+                image.draft(None, (at_least, at_least))
+            return _to_rgb(upright(image))
+    except LammDataError as fault:
+        raise LammModelError(str(fault)) from fault
+
+
+def _opened(source: Any, max_pixels: int = MAX_PIXELS) -> AbstractContextManager[Image.Image]:
+    """Open a picture by the rules of `lamm_data.open_picture`, and one that is open already by the same."""
     if isinstance(source, str) and source.startswith("data:"):
         head, _, body = source.partition(",")
         if not head.endswith(";base64"):
             raise LammModelError(f"Expected a base64 data URL, got {head[:60]!r}. Encode the picture in base64.")
-        source = base64.b64decode(body, validate=True)
-    elif not isinstance(source, str | Path | bytes):
+        with decoding("base64 in a data URL", IN_MEMORY):
+            source = base64.b64decode(body, validate=True)
+    elif isinstance(source, str):
+        source = Path(source)
+    elif not isinstance(source, Path | bytes | Image.Image):
         raise LammModelError(
             f"Expected a picture as a path, bytes, a data URL, a PIL picture or numbers, got {type(source).__name__}."
         )
-    return _open(source, name)
+    return open_picture(source, "" if isinstance(source, Path) else IN_MEMORY, max_pixels)
 
 
-def _bytes_of(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _bytes_of(numbers: np.ndarray[Any, Any] | Tensor) -> np.ndarray[Any, Any]:
     """Turn a picture's numbers into bytes `[H, W]` or `[H, W, 3 or 4]`; refuse what is in no known range."""
+    values = np.asarray(numbers.detach().cpu() if isinstance(numbers, Tensor) else numbers)
     shape, kind = values.shape, values.dtype
     if values.ndim == 3 and shape[2] not in (1, 3, 4) and shape[0] in (1, 3, 4):
         values = values.transpose(1, 2, 0)
@@ -102,30 +98,13 @@ def picture_size(path: str | Path | bytes) -> tuple[int, int]:
     """Return a picture's upright width and height in pixels, from its header.
 
     Raises:
-        LammModelError: The file is missing, empty or no picture.
+        LammModelError: The file is missing, empty, too large or no picture.
     """
     try:
-        image = _open(path, path if isinstance(path, str | Path) else "the given picture")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as fault:
-        raise LammModelError(f"Expected a readable picture, got {fault} ({path!r}). Replace the file.") from fault
-    width, height = image.size
-    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    return (height, width) if turned else (width, height)
-
-
-def _open(source: str | Path | bytes, name: object) -> Image.Image:
-    content = source if isinstance(source, bytes) else Path(source).read_bytes()
-    if not content:
-        raise LammModelError(f"Expected a readable picture, got an empty file ({name}). Replace the file.")
-    if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise UsageError("Expected PIL to refuse truncated pictures. Set ImageFile.LOAD_TRUNCATED_IMAGES = False.")
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # our own limit is checked, with our message
-    try:
-        return Image.open(io.BytesIO(content))
-    except UnidentifiedImageError as fault:  # its own words name an object in memory
-        raise UnidentifiedImageError("a file of no known picture format") from fault
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+        with _opened(path, 1 << 62) as image:  # a header costs nothing, whatever size it claims
+            return shown_size(image)
+    except LammDataError as fault:
+        raise LammModelError(str(fault)) from fault
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

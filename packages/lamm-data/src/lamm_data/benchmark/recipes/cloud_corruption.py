@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lamm_data.benchmark.recipes.recipe import Job
 from lamm_data.errors import SourceError
-from lamm_data.files.pictures import media_file
+from lamm_data.files.pictures import decoding, media_file
 from lamm_data.records.benchmark import BenchmarkRecord
 
 if TYPE_CHECKING:
@@ -81,13 +81,12 @@ def turned_box(box: Sequence[float], quarters: int) -> list[float]:
 def _corrupted(name: str, settings: CloudCorruption, job: Job) -> str:
     import numpy as np
 
+    from lamm_data.clouds.arrays import open_array
     from lamm_data.clouds.reading import save_cloud
 
     path = media_file(job.media_root, name)
-    try:
-        cloud = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as fault:
-        raise SourceError(f"Expected a point cloud (.npy), got {type(fault).__name__}: {fault} ({name}).") from fault
+    with decoding("a point cloud (.npy)", name):
+        cloud = open_array(path)
     if cloud.ndim != 2 or cloud.shape[1] < 3:
         raise SourceError(f"Expected a point cloud [N, 3 or more], got {list(cloud.shape)} ({name}).")
     changed = _changed(cloud.astype(np.float32), settings, np.random.default_rng(job.media_seed(name)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from lamm_data.benchmark.recipes.recipe import Job
-from lamm_data.files.pictures import media_file, open_picture
+from lamm_data.files.pictures import media_file, open_picture, upright
 from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_llm import atomic_bytes
 
@@ -48,7 +48,7 @@ def _corrupted(name: str, settings: ImageCorruption, job: Job) -> str:
     import numpy as np
 
     with open_picture(media_file(job.media_root, name)) as opened:
-        image = opened.convert("RGB")
+        image = upright(opened).convert("RGB")
     changed = _changed(image, settings.way, settings.severity - 1, np.random.default_rng(job.media_seed(name)))
     target = job.copy_name(name, ".png")
     with atomic_bytes(job.media_output / target) as handle:

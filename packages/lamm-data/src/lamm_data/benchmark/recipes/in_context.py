@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from lamm_data.benchmark.fine_tune import as_instruction
 from lamm_data.benchmark.recipes.recipe import Job
 from lamm_data.errors import UsageError
-from lamm_data.files.pictures import media_file, open_picture
+from lamm_data.files.pictures import media_file, open_picture, upright
 from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.records.instruction import media_paths
 from lamm_data.writing.draws import item_rng
@@ -121,7 +121,7 @@ def picture_features(path: Path) -> NDArray[np.float64]:
     import numpy as np
 
     with open_picture(path) as opened:
-        image = opened.convert("RGB")
+        image = upright(opened).convert("RGB")
     pixels = np.asarray(image.resize((64, 64)), np.int64) * TONES // 256
     colours = np.bincount((pixels @ [TONES * TONES, TONES, 1]).ravel(), minlength=TONES**3).astype(np.float64)
     grey = np.asarray(image.convert("L").resize((SIDE, SIDE)), np.float64).ravel()

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lamm_data.files.pictures import open_picture
+from lamm_data.files.pictures import open_picture, upright
 
 DISTANCE = 8
 """Bits in which the hashes of two copies may differ, of 64 each."""
@@ -48,7 +48,8 @@ def hash_image(path: Path) -> ImageHash:
     with open_picture(path) as image:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         image.draft("L", (_DRAFT, _DRAFT))
-        grey = image.convert("RGBA").convert("L") if image.mode in ("P", "PA") else image.convert("L")
+        shown = upright(image)
+        grey = shown.convert("RGBA").convert("L") if shown.mode in ("P", "PA") else shown.convert("L")
         small = grey.resize((32, 32), Image.Resampling.LANCZOS)
         wide = grey.resize((9, 8), Image.Resampling.LANCZOS)
     levels = np.asarray(small, np.float64)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import iter_values
+from lamm_data.files.pictures import decoding
 from lamm_data.records.annotations import Annotated, Box3D, Description, Question
 from lamm_data.sources.guard import unique_names
 from lamm_data.sources.readers.fields import need, read_file, read_lines
@@ -29,10 +30,8 @@ def load_array(path: Path, columns: tuple[int, ...]) -> NDArray[np.floating[Any]
         SourceError: It is missing, pickled, of another shape, or holds values that are not finite.
     """
     content = io.BytesIO(read_file(path))
-    try:
-        array: NDArray[np.floating[Any]] = np.load(content, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise SourceError(f"Expected a plain .npy array, got something else ({path}): {error}") from error
+    with decoding("a plain .npy array", path):
+        array: NDArray[np.floating[Any]] = np.lib.format.read_array(content, allow_pickle=False)
     if array.ndim != 2 or array.shape[1] not in columns or not np.isfinite(array).all():
         raise SourceError(f"Expected finite numbers of shape [N, {columns}], got {array.shape} ({path}).")
     return array

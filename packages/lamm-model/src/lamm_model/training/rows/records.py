@@ -53,7 +53,7 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor", learn
         LammModelError: A file is missing among the media (all are listed), or nothing is left to learn.
         lamm_data.errors.LammDataError: A record file is no JSON.
     """
-    from lamm_data import Fault
+    from lamm_data import Fault, shown_name
 
     dialogues: list[Dialogue] = []
     rejected: dict[str, list[str]] = defaultdict(list)
@@ -66,10 +66,11 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor", learn
         if isinstance(record, Fault):
             rejected[record.message.rstrip(".")].append(name)
             continue
-        media = media_of(record, Path(settings.media_root) if settings.media_root else file.parent)
-        for _, path in media:
-            if path not in known and not Path(path).is_file():
-                missing.append(f"{path} (record {name})")
+        root = Path(settings.media_root) if settings.media_root else file.parent
+        media = media_of(record, root)
+        for (_, medium), (_, path) in zip(record.ordered_media(), media, strict=True):
+            if path not in known and (reason := _absence(root, medium)):
+                missing.append(f"{shown_name(path)} (record {name}{reason})")
             known.add(path)
         try:
             dialogue = encode(record, name, media, processor)
@@ -84,12 +85,25 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor", learn
     if missing:
         shown = "\n".join(f"  {line}" for line in missing)
         raise LammModelError(
-            f"Expected every medium to exist, found {len(missing)} missing:\n{shown}\nSet data.media_root."
+            f"Expected every medium below the media root, found {len(missing)} missing:\n{shown}\nSet data.media_root."
         )
     if not dialogues:
         reasons = "; ".join(rejections(rejected)) or "the files hold no record"
         raise LammModelError(f"Expected dialogues to learn from, found none: {reasons}.")
     return TrainingData(pack_rows(dialogues, settings.row_tokens, settings.packing), number, dict(rejected))
+
+
+def _absence(root: Path, medium: str) -> str:
+    """Say why a medium cannot be opened; nothing where it can."""
+    from lamm_data import LammDataError, OutsideError, media_file
+
+    try:
+        media_file(root, medium)
+    except OutsideError:
+        return ", outside the media root"
+    except LammDataError:
+        return ", missing"
+    return ""
 
 
 def load_held_out(settings: FinetuneSettings, processor: "LammProcessor") -> list[Row]:
