@@ -45,7 +45,7 @@ def cloud_for_page(path: Path, points: int = POINTS) -> dict[str, Any] | None:
         unpickling.
     """
     try:
-        cloud = np.lib.format.open_memmap(path, mode="r")
+        cloud: np.ndarray[Any, Any] = np.lib.format.open_memmap(path, mode="r")
     except Exception:  # noqa: BLE001 - whatever numpy and its parsers raise about a file that is none
         return None
     if cloud.ndim != 2 or cloud.shape[1] < 3 or not len(cloud) or cloud.dtype.kind not in "fiu":
