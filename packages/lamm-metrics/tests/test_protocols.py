@@ -41,3 +41,36 @@ def test_the_numbers_of_a_protocol_are_its_own():
         score("open_vqa3d", REFERENCES, ANSWERS, "leo", match="first")
     with pytest.raises(UsageError, match="leo protocol without other metrics"):
         score("open_vqa3d", REFERENCES, ANSWERS, "leo", metrics=["bleu"])
+
+
+def test_the_box_protocols_are_those_of_the_golden_values():
+    """The metrics' own tests hold these options against the projects' numbers; here the rows must say the same."""
+    uses = {
+        (name, use.metric): dict(use.options)
+        for name in PUBLISHED
+        for uses in PUBLISHED[name].tasks.values()
+        for use in uses
+    }
+    assert uses["multi3drefer", "grounding_f1"] == {"thresholds": (0.25, 0.5), "overlap": "m3dref"}
+    assert uses["torchmetrics-ext", "grounding_f1"] == {
+        "thresholds": (0.25, 0.5),
+        "overlap": "m3dref",
+        "missing": "skip",
+    }
+    assert uses["3d-pope", "yes_no"] == {"parser": "pope3d", "missing": "skip", "pooled": "templates"}
+    assert uses["scanrefer", "grounding_accuracy"]["overlap"] == "scanrefer"
+
+
+def test_the_same_boxes_differ_by_protocol_where_the_overlap_is_exactly_a_half():
+    records = [
+        {"id": i, "gt_bbox": [0.5, 0, 0, 2, 1, 1], "unique": True, "task": "visual_grounding3d"} for i in range(3)
+    ]
+    answers = [{"id": i, "boxes": [{"box": [0, 0, 0, 1, 1, 1]}]} for i in range(2)]
+    found = {
+        name: {one.name: one.value for one in score(None, records, answers, name, missing="failed", draws=5).scores}
+        for name in ("scanrefer", "multi3drefer", "torchmetrics-ext")
+    }
+    assert {name: scores["grounding_accuracy@0.5"] for name, scores in found.items()} == {
+        "scanrefer": 0.0, "multi3drefer": pytest.approx(2 / 3), "torchmetrics-ext": 1.0,
+    }  # fmt: skip
+    assert found["multi3drefer"]["grounding_accuracy/unique@0.25"] == pytest.approx(2 / 3)

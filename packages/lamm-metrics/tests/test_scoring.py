@@ -35,6 +35,17 @@ CASES = {
     "vqa3d": ({"gt_choice": 2, "gt_choices": ["a", "b", "c"]}, "(C)"),
     "locating": ({"object": [{"label": "cat", "bbox": BOX}], "image_size": [10, 10]}, "The cat is at [0.3, 0.4]."),
     "yes_no": ({"label": "no", "object": "dog"}, "No, there is none."),
+    "multi_grounding3d": (
+        {"object": [{"label": "chair", "bbox": SOLID}, {"label": "chair", "bbox": [5, *SOLID[1:]]}]},
+        f"One is at {SOLID}, the other at {[5, *SOLID[1:]]}.",
+    ),
+    "referring": ({"gt_bbox": BOX}, f"It is at {BOX}."),
+    "object_caption3d": ({"sentences": ["A brown chair stands at the table."]}, "a brown chair stands at the table"),
+    "yes_no3d": ({"label": "no", "setting": "popular"}, "No, there is none."),
+    "localisation3d": (
+        {"position": [1, 2, 0], "rotation": {"_w": 1, "_x": 0, "_y": 0, "_z": 0}},
+        "I stand at [1.1, 2, 0], turned by [0, 0, 0.05, 0.99].",
+    ),
     "open_vqa": ({"answers": ["two", "a pair"]}, "A pair."),
     "open_vqa3d": ({"answers": ["brown", "dark brown"]}, "The brown."),
 }

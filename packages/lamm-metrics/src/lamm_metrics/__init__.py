@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lamm_metrics.geometry.boxes import paired_iou
     from lamm_metrics.geometry.boxes3d import corners, paired_iou_axis_aligned, paired_iou_yaw, rotations
     from lamm_metrics.geometry.conventions import NORMALISED_XYXY, BoxConvention, Frame, Layout
+    from lamm_metrics.geometry.overlap_rules import iou_of_extents
     from lamm_metrics.geometry.rotated import paired_iou_rotated
     from lamm_metrics.linting.checking import Lint, Unread, lint
     from lamm_metrics.metrics.accuracy import Accuracy, CircularAccuracy
@@ -47,14 +48,17 @@ if TYPE_CHECKING:
     from lamm_metrics.metrics.counting import CountingError
     from lamm_metrics.metrics.detection import DetectionAP, DetectionAP3D
     from lamm_metrics.metrics.exact_match import ExactMatch
-    from lamm_metrics.metrics.grounding import GroundingAccuracy
+    from lamm_metrics.metrics.grounding import GroundingAccuracy, ReferringAccuracy
+    from lamm_metrics.metrics.grounding_f1 import GroundingF1
     from lamm_metrics.metrics.keypoints import KeypointPCK
+    from lamm_metrics.metrics.localisation import Localisation
     from lamm_metrics.metrics.locating import BinaryLocating
     from lamm_metrics.metrics.registry import make_metric, metric_class, metric_names
     from lamm_metrics.metrics.word_accuracy import WordAccuracy
     from lamm_metrics.metrics.yes_no import YesNo
     from lamm_metrics.paper.metric import PaperMetric
     from lamm_metrics.protocols import PUBLISHED, Protocol, protocols_of
+    from lamm_metrics.records.parts import nr3d_easy, nr3d_view_dependent, scanrefer_multiple
     from lamm_metrics.records.predictions import Prediction, Predictions, header_of, read_predictions
     from lamm_metrics.records.tasks import (
         TASKS,
@@ -95,6 +99,7 @@ _HOMES = {
     "geometry.boxes": "paired_iou",
     "geometry.boxes3d": "corners paired_iou_axis_aligned paired_iou_yaw rotations",
     "geometry.conventions": "BoxConvention Frame Layout NORMALISED_XYXY",
+    "geometry.overlap_rules": "iou_of_extents",
     "geometry.rotated": "paired_iou_rotated",
     "linting.checking": "Lint Unread lint",
     "metrics.accuracy": "Accuracy CircularAccuracy",
@@ -108,14 +113,17 @@ _HOMES = {
     "metrics.counting": "CountingError",
     "metrics.detection": "DetectionAP DetectionAP3D",
     "metrics.exact_match": "ExactMatch",
-    "metrics.grounding": "GroundingAccuracy",
+    "metrics.grounding": "GroundingAccuracy ReferringAccuracy",
+    "metrics.grounding_f1": "GroundingF1",
     "metrics.keypoints": "KeypointPCK",
+    "metrics.localisation": "Localisation",
     "metrics.locating": "BinaryLocating",
     "metrics.registry": "make_metric metric_class metric_names",
     "metrics.word_accuracy": "WordAccuracy",
     "metrics.yes_no": "YesNo",
     "paper.metric": "PaperMetric",
     "protocols": "PUBLISHED Protocol protocols_of",
+    "records.parts": "nr3d_easy nr3d_view_dependent scanrefer_multiple",
     "records.predictions": "Prediction Predictions header_of read_predictions",
     "records.tasks": "References TASKS Task all_tasks read_references task_named task_of_file task_of_record",
     "report.leaderboard": "comparison_table",
@@ -156,12 +164,14 @@ __all__ = [
     "Found",
     "Frame",
     "GroundingAccuracy",
+    "GroundingF1",
     "KeypointPCK",
     "LabelledBox",
     "LabelledPoint",
     "LammMetricsError",
     "Layout",
     "Lint",
+    "Localisation",
     "Mark",
     "Metric",
     "PaperMetric",
@@ -169,6 +179,7 @@ __all__ = [
     "Predictions",
     "Protocol",
     "References",
+    "ReferringAccuracy",
     "Report",
     "RougeL",
     "RuleRow",
@@ -212,11 +223,14 @@ __all__ = [
     "extract_yes_no",
     "group_weights",
     "header_of",
+    "iou_of_extents",
     "lint",
     "make_metric",
     "match",
     "metric_class",
     "metric_names",
+    "nr3d_easy",
+    "nr3d_view_dependent",
     "other_version",
     "paired_iou",
     "paired_iou_axis_aligned",
@@ -231,6 +245,7 @@ __all__ = [
     "read_reports",
     "results_frame",
     "rotations",
+    "scanrefer_multiple",
     "score",
     "summarise_coco",
     "task_named",

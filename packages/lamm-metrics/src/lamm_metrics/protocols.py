@@ -56,6 +56,16 @@ def _ngrams(text: str, split: bool) -> tuple[Use, ...]:
     )
 
 
+def _grounding(overlap: str, **options: Any) -> Use:
+    """Return Acc@0.25 and Acc@0.5 of one box under a rule for overlaps."""
+    return _use("grounding_accuracy", thresholds=(0.25, 0.5), overlap=overlap, **options)
+
+
+def _f1(overlap: str, **options: Any) -> Use:
+    """Return F1@0.25 and F1@0.5 of any number of boxes under a rule for overlaps."""
+    return _use("grounding_f1", thresholds=(0.25, 0.5), overlap=overlap, **options)
+
+
 _ROWS = (
     Protocol(
         "scanqa-official",
@@ -94,8 +104,13 @@ _ROWS = (
     Protocol(
         "chatscene",
         "ZzZZCHS/Chat-Scene@475e1069 utils/eval.py on ScanQA; GPT4Scene@ac34d5f0 the same",
-        "the answer is cleaned, the references are not: a reference such as '2' or 'TV on the wall' cannot be matched",
-        {"open_vqa3d": (_use("exact_match", text="chatscene"), *_ngrams("chatscene", split=False))},
+        "the answer is cleaned, the references are not: a reference such as '2' or 'TV on the wall' cannot be matched; "
+        "an answer without a usable <OBJ…> names object 0, where one box is asked for",
+        {
+            "open_vqa3d": (_use("exact_match", text="chatscene"), *_ngrams("chatscene", split=False)),
+            "visual_grounding3d": (_grounding("scanrefer", ids="chatscene"),),
+            "multi_grounding3d": (_f1("scanrefer", ids="chatscene"),),
+        },
     ),
     Protocol(
         "chatscene-sqa3d",
@@ -163,6 +178,66 @@ _ROWS = (
                 _use("exact_match", text="leo", match="in-order", empty="contained", types="record"),
             )
         },
+    ),
+    Protocol(
+        "scanrefer",
+        "daveredrum/ScanRefer@9d748305 utils/box_util.py, lib/eval_helper.py",
+        "1e-8 is added to the union, so that an overlap of exactly a half misses Acc@0.5",
+        {"visual_grounding3d": (_grounding("scanrefer"),)},
+    ),
+    Protocol(
+        "multi3drefer",
+        "3dlg-hcvc/M3DRef-CLIP@babfcc4b m3drefclip/evaluation",
+        "overlaps in float32; boxes are paired once by the largest sum of overlaps; missing answers are wrong",
+        {"visual_grounding3d": (_grounding("m3dref"),), "multi_grounding3d": (_f1("m3dref"),)},
+    ),
+    Protocol(
+        "torchmetrics-ext",
+        "torchmetrics-ext@0.4.2 (PyPI) metrics/visual_grounding",
+        "as multi3drefer, but records without an answer are left out",
+        {
+            "visual_grounding3d": (_grounding("m3dref", missing="skip"),),
+            "multi_grounding3d": (_f1("m3dref", missing="skip"),),
+        },
+    ),
+    Protocol(
+        "vigil3d",
+        "3dlg-hcvc/vigil3d@9ca027a0; torchmetrics-ext@0.4.2 vigil3d.py",
+        "as torchmetrics-ext; leave `eval_type` out of the records, and parts are none, one and several targets",
+        {"multi_grounding3d": (_f1("m3dref", missing="skip"),)},
+    ),
+    Protocol(
+        "gpt4scene",
+        "Qi-Zhangyang/GPT4Scene@ac34d5f0",
+        "as chatscene for several targets, but whole numbers without <OBJ…> are ids, each once",
+        {"multi_grounding3d": (_f1("scanrefer", ids="gpt4scene"),)},
+    ),
+    *(
+        Protocol(
+            name,
+            "referit3d/referit3d@725a5d31; 3dlg-hcvc/M3DRef-CLIP@babfcc4b",
+            "the object is chosen: its box must overlap the target's by 0.9; easy, hard and view-dependent parts",
+            {"visual_grounding3d": (_use("grounding_accuracy", thresholds=(0.9,), overlap="m3dref"),)},
+        )
+        for name in ("nr3d", "sr3d")
+    ),
+    Protocol(
+        "refcoco",
+        "arXiv:1608.00272@v3",
+        "Acc@0.5: the first or best-scored box reaches an overlap of a half",
+        {"referring": (_use("referring_accuracy"),)},
+    ),
+    Protocol(
+        "3d-pope",
+        "torrid-fish/3D-POPE@f2e67aa6 validate_results.py",
+        "only the word yes alone is a yes, all else a no, silence too; records without an answer are left out",
+        {"yes_no3d": (_use("yes_no", parser="pope3d", missing="skip", pooled="templates"),)},
+    ),
+    Protocol(
+        "sqa3d-localisation",
+        "SilongYong/SQA3D@a98da8fd utils/localization_metric.py",
+        "the best of up to three positions and rotations each; below the bounds; axes by name, unlike the script",
+        {"localisation3d": (_use("localisation"),)},
     ),
 )  # fmt: skip
 PUBLISHED: Mapping[str, Protocol] = {row.name: row for row in _ROWS}

@@ -79,13 +79,31 @@ MAKERS = {
     "word_accuracy": ("ocr", lambda g: ({"word_list": sentence(g).split()}, {"text": sentence(g)})),
     "yes_no": (
         "yes_no",
-        lambda g: ({"label": str(g.choice(["yes", "no"]))}, {"text": str(g.choice(["Yes.", "No.", "?"]))}),
+        lambda g: (
+            {"label": str(g.choice(["yes", "no"])), "setting": str(g.choice(["random", "popular"]))},
+            {"text": str(g.choice(["Yes.", "No.", "?"]))},
+        ),
     ),
     "detection_ap": ("detection", detection),
     "detection_ap_3d": ("detection3d", detection3d),
     "grounding_accuracy": (
         "visual_grounding3d",
-        lambda g: ({"gt_bbox": solid(g)}, {"boxes": [{"label": "", "box": solid(g)}]}),
+        lambda g: ({"gt_bbox": solid(g), "unique": bool(g.integers(2))}, {"boxes": [{"label": "", "box": solid(g)}]}),
+    ),
+    "grounding_f1": (
+        "multi_grounding3d",
+        lambda g: (
+            {"object": [{"label": "chair", "bbox": solid(g)} for _ in range(g.integers(4))]},
+            {"boxes": [{"label": "", "box": solid(g)} for _ in range(g.integers(4))]},
+        ),
+    ),
+    "referring_accuracy": ("referring", lambda g: ({"gt_bbox": box(g)}, {"boxes": [{"label": "", "box": box(g)}]})),
+    "localisation": (
+        "localisation3d",
+        lambda g: (
+            {"position": g.random(3).tolist(), "rotation": g.normal(size=4).tolist()},
+            {"text": str(g.random(3).round(3).tolist()) + str(g.normal(size=4).round(3).tolist() * int(g.integers(2)))},
+        ),
     ),
     "binary_locating": ("locating", detection),
     "pck": ("keypoint_detection", keypoints),

@@ -32,6 +32,11 @@ TRUTHS = {
     "vqa3d": {"gt_choice": 0, "gt_choices": ["a", "b", "c"]},
     "locating": {"points": [[1, 2], [3, 4]], "image_size": [9, 9], "dataset": "FSC147"},
     "yes_no": {"label": "no"},
+    "multi_grounding3d": {"object": [], "proposals": [{"id": 3, "bbox": [0, 0, 0, 1, 1, 1]}], "eval_type": "zt_wo_d"},
+    "referring": {"gt_bbox": [0.1, 0.2, 0.3, 0.4]},
+    "object_caption3d": {"sentences": ["a brown chair"]},
+    "yes_no3d": {"label": "yes", "setting": "popular"},
+    "localisation3d": {"position": {"x": 1, "y": 2, "z": 0}, "rotation": [0, 0, 0, 1]},
     "open_vqa": {"answers": ["two", "a pair"], "question_type": "number"},
     "open_vqa3d": {"answers": ["brown"], "situation": "I face the desk.", "question": "What color?"},
 }
@@ -150,7 +155,7 @@ def test_what_is_read_is_scored(tmp_path, fuzzer, fuzz_inputs, fuzz_note):
     """Files that the readers let through never make a metric raise anything but the package's own error."""
     tasks, done = list(TASKS), 0
     source = fuzzer(corpus_of(ANSWERS), PIECES, "scored")
-    for number in range(max(200, fuzz_inputs // 50)):
+    for number in range(max(400, fuzz_inputs // 50)):
         task = tasks[number % len(tasks)]
         truth, answer = tmp_path / "r.json", tmp_path / "p.jsonl"
         truth.write_bytes(odd_file(source, references_of(task)))

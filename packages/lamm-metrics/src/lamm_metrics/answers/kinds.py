@@ -91,6 +91,7 @@ ANSWERS: Mapping[str, AnswerKind] = {
     "points": AnswerKind(_points),
     "2D boxes": AnswerKind(_boxes),
     "3D boxes": AnswerKind(_boxes),
+    "situation": AnswerKind(),
 }
 
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any, cast
 
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.truth import YES_NO, Reference, letter, truth_label
+from lamm_metrics.records.truth import YES_NO, Reference, axes, letter, truth_label
 
 # A phrasing as it is written in the file: a template, or that of a list with those of its items.
 Phrasing = str | Mapping[str, str]
@@ -93,6 +93,11 @@ def _located(record: Reference, truth: Prediction) -> Sequence[Mapping[str, Any]
     return [{"label": label, "json": _json(label), "box": numbers} for label, numbers in named]
 
 
+def _situation(record: Reference, truth: Prediction) -> Mapping[str, Any]:
+    named = {"position": "xyz", "rotation": "xyzw"}
+    return {key: list(axes(record[key], names) or ()) for key, names in named.items()}
+
+
 _WORDS: Mapping[str, Any] = {
     "choice": _choice,
     "label": _label,
@@ -102,4 +107,5 @@ _WORDS: Mapping[str, Any] = {
     "2D boxes": _located,
     "3D boxes": _located,
     "points": _located,
+    "situation": _situation,
 }

@@ -47,6 +47,7 @@ class Prediction:
         meta: Whatever the producer wants to keep.
         error: Why the model gave no answer, in one line; such an answer counts as failed.
         convention: How `boxes` and `points` are written, such as `normalised-xyxy`; empty where as the model's text.
+        absent: Whether no file has an answer to the record; set by pairing, never read.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Prediction:
     meta: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     convention: str = ""
+    absent: bool = field(default=False, compare=False)
 
     @property
     def plain_text(self) -> str:

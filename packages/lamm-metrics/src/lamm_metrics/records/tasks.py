@@ -79,6 +79,11 @@ _TASKS = (
     Task("yes_no", "POPE", "image", "yes or no", "yes/no", ("yes_no",)),
     Task("open_vqa", "OpenVQA", "image", "answers", "short text", ("exact_match",)),
     Task("open_vqa3d", "OpenVQA", "pcl", "answers", "short text", ("exact_match", "bleu", "rouge_l", "cider_d")),
+    Task("multi_grounding3d", "MultiVG", "pcl", "3D boxes", "3D boxes", ("grounding_f1",)),
+    Task("referring", "Referring", "image", "2D box", "2D boxes", ("referring_accuracy",)),
+    Task("object_caption3d", "ObjectCaption", "pcl", "sentences", "whole text", ("bleu", "rouge_l", "cider_d")),
+    Task("yes_no3d", "POPE", "pcl", "yes or no", "yes/no", ("yes_no",)),
+    Task("localisation3d", "Localisation", "pcl", "situation", "situation", ("localisation",)),
 )
 TASKS: Mapping[str, Task] = {task.key: task for task in _TASKS}
 """The built-in tasks by key; `all_tasks` adds those of installed packages."""
@@ -348,5 +353,7 @@ def pair(references: References, predictions: Predictions, missing: str = "error
     for key in references.records:
         one = predictions.records.get(key)
         # An answer with an error counts as none, whatever else it holds.
-        paired[key] = one if one is not None and not one.error else Prediction(key, error=one.error if one else "")
+        paired[key] = (
+            one if one is not None and not one.error else Prediction(key, error=one.error if one else "", absent=True)
+        )
     return paired

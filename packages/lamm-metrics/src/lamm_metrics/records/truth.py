@@ -111,6 +111,9 @@ _WORDS: Mapping[str, Callable[[Reference], str]] = {
     "object": lambda record: "; ".join(f"{item['label']} {list(item['bbox'])}" for item in record["object"]),
     "gt_joints": lambda record: json.dumps(record["gt_joints"]),
     "points": lambda record: json.dumps(record["points"]),
+    "position": lambda record: json.dumps(
+        {"position": axes(record["position"], "xyz"), "rotation": axes(record["rotation"], "xyzw")}
+    ),
 }
 
 
@@ -202,8 +205,42 @@ def _check_objects(*numbers: int) -> Check:
     return check
 
 
-def _check_box(record: Reference) -> str:
-    return "" if are_numbers(record["gt_bbox"], (6, 7, 9)) else "`gt_bbox` to be 6, 7 or 9 finite numbers"
+def _check_box(*numbers: int) -> Check:
+    wanted = " or ".join(map(str, numbers))
+
+    def check(record: Reference) -> str:
+        return "" if are_numbers(record["gt_bbox"], numbers) else f"`gt_bbox` to be {wanted} finite numbers"
+
+    return check
+
+
+def axes(value: object, names: str) -> tuple[float, ...] | None:
+    """Return numbers that are listed, or named by axis as `x` or `_x`; None where one is missing or no number.
+
+    By name, because annotations write a quaternion's w first and then last: whoever takes the values as they come reads
+    another turn.
+
+    >>> axes({"_w": 1, "_x": 0, "_y": 0, "_z": 0}, "xyzw"), axes([1, 2], "xyz")
+    ((0.0, 0.0, 0.0, 1.0), None)
+    """
+    if isinstance(value, Mapping):
+        value = [value.get(name, value.get(f"_{name}")) for name in names]
+    good = isinstance(value, list | tuple) and are_numbers(value, (len(names),))
+    return tuple(map(float, value)) if good and isinstance(value, list | tuple) else None
+
+
+def _check_situation(record: Reference) -> str:
+    if axes(record["position"], "xyz") is None:
+        return "`position` to be x, y, z in metres"
+    turn = axes(record.get("rotation"), "xyzw")
+    return "" if turn and any(turn) else "`rotation` to be a quaternion x, y, z, w, by name or in this order"
+
+
+def _are_proposals(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(item, Mapping) and isinstance(item.get("id"), int | str) and are_numbers(item.get("bbox"), (6, 7, 9))
+        for item in value
+    )
 
 
 def _check_joints(record: Reference) -> str:
@@ -243,8 +280,10 @@ TRUTHS: Mapping[str, Mapping[str, Check]] = {
     "words": {"word_list": _check_words},
     "2D boxes": {"object": _check_objects(4)},
     "3D boxes": {"object": _check_objects(6, 7, 9)},
-    "3D box": {"gt_bbox": _check_box, "object": _check_objects(6, 7, 9)},
+    "2D box": {"gt_bbox": _check_box(4), "object": _check_objects(4)},
+    "3D box": {"gt_bbox": _check_box(6, 7, 9), "object": _check_objects(6, 7, 9)},
     "joints": {"gt_joints": _check_joints},
+    "situation": {"position": _check_situation},
     "places": {"object": _check_objects(4), "gt_joints": _check_joints, "points": _check_points},
 }
 """Kinds of truth: the keys under which a record may carry it, the first that is there counts, and their checks."""
@@ -253,7 +292,7 @@ TRUTH_KEYS = frozenset(key for checks in TRUTHS.values() for key in checks)
 WORDS = frozenset({"label", "attr"})
 PARSED = (TRUTH_KEYS - WORDS) | {
     "gt_choices", "gt_accepted", "option_labels", "labels", "joints", "image_size", "bbox", "head_bbox", "unique",
-    "meta",
+    "meta", "easy", "view_dependent", "proposals", "rotation",
 }  # fmt: skip
 
 
@@ -269,6 +308,8 @@ def fault_of(kind: str, record: object, where: str) -> str:
     fault = truth_fault(kind, record)
     if not fault and record.get("image_size") is not None and not _has_size(record):
         fault = "`image_size` to be [width, height], both above 0"
+    if not fault and record.get("proposals") is not None and not _are_proposals(record["proposals"]):
+        fault = '`proposals` to be a list of {"id", "bbox"} with boxes of 6, 7 or 9 finite numbers'
     return f"{named}: expected {fault}, got {_found(record, fault)}" if fault else ""
 
 

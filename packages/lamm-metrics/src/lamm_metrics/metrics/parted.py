@@ -1,0 +1,107 @@
+"""Metrics that score a benchmark and its parts, and that may leave out records nobody answered."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal, Protocol, TypeVar
+
+import numpy as np
+
+from lamm_metrics.metrics.additive import AdditiveMetric
+from lamm_metrics.metrics.base import OK, Floats, derived
+from lamm_metrics.records.parts import in_order
+from lamm_metrics.results.score import ScoreSpec
+
+Missing = Literal["wrong", "skip"]
+
+
+class Parted(Protocol):
+    """What the state of one record says: the parts it belongs to, and whether it counts."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Return names out of `lamm_metrics.records.parts.PARTS`."""
+
+    @property
+    def counted(self) -> bool:
+        """Return whether the record counts; one without any answer does not under `missing="skip"`."""
+
+
+PartedT = TypeVar("PartedT", bound=Parted)
+
+
+class PartedMetric(AdditiveMetric[PartedT]):
+    """A metric whose scores over all records are followed by those over each part that occurs.
+
+    A subclass gives the summands of one record (`outcome`), of a right answer (`if_right`), the scores of sums
+    (`shares`) and what they are (`whole`).
+    """
+
+    def outcome(self, state: PartedT) -> Sequence[float]:
+        """Return the summands of one record, whatever part it belongs to."""
+        raise NotImplementedError(f"{type(self).__name__} has no `outcome`.")
+
+    def if_right(self, state: PartedT) -> PartedT:
+        """Return the state of a record, had its answer been right."""
+        raise NotImplementedError(f"{type(self).__name__} has no `if_right`.")
+
+    def whole(self) -> Sequence[ScoreSpec]:
+        """Return what the scores over all records are."""
+        raise NotImplementedError(f"{type(self).__name__} has no `whole`.")
+
+    def shares(self, sums: Floats) -> Floats:
+        """Return scores [..., scores] of sums [..., summands]: each summand but the last over the last."""
+        return np.asarray(sums[..., :-1] / sums[..., -1:])
+
+    @derived
+    def present(self) -> list[str]:
+        """Return the parts that occur, in the order in which they are listed."""
+        return in_order(part for entry in self.entries.values() for part in entry.state.parts)
+
+    def rows(self, states: Sequence[PartedT]) -> Floats:
+        """Return the summands of each record: of all, then of each part."""
+        table = np.array([self.outcome(state) for state in states], np.float64).reshape(len(states), -1)
+        table *= np.array([[state.counted] for state in states], np.float64).reshape(-1, 1)
+        own = [np.array([[part in state.parts] for state in states]).reshape(-1, 1) for part in self.present()]
+        return np.hstack([table, *(table * is_own for is_own in own)])
+
+    def row_if_right(self, state: PartedT) -> Sequence[float]:
+        """Return the summands of a right answer."""
+        row: list[float] = self.rows([self.if_right(state)])[0].tolist()
+        return row
+
+    def values(self, sums: Floats) -> Floats:
+        """Return the scores of all, then of each part."""
+        parts = self.shares(sums.reshape(*sums.shape[:-1], 1 + len(self.present()), -1))
+        return parts.reshape(*sums.shape[:-1], -1)
+
+    def specs(self) -> Sequence[ScoreSpec]:
+        """Return the scores over all records, then those over each part, which has fewer records."""
+        whole = list(self.whole())
+        own = [(replace(spec, proportion=False, share=spec.share, bounded=False), spec.name) for spec in whole]
+        parts = [replace(spec, name=_of_part(name, part)) for part in self.present() for spec, name in own]
+        return [*whole, *parts]
+
+    @property
+    def n_records(self) -> int:
+        """Return how many records count."""
+        return sum(entry.state.counted for entry in self.entries.values())
+
+    @property
+    def n_failed(self) -> int:
+        """Return how many records that count have an answer that could not be read."""
+        return sum(entry.status != OK and entry.state.counted for entry in self.entries.values())
+
+    def left_out(self) -> list[str]:
+        """Return in one sentence how many records nobody answered are left out; empty where none is."""
+        count = len(self.entries) - self.n_records
+        return [f"{count} of {len(self.entries)} records without an answer are left out (missing=skip)"] * bool(count)
+
+
+def _of_part(name: str, part: str) -> str:
+    """Return the name of a score over a part.
+
+    >>> _of_part("grounding_accuracy@0.5", "unique")
+    'grounding_accuracy/unique@0.5'
+    """
+    head, at, tail = name.partition("@")
+    return f"{head}/{part}{at}{tail}"
