@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from tiny_models import tiny_parts, tiny_tokenizer
+from tiny_vlms import tiny_vlm
 
 
 def pytest_configure():
@@ -25,6 +26,13 @@ def write_tokenizer():
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory):
     return tiny_parts(tmp_path_factory.mktemp("parts"))
+
+
+@pytest.fixture(scope="session")
+def vlm_folder(tmp_path_factory):
+    """Give the folder of a tiny model that sees, by its kind."""
+    root = tmp_path_factory.mktemp("vlms")
+    return lambda kind: root / kind if (root / kind).is_dir() else tiny_vlm(kind, root / kind)
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,12 @@
 """A point cloud on top of models that see already: without one they stay what they are, bit for bit."""
 
 import copy
-import importlib.util
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_vlms import KINDS, leave_out_videos, tiny_vlm
+from tiny_vlms import leave_out_videos, vlm_kinds
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lamm_model import AdapterSettings, add_adapters, build_on_vlm, save_model
@@ -16,16 +15,6 @@ from lamm_model.model.adapter_layers import lora_layers
 from lamm_model.model.routing import POINT_CLOUD
 
 NEW = {"max_new_tokens": 6, "do_sample": False}
-SMOL = pytest.mark.skipif(
-    importlib.util.find_spec("num2words") is None, reason="SmolVLM's processor needs num2words: pip install num2words"
-)
-EACH = [pytest.param(kind, marks=SMOL if kind == "smolvlm" else ()) for kind in KINDS]
-
-
-@pytest.fixture(scope="module")
-def vlm_folder(tmp_path_factory):
-    root = tmp_path_factory.mktemp("vlms")
-    return lambda kind: root / kind if (root / kind).is_dir() else tiny_vlm(kind, root / kind)
 
 
 def open_base(folder):
@@ -103,7 +92,7 @@ def three_steps(model, processor):
     model.eval()
 
 
-@pytest.mark.parametrize("kind", EACH)
+@pytest.mark.parametrize("kind", vlm_kinds())
 def test_without_a_cloud_the_base_stays_bit_for_bit_also_after_clouds_were_learnt(kind, vlm_folder, cloud_config):
     base, base_processor = open_base(vlm_folder(kind))
     prompts = plain_inputs(base_processor)
@@ -127,7 +116,7 @@ def test_without_a_cloud_the_base_stays_bit_for_bit_also_after_clouds_were_learn
     assert all(torch.equal(own[name], value) for name, value in weights.items())
 
 
-@pytest.mark.parametrize("kind", EACH)
+@pytest.mark.parametrize("kind", vlm_kinds())
 def test_cloud_and_image_in_one_row_answer_alone_as_in_a_batch_padded_on_the_left(kind, vlm_folder, cloud_config):
     model, processor = on_top(vlm_folder(kind), cloud_config)
     model.double()
@@ -164,7 +153,7 @@ def test_cloud_and_image_in_one_row_answer_alone_as_in_a_batch_padded_on_the_lef
         assert not torch.equal(model(**other).logits, model(**same).logits)
 
 
-@pytest.mark.parametrize("kind", EACH)
+@pytest.mark.parametrize("kind", vlm_kinds())
 def test_greedy_answers_are_those_of_passes_without_a_cache_and_beams_keep_their_cloud(kind, vlm_folder, cloud_config):
     model, processor = on_top(vlm_folder(kind), cloud_config)
     prompt = inputs(processor, ask(IMAGE, CLOUD, "How many lamps?"))
@@ -185,7 +174,7 @@ def test_greedy_answers_are_those_of_passes_without_a_cache_and_beams_keep_their
     assert several.shape[0] == 2
 
 
-@pytest.mark.parametrize("kind", EACH)
+@pytest.mark.parametrize("kind", vlm_kinds())
 def test_a_checkpoint_is_opened_by_the_auto_classes_and_answers_the_same(kind, vlm_folder, cloud_config, tmp_path):
     model, processor = on_top(vlm_folder(kind), cloud_config)
     prompt = inputs(processor, ask(IMAGE, CLOUD, "How many lamps?"))

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration, cache_of
 from lamm_model.processing.processing_lamm import LammProcessor
+from lamm_model.processing.processing_lamm_vlm import join_images
 from lamm_model.processing.segments import IMAGE, POINT_CLOUD
 
 FEATURE_BYTES = 1 << 30  # memory that remembered features may take
@@ -128,6 +130,8 @@ def prefill(
     Returns:
         The state after the last prompt token of each row, with its logits `[B, V]`.
     """
+    if model.reads_alone:
+        return _each_alone(model, rows)
     keys = list(dict.fromkeys(row.shared_key for row in rows))
     known = memory.state if memory is not None and keys == [memory.key] else None
     if None in keys or (len(keys) == len(rows) and known is None):
@@ -144,6 +148,30 @@ def prefill(
     state.select(torch.tensor([keys.index(row.shared_key) for row in rows], device=model.device))
     rest = [(row.ids[row.shared :], row.modality_ids[row.shared :]) for row in rows]
     return _extend(model, state, rest, pad, [])
+
+
+def _each_alone(model: Any, rows: list[PromptRow]) -> PromptState:
+    """Read each prompt by itself, its images as the base model lays them out, and put the states side by side."""
+    states: list[PromptState] = []
+    for row in rows:
+        ids, modality = (torch.tensor([values], device=model.device) for values in (row.ids, row.modality_ids))
+        images = join_images([medium for kind, medium in row.media if kind == IMAGE])  # type: ignore[misc]
+        mask = torch.ones_like(ids)
+        outputs = model(
+            input_ids=ids,
+            attention_mask=mask,
+            modality_ids=modality,
+            past_key_values=DynamicCache(config=model.config.text_config),
+            use_cache=True,
+            logits_to_keep=1,
+            point_cloud_features=_stack([row], POINT_CLOUD),
+            **{name: value.to(model.device) for name, value in images.items()},
+        )
+        position = torch.tensor([model.next_position(len(row.ids), bool(images))], device=model.device)
+        states.append(PromptState(cache_of(outputs), mask, position, modality[:, -1], outputs.logits[:, -1]))
+    for state in states[1:]:
+        states[0].join(state)
+    return states[0]
 
 
 def _begin(model: LammForConditionalGeneration, pieces: list[Piece], pad: int, rows: list[PromptRow]) -> PromptState:
@@ -237,7 +265,7 @@ class MediaFeatures:
         features = [self._features[medium] for medium in media]
         while self._bytes > FEATURE_BYTES and len(self._features) > 1:
             _, dropped = self._features.popitem(last=False)
-            self._bytes -= dropped.nbytes
+            self._bytes -= _size(dropped)
         return features
 
     def prompt_row(
@@ -252,6 +280,12 @@ class MediaFeatures:
         return PromptRow(row["input_ids"], row["modality_ids"], media=features, max_new_tokens=max_new_tokens)
 
     def _encode(self, kind: str, media: list[Medium], inputs: Mapping[Medium, Tensor] | None) -> None:
+        if kind == IMAGE and self.model.reads_alone:
+            for medium in media:
+                image = self.processor.load_images([medium[1]]) if inputs is None else inputs[medium]
+                self._features[medium] = image
+                self._bytes += _size(image)
+            return
         if inputs is not None:
             read = torch.stack([inputs[medium] for medium in media])
         elif kind == IMAGE:
@@ -264,3 +298,8 @@ class MediaFeatures:
         for medium, feature in zip(media, features, strict=True):
             self._features[medium] = feature.clone()
             self._bytes += feature.nbytes
+
+
+def _size(features: Any) -> int:
+    """Return the bytes of features, or of a picture's inputs by name."""
+    return sum(value.nbytes for value in (features.values() if isinstance(features, Mapping) else [features]))

@@ -214,7 +214,12 @@ class LammForConditionalGeneration(LammGeneration, LammPreTrainedModel, Generati
 
     The class behaves as any image-text-to-text model of transformers: `from_pretrained`, `save_pretrained`,
     `generate`, `Trainer`, peft. Build one from separate parts with `lamm_model.building.building.build_model`.
+
+    Attributes:
+        reads_alone: Whether prompts are read one by one; here they are read side by side.
     """
+
+    reads_alone = False
 
     def __init__(self, config: LammConfig) -> None:
         super().__init__(config)

@@ -204,7 +204,12 @@ def _source(
     if is_lamm(Path(model)):
         from lamm_model.prediction.predictor import Predictor
 
-        return Predictor(*load_for_inference(Path(model), dtype, device, quantize), options)
+        loaded, processor = load_for_inference(Path(model), dtype, device, quantize)
+        if not loaded.reads_alone:
+            return Predictor(loaded, processor, options)
+        from lamm_model.prediction.image_text import ImageTextAnswers
+
+        return ImageTextAnswers(loaded, processor, options)
     from lamm_model.prediction.image_text import load_image_text
 
     if quantize != "none":

@@ -17,6 +17,7 @@ from lamm_model.prediction.predictor import cut
 from lamm_model.prediction.queries import Answer, PredictionOptions, Query, refuse_point_clouds
 from lamm_model.processing.image_processing_lamm import read_image
 from lamm_model.processing.prompt_formats import system_text
+from lamm_model.processing.segments import IMAGE
 
 Messages = list[dict[str, Any]]
 
@@ -28,6 +29,7 @@ class ImageTextAnswers:
         self.model = model.eval()
         self.processor = processor
         self.options = options
+        self.takes_clouds = hasattr(processor, "point_cloud_token")
         self.tokenizer = getattr(processor, "tokenizer", processor)
         self.tokenizer.padding_side = "left"
         if self.tokenizer.pad_token_id is None:
@@ -35,7 +37,8 @@ class ImageTextAnswers:
 
     def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
         """Answer queries about images or text in batches of one answer length, with as many pictures each."""
-        refuse_point_clouds(queries, self.options.blind, "This model takes none")
+        if not self.takes_clouds:
+            refuse_point_clouds(queries, self.options.blind, "This model takes none")
         for _, alike in groupby(sorted(queries, key=_kind), key=lambda query: _kind(query)[:2]):
             for batch in cut(list(alike), self.options.batch_size):
                 yield list(zip(batch, self._answer_batch(batch), strict=True))
@@ -53,9 +56,14 @@ class ImageTextAnswers:
         return answers
 
     def _messages(self, query: Query) -> Messages:
-        system = system_text(self.options.system, query.task_type, query.system)
-        pictures = [] if self.options.blind else [read_image(path) for _, path in query.media]
-        question: Messages = [{"type": "image", "image": picture} for picture in pictures]
+        choice = self.options.system
+        if choice == "task" and not getattr(self.processor, "use_system", True):
+            choice = "none"  # as it was trained
+        system = system_text(choice, query.task_type, query.system)
+        question: Messages = [
+            {"type": kind, kind: read_image(path) if kind == IMAGE else path}
+            for kind, path in (() if self.options.blind else query.media)
+        ]
         question.append({"type": "text", "text": query.question})
         opening = [_message("system", system)] if system else []
         return [*opening, {"role": "user", "content": question}]
@@ -87,7 +95,7 @@ class ImageTextAnswers:
             inputs = self._rendered([_fold_system(dialogue) for dialogue in dialogues])
         inputs = inputs.to(self.model.device)
         for name, value in inputs.items():
-            if isinstance(value, Tensor) and value.is_floating_point():
+            if isinstance(value, Tensor) and value.is_floating_point() and name != "point_clouds":
                 inputs[name] = value.to(self.model.dtype)
         return inputs
 

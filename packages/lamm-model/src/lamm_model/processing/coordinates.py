@@ -81,7 +81,7 @@ def answer_to_picture(processor: LammImageProcessor, answer: str, pictures: Sequ
 
 def answer_mapping(processor: LammImageProcessor, pictures: Sequence[Path]) -> Callable[[str], str] | None:
     """Return `answer_to_picture` for a dialogue's pictures; None where answers need no mapping and may be streamed."""
-    if not (processor.moves_coordinates and pictures):
+    if not (getattr(processor, "moves_coordinates", False) and pictures):
         return None
     return lambda answer: answer_to_picture(processor, answer, pictures, "this chat")
 

@@ -36,7 +36,10 @@ class LammProcessor(ProcessorCalls, ProcessorMixin):  # type: ignore[misc]
         image_token: Placeholder token of images; an unused special token of the vocabulary is chosen when None.
         point_cloud_token: The same for point clouds.
         use_system: Open with the task type's system message.
+        lays_out_images: Whether each picture makes tokens of its own number and kind; here all make `image_tokens`.
     """
+
+    lays_out_images = False
 
     def __init__(
         self,

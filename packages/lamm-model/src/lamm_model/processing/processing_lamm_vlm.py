@@ -45,8 +45,8 @@ class LammVlmProcessor:
         routes_images: Whether an adapter set of images serves the tokens after an image.
     """
 
-    moves_coordinates = False
-    image_tokens = None  # as many as the base model's processor makes of a picture
+    lays_out_images = True  # each picture makes as many tokens as the base model's processor says
+    image_tokens = 0
 
     def __init__(
         self,
@@ -214,9 +214,9 @@ class LammVlmProcessor:
 
     def load_images(self, pictures: Sequence[Any]) -> dict[str, Tensor]:
         """Return the base model's inputs of pictures, read one by one and joined in order."""
-        return join_images([self.prepare_image(picture) for picture in pictures])
+        return join_images([self._image_inputs(picture) for picture in pictures])
 
-    def prepare_image(self, picture: Any) -> dict[str, Tensor]:
+    def _image_inputs(self, picture: Any) -> dict[str, Tensor]:
         """Return the base model's inputs of one picture, a path or its bytes: `pixel_values` and what belongs to it."""
         batch = self._base_call(self._image_text, [read_image(picture)], False)
         text = batch["input_ids"].shape

@@ -77,8 +77,7 @@ class Reader:
         if characters > context * CHARACTERS_A_TOKEN:
             raise RequestError(f"Expected at most {context - 1} tokens, got {characters} characters. Shorten the text.")
         kinds = [attachment.kind for attachment in request.attachments]
-        moves = self._processor.image_processor.moves_coordinates
-        pictures = [file.content for file in request.attachments if moves and file.kind == IMAGE]
+        pictures = [file.content for file in request.attachments if file.kind == IMAGE]
         with self._lock:
             row = self._processor.encode_dialogue(
                 request.turns,
@@ -97,7 +96,7 @@ class Reader:
             row,
             [medium for medium, _ in read],
             dict(read),
-            pictures,
+            pictures if getattr(self._processor.image_processor, "moves_coordinates", False) else [],
             min(request.max_new_tokens, context - len(row["input_ids"])),
             self._schemas.matcher(request.schema) if request.schema is not None else None,
         )
@@ -110,6 +109,9 @@ class Reader:
             with self.uploaded(name, attachment.content) as path:
                 return medium, torch.from_numpy(self._processor.feature_extractor.prepare(path))
         try:
+            if self._processor.lays_out_images:
+                with self._lock:
+                    return medium, self._processor.load_images([attachment.content])
             return medium, self._processor.image_processor.prepare(attachment.content)
         except Exception as fault:
             raise _unreadable(fault, "the given picture", name, name) from fault

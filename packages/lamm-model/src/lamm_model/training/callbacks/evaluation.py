@@ -107,6 +107,7 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
         Raises:
             LammModelError: The command fails, or its last line is no number.
         """
+        from lamm_model.prediction.image_text import ImageTextAnswers
         from lamm_model.prediction.journal import Journal
         from lamm_model.prediction.predictor import Predictor, answer_file
         from lamm_model.prediction.queries import PredictionOptions
@@ -120,7 +121,8 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
         predictions.unlink(missing_ok=True)  # of a run that was killed after it
         journal = Journal(predictions, {"lamm": "predictions", "step": step})
         options = PredictionOptions()
-        predictor = Predictor(model, self.processor, options)
+        kind: Any = ImageTextAnswers if model.reads_alone else Predictor
+        predictor = kind(model, self.processor, options)
         answer_file(Path(self.settings.benchmark), journal, predictor, options)
         keep_input_types(model, trainer.settings.precision == "bf16")
         return run_command(self.settings.command, self.settings.benchmark, predictions)

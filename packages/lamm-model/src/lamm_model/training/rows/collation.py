@@ -189,8 +189,11 @@ class MediaLoader:
                 f"{kind}_features": self.features.read(kind, *zip(*d, strict=True)) for kind, d in pairs.items() if d
             }
         loaded: dict[str, Any] = {}
-        if images:
-            loaded["pixel_values"] = self.processor.image_processor([path for path, _ in images])["pixel_values"]
+        paths = [path for path, _ in images]
+        if images and self.processor.lays_out_images:
+            loaded |= self.processor.load_images(paths)
+        elif images:
+            loaded["pixel_values"] = self.processor.image_processor(paths)["pixel_values"]
         if clouds:
             import torch
 

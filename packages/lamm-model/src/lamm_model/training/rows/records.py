@@ -90,7 +90,10 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor", learn
     if not dialogues:
         reasons = "; ".join(rejections(rejected)) or "the files hold no record"
         raise LammModelError(f"Expected dialogues to learn from, found none: {reasons}.")
-    return TrainingData(pack_rows(dialogues, settings.row_tokens, settings.packing), number, dict(rejected))
+    # Where the base model lays images out, their positions are its own: each dialogue has a row.
+    laid_by_base = processor.lays_out_images and any(kind == "image" for one in dialogues for kind, _ in one.media)
+    packing = "none" if laid_by_base else settings.packing
+    return TrainingData(pack_rows(dialogues, settings.row_tokens, packing), number, dict(rejected))
 
 
 def _absence(root: Path, medium: str) -> str:
@@ -118,6 +121,8 @@ def fault_of(dialogue: Dialogue, ceiling: int, processor: "LammProcessor", learn
     each = {"image": processor.image_tokens, "point_cloud": processor.point_cloud_tokens}
     ids = {"image": processor.image_token_id, "point_cloud": processor.point_cloud_token_id}
     for kind, count in each.items():
+        if kind == "image" and processor.lays_out_images:  # as many as it makes of each
+            continue
         if not count and any(medium[0] == kind for medium in dialogue.media):
             return f"the model has no tower for {kind} media"
         expected = count * sum(medium[0] == kind for medium in dialogue.media)
@@ -126,7 +131,9 @@ def fault_of(dialogue: Dialogue, ceiling: int, processor: "LammProcessor", learn
             return f"{kind} tokens differ from the features of its media"
     if len(dialogue.input_ids) > ceiling:
         return f"longer than row_tokens = {ceiling}"
-    if not (dialogue.media or learns_text):
+    if not (any(dialogue.modality_ids) or learns_text):
+        if dialogue.media:
+            return "about images alone, and nothing that is trained serves those (model.adapt_images does)"
         return "about no medium, and nothing that is trained serves text alone"
     return "" if dialogue.learnt else "no response to learn"
 

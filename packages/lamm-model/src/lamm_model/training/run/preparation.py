@@ -1,10 +1,12 @@
 """The model of a run, ready to train: built or loaded, its trained part chosen, its step planned."""
 
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.processes import processes as distributed
+from lamm_model.training.rows.packing import pack_rows
 from lamm_model.training.rows.records import TrainingData, load_training_data
 from lamm_model.training.settings.settings import FinetuneSettings
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
     from lamm_model.processing.processing_lamm import LammProcessor
     from lamm_model.training.step.recomputation import StepPlan
+
+_LOG = logging.getLogger("lamm_model")
 
 
 @dataclass(slots=True)
@@ -34,7 +38,6 @@ def prepare_model(settings: FinetuneSettings) -> Prepared:
         UsageError: A pass cannot fit in the device's memory.
     """
     from lamm_model.training.step.acceleration import compile_layers
-    from lamm_model.training.step.isolation import choose_proven
     from lamm_model.training.step.recomputation import free_memory, plan_step, recompute
 
     device = distributed.device()
@@ -45,7 +48,7 @@ def prepare_model(settings: FinetuneSettings) -> Prepared:
     budget = free_memory(settings.compute, device)
     if distributed.world_size() == 1 or settings.compute.sharding == "none":
         model.to(device)
-    attention = choose_proven(model, settings.compute.attention, device, half, settings.data.packing)
+    attention = _choose_attention(settings, model, data)
     tokens = settings.data.row_tokens * settings.training.batch_rows
     plan = plan_step(model, tokens, settings.compute, budget, half)
     recompute(model.model.language_model, plan.recomputed)
@@ -53,6 +56,35 @@ def prepare_model(settings: FinetuneSettings) -> Prepared:
     if settings.compute.compile:
         compile_layers(model.model.language_model)
     return Prepared(model, processor, attention, plan, data)
+
+
+def _choose_attention(settings: FinetuneSettings, model: "LammForConditionalGeneration", data: TrainingData) -> str:
+    """Set the model to a proven attention; on top of one that sees already, rows are unpacked where packing is not."""
+    from lamm_model.training.step.isolation import choose_proven
+
+    device, half = distributed.device(), settings.training.precision == "bf16"
+    wanted, packing = settings.compute.attention, settings.data.packing
+    if not model.reads_alone:
+        return choose_proven(model, wanted, device, half, packing)
+    if wanted == "segments" or settings.compute.sharding != "none":
+        raise UsageError(
+            "Expected compute.attention = 'auto', 'sdpa' or 'eager' and compute.sharding = 'none' for a model.base, "
+            f"got {wanted!r} and {settings.compute.sharding!r}: its own masks and weights stay as they are."
+        )
+    tried = ["sdpa", "eager"] if wanted == "auto" else [wanted]
+    for attention, form in ((one, form) for form in dict.fromkeys((packing, "none")) for one in tried):
+        try:
+            chosen = choose_proven(model, attention, device, half, form)
+        except LammModelError:
+            if (attention, form) == (tried[-1], "none"):
+                raise
+            continue
+        if form != packing:
+            dialogues = [dialogue for row in data.rows for dialogue in row.dialogues]
+            data.rows = pack_rows(dialogues, settings.data.row_tokens, form)
+            _LOG.warning("This base model does not compute packed rows exactly: each dialogue has a row of its own.")
+        return chosen
+    raise AssertionError("no attention was tried")
 
 
 def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneration, LammProcessor]":
@@ -64,6 +96,7 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
     import torch
 
     from lamm_model.building.building import build_pair
+    from lamm_model.building.building_vlm import build_on_vlm
     from lamm_model.checkpoints.checkpoint import load_model
 
     chosen = settings.model
@@ -76,6 +109,18 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
         pair = load_model(chosen.path, dtype=dtype, quantize=chosen.quantize)
         return pair
     try:
+        if chosen.base:
+            on_top: Any = build_on_vlm(
+                chosen.base,
+                chosen.point_cloud_tower,
+                use_system=chosen.system_message,
+                routes_images=chosen.adapt_images,
+                freeze_point_cloud_tower=not chosen.train_point_cloud_tower,
+                seed=settings.training.seed,
+                dtype=dtype,
+                point_cloud_unit=chosen.point_cloud_unit,
+            )
+            return on_top  # type: ignore[no-any-return]
         pair = build_pair(
             chosen.language_model,
             image_tower=chosen.image_tower or None,
@@ -90,9 +135,10 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
             point_cloud_unit=chosen.point_cloud_unit,
         )
     except (OSError, ValueError) as error:  # transformers' words for what it cannot fetch or read
+        parts = f"{chosen.language_model!r} and model.image_tower = {chosen.image_tower!r}. Check both."
+        named = f"model.base = {chosen.base!r}. Check it." if chosen.base else f"model.language_model = {parts}"
         raise LammModelError(
-            f"Expected folders or hub names that can be loaded, found model.language_model = {chosen.language_model!r} "
-            f"and model.image_tower = {chosen.image_tower!r}. Check both, and give a folder where there is no network. "
+            f"Expected folders or hub names that can be loaded, found {named} Give a folder where there is no network. "
             f"The library said: {error}"
         ) from error
     if chosen.jpeg_scaling and pair[1].image_processor is not None:
@@ -106,6 +152,8 @@ def _learns_text(settings: FinetuneSettings, model: "LammForConditionalGeneratio
     from lamm_model.model.adapters import adapter_settings
 
     present = adapter_settings(model)
+    if model.reads_alone:
+        return False
     if settings.model.train == "adapters":
         return present is None or bool({"text", SHARED} & set(present.modalities))
     return settings.model.train == "full"
@@ -122,6 +170,8 @@ def _choose_trained(settings: FinetuneSettings, model: "LammForConditionalGenera
         if not present:
             towers = {"image": model.model.image_tower, "point_cloud": model.model.point_cloud_tower}
             modalities = [name for name, tower in towers.items() if tower is not None]
+            if settings.model.adapt_images:
+                modalities.insert(0, "image")
             if any(not dialogue.media for row in data.rows for dialogue in row.dialogues):
                 modalities.append("text")
             parts = settings.adapters
@@ -134,6 +184,8 @@ def _choose_trained(settings: FinetuneSettings, model: "LammForConditionalGenera
             "Export it first: lamm model export."
         )
     full = settings.model.train == "full"
+    if full and model.reads_alone:
+        raise UsageError("Expected model.train = 'adapters' or 'projectors': a model that sees already stays frozen.")
     model.model.language_model.requires_grad_(full)
     model.lm_head.requires_grad_(full)
     for part in trainable_parts(model).values():

@@ -70,7 +70,11 @@ def _missing(settings: FinetuneSettings) -> Iterator[str]:
     folders = [("model.path", model.path), ("data.media_root", data.media_root)]
     folders += [
         (f"model.{part}", name)
-        for part, name in (("language_model", model.language_model), ("image_tower", model.image_tower))
+        for part, name in (
+            ("base", model.base),
+            ("language_model", model.language_model),
+            ("image_tower", model.image_tower),
+        )
         if not _may_be_on_a_hub(name)
     ]
     yield from (f"{key}: no file {name}" for key, name in files if name and not Path(name).is_file())

@@ -20,7 +20,10 @@ class ModelSettings:
     """Where the model comes from: a LAMM folder, or its parts (a folder, a hub name, or ``embedded``).
 
     Attributes:
-        path: Folder of a LAMM model to start from. Excludes the three parts.
+        path: Folder of a LAMM model to start from. Excludes the base and the three parts.
+        base: Folder or hub name of a model that sees already (any ``AutoModelForImageTextToText``), which gets a
+            point-cloud tower on top; its own chat template, image path and answers without a cloud stay as they are.
+        adapt_images: With ``base``, train an adapter set for images too; their answers change then.
         language_model: Folder or hub name of any ``AutoModelForCausalLM``.
         image_tower: Folder or hub name of any vision tower ``AutoModel`` reads; empty for none.
         point_cloud_tower: Name of a point-cloud tower preset (``tiny``, ``epcl``); empty for none.
@@ -39,6 +42,8 @@ class ModelSettings:
     """
 
     path: str = ""
+    base: str = ""
+    adapt_images: bool = False
     language_model: str = ""
     image_tower: str = ""
     point_cloud_tower: str = ""
@@ -54,9 +59,18 @@ class ModelSettings:
     def faults(self) -> list[str]:
         """Return what contradicts itself."""
         wrong = []
-        if bool(self.path) == bool(self.language_model):
-            wrong.append("model: give either path (a LAMM folder) or language_model with its towers")
-        if not self.path and not (self.image_tower or self.point_cloud_tower):
+        if sum(map(bool, (self.path, self.base, self.language_model))) != 1:
+            wrong.append(
+                "model: give either path (a LAMM folder), base (a model that sees already) or language_model with its "
+                "towers"
+            )
+        if self.base and (not self.point_cloud_tower or self.image_tower):
+            wrong.append("model: base needs a point_cloud_tower, and brings its image tower itself")
+        if self.base and (self.train == "full" or self.quantize != "none"):
+            wrong.append("model: base stays frozen and as it is; set train = 'adapters' and quantize = 'none'")
+        if self.adapt_images and not self.base:
+            wrong.append("model.adapt_images: expected with base only")
+        if self.language_model and not (self.image_tower or self.point_cloud_tower):
             wrong.append("model: language_model needs an image_tower, a point_cloud_tower, or both")
         if self.quantize != "none" and self.train == "full":
             wrong.append("model: a quantised language model stays frozen; train its adapters, or set quantize = 'none'")
