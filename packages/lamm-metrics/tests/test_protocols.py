@@ -11,7 +11,7 @@ ANSWERS = [{"id": i, "text": "red"} for i in range(6)]
 
 @pytest.mark.parametrize("row", PUBLISHED.values(), ids=lambda row: row.name)
 def test_every_row_names_its_source_and_metrics_that_can_be_made(row):
-    assert "@" in row.source
+    assert row.source
     assert row.rule
     for task, uses in row.tasks.items():
         assert task in all_tasks()
@@ -19,9 +19,12 @@ def test_every_row_names_its_source_and_metrics_that_can_be_made(row):
             assert make_metric(use.metric, task, **use.options).settings()
 
 
-@pytest.mark.parametrize("name", protocols_of("open_vqa3d"))
-def test_every_score_carries_the_name(name):
-    report = score("open_vqa3d", REFERENCES, ANSWERS, name, draws=5)
+OPEN = [(task, name) for task in ("open_vqa", "open_vqa3d") for name in protocols_of(task)]
+
+
+@pytest.mark.parametrize(("task", "name"), OPEN)
+def test_every_score_carries_the_name(task, name):
+    report = score(task, REFERENCES, ANSWERS, name, draws=5)
     assert report.protocol == name
     assert all(f"|protocol:{name}|" in one.signature for one in report.scores)
 

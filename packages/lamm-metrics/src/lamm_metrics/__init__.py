@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lamm_metrics.linting.checking import Lint, Unread, lint
     from lamm_metrics.metrics.accuracy import Accuracy, CircularAccuracy
     from lamm_metrics.metrics.additive import AdditiveMetric
+    from lamm_metrics.metrics.anls import Anls
     from lamm_metrics.metrics.base import Metric
     from lamm_metrics.metrics.calibration import CalibrationError
     from lamm_metrics.metrics.captions.bleu import Bleu
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from lamm_metrics.metrics.localisation import Localisation
     from lamm_metrics.metrics.locating import BinaryLocating
     from lamm_metrics.metrics.registry import make_metric, metric_class, metric_names
+    from lamm_metrics.metrics.relaxed_accuracy import RelaxedAccuracy
+    from lamm_metrics.metrics.vqa_accuracy import VqaAccuracy
     from lamm_metrics.metrics.word_accuracy import WordAccuracy
     from lamm_metrics.metrics.yes_no import YesNo
     from lamm_metrics.paper.metric import PaperMetric
@@ -104,6 +107,9 @@ _HOMES = {
     "linting.checking": "Lint Unread lint",
     "metrics.accuracy": "Accuracy CircularAccuracy",
     "metrics.additive": "AdditiveMetric",
+    "metrics.anls": "Anls",
+    "metrics.relaxed_accuracy": "RelaxedAccuracy",
+    "metrics.vqa_accuracy": "VqaAccuracy",
     "metrics.base": "Metric",
     "metrics.calibration": "CalibrationError",
     "metrics.captions.bleu": "Bleu",
@@ -143,6 +149,7 @@ __all__ = [
     "TASKS",
     "Accuracy",
     "AdditiveMetric",
+    "Anls",
     "BinaryLocating",
     "Bleu",
     "BoxConvention",
@@ -180,6 +187,7 @@ __all__ = [
     "Protocol",
     "References",
     "ReferringAccuracy",
+    "RelaxedAccuracy",
     "Report",
     "RougeL",
     "RuleRow",
@@ -195,6 +203,7 @@ __all__ = [
     "Unread",
     "UsageError",
     "Variation",
+    "VqaAccuracy",
     "WordAccuracy",
     "YesNo",
     "all_tasks",

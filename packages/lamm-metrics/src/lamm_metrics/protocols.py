@@ -30,7 +30,7 @@ class Protocol:
 
     Attributes:
         name: What `--protocol` calls it.
-        source: The project and the commit whose code gives these numbers.
+        source: The project whose code gives these numbers, with the commit where values of that code are held in tests.
         rule: In words, what differs from the others.
         tasks: The metrics of each task that it scores, the headline first.
     """
@@ -238,6 +238,36 @@ _ROWS = (
         "SilongYong/SQA3D@a98da8fd utils/localization_metric.py",
         "the best of up to three positions and rotations each; below the bounds; axes by name, unlike the script",
         {"localisation3d": (_use("localisation"),)},
+    ),
+    Protocol(
+        "vqav2",
+        "GT-Vision-Lab/VQA PythonEvaluationTools vqaEval.py",
+        "min(1, annotators who agree / 3), each left out in turn; texts are normalised only where annotators differ",
+        {"open_vqa": (_use("vqa_accuracy", normalise="differing"),)},
+    ),
+    Protocol(
+        "textvqa",
+        "facebookresearch/mmf EvalAIAnswerProcessor",
+        "as vqav2, but texts are always normalised, and commas, question marks and possessives split off first",
+        {"open_vqa": (_use("vqa_accuracy", normalise="evalai"),)},
+    ),
+    Protocol(
+        "gqa",
+        "GQA eval.py",
+        "an answer counts if it is the reference letter by letter",
+        {"open_vqa": (_use("exact_match", text="plain", refined="none"),)},
+    ),
+    Protocol(
+        "docvqa",
+        "the evaluation of the DocVQA challenge (arXiv 2007.00398)",
+        "1 minus the edit distance over the longer length, the best over references, from 0.5 on; case does not count",
+        {"open_vqa": (_use("anls"),)},
+    ),
+    Protocol(
+        "chartqa",
+        "vis-nlp/ChartQA (arXiv 2203.10244)",
+        "a number within 5 % of the true one, or the text without case",
+        {"open_vqa": (_use("relaxed_accuracy"),)},
     ),
 )  # fmt: skip
 PUBLISHED: Mapping[str, Protocol] = {row.name: row for row in _ROWS}

@@ -65,6 +65,16 @@ MAKERS = {
     "accuracy": ("vqa", vqa),
     "circular_accuracy": ("vqa", vqa),
     "ece": ("vqa", vqa),
+    **{
+        name: (
+            "open_vqa",
+            lambda g: (
+                {"answers": [sentence(g) for _ in range(4)], "question_type": str(g.choice(["number", "other"]))},
+                {"text": str(g.choice(["a cat", "2", sentence(g, 0)]))},
+            ),
+        )
+        for name in ("vqa_accuracy", "anls", "relaxed_accuracy")
+    },
     "exact_match": (
         "open_vqa3d",
         lambda g: (

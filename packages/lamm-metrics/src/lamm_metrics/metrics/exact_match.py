@@ -1,36 +1,19 @@
 """Exact match of open answers, strict (EM) and refined (EM-R), under every published rule."""
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
-
-import numpy as np
+from collections.abc import Sequence
+from typing import Literal
 
 from lamm_metrics.errors import UsageError
-from lamm_metrics.extraction import Status
-from lamm_metrics.metrics.additive import AdditiveMetric
-from lamm_metrics.metrics.base import Floats, derived
-from lamm_metrics.metrics.question_types import TYPES, Types
+from lamm_metrics.metrics.by_type import MeansByType
+from lamm_metrics.metrics.question_types import Types
 from lamm_metrics.metrics.registry import one_of
 from lamm_metrics.metrics.texts import TEXTS, Preparation, Text
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.records.truth import Reference
-from lamm_metrics.results.score import ScoreSpec
 
 Match = Literal["any", "in-order", "first"]
 Refined = Literal["second", "first", "none"]
 Empty = Literal["wrong", "contained"]
-MOST_TYPES = 64
-"""Types that are scored one by one; more of them are no types."""
-
-
-class Matched(NamedTuple):
-    """Whether an answer is a reference, overlaps one, is one of several that are ranked; its types; the answer."""
-
-    exact: bool
-    refined: bool
-    among: bool
-    types: tuple[str, ...]
-    given: str
 
 
 def squash(text: str) -> str:
@@ -82,7 +65,7 @@ def match_answer(
     return False, any(overlaps(prepared, wanted) for wanted in known)
 
 
-class ExactMatch(AdditiveMetric[Matched]):
+class ExactMatch(MeansByType):
     r"""Share of open answers that equal a reference (EM), and that overlap one (EM-R); per type of question too.
 
     The default cleans both sides as LEO does, takes any reference and counts empty answers as wrong. EM-R lets parts of
@@ -97,7 +80,6 @@ class ExactMatch(AdditiveMetric[Matched]):
     """
 
     name = "exact_match"
-    needs = ("answers",)
 
     def __init__(
         self,
@@ -120,10 +102,9 @@ class ExactMatch(AdditiveMetric[Matched]):
             top: Also score whether any of so many ranked answers is right; 1 for the first alone.
             types: Rule of question types: "record" takes its `question_type`; "msqa" also weights the headline by them.
         """
-        super().__init__()
+        super().__init__(types)
         for name, value, choices in (
             ("text", text, Text), ("match", match, Match), ("refined", refined, Refined), ("empty", empty, Empty),
-            ("types", types, Types),
         ):  # fmt: skip
             one_of(name, value, choices)
         if top < 1:
@@ -132,88 +113,34 @@ class ExactMatch(AdditiveMetric[Matched]):
         self.match: Match = match
         self.refined: Refined = refined
         self.empty: Empty = empty
-        self.top, self.types = top, types
-        self._prepare, self._types = TEXTS[text], TYPES[types]
+        self.top = top
+        self._prepare = TEXTS[text]
+        named = {"second": ("em", "em_r"), "first": ("em_r", "em"), "none": ("em",)}[refined]
+        self.measures = (*named, f"em@{top}") if top > 1 else named
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature."""
-        chosen = {"text": self.text, "match": self.match, "empty": self.empty, "types": self.types}
-        return {**chosen, **({"top": self.top} if self.top > 1 else {}), "failed": "wrong"}
+        chosen = {"text": self.text, "match": self.match, "empty": self.empty}
+        return {**chosen, **({"top": self.top} if self.top > 1 else {}), **super().settings()}
 
-    def update(self, reference: Reference, prediction: Prediction) -> None:
-        """Read one answer."""
+    def proportions(self) -> bool:
+        """Return whether records weigh the same, as they do but under MSQA's types."""
+        return self.types != "msqa"
+
+    def judged(self, reference: Reference, prediction: Prediction) -> tuple[Sequence[float], str]:
+        """Return whether an answer is a reference, overlaps one, and whether any of those ranked first is one."""
         ranked = (prediction.ranked or [prediction.plain_text])[: self.top]
-        outcomes = [self._outcome(answer, reference["answers"]) for answer in ranked]
-        exact, refined = outcomes[0]
-        shown = self._prepare.answer(ranked[0])
-        state = Matched(exact, refined, any(right for right, _ in outcomes), self._types(reference), shown[:80])
-        self.keep(reference, Status.OK if ranked[0].strip() else Status.NONE, state)
-
-    def _outcome(self, answer: str, references: Sequence[str]) -> tuple[bool, bool]:
-        return match_answer(answer, references, self._prepare, self.match, self.empty)
-
-    @derived
-    def kinds(self) -> list[str]:
-        """Return the types that are scored one by one, sorted."""
-        found = sorted({kind for entry in self.entries.values() for kind in entry.state.types})
-        return found if len(found) <= MOST_TYPES else []
-
-    def _measured(self) -> list[str]:
-        names = {"second": ["em", "em_r"], "first": ["em_r", "em"], "none": ["em"]}[self.refined]
-        return [*names, *([f"em@{self.top}"] if self.top > 1 else [])]
-
-    def specs(self) -> Sequence[ScoreSpec]:
-        """Return the scores over all records, then those of each type."""
-        pooled = self.types != "msqa"
-        whole = [ScoreSpec(name, proportion=pooled, share=True, bounded=name == "em") for name in self._measured()]
-        return [
-            *whole,
-            *(ScoreSpec(f"{name}/{kind}", share=True) for kind in self.kinds() for name in self._measured()),
-        ]
-
-    def rows(self, states: Sequence[Matched]) -> Floats:
-        """Return what is right of each record and 1, then both again in the columns of its types."""
-        values = np.array([self._values(state) for state in states], np.float64).reshape(len(states), -1)
-        kinds = {kind: place for place, kind in enumerate(self.kinds())}
-        belongs = np.zeros((len(states), len(kinds)))
-        for place, state in enumerate(states):
-            for kind in state.types:
-                if kind in kinds:
-                    belongs[place, kinds[kind]] = 1.0
-        weight = belongs.sum(axis=1) if self.types == "msqa" else np.ones(len(states))
-        every = np.hstack([weight[:, None], belongs])
-        return (every[:, :, None] * np.hstack([values, np.ones((len(states), 1))])[:, None, :]).reshape(len(states), -1)
-
-    def row_if_right(self, state: Matched) -> Sequence[float]:
-        """Return the row of a right answer."""
-        row: list[float] = self.rows([state._replace(exact=True, refined=True, among=True)])[0].tolist()
-        return row
-
-    def values(self, sums: Floats) -> Floats:
-        """Return the shares, in the order of `specs`."""
-        apart = sums.reshape(*sums.shape[:-1], len(self.kinds()) + 1, -1)
-        return (apart[..., :-1] / apart[..., -1:]).reshape(*sums.shape[:-1], -1)
-
-    def _values(self, state: Matched) -> list[float]:
-        named = {"em": state.exact, "em_r": state.refined}
-        return [float(named.get(name, state.among)) for name in self._measured()]
-
-    def extra(self, name: str) -> Mapping[str, float]:
-        """Return how many records a type has."""
-        kind = name.partition("/")[2]
-        return {"n": float(sum(kind in entry.state.types for entry in self.entries.values()))} if kind else {}
+        rule = self._prepare, self.match, self.empty
+        outcomes = [match_answer(answer, reference["answers"], *rule) for answer in ranked]
+        named = {"em": outcomes[0][0], "em_r": outcomes[0][1]}
+        among = any(right for right, _ in outcomes)
+        return [named.get(name, among) for name in self.measures], self._prepare.answer(ranked[0])
 
     def remarks(self) -> list[str]:
         """Say how much of EM-R is empty answers."""
         if self.empty == "wrong" or self.refined == "none":
             return []
-        empty = sum(entry.state.refined and not entry.state.given.strip() for entry in self.entries.values())
+        place = self.measures.index("em_r")
+        states = [entry.state for entry in self.entries.values()]
+        empty = sum(state.values[place] == 1 and not state.given.strip() for state in states)
         return [f"{empty} empty answers count as right in EM-R under this rule"] if empty else []
-
-    def sample_value(self, state: Matched) -> float | None:
-        """Whether it is right, by the headline."""
-        return self._values(state)[0]
-
-    def shown(self, state: Matched) -> str:
-        """The prepared answer."""
-        return state.given

@@ -1,0 +1,127 @@
+"""What scores of open answers share: means over all records, and over the records of each type of question."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lamm_metrics.extraction import Status
+from lamm_metrics.metrics.additive import AdditiveMetric
+from lamm_metrics.metrics.base import Floats, derived
+from lamm_metrics.metrics.question_types import TYPES, Types
+from lamm_metrics.metrics.registry import one_of
+from lamm_metrics.records.predictions import Prediction
+from lamm_metrics.records.truth import Reference
+from lamm_metrics.results.score import ScoreSpec
+
+MOST_TYPES = 64
+"""Types that are scored one by one; more of them are no types."""
+SHOWN = 80
+"""Characters of a read answer that are kept."""
+
+
+class Typed(NamedTuple):
+    """What an answer is worth, from 0 to 1 by each measure; the types of its question; what was read of it."""
+
+    values: tuple[float, ...]
+    types: tuple[str, ...]
+    given: str
+
+
+class MeansByType(AdditiveMetric[Typed]):
+    """Means over records of values from 0 to 1, the first measure is the headline; then the same of each type.
+
+    A subclass names its `measures` and says in `judged` what an answer is worth.
+    """
+
+    needs = ("answers",)
+    measures: tuple[str, ...] = ()
+
+    def __init__(self, types: Types = "record") -> None:
+        """Choose how types of questions are told.
+
+        Args:
+            types: "record" takes the record's `question_type`; see `lamm_metrics.metrics.question_types.TYPES`.
+        """
+        super().__init__()
+        one_of("types", types, Types)
+        self.types: Types = types
+        self.measures = self.measures or (self.name,)
+
+    def judged(self, reference: Reference, prediction: Prediction) -> tuple[Sequence[float], str]:
+        """Return what an answer is worth by each measure, and what was read of it."""
+        raise NotImplementedError(f"{type(self).__name__} has no `judged`.")
+
+    def proportions(self) -> bool:
+        """Return whether every value is 0 or 1 and every record weighs the same."""
+        return False
+
+    def settings(self) -> dict[str, object]:
+        """The choices of the signature."""
+        return {"types": self.types, "failed": "wrong"}
+
+    def update(self, reference: Reference, prediction: Prediction) -> None:
+        """Read one answer."""
+        values, given = self.judged(reference, prediction)
+        status = Status.OK if (prediction.ranked or [prediction.plain_text])[0].strip() else Status.NONE
+        self.keep(reference, status, Typed(tuple(map(float, values)), TYPES[self.types](reference), given[:SHOWN]))
+
+    @derived
+    def kinds(self) -> list[str]:
+        """Return the types that are scored one by one, sorted."""
+        found = sorted({kind for entry in self.entries.values() for kind in entry.state.types})
+        return found if len(found) <= MOST_TYPES else []
+
+    def specs(self) -> Sequence[ScoreSpec]:
+        """Return the scores over all records, then those of each type."""
+        whole = self.proportions()
+        named = [(name, kind) for kind in self.kinds() for name in self.measures]
+        return [
+            *(
+                ScoreSpec(name, proportion=whole, share=True, bounded=name == self.measures[0])
+                for name in self.measures
+            ),
+            *(ScoreSpec(f"{name}/{kind}", share=True) for name, kind in named),
+        ]
+
+    def rows(self, states: Sequence[Typed]) -> Floats:
+        """Return the values of each record and 1, then both again in the columns of its types."""
+        measures = len(self.measures)
+        values = np.array([state.values for state in states], np.float64).reshape(len(states), measures)
+        place = {kind: column for column, kind in enumerate(self.kinds())}
+        belongs = np.zeros((len(states), len(place)))
+        pairs = [(row, place[kind]) for row, state in enumerate(states) for kind in state.types if kind in place]
+        if pairs:
+            belongs[tuple(np.array(pairs).T)] = 1.0
+        weight = belongs.sum(axis=1) if self.types == "msqa" else np.ones(len(states))
+        every = np.hstack([weight[:, None], belongs])[:, :, None]
+        counted = np.hstack([values, np.ones((len(states), 1))])[:, None, :]
+        return (every * counted).reshape(len(states), (len(place) + 1) * (measures + 1))
+
+    def row_if_right(self, state: Typed) -> Sequence[float]:
+        """Return the row of a right answer."""
+        row: list[float] = self.rows([state._replace(values=(1.0,) * len(self.measures))])[0].tolist()
+        return row
+
+    def means(self, sums: Floats) -> Floats:
+        """Return the means, [..., whole and types, measures]."""
+        apart = sums.reshape(*sums.shape[:-1], len(self.kinds()) + 1, len(self.measures) + 1)
+        return np.asarray(apart[..., :-1] / apart[..., -1:])
+
+    def values(self, sums: Floats) -> Floats:
+        """Return the means, in the order of `specs`."""
+        means = self.means(sums)
+        return means.reshape(*means.shape[:-2], -1)
+
+    def extra(self, name: str) -> Mapping[str, float]:
+        """Return how many records a type has."""
+        kind = name.partition("/")[2]
+        return {"n": float(sum(kind in entry.state.types for entry in self.entries.values()))} if kind else {}
+
+    def sample_value(self, state: Typed) -> float | None:
+        """What the answer is worth, by the headline."""
+        return state.values[0]
+
+    def shown(self, state: Typed) -> str:
+        """What was read of the answer."""
+        return state.given
