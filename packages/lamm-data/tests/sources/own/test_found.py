@@ -170,3 +170,34 @@ def test_a_corner_that_is_not_finite_is_left_out_by_name(tmp_path):
     (tmp_path / "c.json").write_text(f'{{{image}, "annotations": [{box}]}}')
     counts = convert_source("images", tmp_path, tmp_path / "o.jsonl", ConvertSettings(dataset="Mine"))
     assert counts["detection: left out: box that is not finite"] == 1
+
+
+@pytest.mark.parametrize("row", ["0 nan 0.5 0.2 0.2", "0 0,5 0.5 0.2 0.2", "0 0.5 0.5 0.2"])
+def test_a_bad_first_row_of_yolo_is_named_too(tmp_path, row):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "classes.txt").write_text("cat\n")
+    (tmp_path / "a.txt").write_text(row)
+    with pytest.raises(SourceError, match=r"Expected .* number.*a\.txt, line 1"):
+        own_source(tmp_path, dataset="Mine")
+
+
+def test_labels_of_a_missing_image_are_counted_and_their_image_is_named(tmp_path):
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "a.png")
+    (tmp_path / "data.yaml").write_text("names: [cat]")
+    for name in ("a", "gone"):
+        (tmp_path / "labels" / f"{name}.txt").write_text("0 0.5 0.5 0.2 0.2")
+    (tmp_path / "labels" / "notes.txt").write_text("two pictures")
+    assert [item.media for item in own_source(tmp_path, dataset="Mine").items["all"]] == ["images/a.png", "labels/gone"]
+    (tmp_path / "data.yaml").unlink()
+    for name in ("a", "gone"):
+        (tmp_path / "labels" / f"{name}.txt").unlink()
+    (tmp_path / "labels" / "g.json").write_text('{"shapes": [], "flags": {"cat": true}, "imagePath": "gone.jpg"}')
+    assert [item.media for item in own_source(tmp_path, dataset="Mine").items["all"]] == ["gone.jpg"]
+
+
+def test_names_are_compared_as_letters_whichever_system_or_address_wrote_them(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "Stra\u00dfe u\u0308.png")
+    (tmp_path / "t.csv").write_text("image,label\nStra\u00dfe \u00fc.png,cat\nStra%C3%9Fe%20%C3%BC.png,cat\n")
+    assert [item.media for item in own_source(tmp_path, dataset="Mine").items["all"]] == ["Stra\u00dfe u\u0308.png"]

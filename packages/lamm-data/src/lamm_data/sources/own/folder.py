@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import os
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from lamm_data.errors import SourceError
 from lamm_data.records.annotations import Annotated, Box, ClassLabel, Keypoints
@@ -146,7 +148,7 @@ class Folder:
             if PurePosixPath(path).suffix.lower() in IMAGES:
                 self.images[path] = None
                 name = PurePosixPath(path)
-                for key in {name.name.lower(), name.stem.lower()}:
+                for key in {_folded(name.name), _folded(name.stem)}:
                     self._named[key].append(path)
             else:
                 self.others.append(path)
@@ -170,7 +172,8 @@ class Folder:
         for base in (here, here / "images", here.parent, here.parent / "images", PurePosixPath()):
             if (path := str(base / clean)) in self.images:
                 return path
-        named = self._named.get(parts[-1].lower(), []) if parts else []
+        last = parts[-1] if parts else ""
+        named = self._named.get(_folded(last)) or self._named.get(_folded(unquote(last)), [])
         best = max((_shared_end(path, clean) for path in named), default=0)
         alike = [path for path in named if _shared_end(path, clean) == best]
         of_split = [path for path in alike if split and split_of(path) == split]
@@ -197,7 +200,12 @@ def _files(root: Path) -> Iterator[str]:
         yield from ((below / name).as_posix() for name in names if not name.startswith("."))
 
 
+def _folded(name: str) -> str:
+    """Return a name as names are compared: in lower case, each letter one with its marks, whatever system wrote it."""
+    return unicodedata.normalize("NFC", name).lower()
+
+
 def _shared_end(path: str, name: str) -> int:
     """Return how many of their last parts two paths have in common."""
-    pairs = zip(reversed(path.lower().split("/")), reversed(name.lower().split("/")), strict=False)
+    pairs = zip(reversed(_folded(path).split("/")), reversed(_folded(name).split("/")), strict=False)
     return next((number for number, (a, b) in enumerate(pairs) if a != b), min(path.count("/"), name.count("/")) + 1)

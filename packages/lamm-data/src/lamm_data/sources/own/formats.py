@@ -15,7 +15,7 @@ from lamm_data.sources.own.folder import SPLITS, Drawn, Folder, Part, Read
 from lamm_data.sources.own.json_files import read_label_studio, read_labelme
 from lamm_data.sources.own.tables import CAPTION, IMAGE, LABEL, OPEN_IMAGES, column, heading, read_csv, read_open_images
 from lamm_data.sources.own.xml_files import read_cvat, read_voc
-from lamm_data.sources.own.yolo import label_files, read_yolo
+from lamm_data.sources.own.yolo import has_rows, label_files, read_yolo
 
 HEAD = 1 << 17
 """Bytes of the beginning and of the end of a file that tell its format."""
@@ -116,19 +116,12 @@ def found_formats(folder: Folder) -> dict[str, list[str]]:
         if key := _format_of(folder, name):
             found[key].append(name)
     texts = sorted(set(label_files(folder).values()))
-    if any(_is_yolo(folder.root / text) for text in texts[:20]):
+    if any(has_rows(folder.root / text) for text in texts[:20]):
         found["yolo"] += texts
     places = [] if found else class_folders(folder)
     if len({PurePosixPath(place).name for place in places}) > 1:  # a single folder is no choice between classes
         found["folders"] = places
     return dict(found)
-
-
-def _is_yolo(path: Path) -> bool:
-    """Tell whether the first row of a text file is numbers, as YOLO's are."""
-    with path.open("rb") as handle:
-        cells = handle.readline(HEAD).split()
-    return len(cells) >= 5 and all(re.fullmatch(rb"-?\d+(\.\d*)?([eE][-+]?\d+)?", cell) for cell in cells)
 
 
 def choose_format(folder: Folder, wanted: str = "") -> tuple[str, list[str]]:

@@ -32,8 +32,8 @@ def read_labelme(folder: Folder, files: list[str]) -> Iterator[Part]:
         folder.at = str(path)
         drawn.classes = [ClassLabel(str(flag)) for flag, on in (value.get("flags") or {}).items() if on is True]
         media = folder.find(str(value.get("imagePath") or PurePosixPath(name).stem), name, split_of(name))
-        if media not in folder.images:
-            media = folder.find(PurePosixPath(name).stem, name, split_of(name))
+        beside = folder.find(PurePosixPath(name).stem, name, split_of(name)) if media not in folder.images else media
+        media = beside if beside in folder.images else media
         width, height, noted = folder.size(media, value.get("imageWidth"), value.get("imageHeight"))
         drawn.account.update(noted)
         yield "", drawn.item(media, name, (width, height))

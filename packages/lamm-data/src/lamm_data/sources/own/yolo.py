@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -107,8 +109,18 @@ def label_files(folder: Folder) -> dict[str, str]:
     return found
 
 
+def has_rows(path: Path) -> bool:
+    """Tell whether the first row of a text file is a class and numbers; those that are none are left to the reader."""
+    with path.open("rb") as handle:
+        label, *numbers = handle.readline(1 << 17).removeprefix(codecs.BOM_UTF8).split() or [b""]
+    return label.isdigit() and len(numbers) > 1 and all(re.match(rb"-?(\.?\d|nan|inf)", cell) for cell in numbers)
+
+
 def read_yolo(folder: Folder, files: list[str]) -> Iterator[Part]:
-    """Read boxes, outlines, turned boxes and joints; an image without a text file has no objects."""
+    """Read boxes, outlines, turned boxes and joints; an image without a text file has no objects.
+
+    A text file among the others whose image is missing is an item too, so that its image is named as missing.
+    """
     layout, labels = _Layout(folder, files), label_files(folder)
     for media in folder.images:
         origin, drawn = labels.get(media, ""), Drawn()
@@ -119,6 +131,12 @@ def read_yolo(folder: Folder, files: list[str]) -> Iterator[Part]:
             if line.strip():
                 _row(line.split(), layout, drawn, (width, height), f"{folder.root / origin}, line {number}")
         yield layout.split_of(media), drawn.item(media, origin, (width, height))
+    places = {PurePosixPath(text).parent for text in labels.values()}
+    for origin in sorted(set(folder.others) - set(labels.values())):
+        path = PurePosixPath(origin)
+        if path.suffix == ".txt" and path.parent in places and has_rows(folder.root / origin):
+            media = str(path.with_suffix(""))
+            yield layout.split_of(media), Drawn().item(media, origin, (0, 0))
 
 
 def _row(cells: list[str], layout: _Layout, drawn: Drawn, size: tuple[int, int], where: str) -> None:
