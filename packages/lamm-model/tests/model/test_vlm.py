@@ -10,8 +10,12 @@ from tiny_vlms import leave_out_videos, vlm_kinds
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lamm_model import AdapterSettings, add_adapters, build_on_vlm, save_model
+from lamm_model.checkpoints.checkpoint import read_config
+from lamm_model.checkpoints.export import export_checkpoint
+from lamm_model.checkpoints.push import card_facts
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.adapter_layers import lora_layers
+from lamm_model.model.hub import model_card
 from lamm_model.model.routing import POINT_CLOUD
 
 NEW = {"max_new_tokens": 6, "do_sample": False}
@@ -200,6 +204,16 @@ def test_a_whole_model_is_saved_and_loaded_exactly(vlm_folder, cloud_config, tmp
     assert torch.equal(opened.generate(**prompt, **NEW), model.generate(**prompt, **NEW))
 
 
+def test_it_is_not_merged_and_its_card_names_its_base(vlm_folder, cloud_config, tmp_path):
+    model, processor = on_top(vlm_folder("qwen3_vl"), cloud_config)
+    save_model(model, processor, tmp_path / "model")
+    with pytest.raises(UsageError, match="would change what the base answers"):
+        export_checkpoint(tmp_path / "model", tmp_path / "merged")
+    card = model_card(read_config(tmp_path / "model"), card_facts(tmp_path / "model", "mit", {}))
+    assert f"| vlm | {vlm_folder('qwen3_vl')} |" in card
+    assert "reads text, images, point clouds (language model: qwen3_vl_text; adapter sets: point_cloud)" in card
+
+
 def test_a_clouds_tokens_count_as_text_on_every_axis_of_the_positions(vlm_folder, cloud_config):
     model, processor = on_top(vlm_folder("qwen2_5_vl"), cloud_config)
     seen = []
@@ -242,8 +256,10 @@ def test_training_reads_what_prompts_read_and_then_the_answer(vlm_folder, cloud_
         assert inputs(processor, asked)["input_ids"][0].tolist() == prompt, kind
         row = processor.encode_dialogue([*turns, {"from": "gpt", "value": "A red chair."}], **media)
         assert row["input_ids"][: len(prompt)] == prompt, kind
-        learnt = [token for token in row["labels"] if token != -100]
-        assert processor.decode(learnt).startswith("A red chair."), kind
+        learnt = row["labels"][len(prompt) :]  # all that follows the prompt, the space that some templates write too
+        assert set(row["labels"][: len(prompt)]) == {-100}, kind
+        assert -100 not in learnt, kind
+        assert processor.decode(learnt).strip().startswith("A red chair."), kind
         assert learnt[-1] in processor.end_token_ids, kind
         assert set(row["modality_ids"]) == {POINT_CLOUD}, kind
 

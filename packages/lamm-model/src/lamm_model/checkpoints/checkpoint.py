@@ -19,7 +19,7 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForImageTextToText
+from transformers import AutoModelForImageTextToText
 
 from lamm_model.building.auto_classes import register
 from lamm_model.building.building import BaseNames, base_names, build_model, resolve_base
@@ -230,8 +230,8 @@ def load_model(
     register()
     path = locate(folder)
     manifest = read_manifest(path)
-    on_vlm = _model_type(path) == LammVlmConfig.model_type
-    config = (LammVlmConfig if on_vlm else LammConfig).from_pretrained(path)
+    config = read_config(path)
+    on_vlm = isinstance(config, LammVlmConfig)
     processor: Any = (LammVlmProcessor if on_vlm else LammProcessor).from_pretrained(path)
     if on_vlm and quantize != "none":
         raise UsageError(f"Expected --quantize none for a model on top of one that sees already, got {quantize}.")
@@ -303,7 +303,7 @@ def open_checkpoint(
             "write a whole model (`save_pretrained`, or `lamm model export`) to spread it over devices."
         )
     if dtype in (None, "auto"):
-        dtype = AutoConfig.from_pretrained(folder).dtype or torch.float32
+        dtype = read_config(folder).dtype or torch.float32
     model, _ = load_model(folder, dtype=torch_dtype(dtype), attn_implementation=attn_implementation)
     (device,) = devices
     if device is not None:
@@ -355,6 +355,11 @@ def model_folder(name: str | Path) -> Path:
 def is_lamm(folder: Path) -> bool:
     """Tell whether a folder holds a LAMM checkpoint or model, rather than one of another family."""
     return _model_type(folder) in (LammConfig.model_type, LammVlmConfig.model_type) or read_manifest(folder) is not None
+
+
+def read_config(folder: Path) -> Any:
+    """Read the configuration of a LAMM model, or of one on top of a model that sees already."""
+    return (LammVlmConfig if _model_type(folder) == LammVlmConfig.model_type else LammConfig).from_pretrained(folder)
 
 
 def _model_type(folder: Path) -> str:

@@ -8,9 +8,17 @@ import torch
 from peft.tuners.lora import LoraLayer
 
 from lamm_model.building.building import base_names
-from lamm_model.checkpoints.checkpoint import load_model, locate, read_manifest, refuse_existing, save_model
+from lamm_model.checkpoints.checkpoint import (
+    load_model,
+    locate,
+    read_config,
+    read_manifest,
+    refuse_existing,
+    save_model,
+)
 from lamm_model.errors import UsageError
 from lamm_model.model.adapters import adapter_settings, keep_adapter
+from lamm_model.model.configuration_lamm_vlm import LammVlmConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.processing.processing_lamm import LammProcessor
 
@@ -52,6 +60,7 @@ def split_checkpoint(folder: Path, output: Path) -> list[str]:
         UsageError: `output` exists, or the checkpoint has no two sets.
     """
     refuse_existing(output)
+    _refuse_on_top(folder)
     manifest = read_manifest(locate(folder))
     names = list(manifest["adapters"]["modalities"]) if manifest is not None else []
     if len(names) < 2:
@@ -62,6 +71,19 @@ def split_checkpoint(folder: Path, output: Path) -> list[str]:
         _keep_modality(model, processor, name)
         save_model(model, processor, output / name)
     return names
+
+
+def _refuse_on_top(folder: Path) -> None:
+    """Refuse to merge what lies on top of a model that sees already.
+
+    Raises:
+        UsageError: It does.
+    """
+    if read_config(locate(folder)).model_type == LammVlmConfig.model_type:
+        raise UsageError(
+            f"Expected a LAMM model to export, got one on top of a model that sees already ({folder}): merged, its "
+            "adapters would change what the base answers without a cloud. Use the checkpoint as it is."
+        )
 
 
 def _keep_modality(model: LammForConditionalGeneration, processor: LammProcessor, name: str) -> None:
@@ -92,6 +114,7 @@ def export_checkpoint(folder: Path, output: Path, adapter: str | None = None, la
         UsageError: `output` exists, or several sets are there and none is chosen.
     """
     refuse_existing(output)
+    _refuse_on_top(folder)
     model, processor = load_model(folder)
     settings = adapter_settings(model)
     name = adapter or (settings.modalities[0] if settings is not None and len(settings.modalities) == 1 else "")

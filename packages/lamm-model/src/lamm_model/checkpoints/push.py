@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lamm_model.checkpoints.checkpoint import locate, read_manifest
+from lamm_model.checkpoints.checkpoint import locate, read_config, read_manifest
 from lamm_model.errors import UsageError
-from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.hub import UNKNOWN, CardFacts, model_card, push_folder
 
 _LICENCE = re.compile(r"^license:\s*[\"']?([\w.+-]+)", re.MULTILINE)
@@ -53,7 +52,7 @@ def push_model(
     with tempfile.TemporaryDirectory() as beside:
         copy = Path(beside) / "model"
         shutil.copytree(model, copy)
-        card = model_card(LammConfig.from_pretrained(model), facts, repository)
+        card = model_card(read_config(model), facts, repository)
         (copy / "README.md").write_text(card, encoding="utf-8")
         return push_folder(copy, repository, public=public, token=token)
 

@@ -46,7 +46,6 @@ class LammVlmConfig(PretrainedConfig):  # type: ignore[misc]
     part_dtypes: dict[str, str] | None = None
     tie_word_embeddings: bool = False
     freeze_image_tower: ClassVar[bool] = True  # it is the base model's, and stays as it is
-    image_config: ClassVar[None] = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Build the sub-configurations and check the choices."""
@@ -65,6 +64,11 @@ class LammVlmConfig(PretrainedConfig):  # type: ignore[misc]
     def text_config(self) -> Any:
         """Configuration of the base model's language model."""
         return self.base_config.get_text_config()
+
+    @property
+    def image_config(self) -> Any:
+        """Configuration of the base model's vision tower."""
+        return getattr(self.base_config, "vision_config", None)
 
     @property
     def image_token_id(self) -> int:

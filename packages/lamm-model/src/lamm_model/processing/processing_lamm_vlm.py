@@ -64,7 +64,7 @@ class LammVlmProcessor:
         self.use_system = use_system
         self.routes_images = routes_images
         base.tokenizer.add_tokens([point_cloud_token], special_tokens=True)
-        self._end = ""
+        self._around = ("", "")
 
     def __getattr__(self, name: str) -> Any:
         """Let the base model's processor do what is its own: `tokenizer`, `image_processor`, `decode`, ..."""
@@ -103,14 +103,20 @@ class LammVlmProcessor:
     @property
     def end_token(self) -> str:
         """The token that the chat template writes after an answer; the tokenizer's end where it writes none."""
-        if not self._end:
+        return self._around_answers()[1]
+
+    def _around_answers(self) -> tuple[str, str]:
+        """Return what the chat template writes before an answer where none is asked for yet (a space), and its end."""
+        if not self._around[1]:
             asked = {"role": "user", "content": [{"type": "text", "text": "a"}]}
             told = {"role": "assistant", "content": [{"type": "text", "text": _MARK.format(0)}]}
-            after = self._rendered([asked, told], False).partition(_MARK.format(0))[2]
+            before, _, after = self._rendered([asked, told], False).partition(_MARK.format(0))
+            prompt = self._rendered([asked], True)
             special = {str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special}
             found = [(after.find(token), token) for token in special if token in after]
-            self._end = min(found)[1] if found else str(self.tokenizer.eos_token)
-        return self._end
+            end = min(found)[1] if found else str(self.tokenizer.eos_token)
+            self._around = (before.removeprefix(prompt) if before.startswith(prompt) else "", end)
+        return self._around
 
     def __call__(self, text: Any = None, images: Any = None, point_clouds: Any = None, **kwargs: Any) -> Any:
         """Prepare texts and their media.
@@ -191,15 +197,17 @@ class LammVlmProcessor:
         answers = [turn.text for turn in turns if turn.role == "assistant"]
         pieces = self._pieces(turns, message, for_generation, name)
         shown = [read_image(picture) for picture in pictures]
+        lead, end = self._around_answers()
         ids: list[int] = []
         labels: list[int] = []
         for number, piece in enumerate(pieces):
             count = sum(part.medium == IMAGE for part in turns[2 * number].pieces)
+            piece = piece.removesuffix(lead) if number < len(answers) else piece
             own = self._piece_ids(piece, shown[:count], first=not number)
             shown = shown[count:]
             ids, labels = ids + own, labels + [IGNORED] * len(own)
             if number < len(answers):
-                answer = [*self.answer_ids(answers[number]), self.tokenizer.convert_tokens_to_ids(self.end_token)]
+                answer = [*self.answer_ids(lead + answers[number]), self.tokenizer.convert_tokens_to_ids(end)]
                 ids, labels = ids + answer, labels + answer
         if max_length is not None and len(ids) > max_length:
             raise LammModelError(

@@ -96,7 +96,10 @@ def test_the_recipes_that_are_promised_are_there():
     names = set(presets.summaries())
     paper = {f"lamm-{what}-{size}" for what in ("image", "point-cloud") for size in ("7b", "13b")}
     tasks = {f"finetune-{task}" for task in ("cifar10", "voc2012", "scienceqa", "scannet", "scanrefer", "scanqa")}
-    assert paper | tasks | {"lamm-1.5-stage-1", "lamm-1.5-stage-2", "modern-8b", "qlora-24gb", "tiny"} <= names
+    assert (
+        paper | tasks | {"lamm-1.5-stage-1", "lamm-1.5-stage-2", "cloud-on-vlm", "modern-8b", "qlora-24gb", "tiny"}
+        <= names
+    )
     recipe = load_settings(presets.path_of("lamm-image-13b"))
     # arXiv 2306.06687, Sec. 5.1
     assert (recipe.adapters.rank, recipe.adapters.alpha, recipe.adapters.dropout) == (32, 32.0, 0.1)
