@@ -46,6 +46,7 @@ CASES = {
         {"position": [1, 2, 0], "rotation": {"_w": 1, "_x": 0, "_y": 0, "_z": 0}},
         "I stand at [1.1, 2, 0], turned by [0, 0, 0.05, 0.99].",
     ),
+    "spatial_questions3d": ({"num": 4, "question_type": "object_counting"}, "There are four chairs."),
     "open_vqa": ({"answers": ["two", "a pair"]}, "A pair."),
     "open_vqa3d": ({"answers": ["brown", "dark brown"]}, "The brown."),
 }

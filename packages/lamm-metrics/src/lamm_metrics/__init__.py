@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from lamm_metrics.metrics.locating import BinaryLocating
     from lamm_metrics.metrics.registry import make_metric, metric_class, metric_names
     from lamm_metrics.metrics.relaxed_accuracy import RelaxedAccuracy
+    from lamm_metrics.metrics.spatial import MeanRelativeAccuracy
     from lamm_metrics.metrics.vqa_accuracy import VqaAccuracy
     from lamm_metrics.metrics.word_accuracy import WordAccuracy
     from lamm_metrics.metrics.yes_no import YesNo
@@ -109,6 +110,7 @@ _HOMES = {
     "metrics.additive": "AdditiveMetric",
     "metrics.anls": "Anls",
     "metrics.relaxed_accuracy": "RelaxedAccuracy",
+    "metrics.spatial": "MeanRelativeAccuracy",
     "metrics.vqa_accuracy": "VqaAccuracy",
     "metrics.base": "Metric",
     "metrics.calibration": "CalibrationError",
@@ -180,6 +182,7 @@ __all__ = [
     "Lint",
     "Localisation",
     "Mark",
+    "MeanRelativeAccuracy",
     "Metric",
     "PaperMetric",
     "Prediction",

@@ -198,6 +198,7 @@ _ROWS = (
         {
             "visual_grounding3d": (_grounding("m3dref", missing="skip"),),
             "multi_grounding3d": (_f1("m3dref", missing="skip"),),
+            "spatial_questions3d": (_use("mra", reading="torchmetrics"),),
         },
     ),
     Protocol(
@@ -268,6 +269,24 @@ _ROWS = (
         "vis-nlp/ChartQA (arXiv 2203.10244)",
         "a number within 5 % of the true one, or the text without case",
         {"open_vqa": (_use("relaxed_accuracy"),)},
+    ),
+    Protocol(
+        "vsi-official",
+        "vision-x-nyu/thinking-in-space@51e089c3 lmms_eval/tasks/vsibench/utils.py",
+        "the first word of the answer, with nothing before it, is the number or the letter; the mean is over tasks",
+        {"spatial_questions3d": (_use("mra", reading="official"),)},
+    ),
+    Protocol(
+        "vsi-lmms",
+        "EvolvingLMMs-Lab/lmms-eval@75571cfe lmms_eval/tasks/vsibench/utils.py",
+        "letters as vsi-official; of numbers the first anywhere, in digits or in words",
+        {"spatial_questions3d": (_use("mra", reading="lmms"),)},
+    ),
+    Protocol(
+        "vsi-vlmevalkit",
+        "open-compass/VLMEvalKit@e8e78f05 vlmeval/dataset/utils/spatial_bench (rules, no judge)",
+        "letters are searched for in tags, last lines and conclusions; of numbers the last, words to twenty",
+        {"spatial_questions3d": (_use("mra", reading="vlmevalkit"),)},
     ),
 )  # fmt: skip
 PUBLISHED: Mapping[str, Protocol] = {row.name: row for row in _ROWS}

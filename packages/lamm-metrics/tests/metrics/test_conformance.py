@@ -75,6 +75,15 @@ MAKERS = {
         )
         for name in ("vqa_accuracy", "anls", "relaxed_accuracy")
     },
+    "mra": (
+        "spatial_questions3d",
+        lambda g: (
+            {"num": float(g.integers(1, 5)), "question_type": str(g.choice(["counting", "object_rel_direction_easy"]))}
+            if g.random() < 0.6
+            else {"gt_choice": int(g.integers(2)), "gt_choices": ["bed", "desk"], "question_type": "distance"},
+            {"text": str(g.choice(["3", "A", "B.", "There are two.", ""]))},
+        ),
+    ),
     "exact_match": (
         "open_vqa3d",
         lambda g: (

@@ -37,6 +37,7 @@ TRUTHS = {
     "object_caption3d": {"sentences": ["a brown chair"]},
     "yes_no3d": {"label": "yes", "setting": "popular"},
     "localisation3d": {"position": {"x": 1, "y": 2, "z": 0}, "rotation": [0, 0, 0, 1]},
+    "spatial_questions3d": {"num": 4.5, "question_type": "object_abs_distance"},
     "open_vqa": {"answers": ["two", "a pair"], "question_type": "number"},
     "open_vqa3d": {"answers": ["brown"], "situation": "I face the desk.", "question": "What color?"},
 }

@@ -28,6 +28,14 @@ def _any_option(key: str, record: Reference, generator: np.random.Generator) -> 
     return Prediction(key, f"The answer is ({letter(index)}).", choice=index)
 
 
+def _number(key: str, record: Reference, generator: np.random.Generator) -> Prediction:
+    return Prediction(key, truth_text(record), number=float(record["num"]))
+
+
+def _number_or_option(key: str, record: Reference, generator: np.random.Generator) -> Prediction:
+    return _any_option(key, record, generator) if "gt_choice" in record else _number(key, record, generator)
+
+
 def _boxes(key: str, record: Reference, generator: np.random.Generator) -> Prediction:
     objects = [{"label": "", "bbox": record["gt_bbox"]}] if "gt_bbox" in record else record["object"]
     boxes = [{"label": item["label"], "box": list(item["bbox"])} for item in objects]
@@ -62,30 +70,28 @@ class AnswerKind:
     Attributes:
         guess: Answers a record without looking: from the record itself where `own`, else from one of another group.
         read: Reads a closed answer; None for open ones.
-        own: Whether a guess needs nothing but the record itself.
+        own: Key of records whose guess needs nothing but the record itself; empty where there are none.
+        chance: In words, what an answerer does that never looks at the picture.
         plot: What plots show of single samples: "count" against the truth, else "confidence" against correctness.
     """
 
     guess: Guess = _truth
     read: Reader | None = None
-    own: bool = False
+    own: str = ""
     plot: str = "confidence"
-
-    @property
-    def chance(self) -> str:
-        """Return in words what an answerer does that never looks at the picture."""
-        return "a random option" if self.own else "the true answer to a record of another group"
+    chance: str = "the true answer to a record of another group"
 
 
 ANSWERS: Mapping[str, AnswerKind] = {
     "label": AnswerKind(read=read_label),
     "label or yes/no": AnswerKind(read=read_attribute),
     "yes/no": AnswerKind(read=read_yes_no),
-    "choice": AnswerKind(_any_option, read=read_choice, own=True),
+    "choice": AnswerKind(_any_option, read=read_choice, own="gt_choice", chance="a random option"),
     "whole text": AnswerKind(lambda key, record, draws: Prediction(key, str(draws.choice(record["sentences"])))),
     "short text": AnswerKind(lambda key, record, _: Prediction(key, str(record["answers"][0]))),
-    "number": AnswerKind(
-        lambda key, record, _: Prediction(key, truth_text(record), number=float(record["num"])), plot="count"
+    "number": AnswerKind(_number, plot="count"),
+    "number or choice": AnswerKind(
+        _number_or_option, own="gt_choice", chance="a random option, or the true number of another group"
     ),
     "words": AnswerKind(lambda key, record, _: Prediction(key, " ".join(f'"{word}"' for word in record["word_list"]))),
     "points": AnswerKind(_points),

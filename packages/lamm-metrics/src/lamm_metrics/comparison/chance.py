@@ -42,10 +42,10 @@ def chance_predictions(task: str, references: ReferenceSource, seed: int = 0) ->
     """
     records = read_references(references, task).records
     kind, generator = answers_of(task), np.random.default_rng(seed)
-    if kind.own:
-        return [kind.guess(key, record, generator) for key, record in records.items()]
-    if len(records) < 2:
-        return [Prediction(key) for key in records]
-    listed = list(records.values())
-    donors = _donors([group_of(record) for record in listed], generator)
-    return [kind.guess(key, listed[donor], generator) for key, donor in zip(records, donors, strict=True)]
+    asking = {key: record for key, record in records.items() if not kind.own or kind.own not in record}
+    listed = list(asking.values())
+    groups = [group_of(record) for record in listed]
+    donors: Sequence[int] = _donors(groups, generator).tolist() if len(listed) > 1 else []
+    shown = dict(records) | {key: listed[donor] for key, donor in zip(asking, donors, strict=False)}
+    lone = asking.keys() if len(listed) == 1 else ()
+    return [Prediction(key) if key in lone else kind.guess(key, shown[key], generator) for key in records]

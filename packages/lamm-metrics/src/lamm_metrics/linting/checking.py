@@ -124,7 +124,7 @@ def _read(task: Task, labels: Sequence[str], key: str, record: Reference) -> tup
 
 
 def _true_answer(task: Task, key: str, record: Reference) -> Prediction:
-    if "gt_choice" in record and task.extractor == "choice":
+    if "gt_choice" in record and "choice" in task.extractor:
         return Prediction(key, choice=int(record["gt_choice"]))
     return answers_of(task).guess(key, record, np.random.default_rng(0))
 
@@ -145,7 +145,7 @@ def _outcome(found: SampleResult) -> tuple[float | None, int, int, int]:
 
 def _reason(task: Task, record: Reference, labels: Sequence[str]) -> str:
     """Return what in a record keeps its answers from being read; empty where that cannot be told."""
-    if task.extractor == "choice":
+    if "gt_choice" in record and "choice" in task.extractor:
         options = [str(option) for option in record["gt_choices"]]
         names = record.get("option_labels") or [letter(index) for index in range(len(options))]
         return _clash("option", options, options[int(record["gt_choice"])]) or _called(options, names)

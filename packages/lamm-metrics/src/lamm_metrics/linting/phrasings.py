@@ -31,6 +31,8 @@ def spoken(kind: str, record: Reference, truth: Prediction) -> Iterator[tuple[st
     """
     if kind == "label or yes/no":
         kind = "yes/no" if truth_label(record).strip().lower() in YES_NO else "label"
+    if kind == "number or choice":
+        kind = "choice" if "gt_choice" in record else "number"
     words = _WORDS.get(kind)
     if words is None:
         return

@@ -51,7 +51,7 @@ class Anls(MeansByType):
         """The choices of the signature."""
         return {"least": f"{self.threshold:g}", "case": "lower", **super().settings()}
 
-    def judged(self, reference: Reference, prediction: Prediction) -> tuple[Sequence[float], str]:
+    def judged(self, reference: Reference, prediction: Prediction) -> tuple[Sequence[float], str | None]:
         """Return the best similarity to a reference."""
         answer = prediction.plain_text
-        return [max(similarity(answer, text, self.threshold) for text in reference["answers"])], answer.strip()
+        return [max(similarity(answer, text, self.threshold) for text in reference["answers"])], answer.strip() or None

@@ -1,7 +1,7 @@
 """What scores of open answers share: means over all records, and over the records of each type of question."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class MeansByType(AdditiveMetric[Typed]):
     A subclass names its `measures` and says in `judged` what an answer is worth.
     """
 
-    needs = ("answers",)
+    needs: ClassVar[Sequence[str]] = ("answers",)
     measures: tuple[str, ...] = ()
 
     def __init__(self, types: Types = "record") -> None:
@@ -48,8 +48,8 @@ class MeansByType(AdditiveMetric[Typed]):
         self.types: Types = types
         self.measures = self.measures or (self.name,)
 
-    def judged(self, reference: Reference, prediction: Prediction) -> tuple[Sequence[float], str]:
-        """Return what an answer is worth by each measure, and what was read of it."""
+    def judged(self, reference: Reference, prediction: Prediction) -> tuple[Sequence[float], str | None]:
+        """Return what an answer is worth by each measure, and what was read of it; None where it cannot be read."""
         raise NotImplementedError(f"{type(self).__name__} has no `judged`.")
 
     def proportions(self) -> bool:
@@ -63,8 +63,8 @@ class MeansByType(AdditiveMetric[Typed]):
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one answer."""
         values, given = self.judged(reference, prediction)
-        status = Status.OK if (prediction.ranked or [prediction.plain_text])[0].strip() else Status.NONE
-        self.keep(reference, status, Typed(tuple(map(float, values)), TYPES[self.types](reference), given[:SHOWN]))
+        state = Typed(tuple(map(float, values)), TYPES[self.types](reference), (given or "")[:SHOWN])
+        self.keep(reference, Status.NONE if given is None else Status.OK, state)
 
     @derived
     def kinds(self) -> list[str]:

@@ -127,14 +127,16 @@ class ExactMatch(MeansByType):
         """Return whether records weigh the same, as they do but under MSQA's types."""
         return self.types != "msqa"
 
-    def judged(self, reference: Reference, prediction: Prediction) -> tuple[Sequence[float], str]:
+    def judged(self, reference: Reference, prediction: Prediction) -> tuple[Sequence[float], str | None]:
         """Return whether an answer is a reference, overlaps one, and whether any of those ranked first is one."""
         ranked = (prediction.ranked or [prediction.plain_text])[: self.top]
         rule = self._prepare, self.match, self.empty
         outcomes = [match_answer(answer, reference["answers"], *rule) for answer in ranked]
         named = {"em": outcomes[0][0], "em_r": outcomes[0][1]}
         among = any(right for right, _ in outcomes)
-        return [named.get(name, among) for name in self.measures], self._prepare.answer(ranked[0])
+        return [named.get(name, among) for name in self.measures], self._prepare.answer(ranked[0]) if ranked[
+            0
+        ].strip() else None
 
     def remarks(self) -> list[str]:
         """Say how much of EM-R is empty answers."""

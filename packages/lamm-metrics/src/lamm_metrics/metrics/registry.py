@@ -25,6 +25,7 @@ BUILT_IN: Mapping[str, str] = {
     "accuracy": "metrics.accuracy:Accuracy",
     "circular_accuracy": "metrics.accuracy:CircularAccuracy",
     "exact_match": "metrics.exact_match:ExactMatch",
+    "mra": "metrics.spatial:MeanRelativeAccuracy",
     "vqa_accuracy": "metrics.vqa_accuracy:VqaAccuracy",
     "anls": "metrics.anls:Anls",
     "relaxed_accuracy": "metrics.relaxed_accuracy:RelaxedAccuracy",

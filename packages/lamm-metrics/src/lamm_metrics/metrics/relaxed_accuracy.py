@@ -64,8 +64,8 @@ class RelaxedAccuracy(MeansByType):
         """Return that every value is 0 or 1."""
         return True
 
-    def judged(self, reference: Reference, prediction: Prediction) -> tuple[Sequence[float], str]:
+    def judged(self, reference: Reference, prediction: Prediction) -> tuple[Sequence[float], str | None]:
         """Return whether the answer matches a reference."""
         answer = prediction.plain_text.strip()
         right = any(relaxed_match(answer, text.strip(), self.tolerance) for text in reference["answers"])
-        return [right and bool(answer)], answer
+        return [right and bool(answer)], answer or None

@@ -109,10 +109,12 @@ class VqaAccuracy(MeansByType):
         """The choices of the signature."""
         return {"norm": self.normalise, **super().settings()}
 
-    def judged(self, reference: Reference, prediction: Prediction) -> tuple[Sequence[float], str]:
+    def judged(self, reference: Reference, prediction: Prediction) -> tuple[Sequence[float], str | None]:
         """Return how many annotators agree, in shares of what suffices."""
         plain, answer = [_one_line(text) for text in reference["answers"]], _one_line(prediction.plain_text)
         if self.normalise != "differing" or len(set(plain)) > 1:
             prepare = _evalai if self.normalise == "evalai" else normalise_answer
             plain, answer = [prepare(text) for text in plain], prepare(answer)
-        return [agreement(plain.count(answer), len(plain)) if answer else 0.0], answer
+        return [
+            agreement(plain.count(answer), len(plain)) if answer else 0.0
+        ], answer if prediction.plain_text.strip() else None

@@ -77,6 +77,7 @@ _TASKS = (
     Task("vqa3d", "VQA", "pcl", "option", "choice", ("accuracy",)),
     Task("locating", "Locating", "image", "places", "points", ("binary_locating",)),
     Task("yes_no", "POPE", "image", "yes or no", "yes/no", ("yes_no",)),
+    Task("spatial_questions3d", "SpatialQA", "pcl", "number or option", "number or choice", ("mra",)),
     Task("open_vqa", "OpenVQA", "image", "answers", "short text", ("exact_match",)),
     Task("open_vqa3d", "OpenVQA", "pcl", "answers", "short text", ("exact_match", "bleu", "rouge_l", "cider_d")),
     Task("multi_grounding3d", "MultiVG", "pcl", "3D boxes", "3D boxes", ("grounding_f1",)),

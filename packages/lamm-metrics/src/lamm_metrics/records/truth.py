@@ -277,6 +277,7 @@ TRUTHS: Mapping[str, Mapping[str, Check]] = {
     "sentences": {"sentences": _check_sentences},
     "answers": {"answers": _check_answers},
     "count": {"num": _check_count},
+    "number or option": {"num": _check_count, "gt_choice": _check_choice},
     "words": {"word_list": _check_words},
     "2D boxes": {"object": _check_objects(4)},
     "3D boxes": {"object": _check_objects(6, 7, 9)},
