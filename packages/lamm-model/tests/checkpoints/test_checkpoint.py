@@ -13,6 +13,7 @@ from lamm_model.checkpoints.export import export_checkpoint, split_checkpoint
 from lamm_model.cli import model as commands
 from lamm_model.errors import UsageError
 from lamm_model.model.adapter_layers import lora_layers
+from lamm_model.model.routing import MODALITY_IDS
 
 
 @pytest.fixture
@@ -45,6 +46,22 @@ def test_language_model_alone_loads_as_a_causal_model(checkpoint, parts, tmp_pat
     plain = AutoModelForCausalLM.from_pretrained(parts.language)
     ids = torch.tensor([AutoTokenizer.from_pretrained(tmp_path / "lm")("a red chair").input_ids])
     assert not torch.allclose(loaded(ids).logits, plain(ids).logits, atol=1e-3)
+    with torch.no_grad():
+        routed = checkpoint[0](input_ids=ids, modality_ids=torch.full_like(ids, MODALITY_IDS["point_cloud"])).logits
+    torch.testing.assert_close(loaded(ids).logits, routed, atol=1e-5, rtol=1e-4)
+
+
+def test_export_to_vllm_says_how_to_serve_and_refuses_letterboxed_pictures(checkpoint, tmp_path):
+    model, processor, folder = checkpoint
+    arguments = ["export", str(folder), "--to", "vllm", "--adapter", "image", "--output"]
+    result = CliRunner().invoke(commands, [*arguments, str(tmp_path / "whole")])
+    assert result.exit_code == 0, result.output
+    assert f"vllm serve {tmp_path / 'whole'}" in result.output
+    processor.image_processor.resize = "letterbox"
+    save_model(model, processor, folder)
+    with pytest.raises(UsageError, match="letterboxed"):
+        export_checkpoint(folder, tmp_path / "other", "image", to="vllm")
+    assert not (tmp_path / "other").exists()
 
 
 def test_export_refuses_a_missing_choice_and_an_existing_folder(checkpoint, tmp_path):

@@ -14,17 +14,26 @@ from lamm_llm import writes_alone
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write; must not exist.")
 @click.option("--adapter", help="Adapter set to merge: image, point_cloud, text or shared.")
 @click.option("--language-model-only", is_flag=True, help="Write the merged language model alone.")
+@click.option(
+    "--to",
+    type=click.Choice(["transformers", "vllm"]),
+    default="transformers",
+    show_default=True,
+    help="Who is to open it; vLLM does so through the plugin in this package.",
+)
 @click.option("--split", is_flag=True, help="Merge nothing: write one checkpoint for each adapter set.")
 @writes_alone("output")
-def export(folder: Path, output: Path, adapter: str | None, language_model_only: bool, split: bool) -> None:
+def export(folder: Path, output: Path, adapter: str | None, language_model_only: bool, to: str, split: bool) -> None:
     """Merge an adapter set of the checkpoint FOLDER and write a plain transformers model."""
     from lamm_model.checkpoints.export import export_checkpoint, split_checkpoint
 
     if split:
         click.echo("\n".join(f"{output / name}: adapter set {name} alone" for name in split_checkpoint(folder, output)))
         return
-    name = export_checkpoint(folder, output, adapter, language_model_only)
+    name = export_checkpoint(folder, output, adapter, language_model_only, to)
     click.echo(f"{output}: {f'adapter set {name} merged' if name else 'a model without adapters'}")
+    if to == "vllm":
+        click.echo(f"Where vLLM is installed{'' if language_model_only else ' beside lamm-model'}: vllm serve {output}")
 
 
 @click.command()

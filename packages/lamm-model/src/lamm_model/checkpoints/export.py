@@ -98,7 +98,9 @@ def _keep_modality(model: LammForConditionalGeneration, processor: LammProcessor
         processor.point_cloud_tokens = 0
 
 
-def export_checkpoint(folder: Path, output: Path, adapter: str | None = None, language_model_only: bool = False) -> str:
+def export_checkpoint(
+    folder: Path, output: Path, adapter: str | None = None, language_model_only: bool = False, to: str = "transformers"
+) -> str:
     """Write a merged model that plain transformers loads.
 
     Args:
@@ -106,16 +108,19 @@ def export_checkpoint(folder: Path, output: Path, adapter: str | None = None, la
         output: Folder to write; must not exist.
         adapter: Set to merge; may be left out where there is only one.
         language_model_only: Write the merged language model and tokenizer alone, as an ordinary causal model.
+        to: `transformers`, or `vllm` for a folder that vLLM opens too, where this package is installed beside it.
 
     Returns:
         Name of the merged set, empty for a model without adapters.
 
     Raises:
-        UsageError: `output` exists, or several sets are there and none is chosen.
+        UsageError: `output` exists, several sets are there and none is chosen, or vLLM cannot do what the model needs.
     """
     refuse_existing(output)
     _refuse_on_top(folder)
     model, processor = load_model(folder)
+    if to == "vllm" and not language_model_only:
+        _check_for_vllm(model, processor)
     settings = adapter_settings(model)
     name = adapter or (settings.modalities[0] if settings is not None and len(settings.modalities) == 1 else "")
     if settings is not None:
@@ -137,3 +142,17 @@ def export_checkpoint(folder: Path, output: Path, adapter: str | None = None, la
     else:
         save_model(model, processor, output)
     return name
+
+
+def _check_for_vllm(model: object, processor: LammProcessor) -> None:
+    """Refuse what the plugin would answer wrongly or not at all."""
+    if not isinstance(model, LammForConditionalGeneration):
+        raise UsageError(
+            f"Expected a language model with towers for vLLM, got {type(model).__name__}, a tower on a model that sees "
+            "already, each of which vLLM builds in its own way. Use `lamm model serve`."
+        )
+    if processor.image_processor.moves_coordinates:
+        raise UsageError(
+            "Expected a model of squashed pictures for vLLM, got one of letterboxed ones: points and boxes in "
+            "questions and answers move with the picture, which vLLM does not do. Use `lamm model serve`."
+        )

@@ -1,7 +1,10 @@
 """The silent trap of packed rows: what does not say who may see whom is refused, and a leak in any model is found."""
 
+import inspect
+
 import pytest
 import torch
+from transformers.masking_utils import create_chunked_causal_mask
 
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.rows.collation import lay_out
@@ -174,8 +177,15 @@ REFUSED = {  # what each form cannot compute, and says so
 }  # fmt: skip
 
 
+CHUNKS = pytest.mark.skipif(
+    "block_sequence_ids" not in inspect.signature(create_chunked_causal_mask).parameters,
+    reason="this transformers cannot mask Llama 4's chunks from outside: install a newer one",
+)
+EACH = [pytest.param(name, marks=CHUNKS if name == "llama4_text" else ()) for name in PATTERNS]
+
+
 @pytest.mark.parametrize("attention", ["segments", "sdpa", "eager"])
-@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize("name", EACH)
 def test_windows_chunks_soft_caps_and_sinks_are_kept_or_the_form_is_refused(name, attention):
     model = patterned(name, **PATTERNS[name])
     if (name, attention) in REFUSED:
@@ -187,7 +197,7 @@ def test_windows_chunks_soft_caps_and_sinks_are_kept_or_the_form_is_refused(name
     assert 6 in (getattr(config, "sliding_window", None), getattr(config, "attention_chunk_size", None))
 
 
-@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize("name", EACH)
 def test_auto_takes_the_first_form_that_proves_right(name):
     chosen = choose_proven(patterned(name, **PATTERNS[name]), "auto", torch.device("cpu"), False, "mixed")
     assert chosen == ("sdpa" if name == "llama4_text" else "segments")
