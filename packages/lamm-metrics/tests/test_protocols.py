@@ -77,3 +77,16 @@ def test_the_same_boxes_differ_by_protocol_where_the_overlap_is_exactly_a_half()
         "scanrefer": 0.0, "multi3drefer": pytest.approx(2 / 3), "torchmetrics-ext": 1.0,
     }  # fmt: skip
     assert found["multi3drefer"]["grounding_accuracy/unique@0.25"] == pytest.approx(2 / 3)
+
+
+def test_one_set_of_captions_has_five_numbers():
+    chair = {"label": "chair", "bbox": [0, 0, 0, 1, 1, 1], "sentences": ["This is a brown chair. It is at the desk."]}
+    table = {"label": "table", "bbox": [5, 0, 0, 1, 1, 1], "sentences": ["A round, white table."]}
+    records = [{"id": i, "object": [one], "task": "dense_caption3d"} for i, one in enumerate((chair, table))]
+    boxes = [{"label": "This is a chair. It is at the desk.", "box": [0, 0, 0, 1, 1, 1]}]
+    answers = [{"id": 0, "boxes": boxes}, {"id": 1, "boxes": []}]
+    found = {
+        name: score(None, records, answers, name, draws=2).headline.value for name in protocols_of("dense_caption3d")
+    }
+    assert found.keys() == {"leo", "chatscene", "video3dllm", "ll3da", "scan2cap", "scan2cap-benchmark"}
+    assert len({round(found[name], 6) for name in ("leo", "chatscene", "ll3da", "scan2cap")}) == 4

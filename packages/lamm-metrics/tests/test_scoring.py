@@ -41,6 +41,15 @@ CASES = {
     ),
     "referring": ({"gt_bbox": BOX}, f"It is at {BOX}."),
     "object_caption3d": ({"sentences": ["A brown chair stands at the table."]}, "a brown chair stands at the table"),
+    "dense_caption3d": (
+        {
+            "object": [
+                {"label": "chair", "bbox": SOLID, "sentences": ["A brown chair."]},
+                {"label": "table", "bbox": [5, *SOLID[1:]], "sentences": ["This table is round and white."]},
+            ]
+        },
+        f"A brown chair: {SOLID}\nThis table is round and white: {[5, *SOLID[1:]]}",
+    ),
     "yes_no3d": ({"label": "no", "setting": "popular"}, "No, there is none."),
     "localisation3d": (
         {"position": [1, 2, 0], "rotation": {"_w": 1, "_x": 0, "_y": 0, "_z": 0}},
@@ -50,7 +59,7 @@ CASES = {
     "open_vqa": ({"answers": ["two", "a pair"]}, "A pair."),
     "open_vqa3d": ({"answers": ["brown", "dark brown"]}, "The brown."),
 }
-PERFECT = {"counting": 0.0}
+PERFECT = {"counting": 0.0, "dense_caption3d": 10.0}
 
 
 @pytest.mark.parametrize("task", TASKS)

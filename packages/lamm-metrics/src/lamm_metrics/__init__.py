@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from lamm_metrics.metrics.calibration import CalibrationError
     from lamm_metrics.metrics.captions.bleu import Bleu
     from lamm_metrics.metrics.captions.cider import CiderD
+    from lamm_metrics.metrics.captions.dense import DenseCaptionF1, DenseCaptions
     from lamm_metrics.metrics.captions.rouge import RougeL
     from lamm_metrics.metrics.captions.tokenizers import ptb
     from lamm_metrics.metrics.counting import CountingError
@@ -116,6 +117,7 @@ _HOMES = {
     "metrics.calibration": "CalibrationError",
     "metrics.captions.bleu": "Bleu",
     "metrics.captions.cider": "CiderD",
+    "metrics.captions.dense": "DenseCaptionF1 DenseCaptions",
     "metrics.captions.rouge": "RougeL",
     "metrics.captions.tokenizers": "ptb",
     "metrics.counting": "CountingError",
@@ -166,6 +168,8 @@ __all__ = [
     "ConventionRow",
     "CountingError",
     "Curve",
+    "DenseCaptionF1",
+    "DenseCaptions",
     "DetectionAP",
     "DetectionAP3D",
     "ExactMatch",

@@ -66,6 +66,12 @@ def _f1(overlap: str, **options: Any) -> Use:
     return _use("grounding_f1", thresholds=(0.25, 0.5), overlap=overlap, **options)
 
 
+def _dense(chosen: str, text: str, bound: str = "reach") -> Mapping[str, tuple[Use, ...]]:
+    """Return the recall form of Scan2Cap: which box speaks for an object, and how captions are written."""
+    options = {"overlap": "scanrefer", "chosen": chosen, "text": text, "bound": bound}
+    return {"dense_caption3d": (Use("dense_captions", options),)}
+
+
 _ROWS = (
     Protocol(
         "scanqa-official",
@@ -87,7 +93,8 @@ _ROWS = (
             "open_vqa3d": (
                 _use("exact_match", text="leo", match="in-order", empty="contained", types="sqa3d"),
                 *_ngrams("leo", split=True),
-            )
+            ),
+            **_dense("oracle", "leo"),
         },
     ),
     Protocol(
@@ -110,6 +117,7 @@ _ROWS = (
             "open_vqa3d": (_use("exact_match", text="chatscene"), *_ngrams("chatscene", split=False)),
             "visual_grounding3d": (_grounding("scanrefer", ids="chatscene"),),
             "multi_grounding3d": (_f1("scanrefer", ids="chatscene"),),
+            **_dense("assigned", "chatscene"),
         },
     ),
     Protocol(
@@ -132,7 +140,8 @@ _ROWS = (
             "open_vqa3d": (
                 _use("exact_match", text="plain", refined="none"),
                 *_ngrams("video3dllm", split=True),
-            )
+            ),
+            **_dense("oracle", "video3dllm"),
         },
     ),
     Protocol(
@@ -145,7 +154,10 @@ _ROWS = (
         "ll3da",
         "Open3DA/LL3DA@ebbdd771",
         "no exact match; n-grams of raw text, split at blanks: case and punctuation count",
-        {"open_vqa3d": (_ngrams("ll3da", split=True)[2], *_ngrams("ll3da", split=True)[:2])},
+        {
+            "open_vqa3d": (_ngrams("ll3da", split=True)[2], *_ngrams("ll3da", split=True)[:2]),
+            **_dense("assigned", "ll3da", bound="exceed"),
+        },
     ),
     Protocol(
         "mmscan",
@@ -178,6 +190,19 @@ _ROWS = (
                 _use("exact_match", text="leo", match="in-order", empty="contained", types="record"),
             )
         },
+    ),
+    Protocol(
+        "scan2cap",
+        "daveredrum/Scan2Cap@b9e9610f lib/eval_helper.py",
+        "recall form: a box is the object's with the nearest centre, its last one speaks, overlaps exceed the "
+        "threshold; 30 words of a reference",
+        _dense("last", "scan2cap", bound="exceed"),
+    ),
+    Protocol(
+        "scan2cap-benchmark",
+        "daveredrum/Scan2Cap@b9e9610f benchmark/eval.py",
+        "F1 form: boxes and objects are paired by what the code takes for generalised IoU; precision and recall",
+        {"dense_caption3d": (_use("dense_caption_f1"),)},
     ),
     Protocol(
         "scanrefer",

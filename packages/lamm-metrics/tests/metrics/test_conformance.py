@@ -53,6 +53,13 @@ def detection3d(generator):
     )
 
 
+def described(generator):
+    return (
+        {"object": [{"label": "", "bbox": solid(generator), "sentences": [sentence(generator)]} for _ in range(3)]},
+        {"boxes": [{"label": sentence(generator), "box": solid(generator)} for _ in range(generator.integers(4))]},
+    )
+
+
 def keypoints(generator):
     joints = [[*(generator.random(2) * 100).tolist(), 1] for _ in range(14)]
     return (
@@ -124,6 +131,8 @@ MAKERS = {
             {"text": str(g.random(3).round(3).tolist()) + str(g.normal(size=4).round(3).tolist() * int(g.integers(2)))},
         ),
     ),
+    "dense_captions": ("dense_caption3d", described),
+    "dense_caption_f1": ("dense_caption3d", described),
     "binary_locating": ("locating", detection),
     "pck": ("keypoint_detection", keypoints),
     "paper": ("counting", lambda g: ({"num": int(g.integers(9))}, {"text": f"{g.integers(9)} cats"})),

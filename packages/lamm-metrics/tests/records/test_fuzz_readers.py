@@ -35,6 +35,7 @@ TRUTHS = {
     "multi_grounding3d": {"object": [], "proposals": [{"id": 3, "bbox": [0, 0, 0, 1, 1, 1]}], "eval_type": "zt_wo_d"},
     "referring": {"gt_bbox": [0.1, 0.2, 0.3, 0.4]},
     "object_caption3d": {"sentences": ["a brown chair"]},
+    "dense_caption3d": {"object": [{"label": "bed", "bbox": [0, 0, 0, 1, 1, 1], "sentences": ["a bed"]}]},
     "yes_no3d": {"label": "yes", "setting": "popular"},
     "localisation3d": {"position": {"x": 1, "y": 2, "z": 0}, "rotation": [0, 0, 0, 1]},
     "spatial_questions3d": {"num": 4.5, "question_type": "object_abs_distance"},

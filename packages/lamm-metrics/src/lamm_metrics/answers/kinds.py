@@ -42,6 +42,13 @@ def _boxes(key: str, record: Reference, generator: np.random.Generator) -> Predi
     return Prediction(key, truth_text(record), boxes=boxes, convention=str(NORMALISED_XYXY))
 
 
+def _captions(key: str, record: Reference, generator: np.random.Generator) -> Prediction:
+    objects = record["object"] if "object" in record else [{"bbox": record["gt_bbox"], **record}]
+    said = [(str(generator.choice(item["sentences"])), list(item["bbox"])) for item in objects]
+    boxes = [{"label": caption, "box": box} for caption, box in said]
+    return Prediction(key, "\n".join(f"{caption} {box}" for caption, box in said), boxes=boxes)
+
+
 def _points(key: str, record: Reference, generator: np.random.Generator) -> Prediction:
     """Answer with points, also in words for metrics that read nothing else: by name where every point has its own."""
     points = _true_points(record)
@@ -97,6 +104,7 @@ ANSWERS: Mapping[str, AnswerKind] = {
     "points": AnswerKind(_points),
     "2D boxes": AnswerKind(_boxes),
     "3D boxes": AnswerKind(_boxes),
+    "captioned boxes": AnswerKind(_captions),
     "situation": AnswerKind(),
 }
 

@@ -38,6 +38,8 @@ BUILT_IN: Mapping[str, str] = {
     "yes_no": "metrics.yes_no:YesNo",
     "detection_ap": "metrics.detection:DetectionAP",
     "detection_ap_3d": "metrics.detection:DetectionAP3D",
+    "dense_captions": "metrics.captions.dense:DenseCaptions",
+    "dense_caption_f1": "metrics.captions.dense:DenseCaptionF1",
     "grounding_accuracy": "metrics.grounding:GroundingAccuracy",
     "grounding_f1": "metrics.grounding_f1:GroundingF1",
     "referring_accuracy": "metrics.grounding:ReferringAccuracy",

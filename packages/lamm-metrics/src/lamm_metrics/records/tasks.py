@@ -83,6 +83,7 @@ _TASKS = (
     Task("multi_grounding3d", "MultiVG", "pcl", "3D boxes", "3D boxes", ("grounding_f1",)),
     Task("referring", "Referring", "image", "2D box", "2D boxes", ("referring_accuracy",)),
     Task("object_caption3d", "ObjectCaption", "pcl", "sentences", "whole text", ("bleu", "rouge_l", "cider_d")),
+    Task("dense_caption3d", "DenseCaption", "pcl", "described 3D boxes", "captioned boxes", ("dense_captions",)),
     Task("yes_no3d", "POPE", "pcl", "yes or no", "yes/no", ("yes_no",)),
     Task("localisation3d", "Localisation", "pcl", "situation", "situation", ("localisation",)),
 )

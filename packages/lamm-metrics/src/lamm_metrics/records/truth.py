@@ -243,6 +243,15 @@ def _are_proposals(value: object) -> bool:
     )
 
 
+def _check_described(record: Reference) -> str:
+    if "object" not in record:
+        return _check_box(6, 7, 9)(record) or ("" if "sentences" in record else "`sentences` beside `gt_bbox`")
+    fault = _check_objects(6, 7, 9)(record)
+    if fault or all(_strings(item.get("sentences")) for item in record["object"]):
+        return fault
+    return '`object` to be a list of {"label", "bbox", "sentences"} with at least one sentence each'
+
+
 def _check_joints(record: Reference) -> str:
     joints = record["gt_joints"]
     good = isinstance(joints, list) and len(joints) > 0 and all(are_numbers(joint, (2, 3)) for joint in joints)
@@ -283,6 +292,7 @@ TRUTHS: Mapping[str, Mapping[str, Check]] = {
     "3D boxes": {"object": _check_objects(6, 7, 9)},
     "2D box": {"gt_bbox": _check_box(4), "object": _check_objects(4)},
     "3D box": {"gt_bbox": _check_box(6, 7, 9), "object": _check_objects(6, 7, 9)},
+    "described 3D boxes": {"object": _check_described, "gt_bbox": _check_described},
     "joints": {"gt_joints": _check_joints},
     "situation": {"position": _check_situation},
     "places": {"object": _check_objects(4), "gt_joints": _check_joints, "points": _check_points},
@@ -293,7 +303,7 @@ TRUTH_KEYS = frozenset(key for checks in TRUTHS.values() for key in checks)
 WORDS = frozenset({"label", "attr"})
 PARSED = (TRUTH_KEYS - WORDS) | {
     "gt_choices", "gt_accepted", "option_labels", "labels", "joints", "image_size", "bbox", "head_bbox", "unique",
-    "meta", "easy", "view_dependent", "proposals", "rotation",
+    "meta", "easy", "view_dependent", "proposals", "rotation", "proposal_bbox",
 }  # fmt: skip
 
 

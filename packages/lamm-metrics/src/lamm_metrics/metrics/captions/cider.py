@@ -48,6 +48,12 @@ class _Hashes(dict[str, int]):
 _HASHES = _Hashes()
 
 
+def hashed(texts: Sequence[Sequence[str]]) -> Words:
+    """Return an answer and its references, words each, as `cider_d` takes them."""
+    hashes = np.array([_HASHES[word] for text in texts for word in text], np.uint64)
+    return Words(hashes, tuple(len(text) for text in texts))
+
+
 def _order_hashes(words: NDArray[np.uint64], order: int) -> NDArray[np.uint64]:
     """A hash of each run of `order` words, [words - order + 1]."""
     size = max(0, len(words) - order + 1)
@@ -155,10 +161,7 @@ class CiderD(PreparedTexts[Words]):
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one caption."""
         answer, truth = self.words(reference, prediction)
-        texts = [answer, *truth]
-        hashes = np.array([_HASHES[word] for text in texts for word in text], np.uint64)
-        state = Words(hashes, tuple(len(text) for text in texts))
-        self.keep(reference, Status.OK if any(answer) else Status.NONE, state)
+        self.keep(reference, Status.OK if any(answer) else Status.NONE, hashed([answer, *truth]))
 
     def specs(self) -> Sequence[ScoreSpec]:
         """Return the one score."""
