@@ -10,6 +10,8 @@ from tiny_vlms import leave_out_videos, vlm_kinds
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lamm_model import AdapterSettings, add_adapters, build_on_vlm, save_model
+from lamm_model.answering.decoding import answer_rows
+from lamm_model.answering.prompt_state import MediaFeatures
 from lamm_model.checkpoints.checkpoint import read_config
 from lamm_model.checkpoints.export import export_checkpoint
 from lamm_model.checkpoints.push import card_facts
@@ -179,6 +181,40 @@ def test_greedy_answers_are_those_of_passes_without_a_cache_and_beams_keep_their
 
 
 @pytest.mark.parametrize("kind", vlm_kinds())
+def test_a_running_batch_answers_as_generate_does(kind, vlm_folder, cloud_config, media):
+    model, processor = on_top(vlm_folder(kind), cloud_config)
+    features, rows, expected = MediaFeatures(model, processor), [], []
+    for number, kinds in enumerate([["image", "point_cloud"], ["point_cloud"], [], ["image", "image"]]):
+        ends = ["png" if one == "image" else "npy" for one in kinds]
+        shown = [(one, media / f"{(number + n) % 3}.{ends[n]}") for n, one in enumerate(kinds)]
+        question = "How many lamps are there? " * (number + 1)
+        pictures = [path for one, path in shown if one == "image"]
+        turns = [{"from": "human", "value": question}]
+        if kind == "llava_onevision" and len(pictures) > 1:  # shows several pictures in less detail
+            with pytest.raises(LammModelError, match="reads several pictures otherwise"):
+                processor.encode_dialogue(turns, media=kinds, pictures=pictures, for_generation=True)
+            continue
+        row = processor.encode_dialogue(turns, media=kinds, pictures=pictures, for_generation=True)
+        rows.append(features.prompt_row(row, shown, NEW["max_new_tokens"]))
+        blocks = [{"type": one, "path": str(path)} for one, path in shown]
+        prompt = inputs(processor, ask(*blocks, question))
+        assert prompt["input_ids"][0].tolist() == row["input_ids"]
+        new = model.generate(**prompt, **NEW)[0, len(row["input_ids"]) :].tolist()
+        expected.append([token for token in new if token not in processor.end_token_ids])
+    assert answer_rows(model, processor, rows) == expected
+
+
+def test_in_16_bits_the_base_stays_bit_for_bit_too(vlm_folder, cloud_config):
+    _, base_processor = open_base(vlm_folder("qwen3_vl"))
+    base = AutoModelForImageTextToText.from_pretrained(vlm_folder("qwen3_vl"), dtype=torch.bfloat16).eval()
+    model, _ = on_top(vlm_folder("qwen3_vl"), cloud_config, dtype=torch.bfloat16)
+    for prompt in plain_inputs(base_processor):
+        prompt = prompt.to(torch.bfloat16)
+        with torch.no_grad():
+            assert torch.equal(model(**prompt).logits, base(**prompt).logits)
+
+
+@pytest.mark.parametrize("kind", vlm_kinds())
 def test_a_checkpoint_is_opened_by_the_auto_classes_and_answers_the_same(kind, vlm_folder, cloud_config, tmp_path):
     model, processor = on_top(vlm_folder(kind), cloud_config)
     prompt = inputs(processor, ask(IMAGE, CLOUD, "How many lamps?"))
@@ -194,8 +230,9 @@ def test_a_checkpoint_is_opened_by_the_auto_classes_and_answers_the_same(kind, v
     assert not any(path.stat().st_size > 2_000_000 for path in (tmp_path / "model").rglob("*.safetensors"))
 
 
-def test_a_whole_model_is_saved_and_loaded_exactly(vlm_folder, cloud_config, tmp_path):
-    model, processor = on_top(vlm_folder("qwen3_vl"), cloud_config)
+@pytest.mark.parametrize("kind", ["qwen3_vl", "gemma3"])  # the second with its head tied to its embedding
+def test_a_whole_model_is_saved_and_loaded_exactly(kind, vlm_folder, cloud_config, tmp_path):
+    model, processor = on_top(vlm_folder(kind), cloud_config)
     prompt = inputs(processor, ask(IMAGE, CLOUD, "How many lamps?"))
     model.save_pretrained(tmp_path)
     opened = AutoModelForImageTextToText.from_pretrained(tmp_path).eval()

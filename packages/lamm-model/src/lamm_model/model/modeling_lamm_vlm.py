@@ -99,6 +99,11 @@ class LammVlmModel(nn.Module):
         self.inner.register_forward_pre_hook(self._route, with_kwargs=True)
 
     @property
+    def all_tied_weights_keys(self) -> dict[str, str]:
+        """Name the base model's weights that are one, as transformers asks every part of a model."""
+        return {f"vlm.{name}": f"vlm.{source}" for name, source in self.vlm.all_tied_weights_keys.items()}
+
+    @property
     def inner(self) -> Any:
         """The base model without its head."""
         return getattr(self.vlm, self.vlm.base_model_prefix)
