@@ -337,3 +337,18 @@ def test_answers_that_can_be_right_get_no_remark():
 def test_a_metric_that_cannot_use_the_truth_says_so(task, metric, truth, said):
     with pytest.raises(LammMetricsError, match=said):
         score(task, [{"id": 1, **truth}], [{"id": 1, "text": "yes"}], metrics=(metric,))
+
+
+def test_records_without_their_scene_are_named_where_others_have_one():
+    records = [{"id": i, "num": 1, **({"scene_id": f"s{i // 2}"} if i != 3 else {})} for i in range(5)]
+    answers = [{"id": i, "number": 1} for i in range(5)]
+    report = score("counting", records, answers, draws=5)
+    assert "count as scenes of their own: '3' (1 in all)" in report.note
+    alone = [{"id": i, "num": 1} for i in range(5)]
+    assert score("counting", alone, answers, draws=5).note == ""
+
+
+def test_an_object_that_is_numbered_twice_is_refused():
+    objects = [{"id": 1, "bbox": [0, 0, 0, 1, 1, 1]}, {"id": "01", "bbox": [2, 0, 0, 1, 1, 1]}]
+    with pytest.raises(FileFaultsError, match=r"`proposals` to be a list .*each id once"):
+        score("multi_grounding3d", [{"id": 1, "object": [], "proposals": objects}], [{"id": 1, "text": "no"}])

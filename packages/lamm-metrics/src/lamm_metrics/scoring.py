@@ -16,7 +16,7 @@ from lamm_metrics.geometry.conventions import NORMALISED_XYXY
 from lamm_metrics.metrics.base import Metric
 from lamm_metrics.metrics.registry import make_metric, metric_class, options_of, refuse_unknown
 from lamm_metrics.protocols import OWN, Protocol, protocols_of, published
-from lamm_metrics.records.files import bare_name
+from lamm_metrics.records.files import bare_name, first_ten
 from lamm_metrics.records.predictions import Prediction, PredictionSource, read_predictions
 from lamm_metrics.records.tasks import (
     References,
@@ -28,7 +28,7 @@ from lamm_metrics.records.tasks import (
     task_named,
     task_of_references,
 )
-from lamm_metrics.records.truth import Reference, labels_of, truth_text
+from lamm_metrics.records.truth import Reference, labels_of, stated_group, truth_text
 from lamm_metrics.results.report import Report, Sample
 from lamm_metrics.results.score import BOX, BOX_3D, POINT, SampleResult, Score, check_sampling
 
@@ -296,7 +296,18 @@ def remarks_of(
     """
     if results is None:
         results = metric.per_sample() if type(metric).marks is not Metric.marks else ()
-    return [*_silence(metric, answers), *_misplaced(metric, results, records), *metric.remarks()]
+    silence = _silence(metric, answers)
+    return [*silence, *_misplaced(metric, results, records), *metric.remarks(), *_alone(records)]
+
+
+def _alone(records: Mapping[str, Reference]) -> list[str]:
+    """Say which records name no scene, where others do: intervals take them for independent of all others."""
+    alone = [key for key, record in records.items() if not stated_group(record)]
+    if not alone or len(alone) == len(records):
+        return []
+    return [
+        f"records without `group`, `image`, `pcl` or `scene_id`, which count as scenes of their own: {first_ten(alone)}"
+    ]
 
 
 def _silence(metric: Metric[Any], answers: Mapping[str, Prediction]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lamm_metrics import check_metric, score
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.metrics.grounding_f1 import GroundingF1
 from lamm_metrics.records.predictions import Prediction
@@ -84,6 +85,9 @@ def test_ids_of_objects_that_are_not_in_the_scene_are_listed():
     assert value == pytest.approx(2 / 3)
     assert metric.remarks() == ["ids of objects that are not in the scene in the answers to 'q' (99)"]
     assert answered("<OBJ001> <OBJ099>", [1], ids="chatscene")[1] == 1
+    # By the project's rule an answer without an id means nothing, which is right where nothing is meant.
+    assert answered("I cannot see any.", [], ids="chatscene")[1] == 1
+    assert answered("I cannot see any.", [])[1] == 0
     metric = GroundingF1()
     with pytest.raises(LammMetricsError, match="numbered objects of the scene of record 'q' under `proposals`"):
         metric.update({"id": "q", "object": []}, Prediction("q", "<OBJ001>"))
@@ -116,3 +120,35 @@ def test_groups_are_those_of_the_number_of_boxes_without_a_kind():
     assert {s.name for s in metric.compute(draws=2)[2::2]} == {
         f"grounding_f1/{part}@0.5" for part in ("zt", "st", "mt")
     }
+
+
+@pytest.mark.parametrize(
+    ("protocol", "key"), [("multi3drefer", "M3DRef_CLIP_overall"), ("torchmetrics-ext", "torchmetrics_ext_all")]
+)
+def test_protocols_give_the_projects_numbers_where_answers_are_missing(protocol, key):
+    records, answers = [], []
+    for i, (kind, truth, boxes, *_) in enumerate(QUERIES["items"]):
+        objects = [{"label": "", "bbox": centred(box)} for box in truth]
+        records.append({"id": i, "eval_type": kind, "object": objects, "scene_id": f"s{i // 3}"})
+        answers.append({"id": i, "boxes": [{"box": centred(box)} for box in boxes]})
+    report = score("multi_grounding3d", records, answers[:20], protocol, missing="failed", draws=20)
+    found = {one.name.partition("@")[2]: one.value for one in report.scores if "/" not in one.name}
+    published = {name.strip("F1@al_"): value for name, value in QUERIES["last_6_predictions_missing"][key].items()}
+    assert found == pytest.approx(published, abs=1e-7)
+    assert report.headline.interval is not None
+    assert report.headline.n == (26 if protocol == "multi3drefer" else 20)
+
+
+@pytest.mark.parametrize("options", [{"missing": "skip"}, {"overlap": "scanrefer", "ids": "gpt4scene"}])
+def test_shards_merge_under_any_option(options):
+    records = [
+        {
+            "id": i,
+            "scene_id": f"s{i % 3}",
+            "object": [{"label": "", "bbox": OBJECTS[i % 4]["bbox"]}] * (i % 2),
+            "proposals": OBJECTS,
+        }
+        for i in range(9)
+    ]
+    answers = [Prediction(str(i), "" if i == 4 else f"<OBJ00{i % 4}>", absent=i == 4) for i in range(9)]
+    check_metric(lambda: GroundingF1(**options), records, answers)

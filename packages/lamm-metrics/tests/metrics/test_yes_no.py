@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lamm_metrics import check_metric, score
 from lamm_metrics.metrics.yes_no import YesNo
 from lamm_metrics.records.predictions import Prediction
 
@@ -19,6 +20,22 @@ def test_3d_pope_is_the_projects_numbers(absent, key):
         assert found[name] == pytest.approx(GOLDEN[key][theirs], abs=1e-12), name
     assert 100 * found["yes_rate"] == GOLDEN[key]["Yes (%)"]
     assert scores[0].n == 16 - absent
+
+
+@pytest.mark.parametrize(("absent", "key"), [(0, "all"), (4, "last_4_missing")])
+def test_the_protocol_tells_an_empty_answer_from_none(absent, key):
+    records = [{"id": i, "label": truth} for i, (truth, _) in enumerate(GOLDEN["items"])]
+    answers = [{"id": i, "text": text} for i, (_, text) in enumerate(GOLDEN["items"][: 16 - absent])]
+    report = score("yes_no3d", records, answers, "3d-pope", missing="failed", draws=2)
+    found = {one.name: one.value for one in report.scores}
+    assert {name: found[name] for name in NAMES} == pytest.approx({n: GOLDEN[key][t] for n, t in NAMES.items()})
+    assert report.headline.n_failed == 0
+
+
+def test_templates_merge_to_the_same_bits():
+    records = [{"id": i, "label": "yes", "template": "ab"[i % 2], "scene_id": f"s{i % 3}"} for i in range(8)]
+    answers = [Prediction(str(i), ["yes", "no", "?"][i % 3]) for i in range(8)]
+    check_metric(lambda: YesNo(pooled="templates"), records, answers)
 
 
 def pope(absent):

@@ -16,7 +16,7 @@ from lamm_metrics.extraction.result import LabelledBox, Status
 from lamm_metrics.geometry.rotated import NumberCount
 from lamm_metrics.records.files import SHOWN
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.truth import Reference, record_id
+from lamm_metrics.records.truth import Reference, proposal_id, record_id
 
 Ids = Literal["strict", "chatscene", "gpt4scene"]
 _TOKEN = re.compile(r"<?\bobj[_ ]?(\d{1,9})\b>?", re.IGNORECASE)
@@ -35,7 +35,7 @@ def _numbers_in(text: str, ids: Ids) -> list[str]:
     found = _TOKEN.findall(text)
     if not found and ids == "gpt4scene":
         found = list(dict.fromkeys(_WHOLE.findall(_NO_ID.sub(" ", text))))
-    return [str(int(number)) for number in found]
+    return [proposal_id(number) for number in found]
 
 
 def _proposals(reference: Reference) -> Mapping[str, Sequence[float]]:
@@ -45,7 +45,7 @@ def _proposals(reference: Reference) -> Mapping[str, Sequence[float]]:
             f"Expected the numbered objects of the scene of record {record_id(reference)!r} under `proposals` "
             '({"id", "bbox"} each), because the answer names some, got none. Add them to the record.'
         )
-    return {str(item["id"]): item["bbox"] for item in listed}
+    return {proposal_id(item["id"]): item["bbox"] for item in listed}
 
 
 def named_boxes(reference: Reference, prediction: Prediction, numbers: NumberCount, ids: Ids, single: bool) -> Named:
@@ -56,24 +56,25 @@ def named_boxes(reference: Reference, prediction: Prediction, numbers: NumberCou
         prediction: The answer; its structured boxes come first.
         numbers: Numbers of a box.
         ids: "strict": an id that no object has is a box that overlaps nothing. "chatscene": such ids are left out, and
-            where a single box is asked for and none is left, object 0 is the answer. "gpt4scene": as Chat-Scene without
-            object 0; bare whole numbers are ids too, each once.
+            where none is left, object 0 is the answer if a single box is asked for, else nothing is. "gpt4scene": as
+            Chat-Scene without object 0; bare whole numbers are ids too, each once.
         single: Whether a record has exactly one target.
 
     Raises:
-        LammMetricsError: The answer names objects, and the record lists none.
+        LammMetricsError: The answer names objects, or is read by ids alone, and the record lists no objects.
     """
     text = prediction.plain_text
-    found = _numbers_in(text, ids) if prediction.boxes is None else []
-    guessed = ids == "chatscene" and single and prediction.boxes is None and not prediction.error
-    if not found and not guessed:
+    asked = prediction.boxes is None and not (prediction.absent or prediction.error)
+    found = _numbers_in(text, ids) if asked else []
+    # By the projects' rules an answer without an id names object 0 or nothing; by ours it may still hold boxes.
+    if not found and (ids == "strict" or not asked):
         answer = boxes_3d(prediction, None, numbers)
         unread = answer.status == Status.NONE and not answer.detail and bool(text.strip())
         return Named(answer._replace(detail="it names no box and no object") if unread else answer)
     known = _proposals(reference)
     unknown = tuple(dict.fromkeys(number for number in found if number not in known))
     usable = found if ids == "strict" else [number for number in found if number in known]
-    if not usable and guessed:
+    if not usable and single and ids == "chatscene":
         usable = ["0"]
     boxes = [LabelledBox(None, _box(known.get(number), numbers)) for number in usable]
     return Named(AnsweredBoxes(Status.OK, boxes, ()), unknown)

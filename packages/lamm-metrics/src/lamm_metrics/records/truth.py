@@ -56,12 +56,21 @@ def record_id(record: Reference) -> str:
 
 
 def group_of(reference: Reference) -> str:
-    """Return what makes records dependent: `group`, else the image or cloud they look at, else the record itself."""
-    for key in ("group", "image", "pcl"):
+    """Return what makes records dependent: the group, image, cloud or scene that they name, else the record itself."""
+    return stated_group(reference) or record_id(reference)
+
+
+def stated_group(reference: Reference) -> str:
+    """Return the group that a record names itself, by `group`, `image`, `pcl` or `scene_id`; empty where it does not.
+
+    >>> stated_group({"id": 1, "scene_id": "scene0011_00"}), stated_group({"id": 1})
+    ('scene0011_00', '')
+    """
+    for key in ("group", "image", "pcl", "scene_id"):
         value = reference.get(key)
         if value:
             return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
-    return record_id(reference)
+    return ""
 
 
 def letter(index: int) -> str:
@@ -236,11 +245,26 @@ def _check_situation(record: Reference) -> str:
     return "" if turn and any(turn) else "`rotation` to be a quaternion x, y, z, w, by name or in this order"
 
 
+def proposal_id(written: object) -> str:
+    """Return the id of a numbered object without leading zeros, so that 12, "12" and "012" name the same one.
+
+    >>> proposal_id("012"), proposal_id(12), proposal_id("a3")
+    ('12', '12', 'a3')
+    """
+    text = str(written)
+    return text.lstrip("0") or "0" if text.isdecimal() else text
+
+
 def _are_proposals(value: object) -> bool:
-    return isinstance(value, list | tuple) and all(
-        isinstance(item, Mapping) and isinstance(item.get("id"), int | str) and are_numbers(item.get("bbox"), (6, 7, 9))
-        for item in value
-    )
+    listed = value if isinstance(value, list | tuple) else [None]
+    ids = [
+        proposal_id(item["id"])
+        for item in listed
+        if isinstance(item, Mapping)
+        and isinstance(item.get("id"), int | str)
+        and are_numbers(item.get("bbox"), (6, 7, 9))
+    ]
+    return len(listed) == len(set(ids))
 
 
 def _check_described(record: Reference) -> str:
@@ -320,7 +344,7 @@ def fault_of(kind: str, record: object, where: str) -> str:
     if not fault and record.get("image_size") is not None and not _has_size(record):
         fault = "`image_size` to be [width, height], both above 0"
     if not fault and record.get("proposals") is not None and not _are_proposals(record["proposals"]):
-        fault = '`proposals` to be a list of {"id", "bbox"} with boxes of 6, 7 or 9 finite numbers'
+        fault = '`proposals` to be a list of {"id", "bbox"}, each id once, with boxes of 6, 7 or 9 finite numbers'
     return f"{named}: expected {fault}, got {_found(record, fault)}" if fault else ""
 
 
