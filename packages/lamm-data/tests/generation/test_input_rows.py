@@ -154,3 +154,8 @@ def test_real_visual_genome_rows_hold_attributes_and_relations(tmp_path):
     assert any(item.attributes for row in rows for item in row.objects)
     assert any(row.relations for row in rows)
     assert all(0 <= value <= 1 for row in rows for item in row.objects for value in item.box)
+
+
+def test_a_byte_order_mark_costs_no_row(tmp_path):
+    (tmp_path / "rows.jsonl").write_bytes(b'\xef\xbb\xbf{"image": "a.jpg"}\r\n{"image": "b.jpg"}\r\n')
+    assert [row.id for row in read_rows(tmp_path / "rows.jsonl")] == ["a", "b"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import replace
 from math import isfinite
@@ -54,7 +55,7 @@ def _read_json_lines(path: Path) -> Iterator[Row | RowFault]:
                 continue
             origin = {"file": path.name, "line": number}
             try:
-                values = loads(line)
+                values = loads(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line)
             except ValueError as error:
                 yield RowFault("", f"Expected a JSON object, got text that is not JSON: {error}", origin)
                 continue
