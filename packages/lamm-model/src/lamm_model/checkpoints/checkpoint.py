@@ -24,7 +24,7 @@ from transformers import AutoModelForImageTextToText
 from lamm_model.building.auto_classes import register
 from lamm_model.building.building import BaseNames, base_names, build_model, resolve_base
 from lamm_model.building.building_vlm import build_vlm
-from lamm_model.checkpoints.trained_parts import load_trained, replaced_folder, save_trained
+from lamm_model.checkpoints.trained_parts import load_trained, refuse_changed, replaced_folder, save_trained, seal
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.adapter_layers import AdapterSettings
 from lamm_model.model.adapters import adapter_settings, add_adapters, whole_state
@@ -33,7 +33,7 @@ from lamm_model.model.configuration_lamm_vlm import LammVlmConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.model.modeling_lamm_vlm import LammVlmForConditionalGeneration
 from lamm_model.model.quantization import is_quantised, loading_arguments, torch_dtype
-from lamm_model.model.saving import MANIFEST
+from lamm_model.model.saving import MANIFEST, pretrained, refuse_huge
 from lamm_model.processing.processing_lamm import LammProcessor
 from lamm_model.processing.processing_lamm_vlm import LammVlmProcessor
 
@@ -136,6 +136,7 @@ def save_model(
         else:
             _write(model, beside, base)
         processor.save_pretrained(beside)
+        seal(beside)
 
 
 def _write(model: LammForConditionalGeneration, folder: Path, base: BaseNames | None) -> None:
@@ -179,7 +180,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any] | None:
         return None
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise LammModelError(f"Expected a checkpoint manifest, got {fault} ({path}). Use an intact folder.") from fault
     if not isinstance(manifest, dict) or manifest.get("version") != FORMAT_VERSION:
         raise LammModelError(f"Expected a checkpoint manifest of version {FORMAT_VERSION} ({path}). Update lamm-model.")
@@ -194,6 +195,7 @@ def locate(folder: str | Path) -> Path:
     """
     for path in (Path(folder), Path(folder) / "model"):
         if (path / "config.json").is_file():
+            refuse_huge(path)
             return path
     raise LammModelError(
         f"Expected a folder with a LAMM model or checkpoint, got {folder} without config.json. Check the path."
@@ -230,9 +232,10 @@ def load_model(
     register()
     path = locate(folder)
     manifest = read_manifest(path)
+    refuse_changed(path)
     config = read_config(path)
     on_vlm = isinstance(config, LammVlmConfig)
-    processor: Any = (LammVlmProcessor if on_vlm else LammProcessor).from_pretrained(path)
+    processor: Any = pretrained(LammVlmProcessor if on_vlm else LammProcessor, path)
     if on_vlm and quantize != "none":
         raise UsageError(f"Expected --quantize none for a model on top of one that sees already, got {quantize}.")
     if manifest is None:
@@ -314,7 +317,8 @@ def open_checkpoint(
 def _load_whole(
     folder: Path, dtype: torch.dtype, attn_implementation: str | None, quantised: dict[str, Any]
 ) -> LammForConditionalGeneration:
-    model, report = AutoModelForImageTextToText.from_pretrained(
+    model, report = pretrained(
+        AutoModelForImageTextToText,
         folder,
         dtype=dtype,
         attn_implementation=attn_implementation,
@@ -331,8 +335,8 @@ def _load_whole(
     return loaded
 
 
-def model_folder(name: str | Path) -> Path:
-    """Find a model's folder: as `locate` does, else a model of the hub by its name, fetched or from the cache.
+def model_folder(name: str | Path, code: bool = False) -> Path:
+    """Find a model's folder: as `locate` does, else a model of the hub by its name, fetched (its `code` too) or cached.
 
     Raises:
         LammModelError: There is none.
@@ -342,7 +346,7 @@ def model_folder(name: str | Path) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    wanted = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+    wanted = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", *(["*.py"] if code else [])]
     try:
         return Path(snapshot_download(str(name), allow_patterns=wanted))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as fault:
@@ -359,11 +363,15 @@ def is_lamm(folder: Path) -> bool:
 
 def read_config(folder: Path) -> Any:
     """Read the configuration of a LAMM model, or of one on top of a model that sees already."""
-    return (LammVlmConfig if _model_type(folder) == LammVlmConfig.model_type else LammConfig).from_pretrained(folder)
+    on_vlm = _model_type(folder) == LammVlmConfig.model_type
+    return pretrained(LammVlmConfig if on_vlm else LammConfig, folder)
 
 
 def _model_type(folder: Path) -> str:
-    return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type"))
+    try:
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type"))
+    except (ValueError, AttributeError, RecursionError) as fault:
+        raise LammModelError(f"Expected a config.json, got {fault} ({folder}). Use an intact folder.") from fault
 
 
 def run_device(device: str = "") -> str:

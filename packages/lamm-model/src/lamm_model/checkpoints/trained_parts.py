@@ -1,11 +1,14 @@
 """Save and load the weights that fine-tuning changes, and nothing else.
 
 adapters/<set>/             one LoRA set in peft's own layout
+checksums.json              SHA-256 of every file of the folder, written last
 parts.safetensors           projectors, the point-cloud tower, the image tower where it is trained
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -24,6 +27,7 @@ from lamm_model.model.adapters import adapter_settings, adapter_state, fill, tra
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 
 PARTS = "parts.safetensors"
+CHECKSUMS = "checksums.json"
 _WEIGHTS = "adapter_model.safetensors"
 _PEFT_PREFIX = "base_model.model.model.language_model."
 
@@ -39,6 +43,56 @@ def replaced_folder(target: Path) -> Iterator[Path]:
         if target.exists():
             os.replace(target, old)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def seal(folder: Path) -> None:
+    """Write the checksums of a finished folder and hand its files to the disk."""
+    sums = {}
+    for path in _files(folder):
+        with path.open("rb") as file:
+            sums[str(path.relative_to(folder))] = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+    (folder / CHECKSUMS).write_text(json.dumps(sums, indent=1) + "\n", encoding="utf-8")
+
+
+def fault_of(folder: Path) -> str:
+    """Return what is wrong with a sealed folder, or nothing."""
+    try:
+        expected = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return f"no {CHECKSUMS}"
+    except (OSError, ValueError) as error:
+        return f"{CHECKSUMS}: {error}"
+    if not isinstance(expected, dict):
+        return f"{CHECKSUMS} holds no table"
+    present = {str(path.relative_to(folder)) for path in _files(folder)}
+    if missing := sorted(expected.keys() - present):
+        return f"missing {', '.join(missing)}"
+    for name, wanted in expected.items():
+        try:
+            with (folder / name).open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != wanted:
+                    return f"{name} is not what was written"
+        except OSError as error:
+            return f"{name}: {error.strerror}"
+    return ""
+
+
+def refuse_changed(folder: Path) -> None:
+    """Refuse a model's folder whose files are not those that were saved; one without checksums is taken as it is.
+
+    Raises:
+        LammModelError: A file is missing or was changed; it is named.
+    """
+    if (folder / CHECKSUMS).is_file() and (fault := fault_of(folder)):
+        raise LammModelError(
+            f"Expected the files that were saved in {folder}, got: {fault}. Use an intact copy, or remove "
+            f"{CHECKSUMS} where you changed them yourself."
+        )
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != CHECKSUMS)
 
 
 def parts_state(model: LammForConditionalGeneration) -> dict[str, Tensor]:

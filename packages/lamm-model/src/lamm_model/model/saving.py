@@ -11,10 +11,57 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from lamm_model.errors import LammModelError
 from lamm_model.model.hub import CardFacts, model_card, push_folder
 
+_LARGEST = {"config": 1 << 24, "": 1 << 28}  # bytes of a JSON file with such a name: vocabularies are large
 MANIFEST = "lamm.json"  # a folder with this file holds what fine-tuning changed and the names of the base models
 _HUB = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "token")
+
+
+def pretrained(auto: Any, name: str | os.PathLike[str], *, trust_remote_code: bool = False, **options: Any) -> Any:
+    """Load with one of transformers' classes, from a folder or the hub, and run no code that lies there: the one way.
+
+    Args:
+        auto: A class with `from_pretrained`.
+        name: Folder or hub name.
+        trust_remote_code: Whether the user said yes, by name, to code that the model brings.
+        **options: As `from_pretrained` takes them.
+
+    Raises:
+        LammModelError: It needs code of its own, or its files are too large or nested too deep to be a model's.
+    """
+    if os.path.isdir(name):
+        refuse_huge(Path(name))
+    try:
+        return auto.from_pretrained(name, trust_remote_code=trust_remote_code, **options)
+    except Exception as fault:
+        words = " ".join(str(fault).split())
+        if isinstance(fault, ValueError) and "trust_remote_code" in words:
+            raise LammModelError(
+                f"Expected a model that transformers knows by itself, got one that brings code of its own ({name}), "
+                "which is not run. Choose another; `lamm model predict` runs it with --trust-remote-code."
+            ) from fault
+        # The tokenizers library raises plain exceptions.
+        if type(fault) is Exception or isinstance(fault, RecursionError):
+            raise LammModelError(
+                f"Expected readable files of a model, got {words[:200]} ({name}). Use an intact folder."
+            ) from fault
+        raise
+
+
+def refuse_huge(folder: Path) -> None:
+    """Refuse a model's folder with JSON files too large to be a model's, before they are read.
+
+    Raises:
+        LammModelError: There is one; it is named.
+    """
+    for path in sorted(folder.glob("*.json")):
+        most = _LARGEST["config" if "config" in path.name else ""]
+        if path.stat().st_size > most:
+            raise LammModelError(
+                f"Expected at most {most >> 20} MiB, got {path.stat().st_size >> 20} MiB ({path}). Use an intact model."
+            )
 
 
 class LammSaving:

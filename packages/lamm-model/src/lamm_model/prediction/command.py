@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 @click.option("--endpoint", default="", help="Ask an OpenAI-compatible endpoint at this address; --model is a name.")
 @click.option("--api-key-env", help="Variable of the endpoint's API key [OpenAI: OPENAI_API_KEY; else no key].")
 @click.option("--keep-going", is_flag=True, help="Record samples that cannot be answered as failed, and go on.")
+@click.option("--trust-remote-code", is_flag=True, help="Run the code that a model of another family brings.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 def predict(
     folder: Path,
@@ -140,7 +141,7 @@ def predict_files(
     from lamm_model.prediction.journal import Journal, run_header, run_name
 
     key = find_key(endpoint, api_key_env) if endpoint else ""
-    model = folder if endpoint else model_folder(folder)
+    model = folder if endpoint else model_folder(folder, options.trust_remote_code)
     kind = dtype if quantize == "none" else f"{dtype} {quantize}"
     called = name or run_name(folder, options.blind, endpoint)
     headers = [run_header(model, path, options, kind, endpoint, called) for path, _ in pairs]
@@ -204,6 +205,8 @@ def _source(
     if is_lamm(Path(model)):
         from lamm_model.prediction.predictor import Predictor
 
+        if options.trust_remote_code:
+            raise UsageError("Expected no --trust-remote-code for a LAMM model, which brings no code. Leave it out.")
         loaded, processor = load_for_inference(Path(model), dtype, device, quantize)
         if not loaded.reads_alone:
             return Predictor(loaded, processor, options)

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from lamm_model.answering.option_scores import probabilities
 from lamm_model.errors import LammModelError
+from lamm_model.model.saving import pretrained
 from lamm_model.prediction.predictor import cut
 from lamm_model.prediction.queries import Answer, PredictionOptions, Query, refuse_point_clouds
 from lamm_model.processing.image_processing_lamm import read_image
-from lamm_model.processing.prompt_formats import system_text
+from lamm_model.processing.prompt_formats import bounded, system_text
 from lamm_model.processing.segments import IMAGE
 
 Messages = list[dict[str, Any]]
@@ -101,6 +102,8 @@ class ImageTextAnswers:
 
     def _rendered(self, dialogues: list[Messages]) -> Any:
         try:
+            with bounded(self.processor):  # first the text alone: its time is the template's
+                self.processor.apply_chat_template(dialogues, add_generation_prompt=True, tokenize=False)
             return self.processor.apply_chat_template(
                 dialogues,
                 add_generation_prompt=True,
@@ -132,7 +135,9 @@ class ImageTextAnswers:
 
 
 def load_image_text(folder: Path, options: PredictionOptions, dtype: str, device: str) -> ImageTextAnswers:
-    """Load a model of another family and its processor from a folder, safetensors only, running no code of it.
+    """Load a model of another family and its processor from a folder, safetensors only.
+
+    Code that the folder brings is run only where `options.trust_remote_code` says so.
 
     Raises:
         LammModelError: The folder holds no such model, or its weights do not fit (keys are listed).
@@ -142,10 +147,16 @@ def load_image_text(folder: Path, options: PredictionOptions, dtype: str, device
 
     logging.disable_progress_bar()
     try:
-        model, report = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True
+        code = options.trust_remote_code
+        model, report = pretrained(
+            AutoModelForImageTextToText,
+            folder,
+            trust_remote_code=code,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            output_loading_info=True,
         )
-        processor = AutoProcessor.from_pretrained(folder)
+        processor = pretrained(AutoProcessor, folder, trust_remote_code=code)
     except (OSError, ValueError, KeyError) as fault:
         raise LammModelError(
             f"Expected a LAMM model or an image-text-to-text model of transformers, got {fault} ({folder}). "

@@ -43,6 +43,7 @@ class PredictionOptions:
         probabilities: Also score every option of closed questions.
         two_pass: Ask questions with options a second time, after the model's own reasoning, for the option alone (the
             paper's VQA protocol); the text holds both answers.
+        trust_remote_code: Run the code that a model of another family brings.
     """
 
     blind: bool = False
@@ -53,6 +54,7 @@ class PredictionOptions:
     system: str = "task"
     probabilities: bool = False
     two_pass: bool = False
+    trust_remote_code: bool = False
 
 
 class UnsupportedMediumError(LammModelError):

@@ -13,6 +13,7 @@ from transformers import AutoProcessor
 
 from lamm_llm import write_whole
 from lamm_model.errors import LammModelError
+from lamm_model.model.saving import pretrained
 from lamm_model.processing.image_processing_lamm import read_image
 from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
 from lamm_model.processing.processing_lamm import LammProcessor
@@ -215,9 +216,11 @@ class LammVlmProcessor(VlmDialogues):
             raise LammModelError(
                 f"Expected a processor of clouds, got {fault} ({path}). Use an intact folder."
             ) from fault
-        local = Path(folder).is_dir()
-        base = AutoProcessor.from_pretrained(
-            Path(folder) / BASE_FOLDER if local else folder, **({} if local else {"subfolder": BASE_FOLDER})
+        home = Path(folder)
+        base = (
+            pretrained(AutoProcessor, home / BASE_FOLDER)
+            if home.is_dir()
+            else pretrained(AutoProcessor, folder, subfolder=BASE_FOLDER)
         )
         return cls(base, clouds, **about)
 

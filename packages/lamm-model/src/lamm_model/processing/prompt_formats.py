@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
+from types import FrameType
 from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import Environment, TemplateError
 
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.processing.segments import Segment, Turn, merge_segments
 
+TEMPLATE_SECONDS, TEMPLATE_MEMORY = 10.0, 1 << 30
 # Spellings met outside the published files, folded to the published ones.
 _VARIANTS = {
     "commonsenseqa": "commomsenseqa",
@@ -186,7 +192,68 @@ def _cut_template(tokenizer: Any, roles: tuple[str, ...], has_system: bool, open
 def _apply(tokenizer: Any, messages: list[dict[str, str]], generation: bool) -> str:
     if not tokenizer.chat_template:
         raise UsageError("Expected a tokenizer with a chat template, got none. Set prompt_format to another.")
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generation))
+    with bounded(tokenizer):
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generation))
+
+
+@contextmanager
+def bounded(source: Any) -> Iterator[None]:
+    """Render a chat template inside the block: one that loops for ever or fills the memory is stopped.
+
+    Templates come with models, and transformers' sandbox keeps them from files, but not from time. The block's thread
+    is watched from line to line of the template, so that it really stops.
+
+    Args:
+        source: The tokenizer or processor whose template it is.
+
+    Raises:
+        LammModelError: The template took longer than 10 s, another GiB of memory, raises powers, or is nested too deep.
+    """
+    for owner in (source, getattr(source, "tokenizer", None), getattr(source, "base", None)):
+        template = getattr(owner, "chat_template", None) or ""
+        for text in template.values() if isinstance(template, dict) else [template]:
+            _refuse_powers(str(text))
+    end, most = time.monotonic() + TEMPLATE_SECONDS, _peak_memory() + TEMPLATE_MEMORY
+
+    def watch(frame: FrameType, event: str, argument: Any) -> Any:
+        if time.monotonic() > end or _peak_memory() > most:
+            raise LammModelError(
+                f"Expected a chat template that ends, got one that is not done after {TEMPLATE_SECONDS:g} s or another "
+                f"{TEMPLATE_MEMORY >> 30} GiB of memory. Set prompt_format, or use another model."
+            )
+        file = frame.f_code.co_filename
+        return watch if file.startswith("<") or "jinja2" in file else None
+
+    before = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        yield
+    except (RecursionError, MemoryError) as fault:
+        raise LammModelError(
+            f"Expected a chat template that can be rendered, got {type(fault).__name__}. Set prompt_format."
+        ) from fault
+    finally:
+        sys.settrace(before)
+
+
+@functools.lru_cache(maxsize=64)
+def _refuse_powers(template: str) -> None:
+    """Refuse a template that raises powers: one such step can take for ever, and no template of a chat needs it."""
+    before = ""
+    for _, kind, value in Environment(autoescape=True).lex(template):
+        if kind == "operator" and value == "**" and before not in ("(", ","):  # there it spreads arguments
+            raise LammModelError("Expected a chat template that joins texts, got one with powers. Set prompt_format.")
+        before = before if kind == "whitespace" else value
+
+
+def _peak_memory() -> int:
+    """Return the most bytes that this process has held; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 @functools.cache

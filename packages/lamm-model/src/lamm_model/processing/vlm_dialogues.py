@@ -12,7 +12,7 @@ from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.answer_loss import IGNORED
 from lamm_model.model.routing import MODALITY_IDS, infer_modality_ids
 from lamm_model.processing.image_processing_lamm import read_image
-from lamm_model.processing.prompt_formats import system_message
+from lamm_model.processing.prompt_formats import bounded, system_message
 from lamm_model.processing.segments import IMAGE, POINT_CLOUD, Turn, read_turns
 
 _MARK = "\ue000{}\ue001"
@@ -196,7 +196,8 @@ class VlmDialogues:
 
     def _rendered(self, messages: Messages, opened: bool) -> str:
         try:
-            return str(self.base.apply_chat_template(messages, add_generation_prompt=opened, tokenize=False))
+            with bounded(self.base):
+                return str(self.base.apply_chat_template(messages, add_generation_prompt=opened, tokenize=False))
         except TemplateError:
             if messages[0]["role"] != "system":
                 raise

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from lamm_model.training.saving.checkpoints import CHECKSUMS, PARTIAL, checkpoints, fault_of, newest_intact, publish
+from lamm_model.checkpoints.trained_parts import CHECKSUMS, fault_of
+from lamm_model.training.saving.checkpoints import PARTIAL, checkpoints, newest_intact, publish
 
 
 def make(run, step, keep=9):

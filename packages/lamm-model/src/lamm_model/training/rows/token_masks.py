@@ -33,6 +33,7 @@ def open_token_masks(model: str) -> "Callable[[InstructionRecord], list[Token]]"
 
 def _processor(model: str) -> "LammProcessor":
     from lamm_model.building.auto_classes import register
+    from lamm_model.model.saving import pretrained
     from lamm_model.processing.processing_lamm import LammProcessor
     from lamm_model.training.settings import presets
     from lamm_model.training.settings.settings import load_settings
@@ -47,7 +48,7 @@ def _processor(model: str) -> "LammProcessor":
         if not settings.model.path:
             return _processor_of_parts(settings.model)
         path = Path(settings.model.path)
-    loaded: LammProcessor = LammProcessor.from_pretrained(path)
+    loaded: LammProcessor = pretrained(LammProcessor, path)
     return loaded
 
 

@@ -5,8 +5,6 @@ A checkpoint holds what is trained, the optimiser, the schedule, the random stat
 is passed over; the one before it is taken.
 """
 
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lamm_model.checkpoints.trained_parts import load_trained, read_tensors, save_trained
+from lamm_model.checkpoints.trained_parts import fault_of, load_trained, read_tensors, save_trained, seal
 from lamm_model.model.adapters import adapter_settings, fill, trainable_parts, whole_state
 
 if TYPE_CHECKING:
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
 CHANGED = "changed.safetensors"
 CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
-CHECKSUMS = "checksums.json"
 PARTIAL = ".partial"
 
 
@@ -32,39 +29,6 @@ def checkpoints(run: Path) -> list[Path]:
     """Return the checkpoints of a run, oldest first."""
     steps = {int(match[1]): path for path in run.glob("checkpoint-*") if (match := CHECKPOINT.search(path.name))}
     return [path for _, path in sorted(steps.items())]
-
-
-def seal(folder: Path) -> None:
-    """Write the checksums of a finished checkpoint and hand its files to the disk."""
-    sums = {}
-    for path in _files(folder):
-        with path.open("rb") as file:
-            sums[str(path.relative_to(folder))] = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
-    (folder / CHECKSUMS).write_text(json.dumps(sums, indent=1) + "\n", encoding="utf-8")
-
-
-def fault_of(folder: Path) -> str:
-    """Return what is wrong with a checkpoint, or nothing."""
-    try:
-        expected = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return f"no {CHECKSUMS}"
-    except (OSError, ValueError) as error:
-        return f"{CHECKSUMS}: {error}"
-    if not isinstance(expected, dict):
-        return f"{CHECKSUMS} holds no table"
-    present = {str(path.relative_to(folder)) for path in _files(folder)}
-    if missing := sorted(expected.keys() - present):
-        return f"missing {', '.join(missing)}"
-    for name, wanted in expected.items():
-        try:
-            with (folder / name).open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != wanted:
-                    return f"{name} is not what was written"
-        except OSError as error:
-            return f"{name}: {error.strerror}"
-    return ""
 
 
 class Found(NamedTuple):
@@ -95,10 +59,6 @@ def publish(run: Path, name: str, keep: int) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     for old in checkpoints(run)[:-keep]:
         shutil.rmtree(old)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != CHECKSUMS)
 
 
 def changed_state(model: "LammForConditionalGeneration") -> dict[str, Tensor]:
