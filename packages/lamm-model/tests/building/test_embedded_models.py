@@ -32,11 +32,17 @@ def test_photographs_and_clouds_go_through_predict_and_chat(checkpoint, real_dat
     names = ("bunny.pcd", "fuze.ply", "fuze_ascii.ply", "kitti_0000000000.pcd", "test_pcd.pcd")  # every one with points
     clouds = [real_data / "pointcloud" / name for name in names]
     kind = {"task_type": "description"}
-    records = [{"id": path.stem, "image": str(path), "query": "What is this?", **kind} for path in photos]
-    records += [{"id": path.stem, "pcl": str(path), "query": "What is this?", **kind} for path in clouds]
+    records = [
+        {"id": path.stem, "image": str(path.relative_to(real_data)), "query": "What is this?", **kind}
+        for path in photos
+    ]
+    records += [
+        {"id": path.stem, "pcl": str(path.relative_to(real_data)), "query": "What is this?", **kind} for path in clouds
+    ]
     (tmp_path / "Caption_real.json").write_text(json.dumps(records))
     out = tmp_path / "p.jsonl"
     arguments = ["predict", "--model", str(checkpoint), "--benchmark", str(tmp_path / "Caption_real.json")]
+    arguments += ["--media-root", str(real_data)]
     result = CliRunner().invoke(
         commands, [*arguments, "--output", str(out), "--max-new-tokens", "6"], catch_exceptions=False
     )

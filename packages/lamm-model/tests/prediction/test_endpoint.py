@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -138,8 +139,9 @@ def test_point_clouds_are_refused(media, tmp_path):
 
 @pytest.fixture
 def bench(media, tmp_path):
+    shutil.copytree(media, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "Counting_keep.json"
-    records = [{"id": i, "image": str(media / f"{i % 3}.png"), "query": f"How many {i}?"} for i in range(6)]
+    records = [{"id": i, "image": f"{i % 3}.png", "query": f"How many {i}?"} for i in range(6)]
     path.write_text(json.dumps(records))
     return path
 
@@ -149,7 +151,7 @@ def test_the_command_goes_on_counts_and_keeps_the_trace(server, bench, tmp_path)
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no picture")
     records = json.loads(bench.read_text())
-    records[2]["image"] = str(bad)
+    records[2]["image"] = bad.name
     bench.write_text(json.dumps(records))
     url = f"http://127.0.0.1:{server.server_port}/v1"
     words = ["--model", "m", "--benchmark", str(bench), "--output", str(out), "--endpoint", url]
