@@ -43,8 +43,10 @@ if TYPE_CHECKING:
     from lamm_metrics.metrics.base import Metric
     from lamm_metrics.metrics.calibration import CalibrationError
     from lamm_metrics.metrics.captions.bleu import Bleu
+    from lamm_metrics.metrics.captions.chair import Chair
     from lamm_metrics.metrics.captions.cider import CiderD
     from lamm_metrics.metrics.captions.dense import DenseCaptionF1, DenseCaptions
+    from lamm_metrics.metrics.captions.meteor import Meteor
     from lamm_metrics.metrics.captions.rouge import RougeL
     from lamm_metrics.metrics.captions.tokenizers import ptb
     from lamm_metrics.metrics.counting import CountingError
@@ -116,8 +118,10 @@ _HOMES = {
     "metrics.base": "Metric",
     "metrics.calibration": "CalibrationError",
     "metrics.captions.bleu": "Bleu",
+    "metrics.captions.chair": "Chair",
     "metrics.captions.cider": "CiderD",
     "metrics.captions.dense": "DenseCaptionF1 DenseCaptions",
+    "metrics.captions.meteor": "Meteor",
     "metrics.captions.rouge": "RougeL",
     "metrics.captions.tokenizers": "ptb",
     "metrics.counting": "CountingError",
@@ -158,6 +162,7 @@ __all__ = [
     "Bleu",
     "BoxConvention",
     "CalibrationError",
+    "Chair",
     "CiderD",
     "CircularAccuracy",
     "CocoFound",
@@ -187,6 +192,7 @@ __all__ = [
     "Localisation",
     "Mark",
     "MeanRelativeAccuracy",
+    "Meteor",
     "Metric",
     "PaperMetric",
     "Prediction",

@@ -12,6 +12,7 @@ from lamm_metrics.metrics.registry import BUILT_IN
 from lamm_metrics.records.predictions import Prediction
 from lamm_metrics.testing import ConformanceError, check_metric
 
+pytestmark = pytest.mark.usefixtures("made_up_meteor")
 WORDS = ["a", "the", "cat", "dog", "runs", "sits", "red", "on", "mat", "field", "two", "birds", "fly"]
 
 
@@ -101,6 +102,11 @@ MAKERS = {
     "bleu": ("caption", lambda g: ({"sentences": [sentence(g) for _ in range(3)]}, {"text": sentence(g, 0)})),
     "rouge_l": ("caption", lambda g: ({"sentences": [sentence(g) for _ in range(3)]}, {"text": sentence(g, 0)})),
     "cider_d": ("caption", lambda g: ({"sentences": [sentence(g) for _ in range(3)]}, {"text": sentence(g, 0)})),
+    "chair": (
+        "caption",
+        lambda g: ({"object": [{"label": classes(g)} for _ in range(2)]}, {"text": sentence(g, 0)}),
+    ),
+    "meteor": ("caption", lambda g: ({"sentences": [sentence(g) for _ in range(3)]}, {"text": sentence(g, 0)})),
     "counting": ("counting", lambda g: ({"num": int(g.integers(9))}, {"number": float(g.integers(9))})),
     "word_accuracy": ("ocr", lambda g: ({"word_list": sentence(g).split()}, {"text": sentence(g)})),
     "yes_no": (

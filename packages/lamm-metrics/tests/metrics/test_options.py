@@ -98,6 +98,7 @@ def test_what_scoring_fills_in_is_no_option():
         one_of("thing", "z", Literal["x", "y"])
 
 
+@pytest.mark.usefixtures("made_up_meteor")
 def test_every_option_of_every_metric_is_declared_and_its_default_can_be_given():
     for name in BUILT_IN:
         for option in options_of(metric_class(name)).values():

@@ -70,7 +70,7 @@ def test_what_is_no_metric_is_refused():
 
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(UsageError, match="cider_d"):
-        make_metric("meteor", "caption")
+        make_metric("spice", "caption")
 
 
 def test_every_metric_of_every_task_exists():

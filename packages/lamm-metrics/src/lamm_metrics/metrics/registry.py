@@ -32,6 +32,8 @@ BUILT_IN: Mapping[str, str] = {
     "bleu": "metrics.captions.bleu:Bleu",
     "rouge_l": "metrics.captions.rouge:RougeL",
     "cider_d": "metrics.captions.cider:CiderD",
+    "chair": "metrics.captions.chair:Chair",
+    "meteor": "metrics.captions.meteor:Meteor",
     "counting": "metrics.counting:CountingError",
     "word_accuracy": "metrics.word_accuracy:WordAccuracy",
     "ece": "metrics.calibration:CalibrationError",

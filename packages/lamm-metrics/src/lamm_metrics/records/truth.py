@@ -276,6 +276,13 @@ def _check_described(record: Reference) -> str:
     return '`object` to be a list of {"label", "bbox", "sentences"} with at least one sentence each'
 
 
+def _are_named(value: object) -> bool:
+    """Return whether objects beside another truth can be told by their labels, as captions' are."""
+    return not isinstance(value, list) or all(
+        isinstance(item, Mapping) and isinstance(item.get("label"), str) for item in value
+    )
+
+
 def _check_joints(record: Reference) -> str:
     joints = record["gt_joints"]
     good = isinstance(joints, list) and len(joints) > 0 and all(are_numbers(joint, (2, 3)) for joint in joints)
@@ -345,6 +352,8 @@ def fault_of(kind: str, record: object, where: str) -> str:
         fault = "`image_size` to be [width, height], both above 0"
     if not fault and record.get("proposals") is not None and not _are_proposals(record["proposals"]):
         fault = '`proposals` to be a list of {"id", "bbox"}, each id once, with boxes of 6, 7 or 9 finite numbers'
+    if not fault and "object" not in TRUTHS[kind] and not _are_named(record.get("object")):
+        fault = '`object` to be a list of {"label"}, or a name'
     return f"{named}: expected {fault}, got {_found(record, fault)}" if fault else ""
 
 

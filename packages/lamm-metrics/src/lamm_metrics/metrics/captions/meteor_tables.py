@@ -1,0 +1,362 @@
+"""The tables of METEOR 1.5, read from where they are installed; none is part of this package.
+
+The words that count little, the abbreviations and the paraphrases are under the LGPL, the synonyms under WordNet's
+licence. All of them come with `pip install pycocoevalcap`, within its `meteor-1.5.jar` (an archive: no Java is needed)
+and beside it. The 5.3 million paraphrases become an index once, in a folder of the user's cache, and are mapped into
+memory from there: 0.1 s and few pages, in place of seconds and gigabytes.
+"""
+
+import gzip
+import os
+import re
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import Any, NamedTuple
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamm_metrics.errors import UsageError
+
+JAR, PARAPHRASES = "meteor-1.5.jar", "data/paraphrase-en.gz"
+LONGEST_PHRASE = 7
+_PRIME, _MASK = 0x9E3779B97F4A7C15, 2**64 - 1
+# WordNet's rules of detachment: nouns, verbs, adjectives.
+_ENDINGS = (
+    *(
+        ("s", ""),
+        ("ses", "s"),
+        ("xes", "x"),
+        ("zes", "z"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("men", "man"),
+        ("ies", "y"),
+    ),
+    *(("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
+    *(("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
+)
+_NONE: frozenset[int] = frozenset()
+# Stands for a word that no phrase has.
+_UNKNOWN = 1 << 62
+
+Span = tuple[int, int, int]
+"""Where a phrase of the table starts in a text, how many words it has, its number."""
+
+
+class WordLists(NamedTuple):
+    """Function words, and abbreviations that keep their dot: always (True) or before a number only (False)."""
+
+    function_words: frozenset[str]
+    abbreviations: Mapping[str, bool]
+    digest: str
+
+
+NO_LISTS = WordLists(frozenset(), {}, "none")
+
+
+def tables_folder(tables: str) -> Path:
+    """Return the folder that holds METEOR's tables.
+
+    Args:
+        tables: `pycocoevalcap` for the installed package, or a folder laid out as METEOR's own release.
+
+    Raises:
+        UsageError: They are not there.
+    """
+    if tables == "pycocoevalcap":
+        found = find_spec(tables)
+        places = [Path(place) / "meteor" for place in (found.submodule_search_locations or ())] if found else []
+    else:
+        places = [Path(tables)]
+    for place in places:
+        if (place / JAR).is_file() and (place / PARAPHRASES).is_file():
+            return place
+    raise UsageError(
+        f"Expected {JAR} and {PARAPHRASES} of METEOR 1.5 in {places[0] if places else 'an installed pycocoevalcap'}, "
+        "got none. Run `pip install pycocoevalcap` (no Java is needed), name their folder (tables=DIR), or score "
+        "without them (tables=none, stages=exact stem), which is not METEOR 1.5."
+    )
+
+
+def _members(jar: Path, *names: str) -> list[bytes]:
+    try:
+        with ZipFile(jar) as archive:
+            return [archive.read(name) for name in names]
+    except (BadZipFile, KeyError) as fault:
+        raise UsageError(f"Expected the archive of METEOR 1.5 at {jar}, got {fault}. Install it anew.") from fault
+
+
+@lru_cache(maxsize=4)
+def word_lists(folder: Path) -> WordLists:
+    """Read the function words and the abbreviations of METEOR's archive."""
+    words, prefixes = _members(folder / JAR, "function/english.words", "nonbreaking/english.prefixes")
+    lines = [line.split() for line in prefixes.decode().splitlines() if line.strip() and not line.startswith("#")]
+    abbreviations = {line[0]: "#NUMERIC_ONLY#" not in line[1:] for line in lines}
+    return WordLists(frozenset(words.decode().splitlines()), abbreviations, _digest(words, prefixes))
+
+
+def _digest(*parts: bytes) -> str:
+    return blake2b(b"".join(blake2b(part).digest() for part in parts), digest_size=4).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def index_digest(folder: Path) -> str:
+    """Return the hash of the synonyms and the paraphrases, for signatures."""
+    paraphrases = (folder / PARAPHRASES).read_bytes()
+    return _digest(*_members(folder / JAR, "synonym/english.synsets", "synonym/english.exceptions"), paraphrases)
+
+
+# Up to Porter2's second region: twice a vowel and what is none.
+_REGIONS = re.compile(r"(?:gener|commun|arsen|.*?[aeiouy][^aeiouy]).*?[aeiouy][^aeiouy]")
+_WORD = re.compile("[a-z'’]")
+_DERIVED = re.compile("izat|izer|ational")
+
+
+@lru_cache(maxsize=1)
+def _stemmer() -> Callable[[str], str]:
+    from nltk.stem.snowball import EnglishStemmer
+
+    stem: Callable[[str], str] = EnglishStemmer().stem
+    return stem
+
+
+@lru_cache(maxsize=65536)
+def porter2(word: str) -> str:
+    """Return the stem of a lower-case word by the English Snowball stemmer (Porter2).
+
+    nltk's leaves an "e" at the end of a few derived words ("realization"), which the last step takes off.
+
+    >>> porter2("hanging"), porter2("generously"), porter2("realization")
+    ('hang', 'generous', 'realiz')
+    """
+    if len(word) <= 2 or not _WORD.search(word):
+        return word
+    stem = _stemmer()(word)
+    regions = _REGIONS.match(word) if stem.endswith(("ize", "ate")) and _DERIVED.search(word) else None
+    return stem[:-1] if regions and len(stem) > regions.end() else stem
+
+
+def _lines(folder: Path, name: str) -> list[str]:
+    return (folder / f"{name}.txt").read_text(encoding="utf-8").split("\n")
+
+
+class Index:
+    """Synonyms and paraphrases as arrays mapped from the cache."""
+
+    def __init__(self, folder: Path) -> None:
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+        words = _lines(folder, "words")
+        self._number = dict(zip(words, range(len(words)), strict=True))
+        self._stems = _lines(folder, "stems")
+        self._bases = {form: bases for form, *bases in map(str.split, _lines(folder, "exceptions"))}
+        self._keys, self._pair_starts, self._others = (arrays[name] for name in ("keys", "pair_starts", "others"))
+        self._synset_starts, self._synsets = arrays["synset_starts"], arrays["synsets"]
+        self.synsets = lru_cache(maxsize=65536)(self._all_synsets)
+        self.paraphrases = lru_cache(maxsize=65536)(self._paraphrases)
+
+    def stem(self, word: str) -> str:
+        """Return the stem of a word, which for words of the tables is noted."""
+        number = self._number.get(word)
+        return porter2(word) if number is None else self._stems[number]
+
+    def _own(self, word: str) -> frozenset[int]:
+        number = self._number.get(word)
+        if number is None:
+            return _NONE
+        start, end = self._synset_starts[number : number + 2].tolist()
+        return frozenset(self._synsets[start:end].tolist()) if end > start else _NONE
+
+    def _all_synsets(self, word: str) -> frozenset[int]:
+        """Return the synonym sets of a word and of its base forms: irregular ones, else the first by rule."""
+        own = self._own(word)
+        if word in self._bases:
+            return own.union(*map(self._own, self._bases[word]))
+        if len(word) <= 2 or word.endswith("ss"):
+            return own
+        for ending, base in _ENDINGS:
+            if word.endswith(ending) and (found := self._own(word[: len(word) - len(ending)] + base)):
+                return own | found
+        return own
+
+    def spans(self, words: Sequence[str]) -> list[Span]:
+        """Return the phrases of the table that stand in a text, by start and length."""
+        numbers = np.array([self._number.get(word, _UNKNOWN) + 1 for word in words], np.uint64)
+        starts, hashes = np.arange(len(words)), np.zeros(len(words), np.uint64)
+        keys = []
+        for length in range(1, min(LONGEST_PHRASE, len(words)) + 1):
+            hashes = (hashes[: len(words) - length + 1] ^ numbers[length - 1 :]) * np.uint64(_PRIME)
+            keys.append(hashes)
+        if not keys:
+            return []
+        wanted = np.concatenate(keys)
+        found = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
+        known = np.flatnonzero(self._keys[found] == wanted)
+        start = np.concatenate([starts[: len(part)] for part in keys])[known].tolist()
+        length_of = np.repeat(np.arange(1, len(keys) + 1), [len(part) for part in keys])[known].tolist()
+        return sorted(zip(start, length_of, found[known].tolist(), strict=True))
+
+    def _paraphrases(self, phrase: int) -> Mapping[int, int]:
+        """Return the paraphrases of a phrase, each with its rank in the table."""
+        start, end = self._pair_starts[phrase : phrase + 2].tolist()
+        return dict(zip(self._others[start:end].tolist(), range(end - start), strict=True))
+
+
+_ARRAYS = ("keys", "pair_starts", "others", "synset_starts", "synsets")
+
+
+def _cache(folder: Path) -> Path:
+    """Return the folder of an index, whose name changes with the tables."""
+    stats = [(folder / name).stat() for name in (JAR, PARAPHRASES)]
+    told = repr(("1", str(folder.resolve()), [(stat.st_size, stat.st_mtime_ns) for stat in stats]))
+    base = os.environ.get("XDG_CACHE_HOME")
+    name = blake2b(told.encode(), digest_size=8).hexdigest()
+    return (Path(base) if base else Path.home() / ".cache") / "lamm" / "meteor" / name
+
+
+@lru_cache(maxsize=2)
+def open_index(folder: Path) -> Index:
+    """Open the index of the tables in a folder; the first time it is made, which takes half a minute.
+
+    Raises:
+        UsageError: The cache cannot be written or read.
+    """
+    place = _cache(folder)
+    try:
+        if not place.is_dir():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            partial = Path(mkdtemp(dir=place.parent, prefix="partial-"))
+            try:
+                _write_index(folder, partial)
+                if not place.is_dir():
+                    partial.rename(place)
+            finally:
+                rmtree(partial, ignore_errors=True)
+        return Index(place)
+    except (OSError, ValueError, EOFError) as fault:
+        raise UsageError(
+            f"Expected to keep an index of METEOR's tables in {place}, got: {fault}. Make the folder writable or name "
+            "another by XDG_CACHE_HOME; remove it if it is damaged."
+        ) from fault
+
+
+def _write_index(folder: Path, place: Path) -> None:
+    synonyms, exceptions = _members(folder / JAR, "synonym/english.synsets", "synonym/english.exceptions")
+    phrases: dict[bytes, int] = {}
+    first, second = array("i"), array("i")
+    with gzip.open(folder / PARAPHRASES) as stream:
+        for _, one, other in zip(stream, stream, stream, strict=True):
+            first.append(phrases.setdefault(one, len(phrases)))
+            second.append(phrases.setdefault(other, len(phrases)))
+    lines = synonyms.decode().splitlines()
+    of_word = {word: sets.split() for word, sets in zip(lines[::2], lines[1::2], strict=True) if "_" not in word}
+    vocabulary = {word for phrase in phrases for word in phrase.split()}
+    words = sorted({word.decode() for word in vocabulary} | of_word.keys())
+    number = {word.encode(): i for i, word in enumerate(words)}
+    keys = np.fromiter((_hash(phrase.split(), number) for phrase in phrases), np.uint64, len(phrases))
+    order = np.argsort(keys)
+    rank = np.empty(len(keys), np.int32)
+    rank[order] = np.arange(len(keys), dtype=np.int32)
+    ones, others = rank[np.asarray(first)], rank[np.asarray(second)]
+    by_phrase = np.argsort(ones, kind="stable")
+    sets = [[int(item) for item in of_word.get(word, ())] for word in words]
+    arrays: dict[str, NDArray[Any]] = {
+        "keys": keys[order],
+        "pair_starts": np.searchsorted(ones[by_phrase], np.arange(len(keys) + 1)).astype(np.int32),
+        "others": others[by_phrase],
+        "synset_starts": np.cumsum([0, *map(len, sets)], dtype=np.int32),
+        "synsets": np.array([item for listed in sets for item in listed], np.int32),
+    }
+    if any(one == other for one, other in pairwise(arrays["keys"].tolist())):
+        raise ValueError("two phrases of the table have one key")
+    for name in _ARRAYS:
+        np.save(place / f"{name}.npy", arrays[name], allow_pickle=False)
+    bases: dict[str, list[str]] = {}
+    forms = exceptions.decode().splitlines()
+    for base, listed in zip(forms[::2], forms[1::2], strict=True):
+        for form in listed.split():
+            bases.setdefault(form, []).append(base)
+    texts: dict[str, Iterable[str]] = {
+        "words": words,
+        "stems": map(porter2, words),
+        "exceptions": (" ".join([form, *listed]) for form, listed in sorted(bases.items())),
+    }
+    for name, parts in texts.items():
+        (place / f"{name}.txt").write_text("\n".join(parts), encoding="utf-8")
+
+
+def _hash(words: Sequence[bytes], number: Mapping[bytes, int]) -> int:
+    key = 0
+    for word in words:
+        key = ((key ^ (number[word] + 1)) * _PRIME) & _MASK
+    return key
+
+
+# Letters as METEOR counts them: Latin of Europe, Cyrillic and phonetic ones.
+_LETTERS = (
+    "A-Za-z\u0160\u017d\u0161\u017e\u0178\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u017e"
+    "\u0400-\u0527\ua640-\ua66e\ua67e-\ua697\u1d00-\u1d7f"
+)
+_PLAIN = re.compile(r"[A-Za-z0-9 ]*")
+_DOTS = "\ue000"
+_RULES: Sequence[tuple[re.Pattern[str], Any]] = (
+    (re.compile(rf"([^0-9{_LETTERS} \t\n\v\f\r.'`,\-‘’])"), r" \1 "),
+    (re.compile(r"\.{2,}"), lambda dots: f" {_DOTS * len(dots[0])} "),
+    (re.compile(r"([^0-9]),([^0-9])"), r"\1 , \2"),
+    (re.compile(r"([0-9]),([^0-9])"), r"\1 , \2"),
+    (re.compile(r"([^0-9]),([0-9])"), r"\1 , \2"),
+    (re.compile("[`‘’]"), "'"),
+    (re.compile("[“”]|''"), ' " '),
+    (re.compile("–"), "-"),
+    (re.compile("--"), "-"),
+    (re.compile(rf"([0-9{_LETTERS}.])-([0-9{_LETTERS}])"), r"\1 \2"),
+    (re.compile(rf"([^{_LETTERS}])'([^{_LETTERS}])"), r"\1 ' \2"),
+    (re.compile(rf"([^0-9{_LETTERS}])'([{_LETTERS}])"), r"\1 ' \2"),
+    (re.compile(rf"([{_LETTERS}])'([^{_LETTERS}])"), r"\1 ' \2"),
+    (re.compile(rf"([{_LETTERS}])'([{_LETTERS}])"), r"\1 '\2"),
+    (re.compile(r"([0-9])'(s)"), r"\1 '\2"),
+)
+_LETTER = re.compile(f"[{_LETTERS}]")
+_SPACES = re.compile("[ \t\n\f\r\u00a0\u2000-\u200a\u202f\u205f\u3000]+")
+
+
+@lru_cache(maxsize=4096)
+def _split(text: str) -> tuple[str, ...]:
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return tuple(_SPACES.sub(" ", text).strip(" ").split(" "))
+
+
+def meteor_words(text: str, abbreviations: Mapping[str, bool]) -> tuple[str, ...]:
+    """Return the words of a text as METEOR's option `-norm` counts them, in lower case.
+
+    Args:
+        text: Any text.
+        abbreviations: Words that keep their final dot, always (True) or before a number only (False).
+
+    >>> meteor_words("The man's T-shirt, from the U.S., is 1,000.5 years old.", {})
+    ('the', 'man', "'s", 't', 'shirt', ',', 'from', 'the', 'us', ',', 'is', '1,000.5', 'years', 'old', '.')
+    """
+    if _PLAIN.fullmatch(text):
+        return tuple(text.lower().split())
+    words = _split(f" {text} ")
+    found: list[str] = []
+    for word, after in zip(words, (*words[1:], ""), strict=True):
+        stem = word[:-1]
+        if not stem or word[-1] != ".":
+            found.append(word)
+        elif "." in stem and _LETTER.search(stem):
+            found.append(word.replace(".", ""))
+        elif abbreviations.get(stem) or "a" <= after[:1] <= "z" or (stem in abbreviations and "0" <= after[:1] <= "9"):
+            found.append(word)
+        else:
+            found += [stem, "."]
+    return tuple(word.replace(_DOTS, ".").lower() for word in found if word)
