@@ -18,8 +18,10 @@ _NUMBERS = (
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
 )  # fmt: skip
 _WORDS = {str(value): word for value, word in enumerate(_NUMBERS)} | {"23": "twenty-three", "none": "zero"}
-_FIX = re.compile(rf"\b(?:{'|'.join(_FIXES)})\b")
-_NUMBER = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})\b")
+_NAMED = _FIXES | _WORDS
+_NAME = re.compile(rf"\b(?:{'|'.join(sorted(_NAMED, key=len, reverse=True))})\b")
+_DROPPED = re.compile(r"[^a-zA-Z0-9,'\s\-:]+")
+_NUMBERED = re.compile(r"\b([a-zA-Z]+)[0-9]\b")
 _ARTICLES = tuple(re.compile(rf"\b{article} ([a-zA-Z]+)") for article in ("a", "an", "the"))
 _TOKENS = re.compile(r"ASSISTANT:|\n|</?s>|<unk>|</?p>|<ref>|<\|endoftext\|>")
 LONGEST = 256
@@ -37,14 +39,14 @@ def clean_answer(text: str) -> str:
     ('two brown chairs', 'brown ', 'fifteen m')
     """
     text = re.sub(" +$", "", text.lower()).lstrip(" ")
-    text = re.sub(r"\. {2,}", ". ", re.sub(" {2,}", " ", text))
-    text = re.sub(r"[^a-zA-Z0-9,'\s\-:]+", "", text)
-    text = _FIX.sub(lambda hit: _FIXES[hit[0]], text)
-    text = _NUMBER.sub(lambda hit: _WORDS[hit[0]], text)
-    text = re.sub(r"\b([a-zA-Z]+)[0-9]\b", r"\1", text)
-    for article in _ARTICLES:
-        text = article.sub(r"\1", text)
-    return re.sub(r"\bbackwards\b", "backward", text)
+    if "  " in text:
+        text = re.sub(r"\. {2,}", ". ", re.sub(" {2,}", " ", text))
+    text = _NAME.sub(lambda hit: _NAMED[hit[0]], _DROPPED.sub("", text))
+    if not text.isalpha():
+        text = _NUMBERED.sub(r"\1", text)
+        for article in _ARTICLES:
+            text = article.sub(r"\1", text)
+    return re.sub(r"\bbackwards\b", "backward", text) if "backwards" in text else text
 
 
 def _chat_scene(text: str) -> str:
