@@ -1,6 +1,7 @@
 """What is saved is what is loaded, through transformers' own classes, by people who only imported this package."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -131,8 +132,9 @@ def test_building_leaves_the_random_state_of_every_device(parts, cloud_config, m
 
 
 def test_the_folder_says_which_package_it_needs(pair, tmp_path):
-    model, _ = pair
+    model, processor = pair
     model.save_pretrained(tmp_path / "m")
+    processor.save_pretrained(tmp_path / "m")
     hint = (tmp_path / "m" / "import_lamm_model.py").read_text()
     settings = json.loads((tmp_path / "m" / "config.json").read_text())
     assert settings["auto_map"]["AutoModelForImageTextToText"] == "import_lamm_model.LammForConditionalGeneration"
@@ -143,15 +145,26 @@ def test_the_folder_says_which_package_it_needs(pair, tmp_path):
     assert {value.split(".")[1] for value in settings["auto_map"].values()} <= names.keys()
     opened = "from transformers import AutoModelForImageTextToText as A; import lamm_model; A.from_pretrained({!r})"
     forgot = "from transformers import AutoConfig as A; A.from_pretrained({!r})"
+    forgot_again = "from transformers import AutoProcessor as A; A.from_pretrained({!r})"
+    trusted = (
+        "from transformers import AutoModelForImageTextToText as A, AutoProcessor as P; folder = {!r};"
+        "kinds = [type(c.from_pretrained(folder, trust_remote_code=True)) for c in (A, P)];"
+        "import lamm_model; assert kinds == [lamm_model.LammForConditionalGeneration, lamm_model.LammProcessor], kinds"
+    )
     folder = str(tmp_path / "m")
     runs = [
-        subprocess.Popen([sys.executable, "-c", code.format(folder)], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        for code in (opened, forgot)
-    ]
-    opened, forgot = ((run.communicate()[1].decode(), run.returncode) for run in runs)
+        subprocess.Popen(
+            [sys.executable, "-c", code.format(folder)], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+            env={**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules")},
+        )
+        for code in (opened, trusted, forgot, forgot_again)
+    ]  # fmt: skip
+    opened, trusted, *forgotten = ((run.communicate()[1].decode(), run.returncode) for run in runs)
     assert opened[1] == 0, opened[0]
-    assert forgot[1] == 1
-    assert "trust_remote_code=True" in forgot[0]
+    assert trusted[1] == 0, trusted[0]
+    for message, code in forgotten:
+        assert code == 1
+        assert "trust_remote_code=True" in message
 
 
 def test_importing_the_package_stays_cheap():

@@ -283,22 +283,22 @@ def test_an_image_set_serves_images_and_leaves_text_alone(vlm_folder, cloud_conf
     assert {1, 2} == set(row["modality_ids"])
 
 
-def test_training_reads_what_prompts_read_and_then_the_answer(vlm_folder, cloud_config):
-    for kind in ("qwen3_vl", "idefics3", "gemma3", "internvl", "llava_onevision"):
-        _, processor = build_on_vlm(vlm_folder(kind), cloud_config, use_system=False)
-        turns = [{"from": "human", "value": "<image><pcl>What is it?"}]
-        media = {"media": ["image", "point_cloud"], "pictures": [picture()]}
-        prompt = processor.encode_dialogue(turns, **media, for_generation=True)["input_ids"]
-        asked = ask(IMAGE, CLOUD, "What is it?")
-        assert inputs(processor, asked)["input_ids"][0].tolist() == prompt, kind
-        row = processor.encode_dialogue([*turns, {"from": "gpt", "value": "A red chair."}], **media)
-        assert row["input_ids"][: len(prompt)] == prompt, kind
-        learnt = row["labels"][len(prompt) :]  # all that follows the prompt, the space that some templates write too
-        assert set(row["labels"][: len(prompt)]) == {-100}, kind
-        assert -100 not in learnt, kind
-        assert processor.decode(learnt).strip().startswith("A red chair."), kind
-        assert learnt[-1] in processor.end_token_ids, kind
-        assert set(row["modality_ids"]) == {POINT_CLOUD}, kind
+@pytest.mark.parametrize("kind", vlm_kinds())
+def test_training_reads_what_prompts_read_and_then_the_answer(vlm_folder, cloud_config, kind):
+    _, processor = build_on_vlm(vlm_folder(kind), cloud_config, use_system=False)
+    turns = [{"from": "human", "value": "<image><pcl>What is it?"}]
+    media = {"media": ["image", "point_cloud"], "pictures": [picture()]}
+    prompt = processor.encode_dialogue(turns, **media, for_generation=True)["input_ids"]
+    asked = ask(IMAGE, CLOUD, "What is it?")
+    assert inputs(processor, asked)["input_ids"][0].tolist() == prompt
+    row = processor.encode_dialogue([*turns, {"from": "gpt", "value": "A red chair."}], **media)
+    assert row["input_ids"][: len(prompt)] == prompt
+    learnt = row["labels"][len(prompt) :]  # all that follows the prompt, the space that some templates write too
+    assert set(row["labels"][: len(prompt)]) == {-100}
+    assert -100 not in learnt
+    assert processor.decode(learnt).strip().startswith("A red chair.")
+    assert learnt[-1] in processor.end_token_ids
+    assert set(row["modality_ids"]) == {POINT_CLOUD}
 
 
 def test_a_call_places_clouds_where_their_markers_are(vlm_folder, cloud_config):

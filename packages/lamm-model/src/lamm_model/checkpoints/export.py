@@ -120,7 +120,7 @@ def export_checkpoint(
     _refuse_on_top(folder)
     model, processor = load_model(folder)
     if to == "vllm" and not language_model_only:
-        _check_for_vllm(model, processor)
+        _check_for_vllm(processor)
     settings = adapter_settings(model)
     name = adapter or (settings.modalities[0] if settings is not None and len(settings.modalities) == 1 else "")
     if settings is not None:
@@ -144,13 +144,8 @@ def export_checkpoint(
     return name
 
 
-def _check_for_vllm(model: object, processor: LammProcessor) -> None:
+def _check_for_vllm(processor: LammProcessor) -> None:
     """Refuse what the plugin would answer wrongly or not at all."""
-    if not isinstance(model, LammForConditionalGeneration):
-        raise UsageError(
-            f"Expected a language model with towers for vLLM, got {type(model).__name__}, a tower on a model that sees "
-            "already, each of which vLLM builds in its own way. Use `lamm model serve`."
-        )
     if processor.image_processor.moves_coordinates:
         raise UsageError(
             "Expected a model of squashed pictures for vLLM, got one of letterboxed ones: points and boxes in "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,16 +23,19 @@ _AUTO_MAP = {
 }
 
 
-def write_hint(folder: str | os.PathLike[str], auto_map: Mapping[str, str]) -> None:
-    """Write a file that imports what a model's configuration names in its `auto_map`.
+HINT_TEXT = """# This model needs a package: pip install lamm-model, and `import lamm_model` before it is loaded.
+from lamm_model import LammConfig, LammForConditionalGeneration, LammModel, LammProcessor
+from lamm_model import LammVlmConfig, LammVlmForConditionalGeneration, LammVlmProcessor
+"""
+
+
+def write_hint(folder: str | os.PathLike[str]) -> None:
+    """Write a file that imports what the `auto_map` of configurations and processors names.
 
     Whoever loads the folder without `import lamm_model` is asked by transformers to trust its code: that code is these
     imports, and transformers names the package to install where it is missing.
     """
-    text = f"""# This model needs a package: pip install lamm-model, and `import lamm_model` before it is loaded.
-from lamm_model import {", ".join(dict.fromkeys(auto_map.values()))}
-"""
-    (Path(folder) / HINT).write_text(text, encoding="utf-8")
+    (Path(folder) / HINT).write_text(HINT_TEXT, encoding="utf-8")
 
 
 def as_config(value: Any) -> PretrainedConfig | None:
@@ -114,7 +116,7 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
     def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
         """Save as any configuration, and beside it a file that imports this package."""
         super().save_pretrained(save_directory, *args, **kwargs)
-        write_hint(save_directory, _AUTO_MAP)
+        write_hint(save_directory)
 
     @property
     def context_length(self) -> int:

@@ -58,7 +58,7 @@ class LammVlmConfig(PretrainedConfig):  # type: ignore[misc]
     def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
         """Save as any configuration, and beside it a file that imports this package, as `LammConfig` does."""
         super().save_pretrained(save_directory, *args, **kwargs)
-        write_hint(save_directory, _AUTO_MAP)
+        write_hint(save_directory)
 
     @property
     def text_config(self) -> Any:

@@ -12,6 +12,7 @@ from transformers import ProcessorMixin
 
 from lamm_model.errors import LammModelError
 from lamm_model.model.answer_loss import IGNORED
+from lamm_model.model.configuration_lamm import HINT, write_hint
 from lamm_model.model.routing import MODALITY_IDS
 from lamm_model.processing.coordinates import dialogue_to_input
 from lamm_model.processing.processor_calls import ProcessorCalls
@@ -63,6 +64,13 @@ class LammProcessor(ProcessorCalls, ProcessorMixin):  # type: ignore[misc]
             tokenizer, _POINT_CLOUD_TOKENS, "<|lamm_point_cloud|>"
         )
         self.use_system = use_system
+        self.auto_map = {"AutoProcessor": f"{HINT.stem}.LammProcessor"}
+
+    def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> Any:
+        """Save as any processor, and beside it a file that imports this package, as `LammConfig` does."""
+        saved = super().save_pretrained(save_directory, *args, **kwargs)
+        write_hint(save_directory)
+        return saved
 
     @property
     def image_token_id(self) -> int:

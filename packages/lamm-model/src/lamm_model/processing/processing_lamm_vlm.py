@@ -13,6 +13,7 @@ from transformers import AutoProcessor
 
 from lamm_llm import write_whole
 from lamm_model.errors import LammModelError
+from lamm_model.model.configuration_lamm import HINT, write_hint
 from lamm_model.model.saving import pretrained
 from lamm_model.processing.image_processing_lamm import read_image
 from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
@@ -194,9 +195,15 @@ class LammVlmProcessor(VlmDialogues):
         home = Path(folder)
         self.base.save_pretrained(home / BASE_FOLDER)
         fields = ("point_cloud_tokens", "point_cloud_token", "use_system", "routes_images")
-        about = {"processor_class": type(self).__name__, "feature_extractor": self.feature_extractor.to_dict()}
+        auto_map = {"AutoProcessor": f"{HINT.stem}.{type(self).__name__}"}
+        about = {
+            "processor_class": type(self).__name__,
+            "auto_map": auto_map,
+            "feature_extractor": self.feature_extractor.to_dict(),
+        }
         about |= {name: getattr(self, name) for name in fields}
         write_whole(home / CONFIG, json.dumps(about, indent=2) + "\n")
+        write_hint(home)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **kwargs: Any) -> LammVlmProcessor:
@@ -211,7 +218,7 @@ class LammVlmProcessor(VlmDialogues):
         try:
             about = json.loads(Path(path).read_text(encoding="utf-8"))
             clouds = LammPointCloudProcessor.from_dict(about.pop("feature_extractor"))
-            about.pop("processor_class")
+            del about["processor_class"], about["auto_map"]
         except (ValueError, KeyError) as fault:
             raise LammModelError(
                 f"Expected a processor of clouds, got {fault} ({path}). Use an intact folder."
