@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from lamm_metrics.metrics.exact_match import ExactMatch
     from lamm_metrics.metrics.grounding import GroundingAccuracy, ReferringAccuracy
     from lamm_metrics.metrics.grounding_f1 import GroundingF1
+    from lamm_metrics.metrics.judge_mark import JudgeMark
     from lamm_metrics.metrics.keypoints import KeypointPCK
     from lamm_metrics.metrics.localisation import Localisation
     from lamm_metrics.metrics.locating import BinaryLocating
@@ -129,6 +130,7 @@ _HOMES = {
     "metrics.exact_match": "ExactMatch",
     "metrics.grounding": "GroundingAccuracy ReferringAccuracy",
     "metrics.grounding_f1": "GroundingF1",
+    "metrics.judge_mark": "JudgeMark",
     "metrics.keypoints": "KeypointPCK",
     "metrics.localisation": "Localisation",
     "metrics.locating": "BinaryLocating",
@@ -183,6 +185,7 @@ __all__ = [
     "Frame",
     "GroundingAccuracy",
     "GroundingF1",
+    "JudgeMark",
     "KeypointPCK",
     "LabelledBox",
     "LabelledPoint",

@@ -33,12 +33,14 @@ class Protocol:
         source: The project whose code gives these numbers, with the commit where values of that code are held in tests.
         rule: In words, what differs from the others.
         tasks: The metrics of each task that it scores, the headline first.
+        judged: Whether it needs the marks of a language model beside the answers.
     """
 
     name: str
     source: str
     rule: str
     tasks: Mapping[str, tuple[Use, ...]]
+    judged: bool = False
 
 
 def _ngrams(text: str, split: bool) -> tuple[Use, ...]:
@@ -313,6 +315,27 @@ _ROWS = (
         "letters are searched for in tags, last lines and conclusions; of numbers the last, words to twenty",
         {"spatial_questions3d": (_use("mra", reading="vlmevalkit"),)},
     ),
+    Protocol(
+        "openeqa",
+        "facebookresearch/open-eqa@cfa3fce4 openeqa/evaluation/llm_match.py, evaluate-predictions.py",
+        "marks of GPT-4 in `meta.mark`: digits alone or behind 'Your mark:'; (mark - 1) / 4, cut to 1..5",
+        {"open_vqa3d": (_use("judge_mark", judge="openeqa"),), "open_vqa": (_use("judge_mark", judge="openeqa"),)},
+        judged=True,
+    ),
+    Protocol(
+        "msqa-judge",
+        "MSR3D/MSR3D@c6024005 evaluate_msqa.py",
+        "marks in `meta.mark`: the first whole number; the mean over types weighted by their questions",
+        {"open_vqa3d": (_use("judge_mark", judge="msqa", types="msqa"),)},
+        judged=True,
+    ),
+    Protocol(
+        "beacon3d-judge",
+        "beacon-3d/beacon-3d@9cd8f1f0 evaluate_qa.py",
+        "the best mark for exact matches, and for yes and no that overlap; else the mark in `meta.mark`",
+        {"open_vqa3d": (_use("judge_mark", judge="beacon3d"),)},
+        judged=True,
+    ),
 )  # fmt: skip
 PUBLISHED: Mapping[str, Protocol] = {row.name: row for row in _ROWS}
 """The published rules by name."""
@@ -340,7 +363,7 @@ def published(name: str, task: str = "") -> Protocol | None:
         raise UsageError(f"Expected a protocol ({', '.join(PROTOCOLS)}), got {name!r}; {hint}")
     row = PUBLISHED.get(name)
     if row is not None and task and task not in row.tasks:
-        able = ", ".join(protocols_of(task)) or ", ".join(OWN)
+        able = ", ".join(protocols_of(task, judged=True)) or ", ".join(OWN)
         raise UsageError(
             f"Expected a protocol that scores {task} ({able}), got {name!r}, which scores {', '.join(row.tasks)}. "
             "Choose one that does."
@@ -348,10 +371,14 @@ def published(name: str, task: str = "") -> Protocol | None:
     return row
 
 
-def protocols_of(task: str) -> list[str]:
+def protocols_of(task: str, judged: bool = False) -> list[str]:
     """Return the names of the published rules that score a task.
+
+    Args:
+        task: A task key.
+        judged: Also those that need marks of a language model.
 
     >>> protocols_of("open_vqa3d")[:2]
     ['scanqa-official', 'leo']
     """
-    return [row.name for row in _ROWS if task in row.tasks]
+    return [row.name for row in _ROWS if task in row.tasks and (judged or not row.judged)]

@@ -92,6 +92,13 @@ MAKERS = {
             {"text": str(g.choice(["3", "A", "B.", "There are two.", ""]))},
         ),
     ),
+    "judge_mark": (
+        "open_vqa3d",
+        lambda g: (
+            {"answers": [sentence(g)], "question_type": str(g.choice(["what", "is"]))},
+            {"text": sentence(g), "meta": {"mark": str(g.choice(["1", "4", "Your mark: 5", "good"]))}},
+        ),
+    ),
     "exact_match": (
         "open_vqa3d",
         lambda g: (

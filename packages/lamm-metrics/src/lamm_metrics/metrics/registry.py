@@ -26,6 +26,7 @@ BUILT_IN: Mapping[str, str] = {
     "circular_accuracy": "metrics.accuracy:CircularAccuracy",
     "exact_match": "metrics.exact_match:ExactMatch",
     "mra": "metrics.spatial:MeanRelativeAccuracy",
+    "judge_mark": "metrics.judge_mark:JudgeMark",
     "vqa_accuracy": "metrics.vqa_accuracy:VqaAccuracy",
     "anls": "metrics.anls:Anls",
     "relaxed_accuracy": "metrics.relaxed_accuracy:RelaxedAccuracy",
