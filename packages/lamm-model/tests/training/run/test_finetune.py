@@ -284,6 +284,15 @@ def test_missing_media_are_all_listed(parts, world, tmp_path):
     assert "lost.npy" in str(error.value)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_picture_ends_a_run_by_its_name_in_one_line(parts, world, tmp_path, workers):
+    shutil.copytree(world, tmp_path / "world")
+    (tmp_path / "world" / "0.png").write_bytes((world / "0.png").read_bytes()[:60])
+    changed = tables(parts, tmp_path / "world", workers=workers)
+    with pytest.raises(LammModelError, match=r"^Expected a readable picture, got .*0\.png\)\. Replace the file\.$"):
+        finetune(settings_from_tables(changed, "test"), tmp_path / "run")
+
+
 def test_long_dialogues_are_counted_not_skipped_silently(parts, world, tmp_path):
     long = {"id": "long", "image": "1.png", "task_type": "normal"}
     turns = [{"from": "human", "value": "What?"}, {"from": "gpt", "value": "word " * 500}]

@@ -134,9 +134,17 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         return made
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
-        """Fetch the batches of one step, and count the time that takes."""
+        """Fetch the batches of one step, and count the time that takes.
+
+        Raises:
+            LammModelError: A medium cannot be read; its file is named.
+        """
         began = time.monotonic()
-        fetched = super().get_batch_samples(*args, **kwargs)
+        try:
+            fetched = super().get_batch_samples(*args, **kwargs)
+        except LammModelError as fault:
+            *trace, line = str(fault).strip().splitlines()  # a worker's whole trace, and then what is wrong with a file
+            raise LammModelError(line.partition("Error: ")[2] if trace else line) from fault
         self.meter.wait(time.monotonic() - began)
         self.step_kinds = {kind for batch in fetched[0] for kind in batch["facts"].kinds}
         return fetched
