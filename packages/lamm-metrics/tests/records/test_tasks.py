@@ -155,3 +155,24 @@ def test_arguments_in_a_wrong_order_say_so():
         score(references, predictions, "counting")
     with pytest.raises(UsageError, match="Expected the name of a task, got a list"):
         compare_conventions("detection", references, predictions)
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ({"gt_bbox": [0, 0, 0, 1, 1, 1]}, "`sentences` beside `gt_bbox`, at least one string, got none"),
+        ({"gt_bbox": [0, 0, 0, 1, 1, 1], "sentences": [3]}, "`sentences` beside `gt_bbox`"),
+        ({"gt_bbox": [0, 0, 0, 1, 1, 1], "sentences": ["a"], "proposal_bbox": "x"}, "`proposal_bbox` to be 6, 7 or 9"),
+        ({"object": [{"label": "bed", "bbox": [0, 0, 0, 1, 1, 1]}]}, '"sentences"} with at least one sentence each'),
+    ],
+)
+def test_an_object_without_its_captions_is_refused(record, expected):
+    with pytest.raises(lamm_metrics.LammMetricsError) as raised:
+        score("dense_caption3d", [{"id": 1, **record}], [{"id": 1, "text": ""}])
+    assert expected in str(raised.value)
+
+
+def test_a_situation_says_which_number_is_missing():
+    for rotation in ([0, 0, 0, 0], [0, 0, 1], {"_x": 0, "_y": 0, "_z": 1}):
+        with pytest.raises(lamm_metrics.LammMetricsError, match="`rotation` to be a quaternion x, y, z, w"):
+            score("localisation3d", [{"id": 1, "position": [0, 0, 0], "rotation": rotation}], [{"id": 1, "text": ""}])

@@ -269,7 +269,11 @@ def _are_proposals(value: object) -> bool:
 
 def _check_described(record: Reference) -> str:
     if "object" not in record:
-        return _check_box(6, 7, 9)(record) or ("" if "sentences" in record else "`sentences` beside `gt_bbox`")
+        asked = record.get("proposal_bbox")
+        if asked is not None and not are_numbers(asked, (6, 7, 9)):
+            return "`proposal_bbox` to be 6, 7 or 9 finite numbers"
+        sentences = "" if _strings(record.get("sentences")) else "`sentences` beside `gt_bbox`, at least one string"
+        return _check_box(6, 7, 9)(record) or sentences
     fault = _check_objects(6, 7, 9)(record)
     if fault or all(_strings(item.get("sentences")) for item in record["object"]):
         return fault
