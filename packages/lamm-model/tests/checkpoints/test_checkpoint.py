@@ -9,6 +9,7 @@ import torch
 from click.testing import CliRunner
 
 from lamm_model import AdapterSettings, add_adapters, load_model, save_model
+from lamm_model.checkpoints.checkpoint import run_device
 from lamm_model.checkpoints.export import export_checkpoint, split_checkpoint
 from lamm_model.cli import model as commands
 from lamm_model.errors import UsageError
@@ -71,6 +72,15 @@ def test_export_refuses_a_missing_choice_and_an_existing_folder(checkpoint, tmp_
         export_checkpoint(checkpoint[2], tmp_path / "out", "sound")
     with pytest.raises(UsageError, match="exists"):
         export_checkpoint(checkpoint[2], tmp_path, "image")
+
+
+@pytest.mark.parametrize("device", ["nix", "cuda:99", "hip:7"])
+def test_a_device_that_is_not_here_is_named_in_one_line(device):
+    if device.startswith("cuda") and torch.cuda.device_count() > 99:
+        pytest.skip("needs a machine with fewer GPUs")
+    with pytest.raises(UsageError, match=rf"torch can use here, got '{device}' \([^\n]*\)\.$"):
+        run_device(device)
+    assert isinstance(CliRunner().invoke(commands, ["kernels", "--device", device]).exception, UsageError)
 
 
 def test_info_describes_without_loading_weights(checkpoint):

@@ -375,9 +375,16 @@ def _model_type(folder: Path) -> str:
 
 
 def run_device(device: str = "") -> str:
-    """Choose where to run: as asked, else this process's GPU, else the CPU."""
-    if device or not torch.cuda.is_available():
-        return device or "cpu"
+    """Choose where to run: as asked, where torch can, else this process's GPU, else the CPU."""
+    if device:
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).partition("\n")[0][:100].rstrip(".")
+            raise UsageError(f"Expected a device that torch can use here, got {device!r} ({reason}).") from error
+        return device
+    if not torch.cuda.is_available():
+        return "cpu"
     local = os.environ.get("LOCAL_RANK", "")
     return f"cuda:{local}" if local.isdigit() else "cuda"
 

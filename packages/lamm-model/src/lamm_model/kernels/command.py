@@ -22,8 +22,11 @@ def kernels(device: str | None, as_json: bool) -> None:
 
     try:
         target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    except RuntimeError as error:
-        raise UsageError(f"Expected a torch device such as cpu or cuda:0, got {device!r}. Name one.") from error
+        torch.empty(0, device=target)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"Expected a torch device of this machine such as cpu or cuda:0, got {device!r}. Name one."
+        ) from error
     rows = describe(target)
     if as_json:
         click.echo(json.dumps(rows, indent=2))

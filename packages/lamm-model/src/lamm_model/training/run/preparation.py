@@ -137,9 +137,12 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
     except (OSError, ValueError) as error:  # transformers' words for what it cannot fetch or read
         parts = f"{chosen.language_model!r} and model.image_tower = {chosen.image_tower!r}. Check both."
         named = f"model.base = {chosen.base!r}. Check it." if chosen.base else f"model.language_model = {parts}"
+        needed = "Where torchvision is missing, install it: the part for videos needs it. " * (
+            "video pro" in str(error)
+        )
         raise LammModelError(
             f"Expected folders or hub names that can be loaded, found {named} Give a folder where there is no network. "
-            f"The library said: {error}"
+            f"{needed}The library said: {error}"
         ) from error
     if chosen.jpeg_scaling and pair[1].image_processor is not None:
         pair[1].image_processor.jpeg_scaling = True
