@@ -313,6 +313,17 @@ def test_a_call_places_clouds_where_their_markers_are(vlm_folder, cloud_config):
         processor.apply_chat_template(ask("Hello"), tokenize=True, point_clouds=[cloud()])
 
 
+@pytest.mark.parametrize("kind", vlm_kinds())
+def test_a_rendered_text_and_its_media_are_what_the_template_makes_at_once(kind, vlm_folder, cloud_config):
+    _, processor = build_on_vlm(vlm_folder(kind), cloud_config)
+    at_once = inputs(processor, ask(IMAGE, CLOUD, "What is it?"))
+    text = processor.apply_chat_template(ask(IMAGE, CLOUD, "What is it?"), add_generation_prompt=True)
+    begun = text.startswith(processor.tokenizer.bos_token)
+    apart = processor(text=[text], images=[[picture()]], point_clouds=[cloud()], add_special_tokens=not begun)
+    assert apart.keys() == at_once.keys()
+    assert all(torch.equal(apart[name], at_once[name]) for name in apart)
+
+
 def test_clouds_and_placeholders_that_differ_are_refused(vlm_folder, cloud_config):
     model, processor = on_top(vlm_folder("qwen3_vl"), cloud_config)
     prompt = inputs(processor, ask(CLOUD, "What?"))

@@ -129,7 +129,9 @@ class LammVlmProcessor(VlmDialogues):
         waiting = flat_media(kwargs.pop("point_clouds", None), POINT_CLOUD)
         batched = not isinstance(conversation[0], Mapping)
         clouds: list[Any] = []
-        written = [self._written(one, clouds, waiting) for one in (conversation if batched else [conversation])]
+        # A text is to be given to a call, which widens placeholders.
+        shown = self.point_cloud_token * (self.point_cloud_tokens if kwargs.get("tokenize") else 1)
+        written = [self._written(one, clouds, waiting, shown) for one in (conversation if batched else [conversation])]
         if waiting:
             raise LammModelError(f"Expected a block for every cloud, got {len(waiting)} clouds more.")
         out = self.base.apply_chat_template(written if batched else written[0], *args, **kwargs)
@@ -156,7 +158,7 @@ class LammVlmProcessor(VlmDialogues):
             text = text.replace(marker, token)
         return text.replace(token, token * self.point_cloud_tokens)
 
-    def _written(self, messages: Any, clouds: list[Any], waiting: list[Any]) -> Messages:
+    def _written(self, messages: Any, clouds: list[Any], waiting: list[Any], shown: str) -> Messages:
         """Turn blocks of clouds into text, and collect what they name."""
         written: Messages = []
         for message in messages:
@@ -169,7 +171,7 @@ class LammVlmProcessor(VlmDialogues):
             for block in blocks:
                 if block.get("type") == "point_cloud":
                     clouds.append(self._source(block, waiting))
-                    turned.append({"type": "text", "text": self.point_cloud_token * self.point_cloud_tokens})
+                    turned.append({"type": "text", "text": shown})
                 elif block.get("type") == "text":
                     turned.append({**block, "text": str(block.get("text") or "").replace(self.point_cloud_token, "")})
                 else:
