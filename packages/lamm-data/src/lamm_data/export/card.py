@@ -178,7 +178,8 @@ def card_text(title: str, facts: CardFacts, files: Sequence[Path], layout: str, 
         lines += [f"{NOT_TO_PASS_ON}: see the table before publishing this folder.", ""]
     limits = [*LIMITS, *_about_generators(facts)]
     citations = dict.fromkeys(f"- {row.citation} {row.url}".rstrip() for row in rows if row.citation)
-    lines += ["## Please cite", "", *citations, "", "## Known limits", "", *(f"- {limit}" for limit in limits), ""]
+    lines += ["## Please cite", "", *citations, ""] if citations else []
+    lines += ["## Known limits", "", *(f"- {limit}" for limit in limits), ""]
     return "\n".join(lines)
 
 

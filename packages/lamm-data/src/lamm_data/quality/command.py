@@ -125,7 +125,8 @@ def _judging(
     if model is None and endpoint is None:
         return None
     if model is None or endpoint is None or concurrency < 1:
-        raise UsageError("Expected --judge MODEL and --endpoint URL together, and a concurrency from 1; got others.")
+        got = "no --judge" if model is None else "no --endpoint" if endpoint is None else f"--concurrency {concurrency}"
+        raise UsageError(f"Expected --judge MODEL, --endpoint URL and a --concurrency from 1, got {got}.")
     asked = EndpointSettings(endpoint, find_key(endpoint, api_key_env), concurrency=concurrency)
     return FaithfulnessSettings(model, asked, sibling(records, "judge.journal.jsonl"))
 
@@ -147,7 +148,7 @@ def _calibrate(
             f"Expected a judge that finds planted faults more often than it accuses sound records, got "
             f"{result.found[result.least]} of {result.judged[0]} found and {result.accused[result.least]} of "
             f"{result.judged[1]} accused at --judge-least {result.least}: its verdicts say nothing. Try "
-            f"--judge-least {result.best}, more records or another model."
+            f"{f'--judge-least {result.best}, ' if result.best != result.least else ''}more records or another model."
         )
 
 
