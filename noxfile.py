@@ -3,6 +3,7 @@
 `nox -j 2` runs the sessions that run no tests two at a time; tests have the machine to themselves.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -65,6 +66,8 @@ FORBIDDEN = {  # what a light install must not pull in
     "model": set(),
     "cli": {"torch", "transformers", "openai", "numpy", "nltk"},
 }
+# Holes that pip-audit names and that do not concern us: the id, and why.
+KNOWN_HOLES: dict[str, str] = {}
 GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 
 
@@ -97,6 +100,14 @@ def tests(session: nox.Session, package: str) -> None:
     session.run("pytest", f"packages/lamm-{package}/tests", "-m", "not gpu", "-q", *session.posargs)
 
 
+@nox.session(default=False, python=["3.12", "3.13", "3.14"])
+def pythons(session: nox.Session) -> None:
+    """Test lamm-llm and lamm-metrics under newer Pythons; the whole runs under that of CI's matrix."""
+    _install(session, *TESTED["llm"], *TESTED["metrics"], *GROUPS["test"])
+    for package in ("llm", "metrics"):
+        session.run("pytest", f"packages/lamm-{package}/tests", "-q", *session.posargs)
+
+
 @nox.session(default=False)
 def oldest(session: nox.Session) -> None:
     """Test the model with the oldest transformers that its metadata allows."""
@@ -126,6 +137,35 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     sources = os.pathsep.join(str(ROOT / "packages" / f"lamm-{package}" / "src") for package in PACKAGES)
     session.run("lint-imports", "--no-logo", "--no-cache", env={"PYTHONPATH": sources})
+
+
+@nox.session(allow_parallel=True)
+def security(session: nox.Session) -> None:
+    """Look for unsafe calls (bandit; its exceptions stand in pyproject.toml) and known holes in dependencies."""
+    _install_all(session, "security")
+    session.run("bandit", "--quiet", "--recursive", "--configfile", "pyproject.toml", "packages")
+    answer = Path(session.create_tmp()) / "audit.json"
+    answer.unlink(missing_ok=True)
+    words = ["--skip-editable", "--progress-spinner=off", "--format=json", f"--output={answer}"]
+    session.run("pip-audit", *words, success_codes=range(256), silent=True)
+    found = json.loads(answer.read_text())["dependencies"] if answer.is_file() and answer.stat().st_size else []
+    asked = [one for one in found if "vulns" in one]
+    holes = [f"{one['name']} {one['version']}: {hole['id']}" for one in asked for hole in one["vulns"]
+             if hole["id"] not in KNOWN_HOLES]  # fmt: skip
+    if holes:
+        session.error(
+            "Expected no known holes, got " + "; ".join(holes) + ". Raise the pins, or add to KNOWN_HOLES why not."
+        )
+    session.log(f"pip-audit knows no hole in {len(asked)} packages")
+    if len(asked) < 10:
+        session.warn("pip-audit could not ask its service: known holes were NOT looked for. Run this session online.")
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Read mutated files with every reader for so many minutes (-- MINUTES [READER ...] [--seed N])."""
+    _install_all(session)
+    session.run("python", "tests/hostile/fuzz.py", *(session.posargs or ["5"]))
 
 
 @nox.session(allow_parallel=True)

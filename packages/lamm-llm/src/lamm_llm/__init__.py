@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         atomic_bytes,
         atomic_path,
         atomic_text,
+        disk_faults,
         dumps,
         loads,
         open_line,
@@ -76,8 +77,8 @@ _HOMES = {
         "ThrottledError TransientError UnsupportedError UsageError WaitingError parse_duration"
     ),
     "files": (
-        "atomic_bytes atomic_path atomic_text dumps loads open_line refuse_folder seal_line sibling sole_use "
-        "write_whole writes_alone"
+        "atomic_bytes atomic_path atomic_text disk_faults dumps loads open_line refuse_folder seal_line sibling "
+        "sole_use write_whole writes_alone"
     ),
     "journal": "Journal Sending read_replies",
     "limits": "Budget Gate Price Rate batch_share find_price",
@@ -94,8 +95,8 @@ __all__ = [
     "GaveUpError", "InUseError", "Journal", "LammLlmError", "Outbox", "Price", "Rate", "RefusedError", "Reply",
     "Request", "RequestMould", "RetryPolicy", "Sending", "ThrottledError", "Traffic", "TransientError",
     "UnsupportedError", "UsageError", "WaitingError", "atomic_bytes", "atomic_path", "atomic_text", "batch_share",
-    "check_address", "closed_object", "dumps", "find_key", "find_price", "image_part", "json_values", "loads",
-    "make_request", "open_line", "parse_duration", "read_replies", "read_reply", "refuse_folder",
+    "check_address", "closed_object", "disk_faults", "dumps", "find_key", "find_price", "image_part", "json_values",
+    "loads", "make_request", "open_line", "parse_duration", "read_replies", "read_reply", "refuse_folder",
     "refuse_open_batches", "request_line", "response_format", "run_async", "seal_line", "shown_address", "sibling",
     "sole_use", "user_message", "without_thinking", "write_whole", "writes_alone",
 ]  # fmt: skip

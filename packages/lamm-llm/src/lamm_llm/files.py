@@ -128,6 +128,17 @@ def sibling(output: Path, ending: str) -> Path:
 
 
 @contextmanager
+def disk_faults(path: str | Path) -> Iterator[None]:
+    """Let errors of a full or failing disk name the file that is written; the system names it at opening only."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _DISK_FAULTS and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def atomic_path(path: str | Path, *, sync: bool = False) -> Iterator[Path]:
     """Give a name beside a path; what is written there takes the path when the block has ended without an error.
 
@@ -142,17 +153,14 @@ def atomic_path(path: str | Path, *, sync: bool = False) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        yield beside
+        with disk_faults(path):
+            yield beside
         if beside.is_dir() and path.is_dir():
             path.rmdir()
         if sync:
             with beside.open("rb+") as handle:
                 os.fsync(handle.fileno())
         os.replace(beside, path)
-    except OSError as error:
-        if error.errno in _DISK_FAULTS and error.filename is None:  # writing, unlike opening, names no file
-            error.filename = str(path)
-        raise
     finally:
         _remove(beside)
 

@@ -214,7 +214,7 @@ def _read_table(table: Path | None) -> dict[str, Any]:
         if wrong := [name for name, price in models.items() if not (price.prompt >= 0 and price.answer >= 0)]:
             raise ValueError(f"a price below 0 for {', '.join(wrong)}")
         return {"models": models, **({"batch": float(values["batch"])} if "batch" in values else {})}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f'Expected a price table with [models] "name" = {{ prompt = 0.1, answer = 0.4 }}, got {table}: {error!r}.'
         ) from error

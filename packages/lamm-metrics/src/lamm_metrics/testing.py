@@ -52,7 +52,7 @@ def _check_shards(make: Callable[[], Metric[Any]], pairs: Sequence[Pair], expect
         merged = make()
         for shard in generator.permutation(count):
             carried = shards[shard]
-            carried.entries = pickle.loads(pickle.dumps(carried.entries))  # noqa: S301 - written in this line
+            carried.entries = pickle.loads(pickle.dumps(carried.entries))  # noqa: S301 - written in this line  # nosec B301
             merged.merge(carried)
         _demand(_bits(merged.compute(draws=DRAWS)) == expected, f"{count} shards merge to other bits than one pass")
 

@@ -67,7 +67,7 @@ def read_tiles(folder: str | Path) -> dict[str, Tile]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["clouds"]
         tiles = {name: _tile(entry) for name, entry in entries.items() if "tile" in entry}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError, RecursionError) as error:
         raise SourceError(f"Expected {path} as `lamm data clouds --tile` writes it, got {error!r}.") from error
     if not tiles:
         raise SourceError(f"Expected tiles in {path}, got none. Make them with `lamm data clouds --tile METRES`.")
@@ -156,12 +156,13 @@ def _boxes(row: Mapping[str, Any], name: str, tiles: Mapping[str, Tile]) -> list
     tile, made = tiles[name], []
     mates = [other for other in tiles.values() if other.source == tile.source]
     least, most = np.min([m.low for m in mates], axis=0), np.max([m.high for m in mates], axis=0)
-    for item in row.get("boxes") or row.get("objects") or row.get("object") or []:
+    stated = row.get("boxes") or row.get("objects") or row.get("object") or []
+    for item in stated if isinstance(stated, list) else [stated]:
         try:
             box = tuple(float(number) for number in item.get("box", item.get("bbox", ())))
             label = " ".join(str(item.get("label") or item.get("category") or "").split())
             entry = {"label": label} | ({"score": float(item["score"])} if item.get("score") is not None else {})
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
             raise SourceError(f"Expected boxes of 6, 7 or 9 numbers, got {str(item)[:80]} ({name}).") from error
         if len(box) not in _SIZES or not np.isfinite(box).all():
             raise SourceError(f"Expected boxes of 6, 7 or 9 finite numbers, got {str(item)[:80]} ({name}).")

@@ -20,8 +20,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Self, cast
 
 from lamm_data.errors import SourceError, UsageError
+from lamm_llm import disk_faults
 
 CHUNK = 1 << 20
+_LONGEST = 255  # bytes of one part of a path, in every common file system
 # What reading a damaged archive raises; the packers' own `OSError` has no number.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -70,9 +72,13 @@ def check_member(name: str, archive: str | Path, *, link: bool = False) -> PureP
     """
     path = PurePosixPath(name.replace("\\", "/"))
     unsafe = path.is_absolute() or ".." in path.parts or "\0" in name or (bool(path.parts) and ":" in path.parts[0])
-    if unsafe or link or not path.parts:
+    long = any(len(os.fsencode(part)) > _LONGEST for part in path.parts) if not unsafe else False
+    if unsafe or link or long or not path.parts:
         found = "a link or device" if link else "a name that leads out of the folder"
-        raise SourceError(f"Expected plain files only, got {found}: {name!r} ({archive}). Do not use this archive.")
+        found = f"a name of more than {_LONGEST} bytes" if long else found
+        raise SourceError(
+            f"Expected plain files only, got {found}: {name[:200]!r} ({archive}). Do not use this archive."
+        )
     return path
 
 
@@ -110,7 +116,7 @@ def _zip_members(archive: zipfile.ZipFile) -> Iterator[_Member]:
         # The upper half of the attributes is the Unix mode; archives made elsewhere leave it at zero.
         kind = stat.S_IFMT(info.external_attr >> 16)
         link = kind not in (0, stat.S_IFREG, stat.S_IFDIR)
-        yield _Member(info.filename, info.file_size, info.is_dir(), link, partial(archive.open, info))
+        yield _Member(info.filename, info.file_size, info.filename.endswith("/"), link, partial(archive.open, info))
 
 
 def _check_count(archive: zipfile.ZipFile) -> None:
@@ -191,7 +197,7 @@ def unpack(
         raise UsageError(f"Expected an archive, got nothing at {path}. Check the path.")
     budget = _Budget(path, limits)
     count = 0
-    with _staging(root, path) as staging:
+    with disk_faults(root), _staging(root, path) as staging:
         try:
             with _members(budget) as members:
                 for member in members:

@@ -6,12 +6,15 @@ import codecs
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
 from lamm_data.errors import SourceError
 
 CHUNK = 1 << 20
+LAST_READ: ContextVar[Path | None] = ContextVar("LAST_READ", default=None)
+"""The file that was opened last, for errors about values that nobody foresaw."""
 _SPACE = " \t\r\n"
 
 
@@ -28,6 +31,7 @@ def open_values(path: str | Path) -> Iterator[tuple[IO[bytes], int, bool]]:
     path = Path(path)
     if not path.is_file():
         raise SourceError(f"Expected a file, got nothing at {path}. Check the path.")
+    LAST_READ.set(path)
     with path.open("rb") as handle:
         head = handle.read(3)
         start = 3 if head == codecs.BOM_UTF8 else 0
@@ -196,7 +200,7 @@ def _iter_lines(path: Path, handle: IO[bytes]) -> Iterator[tuple[int, Any]]:
     for number, raw in enumerate(handle, 1):
         if raw.strip():
             try:
-                yield number, json.loads(raw)
+                yield number, json.loads(raw.decode())  # of bytes, `json` would guess the encoding
             except (ValueError, RecursionError) as error:
                 raise SourceError(
                     f"Expected one JSON value a line, got {str(error).splitlines()[0]} "
@@ -212,6 +216,7 @@ def load_json(path: str | Path, *, object_hook: Callable[[dict[str, Any]], Any] 
         SourceError: It is missing, truncated or not JSON; the message names line and byte.
     """
     path, text = Path(path), ""
+    LAST_READ.set(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
         return json.loads(text, object_hook=object_hook)

@@ -43,7 +43,7 @@ def load_toml(path: Path, error: type[Exception] = UsageError) -> dict[str, Any]
         raise error(f"Expected a configuration file, found none at {path}.") from fault
     except OSError as fault:
         raise error(f"Expected a configuration file at {path}: {fault.strerror}.") from fault
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+    except (ValueError, RecursionError) as fault:
         raise error(f"{path}: expected TOML: {fault}") from fault
 
 
@@ -67,7 +67,7 @@ def parse_assignment(text: str, form: str = "key=value", error: type[Exception] 
         raise error(f"Expected --set {form}, got {text!r}.")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return key.strip(), value
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lamm_data.errors import UsageError
-from lamm_llm import refuse_folder
+from lamm_llm import disk_faults, refuse_folder
 
 
 class ShardWriter:
@@ -100,8 +100,25 @@ def write_values(path: str | Path, values: Iterable[Mapping[str, Any]]) -> int:
         How many were written.
     """
     with open_shards(path) as writer:
-        writer.add(json.dumps(value, ensure_ascii=False) for value in values)
+        writer.add(map(json_line, values))
     return writer.written
+
+
+def json_line(value: Mapping[str, Any]) -> str:
+    """Return a value as one line of JSON; half characters, which no file can hold, stay the escapes that they were."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if is_writable(text) else json.dumps(value)
+
+
+def is_writable(text: str) -> bool:
+    """Tell whether a text can be written as UTF-8: JSON may hold half of a surrogate pair, which no file can."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager
@@ -109,7 +126,8 @@ def open_shards(output: str | Path, shard_size: int = 0) -> Iterator[ShardWriter
     """Open a writer whose files appear only when the block has ended without an error."""
     writer = ShardWriter(output, shard_size)
     try:
-        yield writer
-        writer.finish()
+        with disk_faults(output):
+            yield writer
+            writer.finish()
     finally:
         writer.discard()

@@ -66,7 +66,7 @@ def generate(
     values = read_settings(config) if config else {}
     values |= dict(parse_assignment(text) for text in assignments)
     values |= {name: value for name, value in options.items() if value is not None}
-    settings = make_settings(values)
+    settings = make_settings(values, config)
     if dry_run:
         from lamm_data.generation.estimate import estimate
         from lamm_data.progress import progress_bar

@@ -114,13 +114,14 @@ def read_settings(path: Path) -> dict[str, Any]:
     }
 
 
-def make_settings(values: dict[str, Any]) -> GenerationSettings:
+def make_settings(values: dict[str, Any], path: Path | None = None) -> GenerationSettings:
     """Check raw values and build the settings; all faults are named at once.
 
     Args:
         values: Keys of `GenerationSettings`; for the endpoints either `endpoint` (a URL, with `concurrency`,
             `requests_per_minute`, `tokens_per_minute`, `timeout`, `api_key_env` beside it) or a list `endpoints` of
             tables with `url` and the same keys.
+        path: The file that holds them, for messages.
 
     Returns:
         The settings.
@@ -146,7 +147,8 @@ def make_settings(values: dict[str, Any]) -> GenerationSettings:
     faults += ["'see_only' without 'see'"] if checked.get("see_only") and not checked.get("see") else []
     faults += [fault for table in tables for fault in _endpoint_faults(table)]
     if faults:
-        raise UsageError(f"Expected a complete generation configuration, got: {'; '.join(faults)}.")
+        where = f" in {path}" if path else ""
+        raise UsageError(f"Expected a complete generation configuration{where}, got: {'; '.join(faults)}.")
     endpoints = tuple(_endpoint({**shared, **table}) for table in tables)
     return GenerationSettings(**checked, endpoints=endpoints)
 

@@ -109,7 +109,7 @@ def check(
     if faulty and not no_fail:
         kinds = ", ".join(f"{count} {kind}" for kind, count in report.kinds.items())
         raise LammDataError(
-            f"Expected records without faults, got {faulty} of {report.records} with some ({kinds}). "
+            f"Expected records without faults in {records}, got {faulty} of {report.records} with some ({kinds}). "
             "Mend or leave out what --rejected names; --skip KIND accepts a kind, --no-fail only looks."
         )
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from lamm_data.errors import Fault
 from lamm_data.files.shards import write_values
-from lamm_data.records.instruction import HasMedia, faultless, media_faults, refuse_faults, scan_values
+from lamm_data.records.instruction import HasMedia, faultless, media_faults, refuse_faults, scan_values, text_faults
 from lamm_data.records.tasks import TASKS, Task, task_of_file_name
 
 LSP_JOINTS = (
@@ -163,6 +163,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "image_size": ("[width, height]", lambda v: _is_numbers(v, (2,)) and min(v) > 0),
     "labels": ("a list of names", _is_strings),
     "joints": ("a list of names", _is_strings),
+    "system": ("a text", lambda v: isinstance(v, str)),
     "query": ("a question", lambda v: isinstance(v, str) and bool(v.strip())),
 }
 
@@ -201,7 +202,7 @@ def benchmark_faults(value: Any, task: str | None = None) -> list[str]:
     """Name everything that keeps a JSON value from being a benchmark record of a task."""
     if not isinstance(value, dict):
         return [f"Expected a record object, got {type(value).__name__}."]
-    faults = media_faults(value)
+    faults = [*media_faults(value), *text_faults(value, ("image", "pcl"))]
     modality = "image" if value.get("image") is not None else "pcl"
     if value.get("query") is None:
         faults.append("Expected a `query`, got none.")

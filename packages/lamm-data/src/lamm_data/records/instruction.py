@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 from lamm_data.errors import Fault, RecordError, SourceError
 from lamm_data.files.json_lines import iter_values
-from lamm_data.files.shards import write_values
+from lamm_data.files.shards import is_writable, write_values
 from lamm_data.records.dialogues import MARKS, is_foreign, marks_of, native, opening_marks
 from lamm_data.records.tasks import TASK_TYPES, canonical_task_type
 
@@ -166,23 +167,25 @@ class InstructionRecord(HasMedia):
 
 _KEYS = ("id", "image", "pcl", "task_type", "src_image", "src_dataset", "src_id", "meta")
 _ALL_KEYS = {*_KEYS, "conversations"}
+_CHECKED = ("image", "pcl", "conversations")
 
 
 def media_paths(value: str | list[str] | None) -> tuple[str, ...]:
-    """Return media paths as a tuple, each with a leading `./` removed."""
-    values = [] if value is None else [value] if isinstance(value, str) else value
-    return tuple(path if path.startswith("/") else str(PurePosixPath(path)) for path in values)
+    """Return media paths as a tuple, each with a leading `./` removed; what is no text, in a faulty record, is none."""
+    values = value if isinstance(value, list) else [value]
+    paths = [path for path in values if isinstance(path, str)]
+    return tuple(path if path.startswith("/") else str(PurePosixPath(path)) for path in paths)
 
 
-def is_writable(text: str) -> bool:
-    """Tell whether a text can be written as UTF-8: JSON may hold half of a surrogate pair, which no file can."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def text_faults(value: dict[str, Any], but: Collection[str] = ()) -> list[str]:
+    """Name the keys, but those that are checked elsewhere, whose value no file can hold; see `is_writable`."""
+    texts = {
+        key: part if isinstance(part, str) else json.dumps(part, ensure_ascii=False)
+        for key, part in value.items()
+        if key not in but and isinstance(part, str | dict | list)
+    }
+    return [f"Expected `{key}` to hold whole characters, got half of a surrogate pair." for key, text in texts.items()
+            if not is_writable(text)]  # fmt: skip
 
 
 def refuse_faults(value: Any, messages: list[str]) -> None:
@@ -238,11 +241,15 @@ def instruction_faults(value: Any, *, text_only: bool = False) -> list[str]:
     about_nothing = value.get("image") is None and value.get("pcl") is None
     faults = [] if text_only and about_nothing else media_faults(value)
     faults.extend(_turn_faults(value.get("conversations")))
+    faults.extend(text_faults(value, _CHECKED))
     task_type = value.get("task_type")
     if task_type is not None and (not isinstance(task_type, str) or canonical_task_type(task_type) is None):
         faults.append(f"Expected a task_type out of {', '.join(TASK_TYPES)}, got {task_type!r}.")
-    if not isinstance(value.get("id"), str | int | None):
-        faults.append(f"Expected `id` to be a string, got {_shape(value['id'])}.")
+    faults.extend(
+        f"Expected `{key}` to be a string, got {_shape(value[key])}."
+        for key in ("id", "src_image", "src_dataset", "src_id")
+        if not isinstance(value.get(key), str | int | None)
+    )
     if not isinstance(value.get("meta"), dict | None):
         faults.append(f"Expected `meta` to be an object, got {_shape(value['meta'])}.")
     return faults

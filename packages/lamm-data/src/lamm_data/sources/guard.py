@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import SourceError
+from lamm_data.files.json_lines import LAST_READ
 from lamm_data.records.annotations import Annotated, Box, Question, Relation
 
 BREAKS = (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError)
@@ -196,5 +197,6 @@ def guarded(items: Iterator[Annotated], where: str) -> Iterator[Annotated]:
     except BREAKS as error:
         raise SourceError(
             f"Expected {where} to be laid out as documented, got {type(error).__name__} {str(error)[:100]} after "
-            f"{last}. Download the annotations again; `lamm data sources NAME` shows the layout."
+            f"{last}; the file read last is {LAST_READ.get()}. Download the annotations again; `lamm data sources "
+            "NAME` shows the layout."
         ) from error

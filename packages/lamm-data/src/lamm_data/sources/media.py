@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lamm_data.errors import OutsideError, SourceError, UsageError, first_of
-from lamm_data.files.pictures import media_file, open_picture, shown_size
+from lamm_data.files.pictures import media_file, open_picture, shown_name, shown_size
 from lamm_data.records.annotations import Annotated
 
 MODES = ("check", "skip-missing", "ignore")
@@ -65,8 +65,8 @@ class MediaCheck:
         if self.missing and self.mode == "check":
             raise SourceError(
                 f"Expected every image or cloud below {self.root}, got {len(self.missing)} missing: "
-                f"{', '.join(first_of(self.missing))}. Complete the download, or go on without them with --media "
-                "skip-missing."
+                f"{', '.join(map(shown_name, first_of(self.missing)))}. Complete the download, or go on without them "
+                "with --media skip-missing."
             )
 
     def fault(self, item: Annotated) -> str:

@@ -166,9 +166,11 @@ def _read(kind: str, records: Any, build: Callable[[Sequence[Record]], T]) -> T:
             build([record])
         except wrong as error:
             raise LammMetricsError(
-                f"Expected {kind} in COCO's form, got {shown(record)} in row {row}: {error!r}. Mend the file."
+                f"Expected {kind} in COCO's form, got {shown(record)} in row {row}: {repr(error)[:200]}. Mend the file."
             ) from error
-    raise LammMetricsError(f"Expected {kind} in COCO's form, got records that do not agree: {reason!r}. Mend the file.")
+    raise LammMetricsError(
+        f"Expected {kind} in COCO's form, got records that do not agree: {repr(reason)[:200]}. Mend the file."
+    )
 
 
 def read_coco_found(detections: Sequence[Record], truth: CocoTruth, iou_type: str) -> CocoFound:

@@ -12,7 +12,7 @@ from lamm_metrics.average_precision.pairs import Floats
 from lamm_metrics.coco.overlaps import OVERLAPS, IouType, OverlapMaker, Protocol
 from lamm_metrics.coco.records import CocoFound, CocoTruth, read_coco_found, read_coco_truth
 from lamm_metrics.coco.summary import THRESHOLDS, Judged, judge, summarise_coco, summary_numbers
-from lamm_metrics.errors import UsageError
+from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.records.files import FileFaultsError, parse_json, read_text
 from lamm_metrics.results.report import Report
 from lamm_metrics.results.score import Score, ScoreSpec, check_sampling, put_together
@@ -143,6 +143,10 @@ def _content(source: Source, expected: str) -> Any:
         raise FileFaultsError(str(path), [f"no JSON ({error})"], f"Give {expected}.") from error
 
 
+def _named(source: Source) -> str:
+    return str(source) if isinstance(source, str | PathLike) else "values"
+
+
 def coco_report(
     references: Source,
     predictions: Source,
@@ -172,10 +176,14 @@ def coco_report(
     if not isinstance(truth, Mapping) or not isinstance(found, Sequence):
         raise UsageError(
             "Expected a COCO annotation file (an object) and a COCO results file (a list), got "
-            f"{type(truth).__name__} and {type(found).__name__}. Give such files, or another protocol."
+            f"{type(truth).__name__} and {type(found).__name__} ({_named(references)} and {_named(predictions)}). "
+            "Give such files, or another protocol."
         )
     kind = cast("IouType", iou_type)
-    scores = coco_scores(truth, found, kind, seed=seed, draws=draws, confidence=confidence)
+    try:
+        scores = coco_scores(truth, found, kind, seed=seed, draws=draws, confidence=confidence)
+    except LammMetricsError as error:
+        raise type(error)(f"{error} Read: {_named(references)} and {_named(predictions)}.") from error
     settings = {"seed": seed, "draws": draws, "confidence": confidence, "iou_type": iou_type}
     name = Path(references).stem if isinstance(references, str | PathLike) else ""
     return Report("detection", "coco", tuple(scores), dataset=name, settings=settings)

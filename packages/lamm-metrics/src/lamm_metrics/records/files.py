@@ -162,6 +162,12 @@ def no_utf8(raw: bytes, error: UnicodeDecodeError) -> str:
 def write_beside(path: Path, parts: Iterable[str]) -> None:
     """Write a text file beside its place and rename it, so that nobody ever reads half of one."""
     partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", encoding="utf-8", errors="replace") as stream:
-        stream.writelines(parts)
-    os.replace(partial, path)
+    try:
+        with partial.open("w", encoding="utf-8", errors="replace") as stream:
+            stream.writelines(parts)
+        os.replace(partial, path)
+    except OSError as error:  # a full disk: writing, unlike opening, names no file
+        error.filename = error.filename or str(path)
+        raise
+    finally:
+        partial.unlink(missing_ok=True)

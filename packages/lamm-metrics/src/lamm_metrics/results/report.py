@@ -12,7 +12,7 @@ from typing import Any
 
 from lamm_metrics.errors import LammMetricsError, UsageError
 from lamm_metrics.records.files import SHOWN, parse_json, read_text
-from lamm_metrics.results.score import Mark, Score
+from lamm_metrics.results.score import Mark, Score, checked
 from lamm_metrics.tables import bracketed, number, table, table_html
 
 
@@ -236,14 +236,14 @@ def _exact(value: float) -> str:
 
 def _sample(written: Mapping[str, Any]) -> Sample:
     marks = tuple(Mark(kind, tuple(map(float, numbers)), *rest) for kind, numbers, *rest in written.get("marks", ()))
-    return Sample(**{**written, "marks": marks})
+    return checked(Sample(**{**written, "marks": marks}))
 
 
 def _report(written: Mapping[str, Any]) -> Report:
     scores = tuple(Score.from_json(score) for score in written["scores"])
     samples = tuple(_sample(sample) for sample in written.get("samples", []))
     own = {name: written[name] for name in ("task", "protocol", "dataset", "model", "settings", "note")}
-    return Report(scores=scores, samples=samples, **own)
+    return checked(Report(scores=scores, samples=samples, **own))
 
 
 def read_reports(path: str | PathLike[str]) -> list[Report]:
@@ -255,7 +255,7 @@ def read_reports(path: str | PathLike[str]) -> list[Report]:
     try:
         parsed = parse_json(read_text(Path(path)))
         return [_report(written) for written in (parsed if isinstance(parsed, list) else [parsed])]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise LammMetricsError(
             f"Expected a report that `lamm metrics score --json` wrote, got something else ({path}: {error}). "
             "Score again with --output NAME.json."

@@ -5,12 +5,16 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from html import escape
 from math import inf, isfinite, isnan
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from lamm_metrics.errors import UsageError
 from lamm_metrics.statistics import wrong_confidence
 from lamm_metrics.tables import with_interval
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Made = TypeVar("Made", bound="DataclassInstance")
 BOX, POINT, BOX_3D = "box", "point", "box3d"
 # Marks of one side that are drawn: nobody could tell more of them apart.
 MOST = 200
@@ -43,6 +47,20 @@ def signature(name: str, **choices: object) -> str:
     'accuracy|task:vqa|failed:wrong'
     """
     return "|".join([name, *(f"{key}:{value}" for key, value in choices.items()), f"v:{version()}"])
+
+
+def checked(made: Made) -> Made:
+    """Return what was made of a file once its texts are texts and its counts are numbers.
+
+    Raises:
+        TypeError: Some field is of another type than its class says.
+    """
+    kinds: dict[Any, Any] = {str: str, bool: bool, int: int, float | None: float | int | None}
+    for one in fields(made):
+        kind, value = kinds.get(one.type), getattr(made, one.name)
+        if kind is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+            raise TypeError(f"`{one.name}` is {value!r:.60}")
+    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +112,8 @@ class Score:
         """Read back what `to_json` wrote."""
         interval = written["interval"]
         values = {one.name: written[one.name] for one in fields(cls)}
-        return cls(**{**values, "interval": None if interval is None else (float(interval[0]), float(interval[1]))})
+        sides = None if interval is None else (float(interval[0]), float(interval[1]))
+        return checked(cls(**{**values, "interval": sides}))
 
 
 Interval = tuple[float, float] | None

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
-from lamm_llm import atomic_path, open_line, seal_line, write_whole
+from lamm_llm import atomic_path, disk_faults, open_line, seal_line, write_whole
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.prediction.queries import Benchmark, PredictionOptions
 
@@ -135,11 +135,12 @@ class Journal:
         """Append answers, `(query key, {"text": ..., ...})` each, durably."""
         if self._handle is None:
             raise UsageError("Expected an open journal, got a closed one. Call open first.")
-        for key, answer in answers:
-            self.answers[key] = answer
-            self._handle.write(seal_line({"key": key, **answer}).decode())
-        self._handle.flush()
-        os.fsync(self._handle.fileno())
+        with disk_faults(self.output):
+            for key, answer in answers:
+                self.answers[key] = answer
+                self._handle.write(seal_line({"key": key, **answer}).decode())
+            self._handle.flush()
+            os.fsync(self._handle.fileno())
 
     def finish(self, benchmark: Benchmark) -> bool:
         """Write the predictions in the benchmark's order and remove the journals, once every answer is there.

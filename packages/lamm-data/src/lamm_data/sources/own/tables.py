@@ -28,7 +28,10 @@ Row = tuple[int, dict[str, str]]
 def heading(line: str) -> tuple[list[str], str]:
     """Return the names of columns in lower case, and what stands between them: a comma, semicolon or tab."""
     delimiter = max(",;\t", key=line.count)
-    columns = next(csv.reader([line.lstrip("\ufeff")], delimiter=delimiter), [])
+    try:
+        columns = next(csv.reader([line.lstrip("\ufeff")], delimiter=delimiter), [])
+    except csv.Error:
+        columns = []
     return [column.strip().lower() for column in columns], delimiter
 
 

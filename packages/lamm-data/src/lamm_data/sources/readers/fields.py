@@ -10,6 +10,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from lamm_data.errors import SourceError
+from lamm_data.files.json_lines import LAST_READ
 from lamm_data.files.pictures import media_file, open_picture, shown_size
 from lamm_data.records.annotations import Annotated
 
@@ -33,6 +34,7 @@ def read_file(path: Path) -> bytes:
     Raises:
         SourceError: There is no such file.
     """
+    LAST_READ.set(path)
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
@@ -82,7 +84,7 @@ def parse_xml(path: Path) -> ET.Element:
     if "<!ENTITY" in text:
         raise SourceError(f"Expected plain annotation XML, got entity declarations ({path}). Do not use this file.")
     try:
-        return ET.fromstring(text)
+        return ET.fromstring(text)  # entities are refused above  # nosec B314
     except (ET.ParseError, ValueError) as error:
         raise SourceError(f"Expected well-formed XML, got {error} ({path}). Download it again.") from error
 

@@ -55,7 +55,7 @@ def read_scene_boxes(root: Path, scene: str, classes: dict[int, str]) -> tuple[B
         values = [float(value) for value in row]
         name = classes.get(int(values[6]))
         if name is None:
-            raise SourceError(f"Expected a listed class, got number {int(values[6])} ({path}).")
+            raise SourceError(f"Expected a class of classes.tsv, got number {int(values[6])} ({path}).")
         centre, size = (values[0], values[1], values[2]), (values[3], values[4], values[5])
         boxes.append(Box3D(name, centre, size, id=str(int(values[7]))))
     return tuple(boxes)

@@ -90,7 +90,7 @@ def parse_pool(name: str, text: str) -> Pool:
         short = value.get("short", answers)
         styles = {"full": answers, "short": short, "plain": value.get("plain", short)}
         return Pool(name, _texts(value["questions"]), {style: _texts(templates) for style, templates in styles.items()})
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise UsageError(f"Expected a pool with questions and answers, got {error} (pool {name!r}).") from error
 
 
