@@ -136,6 +136,9 @@ def test_missing_and_extra_keys_fail_with_their_names(adapted, tmp_path):
     gone = sorted(state)[0]
     state["layers.9.extra.weight"] = state.pop(gone)
     save_file(state, path)
+    with pytest.raises(LammModelError, match=r"adapter_model\.safetensors is not what was written"):
+        load_model(tmp_path / "c")
+    (tmp_path / "c" / "checksums.json").unlink()
     with pytest.raises(LammModelError, match=r"missing keys \['layers.0.*extra keys \['layers.9.extra.weight'\]"):
         load_model(tmp_path / "c")
 
@@ -159,6 +162,9 @@ def test_torn_weights_are_refused(adapted, tmp_path):
     save_model(model, processor, tmp_path / "c")
     path = tmp_path / "c" / "parts.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(LammModelError, match=r"parts\.safetensors is not what was written"):
+        load_model(tmp_path / "c")
+    (tmp_path / "c" / "checksums.json").unlink()
     with pytest.raises(LammModelError, match="Expected safetensors weights"):
         load_model(tmp_path / "c")
 

@@ -159,16 +159,6 @@ def _write(model: LammForConditionalGeneration, folder: Path, base: BaseNames | 
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
-def refuse_existing(output: Path) -> None:
-    """Refuse to write where something is.
-
-    Raises:
-        UsageError: `output` exists.
-    """
-    if output.exists():
-        raise UsageError(f"Expected a new folder, got {output}, which exists. Choose another --output.")
-
-
 def read_manifest(folder: str | Path) -> dict[str, Any] | None:
     """Read a checkpoint's `lamm.json`; None where the folder has none (a whole model).
 

@@ -13,7 +13,6 @@ from lamm_model.checkpoints.checkpoint import (
     locate,
     read_config,
     read_manifest,
-    refuse_existing,
     save_model,
 )
 from lamm_model.errors import UsageError
@@ -21,6 +20,16 @@ from lamm_model.model.adapters import adapter_settings, keep_adapter
 from lamm_model.model.configuration_lamm_vlm import LammVlmConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
 from lamm_model.processing.processing_lamm import LammProcessor
+
+
+def refuse_existing(output: Path) -> None:
+    """Refuse to write where something is.
+
+    Raises:
+        UsageError: `output` exists.
+    """
+    if output.exists():
+        raise UsageError(f"Expected a new folder, got {output}, which exists. Choose another --output.")
 
 
 def merge_adapters(model: LammForConditionalGeneration, name: str) -> LammForConditionalGeneration:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from lamm_model.building.building import build_pair
-from lamm_model.checkpoints.checkpoint import refuse_existing, save_model
+from lamm_model.checkpoints.checkpoint import save_model
+from lamm_model.checkpoints.export import refuse_existing
 from lamm_model.checkpoints.published.epcl import convert_epcl, is_epcl
 from lamm_model.checkpoints.published.openai_clip import convert_clip, is_openai_clip
 from lamm_model.checkpoints.published.torch_archive import read_archive
