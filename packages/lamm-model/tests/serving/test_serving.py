@@ -116,7 +116,7 @@ def test_history_system_message_stop_and_seed(client, model_and_processor, media
         ),
         (
             {"messages": question("?", {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}})},
-            r"readable picture.*\(picture\)",
+            r"readable picture.*\(a picture in memory\)",
         ),
         ({"n": 17}, "n to be a number from 1 to 16"),
         ({"logprobs": False, "top_logprobs": 2}, "logprobs to be true"),

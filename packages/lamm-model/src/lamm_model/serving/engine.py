@@ -116,7 +116,7 @@ class ChatEngine:
     @property
     def alive(self) -> bool:
         """Whether answers can still come."""
-        return self._thread.is_alive()
+        return self._thread.is_alive() and not self._closing
 
     @property
     def load(self) -> tuple[int, int]:
