@@ -85,7 +85,7 @@ def _install_all(session: nox.Session, *groups: str) -> None:
         "packages/lamm-llm",
         "packages/lamm-cli",
         "packages/lamm-metrics[gpt,coco]",
-        "packages/lamm-data[dedup,fast]",
+        "packages/lamm-data[dedup,e57,fast,las,meshes]",
     ]
     members = [part for member in [*editable, "packages/lamm-model[demo,serve]"] for part in ("-e", member)]
     _install(session, *members, *tools)
