@@ -3,8 +3,8 @@
     python benchmarks/training/load.py [--output benchmarks/results/training_load.json] [--steps 8] [--busy 1]
 
 Every row is a run of its own of the command, on the same dialogues of the sample world; useful tokens a second are the
-mean over its steps but the first two, in which things are set up. `lamm` lets waiting threads sleep and takes as many
-threads as cores are free when the run begins; `sleeping threads` only lets them sleep; `torch` spins, on all cores.
+mean over its steps but the first two, in which things are set up. `lamm` lets waiting threads sleep; `torch` lets them
+spin; both on all cores.
 Measure on a machine that does nothing else: what is asked is speed beside the busy process over speed alone.
 """
 
@@ -27,7 +27,6 @@ SKIPPED = 2  # steps in which things are set up
 CORES = str(os.cpu_count() or 1)
 POLICIES = {
     "lamm": {},
-    "sleeping threads": {"OMP_NUM_THREADS": CORES},
     # What the OpenMP library that torch carries does when nothing is said; the count goes before the policy.
     "torch": {"OMP_NUM_THREADS": CORES, "GOMP_SPINCOUNT": "300000"},
 }

@@ -286,28 +286,6 @@ def test_launchers_are_read_by_accelerate(tmp_path):
     assert {name: config.num_processes for name, config in found.items()} == {"launch-gpus": 8, "launch-nodes": 64}
 
 
-@pytest.mark.parametrize(("taken", "threads"), [(0.0, 4), (0.4, 4), (1.0, 3), (2.6, 1), (9.0, 1)])
-def test_threads_are_as_many_as_cores_are_free(monkeypatch, taken, threads):
-    """Beside busy processes threads of one run wait for each other: fewer compute more."""
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(distributed.os, "sched_getaffinity", lambda process: {0, 1, 2, 3})
-    clock, used = iter([10.0, 14.0]), iter([100.0, 100.0 + 4 * taken])
-    monkeypatch.setattr(distributed.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(distributed, "_used_by_others", lambda: next(used))
-    assert distributed.CoreWatch().free_threads(4) == threads
-
-
-def test_a_number_of_threads_that_was_chosen_stands(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    watch = distributed.CoreWatch()
-    watch.others = -1000.0
-    assert watch.free_threads(4) == 4
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    assert watch.free_threads(4) == 1
-    monkeypatch.setattr(distributed, "_used_by_others", lambda: None)
-    assert watch.free_threads(4) == 4
-
-
 def test_waiting_threads_sleep_unless_it_is_said_otherwise():
     """The policy must stand before torch is imported."""
     code = "import os, lamm_model, sys; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"

@@ -7,9 +7,7 @@ elsewhere). One process alone needs none of it, and every function here then doe
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lamm_model.errors import LammModelError, UsageError
@@ -125,38 +123,6 @@ def agree(facts: Mapping[str, str]) -> None:
             f"Expected every process to see the data and settings of process 0, found:\n{lines}\n"
             "Give all of them the same files, by a shared disk or equal copies."
         )
-
-
-class CoreWatch:
-    """Finds how many cores other processes leave free, from when it is made."""
-
-    def __init__(self) -> None:
-        self.begun, self.others = time.monotonic(), _used_by_others()
-
-    def free_threads(self, most: int) -> int:
-        """Return the threads to compute with: as many as cores were free on average, at least 1 and at most `most`.
-
-        A number that was chosen (`OMP_NUM_THREADS`) stands, and so does `most` where the system tells nothing.
-        """
-        now = _used_by_others()
-        passed = time.monotonic() - self.begun
-        if "OMP_NUM_THREADS" in os.environ or now is None or self.others is None or passed <= 0:
-            return most
-        taken = (now - self.others) / passed
-        return max(1, min(most, round(len(os.sched_getaffinity(0)) - taken)))
-
-
-def _used_by_others() -> float | None:
-    """Return the seconds that the cores open to this process worked for others since the start; None without /proc."""
-    try:
-        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
-        mine = {f"cpu{core}" for core in os.sched_getaffinity(0)}
-    except (OSError, AttributeError):  # not Linux
-        return None
-    # Of each core: user, nice (yields to us), system, idle, waiting, interrupts, soft interrupts, stolen.
-    rows = [fields for fields in map(str.split, lines) if fields[0] in mine]
-    ticks = sum(int(fields[place]) for fields in rows for place in (1, 3, 6, 7, 8))
-    return ticks / os.sysconf("SC_CLK_TCK") - time.process_time()
 
 
 def wait() -> None:

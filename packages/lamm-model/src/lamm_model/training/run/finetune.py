@@ -71,13 +71,12 @@ def _carry_out(settings: FinetuneSettings, output: Path, report: Report) -> dict
     from lamm_model.training.run.preparation import prepare_model
 
     set_seed(settings.training.seed)
-    watch = distributed.CoreWatch()
     prepared = prepare_model(settings)
     model, processor, data = prepared.model, prepared.processor, prepared.data
     judged = settings.evaluation
     files = [*settings.data.records, *judged.records, *filter(None, [judged.benchmark])]
     about = run_folder.describe_data(files, data.media)
-    torch.set_num_threads(run_folder.threads_of(output) or watch.free_threads(torch.get_num_threads()))
+    torch.set_num_threads(run_folder.threads_of(output) or torch.get_num_threads())
     distributed.agree(_facts(settings, about, data))
     distributed.by_main(lambda: run_folder.begin(settings, output, about))
     main = distributed.rank() == 0
