@@ -7,14 +7,9 @@ of transformers know the model from the import on.
 from __future__ import annotations
 
 import importlib
-import os
 from typing import Any
 
 from lamm_model.building.auto_classes import register, watch
-
-# Read when torch starts its threads: between two pieces of work they sleep in place of spinning, which takes the cores
-# from other processes and, where there are any, most of the speed from this one (benchmarks/training/load.py).
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {
     "building.building": "build_model build_pair build_processor",

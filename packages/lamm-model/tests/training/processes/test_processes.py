@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import subprocess
 import sys
 import traceback
 from collections import Counter
@@ -284,13 +283,3 @@ def test_launchers_are_read_by_accelerate(tmp_path):
 
     found = {name: load_config_from_file(str(presets.path_of(name))) for name in presets.launchers()}
     assert {name: config.num_processes for name, config in found.items()} == {"launch-gpus": 8, "launch-nodes": 64}
-
-
-def test_waiting_threads_sleep_unless_it_is_said_otherwise():
-    """The policy must stand before torch is imported."""
-    code = "import os, lamm_model, sys; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
-    for own, wanted in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
-        environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-        environment |= {"OMP_WAIT_POLICY": own} if own else {}
-        run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-        assert run.stdout.split() == [wanted, "False"]
