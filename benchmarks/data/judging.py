@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -27,8 +28,10 @@ from typing import Any
 from lamm_data import FaithfulnessSettings, calibrate_judge, read_records, read_rows, write_world
 from lamm_llm import EndpointSettings
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "shared"))
+from scenes import write_sound_records
+
 RESULT = Path(__file__).parents[1] / "results" / "data_judging.json"
-WORDS = {1: "one", 2: "two", 3: "three", 4: "four"}
 JUDGES = {
     "truthful": {"found": 1.0, "accused": 0.0},
     "noisy, 10 %": {"found": 0.9, "accused": 0.1},
@@ -43,24 +46,7 @@ def write_scenes(folder: Path) -> tuple[Path, Path]:
     """Write records that say only what the scenes' annotations hold."""
     write_world(folder / "world", images=900, rooms=0, seed=1)
     annotations, records = folder / "world" / "scenes", folder / "records.jsonl"
-    with records.open("w") as out:
-        for row in read_rows(annotations):
-            if len(row.objects) < 2:
-                continue
-            first = row.objects[0]
-            box = ", ".join(f"{value:.2f}" for value in first.box)
-            rounds = [
-                ("What is there?", f"There is {row.captions[0]}, {WORDS[len(row.objects)]} shapes in all."),
-                ("Where are they?", f"{row.captions[3][:1].upper()}{row.captions[3][1:]}."),
-                (f"Give the box of the {first.label}.", f"The {first.label} is at [{box}]."),
-            ]
-            turns = [
-                {"from": role, "value": text}
-                for pair in rounds
-                for role, text in zip(("human", "gpt"), pair, strict=True)
-            ]
-            record = {"id": row.id, "image": row.media, "conversations": turns, "task_type": "detection"}
-            out.write(json.dumps(record) + "\n")
+    write_sound_records(read_rows(annotations), records)
     return records, annotations
 
 

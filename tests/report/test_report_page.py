@@ -3,10 +3,9 @@
 import json
 import re
 
-import numpy as np
 import pytest
-from headless_browser import Browser, find_browser
-from PIL import Image, ImageDraw
+from headless_browser import opened_browser
+from scenes import draw_scene
 
 from lamm_metrics import chance_predictions, score, write_report
 
@@ -15,28 +14,14 @@ SWITCHES = {"webgl": ("--enable-unsafe-swiftshader",), "canvas": ("--disable-3d-
 
 @pytest.fixture(scope="module", params=SWITCHES)
 def browser(request, tmp_path_factory):
-    program = find_browser()
-    if program is None:
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    opened = Browser(program, tmp_path_factory.mktemp("browser"), *SWITCHES[request.param])
-    yield opened
-    opened.close()
-
-
-def draw(folder):
-    image = Image.new("RGB", (320, 240), (214, 222, 235))
-    ImageDraw.Draw(image).rectangle((32, 48, 128, 192), fill=(200, 40, 40))
-    image.save(folder / "scene.png")
-    rng = np.random.default_rng(0)
-    floor = np.c_[rng.uniform(-2, 2, (3000, 2)), np.zeros(3000)]
-    block = np.c_[rng.uniform(-0.5, 0.5, (1500, 2)), rng.uniform(0, 1, 1500)]
-    np.save(folder / "room.npy", np.r_[floor, block].astype(np.float32))
+    with opened_browser(tmp_path_factory.mktemp("browser"), *SWITCHES[request.param]) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    draw(folder)
+    draw_scene(folder)
     scenes = [
         {"id": f"s{i}", "image": "scene.png", "query": "Where is the <b>block</b>?", "group": f"g{i}",
          "object": [{"label": "block", "bbox": [0.1, 0.2, 0.4, 0.8]}]}
@@ -190,7 +175,7 @@ def test_ten_thousand_samples_open_within_two_seconds(browser, tmp_path):
 
 
 def test_a_blind_run_shares_its_models_colour_and_draws_nothing(browser, tmp_path):
-    draw(tmp_path)
+    draw_scene(tmp_path)
     block = {"label": "block", "bbox": [0.1, 0.2, 0.4, 0.8]}
     records = [{"id": f"s{i}", "image": "scene.png", "query": "Where?", "object": [block]} for i in range(3)]
     report = score("detection", records, [{"id": f"s{i}", "text": "block [0.1, 0.2, 0.4, 0.7]"} for i in range(3)])

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -127,3 +128,16 @@ class Browser:
         self._process.wait()
         self._pipe.close()
         os.close(self._write)
+
+
+@contextmanager
+def opened_browser(folder, *switches):
+    """Open the browser for a test, which skips where there is none."""
+    import pytest
+
+    program = find_browser()
+    if program is None:
+        pytest.skip("no Chromium on this machine (apt-get install chromium)")
+    opened = Browser(program, folder, *switches)
+    yield opened
+    opened.close()

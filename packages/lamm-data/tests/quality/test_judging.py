@@ -7,6 +7,7 @@ import random
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from scenes import write_sound_records
 
 from lamm_data.cli import data
 from lamm_data.errors import LammDataError, UsageError
@@ -18,8 +19,6 @@ from lamm_data.quality.judging.planting import KINDS, plant_faults
 from lamm_data.records.instruction import read_records
 from lamm_llm import EndpointSettings
 
-WORDS = {1: "one", 2: "two", 3: "three", 4: "four"}
-
 
 def verdict(score, *quotes):
     return json.dumps({"unsupported": list(quotes), "score": score})
@@ -28,23 +27,7 @@ def verdict(score, *quotes):
 @pytest.fixture
 def scenes(world, tmp_path):
     """Sound records of the sample world's scenes: what there is, how many, where, and a box."""
-    rows = [row for row in rows_by_id(world / "scenes").values() if len(row.objects) > 1]
-    with (tmp_path / "records.jsonl").open("w") as out:
-        for row in rows:
-            first = row.objects[0]
-            box = ", ".join(f"{value:.2f}" for value in first.box)
-            rounds = [
-                ("What is there?", f"There is {row.captions[0]}, {WORDS[len(row.objects)]} shapes in all."),
-                ("Where are they?", f"{row.captions[3][:1].upper()}{row.captions[3][1:]}."),
-                (f"Give the box of the {first.label}.", f"The {first.label} is at [{box}]."),
-            ]
-            turns = [
-                {"from": role, "value": text}
-                for pair in rounds
-                for role, text in zip(("human", "gpt"), pair, strict=True)
-            ]
-            record = {"id": row.id, "image": row.media, "conversations": turns, "task_type": "detection"}
-            out.write(json.dumps(record) + "\n")
+    write_sound_records(rows_by_id(world / "scenes").values(), tmp_path / "records.jsonl")
     return tmp_path / "records.jsonl", world / "scenes"
 
 

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from headless_browser import Browser, find_browser
+from headless_browser import opened_browser
 from PIL import Image, ImageDraw
 
 from lamm_data.generation.rows import Row, SceneObject
@@ -80,9 +80,5 @@ def review(sample, tmp_path):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    program = find_browser()
-    if program is None:
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    opened = Browser(program, tmp_path_factory.mktemp("browser"))
-    yield opened
-    opened.close()
+    with opened_browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened

@@ -1,7 +1,7 @@
 """The page of `lamm data view` in a real browser: search, keys, nothing asked of any network."""
 
 import pytest
-from headless_browser import Browser, find_browser
+from headless_browser import opened_browser
 from PIL import Image
 
 from lamm_data.records.instruction import InstructionRecord
@@ -10,12 +10,8 @@ from lamm_data.view.page import Viewed, write_page
 
 @pytest.fixture
 def browser(tmp_path):
-    program = find_browser()
-    if program is None:
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    opened = Browser(program, tmp_path / "browser")
-    yield opened
-    opened.close()
+    with opened_browser(tmp_path / "browser") as opened:
+        yield opened
 
 
 def test_records_are_found_and_walked_through(browser, tmp_path):

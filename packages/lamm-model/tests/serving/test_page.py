@@ -5,8 +5,8 @@ import threading
 
 import numpy as np
 import pytest
-from headless_browser import Browser, find_browser
-from PIL import Image, ImageDraw
+from headless_browser import opened_browser
+from scenes import draw_scene
 
 from lamm_model.serving.engine import ChatEngine, Job, Piece
 from lamm_model.serving.server import ChatServer
@@ -38,12 +38,8 @@ class Scripted(ChatEngine):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    program = find_browser()
-    if program is None:
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    opened = Browser(program, tmp_path_factory.mktemp("browser"))
-    yield opened
-    opened.close()
+    with opened_browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +55,7 @@ def address(model_and_processor):
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scene")
-    image = Image.new("RGB", (320, 240), (214, 222, 235))
-    ImageDraw.Draw(image).rectangle((32, 48, 128, 192), fill=(200, 40, 40))
-    image.save(folder / "scene.png")
-    rng = np.random.default_rng(0)
-    floor = np.c_[rng.uniform(-2, 2, (3000, 2)), np.zeros(3000)]
-    block = np.c_[rng.uniform(-0.5, 0.5, (1500, 2)), rng.uniform(0, 1, 1500)]
-    np.save(folder / "room.npy", np.r_[floor, block].astype(np.float32))
+    draw_scene(folder)
     return folder
 
 

@@ -1,5 +1,6 @@
 """Visual grounding: is the box that an answer names for a description the described object's?"""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
@@ -84,17 +85,17 @@ class _Grounding(PartedMetric[Grounded]):
         absent = {"missing": self.missing} if self.missing != "wrong" else {}
         return {"iou": bound, **self.own_settings(), "box": "best-or-first", "failed": "wrong", **absent}
 
+    @abstractmethod
     def own_settings(self) -> dict[str, object]:
         """Return the choices of images, or of point clouds."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, reference: Reference, prediction: Prediction) -> Named:
         """Return the boxes of the answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def truth(self, reference: Reference) -> Floats:
         """Return the true boxes, [N, numbers]."""
-        raise NotImplementedError
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one description's answer.

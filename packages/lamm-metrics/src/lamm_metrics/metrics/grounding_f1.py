@@ -13,7 +13,7 @@ from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.geometry.overlap_rules import Overlap
 from lamm_metrics.geometry.rotated import NumberCount, Rotation
 from lamm_metrics.metrics.base import OK, Floats, overlaps
-from lamm_metrics.metrics.grounding import iou_named
+from lamm_metrics.metrics.grounding import bound_text, iou_named
 from lamm_metrics.metrics.parted import Missing, PartedMetric
 from lamm_metrics.metrics.registry import one_of
 from lamm_metrics.records.parts import TARGETS, parts_of
@@ -80,9 +80,8 @@ class GroundingF1(PartedMetric[Targets]):
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature."""
-        listed = ",".join(f"{threshold:g}" for threshold in self.thresholds)
         return {
-            "iou": f">={listed}",
+            "iou": bound_text("reach", self.thresholds),
             "rotation": self.rotation,
             "overlap": self.overlap,
             "ids": self.ids,

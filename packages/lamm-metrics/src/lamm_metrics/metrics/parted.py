@@ -77,9 +77,8 @@ class PartedMetric(AdditiveMetric[PartedT]):
     def specs(self) -> Sequence[ScoreSpec]:
         """Return the scores over all records, then those over each part, which has fewer records."""
         whole = list(self.whole())
-        own = [(replace(spec, proportion=False, share=spec.share, bounded=False), spec.name) for spec in whole]
-        parts = [replace(spec, name=_of_part(name, part)) for part in self.present() for spec, name in own]
-        return [*whole, *parts]
+        own = [replace(spec, proportion=False, bounded=False) for spec in whole]
+        return [*whole, *(replace(spec, name=_of_part(spec.name, part)) for part in self.present() for spec in own)]
 
     @property
     def n_records(self) -> int:

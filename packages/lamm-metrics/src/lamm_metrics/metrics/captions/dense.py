@@ -1,5 +1,6 @@
 """Dense captioning of point clouds: what is said of each object, where a box of the answer finds it (Scan2Cap)."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -72,10 +73,11 @@ class _DenseCaptions(AdditiveMetric[Scene]):
         bound = bound_text(self.bound, self.thresholds)
         return {"iou": bound, "overlap": self.overlap, "text": self.text, "smooth": "coco", **self.own_settings()}
 
+    @abstractmethod
     def own_settings(self) -> dict[str, object]:
         """Return the choices of one form."""
-        raise NotImplementedError
 
+    @abstractmethod
     def chosen(self, boxes: Floats, truth: Floats, iou: Floats) -> Indices:
         """Return the answered box that speaks for each object, -1 for none, [objects].
 
@@ -84,7 +86,6 @@ class _DenseCaptions(AdditiveMetric[Scene]):
             truth: True boxes, [G, 9].
             iou: How much they overlap, [P, G].
         """
-        raise NotImplementedError
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one scene's answer, or the answer about one object.
