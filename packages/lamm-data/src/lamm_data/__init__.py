@@ -9,7 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lamm_data.benchmark.build import Build, build_records
+    from lamm_data.benchmark.build import build_records
+    from lamm_data.benchmark.entry import Build
     from lamm_data.benchmark.recipes.alignment import is_alignment_set
     from lamm_data.benchmark.recipes.apply import KINDS, apply_recipe
     from lamm_data.benchmark.recipes.recipe import packaged_recipes, read_recipe
@@ -47,7 +48,14 @@ if TYPE_CHECKING:
         scan_records,
         write_records,
     )
-    from lamm_data.records.tasks import TASK_TABLE, TASK_TYPES, TASKS, benchmark_file_name, task_of_file_name
+    from lamm_data.records.tasks import (
+        BENCHMARK_TASKS,
+        TASK_TABLE,
+        TASK_TYPES,
+        TASKS,
+        benchmark_file_name,
+        task_of_file_name,
+    )
     from lamm_data.render.views import View, ViewSettings, render_views
     from lamm_data.review.server import cloud_script
     from lamm_data.sample.world import write_world
@@ -64,8 +72,8 @@ if TYPE_CHECKING:
     from lamm_data.writing.coordinates import NUMBER_STYLES
 
 __all__ = [
-    "KINDS", "LSP_JOINTS", "NUMBER_STYLES", "STYLES", "TASKS", "TASK_TABLE", "TASK_TYPES", "Annotated",
-    "BenchmarkRecord", "Box", "Box3D", "Build", "CheckSettings", "ContaminationSettings", "Conversion",
+    "BENCHMARK_TASKS", "KINDS", "LSP_JOINTS", "NUMBER_STYLES", "STYLES", "TASKS", "TASK_TABLE", "TASK_TYPES",
+    "Annotated", "BenchmarkRecord", "Box", "Box3D", "Build", "CheckSettings", "ContaminationSettings", "Conversion",
     "ConvertSettings", "Curves", "Description", "FaithfulnessSettings", "Fault", "InstructionRecord", "Keypoints",
     "LammDataError", "LazyGroup", "OutsideError", "PointCloud", "RecordError", "RequestBuilder", "Sampling", "Source",
     "SourceError", "Turn", "UsageError", "View", "ViewSettings", "apply_recipe", "benchmark_file_name",
@@ -81,7 +89,8 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "benchmark.build": "Build build_records",
+    "benchmark.build": "build_records",
+    "benchmark.entry": "Build",
     "benchmark.recipes.alignment": "is_alignment_set",
     "benchmark.recipes.apply": "KINDS apply_recipe",
     "benchmark.recipes.recipe": "packaged_recipes read_recipe",
@@ -112,7 +121,7 @@ _HOMES = {
     "records.annotations": "Annotated Box Box3D Description Keypoints",
     "records.benchmark": "LSP_JOINTS BenchmarkRecord read_benchmark write_benchmark",
     "records.instruction": "InstructionRecord Turn media_paths read_records scan_records write_records",
-    "records.tasks": "TASKS TASK_TABLE TASK_TYPES benchmark_file_name task_of_file_name",
+    "records.tasks": "BENCHMARK_TASKS TASKS TASK_TABLE TASK_TYPES benchmark_file_name task_of_file_name",
     "render.views": "View ViewSettings render_views",
     "review.server": "cloud_script",
     "sample.world": "write_world",

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from lamm_data.benchmark.build import instructions
+from lamm_data.benchmark.entry import instructions
 from lamm_data.benchmark.run import build_benchmark
 from lamm_data.cli import data
 from lamm_data.quality.run import CheckSettings, check_file

@@ -6,7 +6,8 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from lamm_data.benchmark.build import Build, build_records
+from lamm_data.benchmark.build import build_records
+from lamm_data.benchmark.entry import Build
 from lamm_data.errors import SourceError
 from lamm_data.records.annotations import (
     Annotated,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lamm_data.errors import UsageError
-from lamm_data.records.benchmark import LSP_JOINTS, BenchmarkRecord
+from lamm_data.records.benchmark import LSP_JOINTS, BenchmarkRecord, by_axis
 from lamm_data.records.instruction import InstructionRecord, Turn
 from lamm_data.records.tasks import TASKS
 from lamm_data.writing.coordinates import fractions, metres
@@ -21,9 +21,26 @@ def _size(record: BenchmarkRecord) -> tuple[float, float]:
     return record.image_size[0], record.image_size[1]
 
 
+def _box(record: BenchmarkRecord, numbers: list[float]) -> str:
+    return fractions(numbers) if record.modality == "image" else metres(numbers)
+
+
 def _objects(record: BenchmarkRecord) -> str:
-    write = fractions if record.modality == "image" else metres
-    return "; ".join(f"{item['label']} {write(item['bbox'])}" for item in record.object or [])
+    return "; ".join(f"{item['label']} {_box(record, item['bbox'])}" for item in record.object or [])
+
+
+def _targets(record: BenchmarkRecord) -> str:
+    return "; ".join(_box(record, item["bbox"]) for item in record.object or []) or "There is no such object."
+
+
+def _captioned(record: BenchmarkRecord) -> str:
+    return "\n".join(f"{item['sentences'][0]} {_box(record, item['bbox'])}" for item in record.object or [])
+
+
+def _situation(record: BenchmarkRecord) -> str:
+    return " ".join(
+        metres(by_axis(numbers, axes) or ()) for numbers, axes in ((record.position, "xyz"), (record.rotation, "xyzw"))
+    )
 
 
 def _option(record: BenchmarkRecord) -> str:
@@ -40,7 +57,14 @@ _ANSWERS: dict[str, Callable[[BenchmarkRecord], str]] = {
     "captions": lambda record: (record.sentences or [""])[0],
     "count": lambda record: str(record.num),
     "words": lambda record: ", ".join(f'"{word}"' for word in record.word_list or []),
-    "description": lambda record: metres(record.gt_bbox or []),
+    "description": lambda record: _box(record, record.gt_bbox or []),
+    "targets": _targets,
+    "answers": lambda record: (record.answers or [""])[0],
+    "number_or_choice": lambda record: f"{record.num:g}" if record.gt_choices is None else _option(record),
+    "yes_no": lambda record: str(record.label),
+    "object_caption": lambda record: (record.sentences or [""])[0],
+    "dense_captions": _captioned,
+    "situation": _situation,
 }
 """The true answer by the task's kind of truth; joints become a round each."""
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lamm_data.benchmark.build import Build, build_records, subset
+from lamm_data.benchmark.build import build_records, subset
+from lamm_data.benchmark.entry import Build
 from lamm_data.benchmark.fine_tune import FINE_TUNE_TASKS, as_instruction
 from lamm_data.errors import SourceError, UsageError
 from lamm_data.progress import Advance, unwatched

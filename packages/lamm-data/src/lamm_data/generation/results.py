@@ -146,7 +146,7 @@ class Results:
 
     def _question(self, row: Row, outcome: Outcome, answer: Answer) -> list[dict[str, Any]]:
         """Give a benchmark record whose options stand in an order drawn by the request's key."""
-        from lamm_data.benchmark.build import instructions
+        from lamm_data.benchmark.entry import instructions
         from lamm_data.records.benchmark import BenchmarkRecord
         from lamm_data.records.tasks import TASKS
         from lamm_data.writing.draws import fill

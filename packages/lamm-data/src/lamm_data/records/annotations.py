@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from math import asin, atan2
 from operator import attrgetter
+from typing import Any
 
 Point = tuple[float, float]
 
@@ -143,6 +144,12 @@ class Question:
         answer: Index of the right option.
         context: Text that goes with it (ScienceQA's hint).
         id: Question id inside the source file.
+        references: Every answer as published, repeats and white space kept: what an answer is scored against.
+        number: The right answer where it is a number.
+        situation: Where the asker stands, in words (SQA3D).
+        position: The same in metres: `(x, y, z)`.
+        rotation: Which way the asker looks: a quaternion `(x, y, z, w)`.
+        stated: What a benchmark record says of it besides, such as `question_type`.
     """
 
     text: str
@@ -151,6 +158,12 @@ class Question:
     answer: int | None = None
     context: str = ""
     id: str = ""
+    references: tuple[str, ...] = ()
+    number: float | None = None
+    situation: str = ""
+    position: tuple[float, ...] = ()
+    rotation: tuple[float, ...] = ()
+    stated: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +194,21 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A text that singles out one object of a scene (ScanRefer)."""
+    """A text that means objects of a scene or an image: one (ScanRefer), or any number (Multi3DRefer).
+
+    Attributes:
+        text: The description.
+        object_id: Id of the one object; empty where `object_ids` says which.
+        id: Id of the description inside the source file.
+        object_ids: Ids of all objects that it means; None where it means exactly one.
+        stated: What a benchmark record says of it besides, such as `eval_type`.
+    """
 
     text: str
     object_id: str
     id: str = ""
+    object_ids: tuple[str, ...] | None = None
+    stated: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any, Self
 from lamm_data.errors import Fault
 from lamm_data.files.shards import write_values
 from lamm_data.records.instruction import HasMedia, faultless, media_faults, refuse_faults, scan_values, text_faults
-from lamm_data.records.tasks import TASKS, Task, task_of_file_name
+from lamm_data.records.tasks import BENCHMARK_TASKS, Task, task_of_file_name
 
 LSP_JOINTS = (
     "right ankle",
@@ -47,7 +47,8 @@ class BenchmarkRecord(HasMedia):
         label: Class name.
         object: `[{"label": str, "bbox": [...]}]`.
         sentences: Reference captions.
-        num: How many there are.
+        answers: Every right answer to an open question, repeats kept.
+        num: How many there are, or how much.
         word_list: Words in the image; repeats are kept.
         attr: Facial attribute: `"1"` / `"-1"` or a colour word.
         gt_joints: `[[x, y, visible], ...]` in pixels of the original image.
@@ -55,6 +56,8 @@ class BenchmarkRecord(HasMedia):
         gt_choice: Index of the right option.
         gt_choices: Options.
         gt_bbox: The box a description means.
+        position: Where somebody stands: `[x, y, z]` in metres.
+        rotation: Which way they look: a quaternion `[x, y, z, w]`.
         task: Task key.
         dataset: Data set name.
         group: Image or scene that makes records dependent (for clustered intervals).
@@ -74,7 +77,8 @@ class BenchmarkRecord(HasMedia):
     label: str | None = None
     object: list[dict[str, Any]] | None = None
     sentences: list[str] | None = None
-    num: int | None = None
+    answers: list[str] | None = None
+    num: float | None = None
     word_list: list[str] | None = None
     attr: str | None = None
     gt_joints: list[list[float]] | None = None
@@ -82,6 +86,8 @@ class BenchmarkRecord(HasMedia):
     gt_choice: int | None = None
     gt_choices: list[str] | None = None
     gt_bbox: list[float] | None = None
+    position: list[float] | dict[str, float] | None = None
+    rotation: list[float] | dict[str, float] | None = None
     task: str | None = None
     dataset: str | None = None
     group: str | None = None
@@ -147,11 +153,31 @@ def _is_strings(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(part, str) for part in value)
 
 
+def by_axis(value: Any, axes: str) -> list[float] | None:
+    """Return numbers that are listed in this order, or named by axis as `x` or `_x`; None where they are neither.
+
+    Annotations write a quaternion's w first or last: whoever takes the values as they come reads another turn.
+    """
+    if isinstance(value, dict):
+        value = [value.get(axis, value.get(f"_{axis}")) for axis in axes]
+    return value if _is_numbers(value, (len(axes),)) else None
+
+
+def _are_proposals(value: Any) -> bool:
+    listed = value if isinstance(value, list) else [None]
+    ids = {str(item.get("id", "")) for item in listed if isinstance(item, dict) and _is_box(item.get("bbox"), "pcl")}
+    return len(ids - {""}) == len(listed)
+
+
 _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "label": ("a class name", lambda v: isinstance(v, str) and bool(v.strip())),
     "sentences": ("a list of captions", _is_strings),
     "num": ("a whole number from 0", lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 0),
     "word_list": ("a list of words", _is_strings),
+    "answers": ("a list of answers", _is_strings),
+    "position": ("[x, y, z] in metres", lambda v: by_axis(v, "xyz") is not None),
+    "rotation": ("a quaternion [x, y, z, w]", lambda v: any(by_axis(v, "xyzw") or ())),
+    "proposals": ('a list of {"id", "bbox"}, each id once, with 6, 7 or 9 numbers (metres)', _are_proposals),
     "attr": ("a string such as '1', '-1' or a colour", lambda v: isinstance(v, str) and bool(v)),
     "gt_joints": (
         "a list of [x, y] or [x, y, visible]",
@@ -166,20 +192,26 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "system": ("a text", lambda v: isinstance(v, str)),
     "query": ("a question", lambda v: isinstance(v, str) and bool(v.strip())),
 }
+_MEASURED = _CHECKS | {"num": ("a number from 0", lambda v: _is_number(v) and v >= 0)}
+"""Checks of records whose number is a measure rather than a count."""
 
 
-def _object_faults(value: dict[str, Any], modality: str) -> Iterator[str]:
+def _object_faults(value: dict[str, Any], modality: str, task: Task | None) -> Iterator[str]:
     boxes = "[x1, y1, x2, y2] inside 0..1" if modality == "image" else "6, 7 or 9 numbers (metres)"
     if value.get("gt_bbox") is not None and not _is_box(value["gt_bbox"], modality):
         yield f"Expected `gt_bbox` to be {boxes}, got {value['gt_bbox']!r}."
     objects = value.get("object")
     if objects is None:
         return
+    # Beside another truth, objects may be told by their names alone.
+    named = task is not None and not any("object" in wanted for wanted in task.truth)
+    if named and isinstance(objects, str):
+        return
     # ScanRefer's published loader holds one object where detection holds a list.
     for item in objects if isinstance(objects, list) else [objects]:
         if not isinstance(item, dict) or not isinstance(item.get("label"), str):
             yield f"Expected each `object` to have a `label`, got {str(item)[:60]}."
-        elif not _is_box(item.get("bbox"), modality):
+        elif not (named and "bbox" not in item) and not _is_box(item.get("bbox"), modality):
             yield f"Expected the `bbox` of {item['label']!r} to be {boxes}, got {item.get('bbox')!r}."
 
 
@@ -188,6 +220,10 @@ def _truth_faults(value: dict[str, Any], task: Task) -> Iterator[str]:
         names = (wanted,) if isinstance(wanted, str) else wanted
         if all(value.get(name) is None for name in names):
             yield f"Expected the ground truth `{'` or `'.join(names)}` of a {task.key} record, got none."
+    if task.kind == "dense_captions":
+        described = value.get("object") if isinstance(value.get("object"), list) else [value]
+        if not all(isinstance(item, dict) and _is_strings(item.get("sentences")) for item in described or ()):
+            yield "Expected `sentences`, at least one, of each object, got an object without."
 
 
 def _choice_faults(value: dict[str, Any]) -> Iterator[str]:
@@ -206,17 +242,19 @@ def benchmark_faults(value: Any, task: str | None = None) -> list[str]:
     modality = "image" if value.get("image") is not None else "pcl"
     if value.get("query") is None:
         faults.append("Expected a `query`, got none.")
+    name = value.get("task") or task
+    row = BENCHMARK_TASKS.get(str(name))
+    checks = _MEASURED if row is not None and row.kind == "number_or_choice" else _CHECKS
     faults.extend(
         f"Expected `{key}` to be {words}, got {str(value[key])[:60]!r}."
-        for key, (words, check) in _CHECKS.items()
+        for key, (words, check) in checks.items()
         if value.get(key) is not None and not check(value[key])
     )
-    faults.extend(_object_faults(value, modality))
-    name = value.get("task") or task
-    if name is not None and name not in TASKS:
-        faults.append(f"Expected a task out of {', '.join(TASKS)}, got {name!r}.")
+    faults.extend(_object_faults(value, modality, row))
+    if row is not None:
+        faults.extend(_truth_faults(value, row))
     elif name is not None:
-        faults.extend(_truth_faults(value, TASKS[name]))
+        faults.append(f"Expected a task out of {', '.join(BENCHMARK_TASKS)}, got {name!r}.")
     faults.extend(_choice_faults(value))
     return faults
 

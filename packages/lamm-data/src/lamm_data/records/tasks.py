@@ -61,6 +61,12 @@ TRUTH: dict[str, tuple[str | tuple[str, ...], ...]] = {
     "relations": (),
     "presence": (),
     "yes_no": ("label",),
+    "answers": ("answers",),
+    "targets": ("object",),
+    "object_caption": ("sentences",),
+    "dense_captions": (("object", "gt_bbox"),),
+    "situation": ("position", "rotation"),
+    "number_or_choice": (("num", "gt_choice"),),
 }
 """Kinds of truth, with the keys a benchmark record must have; of a tuple inside, any one will do.
 
@@ -141,11 +147,23 @@ TASK_TABLE: dict[str, Task] = {
         Task("presence", "presence", "image", "VQA", pools=("presence",)),
         Task("presence3d", "presence", "pcl", "VQA3d", pools=("presence3d",)),
         Task("yes_no", "yes_no", "image", "VQA", "POPE", recipe_for="detection"),
+        Task("open_vqa", "answers", "image", "VQA", "OpenVQA"),
+        Task("open_vqa3d", "answers", "pcl", "VQA3d", "OpenVQA"),
+        Task("spatial_questions3d", "number_or_choice", "pcl", "VQA3d", "SpatialQA"),
+        Task("multi_grounding3d", "targets", "pcl", "visual_grounding3d", "MultiVG"),
+        Task("referring", "description", "image", "detection", "Referring"),
+        Task("object_caption3d", "object_caption", "pcl", "description3d", "ObjectCaption"),
+        Task("dense_caption3d", "dense_captions", "pcl", "description3d", "DenseCaption"),
+        Task("yes_no3d", "yes_no", "pcl", "VQA3d", "POPE"),
+        Task("localisation3d", "situation", "pcl", "VQA3d", "Localisation"),
     )
 }
 """Every task by key."""
 
-TASKS = {key: task for key, task in TASK_TABLE.items() if task.prefix and not task.recipe_for}
+BENCHMARK_TASKS = {key: task for key, task in TASK_TABLE.items() if task.prefix}
+"""Tasks that have benchmark files, by key."""
+
+TASKS = {key: task for key, task in BENCHMARK_TASKS.items() if not task.recipe_for}
 """Tasks whose benchmark files are built from annotations, by key."""
 
 CONVERSION_TASKS = {key: task for key, task in TASK_TABLE.items() if task.pools}
@@ -164,9 +182,7 @@ def task_of_file_name(name: str, modality: str) -> Task | None:
     """
     name = name.replace("Dectection", "Detection")
     matches = [
-        task
-        for task in TASK_TABLE.values()
-        if task.prefix and task.modality == modality and name.startswith(task.prefix + "_")
+        task for task in BENCHMARK_TASKS.values() if task.modality == modality and name.startswith(task.prefix + "_")
     ]
     return max(matches, key=lambda task: len(task.prefix), default=None)
 
@@ -177,6 +193,6 @@ def benchmark_file_name(task: str, dataset: str, suffix: str = "") -> str:
     Raises:
         UsageError: No benchmark task has this key.
     """
-    if task not in TASK_TABLE or not TASK_TABLE[task].prefix:
-        raise UsageError(f"Expected a task out of {', '.join(TASKS)}, got {task!r}. Name one of them.")
-    return f"{TASK_TABLE[task].prefix}_{dataset}{suffix}.json"
+    if task not in BENCHMARK_TASKS:
+        raise UsageError(f"Expected a task out of {', '.join(BENCHMARK_TASKS)}, got {task!r}. Name one of them.")
+    return f"{BENCHMARK_TASKS[task].prefix}_{dataset}{suffix}.json"

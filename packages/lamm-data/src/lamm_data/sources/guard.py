@@ -79,7 +79,8 @@ def _tidy_relation(one: Relation) -> Relation:
 
 def _tidy_question(question: Question) -> Question:
     """Drop answers and options that say nothing; a question whose right option goes has no answer any more."""
-    tidy_text(question.id)
+    for published in (question.id, question.situation, *question.references):
+        published.encode()  # half a character cannot be written
     options, index = tuple(map(tidy_text, question.choices)), question.answer
     answers = tuple([answer for answer in map(tidy_text, question.answers) if answer])
     if not all(options):

@@ -1,0 +1,97 @@
+"""Entries about objects that a text means: their boxes, or what is said of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from lamm_data.benchmark.entry import Build, Entry
+from lamm_data.records.annotations import Annotated, Box3D, Description
+from lamm_data.writing.coordinates import metres, solid_boxes, usable_boxes
+from lamm_data.writing.draws import fill
+from lamm_data.writing.english import as_sentence
+from lamm_data.writing.words import worded
+
+Named = dict[str, dict[str, Any]]
+"""Label and box, as a record writes them, by object id."""
+
+
+def written(box: Box3D, build: Build) -> list[float]:
+    """Return the numbers of a 3D box as records have them."""
+    return [round(value, 4) for value in (box.oriented_values if build.oriented else box.values)]
+
+
+def solids(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    """Ask for every object of a scene."""
+    objects = [{"label": box.label, "bbox": written(box, build)} for box in solid_boxes(item, build.left_out)]
+    if objects:
+        yield "", query, {"object": objects}
+
+
+def _named(item: Annotated, build: Build) -> Named:
+    if item.modality == "image":
+        flat = usable_boxes(item, build.left_out)
+        return {box.id: {"label": box.label, "bbox": [round(value, 4) for value in xyxy]} for box, xyxy in flat}
+    return {box.id: {"label": box.label, "bbox": written(box, build)} for box in solid_boxes(item, build.left_out)}
+
+
+def _described(item: Annotated, build: Build) -> list[tuple[int, Description]]:
+    return worded(item.descriptions, "text", build.left_out, "description without a text")
+
+
+def _unknown(item: Annotated, build: Build, ids: list[str]) -> None:
+    build.left_out["description of an object without box"] += 1
+    build.unknown |= {f"{item.id}: {key}": None for key in ids}
+
+
+def one_target(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    """Ask for the one object that a description means, in a scene or an image; `source_id` is the description's."""
+    named = _named(item, build)
+    for number, text in _described(item, build):
+        target = named.get(text.object_id)
+        if target is None:
+            _unknown(item, build, [text.object_id])
+            continue
+        extra = ({"source_id": text.id} if text.id else {}) | dict(text.stated)
+        truth = {"gt_bbox": target["bbox"], "object": [target], "extra": extra}
+        yield f"-{number}", fill(query, {"description": as_sentence(text.text)}), truth
+
+
+def targets(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    """Ask for all objects that a description means, which may be none."""
+    named = _named(item, build)
+    for number, text in _described(item, build):
+        ids = [text.object_id] if text.object_ids is None else list(text.object_ids)
+        if lacking := [key for key in ids if key not in named]:
+            _unknown(item, build, lacking)
+            continue
+        truth = {"object": [named[key] for key in ids], "extra": dict(text.stated)}
+        truth |= {"id": text.id or f"{item.id}-{number}"}
+        yield "", fill(query, {"description": as_sentence(text.text)}), truth
+
+
+def _sentences(item: Annotated, build: Build) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the described objects of a scene by their first description, with all that is said of each."""
+    named, texts = _named(item, build), defaultdict[str, list[str]](list)
+    for _, text in _described(item, build):
+        texts[text.object_id].append(text.text)
+    for key, sentences in texts.items():
+        if key in named:
+            yield key, named[key] | {"sentences": sentences}
+        else:
+            _unknown(item, build, [key])
+
+
+def captions(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    """Ask what can be said of the object in a true box."""
+    for key, target in _sentences(item, build):
+        truth = {"sentences": target["sentences"], "object": [{"label": target["label"]}]}
+        yield f"-{key}", fill(query, {"box": metres(target["bbox"])}), truth
+
+
+def dense_captions(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
+    """Ask for every described object of a scene and what can be said of it."""
+    objects = [target for _, target in _sentences(item, build)]
+    if objects:
+        yield "", query, {"object": objects}
