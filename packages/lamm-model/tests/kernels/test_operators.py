@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lamm_model import kernels
-from lamm_model.kernels import ops
+from lamm_model.kernels import ops, voxel_ops
 
 
 def _arguments(device):
@@ -19,7 +19,18 @@ def _arguments(device):
         return torch.randn(*shape, generator=generator, requires_grad=True)
 
     pooled = (draw(2, 20, 6), draw(2, 4, 6), index, torch.full((2, 4), 3), draw(7, 6), draw(7))
+    cells = torch.cartesian_prod(*[torch.arange(3)] * 3)[:22]
+    rows, table = torch.tensor([20, 2]), kernels.submanifold_kernel_map(cells, [20, 2])
+    conv = (draw(22, 5), draw(6, 27, 5), draw(6), table)
+    segment = torch.randint(0, 9, (22,), generator=generator)
     arguments = {
+        voxel_ops.unique_voxels: (cells // 2, rows, "auto", True),
+        voxel_ops.serialize_points: (cells, [0, 3], torch.tensor([2, 3]), rows, "auto", True),
+        voxel_ops.submanifold_kernel_map: (cells, rows, 3, "auto", True),
+        voxel_ops.submanifold_conv3d: (*conv, "auto", True),
+        voxel_ops.submanifold_weight_gradient: (torch.rand(22, 6), conv[0].detach(), table, "auto"),
+        voxel_ops.segment_pool: (conv[0], segment, 9, "max", "auto", True),
+        voxel_ops.segment_unpool: (draw(9, 5), segment, True),
         ops.farthest_point_sample: (points, 5, torch.tensor([0, 2]), lengths, False, "auto", True),
         ops.ball_query: (0.4, 3, points, points[:, :4].contiguous(), lengths, False, "auto", True),
         ops.nearest: (points, points[:, :4].contiguous(), 3, lengths, "auto", True),

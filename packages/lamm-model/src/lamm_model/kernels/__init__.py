@@ -14,23 +14,45 @@ if TYPE_CHECKING:
         group,
         inverse_distance_weights,
         knn,
+        knn_group,
         three_interpolate,
         three_nn,
     )
+    from lamm_model.kernels.attention import AttentionPatches, attention_patches, serialized_attention
     from lamm_model.kernels.checks import KernelInputError
     from lamm_model.kernels.layers import fold_norm, set_abstraction
     from lamm_model.kernels.selection import describe, use_implementation
+    from lamm_model.kernels.voxel_reference import CURVES
+    from lamm_model.kernels.voxels import (
+        Serialization,
+        Voxels,
+        segment_pool,
+        segment_unpool,
+        serialize_points,
+        submanifold_conv3d,
+        submanifold_kernel_map,
+        unique_voxels,
+        voxel_grid_sample,
+    )
 
 _HOMES = {
-    "api": "ball_query farthest_point_sample gather group inverse_distance_weights knn three_interpolate three_nn",
+    "api": "ball_query farthest_point_sample gather group inverse_distance_weights knn knn_group "
+    "three_interpolate three_nn",
+    "attention": "AttentionPatches attention_patches serialized_attention",
     "checks": "KernelInputError",
     "layers": "fold_norm set_abstraction",
     "selection": "describe use_implementation",
+    "voxel_reference": "CURVES",
+    "voxels": "Serialization Voxels segment_pool segment_unpool serialize_points submanifold_conv3d "
+    "submanifold_kernel_map unique_voxels voxel_grid_sample",
 }
 
 __all__ = [
-    "KernelInputError", "ball_query", "describe", "farthest_point_sample", "fold_norm", "gather", "group",
-    "inverse_distance_weights", "knn", "set_abstraction", "three_interpolate", "three_nn", "use_implementation",
+    "CURVES", "AttentionPatches", "KernelInputError", "Serialization", "Voxels", "attention_patches", "ball_query",
+    "describe", "farthest_point_sample", "fold_norm", "gather", "group", "inverse_distance_weights", "knn",
+    "knn_group", "segment_pool", "segment_unpool", "serialize_points", "serialized_attention", "set_abstraction",
+    "submanifold_conv3d", "submanifold_kernel_map", "three_interpolate", "three_nn", "unique_voxels",
+    "use_implementation", "voxel_grid_sample",
 ]  # fmt: skip
 
 

@@ -229,6 +229,45 @@ def gather(features: Tensor, index: Tensor, implementation: str | None = None, v
     return rows.squeeze(2)
 
 
+def knn_group(
+    k: int,
+    points: Tensor,
+    centres: Tensor,
+    features: Tensor | None = None,
+    lengths: Lengths = None,
+    implementation: str | None = None,
+    validate: bool = True,
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Group the k nearest points of each centre, as Point-BERT and its kin do: nearest first, ties by ascending index.
+
+    Args:
+        k: Members of a group, 1 to the points of the smallest cloud.
+        points: `[B, N, 3]`, any floating dtype (distances are computed in float32).
+        centres: `[B, M, 3]`, on the same device; usually sampled points.
+        features: `[B, N, C]`, for example colours, or None.
+        lengths: Valid points of each cloud `[B]`. Default: all N.
+        implementation: As for `knn`; default: the best that can run.
+        validate: Check the values on a GPU too, which waits for the device; on the CPU they always are.
+
+    Returns:
+        Offsets of the members from their centre `[B, M, k, 3]` in the unit of the points, the members' features
+        `[B, M, k, C]` or None, and their indices int64 `[B, M, k]`. Differentiable in points, centres and features.
+
+    Raises:
+        KernelInputError: As for `knn`, or a cloud of fewer than k points.
+        UsageError: An implementation that cannot run here.
+    """
+    _, sizes = check_clouds(points, lengths)
+    if (validate or points.device.type == "cpu") and len(sizes) and int(sizes.min()) < k:
+        raise KernelInputError(
+            f"Expected clouds of at least k = {k} points, got one of {int(sizes.min())}. Take a smaller k."
+        )
+    _, index = knn(k, points, centres, sizes, implementation, validate)
+    offsets = group(points, index, implementation, False) - centres[:, :, None]
+    members = None if features is None else group(features, index, implementation, False)
+    return offsets, members, index
+
+
 def inverse_distance_weights(distances: Tensor) -> Tensor:
     """Weights `1 / (d + 1e-8)`, scaled to sum 1 over the last dimension; an infinite distance gets weight 0."""
     inverse = 1.0 / (distances + 1e-8)

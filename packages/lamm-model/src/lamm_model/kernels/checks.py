@@ -137,3 +137,53 @@ def check_range(name: str, values: Tensor, limit: int | Tensor) -> None:
         raise KernelInputError(
             f"Expected {name} within the points of its cloud, got {value}. Check where it comes from."
         )
+
+
+def check_cells(cells: Tensor) -> Tensor:
+    """Return integer cells `[N, 3]` as contiguous int64.
+
+    Raises:
+        KernelInputError: Rank, last dimension or dtype do not fit.
+    """
+    if cells.dim() != 2 or cells.shape[1] != 3:
+        raise KernelInputError(
+            f"Expected grid of shape [voxels, 3], got {list(cells.shape)}. Put samples below one another, with lengths."
+        )
+    if cells.dtype not in (torch.int32, torch.int64):
+        raise KernelInputError(f"Expected grid of int32 or int64 cells, got {cells.dtype}. Convert with .long().")
+    return cells.long().contiguous()
+
+
+def packed_lengths(lengths: Tensor | Sequence[int] | None, rows: Tensor) -> Tensor:
+    """Return the rows of each sample, int64 `[B]` on the rows' device; None is one sample.
+
+    Raises:
+        KernelInputError: Not a list of integers.
+    """
+    values = [rows.shape[0]] if lengths is None else lengths
+    tensor = values if isinstance(values, Tensor) else torch.tensor(list(values), dtype=torch.int64)
+    if tensor.dim() != 1 or tensor.is_floating_point() or tensor.dtype == torch.bool:
+        raise KernelInputError(
+            f"Expected lengths to be a list of integers, got {tensor.dtype} of shape {list(tensor.shape)}. "
+            "Pass the rows of each sample, int64 [batch]."
+        )
+    return tensor.to(device=rows.device, dtype=torch.int64)
+
+
+def check_packed(lengths: Tensor, rows: int) -> None:
+    """Raise unless lengths are at least 0 and sum to the rows. Waits for the device."""
+    if bool((lengths < 0).any()) or int(lengths.sum()) != rows:
+        raise KernelInputError(
+            f"Expected lengths of at least 0 that sum to the {rows} rows, got {lengths.tolist()}. "
+            "Pass the rows of each sample."
+        )
+
+
+def check_extent(cells: Tensor, samples: int, reach: int = 0) -> None:
+    """Raise when cells of several samples cannot be numbered in 63 bits. Waits for the device."""
+    extent = [int(high) - int(low) + 1 + 2 * reach for low, high in zip(cells.amin(0), cells.amax(0), strict=True)]
+    if samples * extent[0] * extent[1] * extent[2] >= 1 << 63:
+        raise KernelInputError(
+            f"Expected a grid of fewer than 2^63 cells over {samples} samples, got extents {extent}. "
+            "Check the unit of the points, remove outliers, or take a larger voxel."
+        )

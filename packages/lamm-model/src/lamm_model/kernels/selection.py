@@ -18,16 +18,22 @@ ENVIRONMENT_VARIABLE = "LAMM_KERNELS"
 #: Operation → implementation → module here that holds a function of the operation's name; the best first, the reference
 #: last.
 OPERATIONS: dict[str, dict[str, str]] = {
-    operation: {**modules, "reference": "reference"}
-    for operation, modules in {
-        "farthest_point_sample": {"cuda": "cuda.sampling", "triton": "triton_ops.points", "numba": "cpu.batched"},
-        "ball_query": {"triton": "triton_ops.points", "numba": "cpu.batched"},
-        "nearest": {"triton": "triton_ops.points", "numba": "cpu.batched"},
-        "group": {"triton": "triton_ops.rows"},
-        "three_interpolate": {"triton": "triton_ops.rows"},
-        "pool_groups": {"triton": "triton_ops.pooling", "numba": "cpu.pooling"},
-    }.items()
+    "farthest_point_sample": {"cuda": "cuda.sampling", "triton": "triton_ops.points", "numba": "cpu.batched"},
+    "ball_query": {"triton": "triton_ops.points", "numba": "cpu.batched"},
+    "nearest": {"triton": "triton_ops.points", "numba": "cpu.batched"},
+    "group": {"triton": "triton_ops.rows"},
+    "three_interpolate": {"triton": "triton_ops.rows"},
+    "pool_groups": {"triton": "triton_ops.pooling", "numba": "cpu.pooling"},
+    "unique_voxels": {},
+    "serialize_points": {},
+    "submanifold_kernel_map": {},
+    "submanifold_conv3d": {},
+    "submanifold_weight_gradient": {},
+    "segment_pool": {},
 }
+_ON_CLOUDS = ("farthest_point_sample", "ball_query", "nearest", "group", "three_interpolate", "pool_groups")
+for _operation, _modules in OPERATIONS.items():
+    _modules["reference"] = "reference" if _operation in _ON_CLOUDS else "voxel_reference"
 IMPLEMENTATIONS = ("cuda", "triton", "numba", "reference")
 
 _forced: ContextVar[str | None] = ContextVar("lamm_kernels_forced", default=None)
