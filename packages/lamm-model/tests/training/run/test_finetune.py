@@ -20,6 +20,7 @@ from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.run.finetune import finetune
 from lamm_model.training.saving.checkpoints import newest_intact
 from lamm_model.training.settings.settings import settings_from_tables
+from lamm_model.training.step import acceleration
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +215,29 @@ def test_accumulation_weighs_every_token_alike(parts, world, tmp_path):
     turned = {name: int(((one[name] - five[name]).abs() > 2e-5).sum()) for name in one}
     most = {name: len(one[name].flatten()) // 500 if torch.cuda.is_available() else 0 for name in one}
     assert [name for name in one if turned[name] > most[name]] == []
+
+
+@on_a_cpu
+@pytest.mark.parametrize(("dropout", "used"), [(0.0, 9), (0.1, 0)])
+def test_batches_side_by_side_end_bit_for_bit_as_one_by_one(parts, world, tmp_path, monkeypatch, dropout, used):
+    finished = []
+
+    def finish(self, work=acceleration.SideBySide.finish):
+        finished.append(work(self))
+        return finished[-1]
+
+    monkeypatch.setattr(acceleration.SideBySide, "finish", finish)
+    chosen = tables(parts, world, max_steps=3, batch_rows=2, accumulation=3, save_every=100)
+    chosen["adapters"]["dropout"] = dropout  # drawn from one stream of numbers, so it needs its order
+    before = torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        try:
+            finetune(settings_from_tables(chosen, "test"), tmp_path / f"{threads}")
+        finally:
+            torch.set_num_threads(before)
+    assert len(finished) == used
+    assert not used or same_weights(tmp_path / "1", tmp_path / "2") == []
 
 
 @pytest.fixture(scope="module")

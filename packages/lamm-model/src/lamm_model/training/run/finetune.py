@@ -158,9 +158,14 @@ def add_evaluation(
 
 def build_trainer(settings: FinetuneSettings, output: Path, prepared: "Prepared", data: TrainingData) -> "LammTrainer":
     """Return the trainer of a prepared model and its data."""
+    import torch
+
     from lamm_model.training.run.trainer import LammTrainer, training_arguments
 
     form = "segments" if prepared.attention == "segments" else "mask"
+    alone = distributed.device().type == "cpu" and distributed.world_size() == 1
+    # A memory limit is for one pass at a time; compiled layers and other attention were not tried in several threads.
+    abreast = alone and form == "segments" and not (settings.compute.compile or settings.compute.memory)
     length = longest = 0
     if settings.compute.compile:  # shapes must repeat
         length = settings.data.row_tokens
@@ -170,6 +175,7 @@ def build_trainer(settings: FinetuneSettings, output: Path, prepared: "Prepared"
     return LammTrainer(
         settings=settings.training,
         variants=settings.data.cloud_variants,
+        abreast=torch.get_num_threads() if abreast else 1,
         attention=prepared.attention,
         compiled=settings.compute.compile,
         model=prepared.model,

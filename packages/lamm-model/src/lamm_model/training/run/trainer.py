@@ -25,7 +25,14 @@ from lamm_model.training.rows.loading import EpochBatches, TrainLoader
 from lamm_model.training.rows.packing import BatchFacts
 from lamm_model.training.saving.checkpoints import PARTIAL, load_changed, newest_intact, publish, save_changed
 from lamm_model.training.settings.tables import TrainingSettings
-from lamm_model.training.step.acceleration import MODALITIES, AdapterChoice, keep_input_types, mark_changing
+from lamm_model.training.step.acceleration import (
+    MODALITIES,
+    AdapterChoice,
+    SideBySide,
+    any_order,
+    keep_input_types,
+    mark_changing,
+)
 from lamm_model.training.step.isolation import isolate
 from lamm_model.training.step.speed import SpeedMeter, flops_per_token
 
@@ -93,11 +100,19 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         attention: What the language model is set to: ``segments``, ``sdpa`` or ``eager``.
         compiled: Whether its layers are compiled.
         variants: Samplings of each cloud that epochs take in turn.
+        abreast: Batches of an accumulated step that may be computed at the same time.
         kwargs: As for the Hugging Face trainer.
     """
 
     def __init__(
-        self, *, settings: TrainingSettings, attention: str, compiled: bool = False, variants: int = 1, **kwargs: Any
+        self,
+        *,
+        settings: TrainingSettings,
+        attention: str,
+        compiled: bool = False,
+        variants: int = 1,
+        abreast: int = 1,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.variants = variants
@@ -105,6 +120,9 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         self.compiled = compiled
         self.attention = attention
         self.seen: set[str] = set()
+        self.abreast = abreast
+        self.side_by_side: SideBySide | None = None
+        self.step_batches: list[dict[str, Any]] = []
         self.step_kinds: set[int] = set()
         self.sharded = is_sharded(self.model)
         self.adapters = AdapterChoice(self.model, always_all=self.sharded)
@@ -146,6 +164,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
             *trace, line = str(fault).strip().splitlines()  # a worker's whole trace, and then what is wrong with a file
             raise LammModelError(line.partition("Error: ")[2] if trace else line) from fault
         self.meter.wait(time.monotonic() - began)
+        self.step_batches = fetched[0]
         self.step_kinds = {kind for batch in fetched[0] for kind in batch["facts"].kinds}
         return fetched
 
@@ -164,27 +183,56 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """Return the loss over response tokens, divided by their number over all accumulated batches and devices."""
-        facts: BatchFacts = inputs.pop("facts")
-        self.seen |= {MODALITIES[kind] for kind in facts.kinds if kind in MODALITIES}
-        if not self.adapters.choose(facts.kinds):
-            inputs.pop("modality_ids", None)
-        isolated = isolate(inputs, self.attention, self.model.config.text_config)
-        if self.compiled:
-            mark_changing(isolated)
-        outputs = self.compute(isolated, num_items_in_batch, model)
-        loss = outputs.loss
-        check_finite(loss, self.state.global_step + 1, facts.ids)
-        self.meter.add(facts)
+        outputs = self.compute(self._prepared(self.adapters, inputs), num_items_in_batch, model)
+        loss = self._counted(outputs.loss, inputs["facts"])
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # gradients are averaged over devices, this sum must not be
         return (loss, outputs) if return_outputs else loss
 
+    def _prepared(self, adapters: AdapterChoice, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return what a model takes of a batch, its adapters chosen for it."""
+        inputs = {name: value for name, value in batch.items() if name != "facts"}
+        if not adapters.choose(batch["facts"].kinds):
+            inputs.pop("modality_ids", None)
+        isolated = isolate(inputs, self.attention, self.model.config.text_config)
+        if self.compiled:
+            mark_changing(isolated)
+        return isolated
+
+    def _counted(self, loss: Tensor, facts: BatchFacts) -> Tensor:
+        """Return a loss that is a number, its batch counted."""
+        self.seen |= {MODALITIES[kind] for kind in facts.kinds if kind in MODALITIES}
+        check_finite(loss, self.state.global_step + 1, facts.ids)
+        self.meter.add(facts)
+        return loss
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """Return the loss of a batch, its gradients added to the weights'."""
+        if self.side_by_side is None:
+            return super().training_step(model, inputs, num_items_in_batch)  # type: ignore[no-any-return]
+        if not self.side_by_side.begun:
+            self.side_by_side.begin(self.step_batches, num_items_in_batch)
+        return self._counted(self.side_by_side.finish(), inputs["facts"])
+
+    def _pass_alone(
+        self, model: nn.Module, adapters: AdapterChoice, batch: dict[str, Any], items: Tensor | int | None
+    ) -> Tensor:
+        prepared = self._prepared(adapters, batch)
+        with self.accelerator.autocast():
+            loss: Tensor = model(**prepared, use_cache=False, num_items_in_batch=items).loss
+        return loss
+
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train, and leave the model with all of its adapter sets active."""
         keep_input_types(self.model, self.settings.precision == "bf16")
+        count = min(self.abreast, self.args.gradient_accumulation_steps)
+        if count > 1 and any_order(self.model.train()):
+            self.side_by_side = SideBySide(self.model, count, self._pass_alone)
         try:
             return super().train(*args, **kwargs)
         finally:
+            if self.side_by_side is not None:
+                self.side_by_side.close()
             self.adapters.restore()
             keep_input_types(self.model, False)
 
