@@ -180,6 +180,20 @@ def test_greedy_answers_are_those_of_passes_without_a_cache_and_beams_keep_their
     assert several.shape[0] == 2
 
 
+@pytest.mark.parametrize("kind", ["qwen3_vl", "gemma3"])
+def test_a_pipeline_answers_as_generate(kind, vlm_folder, cloud_config):
+    from transformers import pipeline
+
+    model, processor = on_top(vlm_folder(kind), cloud_config)
+    answer = pipeline("image-text-to-text", model=model, processor=processor)
+    for chat in (ask(IMAGE, "What is it?"), ask(CLOUD, "What is it?")):
+        (reply,) = answer(text=chat, return_full_text=False, generate_kwargs=NEW)
+        batch = inputs(processor, chat)
+        ids = model.generate(**batch.to(model.device), **NEW)
+        expected = processor.tokenizer.decode(ids[0, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+        assert reply["generated_text"].strip() == expected.strip()
+
+
 @pytest.mark.parametrize("kind", vlm_kinds())
 def test_a_running_batch_answers_as_generate_does(kind, vlm_folder, cloud_config, media):
     model, processor = on_top(vlm_folder(kind), cloud_config)

@@ -250,6 +250,11 @@ class LammVlmForConditionalGeneration(LammSaving, PreTrainedModel):  # type: ign
 
     answer_loss = LammForConditionalGeneration.answer_loss
 
+    @classmethod
+    def can_generate(cls) -> bool:
+        """Say yes, by the base model: transformers' pipelines ask."""
+        return True
+
     @property
     def lm_head(self) -> Any:
         """The base model's head."""
