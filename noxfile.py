@@ -1,6 +1,6 @@
 """Every check of this repository and the demo. `nox -l` lists what it can do; a bare `nox` runs what CI runs.
 
-`nox -j 2` runs the sessions that run no tests two at a time; tests have the machine to themselves.
+`nox -j 2` runs two sessions at a time, each on one core.
 """
 
 import json
@@ -66,6 +66,7 @@ FORBIDDEN = {  # what a light install must not pull in
     "model": set(),
     "cli": {"torch", "transformers", "openai", "numpy", "nltk"},
 }
+ONE_CORE = {"OMP_NUM_THREADS": "1"}  # threads of torch beside another busy session lose most of their speed
 # Holes that pip-audit names and that do not concern us: the id, and why.
 KNOWN_HOLES: dict[str, str] = {}
 GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
@@ -91,13 +92,13 @@ def _install_all(session: nox.Session, *groups: str) -> None:
     _install(session, *members, *tools)
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 @nox.parametrize("package", PACKAGES)
 def tests(session: nox.Session, package: str) -> None:
     """Test one package with only what it declares installed (-- passes arguments to pytest)."""
     tools = [requirement for group in ["test", *PEERS[package]] for requirement in GROUPS[group]]
     _install(session, *TESTED[package], *tools)
-    session.run("pytest", f"packages/lamm-{package}/tests", "-m", "not gpu", "-q", *session.posargs)
+    session.run("pytest", f"packages/lamm-{package}/tests", "-m", "not gpu", "-q", *session.posargs, env=ONE_CORE)
 
 
 @nox.session(default=False, python=["3.12", "3.13", "3.14"])
@@ -176,11 +177,11 @@ def types(session: nox.Session) -> None:
         session.run("mypy", f"packages/lamm-{package}/src")
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 def packaging(session: nox.Session) -> None:
     """Check versions, ranges, licences, import direction, ceilings, start-up and documents."""
     _install_all(session, "test", "frames")
-    session.run("pytest", "tests", "--ignore=tests/integration", "-q", *session.posargs)
+    session.run("pytest", "tests", "--ignore=tests/integration", "-q", *session.posargs, env=ONE_CORE)
 
 
 @nox.session(allow_parallel=True)
@@ -212,13 +213,13 @@ def wheels(session: nox.Session, package: str) -> None:
         session.run("lamm", "--version")
 
 
-@nox.session(requires=["build"])
+@nox.session(requires=["build"], allow_parallel=True)
 def integration(session: nox.Session) -> None:
     """Run the pipeline from built wheels: sample, generate, convert, finetune, predict, score, kill and resume."""
     wheels_here = [str(path) for path in sorted(DIST.glob("*.whl"))]
     _install(session, "--find-links", str(DIST), "--force-reinstall", "--no-deps", *wheels_here)
     _install(session, "--find-links", str(DIST), "lamm-cli[all]", *GROUPS["test"])
-    session.run("pytest", "tests/integration", "-q", *session.posargs)
+    session.run("pytest", "tests/integration", "-q", *session.posargs, env=ONE_CORE)
 
 
 @nox.session(default=False)
