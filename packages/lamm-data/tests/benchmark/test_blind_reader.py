@@ -20,7 +20,7 @@ SLACK = 0.055
 @pytest.fixture(scope="module")
 def records(real_data, tmp_path_factory):
     output = tmp_path_factory.mktemp("scanqa")
-    (file,) = build_benchmark("scanqa", real_data / "scanqa", output, media="ignore", seed=4)
+    (file,) = build_benchmark("scanqa", real_data / "scanqa", output, media="ignore", seed=4, tasks=("vqa3d",))
     return read_benchmark(output / file.name)
 
 

@@ -39,8 +39,9 @@ PUBLISHED = {
     "Detection_ScanNet.json": ("scannet", {"object"}, 312),
     "VG_ScanRefer.json": ("scanrefer", {"gt_bbox", "object"}, 9_508),
     "VQA_ScanQA_multiplechoice.json": ("scanqa", {"gt_choice", "gt_choices"}, 0),
+    "OpenVQA_ScanQA.json": ("scanqa", {"answers"}, 4_675),
 }
-"""Eleven 2D sets (CelebA counts twice) and three 3D ones, and the locating variants of three of them."""
+"""Eleven 2D sets (CelebA counts twice) and three 3D ones, the locating variants of three of them, ScanQA as it is."""
 
 
 def picture(path, size=(100, 50)):
@@ -290,7 +291,7 @@ FINE_TUNE = {
     "scienceqa": ["VQA_SQAimage_finetune.json"],
     "scannet": ["Detection_ScanNet_finetune.json"],
     "scanrefer": ["VG_ScanRefer_finetune.json"],
-    "scanqa": ["VQA_ScanQA_multiplechoice_finetune.json"],
+    "scanqa": ["VQA_ScanQA_multiplechoice_finetune.json", "OpenVQA_ScanQA_finetune.json"],
 }
 
 
@@ -317,7 +318,7 @@ def test_fine_tune_sets_are_instruction_records_of_the_training_split(built, tmp
     result = CliRunner().invoke(data, [*argv, "--media", "ignore", "--json"])
     assert result.exit_code == 0, result.output
     assert [file["name"] for file in json.loads(result.stdout)] == FINE_TUNE[name]
-    (file,) = FINE_TUNE[name]
+    file = FINE_TUNE[name][0]
     records = read_records(tmp_path / "out" / file)
     held_out = read_benchmark(base / "bench" / file.replace("_finetune", ""))
     assert {record.meta["split"] for record in records} == {"train"}

@@ -40,7 +40,7 @@ def test_scanqa_complete_validation_set(real_data):
 
 
 def test_scanqa_multiple_choice_has_all_questions_and_balanced_places(real_data, tmp_path):
-    (file,) = build_benchmark("scanqa", real_data / "scanqa", tmp_path, media="ignore", seed=4)
+    (file,) = build_benchmark("scanqa", real_data / "scanqa", tmp_path, media="ignore", seed=4, tasks=("vqa3d",))
     records = read_benchmark(tmp_path / file.name)
     assert file.name == "VQA_ScanQA_multiplechoice.json"
     assert len(records) == 4675

@@ -50,6 +50,9 @@ def one_target(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
     named = _named(item, build)
     for number, text in _described(item, build):
         target = named.get(text.object_id)
+        if text.object_ids is not None and len(text.object_ids) != 1:
+            build.left_out["description of several objects or of none"] += 1
+            continue
         if target is None:
             _unknown(item, build, [text.object_id])
             continue

@@ -7,6 +7,7 @@ from typing import Any
 
 from lamm_data.benchmark.entry import Build, Entry
 from lamm_data.records.annotations import Annotated, Question
+from lamm_data.sources.guard import tidy_text
 from lamm_data.writing.draws import fill, item_rng
 from lamm_data.writing.options import lettered
 from lamm_data.writing.words import worded
@@ -46,10 +47,10 @@ def choices(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
 def answers(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
     """Pose open questions; every answer is kept as published, in order and with repeats."""
     for key, question in _asked(item, build):
-        if not question.answers:
+        truth = {"answers": list(question.references or question.answers)}
+        if not any(map(tidy_text, truth["answers"])):
             build.left_out["question without answer"] += 1
             continue
-        truth = {"answers": list(question.references or question.answers)}
         yield "", _posed(question, query), truth | _beside(key, question)
 
 

@@ -183,7 +183,9 @@ def _detection3d(item: Annotated, context: Context) -> Iterator[Pair]:
 def _grounding(item: Annotated, context: Context) -> Iterator[Pair]:
     boxes = {box.id: box for box in solid_boxes(item, context.left_out)}
     for _, text in worded(item.descriptions, "text", context.left_out, "description without a text"):
-        if text.object_id in boxes:
+        if text.object_ids is not None and len(text.object_ids) != 1:
+            context.left_out["description of several objects or of none"] += 1
+        elif text.object_id in boxes:
             box = metres(boxes[text.object_id].values)
             yield Pair(context.task.pools[0], {"description": as_sentence(text.text)}, ({"box": box},), text.id)
         else:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import csv
+import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -26,6 +28,24 @@ def need(value: Any, keys: Iterable[str], path: str | Path, what: str) -> Mappin
         got = sorted(map(str, value))[:8] if isinstance(value, Mapping) else type(value).__name__
         raise SourceError(f"Expected {what} with {', '.join(missing)}, got {got} ({path}). Is this the right file?")
     return dict(value)
+
+
+def first_file(root: Path, names: str, **values: str) -> Path:
+    """Return the first file that is there of some names below a root, separated by ` | `.
+
+    Args:
+        root: The source's root.
+        names: Names with `{placeholders}`.
+        values: Values of the placeholders.
+
+    Raises:
+        SourceError: None is there.
+    """
+    wanted = [name.strip().format(**values) for name in names.split("|")]
+    found = next((root / name for name in wanted if (root / name).is_file()), None)
+    if found is None:
+        raise SourceError(f"Expected {' or '.join(wanted)} in {root}, got none. Check the root folder and the split.")
+    return found
 
 
 def read_file(path: Path) -> bytes:
@@ -52,6 +72,27 @@ def read_lines(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise SourceError(f"Expected UTF-8 text, got byte {error.start} that is not ({path}).") from error
     return [line for line in text.splitlines() if line.strip()]
+
+
+def csv_rows(path: Path, keys: Iterable[str], what: str) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Yield the rows of a CSV file by the names of its heading, with the line each ends on.
+
+    Raises:
+        SourceError: The file is missing, not UTF-8 or no CSV, its heading lacks a key, or a row has other cells.
+    """
+    try:
+        text = read_file(path).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        need(dict.fromkeys(reader.fieldnames or ()), keys, path, what)
+        for row in reader:
+            if None in row or None in row.values():
+                raise SourceError(
+                    f"Expected {len(reader.fieldnames or ())} cells, got others ({path}, line {reader.line_num}). "
+                    "Download it again."
+                )
+            yield reader.line_num, row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"Expected a CSV file in UTF-8, got {error} ({path}). Download it again.") from error
 
 
 _DECLARED = re.compile(r"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")

@@ -63,9 +63,13 @@ def read_scene_boxes(root: Path, scene: str, classes: dict[int, str]) -> tuple[B
 
 def read_scannet_export(root: Path, split: str) -> Iterator[Annotated]:
     """Read every scene of `scannetv2_<split>.txt` with its boxes, its classes out of `classes.tsv`."""
+    return read_scenes(root, [line.strip() for line in read_lines(root / f"scannetv2_{split}.txt")])
+
+
+def read_scenes(root: Path, scenes: Iterable[str]) -> Iterator[Annotated]:
+    """Read prepared scenes with their boxes, their classes out of `classes.tsv`."""
     classes = read_classes(root / "classes.tsv")
-    for scene in read_lines(root / f"scannetv2_{split}.txt"):
-        name = scene.strip()
+    for name in scenes:
         yield Annotated(
             name,
             f"{FOLDER}/{name}_aligned_vert.npy",
@@ -91,7 +95,7 @@ def read_descriptions(path: Path) -> Iterator[tuple[str, str, Description]]:
 
 
 def read_questions(path: Path) -> Iterator[tuple[str, Question]]:
-    """Read ScanQA's questions one by one; repeated answers are kept once, in order.
+    """Read ScanQA's questions one by one; repeated answers are kept once, in order, as `references` all of them.
 
     The test files have no answers: their questions come with none.
 
@@ -100,8 +104,15 @@ def read_questions(path: Path) -> Iterator[tuple[str, Question]]:
     """
     for line, value in iter_values(path):
         entry = need(value, ("question_id", "scene_id", "question"), f"{path}, line {line}", "a ScanQA entry")
-        answers = tuple(dict.fromkeys(answer.strip() for answer in entry.get("answers") or ()))
-        yield str(entry["scene_id"]), Question(entry["question"].strip(), answers, id=str(entry["question_id"]))
+        published = tuple(entry.get("answers") or ())
+        answers = tuple(dict.fromkeys(answer.strip() for answer in published))
+        about = {"object_ids": list(entry["object_ids"])} if entry.get("object_ids") else {}
+        yield (
+            str(entry["scene_id"]),
+            Question(
+                entry["question"].strip(), answers, id=str(entry["question_id"]), references=published, stated=about
+            ),
+        )
 
 
 def by_scene(pairs: Iterable[tuple[str, T]]) -> dict[str, tuple[T, ...]]:
@@ -120,14 +131,6 @@ def read_rooms(root: Path, split: str) -> Iterator[Annotated]:
     questions = by_scene(read_questions(asked) if asked.is_file() else ())
     for item in read_scannet_export(root, split):
         yield replace(item, descriptions=texts.get(item.id, ()), questions=questions.get(item.id, ()))
-
-
-def open_scanrefer(root: Path, split: str) -> Iterator[Annotated]:
-    """Read descriptions with the boxes of a prepared ScanNet beside them; scenes that nobody described are left out."""
-    read_file(root / f"ScanRefer_filtered_{split}.json")
-    for item in read_rooms(root, split):
-        if item.descriptions:
-            yield item
 
 
 def open_scanqa(root: Path, split: str) -> Iterator[Annotated]:
