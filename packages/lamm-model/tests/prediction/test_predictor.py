@@ -17,7 +17,7 @@ from lamm_model.errors import LammModelError, UsageError
 from lamm_model.prediction.command import predict_files
 from lamm_model.prediction.journal import pair_outputs
 from lamm_model.prediction.predictor import Predictor
-from lamm_model.prediction.queries import PredictionOptions, read_queries
+from lamm_model.prediction.queries import PredictionOptions, answer_lengths, read_queries
 
 WORDS = ["red chair", "blue table", "lamps", "box", "picture"]
 
@@ -155,6 +155,16 @@ def test_faulty_records_are_all_named(media, tmp_path):
         read_queries(path, media)
     for words in ("line 1, id 1", "no.png", "got int", "Expected an id"):
         assert words in str(caught.value)
+
+
+def test_blind_questions_are_read_without_their_media(tmp_path):
+    path = tmp_path / "OpenVQA_x.json"
+    path.write_text(json.dumps([{"id": "1", "query": "What is it?", "pcl": "scene.npy", "answers": ["a chair"]}]))
+    with pytest.raises(LammModelError, match=r"nothing at scene\.npy"):
+        read_queries(path)
+    (query,) = read_queries(path, blind=True).queries
+    assert (query.task, query.modality) == ("open_vqa3d", "point_cloud")
+    assert query.max_new_tokens == answer_lengths()["open_vqa3d"] < answer_lengths()["other"]
 
 
 def test_prompt_longer_than_the_context_names_the_record(folder, media, tmp_path):

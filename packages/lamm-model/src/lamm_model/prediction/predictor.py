@@ -156,7 +156,7 @@ def answer_file(
     """
     if journal.is_finished():
         return 0
-    benchmark = read_queries(path, options.media_root, options.limit, options.max_new_tokens)
+    benchmark = read_queries(path, options.media_root, options.limit, options.max_new_tokens, options.blind)
     journal.open()
     try:
         share = shard_queries(benchmark.queries, *journal.shard)

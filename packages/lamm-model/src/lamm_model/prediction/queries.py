@@ -134,7 +134,11 @@ def answer_lengths() -> dict[str, int]:
 
 
 def read_queries(
-    path: Path, media_root: Path | None = None, limit: int | None = None, max_new_tokens: int | None = None
+    path: Path,
+    media_root: Path | None = None,
+    limit: int | None = None,
+    max_new_tokens: int | None = None,
+    blind: bool = False,
 ) -> Benchmark:
     """Read a benchmark file.
 
@@ -145,6 +149,7 @@ def read_queries(
         media_root: Folder that media paths are relative to; the file's folder when None.
         limit: Only the first records.
         max_new_tokens: Longest answer for every task instead of the task's own.
+        blind: Nothing is shown, so the media need not be there.
 
     Returns:
         The queries.
@@ -159,7 +164,7 @@ def read_queries(
     for line, record in iter_values(path):
         if limit is not None and len(benchmark.record_ids) >= limit:
             break
-        in_record = list(_faults(record, root, seen))
+        in_record = [*_faults(record, seen), *(() if blind else _absent_media(record, root))]
         if in_record:
             shown = repr(record.get("id")) if isinstance(record, dict) else "unknown"
             faults += [f"{fault} ({path}, line {line}, id {shown})" for fault in in_record]
@@ -204,7 +209,7 @@ def shard_queries(queries: list[Query], rank: int, world_size: int) -> list[Quer
     return [query for number, query in enumerate(queries) if homes[query.media or number] == rank]
 
 
-def _faults(record: Any, root: Path, seen: set[str]) -> Iterator[str]:
+def _faults(record: Any, seen: set[str]) -> Iterator[str]:
     if not isinstance(record, dict):
         yield f"Expected an object, got {type(record).__name__}"
         return
@@ -221,8 +226,12 @@ def _faults(record: Any, root: Path, seen: set[str]) -> Iterator[str]:
         value = record.get(key)
         if value is not None and not isinstance(value, str | list):
             yield f"Expected {key} to be a path, got {value!r}"
-            continue
-        for name in media_paths(value):
+
+
+def _absent_media(record: Any, root: Path) -> Iterator[str]:
+    for key in ("image", "pcl"):
+        value = record.get(key) if isinstance(record, dict) else None
+        for name in media_paths(value) if isinstance(value, str | list) else ():
             try:
                 media_file(root, name)
             except LammDataError as fault:
