@@ -31,9 +31,13 @@ _HOMES = {
     "processing.processing_lamm": "LammProcessor",
     "processing.processing_lamm_vlm": "LammVlmProcessor",
     "towers.configuration_efficientnet_lite": "EfficientNetLiteConfig",
+    "towers.configuration_point_bert": "PointBertConfig",
+    "towers.configuration_point_transformer": "PointTransformerV3Config",
     "towers.configuration_point_cloud": "LammPointCloudConfig",
     "towers.efficientnet_lite": "EfficientNetLiteModel",
+    "towers.point_bert": "PointBertModel",
     "towers.point_cloud": "LammPointCloudModel",
+    "towers.point_transformer": "PointTransformerV3Model",
     "training.run.finetune": "finetune",
     "training.settings.settings": "load_settings",
 }

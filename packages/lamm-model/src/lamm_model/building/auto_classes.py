@@ -125,7 +125,9 @@ def register() -> None:
     from lamm_model.processing.processing_lamm import LammProcessor
     from lamm_model.processing.processing_lamm_vlm import LammVlmProcessor
     from lamm_model.towers.configuration_efficientnet_lite import EfficientNetLiteConfig
+    from lamm_model.towers.configuration_point_bert import PointBertConfig
     from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
+    from lamm_model.towers.configuration_point_transformer import PointTransformerV3Config
 
     LammSaving.open_checkpoint = staticmethod(_openers[-1]) if _openers else None
     for config in (LammConfig, LammVlmConfig):
@@ -136,7 +138,7 @@ def register() -> None:
         auto.register(LammVlmConfig, LammVlmForConditionalGeneration, exist_ok=True)
     for config in (LammConfig, EfficientNetLiteConfig):
         AutoImageProcessor.register(config, slow_image_processor_class=LammImageProcessor, exist_ok=True)
-    for config in (LammConfig, LammPointCloudConfig):
+    for config in (LammConfig, LammPointCloudConfig, PointBertConfig, PointTransformerV3Config):
         AutoFeatureExtractor.register(config, LammPointCloudProcessor, exist_ok=True)
     AutoProcessor.register(LammConfig, LammProcessor, exist_ok=True)
     AutoProcessor.register(LammVlmConfig, LammVlmProcessor, exist_ok=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 
 from lamm_model.building.auto_classes import register
 from lamm_model.building.embedded_models import embedded_parts
@@ -22,7 +22,7 @@ from lamm_model.processing.image_processing_lamm import LammImageProcessor
 from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
 from lamm_model.processing.processing_lamm import LammProcessor
 from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
-from lamm_model.towers.point_cloud import LammPointCloudModel
+from lamm_model.towers.presets import cloud_layout, cloud_preset, cloud_tower, starts_untrained
 
 BaseNames = Mapping[str, str | None]
 HEAD_APART = 3e-2  # share of the logits' scale that rounding in 16 bits may move
@@ -56,7 +56,7 @@ def base_names(model: LammForConditionalGeneration) -> BaseNames | None:
 def build_pair(
     language_model: str | Path,
     image_tower: str | Path | None = None,
-    point_cloud: LammPointCloudConfig | dict[str, Any] | str | None = None,
+    point_cloud: PretrainedConfig | dict[str, Any] | str | None = None,
     *,
     prompt_format: str = "chat",
     use_system: bool = True,
@@ -108,7 +108,7 @@ def build_pair(
 def build_model(
     language_model: str | Path,
     image_tower: str | Path | None = None,
-    point_cloud: LammPointCloudConfig | dict[str, Any] | str | None = None,
+    point_cloud: PretrainedConfig | dict[str, Any] | str | None = None,
     *,
     image_token_id: int,
     point_cloud_token_id: int,
@@ -124,7 +124,8 @@ def build_model(
     Args:
         language_model: Folder or hub name of any causal language model.
         image_tower: Folder or hub name of any vision tower, or None for no images.
-        point_cloud: Configuration, preset name (`tiny`, `epcl`), folder of a saved tower, or None for no clouds.
+        point_cloud: Configuration, preset name (`tiny`, `epcl`, `sonata`, `point-bert`, ...), folder of a saved
+            tower, or None for no clouds.
         image_token_id: Placeholder id (`LammProcessor.image_token_id`).
         point_cloud_token_id: Placeholder id (`LammProcessor.point_cloud_token_id`).
         seed: Of the new weights.
@@ -284,23 +285,25 @@ def _image_configuration(image_tower: str | Path) -> Any:
 
 
 def cloud_part(
-    point_cloud: LammPointCloudConfig | dict[str, Any] | str | None, seed: int
-) -> tuple[LammPointCloudModel | None, LammPointCloudConfig | None]:
+    point_cloud: PretrainedConfig | dict[str, Any] | str | None, seed: int
+) -> tuple[PreTrainedModel | None, PretrainedConfig | None]:
     """Load a saved point-cloud tower, or make a new one; None for None."""
     if isinstance(point_cloud, str) and Path(point_cloud).is_dir():
-        tower = pretrained(LammPointCloudModel, point_cloud)
+        tower = pretrained(AutoModel, point_cloud)
         return tower, tower.config
+    if isinstance(point_cloud, str):
+        starts_untrained(point_cloud)
     config = point_cloud_configuration(point_cloud)
     if config is None:
         return None, None
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # the CPU's alone: what is forked is what is put back
-        return LammPointCloudModel(config), config
+        return cloud_tower(config), config
 
 
 def point_cloud_configuration(
-    point_cloud: LammPointCloudConfig | dict[str, Any] | str | None,
-) -> LammPointCloudConfig | None:
+    point_cloud: PretrainedConfig | dict[str, Any] | str | None,
+) -> PretrainedConfig | None:
     """Read a point-cloud setting.
 
     Args:
@@ -310,17 +313,15 @@ def point_cloud_configuration(
     Returns:
         The configuration, or None for None.
     """
-    if point_cloud is None or isinstance(point_cloud, LammPointCloudConfig):
+    if point_cloud is None or isinstance(point_cloud, PretrainedConfig):
         return point_cloud
     if isinstance(point_cloud, str):
-        saved: LammPointCloudConfig
-        if Path(point_cloud).is_dir():
-            saved = pretrained(LammPointCloudConfig, point_cloud)
-            return saved
-        return LammPointCloudConfig.preset(point_cloud)
+        return pretrained(AutoConfig, point_cloud) if Path(point_cloud).is_dir() else cloud_preset(point_cloud)
     settings = dict(point_cloud)
     preset = settings.pop("preset", None)
-    return LammPointCloudConfig.preset(preset, **settings) if preset else LammPointCloudConfig(**settings)
+    if preset:
+        return cloud_preset(preset, **settings)
+    return AutoConfig.for_model(settings.pop("model_type", LammPointCloudConfig.model_type), **settings)
 
 
 def new_projector(
@@ -350,7 +351,7 @@ def new_projector(
 def build_processor(
     language_model: str | Path,
     image_tower: str | Path | None = None,
-    point_cloud: LammPointCloudConfig | None = None,
+    point_cloud: PretrainedConfig | None = None,
     *,
     prompt_format: str = "chat",
     use_system: bool = True,
@@ -382,9 +383,7 @@ def build_processor(
         image_processor = LammImageProcessor.for_tower(image_tower, resize=image_resize)
         image_config = _image_configuration(image_tower)
         image_tokens, _ = count_image_features(image_tower, image_config, select=image_feature_select)
-    shared = () if point_cloud is None else ("num_points", "use_color", "use_height")
-    layout: dict[str, Any] = {name: getattr(point_cloud, name) for name in shared}
-    clouds = LammPointCloudProcessor(**layout, unit=point_cloud_unit, seed=point_cloud_seed)
+    clouds = LammPointCloudProcessor(**cloud_layout(point_cloud), unit=point_cloud_unit, seed=point_cloud_seed)
     return LammProcessor(
         image_processor,
         clouds,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PretrainedConfig
 
 from lamm_model.building.auto_classes import register
 from lamm_model.building.building import check_apart, cloud_part, new_projector, point_cloud_configuration
@@ -17,12 +17,12 @@ from lamm_model.model.quantization import torch_dtype
 from lamm_model.model.saving import pretrained
 from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
 from lamm_model.processing.processing_lamm_vlm import LammVlmProcessor
-from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
+from lamm_model.towers.presets import cloud_layout
 
 
 def build_on_vlm(
     base: str | Path,
-    point_cloud: LammPointCloudConfig | dict[str, Any] | str,
+    point_cloud: PretrainedConfig | dict[str, Any] | str,
     *,
     use_system: bool = True,
     routes_images: bool = False,
@@ -57,8 +57,7 @@ def build_on_vlm(
         own = pretrained(AutoProcessor, base)
     except ImportError as fault:
         raise LammModelError(f"Expected the libraries of {base}'s processor, got: {_short(fault)}") from fault
-    layout = {name: getattr(cloud, name) for name in ("num_points", "use_color", "use_height")}
-    clouds = LammPointCloudProcessor(**layout, unit=point_cloud_unit, seed=point_cloud_seed)
+    clouds = LammPointCloudProcessor(**cloud_layout(cloud), unit=point_cloud_unit, seed=point_cloud_seed)
     processor = LammVlmProcessor(own, clouds, cloud.num_tokens, use_system=use_system, routes_images=routes_images)
     model = build_vlm(base, point_cloud, point_cloud_token_id=processor.point_cloud_token_id, **settings)
     return model, processor
@@ -66,7 +65,7 @@ def build_on_vlm(
 
 def build_vlm(
     base: str | Path,
-    point_cloud: LammPointCloudConfig | dict[str, Any] | str,
+    point_cloud: PretrainedConfig | dict[str, Any] | str,
     *,
     point_cloud_token_id: int,
     seed: int = 0,

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
+import lamm_model.towers  # noqa: F401  (registers their configurations)
 from lamm_model.errors import UsageError
-from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
 
 PROJECTOR_TYPES = ("linear", "mlp")
 FEATURE_SELECTIONS = ("patch", "full")
@@ -55,7 +55,8 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
     Attributes:
         text_config: Configuration of any `AutoModelForCausalLM` (or its dictionary with `model_type`).
         image_config: Configuration of any `AutoModel` vision tower, or None for a model without images.
-        point_cloud_config: `LammPointCloudConfig`, or None for a model without point clouds.
+        point_cloud_config: Configuration of a point-cloud tower (`LammPointCloudConfig`, `PointBertConfig`, ...), or
+            None for a model without point clouds.
         image_token_id: Id of the placeholder that stands for one image feature in `input_ids`. It may lie outside the
             language model's vocabulary: its embedding is always overwritten.
         point_cloud_token_id: The same for point clouds.
@@ -78,7 +79,7 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
     model_type = "lamm"
     sub_configs: ClassVar[dict[str, Any]] = {
         "image_config": AutoConfig,
-        "point_cloud_config": LammPointCloudConfig,
+        "point_cloud_config": AutoConfig,
         "text_config": AutoConfig,
     }
 

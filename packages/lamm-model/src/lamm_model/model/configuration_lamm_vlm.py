@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from transformers import AutoConfig, PretrainedConfig
 
 from lamm_model.model.configuration_lamm import HINT, as_config, check_choices, context_length, write_hint
-from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
+from lamm_model.towers.presets import cloud_preset
 
 _AUTO_MAP = {
     "AutoConfig": "LammVlmConfig",
@@ -34,7 +34,7 @@ class LammVlmConfig(PretrainedConfig):  # type: ignore[misc]
     """
 
     model_type = "lamm_vlm"
-    sub_configs: ClassVar[dict[str, Any]] = {"base_config": AutoConfig, "point_cloud_config": LammPointCloudConfig}
+    sub_configs: ClassVar[dict[str, Any]] = {"base_config": AutoConfig, "point_cloud_config": AutoConfig}
 
     base_config: Any = None
     point_cloud_config: Any = None
@@ -50,7 +50,7 @@ class LammVlmConfig(PretrainedConfig):  # type: ignore[misc]
     def __post_init__(self, **kwargs: Any) -> None:
         """Build the sub-configurations and check the choices."""
         self.base_config = as_config(self.base_config) or AutoConfig.for_model("llava")
-        self.point_cloud_config = as_config(self.point_cloud_config) or LammPointCloudConfig.preset("tiny")
+        self.point_cloud_config = as_config(self.point_cloud_config) or cloud_preset("tiny")
         super().__post_init__(**kwargs)
         self.auto_map = {auto: f"{HINT.stem}.{name}" for auto, name in _AUTO_MAP.items()}
         check_choices(self)

@@ -17,7 +17,7 @@ from lamm_model.model.generation import LammGeneration
 from lamm_model.model.projector import LammProjector, encode_images, fill_placeholders
 from lamm_model.model.routing import ModalityRouting, infer_modality_ids
 from lamm_model.model.saving import LammSaving
-from lamm_model.towers.point_cloud import LammPointCloudModel
+from lamm_model.towers.presets import cloud_tower
 
 CACHE = "cache" if "cache" in {field.name for field in fields(BaseModelOutputWithPast)} else "past_key_values"
 
@@ -68,7 +68,7 @@ class LammModel(LammPreTrainedModel):
                 config.image_feature_size, width, config.projector_type, config.image_feature_norm
             )
         if config.point_cloud_config is not None:
-            self.point_cloud_tower = LammPointCloudModel(config.point_cloud_config)
+            self.point_cloud_tower = cloud_tower(config.point_cloud_config)
             self.point_cloud_projector = LammProjector(
                 config.point_cloud_config.feature_size, width, config.projector_type, config.point_cloud_feature_norm
             )

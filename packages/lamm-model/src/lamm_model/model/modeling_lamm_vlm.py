@@ -25,7 +25,7 @@ from lamm_model.model.modeling_lamm import LammForConditionalGeneration, LammOut
 from lamm_model.model.projector import LammProjector
 from lamm_model.model.routing import ModalityRouting, infer_modality_ids
 from lamm_model.model.saving import LammSaving
-from lamm_model.towers.point_cloud import LammPointCloudModel
+from lamm_model.towers.presets import cloud_tower
 
 _TOKEN_TYPES = ("mm_token_type_ids", "token_type_ids")  # which tokens are of an image, in models that must be told
 
@@ -81,7 +81,7 @@ class LammVlmModel(nn.Module):
         cloud = config.point_cloud_config
         width = config.text_config.hidden_size
         self.vlm: Any = AutoModelForImageTextToText.from_config(config.base_config)
-        self.point_cloud_tower = LammPointCloudModel(cloud)
+        self.point_cloud_tower = cloud_tower(cloud)
         self.point_cloud_projector = LammProjector(
             cloud.feature_size, width, config.projector_type, config.point_cloud_feature_norm
         )

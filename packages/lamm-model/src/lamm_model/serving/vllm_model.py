@@ -36,7 +36,7 @@ from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.projector import LammProjector, encode_images
 from lamm_model.processing.processing_lamm import LammProcessor
 from lamm_model.processing.segments import IMAGE, MARKERS, POINT_CLOUD
-from lamm_model.towers.point_cloud import LammPointCloudModel
+from lamm_model.towers.presets import cloud_tower
 
 FIELDS = {IMAGE: "pixel_values", POINT_CLOUD: "point_clouds"}
 _BODY = "model.language_model."
@@ -185,7 +185,7 @@ class LammForConditionalGeneration(nn.Module, SupportsMultiModal):  # type: igno
                     config.image_feature_size, width, config.projector_type, config.image_feature_norm
                 ).float()
             if config.point_cloud_config is not None:
-                self.point_cloud_tower = LammPointCloudModel(config.point_cloud_config).float()
+                self.point_cloud_tower = cloud_tower(config.point_cloud_config).float()
                 self.point_cloud_projector = LammProjector(
                     config.point_cloud_config.feature_size, width, config.projector_type,
                     config.point_cloud_feature_norm,

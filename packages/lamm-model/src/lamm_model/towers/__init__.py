@@ -1,4 +1,4 @@
-"""Towers: EfficientNet-Lite for images, PointNet++ with a transformer for clouds.
+"""Towers: EfficientNet-Lite for images; PointNet++ with a transformer, Point Transformer V3, Point-BERT for clouds.
 
 Whoever imports one may build it by transformers' Auto classes, as any other tower.
 """
@@ -6,10 +6,19 @@ Whoever imports one may build it by transformers' Auto classes, as any other tow
 from transformers import AutoConfig, AutoModel
 
 from lamm_model.towers.configuration_efficientnet_lite import EfficientNetLiteConfig
+from lamm_model.towers.configuration_point_bert import PointBertConfig
 from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
+from lamm_model.towers.configuration_point_transformer import PointTransformerV3Config
 from lamm_model.towers.efficientnet_lite import EfficientNetLiteModel
+from lamm_model.towers.point_bert import PointBertModel
 from lamm_model.towers.point_cloud import LammPointCloudModel
+from lamm_model.towers.point_transformer import PointTransformerV3Model
 
-for _config, _model in ((EfficientNetLiteConfig, EfficientNetLiteModel), (LammPointCloudConfig, LammPointCloudModel)):
+for _config, _model in (
+    (EfficientNetLiteConfig, EfficientNetLiteModel),
+    (LammPointCloudConfig, LammPointCloudModel),
+    (PointBertConfig, PointBertModel),
+    (PointTransformerV3Config, PointTransformerV3Model),
+):
     AutoConfig.register(_config.model_type, _config, exist_ok=True)
     AutoModel.register(_config, _model, exist_ok=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from importlib import resources
 from typing import Any
 
 from transformers import PretrainedConfig
@@ -121,7 +119,10 @@ class LammPointCloudConfig(PretrainedConfig):  # type: ignore[misc]
         Raises:
             UsageError: There is no such preset.
         """
-        presets = json.loads(resources.files(__package__).joinpath("point_cloud_presets.json").read_text("utf-8"))
+        from lamm_model.towers.presets import cloud_presets
+
+        presets = {key: fields for key, fields in cloud_presets().items() if fields["model_type"] == cls.model_type}
         if name not in presets:
             raise UsageError(f"Expected a point-cloud preset ({', '.join(presets)}), got {name!r}.")
+        del presets[name]["model_type"]
         return cls(**{**presets[name], **changes})

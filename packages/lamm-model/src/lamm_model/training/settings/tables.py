@@ -26,7 +26,8 @@ class ModelSettings:
         adapt_images: With ``base``, train an adapter set for images too; their answers change then.
         language_model: Folder or hub name of any ``AutoModelForCausalLM``.
         image_tower: Folder or hub name of any vision tower ``AutoModel`` reads; empty for none.
-        point_cloud_tower: Name of a point-cloud tower preset (``tiny``, ``epcl``); empty for none.
+        point_cloud_tower: Preset of a point-cloud tower (``tiny``, ``epcl``, ``sonata``, ``point-bert``, ...), which
+            starts untrained, or the folder of a converted or pre-trained one; empty for none.
         prompt_format: How dialogues become text: ``lamm`` (the paper's ``###``), ``vicuna`` (v1.1 to v1.5, LLaVA),
             ``llama2``, ``llama3``, ``chatml``, or ``chat`` (the language model's own chat template).
         system_message: Whether the system message of the record's task type precedes the dialogue.

@@ -20,8 +20,7 @@ from lamm_model.errors import LammModelError
 
 if TYPE_CHECKING:
     import torch
-
-    from lamm_model.towers.point_cloud import LammPointCloudModel
+    from transformers import PreTrainedModel
 
 MOST_ANSWERS = 64  # a question with more different answers is open, not closed
 Report = Callable[[int, int, dict[str, float]], None]
@@ -90,17 +89,16 @@ def pretrain_tower(
     import torch
 
     from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
-    from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
-    from lamm_model.towers.point_cloud import LammPointCloudModel
+    from lamm_model.towers.presets import cloud_layout, cloud_preset, cloud_tower
     from lamm_model.training.processes import processes as distributed
 
     torch.manual_seed(settings.seed)
     device = distributed.device()
-    tower = LammPointCloudModel(LammPointCloudConfig.preset(settings.preset)).train()
+    tower = cloud_tower(cloud_preset(settings.preset)).train()
     task = _Questions(questions, tower.config.feature_size)
     tower.to(device)
     task.to(device)
-    processor = LammPointCloudProcessor(tower.config.num_points, tower.config.use_color)
+    processor = LammPointCloudProcessor(**cloud_layout(tower.config))
     clouds = processor(task.clouds)["point_clouds"]
     steps = settings.epochs * -(-len(task.clouds) // settings.batch)
     parameters = [*tower.parameters(), *task.heads.parameters()]
@@ -152,7 +150,7 @@ class _Questions:
         self.targets = self.targets.to(device)
 
     def loss(
-        self, tower: "LammPointCloudModel", clouds: "torch.Tensor", rows: "torch.Tensor"
+        self, tower: "PreTrainedModel", clouds: "torch.Tensor", rows: "torch.Tensor"
     ) -> "tuple[torch.Tensor, int, int]":
         """Return the summed loss over the questions, how many were right, and how many were asked."""
         import torch
