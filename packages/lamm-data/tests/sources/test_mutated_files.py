@@ -52,6 +52,25 @@ SOURCES = {
         "objects.json": {"scans": [{"scan": "r1", "objects": [{"id": "1", "attributes": {"color": ["red"]}}]}]},
         "relationships.json": {"scans": [{"scan": "r1", "relationships": [[1, 1, 2, "left"]]}]},
         "CLEVR3D-REAL.json": {"questions": [{"scan": "r1", "question": "What?", "answer": "chair"}]}}),
+    "sqa3d": ("test", "vqa3d", {
+        "v1_balanced_questions_test_scannetv2.json": {"questions": [
+            {"question_id": 7, "question": "What?", "scene_id": "s_00", "situation": "I sit."}]},
+        "v1_balanced_sqa_annotations_test_scannetv2.json": {"annotations": [
+            {"question_id": 7, "scene_id": "s_00", "answers": [{"answer": "a"}], "position": {"x": 1, "y": 0, "z": 0},
+             "rotation": {"_x": 0, "_y": 0, "_z": 0, "_w": 1}}]}}),
+    "msqa": ("test", "vqa3d", {"msqa_scannet_test.json": [{"index": 1, "scan_id": "s_00", "question": "What?",
+        "answers": ["a"], "situation": "I sit.", "type": "counting", "location": [0, 1, 2]}]}),
+    "beacon3d": ("scannet", "vqa3d", {"data/scannet/scannet_qa.json": [{"question_id": "s_00_1_0_class_0",
+        "scene_id": "s_00", "question": "What?", "answers": ["a"], "object_ids": [1]}]}),
+    "vqav2": ("val", "vqa", {
+        "v2_OpenEnded_mscoco_val2014_questions.json": {"questions": [
+            {"question_id": 1, "image_id": 4, "question": "What?"}]},
+        "v2_mscoco_val2014_annotations.json": {"annotations": [
+            {"question_id": 1, "answers": [{"answer": "a"}], "answer_type": "other"}]}}),
+    "gqa": ("val", "vqa", {"val_balanced_questions.json": {"1": {"imageId": "n1", "question": "What?", "answer": "a",
+        "types": {"structural": "query"}}}}),
+    "docvqa": ("val", "vqa", {"val_v1.0.json": {"dataset_version": "1.0", "data": [{"questionId": 1,
+        "question": "What?", "image": "documents/a.png", "answers": ["a"], "question_types": ["form"]}]}}),
     "shapenet": ("all", "classification3d", {"taxonomy.json": [{"synsetId": "04256520", "name": "sofa,couch"}],
         "04256520/m/models/model_normalized.obj": ""}),
     "bamboo": ("all", "classification", {"sensexo_visual_add_academic_add_state_V4.visual.json": {

@@ -48,13 +48,14 @@ LANGUAGE_3D = [
     "sqa3d", "msqa", "beacon3d", "beacon3d_grounding", "nr3d", "sr3d", "multi3drefer", "vigil3d", "scan2cap", "3d_pope",
     "vsi_bench",
 ]  # fmt: skip
+LANGUAGE_2D = ["vqav2", "gqa", "docvqa", "chartqa", "refcoco", "refcoco_plus", "refcocog"]
 OWN = "images"
 """The user's own images: their name, licence and citation are nobody else's."""
 
 
 def test_every_source_is_listed_with_licence_layout_and_citation():
     sources = load_sources()
-    assert set(sources) == {*NAMED_BY_THE_PAPER, *LANGUAGE_3D, OWN}
+    assert set(sources) == {*NAMED_BY_THE_PAPER, *LANGUAGE_3D, *LANGUAGE_2D, OWN}
     own = sources.pop(OWN)
     assert (own.licence, own.citation, own.dataset, own.redistribution) == ("not stated", "", "", False)
     for source in sources.values():

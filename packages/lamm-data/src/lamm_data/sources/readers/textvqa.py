@@ -31,7 +31,8 @@ def ranked_answers(answers: list[str]) -> tuple[str, ...]:
 def _question(entry: dict[str, Any]) -> Question:
     text = str(entry["question"]).strip()
     sentence = text[:1].upper() + text[1:]
-    return Question(sentence, ranked_answers(entry.get("answers") or []), id=str(entry["question_id"]))
+    published = tuple(entry.get("answers") or ())
+    return Question(sentence, ranked_answers(list(published)), id=str(entry["question_id"]), references=published)
 
 
 def _data(path: Path) -> Iterator[Any]:
