@@ -257,6 +257,19 @@ def vllm(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bridges(session: nox.Session) -> None:
+    """Let inspect, lmms-eval, torchmetrics and every-eval-ever use lamm-metrics.
+
+    Not run by default: to install them takes longer than all tests of lamm-metrics. lmms-eval declares another 40
+    packages that no task of ours touches, some of which want CUDA; every-eval-ever asks for Python 3.12, though its
+    validator runs on 3.11. So both come without what they declare.
+    """
+    _install(session, *TESTED["metrics"], *GROUPS["test"], *GROUPS["bridges"])
+    session.install("-q", "--no-deps", "--ignore-requires-python", "lmms-eval>=0.7", "every-eval-ever>=0.3")
+    session.run("pytest", "packages/lamm-metrics/tests/bridges", "-q", *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Run the speed measurements beside their peers and write benchmarks/results (-- names scripts to run)."""
     _install_all(session, "bench")

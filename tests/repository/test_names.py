@@ -12,6 +12,8 @@ SLASHED = re.compile(r"(?<![\w./-])lamm_(?:llm|metrics|data|model|cli)(?:/[\w.-]
 FOLDERS = ("tests", "docs", "examples", "benchmarks", "packages/*/tests", "packages/*/src")
 ENDINGS = {".py", ".md", ".toml"}
 MEANT_TO_BE_MISSING = {"lamm_data.gone", "lamm_metrics.nonsense"}
+# Names of inspect's registry, which look like paths.
+REGISTERED = {"lamm_metrics/benchmark"}
 
 
 @cache
@@ -80,7 +82,8 @@ def test_paths_inside_packages_exist(root):
     for path, text in texts(root):
         for name in SLASHED.findall(text):
             package = name.partition("/")[0]
-            if not (root / "packages" / package.replace("_", "-") / "src" / name).exists():
+            found = (root / "packages" / package.replace("_", "-") / "src" / name).exists()
+            if not found and name not in REGISTERED:
                 stale.add(f"{path}: {name}")
     assert not sorted(stale)
 

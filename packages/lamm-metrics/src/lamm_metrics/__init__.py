@@ -7,6 +7,9 @@ if TYPE_CHECKING:
     from lamm_metrics.answers.kinds import described
     from lamm_metrics.average_precision.curves import Curve
     from lamm_metrics.average_precision.matching import SCORE_FREE, Found, Truth, match
+    from lamm_metrics.bridges.lmms_tasks import write_lmms_tasks
+    from lamm_metrics.bridges.published import every_eval_log, hub_result
+    from lamm_metrics.bridges.torch_metric import torch_metric
     from lamm_metrics.coco.records import CocoFound, CocoTruth, read_coco_found, read_coco_truth
     from lamm_metrics.coco.scores import coco_report, coco_scores
     from lamm_metrics.coco.summary import CocoSummary, coco_summary, summarise_coco
@@ -91,6 +94,9 @@ _HOMES = {
     "answers.kinds": "described",
     "average_precision.curves": "Curve",
     "average_precision.matching": "Found SCORE_FREE Truth match",
+    "bridges.lmms_tasks": "write_lmms_tasks",
+    "bridges.published": "every_eval_log hub_result",
+    "bridges.torch_metric": "torch_metric",
     "coco.records": "CocoFound CocoTruth read_coco_found read_coco_truth",
     "coco.scores": "coco_report coco_scores",
     "coco.summary": "CocoSummary coco_summary summarise_coco",
@@ -237,6 +243,7 @@ __all__ = [
     "comparison_table",
     "corners",
     "described",
+    "every_eval_log",
     "extract_boxes_2d",
     "extract_boxes_3d",
     "extract_choice",
@@ -248,6 +255,7 @@ __all__ = [
     "extract_yes_no",
     "group_weights",
     "header_of",
+    "hub_result",
     "iou_of_extents",
     "lint",
     "make_metric",
@@ -276,8 +284,10 @@ __all__ = [
     "task_named",
     "task_of_file",
     "task_of_record",
+    "torch_metric",
     "vary",
     "wilson",
+    "write_lmms_tasks",
     "write_report",
 ]  # fmt: skip
 

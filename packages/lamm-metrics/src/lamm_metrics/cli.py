@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lamm_metrics.bridges.command import export, lmms_eval
 from lamm_metrics.options import FILE, FOLDER, echo, metric_options, progress_bar, read_files, save, shared, writable
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 @click.group()
 def metrics() -> None:
     """Score answers, compare models, judge open answers."""
+
+
+metrics.add_command(lmms_eval)
+metrics.add_command(export)
 
 
 @metrics.command()
