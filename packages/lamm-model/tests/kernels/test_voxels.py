@@ -190,6 +190,25 @@ def test_integers_are_convolved_bit_for_bit_as_on_the_dense_grid(implementation,
         assert torch.equal(out.cpu(), torch.cat(want).to(dtype))
 
 
+@pytest.mark.parametrize("channels", [(48, 48), (3, 64)])
+def test_many_blocks_of_wide_rows_are_convolved_as_on_the_dense_grid(monkeypatch, channels):
+    """Enough products for every way to multiply, with blocks that end within a sample."""
+    monkeypatch.setattr("lamm_model.kernels.cpu.convolution._BYTES", 1 << 17)
+    grid = _cells(count=900, extent=10)[0][:900]
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randint(-8, 9, (900, channels[0]), generator=generator).float()
+    weight = torch.randint(-8, 9, (channels[1], 3, 3, 3, channels[0]), generator=generator).float()
+    table = kernels.submanifold_kernel_map(grid)
+    leaves = features.clone().requires_grad_(), weight.clone().requires_grad_()
+    out = kernels.submanifold_conv3d(*leaves, None, table)
+    assert torch.equal(out, _dense(grid, features, weight, None))
+    want = leaves[0].detach().clone().requires_grad_(), leaves[1].detach().clone().requires_grad_()
+    outer = torch.randint(-2, 3, out.shape, generator=generator).float()
+    gradients = torch.autograd.grad(out, leaves, outer)
+    for mine, other in zip(gradients, torch.autograd.grad(_dense(grid, *want, None), want, outer), strict=True):
+        assert torch.equal(mine, other)
+
+
 def test_the_order_of_the_rows_changes_nothing(implementation, device):
     """A shuffled sample has the same voxels, and its convolution the same rows."""
     grid, _ = _cells(extent=5)

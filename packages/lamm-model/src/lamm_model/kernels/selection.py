@@ -24,12 +24,12 @@ OPERATIONS: dict[str, dict[str, str]] = {
     "group": {"triton": "triton_ops.rows"},
     "three_interpolate": {"triton": "triton_ops.rows"},
     "pool_groups": {"triton": "triton_ops.pooling", "numba": "cpu.pooling"},
-    "unique_voxels": {},
-    "serialize_points": {},
-    "submanifold_kernel_map": {},
-    "submanifold_conv3d": {},
-    "submanifold_weight_gradient": {},
-    "segment_pool": {},
+    "unique_voxels": {"numba": "cpu.curves"},
+    "serialize_points": {"numba": "cpu.curves"},
+    "submanifold_kernel_map": {"numba": "cpu.convolution"},
+    "submanifold_conv3d": {"numba": "cpu.convolution"},
+    "submanifold_weight_gradient": {"numba": "cpu.convolution"},
+    "segment_pool": {"numba": "cpu.segments"},
 }
 _ON_CLOUDS = ("farthest_point_sample", "ball_query", "nearest", "group", "three_interpolate", "pool_groups")
 for _operation, _modules in OPERATIONS.items():

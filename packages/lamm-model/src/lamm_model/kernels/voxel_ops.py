@@ -12,7 +12,7 @@ from lamm_model.kernels.checks import (
     check_range,
 )
 from lamm_model.kernels.selection import load
-from lamm_model.kernels.voxel_reference import sample_of_row
+from lamm_model.kernels.voxel_reference import extremes_of_samples, sample_of_row
 
 MOST_BITS = 20  # of a coordinate: three of them and a sign fill a code
 
@@ -49,23 +49,23 @@ def serialize_points(
         _check_depths(cells, depths, lengths)
     if len(cells) == 0 or not curves:
         return tuple(cells.new_empty(len(curves), len(cells)) for _ in range(3))  # type: ignore[return-value]
-    codes, order = load("serialize_points", cells.device, implementation)(cells, curves, depths, lengths)
-    rows = torch.arange(len(cells), device=cells.device).expand_as(order)
-    return codes, order, torch.empty_like(order).scatter_(1, order, rows)
+    function = load("serialize_points", cells.device, implementation)
+    codes, order, inverse = function(cells, curves, depths, lengths)
+    return codes, order, inverse
 
 
 def _check_depths(cells: Tensor, depths: Tensor, lengths: Tensor) -> None:
     if len(cells) == 0:
         return
-    if int(cells.min()) < 0:
+    lowest, largest = extremes_of_samples(cells, lengths)
+    if int(lowest.min()) < 0:
         raise KernelInputError(
-            f"Expected cells of at least 0, got {int(cells.min())}. Subtract each sample's minimum first."
+            f"Expected cells of at least 0, got {int(lowest.min())}. Subtract each sample's minimum first."
         )
-    limit = 1 << depths.clamp(0, 62)[sample_of_row(lengths, len(cells))]
-    if int(depths.max()) > MOST_BITS or int(depths.min()) < 0 or bool((cells >= limit[:, None]).any()):
+    if int(depths.max()) > MOST_BITS or int(depths.min()) < 0 or bool((largest >> depths.clamp(0, 62) > 0).any()):
         raise KernelInputError(
-            f"Expected cells below 2^depth with a depth of at most {MOST_BITS}, got cells up to {int(cells.max())} and "
-            f"depths up to {int(depths.max())}. Subtract each sample's minimum, or take a larger voxel."
+            f"Expected cells below 2^depth with a depth of at most {MOST_BITS}, got cells up to {int(largest.max())} "
+            f"and depths up to {int(depths.max())}. Subtract each sample's minimum, or take a larger voxel."
         )
 
 

@@ -16,6 +16,13 @@ def sample_of_row(lengths: Tensor, rows: int) -> Tensor:
     return torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths, output_size=rows)
 
 
+def extremes_of_samples(cells: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """int64 `[B]` each: the smallest and the largest coordinate of each sample, 0 for one without rows."""
+    parts = [part if len(part) else cells.new_zeros(1) for part in torch.split(cells, lengths.tolist())]
+    low, high = zip(*(part.aminmax() for part in parts), strict=True)
+    return torch.stack(low), torch.stack(high)
+
+
 def cell_keys(cells: Tensor, lengths: Tensor, reach: int = 0) -> tuple[Tensor, Tensor]:
     """Number cells so that keys ascend by sample, x, y, z and no step of at most `reach` runs into another line.
 
@@ -65,8 +72,8 @@ def hilbert_code(x: Tensor, y: Tensor, z: Tensor, depth: int) -> Tensor:
     return code
 
 
-def serialize_points(cells: Tensor, curves: list[int], depths: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Codes and orders int64 `[O, N]`; see `lamm_model.kernels.serialize_points`."""
+def serialize_points(cells: Tensor, curves: list[int], depths: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+    """Codes, orders and inverse orders int64 `[O, N]`; see `lamm_model.kernels.serialize_points`."""
     sample = sample_of_row(lengths, len(cells))
     codes = torch.empty(len(curves), len(cells), dtype=torch.int64, device=cells.device)
     for row, curve in enumerate(curves):
@@ -76,7 +83,9 @@ def serialize_points(cells: Tensor, curves: list[int], depths: Tensor, lengths: 
             chosen = depths[sample] == depth
             codes[row, chosen] = encode(x[chosen], y[chosen], z[chosen], depth)
     by_code = codes.argsort(dim=1, stable=True)
-    return codes, by_code.gather(1, sample[by_code].argsort(dim=1, stable=True))
+    order = by_code.gather(1, sample[by_code].argsort(dim=1, stable=True))
+    rows = torch.arange(len(cells), device=cells.device).expand_as(order)
+    return codes, order, torch.empty_like(order).scatter_(1, order, rows)
 
 
 def submanifold_kernel_map(cells: Tensor, lengths: Tensor, kernel_size: int) -> Tensor:

@@ -21,7 +21,7 @@ from lamm_model.kernels.checks import (
     check_values,
     packed_lengths,
 )
-from lamm_model.kernels.voxel_reference import CURVES, sample_of_row
+from lamm_model.kernels.voxel_reference import CURVES, extremes_of_samples, sample_of_row
 
 Lengths = Tensor | Sequence[int] | None
 
@@ -134,7 +134,7 @@ def serialize_points(
         orders: Names out of "z", "z-trans", "hilbert", "hilbert-trans".
         depth: Bits of a coordinate, at most 20: one for all, or `[B]`. It turns the Hilbert curve (depths that
             differ by 3 agree). Default: for each sample alone the bits of its largest coordinate plus
-            one, as published models have it for a batch of one.
+            one, as published models have it for a batch of one; this waits for a GPU.
         implementation: "triton", "numba" or "reference"; default: the best that can run.
         validate: Check the values on a GPU too, which waits for the device; on the CPU they always are.
 
@@ -152,7 +152,9 @@ def serialize_points(
     if unknown:
         raise UsageError(f"Expected orders out of {', '.join(CURVES)}, got {unknown[0]!r}. Name one of these.")
     if depth is None:
-        bits = _depths(cells, sizes, validate)
+        check_packed(sizes, len(cells))
+        powers = 1 << torch.arange(62, device=cells.device)
+        bits = (extremes_of_samples(cells, sizes)[1][:, None] + 1 >= powers).sum(1)
     elif isinstance(depth, int):
         bits = torch.full_like(sizes, depth)
     else:
@@ -164,17 +166,6 @@ def serialize_points(
     numbers = [CURVES.index(name) for name in orders]
     code, order, inverse = ops.serialize_points(cells, numbers, bits, sizes, implementation or "auto", validate)
     return Serialization(code, order, inverse, bits)
-
-
-def _depths(cells: Tensor, lengths: Tensor, validate: bool) -> Tensor:
-    """Bits of each sample's largest coordinate plus one; 1 for a sample without rows."""
-    if validate or cells.device.type == "cpu":
-        check_packed(lengths, len(cells))
-    largest = torch.zeros_like(lengths)
-    if len(cells):
-        largest = largest.scatter_reduce(0, sample_of_row(lengths, len(cells)), cells.amax(1), "amax")
-    powers = 1 << torch.arange(62, device=cells.device)
-    return (largest[:, None] + 1 >= powers).sum(1)
 
 
 def submanifold_kernel_map(

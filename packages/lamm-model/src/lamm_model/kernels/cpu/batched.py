@@ -14,7 +14,7 @@ from lamm_model.kernels.cpu.sampling import sample_cloud
 from lamm_model.kernels.reference import origin_skip, tie_rank
 
 
-def _run(kernel: Callable[..., None], jobs: Iterable[tuple[Any, ...]]) -> None:
+def run_jobs(kernel: Callable[..., None], jobs: Iterable[tuple[Any, ...]]) -> None:
     """Call a kernel, which holds no interpreter lock, once a job; the jobs write to disjoint outputs."""
     waiting = list(jobs)
     threads = min(len(waiting), torch.get_num_threads())
@@ -41,7 +41,7 @@ def farthest_point_sample(points: Tensor, n: int, start: Tensor, lengths: Tensor
         begin = int(start[cloud])
         return cut.numpy(), begin, rank.numpy(), skipped.numpy(), initial, pointnet2, out[cloud].numpy()
 
-    _run(sample_cloud, [job(cloud) for cloud in range(points.shape[0])])
+    run_jobs(sample_cloud, [job(cloud) for cloud in range(points.shape[0])])
     return out
 
 
@@ -57,7 +57,7 @@ def ball_query(
         cut = points[cloud, : int(lengths[cloud])].numpy()
         return cut, centres[cloud].numpy(), float(radius), limit, fused, out[cloud].numpy(), counts[cloud].numpy()
 
-    _run(query_cloud, [job(cloud) for cloud in range(points.shape[0])])
+    run_jobs(query_cloud, [job(cloud) for cloud in range(points.shape[0])])
     return out, counts
 
 
@@ -70,5 +70,5 @@ def nearest(points: Tensor, queries: Tensor, k: int, lengths: Tensor) -> tuple[T
         cut = points[cloud, : int(lengths[cloud])].numpy()
         return cut, queries[cloud].numpy(), distances[cloud].numpy(), indices[cloud].numpy()
 
-    _run(nearest_in_cloud, [job(cloud) for cloud in range(points.shape[0])])
+    run_jobs(nearest_in_cloud, [job(cloud) for cloud in range(points.shape[0])])
     return distances, indices
