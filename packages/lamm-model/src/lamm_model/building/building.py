@@ -11,6 +11,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 
 from lamm_model.building.auto_classes import register
+from lamm_model.building.cloud_towers import cloud_part, point_cloud_configuration
 from lamm_model.building.embedded_models import embedded_parts
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.configuration_lamm import LammConfig
@@ -21,8 +22,7 @@ from lamm_model.model.saving import pretrained
 from lamm_model.processing.image_processing_lamm import LammImageProcessor
 from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
 from lamm_model.processing.processing_lamm import LammProcessor
-from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
-from lamm_model.towers.presets import cloud_layout, cloud_preset, cloud_tower, starts_untrained
+from lamm_model.towers.presets import cloud_layout
 
 BaseNames = Mapping[str, str | None]
 HEAD_APART = 3e-2  # share of the logits' scale that rounding in 16 bits may move
@@ -282,46 +282,6 @@ def _image_configuration(image_tower: str | Path) -> Any:
     """Read a vision tower's configuration, which may be part of another model's."""
     config = pretrained(AutoConfig, image_tower)
     return getattr(config, "vision_config", config)
-
-
-def cloud_part(
-    point_cloud: PretrainedConfig | dict[str, Any] | str | None, seed: int
-) -> tuple[PreTrainedModel | None, PretrainedConfig | None]:
-    """Load a saved point-cloud tower, or make a new one; None for None."""
-    if isinstance(point_cloud, str) and Path(point_cloud).is_dir():
-        tower = pretrained(AutoModel, point_cloud)
-        return tower, tower.config
-    if isinstance(point_cloud, str):
-        starts_untrained(point_cloud)
-    config = point_cloud_configuration(point_cloud)
-    if config is None:
-        return None, None
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # the CPU's alone: what is forked is what is put back
-        return cloud_tower(config), config
-
-
-def point_cloud_configuration(
-    point_cloud: PretrainedConfig | dict[str, Any] | str | None,
-) -> PretrainedConfig | None:
-    """Read a point-cloud setting.
-
-    Args:
-        point_cloud: A configuration, a preset name, the folder of a saved tower, or fields with an optional `preset` to
-            start from.
-
-    Returns:
-        The configuration, or None for None.
-    """
-    if point_cloud is None or isinstance(point_cloud, PretrainedConfig):
-        return point_cloud
-    if isinstance(point_cloud, str):
-        return pretrained(AutoConfig, point_cloud) if Path(point_cloud).is_dir() else cloud_preset(point_cloud)
-    settings = dict(point_cloud)
-    preset = settings.pop("preset", None)
-    if preset:
-        return cloud_preset(preset, **settings)
-    return AutoConfig.for_model(settings.pop("model_type", LammPointCloudConfig.model_type), **settings)
 
 
 def new_projector(

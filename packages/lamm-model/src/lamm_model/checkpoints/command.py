@@ -38,6 +38,11 @@ def export(folder: Path, output: Path, adapter: str | None, language_model_only:
 
 @click.command()
 @click.argument("weights", type=click.Path(path_type=Path))
+@click.option(
+    "--kind",
+    type=click.Choice(["concerto", "point-bert", "ptv3", "sonata", "utonia"]),
+    help="What published point-cloud tower WEIGHTS are; the files below are told by their keys.",
+)
 @click.option("--language-model", help="For a delta: folder or hub name of the Vicuna or Llama 2 that it is for.")
 @click.option("--image-tower", default="openai/clip-vit-large-patch14", show_default=True, help="For a delta.")
 @click.option("--point-cloud-tower", help="For the delta of a 3D model: folder of a converted EPCL checkpoint.")
@@ -46,6 +51,7 @@ def export(folder: Path, output: Path, adapter: str | None, language_model_only:
 @writes_alone("output")
 def convert(
     weights: Path,
+    kind: str | None,
     language_model: str | None,
     image_tower: str,
     point_cloud_tower: str | None,
@@ -55,11 +61,17 @@ def convert(
     """Convert a released file; nothing in it is run, and every key is accounted for.
 
     A LAMM delta (LoRA and projector, .pt) becomes a checkpoint; the EPCL checkpoint (.pth) a point-cloud tower;
-    OpenAI's own CLIP (ViT-L-14.pt) an image tower.
+    OpenAI's own CLIP (ViT-L-14.pt) an image tower. With --kind, WEIGHTS are those of a point-cloud tower, a file or
+    OWNER/NAME[/FILE] on the Hub; their licence is said, and kept beside them.
     """
-    from lamm_model.checkpoints.published.lamm_delta import convert_file
+    if kind is not None:
+        from lamm_model.checkpoints.published.point_towers import convert_point_tower
 
-    counts = convert_file(weights, output, language_model, image_tower, point_cloud_tower, prompt_format)
+        counts = convert_point_tower(kind, weights, output)
+    else:
+        from lamm_model.checkpoints.published.lamm_delta import convert_file
+
+        counts = convert_file(weights, output, language_model, image_tower, point_cloud_tower, prompt_format)
     click.echo(f"{output}: " + ", ".join(f"{count} tensors {what.replace('_', ' ')}" for what, count in counts.items()))
 
 

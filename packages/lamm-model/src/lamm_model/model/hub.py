@@ -58,6 +58,9 @@ def model_card(config: Any, facts: CardFacts, name: str = "OWNER/NAME") -> str:
     ]
     sets = (config.adapters or {}).get("modalities", [])
     parts = [f"| {what} | {part} | {facts.licences.get(part, UNKNOWN)} |" for what, part in facts.parts.items()]
+    cloud = config.point_cloud_config
+    if getattr(cloud, "weights_licence", ""):
+        parts.append(f"| point_cloud_tower | {cloud.weights_source} | {cloud.weights_licence} |")
     rows = {
         "Parts": ["| part | model | licence |", "|---|---|---|", *parts] if parts else [],
         "Data": [f"- {line}" for line in facts.data],
