@@ -18,6 +18,7 @@ from lamm_model.model.routing import MODALITY_IDS
 from lamm_model.training.step import attention
 
 MODALITIES = {number: name for name, number in MODALITY_IDS.items()}
+_DROPS = ("p", "dropout", "attention_dropout", "drop_path", "drop_prob")  # what layers call the share that they drop
 Compute = Callable[[nn.Module, "AdapterChoice", dict[str, Any], Tensor | int | None], Tensor]
 
 
@@ -148,11 +149,8 @@ class SideBySide:
 def any_order(model: nn.Module) -> bool:
     """Return whether passes of a model in training draw nothing at random and keep no running means."""
     return not any(
-        module.training
-        and (
-            (isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0)
-            or (isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats)
-            or getattr(module, "drop_prob", 0)  # whole paths, as transformers' towers drop them
-        )
+        (isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats)
+        or any(isinstance(share := getattr(module, name, 0), float) and share > 0 for name in _DROPS)
         for module in model.modules()
+        if module.training
     )
