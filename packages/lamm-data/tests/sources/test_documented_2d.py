@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import resource
 import struct
 import zlib
 
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from lamm_data.errors import SourceError
+from lamm_data.sources.guard import guarded
 from lamm_data.sources.readers import (
     ai2d,
     bamboo,
@@ -270,6 +272,28 @@ def test_coco_faults_are_named(tmp_path, changes, words):
         list(coco.read_instances(coco_file(tmp_path, **changes)))
 
 
+@pytest.mark.parametrize(
+    "runs",
+    [
+        {"size": [0, 5], "counts": [3, 2]},  # pycocotools divides by the height
+        {"size": [10, 10], "counts": "52o"},  # and reads on where the last number has no end
+        {"size": [10, 10], "counts": [500, 4]},
+        {"size": [10, 10], "counts": ""},
+        {"size": [10, 10], "counts": [10**12]},
+        {"size": ["a", 10], "counts": [100]},
+        {"size": [10, 10]},
+    ],
+)
+def test_coco_boxes_are_not_made_of_run_lengths_that_are_none(tmp_path, runs):
+    annotation = {"id": 5, "image_id": 1, "category_id": 7, "iscrowd": 0}
+    good = {"size": [10, 10], "counts": [23, 4, 73]}
+    (item,) = coco.read_instances(coco_file(tmp_path, annotations=[{**annotation, "segmentation": good}]))
+    assert item.boxes[0].xyxy == (2, 3, 3, 7)
+    path = coco_file(tmp_path, annotations=[{**annotation, "segmentation": runs}])
+    with pytest.raises(SourceError, match=r"coco\.json"):
+        list(guarded(coco.read_instances(path), "here"))
+
+
 def test_truncated_coco_names_its_byte(tmp_path):
     path = coco_file(tmp_path)
     path.write_bytes(path.read_bytes()[:120])
@@ -298,6 +322,35 @@ def test_cifar10_runs_no_pickle(tmp_path, monkeypatch, payload):
     with pytest.raises(SourceError):
         list(cifar10.open_cifar10(tmp_path, "test"))
     assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("batch", [b"}r\xff\xff\xff\x7f0a", b"\x96" + b"\xff" * 7 + b"\x0f.", b"X\xff"])
+def test_cifar10_makes_no_room_for_what_a_batch_only_claims(tmp_path, batch):
+    (tmp_path / "batches.meta").write_bytes(b"\x80\x05" + batch)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(SourceError, match=r"batches\.meta"):
+        cifar10.label_names(tmp_path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # KiB
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        (1, (1 << 40,), np.dtype(np.uint8), False, b"ab"),
+        (1, (2,), None, False, b"ab"),
+        (1, (2,), np.dtype(np.uint16), False, b"abcd"),
+        (1, (2,), np.dtype(np.uint8), False, ["a", "b"]),
+        (3, "|", None, None, None, -1, 1 << 40, 63),
+    ],
+)
+def test_cifar10_believes_no_state_of_an_array(tmp_path, state):
+    class Forged:
+        def __reduce__(self):
+            return (np.ndarray(0).__reduce__()[0], (np.ndarray, (0,), b"b"), state)
+
+    (tmp_path / "batches.meta").write_bytes(pickle.dumps({"label_names": [Forged()]}, 2))
+    with pytest.raises(SourceError, match=r"batches\.meta"):
+        cifar10.label_names(tmp_path)
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])

@@ -214,6 +214,26 @@ def test_json_reads_back(report, tmp_path):
         read_reports(tmp_path / "other.json")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"extra": {"a": "b"}},
+        {"extra": []},
+        {"extra": {"a": 10**400}},
+        {"n": 10**400},
+        {"value": 10**400},
+        {"n_failed": 1.5},
+        {"interval": [0]},
+    ],
+)
+def test_json_of_another_shape_is_refused_before_it_is_printed(report, tmp_path, change):
+    written = report.to_json()
+    written["scores"][0] |= change
+    (tmp_path / "r.json").write_text(json.dumps(written))
+    with pytest.raises(LammMetricsError, match=r"r\.json"):
+        read_reports(tmp_path / "r.json")
+
+
 def test_score_prints_itself_and_its_html(report):
     headline = report.headline
     assert headline.signature in str(headline)

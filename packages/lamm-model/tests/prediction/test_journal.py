@@ -80,7 +80,18 @@ def test_changed_answers_are_named_by_their_line(journal, old, new, words):
         read(journal)
 
 
-@pytest.mark.parametrize("line", ['{"key": "a", "text": "x", "mood": 1}', '{"text": "x"}', "[1]", "{", "[" * 9999])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"key": "a", "text": "x", "mood": 1}',
+        '{"text": "x"}',
+        '{"key": [], "text": "x"}',
+        '{"key": "a"}',
+        "[1]",
+        "{",
+        "[" * 9999,
+    ],
+)
 def test_lines_of_another_shape_are_named_and_those_without_a_version_go_on(journal, line):
     old = json.dumps({"key": "c", "text": "x"})
     journal.path.write_text(f"{json.dumps(HEADER)}\n{old}\n")

@@ -11,6 +11,7 @@ from lamm_metrics.coco.masks import coco_masks, encoded
 from lamm_metrics.coco.records import CocoFound, CocoTruth
 from lamm_metrics.errors import LammMetricsError
 from lamm_metrics.records.files import shown
+from lamm_metrics.records.truth import is_number
 
 IouType = Literal["bbox", "segm", "keypoints"]
 OverlapMaker = Callable[[CocoFound, CocoTruth], Overlap]
@@ -118,7 +119,7 @@ def _poses(columns: CocoFound | CocoTruth) -> Floats:
     wanted = 3 * len(SIGMAS)
     for row, record in enumerate(columns.records):
         found = record.get("keypoints")
-        numbers = [one for one in found if isinstance(one, int | float)] if isinstance(found, list | tuple) else []
+        numbers = [one for one in found if is_number(one)] if isinstance(found, list | tuple) else []
         if len(numbers) != wanted or len(numbers) != len(found or ()):
             raise LammMetricsError(
                 f"Expected {wanted} numbers in `keypoints`, got {shown(found)} in row {row}. "

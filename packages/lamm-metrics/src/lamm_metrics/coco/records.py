@@ -110,7 +110,7 @@ def read_coco_truth(content: Record, iou_type: str = "bbox") -> CocoTruth:
 
 def _boxes(records: Sequence[Record]) -> Floats:
     found = np.array([record["bbox"] for record in records], np.float64)
-    if found.size and found.shape != (len(records), 4):
+    if len(records) and found.shape != (len(records), 4):
         raise ValueError("`bbox` must be four numbers")
     return found.reshape(-1, 4)
 

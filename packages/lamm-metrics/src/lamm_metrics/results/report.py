@@ -255,7 +255,7 @@ def read_reports(path: str | PathLike[str]) -> list[Report]:
     try:
         parsed = parse_json(read_text(Path(path)))
         return [_report(written) for written in (parsed if isinstance(parsed, list) else [parsed])]
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise LammMetricsError(
             f"Expected a report that `lamm metrics score --json` wrote, got something else ({path}: {error}). "
             "Score again with --output NAME.json."

@@ -54,12 +54,16 @@ def checked(made: Made) -> Made:
 
     Raises:
         TypeError: Some field is of another type than its class says.
+        OverflowError: A number has more digits than any can have.
     """
     kinds: dict[Any, Any] = {str: str, bool: bool, int: int, float | None: float | int | None}
+    kinds |= {Mapping[str, float]: dict, Mapping[str, Any]: dict}
     for one in fields(made):
         kind, value = kinds.get(one.type), getattr(made, one.name)
         if kind is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
             raise TypeError(f"`{one.name}` is {value!r:.60}")
+        for number in value.values() if one.type == Mapping[str, float] else (value,) if isinstance(value, int) else ():
+            isnan(number)  # of numbers alone, and of those that a float holds
     return made
 
 

@@ -123,6 +123,8 @@ class Journal:
         for number, line in enumerate(lines[1:], start=2):
             try:
                 answer = open_line(line.encode(), _FIELDS)
+                if not isinstance(answer["key"], str) or not isinstance(answer["text"], str):
+                    raise ValueError("its `key` or `text` is no text")
                 self.answers[answer.pop("key")] = answer
             except (ValueError, KeyError) as error:
                 raise LammModelError(

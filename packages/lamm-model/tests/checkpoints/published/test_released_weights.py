@@ -3,6 +3,7 @@
 import argparse
 import json
 import pickle
+import resource
 import zipfile
 from collections import OrderedDict
 
@@ -323,6 +324,9 @@ REFUSED = {
     "a tensor of nothing": b"ctorch._utils\n_rebuild_tensor_v2\n(I0\nI0\n(I1\nt(I1\ntI00\nNtR.",
     "a storage that is not there": b"((S'storage'\nctorch\nFloatStorage\nS'9'\nS'cpu'\nI4\ntQ.",
     "no pickle": b"\x80\x02junk",
+    "a mark that claims room for 2^31": b"\x80\x02}r\xff\xff\xff\x7f0a",
+    "bytes that claim 2^60": b"\x80\x05\x96" + b"\xff" * 7 + b"\x0f.",
+    "half a number": b"\x80\x02J\x01.",
 }
 
 
@@ -331,8 +335,10 @@ def test_forged_archives_are_refused(tmp_path, what):
     with zipfile.ZipFile(tmp_path / "forged.pt", "w") as archive:
         archive.writestr("a/data.pkl", REFUSED[what])
         archive.writestr("a/data/0", b"\0" * 16)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(LammModelError, match=r"forged\.pt"):
         read_archive(tmp_path / "forged.pt")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # KiB
 
 
 def forged(size, stride, offset=0, compression=zipfile.ZIP_STORED, count=4):

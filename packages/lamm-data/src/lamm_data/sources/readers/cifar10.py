@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamm_data.errors import SourceError
+from lamm_data.files.pictures import decoding
 from lamm_data.records.annotations import Annotated, ClassLabel
 from lamm_data.sources.readers.fields import read_file
 
@@ -26,11 +27,40 @@ class _ArrayKind:
         raise pickle.UnpicklingError("an array made without data")
 
 
-def _array(kind: type, shape: tuple[int, ...], code: bytes) -> NDArray[Any]:
+class _ByteKind:
+    """Stand in for `numpy.dtype`, whose own state numpy believes: it knows bytes alone, and no state changes it."""
+
+    def __init__(self, code: Any, *_: Any) -> None:
+        if code not in ("u1", b"u1"):
+            raise pickle.UnpicklingError(f"an array of {code!r}")
+
+    def __setstate__(self, state: Any) -> None:
+        """Take nothing."""
+
+
+class _Bytes:
+    """Stand in for an array of numpy, which believes the shape and the kind in its state.
+
+    Attributes:
+        values: The numbers, uint8, once a state has brought them.
+    """
+
+    def __init__(self) -> None:
+        self.values: NDArray[np.uint8] = np.empty(0, np.uint8)
+
+    def __setstate__(self, state: Any) -> None:
+        """Take shape and bytes that belong together."""
+        _, shape, kind, turned, content = state
+        if not isinstance(kind, _ByteKind) or not isinstance(content, bytes):
+            raise pickle.UnpicklingError("an array of other things than bytes")
+        self.values = np.frombuffer(content, np.uint8).reshape(shape, order="F" if turned else "C")
+
+
+def _array(kind: type, shape: tuple[int, ...], code: bytes) -> _Bytes:
     """Stand in for numpy's private rebuilding function: make the empty array that a state then fills."""
     if kind is not _ArrayKind or shape != (0,):
         raise pickle.UnpicklingError(f"an array of {kind} and shape {shape}")
-    return np.empty(0, np.uint8)
+    return _Bytes()
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -44,13 +74,15 @@ ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy.core.multiarray", "_reconstruct"): _array,
     ("numpy._core.multiarray", "_reconstruct"): _array,
     ("numpy", "ndarray"): _ArrayKind,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy", "dtype"): _ByteKind,
     ("_codecs", "encode"): _encode,
 }
 """Everything a batch may name: how numpy rebuilds an array, in old and new pickles."""
 
 
-class _ArrayUnpickler(pickle.Unpickler):
+class _ArrayUnpickler(pickle._Unpickler):
+    """Knows the names above alone. The reader of C makes room for as many marks as four bytes can claim."""
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(f"a call of {module}.{name}")
@@ -64,15 +96,11 @@ def load_batch(path: Path) -> dict[str, Any]:
         SourceError: The file is missing, no pickle, or names anything but numpy arrays.
     """
     content = io.BytesIO(read_file(path))
-    try:
+    with decoding("a CIFAR10 batch of plain arrays", path):
         value = _ArrayUnpickler(content, encoding="bytes").load()
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
-        raise SourceError(
-            f"Expected a CIFAR10 batch of plain arrays, got {error} ({path}). Do not use this file: download it again."
-        ) from error
-    if not isinstance(value, dict):
-        raise SourceError(f"Expected a dictionary, got {type(value).__name__} ({path}).")
-    return {key.decode() if isinstance(key, bytes) else str(key): entry for key, entry in value.items()}
+        if not isinstance(value, dict):
+            raise TypeError(f"a {type(value).__name__} in place of a dictionary")
+        return {key.decode() if isinstance(key, bytes) else str(key): entry for key, entry in value.items()}
 
 
 def label_names(root: Path) -> tuple[str, ...]:
@@ -81,18 +109,20 @@ def label_names(root: Path) -> tuple[str, ...]:
     names = load_batch(path).get("label_names")
     if not isinstance(names, list) or not names:
         raise SourceError(f"Expected label_names in {path}, got none.")
-    return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names)
+    with decoding("names of classes", path):
+        return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names)
 
 
 def iter_batches(root: Path, split: str) -> Iterator[tuple[str, NDArray[np.uint8], list[int]]]:
     """Yield `(batch name, pixels [N, 3072] uint8 with the red plane first, labels)`."""
     for name in BATCHES[split]:
         batch = load_batch(root / name)
-        try:
-            pixels = np.asarray(batch.get("data"), np.uint8)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise SourceError(f"Expected pixels in {root / name}, got {error}.") from error
-        labels = [int(label) for label in batch.get("labels", [])]
+        data, labels = batch.get("data"), batch.get("labels")
+        if not isinstance(data, _Bytes) or not isinstance(labels, list) or {*map(type, labels)} - {int}:
+            raise SourceError(
+                f"Expected an array of pixels as `data` and a list of numbers as `labels` ({root / name})."
+            )
+        pixels = data.values
         if pixels.shape != (len(labels), 3 * SIDE * SIDE):
             raise SourceError(
                 f"Expected {len(labels)} rows of {3 * SIDE * SIDE} bytes, got {pixels.shape} ({root / name})."

@@ -26,13 +26,25 @@ _OWNERS = re.compile(
 
 
 def _box_of(outline: Any) -> list[float]:
-    """Return the box `[x, y, width, height]` of an outline: polygons, or run lengths."""
+    """Return the box `[x, y, width, height]` of an outline: polygons, or run lengths.
+
+    Raises:
+        ValueError: The run lengths are none.
+    """
     if isinstance(outline, dict):
         from pycocotools import mask
 
-        height, width = outline["size"]
-        runs = mask.frPyObjects(outline, height, width) if isinstance(outline["counts"], list) else outline
-        return [float(value) for value in mask.toBbox(runs)]
+        # Its C divides by the height and reads on where the last run has no end.
+        height, width = map(int, outline["size"])
+        counts = outline["counts"]
+        ended = isinstance(counts, list) or (isinstance(counts, str) and counts and not (ord(counts[-1]) - 48) & 32)
+        if not ended or min(height, width) < 1:
+            raise ValueError(f"run lengths without an end or a size: {outline!s:.60}")
+        runs = mask.frPyObjects(outline, height, width) if isinstance(counts, list) else outline
+        box = [float(value) for value in mask.toBbox({**runs, "size": [height, width]})]
+        if box[0] + box[2] > width or box[1] + box[3] > height:
+            raise ValueError(f"run lengths beyond their size: {outline!s:.60}")
+        return box
     xs, ys = ([value for part in outline for value in part[first::2]] for first in (0, 1))
     return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import struct
 import sys
 import zipfile
 from collections import OrderedDict
@@ -74,7 +75,10 @@ def read_archive(path: Path) -> Any:
 
 
 # What `pickle` raises on bytes that are no pickle, or none of ours.
-_PICKLE_FAULTS = (EOFError, KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError)
+_PICKLE_FAULTS = (
+    EOFError, KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError, AssertionError,
+    MemoryError, struct.error,
+)  # fmt: skip
 
 
 class _Archive:
@@ -111,8 +115,8 @@ class _Archive:
         return self._storages[key]
 
 
-class _Unpickler(pickle.Unpickler):
-    """A pickle reader that knows no names but these."""
+class _Unpickler(pickle._Unpickler):
+    """A pickle reader that knows no names but these. That of C makes room for as many marks as four bytes can claim."""
 
     def __init__(self, content: bytes, archive: _Archive) -> None:
         super().__init__(io.BytesIO(content))
