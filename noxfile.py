@@ -164,7 +164,7 @@ def security(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
-    """Read mutated files with every reader for so many minutes or inputs (-- MINUTES [READER ...] [--inputs N] [--seed N])."""
+    """Read changed files with every reader (-- MINUTES [READER ...] [--inputs N] [--seed N])."""
     _install_all(session)
     session.run("python", "tests/hostile/fuzz.py", *(session.posargs or ["5"]))
 

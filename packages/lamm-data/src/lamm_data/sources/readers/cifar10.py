@@ -39,21 +39,21 @@ class _ByteKind:
 
 
 class _Bytes:
-    """Stand in for an array of numpy, which believes the shape and the kind in its state.
-
-    Attributes:
-        values: The numbers, uint8, once a state has brought them.
-    """
+    """Stand in for an array of numpy, which believes the shape and the kind in its state."""
 
     def __init__(self) -> None:
-        self.values: NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._values: NDArray[np.uint8] = np.empty(0, np.uint8)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.uint8]:
+        """Return the bytes."""
+        return self._values
 
     def __setstate__(self, state: Any) -> None:
         """Take shape and bytes that belong together."""
         _, shape, kind, turned, content = state
         if not isinstance(kind, _ByteKind) or not isinstance(content, bytes):
             raise pickle.UnpicklingError("an array of other things than bytes")
-        self.values = np.frombuffer(content, np.uint8).reshape(shape, order="F" if turned else "C")
+        self._values = np.frombuffer(content, np.uint8).reshape(shape, order="F" if turned else "C")
 
 
 def _array(kind: type, shape: tuple[int, ...], code: bytes) -> _Bytes:
@@ -117,12 +117,10 @@ def iter_batches(root: Path, split: str) -> Iterator[tuple[str, NDArray[np.uint8
     """Yield `(batch name, pixels [N, 3072] uint8 with the red plane first, labels)`."""
     for name in BATCHES[split]:
         batch = load_batch(root / name)
-        data, labels = batch.get("data"), batch.get("labels")
-        if not isinstance(data, _Bytes) or not isinstance(labels, list) or {*map(type, labels)} - {int}:
-            raise SourceError(
-                f"Expected an array of pixels as `data` and a list of numbers as `labels` ({root / name})."
-            )
-        pixels = data.values
+        labels = batch.get("labels", ())
+        with decoding("rows of bytes as `data`, numbers as `labels`", root / name):
+            pixels = np.asarray(batch.get("data"), np.uint8)
+            labels = [int(label) for label in labels]
         if pixels.shape != (len(labels), 3 * SIDE * SIDE):
             raise SourceError(
                 f"Expected {len(labels)} rows of {3 * SIDE * SIDE} bytes, got {pixels.shape} ({root / name})."
