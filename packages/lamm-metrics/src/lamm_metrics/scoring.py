@@ -97,14 +97,16 @@ def metrics_for(
     labels = labels_of(list(references.records.values()))
     if rule := published(protocol):
         made = [make_metric(use.metric, task, labels, **use.options) for use in rule.tasks[task]]
-        for metric in made:
-            metric.protocol = protocol
-        return made
-    own = [options.keys() & options_of(metric_class(name)).keys() for name in chosen]
-    return [
-        make_metric(name, task, labels, **{key: options[key] for key in sorted(keys)})
-        for name, keys in zip(chosen, own, strict=True)
-    ]
+    else:
+        own = [options.keys() & options_of(metric_class(name)).keys() for name in chosen]
+        made = [
+            make_metric(name, task, labels, **{key: options[key] for key in sorted(keys)})
+            for name, keys in zip(chosen, own, strict=True)
+        ]
+    numbered = {str(record.get("proposal_source", "")) for record in references.records.values()}
+    for metric in made:
+        metric.protocol, metric.proposals = protocol if rule else "", "+".join(sorted(numbered - {""}))
+    return made
 
 
 def _check_truth(name: str, task: str, references: References) -> None:

@@ -35,6 +35,8 @@ def _compared(records: int, published: int) -> str:
               help="fine-tune: the training split as instruction records.")  # fmt: skip
 @click.option("--boxes", type=click.Choice(("aligned", "oriented")), default="aligned", show_default=True,
               help="3D boxes: axis-aligned, or with yaw, pitch and roll.")  # fmt: skip
+@click.option("--proposals", default="", metavar="annotation|PATH",
+              help="Number the objects that answers may name: the annotated ones, or a detector's.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @writes_alone("output", folder=True)
 def benchmark(
@@ -45,6 +47,7 @@ def benchmark(
     from dataclasses import asdict
 
     from lamm_data.benchmark.run import build_benchmark
+    from lamm_data.errors import first_of
     from lamm_data.progress import progress_bar
 
     chosen = tuple(task.strip() for task in tasks.split(",") if task.strip())
@@ -69,3 +72,6 @@ def benchmark(
             click.echo(f"{file.items:8d}    images or clouds read")
             for reason, number in file.left_out.items():
                 click.echo(f"{number:8d}    left out: {reason.removeprefix('left out: ')}")
+            if file.unknown:
+                named = ", ".join(first_of(file.unknown, 10))
+                click.echo(f"{len(file.unknown):8d}    objects that are not in their scene: {named}")

@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cache
 from typing import Any
 
+from lamm_data.benchmark.proposals import Proposals
 from lamm_data.errors import UsageError
 from lamm_data.files.settings import packaged_toml
 from lamm_data.records.tasks import TASKS
@@ -35,6 +36,7 @@ class Build:
         read: Images or clouds read.
         options: Answers that options are drawn from, once there are any.
         unknown: Objects that annotations name and their scenes lack, as `scene: id`.
+        proposals: Numbered objects that answers may name; None where boxes are asked for.
     """
 
     task: str
@@ -49,6 +51,7 @@ class Build:
     read: int = 0
     options: AnswerPool | None = None
     unknown: dict[str, None] = field(default_factory=dict)
+    proposals: Proposals | None = None
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -57,6 +60,9 @@ class Build:
     @property
     def instruction(self) -> str:
         """Name of the instruction in `instructions.toml`."""
+        numbered = f"{self.task}_numbered"
+        if self.proposals is not None and numbered in instructions():
+            return numbered
         return f"facial_{self.attribute}" if self.attribute else self.task
 
 

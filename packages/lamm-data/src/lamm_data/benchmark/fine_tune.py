@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from lamm_data.benchmark.proposals import nearest, token
 from lamm_data.errors import UsageError
 from lamm_data.records.benchmark import LSP_JOINTS, BenchmarkRecord, by_axis
 from lamm_data.records.instruction import InstructionRecord, Turn
@@ -30,7 +31,15 @@ def _objects(record: BenchmarkRecord) -> str:
 
 
 def _targets(record: BenchmarkRecord) -> str:
-    return "; ".join(_box(record, item["bbox"]) for item in record.object or []) or "There is no such object."
+    """Write the boxes of all targets, or the numbers of the objects that overlap them most."""
+    numbered = record.extra.get("proposals")
+    boxes = [item["bbox"] for item in record.object or []]
+    if numbered is None:
+        written = "; ".join(_box(record, box) for box in boxes)
+    else:
+        named = (nearest(box, numbered) for box in boxes)
+        written = ", ".join(dict.fromkeys(token(one["id"]) for one in named if one is not None))
+    return written or "There is no such object."
 
 
 def _captioned(record: BenchmarkRecord) -> str:
@@ -57,7 +66,7 @@ _ANSWERS: dict[str, Callable[[BenchmarkRecord], str]] = {
     "captions": lambda record: (record.sentences or [""])[0],
     "count": lambda record: str(record.num),
     "words": lambda record: ", ".join(f'"{word}"' for word in record.word_list or []),
-    "description": lambda record: _box(record, record.gt_bbox or []),
+    "description": _targets,
     "targets": _targets,
     "answers": lambda record: (record.answers or [""])[0],
     "number_or_choice": lambda record: f"{record.num:g}" if record.gt_choices is None else _option(record),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lamm_data.benchmark.entry import Build, Entry
+from lamm_data.benchmark.proposals import nearest, token
 from lamm_data.records.annotations import Annotated, Box3D, Description
 from lamm_data.writing.coordinates import metres, solid_boxes, usable_boxes
 from lamm_data.writing.draws import fill
@@ -47,7 +48,7 @@ def _unknown(item: Annotated, build: Build, ids: list[str]) -> None:
 
 def one_target(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
     """Ask for the one object that a description means, in a scene or an image; `source_id` is the description's."""
-    named = _named(item, build)
+    named, (objects, numbered) = _named(item, build), _numbered(item, build)
     for number, text in _described(item, build):
         target = named.get(text.object_id)
         if text.object_ids is not None and len(text.object_ids) != 1:
@@ -56,22 +57,31 @@ def one_target(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
         if target is None:
             _unknown(item, build, [text.object_id])
             continue
-        extra = ({"source_id": text.id} if text.id else {}) | dict(text.stated)
+        extra = ({"source_id": text.id} if text.id else {}) | dict(text.stated) | numbered
         truth = {"gt_bbox": target["bbox"], "object": [target], "extra": extra}
-        yield f"-{number}", fill(query, {"description": as_sentence(text.text)}), truth
+        yield f"-{number}", fill(query, {"description": as_sentence(text.text), "objects": objects}), truth
 
 
 def targets(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
     """Ask for all objects that a description means, which may be none."""
-    named = _named(item, build)
+    named, (objects, numbered) = _named(item, build), _numbered(item, build)
     for number, text in _described(item, build):
         ids = [text.object_id] if text.object_ids is None else list(text.object_ids)
         if lacking := [key for key in ids if key not in named]:
             _unknown(item, build, lacking)
             continue
-        truth = {"object": [named[key] for key in ids], "extra": dict(text.stated)}
+        truth = {"object": [named[key] for key in ids], "extra": dict(text.stated) | numbered}
         truth |= {"id": text.id or f"{item.id}-{number}"}
-        yield "", fill(query, {"description": as_sentence(text.text)}), truth
+        yield "", fill(query, {"description": as_sentence(text.text), "objects": objects}), truth
+
+
+def _numbered(item: Annotated, build: Build) -> tuple[str, dict[str, Any]]:
+    """Return the numbered objects of a scene as a query lists them, and as its records hold them."""
+    if build.proposals is None:
+        return "", {}
+    found = build.proposals.of(item)
+    written = "; ".join(f"{token(one['id'])} {metres(one['bbox'])}" for one in found)
+    return written, {"proposals": found, "proposal_source": build.proposals.source}
 
 
 def _sentences(item: Annotated, build: Build) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -94,7 +104,21 @@ def captions(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
 
 
 def dense_captions(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
-    """Ask for every described object of a scene and what can be said of it."""
-    objects = [target for _, target in _sentences(item, build)]
-    if objects:
-        yield "", query, {"object": objects}
+    """Ask for every described object of a scene and what can be said of it.
+
+    With numbered objects, ask about the one that overlaps each described object most: a record an object.
+    """
+    described = list(_sentences(item, build))
+    if build.proposals is None:
+        if described:
+            yield "", query, {"object": [target for _, target in described]}
+        return
+    found = build.proposals.of(item)
+    for key, target in described:
+        truth = {"gt_bbox": target["bbox"], "sentences": target["sentences"]}
+        extra: dict[str, Any] = {"proposal_source": build.proposals.source}
+        proposal, asked = nearest(target["bbox"], found), "[]"  # a scene in which nothing was found is asked in vain
+        if proposal is not None:
+            extra |= {"proposal_bbox": proposal["bbox"], "proposal_id": proposal["id"]}
+            asked = metres(proposal["bbox"])
+        yield f"-{key}", fill(query, {"box": asked}), truth | {"extra": extra}

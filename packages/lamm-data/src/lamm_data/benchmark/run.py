@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lamm_data.benchmark.build import build_records, subset
-from lamm_data.benchmark.entry import Build
+from lamm_data.benchmark.entry import Build, instructions
 from lamm_data.benchmark.fine_tune import FINE_TUNE_TASKS, as_instruction
+from lamm_data.benchmark.proposals import open_proposals
 from lamm_data.errors import SourceError, UsageError
 from lamm_data.progress import Advance, unwatched
 from lamm_data.records.annotations import Annotated
@@ -30,6 +31,7 @@ class BenchmarkFile:
         items: Images or clouds read.
         published: Records of the published file, or 0 when unknown.
         left_out: Annotations left out, by reason.
+        unknown: Objects that annotations name and their scenes lack, as `scene: id`.
     """
 
     name: str
@@ -37,6 +39,7 @@ class BenchmarkFile:
     items: int
     published: int
     left_out: dict[str, int]
+    unknown: tuple[str, ...] = ()
 
 
 def build_benchmark(
@@ -51,6 +54,7 @@ def build_benchmark(
     media: str = "check",
     fine_tune: bool = False,
     oriented: bool = False,
+    proposals: str = "",
     dataset: str = "",
     licence: str = "",
     layout: str = "",
@@ -73,6 +77,8 @@ def build_benchmark(
         media: `check`, `skip-missing` or `ignore`: what to do about missing images and clouds.
         fine_tune: Write the queries with their answers as instruction records, to train on.
         oriented: Write turned 3D boxes with nine numbers (3RScan's); the axis-aligned box around them otherwise.
+        proposals: Numbered objects that answers may name: `annotation`, or a file or folder that
+            `lamm_data.benchmark.proposals.open_proposals` reads; boxes are asked for when empty.
         dataset: Name of the user's own data set (source `images`).
         licence: Its licence or terms.
         layout: Its label format; found out when empty.
@@ -88,8 +94,13 @@ def build_benchmark(
     split = split or (source.train if fine_tune else source.benchmark_split)
     if not split:
         raise UsageError(f"Expected a source with a held-out split, got {name}. Name one with --split.")
+    wanted = choose_tasks(source, tasks, possible)
+    numbered = open_proposals(proposals, Path(root)) if proposals else None
+    if numbered is not None and not any(f"{task}_numbered" in instructions() for task in wanted):
+        able = [key.removesuffix("_numbered") for key in instructions() if key.endswith("_numbered")]
+        raise UsageError(f"Expected proposals for a task out of {', '.join(able)}, got them for {', '.join(wanted)}.")
     written = []
-    for task in choose_tasks(source, tasks, possible):
+    for task in wanted:
         for attribute in TASKS[task].attributes:
             title = source.dataset_of(task, attribute)
             build = Build(
@@ -99,6 +110,7 @@ def build_benchmark(
                 choices=source.choices,
                 attribute=attribute,
                 oriented=oriented,
+                proposals=numbered,
                 meta={"source": name, "split": split, "licence": source.licence}
                 | ({"synthetic": True} if source.synthetic else {}),
             )
@@ -111,7 +123,9 @@ def build_benchmark(
             count = _write(Path(output) / file, chosen, fine_tune)
             held_out = split == source.benchmark_split and not fine_tune
             published = source.published_records(task, attribute) if held_out else 0
-            written.append(BenchmarkFile(file, count, build.read, published, dict(build.left_out)))
+            written.append(
+                BenchmarkFile(file, count, build.read, published, dict(build.left_out), tuple(build.unknown))
+            )
             progress(1)
     return written
 

@@ -100,6 +100,8 @@ class Metric(ABC, Generic[StateT]):
         self.known: dict[str, tuple[int, Any]] = {}
         # The published rule whose options these are; empty outside of one.
         self.protocol = ""
+        # Whose numbered objects the records list, such as the annotation's; empty where they list none.
+        self.proposals = ""
 
     @abstractmethod
     def update(self, reference: Reference, prediction: Prediction) -> None:
@@ -219,7 +221,8 @@ class Metric(ABC, Generic[StateT]):
         for spec, value, right in zip(specs, values.tolist(), if_right, strict=True):
             bounds = {"failures_wrong": value, "failures_right": float(right)}
             extras.append({**(bounds if spec.bounded and not np.isnan(value) else {}), **self.extra(spec.name)})
-        settings = {**({"protocol": self.protocol} if self.protocol else {}), **self.settings()}
+        stated = {"protocol": self.protocol, "proposals": self.proposals}
+        settings = {**{key: value for key, value in stated.items() if value}, **self.settings()}
         return put_together(specs, values.tolist(), intervals, extras, settings, (self.n_records, self.n_failed))
 
     @derived
