@@ -101,8 +101,9 @@ def test_small_clouds(implementation, device, points):
     table = kernels.submanifold_kernel_map(voxels.grid, voxels.lengths, 3, name)
     assert (table >= 0).sum() == count
     features, weight = torch.ones(count, 2, device=device), torch.ones(4, 3, 3, 3, 2, device=device)
-    out = kernels.submanifold_conv3d(features, weight, None, table, _name("submanifold_conv3d", implementation))
-    assert out.tolist() == [[2.0] * 4] * count
+    bias = torch.arange(4.0, device=device)
+    out = kernels.submanifold_conv3d(features, weight, bias, table, _name("submanifold_conv3d", implementation))
+    assert out.tolist() == [[2.0, 3.0, 4.0, 5.0]] * count
     pooled = kernels.segment_pool(
         torch.ones(len(points), 2, device=device), voxels.inverse, count, "sum", _name("segment_pool", implementation)
     )

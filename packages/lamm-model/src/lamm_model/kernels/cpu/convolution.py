@@ -93,7 +93,9 @@ def submanifold_conv3d(features: Tensor, weight: Tensor, bias: Tensor | None, ta
     source = features.to(kind)
     kernel = weight.to(kind).transpose(0, 1).contiguous()
     size, channels, outputs = len(features), weight.shape[2], weight.shape[0]
-    out = source.new_zeros(size, outputs) if bias is None else bias.to(kind).expand(size, outputs).contiguous()
+    out = source.new_zeros(size, outputs)
+    if bias is not None:
+        out += bias
     step = _block(source, max(channels, outputs))
     rows, results = source.new_zeros(step, channels), source.new_empty(step, outputs)
     owners = torch.empty(step, dtype=torch.int64)
