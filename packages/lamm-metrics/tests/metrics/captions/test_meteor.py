@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from lamm_metrics.errors import UsageError
+from lamm_metrics.metrics.captions import meteor_alignment
 from lamm_metrics.metrics.captions.meteor import Meteor, meteor_of_statistics
-from lamm_metrics.metrics.captions.meteor_tables import meteor_words, open_index, porter2
+from lamm_metrics.metrics.captions.meteor_tables import open_index, porter2
+from lamm_metrics.metrics.captions.meteor_words import meteor_words
 from lamm_metrics.records.predictions import Prediction
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden/vision3d/meteor.json").read_text(encoding="utf-8"))
@@ -180,6 +182,52 @@ class TestOnMadeUpTables:
         (torn / "meteor-1.5.jar").write_bytes(b"no archive")
         with pytest.raises(UsageError, match="Install it anew"):
             Meteor(tables=str(torn))
+
+
+def plain_search(free, definite):
+    """The published search with every path on its own: rank, last end, used words of both texts, reach, matches."""
+    paths = [((0, 0, 0), -1, frozenset(), frozenset(), 0, ())]
+    for j, matches in enumerate(free):
+        after = []
+        for (gain, chunks, apart), last, used, covered, reached, found in paths:
+            if j < reached:
+                after.append(((gain, chunks, apart), last, used, covered, reached, found))
+                continue
+            for match in [definite[j]] if definite[j] else matches:
+                here, there = (frozenset(range(a, a + n)) for a, n in (match[2:4], match[:2]))
+                if used & here or covered & there:
+                    continue
+                worth = 2 if match.stage == 0 else match.length // 2 + match.answer_length // 2
+                distance = abs(match.start - match.answer_start)
+                rank = (
+                    gain - worth,
+                    chunks + (last not in (-1, match.answer_start)),
+                    apart + distance * bool(definite[j]),
+                )
+                ends = match.answer_start + match.answer_length, match.start + match.length
+                after.append((rank, ends[0], used | here, covered | there, ends[1], (*found, match)))
+                apart += distance
+            if not definite[j]:
+                after.append(((gain, chunks + (last >= 0), apart), -1, used, covered, reached, found))
+        paths = sorted(after, key=lambda path: path[0])[: meteor_alignment.BEAM]
+    ended = [(gain, chunks + (last >= 0), apart) for (gain, chunks, apart), last, *_ in paths]
+    return paths[ended.index(min(ended))][-1]
+
+
+@pytest.mark.parametrize("words", [6, 14, 520])
+def test_paths_at_one_place_go_on_as_if_each_went_alone(words, monkeypatch):
+    draw = random.Random(words)
+    for beam in (3, 40) * (1 if words > 500 else 60):
+        monkeypatch.setattr(meteor_alignment, "BEAM", beam)
+        free = [[] for _ in range(words)]
+        for _ in range(words * 2):
+            start, other = draw.randrange(words), draw.randrange(words)
+            sizes = [min(draw.choice([1, 1, 2]), words - place) for place in (start, other)]
+            stage = draw.randrange(4) if sizes == [1, 1] else 3
+            free[start].append(meteor_alignment.Match(start, sizes[0], other, sizes[1], stage))
+        definite = meteor_alignment._definite(words, free)
+        found = sorted([*filter(None, definite), *meteor_alignment._search(free, definite)])
+        assert found == sorted(plain_search(free, definite))
 
 
 def test_words_as_the_normaliser_splits_them():

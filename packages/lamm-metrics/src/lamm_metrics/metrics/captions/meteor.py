@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import Status
-from lamm_metrics.metrics.captions.meteor_alignment import PARAPHRASE, SYNONYM, Match, Text, align, prepare
+from lamm_metrics.metrics.captions.meteor_alignment import SYNONYM, Match, Text, align, prepare
 from lamm_metrics.metrics.captions.meteor_tables import (
     NO_LISTS,
-    index_digest,
-    meteor_words,
     open_index,
     tables_folder,
     word_lists,
 )
+from lamm_metrics.metrics.captions.meteor_words import meteor_words
 from lamm_metrics.metrics.captions.prepared import PreparedTexts
 from lamm_metrics.metrics.captions.tokenizers import Tokenizer
 from lamm_metrics.metrics.registry import one_of
@@ -150,7 +149,7 @@ class Meteor(PreparedTexts[tuple[int, ...]]):
 
     def own_settings(self) -> dict[str, object]:
         """The choices of METEOR, with the hashes of the tables that they use."""
-        index = f"-{index_digest(self._folder)}" if self._folder and self._n_stages > SYNONYM else ""
+        index = f"-{open_index(self._folder).digest}" if self._folder and self._n_stages > SYNONYM else ""
         stages = self.stages.replace(" ", "+")
         return {"stages": stages, "tables": f"{self._digest}{index}", "avg": self.average, "refs": "best"}
 
@@ -160,10 +159,11 @@ class Meteor(PreparedTexts[tuple[int, ...]]):
         # A mark of METEOR's own protocol, which the usual wrapper takes out of answers.
         texts = [" ".join(words).replace("|||", ""), *map(" ".join, truth)]
         answer, *others = (_prepared(text, self._n_stages, self._folder) for text in texts)
-        index = open_index(self._folder) if self._folder and self._n_stages > PARAPHRASE else None
-        counted = [meteor_statistics(answer, other, align(answer, other, index)) for other in others]
-        best = int(np.argmax(meteor_of_statistics(np.array(counted)))) if len(counted) > 1 else 0
-        self.keep(reference, Status.OK if answer.words else Status.NONE, counted[best])
+        counted = [meteor_statistics(answer, other, align(answer, other)) for other in others]
+        # Where nothing is matched the score is 0, and the first of equals counts.
+        able = dict.fromkeys(found for found in counted if found[-1]) or dict.fromkeys(counted[:1])
+        best = int(np.argmax(meteor_of_statistics(np.array([*able])))) if len(able) > 1 else 0
+        self.keep(reference, Status.OK if answer.words else Status.NONE, [*able][best])
 
     def specs(self) -> Sequence[ScoreSpec]:
         """Return the one score, which has METEOR's name with all stages only."""

@@ -10,7 +10,7 @@ import gzip
 import os
 import re
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from hashlib import blake2b
 from importlib.util import find_spec
@@ -28,6 +28,8 @@ from lamm_metrics.errors import UsageError
 
 JAR, PARAPHRASES = "meteor-1.5.jar", "data/paraphrase-en.gz"
 LONGEST_PHRASE = 7
+# A beginning of a phrase is noted as one bit, by the first 26 bits of its key.
+_BIT, _BYTE = 38, 41
 _PRIME, _MASK = 0x9E3779B97F4A7C15, 2**64 - 1
 # WordNet's rules of detachment: nouns, verbs, adjectives.
 _ENDINGS = (
@@ -45,8 +47,6 @@ _ENDINGS = (
     *(("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
 )
 _NONE: frozenset[int] = frozenset()
-# Stands for a word that no phrase has.
-_UNKNOWN = 1 << 62
 
 Span = tuple[int, int, int]
 """Where a phrase of the table starts in a text, how many words it has, its number."""
@@ -108,13 +108,6 @@ def _digest(*parts: bytes) -> str:
     return blake2b(b"".join(blake2b(part).digest() for part in parts), digest_size=4).hexdigest()
 
 
-@lru_cache(maxsize=4)
-def index_digest(folder: Path) -> str:
-    """Return the hash of the synonyms and the paraphrases, for signatures."""
-    paraphrases = (folder / PARAPHRASES).read_bytes()
-    return _digest(*_members(folder / JAR, "synonym/english.synsets", "synonym/english.exceptions"), paraphrases)
-
-
 # Up to Porter2's second region: twice a vowel and what is none.
 _REGIONS = re.compile(r"(?:gener|commun|arsen|.*?[aeiouy][^aeiouy]).*?[aeiouy][^aeiouy]")
 _WORD = re.compile("[a-z'’]")
@@ -138,7 +131,8 @@ def porter2(word: str) -> str:
     >>> porter2("hanging"), porter2("generously"), porter2("realization")
     ('hang', 'generous', 'realiz')
     """
-    if len(word) <= 2 or not _WORD.search(word):
+    # What ends in no letter has no ending; nltk is not loaded for it.
+    if len(word) <= 2 or not _WORD.search(word) or (not _WORD.match(word[-1]) and word.isascii() and "'" not in word):
         return word
     stem = _stemmer()(word)
     regions = _REGIONS.match(word) if stem.endswith(("ize", "ate")) and _DERIVED.search(word) else None
@@ -160,7 +154,10 @@ class Index:
         self._bases = {form: bases for form, *bases in map(str.split, _lines(folder, "exceptions"))}
         self._keys, self._pair_starts, self._others = (arrays[name] for name in ("keys", "pair_starts", "others"))
         self._synset_starts, self._synsets = arrays["synset_starts"], arrays["synsets"]
-        self.synsets = lru_cache(maxsize=65536)(self._all_synsets)
+        self._prefixes = memoryview(arrays["prefixes"])
+        self.digest = (folder / "digest.txt").read_text()
+        self._of_synset: dict[int, list[str]] = {}
+        self._synonyms: dict[str, set[str]] = {}
         self.paraphrases = lru_cache(maxsize=65536)(self._paraphrases)
 
     def stem(self, word: str) -> str:
@@ -187,22 +184,40 @@ class Index:
                 return own | found
         return own
 
+    def synonyms(self, word: str) -> Set[str]:
+        """Return the words, of all that were ever asked for, that share a synonym set with a word; it grows."""
+        found = self._synonyms.get(word)
+        if found is None:
+            found = self._synonyms[word] = set()
+            for synset in self._all_synsets(word):
+                sharing = self._of_synset.setdefault(synset, [])
+                found.update(sharing)
+                sharing.append(word)
+            for other in found:
+                self._synonyms[other].add(word)
+        return found
+
     def spans(self, words: Sequence[str]) -> list[Span]:
         """Return the phrases of the table that stand in a text, by start and length."""
-        numbers = np.array([self._number.get(word, _UNKNOWN) + 1 for word in words], np.uint64)
-        starts, hashes = np.arange(len(words)), np.zeros(len(words), np.uint64)
-        keys = []
-        for length in range(1, min(LONGEST_PHRASE, len(words)) + 1):
-            hashes = (hashes[: len(words) - length + 1] ^ numbers[length - 1 :]) * np.uint64(_PRIME)
-            keys.append(hashes)
-        if not keys:
-            return []
-        wanted = np.concatenate(keys)
+        numbers = [self._number.get(word) for word in words]
+        prefixes = self._prefixes
+        keys: list[int] = []
+        places: list[tuple[int, int]] = []
+        for start in range(len(words)):
+            key = 0
+            for length, number in enumerate(numbers[start : start + LONGEST_PHRASE], 1):
+                if number is None:
+                    break
+                key = ((key ^ (number + 1)) * _PRIME) & _MASK
+                if not prefixes[key >> _BYTE] >> (key >> _BIT & 7) & 1:
+                    break
+                keys.append(key)
+                places.append((start, length))
+        wanted = np.array(keys, np.uint64)
         found = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
-        known = np.flatnonzero(self._keys[found] == wanted)
-        start = np.concatenate([starts[: len(part)] for part in keys])[known].tolist()
-        length_of = np.repeat(np.arange(1, len(keys) + 1), [len(part) for part in keys])[known].tolist()
-        return sorted(zip(start, length_of, found[known].tolist(), strict=True))
+        known = (self._keys[found] == wanted).tolist()
+        numbered = zip(places, found.tolist(), known, strict=True)
+        return [(start, length, phrase) for (start, length), phrase, is_phrase in numbered if is_phrase]
 
     def _paraphrases(self, phrase: int) -> Mapping[int, int]:
         """Return the paraphrases of a phrase, each with its rank in the table."""
@@ -210,13 +225,13 @@ class Index:
         return dict(zip(self._others[start:end].tolist(), range(end - start), strict=True))
 
 
-_ARRAYS = ("keys", "pair_starts", "others", "synset_starts", "synsets")
+_ARRAYS = ("keys", "prefixes", "pair_starts", "others", "synset_starts", "synsets")
 
 
 def _cache(folder: Path) -> Path:
     """Return the folder of an index, whose name changes with the tables."""
     stats = [(folder / name).stat() for name in (JAR, PARAPHRASES)]
-    told = repr(("1", str(folder.resolve()), [(stat.st_size, stat.st_mtime_ns) for stat in stats]))
+    told = repr(("2", str(folder.resolve()), [(stat.st_size, stat.st_mtime_ns) for stat in stats]))
     base = os.environ.get("XDG_CACHE_HOME")
     name = blake2b(told.encode(), digest_size=8).hexdigest()
     return (Path(base) if base else Path.home() / ".cache") / "lamm" / "meteor" / name
@@ -261,7 +276,7 @@ def _write_index(folder: Path, place: Path) -> None:
     vocabulary = {word for phrase in phrases for word in phrase.split()}
     words = sorted({word.decode() for word in vocabulary} | of_word.keys())
     number = {word.encode(): i for i, word in enumerate(words)}
-    keys = np.fromiter((_hash(phrase.split(), number) for phrase in phrases), np.uint64, len(phrases))
+    keys, prefixes = _hash([[number[word] for word in phrase.split()] for phrase in phrases])
     order = np.argsort(keys)
     rank = np.empty(len(keys), np.int32)
     rank[order] = np.arange(len(keys), dtype=np.int32)
@@ -270,6 +285,7 @@ def _write_index(folder: Path, place: Path) -> None:
     sets = [[int(item) for item in of_word.get(word, ())] for word in words]
     arrays: dict[str, NDArray[Any]] = {
         "keys": keys[order],
+        "prefixes": prefixes,
         "pair_starts": np.searchsorted(ones[by_phrase], np.arange(len(keys) + 1)).astype(np.int32),
         "others": others[by_phrase],
         "synset_starts": np.cumsum([0, *map(len, sets)], dtype=np.int32),
@@ -285,6 +301,7 @@ def _write_index(folder: Path, place: Path) -> None:
         for form in listed.split():
             bases.setdefault(form, []).append(base)
     texts: dict[str, Iterable[str]] = {
+        "digest": [_digest(synonyms, exceptions, (folder / PARAPHRASES).read_bytes())],
         "words": words,
         "stems": map(porter2, words),
         "exceptions": (" ".join([form, *listed]) for form, listed in sorted(bases.items())),
@@ -293,70 +310,21 @@ def _write_index(folder: Path, place: Path) -> None:
         (place / f"{name}.txt").write_text("\n".join(parts), encoding="utf-8")
 
 
-def _hash(words: Sequence[bytes], number: Mapping[bytes, int]) -> int:
-    key = 0
-    for word in words:
-        key = ((key ^ (number[word] + 1)) * _PRIME) & _MASK
-    return key
+def _hash(phrases: Sequence[Sequence[int]]) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+    """Return the keys of phrases given as numbers of words, and the bits of their beginnings.
 
-
-# Letters as METEOR counts them: Latin of Europe, Cyrillic and phonetic ones.
-_LETTERS = (
-    "A-Za-z\u0160\u017d\u0161\u017e\u0178\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u017e"
-    "\u0400-\u0527\ua640-\ua66e\ua67e-\ua697\u1d00-\u1d7f"
-)
-_PLAIN = re.compile(r"[A-Za-z0-9 ]*")
-_DOTS = "\ue000"
-_RULES: Sequence[tuple[re.Pattern[str], Any]] = (
-    (re.compile(rf"([^0-9{_LETTERS} \t\n\v\f\r.'`,\-‘’])"), r" \1 "),
-    (re.compile(r"\.{2,}"), lambda dots: f" {_DOTS * len(dots[0])} "),
-    (re.compile(r"([^0-9]),([^0-9])"), r"\1 , \2"),
-    (re.compile(r"([0-9]),([^0-9])"), r"\1 , \2"),
-    (re.compile(r"([^0-9]),([0-9])"), r"\1 , \2"),
-    (re.compile("[`‘’]"), "'"),
-    (re.compile("[“”]|''"), ' " '),
-    (re.compile("–"), "-"),
-    (re.compile("--"), "-"),
-    (re.compile(rf"([0-9{_LETTERS}.])-([0-9{_LETTERS}])"), r"\1 \2"),
-    (re.compile(rf"([^{_LETTERS}])'([^{_LETTERS}])"), r"\1 ' \2"),
-    (re.compile(rf"([^0-9{_LETTERS}])'([{_LETTERS}])"), r"\1 ' \2"),
-    (re.compile(rf"([{_LETTERS}])'([^{_LETTERS}])"), r"\1 ' \2"),
-    (re.compile(rf"([{_LETTERS}])'([{_LETTERS}])"), r"\1 '\2"),
-    (re.compile(r"([0-9])'(s)"), r"\1 '\2"),
-)
-_LETTER = re.compile(f"[{_LETTERS}]")
-_SPACES = re.compile("[ \t\n\f\r\u00a0\u2000-\u200a\u202f\u205f\u3000]+")
-
-
-@lru_cache(maxsize=4096)
-def _split(text: str) -> tuple[str, ...]:
-    for pattern, replacement in _RULES:
-        text = pattern.sub(replacement, text)
-    return tuple(_SPACES.sub(" ", text).strip(" ").split(" "))
-
-
-def meteor_words(text: str, abbreviations: Mapping[str, bool]) -> tuple[str, ...]:
-    """Return the words of a text as METEOR's option `-norm` counts them, in lower case.
-
-    Args:
-        text: Any text.
-        abbreviations: Words that keep their final dot, always (True) or before a number only (False).
-
-    >>> meteor_words("The man's T-shirt, from the U.S., is 1,000.5 years old.", {})
-    ('the', 'man', "'s", 't', 'shirt', ',', 'from', 'the', 'us', ',', 'is', '1,000.5', 'years', 'old', '.')
+    Raises:
+        ValueError: A phrase is longer than any of METEOR's.
     """
-    if _PLAIN.fullmatch(text):
-        return tuple(text.lower().split())
-    words = _split(f" {text} ")
-    found: list[str] = []
-    for word, after in zip(words, (*words[1:], ""), strict=True):
-        stem = word[:-1]
-        if not stem or word[-1] != ".":
-            found.append(word)
-        elif "." in stem and _LETTER.search(stem):
-            found.append(word.replace(".", ""))
-        elif abbreviations.get(stem) or "a" <= after[:1] <= "z" or (stem in abbreviations and "0" <= after[:1] <= "9"):
-            found.append(word)
-        else:
-            found += [stem, "."]
-    return tuple(word.replace(_DOTS, ".").lower() for word in found if word)
+    lengths = np.fromiter(map(len, phrases), np.int64, len(phrases))
+    if lengths.max(initial=0) > LONGEST_PHRASE:
+        raise ValueError(f"a phrase of {lengths.max()} words, more than {LONGEST_PHRASE}")
+    numbers = np.fromiter((number + 1 for phrase in phrases for number in phrase), np.uint64, lengths.sum())
+    starts = np.cumsum(lengths) - lengths
+    keys = np.zeros(len(phrases), np.uint64)
+    begun = np.zeros(1 << (64 - _BIT), bool)
+    for place in range(int(lengths.max(initial=0))):
+        longer = np.flatnonzero(lengths > place)
+        keys[longer] = (keys[longer] ^ numbers[starts[longer] + place]) * np.uint64(_PRIME)
+        begun[keys[longer] >> np.uint64(_BIT)] = True
+    return keys, np.packbits(begun, bitorder="little")
