@@ -14,6 +14,7 @@ from lamm_metrics.geometry.boxes import misplaced_2d
 from lamm_metrics.geometry.boxes3d import misplaced_3d
 from lamm_metrics.geometry.conventions import NORMALISED_XYXY
 from lamm_metrics.metrics.base import Metric
+from lamm_metrics.metrics.captions.meteor_tables import has_tables
 from lamm_metrics.metrics.registry import make_metric, metric_class, options_of, refuse_unknown
 from lamm_metrics.protocols import OWN, Protocol, protocols_of, published
 from lamm_metrics.records.files import bare_name, first_ten
@@ -70,7 +71,15 @@ def _fixed(rule: Protocol, task: str, options: Iterable[str]) -> tuple[str, ...]
             f"Expected the {rule.name} protocol without other options, since its numbers are its own; got "
             f"{', '.join(chosen)}. Leave --set out, or score by the standard protocol."
         )
-    return tuple(use.metric for use in rule.tasks[task])
+    return tuple(use.metric for use in rule.uses(task, has_tables()))
+
+
+def left_out(task: str, protocol: str) -> str:
+    """Say that METEOR is left out of a published rule, since its tables are not installed; empty where it is not."""
+    rule = published(protocol, task)
+    if rule is None or rule.uses(task, meteor=True) == rule.uses(task, meteor=False) or has_tables():
+        return ""
+    return "METEOR, which this rule has too, is left out: its tables come with `pip install pycocoevalcap`"
 
 
 def metrics_for(
@@ -96,7 +105,7 @@ def metrics_for(
         refuse_unusable(task, references)
     labels = labels_of(list(references.records.values()))
     if rule := published(protocol):
-        made = [make_metric(use.metric, task, labels, **use.options) for use in rule.tasks[task]]
+        made = [make_metric(use.metric, task, labels, **use.options) for use in rule.uses(task, has_tables())]
     else:
         own = [options.keys() & options_of(metric_class(name)).keys() for name in chosen]
         made = [
@@ -183,7 +192,7 @@ def score(
     scores: list[Score] = []
     for metric in chosen:
         scores += metric.compute(seed=seed, draws=draws, confidence=confidence)
-    version = other_version(references, answers.header)
+    besides = [other_version(references, answers.header), left_out(task, protocol)]
     results = [*chosen[0].per_sample()] if samples or type(chosen[0]).marks is not Metric.marks else []
     return Report(
         task=task,
@@ -193,7 +202,7 @@ def score(
         dataset=truth.dataset,
         model=answers.name,
         settings={"seed": seed, "draws": draws, "confidence": confidence, "missing": missing},
-        note="; ".join([*remarks_of(chosen[0], truth.records, paired, results), *filter(None, [version])]),
+        note="; ".join([*remarks_of(chosen[0], truth.records, paired, results), *filter(None, besides)]),
     )
 
 

@@ -6,8 +6,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from lamm_metrics.extraction import Status
-from lamm_metrics.metrics.additive import AdditiveMetric
 from lamm_metrics.metrics.base import Floats, derived
+from lamm_metrics.metrics.parted import PartedMetric
 from lamm_metrics.metrics.question_types import TYPES, Types
 from lamm_metrics.metrics.registry import one_of
 from lamm_metrics.records.predictions import Prediction
@@ -24,11 +24,12 @@ class Typed(NamedTuple):
     """What an answer is worth, from 0 to 1 by each measure; the types of its question; what was read of it."""
 
     values: tuple[float, ...]
-    types: tuple[str, ...]
+    parts: tuple[str, ...]
     given: str
+    counted: bool = True
 
 
-class MeansByType(AdditiveMetric[Typed]):
+class MeansByType(PartedMetric[Typed]):
     """Means over records of values from 0 to 1, the first measure is the headline; then the same of each type.
 
     A subclass names its `measures` and says in `judged` what an answer is worth.
@@ -67,56 +68,36 @@ class MeansByType(AdditiveMetric[Typed]):
         self.keep(reference, Status.NONE if given is None else Status.OK, state)
 
     @derived
-    def kinds(self) -> list[str]:
+    def present(self) -> list[str]:
         """Return the types that are scored one by one, sorted."""
-        found = sorted({kind for entry in self.entries.values() for kind in entry.state.types})
+        found = sorted({kind for entry in self.entries.values() for kind in entry.state.parts})
         return found if len(found) <= MOST_TYPES else []
 
-    def specs(self) -> Sequence[ScoreSpec]:
-        """Return the scores over all records, then those of each type."""
-        whole = self.proportions()
-        named = [(name, kind) for kind in self.kinds() for name in self.measures]
-        return [
-            *(
-                ScoreSpec(name, proportion=whole, share=True, bounded=name == self.measures[0])
-                for name in self.measures
-            ),
-            *(ScoreSpec(f"{name}/{kind}", share=True) for name, kind in named),
-        ]
+    def whole(self) -> Sequence[ScoreSpec]:
+        """Return the scores over all records."""
+        exact = self.proportions()
+        return [ScoreSpec(name, proportion=exact, share=True, bounded=not i) for i, name in enumerate(self.measures)]
 
-    def rows(self, states: Sequence[Typed]) -> Floats:
-        """Return the values of each record and 1, then both again in the columns of its types."""
-        measures = len(self.measures)
-        values = np.array([state.values for state in states], np.float64).reshape(len(states), measures)
-        place = {kind: column for column, kind in enumerate(self.kinds())}
-        belongs = np.zeros((len(states), len(place)))
-        pairs = [(row, place[kind]) for row, state in enumerate(states) for kind in state.types if kind in place]
-        if pairs:
-            belongs[tuple(np.array(pairs).T)] = 1.0
-        weight = belongs.sum(axis=1) if self.types == "msqa" else np.ones(len(states))
-        every = np.hstack([weight[:, None], belongs])[:, :, None]
-        counted = np.hstack([values, np.ones((len(states), 1))])[:, None, :]
-        return (every * counted).reshape(len(states), (len(place) + 1) * (measures + 1))
+    def of_part(self, name: str, part: str) -> str:
+        """Return the name of a score of a type."""
+        return f"{name}/{part}"
 
-    def row_if_right(self, state: Typed) -> Sequence[float]:
-        """Return the row of a right answer."""
-        row: list[float] = self.rows([state._replace(values=(1.0,) * len(self.measures))])[0].tolist()
-        return row
+    def outcome(self, state: Typed) -> Sequence[float]:
+        """Return what an answer is worth, and 1."""
+        return *state.values, 1.0
 
-    def means(self, sums: Floats) -> Floats:
-        """Return the means, [..., whole and types, measures]."""
-        apart = sums.reshape(*sums.shape[:-1], len(self.kinds()) + 1, len(self.measures) + 1)
-        return np.asarray(apart[..., :-1] / apart[..., -1:])
+    def weights(self, belongs: Floats) -> Floats:
+        """Return 1 for every record; under MSQA's types how many it belongs to."""
+        return np.asarray(belongs.sum(axis=1)) if self.types == "msqa" else super().weights(belongs)
 
-    def values(self, sums: Floats) -> Floats:
-        """Return the means, in the order of `specs`."""
-        means = self.means(sums)
-        return means.reshape(*means.shape[:-2], -1)
+    def if_right(self, state: Typed) -> Typed:
+        """Return the state of a right answer."""
+        return state._replace(values=(1.0,) * len(self.measures))
 
     def extra(self, name: str) -> Mapping[str, float]:
         """Return how many records a type has."""
         kind = name.partition("/")[2]
-        return {"n": float(sum(kind in entry.state.types for entry in self.entries.values()))} if kind else {}
+        return {"n": float(sum(kind in entry.state.parts for entry in self.entries.values()))} if kind else {}
 
     def sample_value(self, state: Typed) -> float | None:
         """What the answer is worth, by the headline."""

@@ -19,7 +19,7 @@ class Parted(Protocol):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Return names out of `lamm_metrics.records.parts.PARTS`."""
+        """Return names of parts, such as those of `lamm_metrics.records.parts.PARTS`."""
 
     @property
     def counted(self) -> bool:
@@ -61,8 +61,21 @@ class PartedMetric(AdditiveMetric[PartedT]):
         """Return the summands of each record: of all, then of each part."""
         table = np.array([self.outcome(state) for state in states], np.float64).reshape(len(states), -1)
         table *= np.array([[state.counted] for state in states], np.float64).reshape(-1, 1)
-        own = [np.array([[part in state.parts] for state in states]).reshape(-1, 1) for part in self.present()]
-        return np.hstack([table, *(table * is_own for is_own in own)])
+        column = {part: place for place, part in enumerate(self.present())}
+        belongs = np.zeros((len(states), len(column)))
+        pairs = [(row, column[part]) for row, state in enumerate(states) for part in state.parts if part in column]
+        if pairs:
+            belongs[tuple(np.array(pairs).T)] = 1.0
+        weights = np.hstack([self.weights(belongs)[:, None], belongs])
+        return (weights[:, :, None] * table[:, None, :]).reshape(len(states), -1)
+
+    def weights(self, belongs: Floats) -> Floats:
+        """Return how often records count in the whole, [records].
+
+        Args:
+            belongs: 1 where a record belongs to a part, else 0, [records, parts].
+        """
+        return np.ones(len(belongs))
 
     def row_if_right(self, state: PartedT) -> Sequence[float]:
         """Return the summands of a right answer."""
@@ -78,7 +91,13 @@ class PartedMetric(AdditiveMetric[PartedT]):
         """Return the scores over all records, then those over each part, which has fewer records."""
         whole = list(self.whole())
         own = [replace(spec, proportion=False, bounded=False) for spec in whole]
-        return [*whole, *(replace(spec, name=_of_part(spec.name, part)) for part in self.present() for spec in own)]
+        named = (replace(spec, name=self.of_part(spec.name, part)) for part in self.present() for spec in own)
+        return [*whole, *named]
+
+    def of_part(self, name: str, part: str) -> str:
+        """Return the name of a score over a part: `grounding_accuracy/unique@0.5` of `grounding_accuracy@0.5`."""
+        head, at, tail = name.partition("@")
+        return f"{head}/{part}{at}{tail}"
 
     @property
     def n_records(self) -> int:
@@ -94,13 +113,3 @@ class PartedMetric(AdditiveMetric[PartedT]):
         """Return in one sentence how many records nobody answered are left out; empty where none is."""
         count = len(self.entries) - self.n_records
         return [f"{count} of {len(self.entries)} records without an answer are left out (missing=skip)"] * bool(count)
-
-
-def _of_part(name: str, part: str) -> str:
-    """Return the name of a score over a part.
-
-    >>> _of_part("grounding_accuracy@0.5", "unique")
-    'grounding_accuracy/unique@0.5'
-    """
-    head, at, tail = name.partition("@")
-    return f"{head}/{part}{at}{tail}"

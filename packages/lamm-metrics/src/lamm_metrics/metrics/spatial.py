@@ -74,7 +74,7 @@ class MeanRelativeAccuracy(MeansByType):
         return [float(stated == letter(int(reference["gt_choice"])))], stated or None
 
     def _direction(self) -> list[int]:
-        return [place for place, kind in enumerate(self.kinds()) if kind.startswith(f"{DIRECTION}_")]
+        return [place for place, kind in enumerate(self.present()) if kind.startswith(f"{DIRECTION}_")]
 
     def specs(self) -> Sequence[ScoreSpec]:
         """Return the mean over tasks, each type, and the mean of the levels of direction."""
@@ -82,8 +82,8 @@ class MeanRelativeAccuracy(MeansByType):
 
     def values(self, sums: Floats) -> Floats:
         """Return the scores, in the order of `specs`."""
-        means = self.means(sums)[..., 0]
-        if not self.kinds():
+        means = super().values(sums)
+        if not self.present():
             return means
         levels = self._direction()
         tasks = np.delete(means[..., 1:], levels, axis=-1)

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 
 from lamm_metrics.metrics.captions.dense import DenseCaptionF1, DenseCaptions
+from lamm_metrics.metrics.captions.meteor_tables import has_tables
 from lamm_metrics.records.predictions import Prediction
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "vision3d" / "scan2cap.json").read_text())
 SETS = list(GOLDEN["predictions"])
+METEOR = has_tables()
+RECALL = [("cider_d", "CIDEr"), ("bleu_4", "BLEU-4"), ("rouge_l", "ROUGE_L"), *[("meteor", "METEOR")] * METEOR]
+F1 = [("cider_d", "cider"), ("bleu_4", "bleu"), ("rouge_l", "rouge"), *[("meteor", "meteor")] * METEOR]
 TEXTS = {
     "scan2cap": "Scan2Cap lib / LL3DA refs (tokens, 30 max, no PTB; pred as tokens)",
     "ll3da": "LL3DA (refs tokens 30 max; pred raw text, no PTB)",
@@ -46,17 +50,17 @@ def scored(metric, predictions):
 ])  # fmt: skip
 def test_the_recall_form_is_that_of_the_coco_scorers(name, chosen, bound, key):
     assert len(SETS) == 6
-    metric = DenseCaptions(chosen=chosen, bound=bound, text="scan2cap")
+    metric = DenseCaptions(chosen=chosen, bound=bound, text="scan2cap", meteor=METEOR)
     found = scored(metric, GOLDEN["predictions"][name])
     for threshold in ("0.25", "0.5"):
         published = GOLDEN["recall_form"][name][threshold][key]
-        for ours, theirs in (("cider_d", "CIDEr"), ("bleu_4", "BLEU-4"), ("rouge_l", "ROUGE_L")):
+        for ours, theirs in RECALL:
             assert found[f"dense_captions/{ours}@{threshold}"] == pytest.approx(published[theirs], abs=1e-9), ours
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_the_f1_form_is_that_of_the_benchmark(name):
-    metric = DenseCaptionF1()
+    metric = DenseCaptionF1(meteor=METEOR)
     found = scored(metric, GOLDEN["predictions"][name])
     golden = GOLDEN["benchmark_F1"][name]
     chosen = [one.iou for _, entry in metric.ordered() for one in entry.state.objects]
@@ -64,7 +68,7 @@ def test_the_f1_form_is_that_of_the_benchmark(name):
     assert sum(entry.state.answered for _, entry in metric.ordered()) == golden["num_preds"]
     for threshold in ("0.25", "0.5"):
         for part, suffix in (("f1-score", ""), ("precision", "/precision"), ("recall", "/recall")):
-            for ours, theirs in (("cider_d", "cider"), ("bleu_4", "bleu"), ("rouge_l", "rouge")):
+            for ours, theirs in F1:
                 published = golden["results"][threshold][part][theirs]
                 # The benchmark adds up in float32 and prints eight digits.
                 value = found[f"dense_caption_f1/{ours}{suffix}@{threshold}"]
@@ -73,14 +77,14 @@ def test_the_f1_form_is_that_of_the_benchmark(name):
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_texts_of_five_projects(text):
-    metric = DenseCaptions(text=text)
+    metric = DenseCaptions(text=text, meteor=METEOR)
     for key, item in GOLDEN["text_protocols"]["objects"].items():
         record = {"id": key, "gt_bbox": [0, 0, 0, 1, 1, 1], "sentences": item["refs"]}
         boxes = None if item["pred"] is None else [{"label": item["pred"], "box": [0, 0, 0, 1, 1, 1]}]
         metric.update(record, Prediction(key, boxes=boxes))
     found = {score.name: score.value for score in metric.compute(draws=2)}
     published = GOLDEN["text_protocols"]["results"][TEXTS[text]]
-    for ours, theirs in (("cider_d", "CIDEr"), ("bleu_4", "BLEU-4"), ("rouge_l", "ROUGE_L")):
+    for ours, theirs in RECALL:
         assert found[f"dense_captions/{ours}@0.5"] == pytest.approx(published[theirs], abs=1e-9), ours
     assert metric.n_failed == 1
 

@@ -17,6 +17,13 @@ from lamm_metrics.metrics.base import Floats, overlaps
 from lamm_metrics.metrics.captions.bleu import bleu_counts, bleu_of_counts
 from lamm_metrics.metrics.captions.cider import Words, cider_d, hashed
 from lamm_metrics.metrics.captions.dense_texts import DENSE_TEXTS, DenseTextName
+from lamm_metrics.metrics.captions.meteor import (
+    best_statistics,
+    meteor_of_statistics,
+    summed_statistics,
+    tables_setting,
+)
+from lamm_metrics.metrics.captions.meteor_tables import tables_folder
 from lamm_metrics.metrics.captions.rouge import rouge_l
 from lamm_metrics.metrics.grounding import Bound, bound_text, iou_named
 from lamm_metrics.metrics.registry import one_of
@@ -26,15 +33,15 @@ from lamm_metrics.results.score import BOX_3D, Mark, ScoreSpec
 
 Chosen = Literal["oracle", "assigned", "last"]
 BoxSource = Literal["answered", "true"]
-# A further measure (METEOR) is one more number of `Worded` and one more column of `_columns`.
-MEASURES = ("cider_d", "bleu_4", "rouge_l")
 _COUNTS = 10
+_STAGES = 4
 
 
 class Worded(NamedTuple):
-    """A caption held against its references: what BLEU counts, ROUGE-L, and the words of both for CIDEr-D."""
+    """A caption held against its references: what BLEU and METEOR count, ROUGE-L, words of both for CIDEr-D."""
 
     counts: tuple[float, ...]
+    meteor: tuple[int, ...]
     rouge: float
     words: Words
 
@@ -59,19 +66,25 @@ class Scene(NamedTuple):
 class _DenseCaptions(AdditiveMetric[Scene]):
     """What both forms share: reading, pairing, and captions held against references."""
 
-    def __init__(self, thresholds: Sequence[float], bound: Bound, overlap: Overlap, text: DenseTextName) -> None:
+    def __init__(
+        self, thresholds: Sequence[float], bound: Bound, overlap: Overlap, text: DenseTextName, meteor: bool
+    ) -> None:
         super().__init__()
         one_of("bound", bound, Bound)
         one_of("text", text, DenseTextName)
         self.thresholds = overlaps(thresholds)
         _, self._iou = iou_named(overlap, "none")
         self.bound, self.overlap, self.text = bound, overlap, text
+        self._tables = tables_folder("pycocoevalcap") if meteor else None
+        self.measures = ("cider_d", "bleu_4", *["meteor"] * meteor, "rouge_l")
         self.boxes: BoxSource = "answered"
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature."""
         bound = bound_text(self.bound, self.thresholds)
-        return {"iou": bound, "overlap": self.overlap, "text": self.text, "smooth": "coco", **self.own_settings()}
+        meteor = {"meteor": tables_setting(self._tables)} if self._tables else {}
+        shared = {"iou": bound, "overlap": self.overlap, "text": self.text, "smooth": "coco", **meteor}
+        return {**shared, **self.own_settings()}
 
     @abstractmethod
     def own_settings(self) -> dict[str, object]:
@@ -133,10 +146,13 @@ class _DenseCaptions(AdditiveMetric[Scene]):
         references = [rule.reference(sentence) for sentence in sentences]
         truth = [rule.words(reference) for reference in references]
         rouge = [rule.rouge(reference) for reference in references]
+        written = [*map(" ".join, truth)]
 
         def worded(text: str) -> Worded:
             words = rule.words(text)
-            return Worded(bleu_counts(words, truth), rouge_l(rule.rouge(text), rouge), hashed([words, *truth]))
+            counts, lcs = bleu_counts(words, truth), rouge_l(rule.rouge(text), rouge)
+            meteor = best_statistics(" ".join(words), written, _STAGES, self._tables) if self._tables else ()
+            return Worded(counts, meteor, lcs, hashed([words, *truth]))
 
         missed = worded(rule.missed)
         return Described(iou, missed if caption is None else worded(rule.answer(caption)), missed)
@@ -165,7 +181,7 @@ class DenseCaptions(_DenseCaptions):
 
     Scan2Cap (arXiv 2012.02206) in its recall form: every object counts. Where the box that speaks for it overlaps it
     enough, its caption counts, else a caption of `sos eos`, which is not worth nothing; further boxes cost nothing.
-    METEOR and the benchmark's precision are not in this form. Scores of one record are the mean ROUGE-L of its objects.
+    The benchmark's precision is not in this form. Scores of one record are the mean ROUGE-L of its objects.
 
     >>> metric = DenseCaptions()
     >>> chair = {"label": "chair", "bbox": [0, 0, 0, 1, 1, 1], "sentences": ["A brown chair at the desk."]}
@@ -184,6 +200,7 @@ class DenseCaptions(_DenseCaptions):
         chosen: Chosen = "oracle",
         text: DenseTextName = "chatscene",
         boxes: BoxSource = "answered",
+        meteor: bool = False,
     ) -> None:
         """Choose which box speaks for an object and how captions are written.
 
@@ -197,8 +214,12 @@ class DenseCaptions(_DenseCaptions):
             text: How captions are written before they are compared, as Scan2Cap ("scan2cap"), LL3DA, LEO, Chat-Scene
                 (Penn Treebank words) or Video-3D-LLM do.
             boxes: Whether boxes are "answered" (or the record's `proposal_bbox`), or the "true" one is handed out.
+            meteor: Also METEOR, whose tables an installed pycocoevalcap brings.
+
+        Raises:
+            UsageError: METEOR's tables are not there.
         """
-        super().__init__(thresholds, bound, overlap, text)
+        super().__init__(thresholds, bound, overlap, text, meteor)
         one_of("chosen", chosen, Chosen)
         one_of("boxes", boxes, BoxSource)
         self.rule, self.boxes = chosen, boxes
@@ -224,28 +245,30 @@ class DenseCaptions(_DenseCaptions):
         return np.where(iou.max(axis=0) >= 0, best, -1)
 
     def rows(self, states: Sequence[Scene]) -> Floats:
-        """Return per threshold what BLEU counts, ROUGE-L and CIDEr-D of a record's objects, and how many there are."""
+        """Return per threshold the columns of a record's objects, see `_columns`, and how many objects there are."""
         objects = [one for state in states for one in state.objects]
         record = np.repeat(np.arange(len(states)), [len(state.objects) for state in states])
         near = self._near(np.array([one.iou for one in objects], np.float64))
-        columns = [_columns([one.found if hit else one.missed for one, hit in zip(objects, hits, strict=True)])
-                   for hits in near.tolist()]  # fmt: skip
+        speaking = [[one.found if hit else one.missed for one, hit in zip(objects, hits, strict=True)]
+                    for hits in near.tolist()]  # fmt: skip
+        columns = [_columns(captions, "meteor" in self.measures) for captions in speaking]
         table = np.hstack([*columns, np.ones((len(objects), 1))])
         sums = [np.bincount(record, weights=column, minlength=len(states)) for column in table.T]
         return np.stack(sums, axis=1)
 
     def values(self, sums: Floats) -> Floats:
-        """Return CIDEr-D, BLEU-4 and ROUGE-L at each threshold."""
-        split = sums[..., :-1].reshape(*sums.shape[:-1], len(self.thresholds), _COUNTS + 2)
+        """Return the measures at each threshold."""
+        split = sums[..., :-1].reshape(*sums.shape[:-1], len(self.thresholds), -1)
         n = sums[..., -1:]
-        bleu = bleu_of_counts(split[..., :_COUNTS], "coco")[..., 3]
-        scores = np.stack([split[..., -1] / n, np.where(n > 0, bleu, np.nan), split[..., -2] / n], axis=-1)
-        return np.asarray(scores.reshape(*sums.shape[:-1], -1))
+        corpus = [bleu_of_counts(split[..., :_COUNTS], "coco")[..., 3]]
+        corpus += [meteor_of_statistics(split[..., _COUNTS:-2])] if self._tables else []
+        scores = [split[..., -1] / n, *(np.where(n > 0, score, np.nan) for score in corpus), split[..., -2] / n]
+        return np.stack(scores, axis=-1).reshape(*sums.shape[:-1], -1)
 
     def specs(self) -> Sequence[ScoreSpec]:
         """Return the measures at each threshold, CIDEr-D first."""
-        names = [f"{self.name}/{measure}@{threshold:g}" for threshold in self.thresholds for measure in MEASURES]
-        return [ScoreSpec(name, share="rouge" in name) for name in names]
+        names = [f"{self.name}/{measure}@{threshold:g}" for threshold in self.thresholds for measure in self.measures]
+        return [ScoreSpec(name, share="rouge" in name or "meteor" in name) for name in names]
 
     def sample_value(self, state: Scene) -> float | None:
         """The mean ROUGE-L of the record's objects at the first threshold."""
@@ -259,7 +282,7 @@ class DenseCaptionF1(_DenseCaptions):
 
     Per scene, boxes and objects are paired by the largest sum of what the benchmark's code takes for generalised IoU;
     an object without a partner is spoken for by the answer's first box, as there. The captions of pairs that overlap
-    enough are worth their own CIDEr-D, BLEU-4 or ROUGE-L, all others nothing; precision divides the sum by the boxes
+    enough are worth their own CIDEr-D, BLEU-4, METEOR or ROUGE-L, others nothing; precision divides the sum by boxes
     answered, recall by the objects. Where nothing is right, all three are 0. The benchmark's mean AP is not computed.
 
     >>> metric = DenseCaptionF1()
@@ -279,9 +302,10 @@ class DenseCaptionF1(_DenseCaptions):
         bound: Bound = "reach",
         overlap: Overlap = "scanrefer-float32",
         text: DenseTextName = "scan2cap",
+        meteor: bool = False,
     ) -> None:
         """Choose how overlaps and captions are taken; see `DenseCaptions` for the options."""
-        super().__init__(thresholds, bound, overlap, text)
+        super().__init__(thresholds, bound, overlap, text, meteor)
 
     def own_settings(self) -> dict[str, object]:
         """The choices of this form."""
@@ -298,9 +322,10 @@ class DenseCaptionF1(_DenseCaptions):
         """Return per threshold what the captions of a record are worth, then the boxes answered and the objects."""
         objects = [one for state in states for one in state.objects]
         record = np.repeat(np.arange(len(states)), [len(state.objects) for state in states])
-        columns = _columns([one.found for one in objects])
+        columns = _columns([one.found for one in objects], False)
         bleu = bleu_of_counts(columns[:, :_COUNTS], "coco")[:, 3] if len(objects) else np.zeros(0)
-        worth = np.stack([columns[:, -1], bleu, columns[:, -2]])
+        meteor = [meteor_of_statistics(np.array([one.found.meteor for one in objects]))] if self._tables else []
+        worth = np.stack([columns[:, -1], bleu, *meteor, columns[:, -2]])
         near = self._near(np.array([one.iou for one in objects], np.float64))
         table = (near[:, None] * worth[None]).reshape(-1, len(objects))
         sums = [np.bincount(record, weights=column, minlength=len(states)) for column in table]
@@ -318,7 +343,8 @@ class DenseCaptionF1(_DenseCaptions):
 
     def specs(self) -> Sequence[ScoreSpec]:
         """Return F1, precision and recall of each measure at each threshold, CIDEr-D first."""
-        names = [(f"{self.name}/{measure}", f"@{threshold:g}") for threshold in self.thresholds for measure in MEASURES]
+        at_each = [(measure, threshold) for threshold in self.thresholds for measure in self.measures]
+        names = [(f"{self.name}/{measure}", f"@{threshold:g}") for measure, threshold in at_each]
         return [ScoreSpec(f"{head}{part}{at}") for head, at in names for part in ("", "/precision", "/recall")]
 
     def sample_value(self, state: Scene) -> float | None:
@@ -327,12 +353,17 @@ class DenseCaptionF1(_DenseCaptions):
         return float(np.mean(found)) if found else None
 
 
-def _columns(captions: Sequence[Worded]) -> Floats:
-    """Return what BLEU counts, ROUGE-L and CIDEr-D of captions, [captions, 12]; CIDEr-D needs them all at once."""
+def _columns(captions: Sequence[Worded], meteor: bool) -> Floats:
+    """Return what BLEU and METEOR count, ROUGE-L and CIDEr-D, a row a caption; CIDEr-D needs them all at once.
+
+    Returns:
+        Columns [captions, 12], with those of METEOR [captions, 35].
+    """
     counts = np.array([one.counts for one in captions], np.float64).reshape(-1, _COUNTS)
     rouge = np.array([one.rouge for one in captions], np.float64)
     cider = cider_d([one.words for one in captions])
-    return np.column_stack([counts, rouge, cider])
+    statistics = [summed_statistics([one.meteor for one in captions])] if meteor else []
+    return np.column_stack([counts, *statistics, rouge, cider])
 
 
 def _objects(reference: Reference) -> Sequence[Reference]:

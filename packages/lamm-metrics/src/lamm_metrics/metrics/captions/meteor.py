@@ -94,6 +94,36 @@ def _prepared(text: str, stages: int, folder: Path | None) -> Text:
     return prepare(meteor_words(text, lists.abbreviations), lists.function_words, stages, index)
 
 
+def best_statistics(answer: str, references: Sequence[str], stages: int, folder: Path | None) -> tuple[int, ...]:
+    """Return the statistics of an answer with the reference that it is scored best by.
+
+    Args:
+        answer: A text, its words between blanks.
+        references: Likewise, at least one.
+        stages: How many of the four stages are used.
+        folder: Of the tables; None without any.
+    """
+    # A mark of METEOR's own protocol, which the usual wrapper takes out of answers.
+    first, *others = (_prepared(text, stages, folder) for text in (answer.replace("|||", ""), *references))
+    counted = [meteor_statistics(first, other, align(first, other)) for other in others]
+    # Where nothing is matched the score is 0, and the first of equals counts.
+    able = [*dict.fromkeys(found for found in counted if found[-1])] or counted[:1]
+    return able[int(np.argmax(meteor_of_statistics(np.array(able)))) if len(able) > 1 else 0]
+
+
+def summed_statistics(statistics: Sequence[tuple[int, ...]]) -> NDArray[np.float64]:
+    """Return statistics as a corpus adds them up, [answers, 23]: without the chunk of a perfect answer."""
+    table = np.array(statistics, np.float64).reshape(-1, STATISTICS)
+    table[_perfect(table), 20] = 0.0
+    return table
+
+
+def tables_setting(folder: Path | None, stages: int = len(WEIGHTS)) -> str:
+    """Return the hashes of the tables that so many stages use, for signatures."""
+    words = (word_lists(folder) if folder else NO_LISTS).digest
+    return f"{words}-{open_index(folder).digest}" if folder and stages > SYNONYM else words
+
+
 class Meteor(PreparedTexts[tuple[int, ...]]):
     """METEOR 1.5 of captions, from 0 to 1: the score of the statistics summed over the corpus.
 
@@ -141,7 +171,6 @@ class Meteor(PreparedTexts[tuple[int, ...]]):
                 f"Expected tables for the stages {stages!r}, got none. Choose stages=exact stem, or name the tables."
             )
         self._folder = None if tables == "none" else tables_folder(tables)
-        self._digest = (word_lists(self._folder) if self._folder else NO_LISTS).digest
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature; METEOR's own words are in lower case."""
@@ -149,21 +178,14 @@ class Meteor(PreparedTexts[tuple[int, ...]]):
 
     def own_settings(self) -> dict[str, object]:
         """The choices of METEOR, with the hashes of the tables that they use."""
-        index = f"-{open_index(self._folder).digest}" if self._folder and self._n_stages > SYNONYM else ""
-        stages = self.stages.replace(" ", "+")
-        return {"stages": stages, "tables": f"{self._digest}{index}", "avg": self.average, "refs": "best"}
+        tables = tables_setting(self._folder, self._n_stages)
+        return {"stages": self.stages.replace(" ", "+"), "tables": tables, "avg": self.average, "refs": "best"}
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one caption."""
         words, truth = self.words(reference, prediction)
-        # A mark of METEOR's own protocol, which the usual wrapper takes out of answers.
-        texts = [" ".join(words).replace("|||", ""), *map(" ".join, truth)]
-        answer, *others = (_prepared(text, self._n_stages, self._folder) for text in texts)
-        counted = [meteor_statistics(answer, other, align(answer, other)) for other in others]
-        # Where nothing is matched the score is 0, and the first of equals counts.
-        able = dict.fromkeys(found for found in counted if found[-1]) or dict.fromkeys(counted[:1])
-        best = int(np.argmax(meteor_of_statistics(np.array([*able])))) if len(able) > 1 else 0
-        self.keep(reference, Status.OK if answer.words else Status.NONE, [*able][best])
+        found = best_statistics(" ".join(words), [*map(" ".join, truth)], self._n_stages, self._folder)
+        self.keep(reference, Status.OK if found[0] else Status.NONE, found)
 
     def specs(self) -> Sequence[ScoreSpec]:
         """Return the one score, which has METEOR's name with all stages only."""
@@ -172,12 +194,10 @@ class Meteor(PreparedTexts[tuple[int, ...]]):
 
     def rows(self, states: Sequence[tuple[int, ...]]) -> NDArray[np.float64]:
         """Return the statistics of every answer, without the chunk of a perfect one; or its score and 1."""
-        table = np.array(states, np.float64).reshape(-1, STATISTICS)
-        if self.average == "sentence":
-            scores = meteor_of_statistics(table)
-            return np.stack([scores, np.ones_like(scores)], axis=1)
-        table[_perfect(table), 20] = 0.0
-        return table
+        if self.average == "corpus":
+            return summed_statistics(states)
+        scores = meteor_of_statistics(np.array(states, np.float64).reshape(-1, STATISTICS))
+        return np.stack([scores, np.ones_like(scores)], axis=1)
 
     def row_if_right(self, state: tuple[int, ...]) -> Sequence[float]:
         """Return the row of an answer that repeats its reference."""

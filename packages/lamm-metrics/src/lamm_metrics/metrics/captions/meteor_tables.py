@@ -87,6 +87,14 @@ def tables_folder(tables: str) -> Path:
     )
 
 
+def has_tables() -> bool:
+    """Return whether an installed pycocoevalcap brings METEOR's tables."""
+    try:
+        return tables_folder("pycocoevalcap").is_dir()
+    except UsageError:
+        return False
+
+
 def _members(jar: Path, *names: str) -> list[bytes]:
     try:
         with ZipFile(jar) as archive:
