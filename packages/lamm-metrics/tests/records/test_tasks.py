@@ -23,7 +23,11 @@ from lamm_metrics.records.truth import TRUTHS
 
 PACKAGE = Path(lamm_metrics.__file__).parent
 # The table itself, that of published rules, the paper's formulas by task, and what stays as it was published.
-TABLES = ("records/tasks.py", "protocols.py", "paper/metric.py")
+TABLES = (
+    "records/tasks.py",
+    *(f"protocols/{family}.py" for family in ("images", "judged", "open_answers", "rule", "scenes")),
+    "paper/metric.py",
+)
 
 
 @pytest.fixture
