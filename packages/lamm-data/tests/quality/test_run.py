@@ -136,3 +136,25 @@ def test_placeholders_stand_in_questions_one_a_medium(tmp_path, question, answer
     item["conversations"] = [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
     report = check_file(write(tmp_path / "r.jsonl", [item]), CheckSettings())
     assert [finding.kind for _, finding in report.findings] == kinds
+
+
+def test_benchmark_records_are_held_against_their_tasks(tmp_path):
+    asked = {"id": "1", "pcl": "a.npy", "query": "What?", "task": "open_vqa3d"}
+    present = {"id": "2", "image": "a.jpg", "query": "Is there a dog?", "label": "yes", "object": "dog"}
+    rows = [asked | {"answers": ["brown"]}, asked | {"id": "3", "answers": []}, asked | {"answers": ["red"]}, asked]
+    path = tmp_path / "OpenVQA_Mine.json"
+    path.write_text(json.dumps([*rows, present | {"task": "yes_no"}]))
+    report = check_file(path, CheckSettings(skip=frozenset({"media"})))
+    found = [(index, finding.kind, finding.detail[:40]) for index, finding in report.findings]
+    assert (report.records, report.kept) == (5, 2)
+    assert found[:2] == [
+        (1, "format", "Expected `answers` to be a list of answe"),
+        (2, "duplicate", "of record 1"),
+    ]
+    assert {index for index, _, _ in found} == {1, 2, 3}
+    path = tmp_path / "POPE_Mine.json"
+    path.write_text(json.dumps([present]))
+    assert CliRunner().invoke(data, ["check", str(path)]).exit_code == 0
+    missing = CliRunner().invoke(data, ["check", str(path), "--media-root", str(tmp_path)])
+    assert missing.exit_code == 1
+    assert "left after media" in missing.stdout

@@ -9,7 +9,9 @@ import pytest
 from lamm_data.benchmark.run import build_benchmark
 from lamm_data.errors import SourceError
 from lamm_data.records.benchmark import read_benchmark
+from lamm_data.records.instruction import read_records
 from lamm_data.sources.readers.scannet_export import FOLDER
+from lamm_data.templates.run import ConvertSettings, convert_source
 
 BOXES = np.array(
     [[1, 2, 0.5, 1, 1, 1, 1, 0], [4, 2, 0.5, 1, 1, 1, 1, 1], [0, 0, 1, 2, 1, 2, 2, 12], [9, 0, 1, 1, 1, 1, 3, 3]],
@@ -105,6 +107,14 @@ def test_sqa3d_is_joined_by_question_and_its_situations_move_with_the_scene(root
     records, left_out = built("sqa3d", root)
     assert "localisation3d" not in records
     assert left_out == {"question without a situation": 2}
+
+
+def test_a_situation_is_told_before_its_question_is_taught(root):
+    sqa3d(root, [SITUATION], [ANSWER])
+    path = root.parent / "i.jsonl"
+    convert_source("sqa3d", root, path, ConvertSettings(tasks=("vqa3d",), split="test"))
+    (record,) = read_records(path)
+    assert "I sit on the chair. What is left of me?" in record.conversations[0].text
 
 
 def test_sqa3d_without_the_answer_to_a_question_is_refused(root):

@@ -39,7 +39,8 @@ def choices(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
         if asked.answer is None:
             build.left_out["question without options" if asked.answers else "question without answer"] += 1
             continue
-        text = f"{asked.text} Context: {asked.context}" if asked.context else asked.text
+        text = f"{asked.situation} {asked.text}".strip()
+        text += f" Context: {asked.context}" if asked.context else ""
         filled = fill(query, {"question": text, "options": lettered(asked.choices)})
         yield f"-{number}", filled, {"gt_choice": asked.answer, "gt_choices": list(asked.choices)}
 

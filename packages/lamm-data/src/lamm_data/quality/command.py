@@ -66,7 +66,10 @@ def check(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Check instruction records and name every fault; nothing is deleted. Ends with status 1 when there are faults."""
+    """Check instruction or benchmark records and name every fault; ends with status 1 when there are any.
+
+    Nothing is deleted. Benchmark records are held against their tasks.
+    """
     from lamm_data.errors import LammDataError, UsageError
     from lamm_data.progress import progress_bar
     from lamm_data.quality.checks.record import KINDS
@@ -104,7 +107,9 @@ def check(
     else:
         _show(report)
     if not report.usable:
-        raise LammDataError(f"Expected instruction records in {records}, got none that is usable, of {report.records}.")
+        raise LammDataError(
+            f"Expected instruction or benchmark records in {records}, got none that is usable, of {report.records}."
+        )
     faulty = report.records - report.kept
     if faulty and not no_fail:
         kinds = ", ".join(f"{count} {kind}" for kind, count in report.kinds.items())

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from lamm_data.errors import RecordError, UsageError
 from lamm_data.files.processes import in_parallel
@@ -26,7 +26,10 @@ from lamm_data.quality.checks.text import check_text
 from lamm_data.quality.chunks import Chunk, read_chunks
 from lamm_data.quality.contamination.benchmarks import Benchmarks, ContaminationSettings
 from lamm_data.quality.judging.judge import FaithfulnessSettings, Verdicts, judge_records
+from lamm_data.records.benchmark import BenchmarkRecord, benchmark_faults
+from lamm_data.records.dialogues import is_foreign
 from lamm_data.records.instruction import PLACEHOLDERS, InstructionRecord, instruction_faults, is_header
+from lamm_data.records.tasks import task_of_file_name
 from lamm_llm import atomic_bytes, loads
 
 WORTH_PROCESSES = 4_000_000
@@ -127,6 +130,11 @@ class Checker:
         """
         report = ChunkReport(chunk.first, chunk.size, bias=BiasFigures() if self.settings.bias else None)
         for index, value in enumerate(chunk.values(), start=chunk.first):
+            if is_benchmark(value):
+                report.findings += ((index, found) for found in self._of_benchmark(value, chunk.path))
+                report.contents.append(hashlib.blake2b(str(value.get("id", index)).encode("utf-8", "replace")).digest())
+                report.texts.append("")
+                continue
             if index == 0 and is_header(value, "instructions", chunk.path):
                 report.header = True
                 report.contents.append(b"")
@@ -148,14 +156,28 @@ class Checker:
                 report.bias.add(prepared, self._rows.get(str(prepared.record.id)))
         return report
 
+    def _of_benchmark(self, value: dict[str, Any], path: str) -> Iterator[Finding]:
+        """Hold a benchmark record against its task; of two with one id the second is the duplicate."""
+        task = task_of_file_name(Path(path).name, "image" if value.get("image") is not None else "pcl")
+        key = task.key if task else None
+        faults = benchmark_faults(value, key)
+        yield from (Finding("format", fault) for fault in faults)
+        if self.settings.media_root is not None and not faults:
+            yield from check_media(BenchmarkRecord.from_dict(value, key), self.settings.media_root)
+
     def _findings(self, prepared: PreparedRecord) -> Iterator[Finding]:
         yield from check_text(prepared, self.settings.rounds)
         if self.settings.media_root is not None:
-            yield from check_media(prepared, self.settings.media_root)
+            yield from check_media(prepared.record, self.settings.media_root)
         if self._benchmarks is not None:
             yield from self._benchmarks.check(prepared)
         if self._grounding is not None:
             yield from self._grounding.check(prepared)
+
+
+def is_benchmark(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Tell whether a value is a record of a benchmark rather than of instructions: a question with its truth."""
+    return isinstance(value, dict) and "query" in value and "conversations" not in value and not is_foreign(value)
 
 
 def check_file(
@@ -165,7 +187,7 @@ def check_file(
     rejected: Path | None = None,
     advance: Advance = unwatched,
 ) -> CheckReport:
-    """Check a file of instruction records.
+    """Check a file of instruction records, or of benchmark records, which are held against their tasks.
 
     Args:
         path: JSON Lines or a JSON list.

@@ -110,6 +110,8 @@ class Statistics:
         if record.gt_choice is not None and record.gt_choices:
             self.counts.setdefault("right option", Counter())[LETTERS[record.gt_choice]] += 1
             self.answer_words.add(len(record.gt_choices[record.gt_choice].split()))
+        for answer in dict.fromkeys(record.answers or ()):
+            self.answer_words.add(len(answer.split()))
         if record.num is not None:
             self.counts.setdefault("number", Counter())[str(record.num)] += 1
 

@@ -164,7 +164,7 @@ def _questions(item: Annotated, context: Context) -> Iterator[Pair]:
             context.left_out["question without answer"] += 1
             continue
         asked = context.options.pose(question, context.choices, context.rng) if context.options else question
-        text = f"{asked.text} {asked.context}".strip()
+        text = " ".join(filter(None, (asked.situation, asked.text, asked.context)))
         if asked.answer is None:
             yield Pair(pool_open, {"question": text}, ({"answer": asked.answers[0]},), asked.id)
         else:

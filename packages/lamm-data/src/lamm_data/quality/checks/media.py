@@ -8,16 +8,16 @@ from pathlib import Path
 
 from lamm_data.errors import LammDataError
 from lamm_data.files.pictures import media_file, open_picture
-from lamm_data.quality.checks.record import Finding, PreparedRecord
+from lamm_data.quality.checks.record import Finding
+from lamm_data.records.instruction import HasMedia
 
 
-def check_media(prepared: PreparedRecord, root: Path) -> Iterator[Finding]:
+def check_media(record: HasMedia, root: Path) -> Iterator[Finding]:
     """Open the media of a record below their root.
 
     Yields:
         Findings of the kind media.
     """
-    record = prepared.record
     for kind, name in zip(record.kinds, record.media, strict=True):
         fault = _fault(root, name, kind == "image")
         if fault:
