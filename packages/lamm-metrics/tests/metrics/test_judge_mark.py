@@ -7,6 +7,7 @@ import pytest
 
 from lamm_metrics import protocols_of, score
 from lamm_metrics.metrics.judge_mark import is_binary, mark_of_reply
+from lamm_metrics.metrics.texts import TEXTS
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "vision3d"
 OPENEQA = json.loads((GOLDEN / "splits_and_llm_match.json").read_text("utf-8"))["openeqa"]
@@ -35,6 +36,34 @@ def test_beacon3d_needs_no_mark_for_matches():
     answers = [{"id": 0, "text": "Red."}, {"id": 1, "text": "no, none"}, {"id": 2, "text": "x", "meta": {"mark": "3"}}]
     report = score("open_vqa3d", references, answers, "beacon3d-judge")
     assert [sample.value for sample in report.samples] == [1, 1, 0.5]
+
+
+def test_an_object_of_beacon3d_is_right_where_all_its_answers_are():
+    marks = {"a": [4, 5, 4], "b": [5, 3, 5], "c": [5, 5, "no number"]}
+    references, answers = [], []
+    for scene in ("s0", "s1"):
+        for name, given in marks.items():
+            for mark in given:
+                about = {"object_id": name, "scene_id": scene, "question_type": "class"}
+                references.append({"id": f"{len(references):02}", "answers": ["red"], **about})
+                answers.append({"id": references[-1]["id"], "text": "x", "meta": {"mark": mark}})
+    report = score("open_vqa3d", references, answers, "beacon3d-judge", draws=20)
+    found = {one.name: one.value for one in report.scores}
+    assert found == {
+        "judge_mark": pytest.approx((2.5 + 2.5 + 2) / 9),
+        "judge_mark/class": found["judge_mark"],
+        "objects_right": pytest.approx(1 / 3),
+    }
+    # Both scenes are alike, so every draw of scenes gives the same; without ids of objects there is no such score.
+    assert report.scores[-1].interval == pytest.approx((1 / 3, 1 / 3))
+    bare = [{key: value for key, value in one.items() if key != "object_id"} for one in references]
+    names = [one.name for one in score("open_vqa3d", bare, answers, "beacon3d-judge", draws=2).scores]
+    assert names == ["judge_mark", "judge_mark/class"]
+
+
+@pytest.mark.parametrize(("answer", "shown"), OPENEQA["answer_truncation"])
+def test_answers_are_cut_as_openeqa_cuts_them_for_its_judge(answer, shown):
+    assert TEXTS["openeqa"].answer(answer) == shown
 
 
 def test_msqa_takes_the_first_number_and_unread_marks_are_failed():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lamm_metrics import LammMetricsError, Prediction, read_predictions, read_references
+from lamm_metrics import LammMetricsError, Prediction, read_predictions, read_references, score
 from lamm_metrics.records.files import FileFaultsError
 
 CHAT = {"status_code": 200, "body": {"choices": [{"message": {"role": "assistant", "content": "Two."}}], "error": None}}
@@ -27,6 +27,10 @@ FAILED = {"status_code": 400, "body": {"error": {"message": "Too long."}}}
         ("answer", {"question_id": 1, "answer": "Two."}, "Two."),
         ("response", {"id": 1, "response": "Two."}, "Two."),
         ("output", {"id": 1, "output": "Two."}, "Two."),
+        ("Video-3D-LLM", {"sample_id": 1, "pred_response": "Two.", "gt_response": "2", "question_type": "how"}, "Two."),
+        ("Chat-Scene", {"scene_id": "s", "gt_id": 3, "qid": 1, "pred": "Two.", "ref_captions": ["2"]}, "Two."),
+        ("MMScan", {"ID": 1, "question": "?", "pred": ["Two."], "gt": ["2"]}, "Two."),
+        ("MSR3D", {"index": 1, "response_pred": "Two.", "response_gt": ["2"], "type": "counting"}, "Two."),
         ("a number", {"id": 1, "prediction": 2}, "2"),
         ("joints", {"id": 1, "answer": {"neck": "[0.1, 0.2]"}}, {"neck": "[0.1, 0.2]"}),
     ],
@@ -34,6 +38,18 @@ FAILED = {"status_code": 400, "body": {"error": {"message": "Too long."}}}
 def test_names_that_tools_write_are_known(tmp_path, tool, record, found):
     (tmp_path / "answers.jsonl").write_text(json.dumps(record) + "\n")
     assert [one.text for one in read_predictions(tmp_path / "answers.jsonl").records.values()] == [found], tool
+
+
+def test_ten_answers_of_a_submission_to_scanqa_are_ranked(tmp_path):
+    submitted = {"scene_id": "s", "question_id": "q", "answer_top10": ["red", *"abcdefghi"], "bbox": [[0, 0, 0]] * 8}
+    (tmp_path / "submission.json").write_text(json.dumps([submitted]))
+    assert read_predictions(tmp_path / "submission.json").records["q"].ranked == submitted["answer_top10"]
+    report = score("open_vqa3d", [{"id": "q", "answers": ["i"]}], tmp_path / "submission.json", "scanqa-official")
+    assert {one.name: one.value for one in report.scores if one.name.startswith("em")} == {
+        "em": 0, "em@10": 1, "em/Other": 0, "em@10/Other": 1
+    }  # fmt: skip
+    with pytest.raises(FileFaultsError, match="the best answer first"):
+        read_predictions([{**submitted, "answer_top10": "red"}])
 
 
 def test_a_batch_of_the_api_has_its_ids_under_custom_id_although_lines_have_their_own(tmp_path):

@@ -11,7 +11,7 @@ from lamm_metrics.metrics.parted import PartedMetric
 from lamm_metrics.metrics.question_types import TYPES, Types
 from lamm_metrics.metrics.registry import one_of
 from lamm_metrics.records.predictions import Prediction
-from lamm_metrics.records.truth import Reference
+from lamm_metrics.records.truth import Reference, group_of
 from lamm_metrics.results.score import ScoreSpec
 
 MOST_TYPES = 64
@@ -21,12 +21,16 @@ SHOWN = 80
 
 
 class Typed(NamedTuple):
-    """What an answer is worth, from 0 to 1 by each measure; the types of its question; what was read of it."""
+    """What an answer is worth, from 0 to 1 by each measure; the types of its question; what was read of it.
+
+    `object` names the object that the question is about, where the record says so.
+    """
 
     values: tuple[float, ...]
     parts: tuple[str, ...]
     given: str
     counted: bool = True
+    object: str = ""
 
 
 class MeansByType(PartedMetric[Typed]):
@@ -64,7 +68,8 @@ class MeansByType(PartedMetric[Typed]):
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one answer."""
         values, given = self.judged(reference, prediction)
-        state = Typed(tuple(map(float, values)), TYPES[self.types](reference), (given or "")[:SHOWN])
+        about = f"{group_of(reference)}/{reference['object_id']}" if "object_id" in reference else ""
+        state = Typed(tuple(map(float, values)), TYPES[self.types](reference), (given or "")[:SHOWN], object=about)
         self.keep(reference, Status.NONE if given is None else Status.OK, state)
 
     @derived

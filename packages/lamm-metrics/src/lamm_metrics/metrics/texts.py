@@ -58,6 +58,10 @@ def _mmscan(text: str) -> str:
     return clean_answer(" ".join(_TOKENS.sub("", text).split())[:LONGEST])
 
 
+def _to_last_stop(text: str) -> str:
+    return text[: text.rfind(".") + 1] or text
+
+
 def _plain(text: str) -> str:
     return text
 
@@ -70,7 +74,7 @@ class Preparation(NamedTuple):
     again: Callable[[str], str] = _plain
 
 
-Text = Literal["plain", "leo", "chatscene", "chatscene-sqa3d", "video3dllm", "ll3da", "mmscan", "msqa"]
+Text = Literal["plain", "leo", "chatscene", "chatscene-sqa3d", "video3dllm", "ll3da", "mmscan", "msqa", "openeqa"]
 TEXTS: Mapping[Text, Preparation] = {
     "plain": Preparation(),
     "leo": Preparation(clean_answer, clean_answer),
@@ -80,6 +84,8 @@ TEXTS: Mapping[Text, Preparation] = {
     "ll3da": Preparation(*[lambda text: " ".join(filter(None, text.split(" ")))] * 2),
     "mmscan": Preparation(_mmscan, clean_answer),
     "msqa": Preparation(clean_answer, clean_answer, clean_answer),
+    # What OpenEQA shows its judge: nothing behind the last dot, be it a decimal point.
+    "openeqa": Preparation(_to_last_stop),
 }
 """Ways of preparing texts by name, "plain" as they are written."""
 

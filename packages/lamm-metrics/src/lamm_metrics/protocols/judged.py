@@ -20,7 +20,8 @@ ROWS = (
     Protocol(
         "beacon3d-judge",
         "beacon-3d/beacon-3d@9cd8f1f0 evaluate_qa.py",
-        "the best mark for exact matches, and for yes and no that overlap; else the mark in `meta.mark`",
+        "the best mark for exact matches, and for yes and no that overlap; else the mark in `meta.mark`; objects count "
+        "where all their answers have a 4 or 5 (records with `object_id`)",
         {"open_vqa3d": (use("judge_mark", judge="beacon3d"),)},
         judged=True,
     ),

@@ -12,6 +12,10 @@ TEXTS = ("text", "answer", "response", "prediction", "output", "filtered_resps",
 """Keys of an answer, of which a file without `text` has one."""
 
 
+RANKED = "answer_top10"
+"""ScanQA's key of several answers, the best first, in submissions to its benchmark."""
+
+
 class Keys(NamedTuple):
     """The keys of an id and of an answer in one file; none of an answer where only structured answers are there."""
 
@@ -24,6 +28,11 @@ TOOLS: Mapping[str, Sequence[Keys]] = {
     "the Batch API": (Keys("custom_id", "response"),),
     "VLMEvalKit": (Keys("index", "prediction"),),
     "LLaVA": (Keys("question_id", "text"),),
+    "ScanQA": (Keys("question_id", RANKED),),
+    "Video-3D-LLM": (Keys("sample_id", "pred_response"),),
+    "Chat-Scene": (Keys("qid", "pred"),),
+    "MMScan": (Keys("ID", "pred"),),
+    "MSR3D": (Keys("index", "response_pred"),),
 }
 """Whose file has several known keys, such as the true `answer` of VLMEvalKit beside its `prediction`."""
 

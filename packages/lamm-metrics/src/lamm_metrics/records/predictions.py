@@ -23,7 +23,7 @@ from lamm_metrics.records.files import (
     shown,
 )
 from lamm_metrics.records.incoming import is_header, placed_records
-from lamm_metrics.records.other_tools import IDS, TEXTS, TOOLS, Keys, error_of, text_of
+from lamm_metrics.records.other_tools import IDS, RANKED, TEXTS, TOOLS, Keys, error_of, text_of
 from lamm_metrics.records.truth import TRUTH_KEYS, are_numbers, is_number
 from lamm_metrics.tables import listed_html
 
@@ -205,7 +205,7 @@ def _keys(placed: Placed, source: str, id_key: str, text_key: str) -> Keys:
     found = {str(key): None for record in looked for key in record}
     if not looked:
         return Keys("id", "text")
-    answering = found.keys() & {*TEXTS, *STRUCTURED, text_key} - {"points"}
+    answering = found.keys() & {*TEXTS, *STRUCTURED, RANKED, text_key} - {"points"}
     if not answering and found.keys() & ({*TRUTH_KEYS, "image_size"} - {"points"}):
         fault = "expected predictions, got benchmark records with their truth"
         raise FileFaultsError(source, [fault], "Put the references and the predictions in the right order.")
@@ -249,6 +249,8 @@ def _own_record(record: Any, keys: Keys, table: bool) -> Any:
     if keys.text in (None, "text"):
         own = {**(parsed_cells(record, (*STRUCTURED, "meta")) if table else record), "id": record.get(keys.id)}
         return {**own, "text": "" if value is None else text_of(value)} if table and keys.text else own
+    if keys.text == RANKED:
+        return {"id": record.get(keys.id), "ranked": value}
     # What another tool calls `points` or `number` is not what LAMM calls so.
     if error := error_of(record, value):
         return {"id": record.get(keys.id), "error": error}
