@@ -34,6 +34,7 @@ from lamm_model.model.answer_loss import IGNORED
 from lamm_model.training.rows.collation import Collator
 from lamm_model.training.rows.packing import pack_rows
 from lamm_model.training.run.trainer import LammTrainer, training_arguments
+from lamm_model.training.saving.run_folder import Unreadable
 from lamm_model.training.settings.tables import ComputeSettings, TrainingSettings
 from lamm_model.training.step import attention as attention_module
 from lamm_model.training.step.acceleration import compile_layers
@@ -159,7 +160,7 @@ def packed_trainer(setting: Setting, model: Any, shape: str, folder: str) -> tup
     collate = Collator(shapes.PAD, shapes.RandomPictures(shape, 512), form, row_tokens, longest)
     trainer = LammTrainer(
         settings=recipe, attention=used, compiled=setting.compile, model=model, args=made,
-        train_dataset=rows, data_collator=collate,
+        train_dataset=rows, data_collator=collate, unreadable=Unreadable(Path(folder), len(found)),
     )  # fmt: skip
     return trainer, lambda: (trainer.meter.tokens, trainer.meter.samples), str(plan)
 

@@ -3,6 +3,7 @@
 import json
 import pickle
 from array import array
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ import torch
 from PIL import Image, ImageOps
 
 from lamm_model import LammImageProcessor
+from lamm_model.errors import LammModelError
+from lamm_model.model.answer_loss import IGNORED
 from lamm_model.training.rows.collation import Collator, MediaLoader
 from lamm_model.training.rows.loading import EpochBatches, TrainLoader
+from lamm_model.training.rows.packing import pack_rows
 from lamm_model.training.rows.records import load_training_data
 from lamm_model.training.settings.tables import DataSettings
 
@@ -29,6 +33,27 @@ def files(tmp_path):
         path.write_text("\n".join(lines))
         names.append(str(path))
     return tuple(names)
+
+
+def test_a_batch_is_as_if_records_of_unreadable_media_had_never_been_in_it(pair, dialogues_about):
+    def load(media, variants=()):
+        if bad in media:
+            raise LammModelError("Expected a picture, got none.")
+        return {"media": list(media)}
+
+    found = dialogues_about(pair[1], ("image", "point_cloud", "text"))
+    bad = found[0].media[0]
+    rows = pack_rows(found, 4096, "mixed")
+    left = pack_rows([one for one in found if bad not in one.media], 4096, "mixed")
+    assert len(rows) == len(left) == 1
+    batch, expected = Collator(0, load)(rows), Collator(0, load)(left)
+    facts = batch.pop("facts")
+    assert facts == replace(expected.pop("facts"), unreadable=(("0", "Expected a picture, got none"),) * 3)
+    assert batch.pop("media") == expected.pop("media") == [found[3].media[0]]
+    assert all(torch.equal(batch[name], expected[name]) for name in expected)
+    nothing = Collator(0, load)(pack_rows(found[:3], 4096))
+    assert nothing["labels"].ne(IGNORED).sum() == 0
+    assert (nothing["media"], nothing["facts"].kinds) == ([], frozenset())
 
 
 def test_shares_repeat_one_file_and_thin_another(files, pair):

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -308,13 +309,30 @@ def test_missing_media_are_all_listed(parts, world, tmp_path):
     assert "lost.npy" in str(error.value)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_damaged_picture_ends_a_run_by_its_name_in_one_line(parts, world, tmp_path, workers):
+@pytest.mark.parametrize(("workers", "batch"), [(0, 1), (1, 4)])  # with one row nothing is left of its batch
+def test_a_damaged_picture_costs_its_records_and_they_are_listed(parts, world, tmp_path, workers, batch, caplog):
     shutil.copytree(world, tmp_path / "world")
     (tmp_path / "world" / "0.png").write_bytes((world / "0.png").read_bytes()[:60])
-    changed = tables(parts, tmp_path / "world", workers=workers)
-    with pytest.raises(LammModelError, match=r"^Expected a readable picture, got .*0\.png\)\. Replace the file\.$"):
-        finetune(settings_from_tables(changed, "test"), tmp_path / "run")
+    changed = tables(parts, tmp_path / "world", workers=workers, batch_rows=batch, max_steps=0, epochs=1)
+    record = finetune(settings_from_tables(changed, "test"), tmp_path / "run")
+    ((reason, ids),) = record["rejected"].items()
+    assert re.fullmatch(r"Expected a readable picture, got .*0\.png\)\. Replace the file", reason)
+    about = [json.loads(line) for line in (world / "records.jsonl").read_text().splitlines()]
+    assert sorted(ids) == sorted(f"records.jsonl:{one['id']}" for one in about if one.get("image") == "0.png")
+    listed = (tmp_path / "run" / "unreadable.jsonl").read_text().split("\n")
+    assert {json.loads(line)["id"] for line in listed if line} == set(ids)
+    assert record["log"][-1 if "loss" in record["log"][-1] else -2]["unreadable"] == len(ids)
+    assert f"{ids[0]} is left out: {reason}." in caplog.text
+
+
+def test_too_many_damaged_media_end_a_run(parts, world, tmp_path):
+    shutil.copytree(world, tmp_path / "world")
+    for path in (tmp_path / "world").glob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(
+        LammModelError, match=r"all but 10 records, got \d+ without, .*png.*unreadable\.jsonl lists them"
+    ):
+        finetune(settings_from_tables(tables(parts, tmp_path / "world"), "test"), tmp_path / "run")
 
 
 def test_long_dialogues_are_counted_not_skipped_silently(parts, world, tmp_path):

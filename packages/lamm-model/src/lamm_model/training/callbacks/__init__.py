@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from lamm_model.training.callbacks.averaging import WeightAverage
     from lamm_model.training.rows.collation import Collator
+    from lamm_model.training.saving.run_folder import Unreadable
     from lamm_model.training.settings.tables import TrainingSettings
     from lamm_model.training.step.acceleration import AdapterChoice
     from lamm_model.training.step.speed import SpeedMeter
@@ -20,6 +21,7 @@ class Trained(Protocol):
     adapters: AdapterChoice
     meter: SpeedMeter
     average: WeightAverage | None
+    unreadable: Unreadable
     data_collator: Collator
     model: Any  # as it is trained
     args: Any

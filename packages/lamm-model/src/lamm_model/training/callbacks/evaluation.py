@@ -93,6 +93,7 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
         for batch in TrainLoader(self.rows, trainer.data_collator, batches):
             inputs = trainer._prepare_inputs(batch)
             facts = inputs.pop("facts")
+            trainer.unreadable.add(facts.unreadable)
             learnt = int(inputs["labels"][..., 1:].ne(IGNORED).sum())
             if not trainer.adapters.choose(facts.kinds):
                 inputs.pop("modality_ids", None)

@@ -9,11 +9,12 @@ Shapes: ``R`` rows, ``S`` tokens in the longest row, ``T`` tokens in all.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from lamm_model.errors import LammModelError
 from lamm_model.model.answer_loss import IGNORED
-from lamm_model.training.rows.packing import BatchFacts, Dialogue, Medium, Row
+from lamm_model.training.rows.packing import BatchFacts, Dialogue, Medium, Row, blank_row
 
 if TYPE_CHECKING:
     import torch
@@ -225,12 +226,48 @@ class Collator:
         self.longest = longest
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """Return the model's inputs: tokens, layout, media, and the batch's ``facts``."""
+        """Return the model's inputs: tokens, layout, media, and the batch's ``facts``.
+
+        Dialogues about a medium that cannot be read are left out, as if their rows had never had them.
+
+        Raises:
+            LammModelError: The media are not where cached features of them should be.
+        """
+        unreadable: list[tuple[str, str]] = []
+        try:
+            media = self._media_of(rows)
+        except LammModelError:
+            rows, unreadable = self._without_unreadable(rows)
+            if not unreadable:
+                raise
+            media = self._media_of(rows)
         batch: dict[str, Any] = dict(lay_out(rows, self.pad_id, self.form, self.length))
         if self.longest and self.form == "segments":
             batch |= dict.fromkeys(("max_length_q", "max_length_k"), bound(self.longest))
+        batch |= media
+        batch["facts"] = BatchFacts.of(rows, unreadable)
+        return batch
+
+    def _media_of(self, rows: Sequence[Row]) -> dict[str, Any]:
         media = [medium for row in rows for medium in row.media]
         variants = [row.variant for row in rows for _ in row.media]
-        batch |= self.load_media(media, variants) if any(variants) else self.load_media(media)
-        batch["facts"] = BatchFacts.of(rows)
-        return batch
+        return self.load_media(media, variants) if any(variants) else self.load_media(media)
+
+    def _without_unreadable(self, rows: Sequence[Row]) -> tuple[list[Row], list[tuple[str, str]]]:
+        """Return rows without the groups of media that cannot be read, and the ids and reasons of their dialogues."""
+        reasons: dict[Medium, str] = {}
+        if getattr(self.load_media, "features", None) is None:
+            for medium, variant in dict.fromkeys((medium, row.variant) for row in rows for medium in row.media):
+                try:
+                    self.load_media([medium], [variant])
+                except LammModelError as fault:
+                    reasons[medium] = str(fault).rstrip(".")
+        readable, left_out = [], []
+        for row in rows:
+            groups = []
+            for group in row.groups:
+                faults = [reasons[medium] for medium in group.media if medium in reasons]
+                left_out += [(dialogue.id, faults[0]) for dialogue in group.dialogues if faults]
+                groups += [] if faults else [group]
+            readable.append(replace(row, groups=groups) if groups else blank_row(self.pad_id))
+        return readable, left_out

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import DataLoader
 
-from lamm_model.model.answer_loss import IGNORED
-from lamm_model.training.rows.packing import Dialogue, Group, Row
+from lamm_model.training.rows.packing import Row, blank_row
 
 if TYPE_CHECKING:
     from lamm_model.training.rows.collation import Collator
@@ -110,8 +109,7 @@ class RowBatches:
         self.rows = rows
         self.batches = batches
         self.variants = variants
-        # Two tokens: the smallest row with a next token, so that shapes are those of any other row.
-        self.blank = Row([Group([Dialogue("", (), [pad_id] * 2, [IGNORED] * 2, [0] * 2, 0)])])
+        self.blank = blank_row(pad_id)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that is dealt next: what skips batches at a resume looks for this."""

@@ -97,18 +97,25 @@ class BatchFacts:
     ids: tuple[str, ...]  # of the records, for messages
     tokens: int  # that are computed, padding not counted
     alone: int  # tokens if every dialogue were computed alone
-    kinds: frozenset[int]  # modality ids of its tokens
+    kinds: frozenset[int]  # modality ids of its tokens, none of a row that stands for none
+    unreadable: tuple[tuple[str, str], ...] = ()  # ids of records whose media could not be read, and why
 
     @classmethod
-    def of(cls, rows: Sequence[Row]) -> "BatchFacts":
-        """Return the facts of a batch of these rows."""
+    def of(cls, rows: Sequence[Row], unreadable: Sequence[tuple[str, str]] = ()) -> "BatchFacts":
+        """Return the facts of a batch of these rows, of which some records were left out."""
         dialogues = [dialogue for row in rows for dialogue in row.dialogues]
         return cls(
             ids=tuple(dialogue.id for dialogue in dialogues),
             tokens=sum(row.tokens for row in rows),
             alone=sum(len(dialogue.input_ids) for dialogue in dialogues),
-            kinds=frozenset(kind for dialogue in dialogues for kind in dialogue.modality_ids),
+            kinds=frozenset(kind for dialogue in dialogues if dialogue.id for kind in dialogue.modality_ids),
+            unreadable=tuple(unreadable),
         )
+
+
+def blank_row(pad_id: int) -> Row:
+    """Return a row of nothing to learn: two tokens, the fewest with a next one, for shapes like any other row's."""
+    return Row([Group([Dialogue("", (), [pad_id] * 2, [IGNORED] * 2, [0] * 2, 0)])])
 
 
 def pack_rows(dialogues: Sequence[Dialogue], row_tokens: int, packing: str = "shared_prefix") -> list[Row]:

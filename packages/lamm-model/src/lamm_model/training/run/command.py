@@ -19,6 +19,7 @@ SHOWN = {
     "model_tflops": "{:.3g} TFLOP/s",
     "peak_memory_gib": "{:.3g} GiB",
     "loader_wait": "{:.0%} waiting for data",
+    "unreadable": "{:.0f} records without readable media",
     "eval_seconds": "in {:.0f} s",
 }
 

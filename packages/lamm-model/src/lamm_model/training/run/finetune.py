@@ -177,6 +177,7 @@ def build_trainer(settings: FinetuneSettings, output: Path, prepared: "Prepared"
         variants=settings.data.cloud_variants,
         abreast=torch.get_num_threads() if abreast else 1,
         attention=prepared.attention,
+        unreadable=run_folder.Unreadable(output, data.dialogues),
         compiled=settings.compute.compile,
         model=prepared.model,
         args=training_arguments(settings.training, output),
@@ -205,6 +206,8 @@ def _train(
     best = evaluation.take_best() if evaluation is not None else None
     if best is None and trainer.average is not None:
         trainer.average.apply()
+    distributed.wait()  # for what the others list as unreadable
+    unreadable = run_folder.Unreadable(output, data.dialogues)
     if distributed.rank() == 0:
         draw_run(trainer.state.log_history, output / PLOT)
     return {
@@ -212,7 +215,7 @@ def _train(
         "records": data.records,
         "dialogues": data.dialogues,
         "rows": len(data.rows),
-        "rejected": data.rejected,
+        "rejected": {**data.rejected, **unreadable.by_reason()},
         "trainable_parameters": trained,
         "parameters": parameters,
         "attention": prepared.attention,

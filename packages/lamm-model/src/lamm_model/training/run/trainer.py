@@ -24,6 +24,7 @@ from lamm_model.training.processes.fsdp2 import is_sharded, load_local_optimizer
 from lamm_model.training.rows.loading import EpochBatches, TrainLoader
 from lamm_model.training.rows.packing import BatchFacts
 from lamm_model.training.saving.checkpoints import PARTIAL, load_changed, newest_intact, publish, save_changed
+from lamm_model.training.saving.run_folder import Unreadable
 from lamm_model.training.settings.tables import TrainingSettings
 from lamm_model.training.step.acceleration import (
     MODALITIES,
@@ -100,6 +101,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         attention: What the language model is set to: ``segments``, ``sdpa`` or ``eager``.
         compiled: Whether its layers are compiled.
         variants: Samplings of each cloud that epochs take in turn.
+        unreadable: Lists records whose media cannot be read.
         abreast: Batches of an accumulated step that may be computed at the same time.
         kwargs: As for the Hugging Face trainer.
     """
@@ -109,6 +111,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         *,
         settings: TrainingSettings,
         attention: str,
+        unreadable: Unreadable,
         compiled: bool = False,
         variants: int = 1,
         abreast: int = 1,
@@ -119,6 +122,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         self.settings = settings
         self.compiled = compiled
         self.attention = attention
+        self.unreadable = unreadable
         self.seen: set[str] = set()
         self.abreast = abreast
         self.side_by_side: SideBySide | None = None
@@ -155,7 +159,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         """Fetch the batches of one step, and count the time that takes.
 
         Raises:
-            LammModelError: A medium cannot be read; its file is named.
+            LammModelError: Cached features are missing, or media of too many records cannot be read.
         """
         began = time.monotonic()
         try:
@@ -164,6 +168,11 @@ class LammTrainer(Trainer):  # type: ignore[misc]
             *trace, line = str(fault).strip().splitlines()  # a worker's whole trace, and then what is wrong with a file
             raise LammModelError(line.partition("Error: ")[2] if trace else line) from fault
         self.meter.wait(time.monotonic() - began)
+        unreadable = [pair for batch in fetched[0] for pair in batch["facts"].unreadable]
+        if unreadable:
+            self.unreadable.add(unreadable)
+            if fetched[1] is not None:  # perhaps nothing is left to learn in this step
+                fetched = fetched[0], torch.as_tensor(fetched[1]).clamp(min=1)
         self.step_batches = fetched[0]
         self.step_kinds = {kind for batch in fetched[0] for kind in batch["facts"].kinds}
         return fetched
@@ -253,6 +262,8 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         """Log, the speed since the last time with it, to trackers too."""
         if math.isfinite(logs.get("loss", math.nan)):
             logs |= self.meter.look()
+            if self.unreadable.reasons:
+                logs["unreadable"] = float(len(self.unreadable.reasons))
         super().log(logs, *args, **kwargs)
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:

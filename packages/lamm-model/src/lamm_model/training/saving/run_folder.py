@@ -10,17 +10,19 @@ import logging
 import math
 import os
 import platform
+from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lamm_llm import write_whole
-from lamm_model.errors import UsageError
+from lamm_llm import disk_faults, write_whole
+from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.settings.settings import FinetuneSettings
 
-RUN = "run.json"
+RUN, UNREADABLE = "run.json", "unreadable.jsonl"
 _LOG = logging.getLogger("lamm_model")
 PACKAGES = ("lamm-model", "lamm-data", "torch", "transformers", "peft", "accelerate")
 PARTS = ("model", "untuned", "best", "finetune.json")
@@ -29,6 +31,56 @@ FREE = {
     "training.workers", "training.keep_last", "training.log_every", "training.save_every", "training.trackers",
     "compute.memory",
 }  # fmt: skip
+
+
+class Unreadable:
+    """Records that training leaves out because a medium of theirs cannot be read: ``unreadable.jsonl`` lists each once.
+
+    Args:
+        output: Folder of the run; what an earlier start of it listed counts.
+        dialogues: How many the run has. One in a hundred may be left out, and ten in any case.
+
+    Attributes:
+        reasons: Why each was left out, by id.
+    """
+
+    def __init__(self, output: Path, dialogues: int) -> None:
+        self.path = output / UNREADABLE
+        self.most = max(10, dialogues // 100)
+        self.reasons: dict[str, str] = {}
+        content = self.path.read_text(encoding="utf-8") if self.path.is_file() else ""
+        for line in content.splitlines():
+            with suppress(ValueError, KeyError, TypeError):  # what a kill left of a line is listed again
+                entry = json.loads(line)
+                self.reasons[entry["id"]] = entry["reason"]
+
+    def add(self, found: Iterable[tuple[str, str]]) -> None:
+        """List records that are not listed yet.
+
+        Raises:
+            LammModelError: There are too many.
+        """
+        new = {name: reason for name, reason in found if name not in self.reasons}
+        if not new:
+            return
+        self.reasons |= new
+        lines = "".join(json.dumps({"id": name, "reason": reason}) + "\n" for name, reason in new.items())
+        with disk_faults(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write("\n" + lines)
+        for name, reason in new.items():
+            _LOG.warning("%s is left out: %s.", name, reason)
+        if len(self.reasons) > self.most:
+            raise LammModelError(
+                f"Expected readable media for all but {self.most} records, got {len(self.reasons)} without, the last "
+                f"{name}: {reason}. {self.path} lists them: mend their media and train in a new folder."
+            )
+
+    def by_reason(self) -> dict[str, list[str]]:
+        """Return the ids by reason."""
+        ids = defaultdict(list)
+        for name, reason in self.reasons.items():
+            ids[reason].append(name)
+        return dict(ids)
 
 
 def describe_data(records: Iterable[str], media: Iterable[str]) -> dict[str, Any]:
