@@ -32,10 +32,13 @@ def test_the_reasons_add_up_to_the_numbers():
         int(reason.split(" of ")[0].split(" more")[0].split(" empty ones")[0].split()[-1]) for reason in reasons[2:]
     ]
     written = int(reasons[1].split()[0])
-    cleaned, order, _, empty, loose = counts
+    cleaned, trimmed, order, first, raw, empty, loose = counts
     assert written == 6
     assert written + cleaned == round(0.507042 * 71)
     assert written + cleaned - order == round(0.492958 * 71)
+    assert written + cleaned + trimmed == round(0.521127 * 71)
+    assert written + cleaned - first == round(0.478873 * 71)
+    assert written + cleaned + trimmed - raw == round(0.394366 * 71)
     assert written + cleaned + empty + loose == round(0.830986 * 71)
     assert reasons[-1].endswith("'know' for 'no'")
 

@@ -62,16 +62,34 @@ class Rules:
         return {"task": self.task, "rows": [row.to_json() for row in self.rows], "reasons": list(self.reasons)}
 
     def __str__(self) -> str:
-        # BLEU-1 to BLEU-3 stand in the JSON.
-        names = [one.name for row in self.rows for one in row.scores if one.name not in ("bleu_1", "bleu_2", "bleu_3")]
-        columns = list(dict.fromkeys(names))
-        lines = [("protocol", *columns, "what differs")]
+        columns = self._columns()
+        lines = [("protocol", *columns)]
         for row in self.rows:
             values = {one.name: number(one.value) for one in row.scores}
-            lines.append(
-                (row.name, *(values.get(name, "") for name in columns), "; ".join(filter(None, [row.rule, row.note])))
-            )
-        return "\n".join([table(lines), *(["", *self.reasons] if self.reasons else [])])
+            lines.append((row.name, *(values.get(name, "") for name in columns)))
+        noted: dict[str, list[str]] = {}
+        for row in self.rows:
+            for note in filter(None, row.note.split("; ")):
+                noted.setdefault(note, []).append(row.name)
+        parts = (
+            [table(lines)],
+            [f"{row.name}: {row.rule}" for row in self.rows],
+            [f"{', '.join(names)}: {note}" for note, names in noted.items()],
+            self.reasons,
+        )
+        return "\n\n".join("\n".join(part) for part in parts if part)
+
+    def _columns(self) -> list[str]:
+        """Return the names of the scores, each behind the one that comes before it in its row."""
+        columns: list[str] = []
+        for row in self.rows:
+            place = 0
+            # BLEU-1 to BLEU-3 stand in the JSON.
+            for name in (one.name for one in row.scores if one.name not in ("bleu_1", "bleu_2", "bleu_3")):
+                if name not in columns:
+                    columns.insert(place, name)
+                place = columns.index(name) + 1
+        return columns
 
 
 def compare_rules(
@@ -121,8 +139,10 @@ def compare_rules(
 _STEPS: Mapping[str, str] = {
     "written": "{n} are a reference letter by letter",
     "cleaned": "em on cleaned text counts {n} more: case, articles, number words, punctuation",
-    "order": "rules that walk references in order lose {n} of these, since an earlier one overlaps",
-    "raw": "rules that clean the answer alone lose {n} of these",
+    "trimmed": "rules that take the final dot off before they clean (chatscene-sqa3d) count {n} more than those",
+    "order": "rules that walk references in order (leo) lose {n} of these, since an earlier one overlaps",
+    "first": "rules that look at the first reference alone (video3dllm-sqa3d) lose {n} of these",
+    "raw": "rules that clean the answer alone (chatscene) lose {n} of these",
     "empty": "rules by which every text contains an empty answer count {n} empty ones in em_r",
     "loose": "em_r counts {n} more that only contain a reference or are contained in one",
 }
@@ -139,8 +159,12 @@ def _steps(answer: str, truth: Sequence[str]) -> Iterator[str]:
         yield "cleaned"
     elif refined:
         yield "loose" if cleaned.answer(answer).strip() else "empty"
+    if not exact and match_answer(answer, truth, TEXTS["chatscene-sqa3d"], "any", "wrong")[0]:
+        yield "trimmed"
     if exact and not match_answer(answer, truth, cleaned, "in-order", "contained")[0]:
         yield "order"
+    if exact and not match_answer(answer, truth, cleaned, "first", "contained")[0]:
+        yield "first"
     if exact and not match_answer(answer, truth, TEXTS["chatscene"], "any", "wrong")[0]:
         yield "raw"
 
@@ -154,7 +178,8 @@ def _reasons(records: Mapping[str, Reference], answers: Mapping[str, Prediction]
         overlapping = [one for one in truth if overlaps(clean(answer), clean(one))]
         equal = [one for one in truth if clean(answer) == clean(one)]
         for step in _steps(answer, truth):
-            found[step].append((answer, (overlapping if step == "order" else [*equal, *overlapping])[0]))
+            nearest = overlapping if step == "order" else truth if step == "first" else [*equal, *overlapping, *truth]
+            found[step].append((answer, nearest[0]))
     yield f"of {len(records)} answers:"
     for step, words in _STEPS.items():
         if found[step] or step in ("written", "cleaned", "loose"):

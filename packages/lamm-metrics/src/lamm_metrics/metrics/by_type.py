@@ -99,6 +99,12 @@ class MeansByType(PartedMetric[Typed]):
         """Return the state of a right answer."""
         return state._replace(values=(1.0,) * len(self.measures))
 
+    def remarks(self) -> list[str]:
+        """Say how many records no type of MSQA's takes in, which its mean over types leaves out."""
+        bare = sum(not entry.state.parts for entry in self.entries.values()) if self.types == "msqa" else 0
+        told = f"{bare} of {len(self.entries)} records do not count: their `question_type` is none of MSQA's"
+        return [told] * bool(bare)
+
     def extra(self, name: str) -> Mapping[str, float]:
         """Return how many records a type has."""
         kind = name.partition("/")[2]

@@ -141,8 +141,9 @@ class ExactMatch(MeansByType):
     def remarks(self) -> list[str]:
         """Say how much of EM-R is empty answers."""
         if self.empty == "wrong" or self.refined == "none":
-            return []
+            return super().remarks()
         place = self.measures.index("em_r")
         states = [entry.state for entry in self.entries.values()]
         empty = sum(state.values[place] == 1 and not state.given.strip() for state in states)
-        return [f"{empty} empty answers count as right in EM-R under this rule"] if empty else []
+        told = f"{empty} empty answers count as right in EM-R under this rule"
+        return [*super().remarks(), *[told] * bool(empty)]
