@@ -14,7 +14,7 @@ import triton
 import triton.language as tl
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from lamm_model.kernels.triton_ops import points, pooling, rows
+from lamm_model.kernels.triton_ops import convolution, points, pooling, rows, voxels
 
 I, F, N = "*i64", "*fp32", "i32"
 exact = {"enable_fp_fusion": False}
@@ -30,6 +30,17 @@ kernels = [
     (points._nearest, [F, F, I, F, I, N, N], dict(k=3, BLOCK=256, QUERIES=8), {"num_warps": 1, **exact}),
     (rows._group, ["*bf16", I, "*bf16", N, N, N, N], dict(ROWS=8, CHANNELS=128), {}),
     (rows._interpolate, [F, I, F, F, N, N, N, N], dict(k=3, WIDE=tl.float32, ROWS=8, CHANNELS=128), exact),
+]
+for dtype, factor, inner in (("*bf16", tl.bfloat16, 64), ("*fp32", tl.float32, 32)):
+    tiles = dict(ROWS=64, CHANNELS=inner, OUTPUTS=128, PRECISION=pooling.PRECISION, FACTOR=factor)
+    sizes = dict(channels=256, outputs=256, BIAS=True)
+    kernels.append((convolution.convolve, [dtype] * 3 + ["*i32", dtype, N, N], {**sizes, **tiles}, {"num_stages": 3}))
+    tiles["CHANNELS"] = tiles["OUTPUTS"] = 64
+    kernels.append((convolution.weight_gradient, [dtype] * 2 + ["*i32", F] + [N] * 5, tiles, {}))
+kernels += [
+    (convolution.find_neighbours, [I] * 4 + ["*i32", N], dict(STEPS=18, BLOCK=256), {}),
+    (voxels.encode, [I, I, I, N], dict(FIRST=1, HILBERT=True, BLOCK=512), {}),
+    (voxels.reduce_segments, [F, I, I, F, I, N], dict(MAXIMUM=True, WIDE=tl.float32, CHANNELS=256), {}),
 ]
 capability = int(sys.argv[1])
 small = 99 * 1024
@@ -71,4 +82,4 @@ def test_every_kernel_compiles_within_the_shared_memory_it_was_planned_for(capab
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     done = subprocess.run([sys.executable, "-c", SCRIPT, str(capability)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert len(done.stdout.splitlines()) == 13
+    assert len(done.stdout.splitlines()) == 20

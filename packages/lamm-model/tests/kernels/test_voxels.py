@@ -191,6 +191,24 @@ def test_integers_are_convolved_bit_for_bit_as_on_the_dense_grid(implementation,
         assert torch.equal(out.cpu(), torch.cat(want).to(dtype))
 
 
+def test_integer_gradients_are_those_of_the_reference_bit_for_bit(implementation, device, monkeypatch):
+    if implementation == "triton":
+        monkeypatch.setattr("lamm_model.kernels.triton_ops.convolution._PART", 32)  # several parts to add
+    grid, lengths = _cells()
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randint(-8, 9, (len(grid), 5), generator=generator).float()
+    weight = torch.randint(-8, 9, (7, 3, 3, 3, 5), generator=generator).float()
+    outer = torch.randint(-8, 9, (len(grid), 7), generator=generator).float()
+    table = kernels.submanifold_kernel_map(grid, lengths)
+    found = []
+    for where, name in ((device, _name("submanifold_conv3d", implementation)), ("cpu", "reference")):
+        leaves = [tensor.to(where, copy=True).requires_grad_() for tensor in (features, weight)]
+        out = kernels.submanifold_conv3d(*leaves, None, table.to(where), name)
+        found.append([gradient.cpu() for gradient in torch.autograd.grad(out, leaves, outer.to(where))])
+    for mine, other in zip(*found, strict=True):
+        assert torch.equal(mine, other)
+
+
 @pytest.mark.parametrize("channels", [(48, 48), (3, 64)])
 def test_many_blocks_of_wide_rows_are_convolved_as_on_the_dense_grid(monkeypatch, channels):
     """Enough products for every way to multiply, with blocks that end within a sample."""

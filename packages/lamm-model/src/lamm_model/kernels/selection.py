@@ -25,11 +25,11 @@ OPERATIONS: dict[str, dict[str, str]] = {
     "three_interpolate": {"triton": "triton_ops.rows"},
     "pool_groups": {"triton": "triton_ops.pooling", "numba": "cpu.pooling"},
     "unique_voxels": {"numba": "cpu.curves"},
-    "serialize_points": {"numba": "cpu.curves"},
-    "submanifold_kernel_map": {"numba": "cpu.convolution"},
-    "submanifold_conv3d": {"numba": "cpu.convolution"},
-    "submanifold_weight_gradient": {"numba": "cpu.convolution"},
-    "segment_pool": {"numba": "cpu.segments"},
+    "serialize_points": {"triton": "triton_ops.voxels", "numba": "cpu.curves"},
+    "submanifold_kernel_map": {"triton": "triton_ops.convolution", "numba": "cpu.convolution"},
+    "submanifold_conv3d": {"triton": "triton_ops.convolution", "numba": "cpu.convolution"},
+    "submanifold_weight_gradient": {"triton": "triton_ops.convolution", "numba": "cpu.convolution"},
+    "segment_pool": {"triton": "triton_ops.voxels", "numba": "cpu.segments"},
 }
 _ON_CLOUDS = ("farthest_point_sample", "ball_query", "nearest", "group", "three_interpolate", "pool_groups")
 for _operation, _modules in OPERATIONS.items():

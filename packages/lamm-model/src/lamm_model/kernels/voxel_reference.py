@@ -72,6 +72,14 @@ def hilbert_code(x: Tensor, y: Tensor, z: Tensor, depth: int) -> Tensor:
     return code
 
 
+def order_of_codes(codes: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
+    """Orders `[O, N]` by sample, then code, then row, and their inverse."""
+    by_code = codes.argsort(dim=1, stable=True)
+    order = by_code.gather(1, sample[by_code].argsort(dim=1, stable=True))
+    rows = torch.arange(codes.shape[1], device=codes.device).expand_as(order)
+    return order, torch.empty_like(order).scatter_(1, order, rows)
+
+
 def serialize_points(cells: Tensor, curves: list[int], depths: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
     """Codes, orders and inverse orders int64 `[O, N]`; see `lamm_model.kernels.serialize_points`."""
     sample = sample_of_row(lengths, len(cells))
@@ -82,10 +90,7 @@ def serialize_points(cells: Tensor, curves: list[int], depths: Tensor, lengths: 
         for depth in set(depths.tolist()):
             chosen = depths[sample] == depth
             codes[row, chosen] = encode(x[chosen], y[chosen], z[chosen], depth)
-    by_code = codes.argsort(dim=1, stable=True)
-    order = by_code.gather(1, sample[by_code].argsort(dim=1, stable=True))
-    rows = torch.arange(len(cells), device=cells.device).expand_as(order)
-    return codes, order, torch.empty_like(order).scatter_(1, order, rows)
+    return codes, *order_of_codes(codes, sample)
 
 
 def submanifold_kernel_map(cells: Tensor, lengths: Tensor, kernel_size: int) -> Tensor:
