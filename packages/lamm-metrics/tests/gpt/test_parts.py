@@ -13,6 +13,7 @@ from lamm_metrics.gpt import JudgeSettings, bradley_terry, judge_answers, krippe
 from lamm_metrics.gpt.items import Item, read_items
 from lamm_metrics.gpt.verdicts import judge_messages, read_verdict
 
+SETTINGS = JudgeSettings("http://localhost/v1", judges=("m",), mode="absolute")
 # Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011): 4 observers, 12 units, missing values.
 OBSERVERS = ["123321412...", "1233224125.3", ".3332342251.", "12332441251."]
 
@@ -144,7 +145,7 @@ def test_records_of_several_tasks_are_judged_together():
         {"id": 2, "number": 3},
         *({"id": number, "text": "c"} for number in (3, 4, 5, 6)),
     ]
-    items, names = read_items(references, [answers])
+    items, names = read_items(references, [answers], SETTINGS)
     assert names == ("predictions",)
     assert [item.task for item in items] == [
         "classification",
@@ -161,24 +162,28 @@ def test_records_of_several_tasks_are_judged_together():
 @pytest.mark.parametrize("record", [{"id": 1}, {"id": 1, "label": ""}, 7, {"label": "cat"}])
 def test_faulty_records_are_named(record):
     with pytest.raises(LammMetricsError, match="fault"):
-        read_items([record] if isinstance(record, dict) else [{"id": 1, "labels": record}], [[{"id": 1, "text": "a"}]])
+        read_items(
+            [record] if isinstance(record, dict) else [{"id": 1, "labels": record}],
+            [[{"id": 1, "text": "a"}]],
+            SETTINGS,
+        )
 
 
 def test_faults_in_files_of_several_tasks_name_file_and_line(tmp_path):
     path = tmp_path / "mixed.jsonl"
     path.write_text('{"id": 1, "label": "cat"}\n{"id": 2, "num": -1}\n\n{"id": 3}\n')
     with pytest.raises(LammMetricsError, match=r"mixed\.jsonl.*line 2, id '2'.*`num`.*line 4: expected") as fault:
-        read_items(path, [[{"id": 1, "text": "a"}]])
+        read_items(path, [[{"id": 1, "text": "a"}]], SETTINGS)
     assert "2 faults" in str(fault.value)
 
 
 def test_an_id_in_two_tasks_is_refused():
     with pytest.raises(LammMetricsError, match="more than once"):
-        read_items([{"id": 1, "label": "cat"}, {"id": "1", "num": 3}], [[{"id": 1, "text": "a"}]])
+        read_items([{"id": 1, "label": "cat"}, {"id": "1", "num": 3}], [[{"id": 1, "text": "a"}]], SETTINGS)
 
 
 def test_without_the_client_the_message_says_what_to_install(monkeypatch, tmp_path):
-    settings = JudgeSettings("http://localhost/v1", judges=("m",), mode="absolute")
+    settings = SETTINGS
     monkeypatch.setitem(sys.modules, "lamm_llm", None)
     with pytest.raises(UsageError, match=r"lamm-metrics\[gpt\]"):
         JudgeSettings("http://localhost/v1")

@@ -91,14 +91,11 @@ def draw(ids: Iterable[str], size: int | None, seed: int) -> list[str]:
 def read_items(
     references: ReferenceSource,
     predictions: Sequence[PredictionSource],
-    *,
+    settings: JudgeSettings,
     task: str | None = None,
     missing: str = "error",
-    sample: int | None = None,
-    seed: int = 0,
-    media_root: Path | None = None,
 ) -> tuple[list[Item], tuple[str, ...]]:
-    """Read records and the answers of every model, arguments as for `judge_answers` and `JudgeSettings`.
+    """Read records and the answers of every model, arguments as for `judge_answers`.
 
     Returns:
         The drawn records sorted by id, and the names of the models.
@@ -114,13 +111,14 @@ def read_items(
     if not truth.records:
         raise LammMetricsError(f"Expected at least one record, got none ({truth.source}). Give a file with records.")
     items = []
-    for identifier in draw(truth.records, sample, seed):
+    for identifier in draw(truth.records, settings.sample, settings.seed):
         record = truth.records[identifier]
         given = tuple(sendable(answer_text(of_model[identifier])) for of_model in answers)
         question = sendable(str(record.get("query") or record.get("question") or ""))
         truth_said = sendable(truth_text(record))
         own = task_named(truth.task) if truth.task else task_of_record(record)
-        pictures = pictures_of(record, identifier, media_root) if media_root is not None else ()
+        root = settings.media_root
+        pictures = pictures_of(record, identifier, root) if root is not None else ()
         items.append(Item(identifier, group_of(record), own.key if own else "", question, truth_said, given, pictures))
     return items, run_names(found)
 

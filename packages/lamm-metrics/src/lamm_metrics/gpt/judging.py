@@ -72,15 +72,7 @@ def plan_judging(
     Raises:
         LammMetricsError: Faulty files or settings.
     """
-    items, models = read_items(
-        references,
-        predictions,
-        task=task,
-        missing=missing,
-        sample=settings.sample,
-        seed=settings.seed,
-        media_root=settings.media_root,
-    )
+    items, models = read_items(references, predictions, settings, task, missing)
     judges = settings.judges or ("unnamed judge",)
     jobs = plan_jobs(items, judges, len(models), settings)
     with client_errors():
@@ -206,15 +198,7 @@ def judge_answers(
         EndpointError: The endpoint cannot be used: it is down, or key, model or quota are wrong.
         LammMetricsError: Faulty files or settings.
     """
-    items, models = read_items(
-        references,
-        predictions,
-        task=task,
-        missing=missing,
-        sample=settings.sample,
-        seed=settings.seed,
-        media_root=settings.media_root,
-    )
+    items, models = read_items(references, predictions, settings, task, missing)
     with client_errors():
         from lamm_llm import BatchState, run_async
 
