@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lamm_data.cli import LazyGroup
     from lamm_data.clouds.frames import map_box, map_boxes, map_points, read_matrices
     from lamm_data.clouds.merging import merge_tiles, read_tiles
+    from lamm_data.clouds.normals import read_cloud_with_normals
     from lamm_data.clouds.reading import PointCloud, load_cloud, read_cloud, save_cloud
     from lamm_data.errors import Fault, LammDataError, OutsideError, RecordError, SourceError, UsageError
     from lamm_data.export.formats import export_records, read_export
@@ -83,7 +84,8 @@ __all__ = [
     "load_exhaustive", "load_prompt", "load_sources", "load_toml", "make_settings", "map_box", "map_boxes",
     "map_points", "media_file", "media_paths", "merge_tiles", "nearest", "open_detectors", "open_picture",
     "open_scanqa", "own_source", "packaged_recipes", "parse_assignment", "parse_part", "push_export", "read_benchmark",
-    "read_cloud", "read_export", "read_instances", "read_matrices", "read_recipe", "read_records", "read_rows",
+    "read_cloud", "read_cloud_with_normals", "read_export", "read_instances", "read_matrices",
+    "read_recipe", "read_records", "read_rows",
     "read_tiles", "render_views", "save_cloud", "save_page", "scan_records", "shown_name", "shown_size",
     "task_of_file_name", "upright", "write_benchmark", "write_records", "write_world",
 ]  # fmt: skip
@@ -98,6 +100,7 @@ _HOMES = {
     "cli": "LazyGroup",
     "clouds.frames": "map_box map_boxes map_points read_matrices",
     "clouds.merging": "merge_tiles read_tiles",
+    "clouds.normals": "read_cloud_with_normals",
     "clouds.reading": "PointCloud load_cloud read_cloud save_cloud",
     "errors": "Fault LammDataError OutsideError RecordError SourceError UsageError",
     "export.formats": "export_records read_export",

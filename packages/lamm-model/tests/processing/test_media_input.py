@@ -175,6 +175,56 @@ def test_colour_centre_and_scale():
     assert (grey[:, 3:] == 0).all()
 
 
+def test_a_tower_of_cells_gets_one_point_a_cell_as_published():
+    rng = np.random.default_rng(0)
+    cloud = np.concatenate(
+        [rng.uniform([5, -3, 1], [7, -1, 3], (500, 3)), rng.uniform(0, 255, (500, 3)), np.tile([0, 0, 2.0], (500, 1))],
+        axis=1,
+    ).astype(np.float32)
+    layout = {"use_normal": True, "color_range": "0..1", "centre": "box_floor", "grid_size": 0.25, "stretch": 0.5}
+    table = LammPointCloudProcessor(num_points=400, **layout)(cloud)["point_clouds"][0].numpy()
+    filled = ~np.isnan(table[:, 0])
+    assert table.shape == (400, 9)
+    assert filled[: filled.sum()].all()
+    placed = cloud[:, :3].astype(np.float64) - [*(cloud[:, :2].min(0) + cloud[:, :2].max(0)) / 2, cloud[:, 2].min()]
+    cells = np.floor((placed * 0.5).astype(np.float32).astype(np.float64) / 0.25)
+    _, first = np.unique(cells, axis=0, return_index=True)
+    np.testing.assert_allclose(table[filled, :3], placed[np.sort(first)] * 0.5, atol=1e-6)
+    np.testing.assert_allclose(table[filled, 3:6], cloud[np.sort(first), 3:6] / 255, rtol=1e-6)
+    np.testing.assert_allclose(table[filled, 6:], [[0, 0, 1]] * len(first))
+    few = LammPointCloudProcessor(num_points=20, **layout)
+    assert np.array_equal(few.prepare(cloud, "a"), few.prepare(cloud, "a"))
+    assert {tuple(row) for row in few.prepare(cloud, "a")} < {tuple(row) for row in table[filled]}
+
+
+def test_centres_of_published_transforms():
+    cloud = np.array([[0, 0, 1], [4, 2, 3], [1, 2, 3]], dtype=np.float32)
+    for centre, wanted in (("box_floor", [-2, -1, 0]), ("box", [-2, -1, 1]), ("corner", [0, 0, 0])):
+        placed = LammPointCloudProcessor(num_points=3, use_color=False, centre=centre).prepare(cloud)
+        np.testing.assert_allclose(placed.min(axis=0), wanted)
+
+
+def test_what_a_cloud_lacks_and_a_strange_unit_are_said_once(caplog):
+    from lamm_model.processing.point_cloud_processing import _SAID
+
+    _SAID.clear()
+    cloud = np.random.default_rng(0).uniform(0, 4, (50, 3)).astype(np.float32)
+    settings = {"num_points": 50, "use_normal": True, "color_range": "-1..1", "missing_color": -1.0}
+    processor = LammPointCloudProcessor(grid_size=0.02, **settings)
+    table = np.stack([processor.prepare(cloud, f"room_{number}") for number in range(2)])
+    assert np.nanmax(table[..., 3:6]) == -1
+    assert np.nanmax(np.abs(table[..., 6:])) == 0
+    LammPointCloudProcessor(num_points=50, use_color=False).prepare(cloud * 1000, "hall")
+    assert [record.getMessage() for record in caplog.records] == [
+        "room_0 has no colours: -1 in the range -1..1 is put in their place.",
+        "room_0 has no normals: zeros are put in their place.",
+        "Expected a room, an object or a street, got hall, 3,978 m across if its coordinates are in m. Set "
+        "point_cloud_unit (m, cm, mm, ft, in) to what they are in, most likely mm.",
+    ]
+    with pytest.raises(LammModelError, match=r"at most 1,311 m.*room, 3,978 m across.*most likely mm"):
+        processor.prepare(cloud * 1000, "room")
+
+
 @pytest.mark.parametrize(
     ("name", "count", "columns"),
     [("bunny.pcd", 397, 3), ("kitti_0000000000.pcd", 100, 3), ("test_pcd.pcd", 1771, 3), ("fuze.ply", 502, 6)],

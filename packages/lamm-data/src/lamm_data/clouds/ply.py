@@ -5,6 +5,7 @@ Readers such as open3d's pass truncated files off as whole ones; here a header t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -136,12 +137,13 @@ def read_vertices(content: bytes, header: Header) -> tuple[NDArray[Any], bool]:
     return assemble(vertex_columns(content, header))
 
 
-def vertex_columns(content: Any, header: Header) -> dict[str, NDArray[Any]]:
+def vertex_columns(content: Any, header: Header, also: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
     """Return coordinates and colours by name, of binary rows of one length without a copy.
 
     Args:
         content: The whole file: bytes, or a map of it.
         header: Its header.
+        also: Names of further columns, returned where the file has them all.
 
     Raises:
         ValueError: There are none, or rows do not fit the header.
@@ -158,7 +160,8 @@ def vertex_columns(content: Any, header: Header) -> dict[str, NDArray[Any]]:
         for element in before:
             start = _walk(content, start, element)[1]
         columns = _walk(content, start, points)[0]
-    return {name: columns[name] for name in (*places, *colours)}
+    further = also if set(also) <= columns.keys() else ()
+    return {name: columns[name] for name in (*places, *colours, *further)}
 
 
 def _text_columns(body: bytes, first: int, points: Element) -> dict[str, NDArray[Any]]:

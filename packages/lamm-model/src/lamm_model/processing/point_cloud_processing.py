@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from transformers import BatchFeature, FeatureExtractionMixin
 
-from lamm_data import LammDataError, read_cloud
+from lamm_data import LammDataError, read_cloud, read_cloud_with_normals
 from lamm_model.errors import LammModelError, UsageError
 
 _LOG = logging.getLogger("lamm_model")
@@ -40,7 +40,7 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         num_points: Points per cloud, with `grid_size` the most cells.
         use_color: Append red, green, blue.
         use_height: Append the height above the floor, in metres.
-        use_normal: Append the unit normal: columns 7 to 9 of an array `[N, 9]`.
+        use_normal: Append the unit normal: nx, ny, nz of a PLY file, or columns 7 to 9 of an array.
         color_range: Range that colours leave in, `-1..1` or `0..1`.
         missing_color: What a cloud without colours gets in their place, in that range.
         unit: What the files' coordinates are in: `m`, `cm`, `mm`, `ft` or `in`.
@@ -130,7 +130,7 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         """
         label = name or (Path(cloud).name if isinstance(cloud, str | Path) else "")
         cloud = cloud.detach().cpu().numpy() if isinstance(cloud, torch.Tensor) else cloud
-        points = _read(cloud, label)
+        points = _read(cloud, label, self.use_normal)
         if not self.grid_size:
             points = self._sample(points, label, variant)
         metres = points[:, :3].astype(np.float64) * UNITS[self.unit]
@@ -150,7 +150,7 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         return self._one_a_cell(table, label, variant) if self.grid_size else table
 
     def _colours(self, points: np.ndarray[Any, Any], label: str) -> np.ndarray[Any, Any]:
-        if points.shape[1] < 6:
+        if points.shape[1] < 6 or np.isnan(points[0, 3]):
             filled = f"{self.missing_color:g} in the range {self.color_range}"
             _say_once("colours", f"{label or 'A cloud'} has no colours: {filled} is put in their place.")
             return np.full((len(points), 3), self.missing_color)
@@ -160,9 +160,8 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
     def _check_extent(self, xyz: np.ndarray[Any, Any], label: str) -> None:
         """Name coordinates that look like another unit than the one stated."""
         extent = float(np.ptp(xyz, axis=0).max())
-        likely = "ft" if extent < 4 * LARGEST and self.unit == "m" else "mm"
         says = f"{label or 'a cloud'}, {extent:,.0f} m across if its coordinates are in {self.unit}"
-        mend = f"Set point_cloud_unit ({', '.join(UNITS)}) to what they are in, most likely {likely}"
+        mend = f"Set point_cloud_unit ({', '.join(UNITS)}) to what they are in, most likely mm"
         if self.grid_size and extent >= MOST_CELLS * self.grid_size:
             most = MOST_CELLS * self.grid_size
             raise LammModelError(
@@ -212,12 +211,20 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         return xyz * self.stretch if self.stretch != 1.0 else xyz
 
 
-def _read(cloud: Any, label: str) -> np.ndarray[Any, Any]:
-    """Read a cloud; an array `[N, 9]` has normals beside what `read_point_cloud` reads."""
-    if not isinstance(cloud, np.ndarray) or cloud.ndim != 2 or cloud.shape[1] != 9:
+def _read(cloud: Any, label: str, with_normals: bool) -> np.ndarray[Any, Any]:
+    """Read a cloud: `[N, 3]`, with colours `[N, 6]`, and with normals (where asked for and there) `[N, 9]`."""
+    if not with_normals:
         return read_point_cloud(cloud, label)
-    cloud = cloud[np.isfinite(cloud).all(axis=1)]
-    return np.concatenate([read_point_cloud(cloud[:, :6], label), cloud[:, 6:].astype(np.float32)], axis=1)
+    try:
+        found, normals = read_cloud_with_normals(cloud, label)
+    except LammDataError as fault:
+        raise LammModelError(str(fault)) from fault
+    table = found.table()
+    if normals is None:
+        return table
+    if table.shape[1] == 3:
+        table = np.concatenate([table, np.full_like(table, np.nan)], axis=1)  # no colours
+    return np.concatenate([table, normals], axis=1)
 
 
 def _say_once(what: str, message: str) -> None:
