@@ -4,6 +4,7 @@ import copy
 import json
 import random
 
+import numpy as np
 import pytest
 
 from lamm_data.errors import LammDataError, SourceError
@@ -22,6 +23,11 @@ COCO = {
 BOX = {"object_id": 1, "names": ["man"], "x": 1, "y": 2, "w": 3, "h": 4, "merged_object_ids": [2]}
 OBB = {"centroid": [0, 0, 0], "axesLengths": [1, 1, 1], "normalizedAxes": [1, 0, 0, 0, 1, 0, 0, 0, 1]}
 ASKED = {"question": "Which?", "choices": ["x", "y"], "answer": 1, "image": "image.png", "split": "train", "hint": ""}
+ROOM = {
+    "scannet_data/s_00_aligned_bbox.npy": np.array([[1, 2, 3, 1, 1, 1, 1, 0]], float),
+    "classes.tsv": "1\tchair\n",
+    "scannetv2_val.txt": "s_00\n",
+}
 SOURCES = {
     # source: (split, task, files)
     "coco_detection": ("train", "detection", {"annotations/instances_train2017.json": COCO}),
@@ -62,6 +68,10 @@ SOURCES = {
         "answers": ["a"], "situation": "I sit.", "type": "counting", "location": [0, 1, 2]}]}),
     "beacon3d": ("scannet", "vqa3d", {"data/scannet/scannet_qa.json": [{"question_id": "s_00_1_0_class_0",
         "scene_id": "s_00", "question": "What?", "answers": ["a"], "object_ids": [1]}]}),
+    "scanrefer": ("val", "visual_grounding3d", {**ROOM, "ScanRefer_filtered_val.json": [{"scene_id": "s_00",
+        "object_id": "0", "object_name": "chair", "ann_id": "1", "description": "a chair."}]}),
+    "multi3drefer": ("val", "visual_grounding3d", {**ROOM, "multi3drefer_val.json": [{"scene_id": "s_00",
+        "object_ids": [0], "ann_id": 1, "eval_type": "mt", "description": "a chair."}]}),
     "vqav2": ("val", "vqa", {
         "v2_OpenEnded_mscoco_val2014_questions.json": {"questions": [
             {"question_id": 1, "image_id": 4, "question": "What?"}]},
@@ -84,7 +94,10 @@ def write(root, files):
     for name, value in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(value if isinstance(value, str) else json.dumps(value))
+        if isinstance(value, np.ndarray):
+            np.save(path, value)
+        else:
+            path.write_text(value if isinstance(value, str) else json.dumps(value))
 
 
 def places(value, at=()):
@@ -136,7 +149,7 @@ def test_the_files_are_whole_to_begin_with(tmp_path, name):
 def test_odd_values_are_read_or_refused_by_name(tmp_path, name):
     rng, refused = random.Random(name), 0
     files = SOURCES[name][2]
-    wholes = [file for file, value in files.items() if not isinstance(value, str)]
+    wholes = [file for file, value in files.items() if isinstance(value, list | dict)]
     write(tmp_path, files)
     for _ in range(150):
         file = rng.choice(wholes)

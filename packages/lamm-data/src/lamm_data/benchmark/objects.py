@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lamm_data.benchmark.entry import Build, Entry
-from lamm_data.benchmark.proposals import nearest, token
+from lamm_data.benchmark.proposals import ANNOTATION, nearest, token
 from lamm_data.records.annotations import Annotated, Box3D, Description
 from lamm_data.writing.coordinates import metres, solid_boxes, usable_boxes
 from lamm_data.writing.draws import fill
@@ -97,9 +97,10 @@ def _sentences(item: Annotated, build: Build) -> Iterator[tuple[str, dict[str, A
 
 
 def captions(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
-    """Ask what can be said of the object in a true box."""
+    """Ask what can be said of the object in a true box, as `proposal_source` says."""
     for key, target in _sentences(item, build):
         truth = {"sentences": target["sentences"], "object": [{"label": target["label"]}]}
+        truth |= {"extra": {"proposal_source": ANNOTATION}}
         yield f"-{key}", fill(query, {"box": metres(target["bbox"])}), truth
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from operator import attrgetter
@@ -11,7 +12,7 @@ from typing import Any
 
 from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import LAST_READ
-from lamm_data.records.annotations import Annotated, Box, Question, Relation
+from lamm_data.records.annotations import Annotated, Box, Description, Question, Relation
 
 BREAKS = (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError)
 """What a value of a type that nobody foresaw raises inside a reader."""
@@ -77,10 +78,23 @@ def _tidy_relation(one: Relation) -> Relation:
     )
 
 
+def _try_writing(stated: Mapping[str, Any], *texts: str) -> None:
+    """Try what goes into records as it is published: half a character and a number that is none cannot be written."""
+    for text in texts:
+        text.encode()
+    if stated:
+        json.dumps(stated, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _tidy_description(one: Description) -> Description:
+    _try_writing(one.stated, one.id, one.object_id, *(one.object_ids or ()))
+    tidy: Description = _with(one, text=tidy_text(one.text))
+    return tidy
+
+
 def _tidy_question(question: Question) -> Question:
     """Drop answers and options that say nothing; a question whose right option goes has no answer any more."""
-    for published in (question.id, question.situation, *question.references):
-        published.encode()  # half a character cannot be written
+    _try_writing(question.stated, question.id, question.situation, *question.references)
     options, index = tuple(map(tidy_text, question.choices)), question.answer
     answers = tuple([answer for answer in map(tidy_text, question.answers) if answer])
     if not all(options):
@@ -169,7 +183,7 @@ _WORDED: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("captions", tidy_text),
     ("words", tidy_text),
     ("questions", _tidy_question),
-    ("descriptions", lambda one: _with(one, text=tidy_text(one.text))),
+    ("descriptions", _tidy_description),
     ("relations", _tidy_relation),
 )
 """What else of an item is tidied, each by a function of one annotation."""

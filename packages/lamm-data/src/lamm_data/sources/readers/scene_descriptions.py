@@ -155,17 +155,16 @@ def _joined(
         account = {}
 
 
-def _outside(texts: Texts, scenes: list[str], file: str) -> dict[str, int]:
+def _outside(texts: Texts, scenes: list[str], path: Path, listed: Path) -> dict[str, int]:
     """Account for texts about scenes that the list of the split lacks; refuse a file of which none is in it."""
     lacking = [scene for scene in texts if scene not in set(scenes)]
     if not lacking:
         return {}
     named = ", ".join(first_of(lacking))
     if len(lacking) == len(texts):
-        raise SourceError(
-            f"Expected the scenes of the descriptions in {file}, got none of {named}. Is it this split's?"
-        )
-    return {f"left out: description of a scene that {file} lacks ({named})": sum(len(texts[key]) for key in lacking)}
+        raise SourceError(f"Expected scenes of {listed} in {path}, got {named}. Is it this split's?")
+    reason = f"left out: description of a scene that {listed.name} lacks ({named})"
+    return {reason: sum(len(texts[key]) for key in lacking)}
 
 
 def _open(name: str) -> Callable[[Path, str], Iterator[Annotated]]:
@@ -173,10 +172,10 @@ def _open(name: str) -> Callable[[Path, str], Iterator[Annotated]]:
         layout, account = LAYOUTS[name], Counter[str]()
         path = first_file(root, layout.files, split=split)
         texts = by_scene(_entries(layout, path, account))
-        listed = f"scannetv2_{split}.txt"
-        scenes = list(texts) if layout.scenes == "named" else [line.strip() for line in read_lines(root / listed)]
-        outside = _outside(texts, scenes, listed) if layout.scenes == "listed" else {}
-        return _joined(root, scenes, texts, account | outside, path.name)
+        listed = root / f"scannetv2_{split}.txt"
+        scenes = list(texts) if layout.scenes == "named" else [line.strip() for line in read_lines(listed)]
+        outside = _outside(texts, scenes, path, listed) if layout.scenes == "listed" else {}
+        yield from _joined(root, scenes, texts, account | outside, path.name)
 
     return open_set
 
@@ -190,10 +189,10 @@ open_beacon3d = _open("beacon3d")
 
 def open_scanrefer(root: Path, split: str) -> Iterator[Annotated]:
     """Read descriptions with the boxes of a prepared ScanNet beside them; scenes that nobody described are left out."""
-    path, listed = root / f"ScanRefer_filtered_{split}.json", f"scannetv2_{split}.txt"
+    path, listed = root / f"ScanRefer_filtered_{split}.json", root / f"scannetv2_{split}.txt"
     texts = by_scene((scene, text) for scene, _, text in read_descriptions(path))
-    scenes = [line.strip() for line in read_lines(root / listed)]
-    return map(_unique, _joined(root, scenes, texts, _outside(texts, scenes, listed), path.name))
+    scenes = [line.strip() for line in read_lines(listed)]
+    yield from map(_unique, _joined(root, scenes, texts, _outside(texts, scenes, path, listed), path.name))
 
 
 def _unique(item: Annotated) -> Annotated:
