@@ -108,7 +108,7 @@ def list_tasks(by_metric: bool, by_rule: bool, as_json: bool) -> None:
     rows = [("task", "file", "reads", "metrics", "better", "chance")]
     for task in listed:
         better = "higher" if task["higher_is_better"] else "lower"
-        metrics_named = ", ".join(task["metrics"])
+        metrics_named = ", ".join([*task["metrics"], *(f"{name} (where records allow)" for name in task["also"])])
         rows.append((task["key"], f"{task['prefix']}_*.json", task["extractor"], metrics_named, better, task["chance"]))
     echo(listed, table(rows), as_json)
 

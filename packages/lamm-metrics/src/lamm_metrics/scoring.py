@@ -99,6 +99,8 @@ def metrics_for(
         raise UsageError(f"Expected a protocol ({able}), got {protocol!r}. Choose one of them.")
     for name in names:
         _check_truth(name, task, references)
+    if protocol == "standard" and not names:
+        chosen += _also(task, references)
     if "paper" in chosen:
         from lamm_metrics.paper.metric import refuse_unusable
 
@@ -116,6 +118,16 @@ def metrics_for(
     for metric in made:
         metric.protocol, metric.proposals = protocol if rule else "", "+".join(sorted(numbered - {""}))
     return made
+
+
+def _also(task: str, references: References) -> tuple[str, ...]:
+    """Name the further metrics of a task for which every record lists what they read."""
+    return tuple(
+        name
+        for name in task_named(task).also
+        if all(any(isinstance(one.get(key), list) for key in metric_class(name).needs)
+               for one in references.records.values())
+    )  # fmt: skip
 
 
 def _check_truth(name: str, task: str, references: References) -> None:

@@ -36,6 +36,7 @@ class Task:
         extractor: What is read from an answer, a key of `lamm_metrics.answers.kinds.ANSWERS`.
         metrics: Names of the metrics, the headline first.
         higher_is_better: Direction of the headline.
+        also: Names of further metrics, which score too where every record has the truth that they read.
         coco: What COCO's protocol compares, `bbox` or `keypoints`; empty for tasks that it does not know.
     """
 
@@ -47,6 +48,7 @@ class Task:
     metrics: tuple[str, ...]
     higher_is_better: bool = True
     coco: str = ""
+    also: tuple[str, ...] = ()
 
     @property
     def truth(self) -> tuple[str, ...]:
@@ -69,7 +71,7 @@ _TASKS = (
     Task("detection", "Detection", "image", "2D boxes", "2D boxes", ("detection_ap",), coco="bbox"),
     Task("keypoint_detection", "Keypoints_Detection", "image", "joints", "points", ("pck",), coco="keypoints"),
     Task("vqa", "VQA", "image", "option", "choice", ("accuracy",)),
-    Task("caption", "Caption", "image", "sentences", "whole text", ("bleu", "rouge_l", "cider_d")),
+    Task("caption", "Caption", "image", "sentences", "whole text", ("bleu", "rouge_l", "cider_d"), also=("chair",)),
     Task("counting", "Counting", "image", "count", "number", ("counting",), higher_is_better=False),
     Task("ocr", "OCR", "image", "words", "words", ("word_accuracy",)),
     Task("detection3d", "Detection", "pcl", "3D boxes", "3D boxes", ("detection_ap_3d",)),

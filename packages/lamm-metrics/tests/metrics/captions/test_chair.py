@@ -94,3 +94,17 @@ def test_double_words_are_one_name():
     labels, synonyms = ["bear", "teddy bear", "truck"], {"truck": ["fire truck"]}
     named = mentioned("a teddy bear near a bear and a fire truck", labels, synonyms)
     assert list(named) == [("teddy bear", "teddy bear"), ("bear", "bear"), ("truck", "fire truck")]
+
+
+def test_captions_of_records_that_list_objects_are_scored_so_without_asking():
+    listed = [
+        {"id": name, "sentences": [f"A {name}."], "object": [{"label": name}], "image": f"{name}.jpg"}
+        for name in ("cat", "dog")
+    ]
+    answers = [{"id": "cat", "text": "A cat."}, {"id": "dog", "text": "A cat."}]
+    found = {one.name: one.value for one in score("caption", listed, answers, draws=2).scores}
+    assert (found["chair_i"], found["chair_s"], found["chair_recall"]) == (0.5, 0.5, 0.5)
+    bare = [{key: value for key, value in one.items() if key != "object"} for one in listed]
+    for records in (bare, [listed[0], bare[1]], [{**one, "object": "a name"} for one in listed]):
+        assert "chair_i" not in {one.name for one in score("caption", records, answers, draws=2).scores}
+    assert "chair_i" not in {one.name for one in score("caption", listed, answers, "coco-captions", draws=2).scores}
