@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shuffling import shuffled
 
 from lamm_cli.main import lamm
 from lamm_data import (
@@ -240,19 +241,6 @@ def test_references_as_predictions_are_perfect_on_every_task(bench):
         records = json.loads(path.read_text())
         headline = result(task, path, [SPOKEN[task](record) for record in records]).headline
         assert headline.value == pytest.approx(PERFECT.get(task, 1.0), abs=1e-9), (path.name, headline)
-
-
-def shuffled(records, seed):
-    """The order that gives each record the answer to one of another image or room."""
-    rng = random.Random(seed)
-    groups = [record["group"] for record in records]
-    order = list(range(len(records)))
-    rng.shuffle(order)
-    for place in range(len(order)):
-        while groups[order[place]] == groups[place]:
-            other = rng.randrange(len(order))
-            order[place], order[other] = order[other], order[place]
-    return order
 
 
 def mixed_texts(task, records, seed):

@@ -49,13 +49,14 @@ LANGUAGE_3D = [
     "vsi_bench",
 ]  # fmt: skip
 LANGUAGE_2D = ["vqav2", "gqa", "docvqa", "chartqa", "refcoco", "refcoco_plus", "refcocog"]
+DRAWN = ["sample_halls", "sample_situations", "sample_crowds"]
 OWN = "images"
 """The user's own images: their name, licence and citation are nobody else's."""
 
 
 def test_every_source_is_listed_with_licence_layout_and_citation():
     sources = load_sources()
-    assert set(sources) == {*NAMED_BY_THE_PAPER, *LANGUAGE_3D, *LANGUAGE_2D, OWN}
+    assert set(sources) == {*NAMED_BY_THE_PAPER, *LANGUAGE_3D, *LANGUAGE_2D, *DRAWN, OWN}
     own = sources.pop(OWN)
     assert (own.licence, own.citation, own.dataset, own.redistribution) == ("not stated", "", "", False)
     for source in sources.values():

@@ -52,7 +52,8 @@ def _joints(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
 def _sentences(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
     captions = worded(item.captions, "", build.left_out, "caption without a text")
     if captions:
-        yield "", query, {"sentences": [caption for _, caption in captions]}
+        named = [{"label": label} for label in dict.fromkeys(box.label for box in item.boxes)]
+        yield "", query, {"sentences": [caption for _, caption in captions], "object": named or None}
 
 
 def _number(item: Annotated, build: Build, query: str) -> Iterator[Entry]:

@@ -19,9 +19,9 @@ HAIR_COLUMNS = {"black": "Black_Hair", "blond": "Blond_Hair", "brown": "Brown_Ha
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a PNG quickly, making its folder."""
+    """Write a PNG quickly, or a JPEG with little loss, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, compress_level=1)
+    image.save(path, compress_level=1, quality=95)
 
 
 def write_shapes(batch: Batch) -> Iterator[int]:

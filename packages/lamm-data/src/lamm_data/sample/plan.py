@@ -13,6 +13,8 @@ T = TypeVar("T")
 SPLITS = ("train", "benchmark")
 WEIGHTS = {"shapes": 1, "textures": 1, "faces": 1, "scenes": 3, "figures": 1, "counts": 1, "words": 1}
 """Share of the images that each set gets; scenes serve detection, captions and questions at once."""
+ASKED_FOR = ("halls", "crowds")
+"""Sets that are drawn only where somebody asks for them."""
 NOTE = "Synthetic: drawn by `lamm data sample`, not photographed or scanned. Made for tests and demonstrations."
 
 
@@ -58,6 +60,6 @@ def batches(root: Path, name: str, count: int, seed: int, fraction: float) -> It
     if count >= 2:
         held_out = min(max(held_out, 1), count - 1)
     ranges = (range(count - held_out), range(count - held_out, count))
-    index = [*WEIGHTS, "rooms"].index(name)
+    index = [*WEIGHTS, "rooms", *ASKED_FOR].index(name)
     for part, (split, numbers) in enumerate(zip(SPLITS, ranges, strict=True)):
         yield Batch(root, split, numbers, np.random.default_rng([seed, index, part]))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lamm_data.sample.plan import NOTE, Batch, deal, options
 from lamm_data.sample.solids import Solid, class_id, furnish, sample_room
@@ -60,6 +62,23 @@ def _references(scene: str, solids: list[Solid], rng: np.random.Generator) -> li
     ]
 
 
+def save_room(root: Path, scene: str, solids: Sequence[Solid], cloud: NDArray[np.float32]) -> None:
+    """Write the cloud and the boxes of a room."""
+    folder = root / "scannet_data"
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / f"{scene}_aligned_vert.npy", cloud)
+    rows = [(*solid.box, class_id(solid.kind), solid.id) for solid in solids]
+    np.save(folder / f"{scene}_aligned_bbox.npy", np.array(sorted(rows, key=lambda row: row[-1])))
+
+
+def list_rooms(root: Path, split: str, scenes: Sequence[str]) -> None:
+    """Write the class table, the list of a split's rooms, and that all of them are drawn."""
+    names = [f"{class_id(kind)}\t{kind}\n" for kind in SOLIDS]
+    (root / "classes.tsv").write_text("".join(names), encoding="utf-8")
+    (root / f"scannetv2_{split}.txt").write_text("".join(scene + "\n" for scene in scenes), encoding="utf-8")
+    (root / "README.txt").write_text(NOTE + "\n", encoding="utf-8")
+
+
 def write_rooms(batch: Batch) -> Iterator[int]:
     """Write rooms: half with one large solid, half with two to five of which one is clearly the largest."""
     rng, split = batch.rng, "train" if batch.split == "train" else "val"
@@ -69,8 +88,6 @@ def write_rooms(batch: Batch) -> Iterator[int]:
         False: iter(deal([(kind, colour) for kind in SOLIDS for colour in COLOURS], len(batch) - sum(singles), rng)),
     }
     crowds = iter(deal((2, 3, 4, 5), len(batch) - sum(singles), rng))
-    folder = batch.root / "scannet_data"
-    folder.mkdir(parents=True, exist_ok=True)
     scenes, references, questions = [], [], []
     for number, single in zip(batch.numbers, singles, strict=True):
         kind, colour = next(plans[single])
@@ -78,16 +95,11 @@ def write_rooms(batch: Batch) -> Iterator[int]:
         kinds = [kind, *(SOLIDS[int(k)] for k in rng.integers(0, len(SOLIDS), count - 1))]
         solids = furnish(kinds, options(colour, tuple(COLOURS), 0, count, rng), rng)
         scene = f"room{number:04d}_00"
-        np.save(folder / f"{scene}_aligned_vert.npy", sample_room(solids, rng))
-        rows = [(*solid.box, class_id(solid.kind), solid.id) for solid in solids]
-        np.save(folder / f"{scene}_aligned_bbox.npy", np.array(sorted(rows, key=lambda row: row[-1])))
+        save_room(batch.root, scene, solids, sample_room(solids, rng))
         scenes.append(scene)
         references.extend(_references(scene, solids, rng))
         questions.extend(_questions(scene, solids))
         yield number
-    names = [f"{class_id(kind)}\t{kind}\n" for kind in SOLIDS]
-    (batch.root / "classes.tsv").write_text("".join(names), encoding="utf-8")
-    (batch.root / f"scannetv2_{split}.txt").write_text("".join(scene + "\n" for scene in scenes), encoding="utf-8")
+    list_rooms(batch.root, split, scenes)
     (batch.root / f"ScanRefer_filtered_{split}.json").write_text(json.dumps(references), encoding="utf-8")
     (batch.root / f"ScanQA_v1.0_{split}.json").write_text(json.dumps(questions), encoding="utf-8")
-    (batch.root / "README.txt").write_text(NOTE + "\n", encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,17 +36,39 @@ class DrawnShape:
         return f"{'an' if self.colour[0] in 'aeiou' else 'a'} {self.colour} {self.shape}"
 
 
-def _coco(images: list[dict[str, Any]], annotations: list[dict[str, Any]], categories: Any) -> dict[str, Any]:
+def coco_file(images: list[dict[str, Any]], annotations: list[dict[str, Any]], categories: Any) -> dict[str, Any]:
+    """Return a file of COCO's layout that says it is drawn."""
     info = {"description": NOTE, "version": "1.0", "contributor": "lamm data sample"}
     out = {"info": info, "licenses": LICENCES, "images": images, "annotations": annotations}
     return out | ({"categories": categories} if categories else {})
 
 
-def _image_entry(number: int, name: str) -> dict[str, Any]:
+def coco_image(number: int, name: str) -> dict[str, Any]:
+    """Return the entry of an image in a COCO file."""
     return {"id": number + 1, "file_name": name, "width": SIZE, "height": SIZE, "license": 1}
 
 
-def _write(path: Path, value: Any) -> None:
+def coco_object(number: int, image: int, kind: str, box: Sequence[float]) -> dict[str, Any]:
+    """Return the entry of an object in a COCO file, its box `(x1, y1, x2, y2)` in pixels."""
+    x1, y1, x2, y2 = (round(value, 2) for value in box)
+    return {
+        "id": number,
+        "image_id": image + 1,
+        "category_id": SHAPES.index(kind) + 1,
+        "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
+        "area": round((x2 - x1) * (y2 - y1), 2),
+        "iscrowd": 0,
+        "segmentation": [[x1, y1, x2, y1, x2, y2, x1, y2]],
+    }
+
+
+def shape_categories() -> list[dict[str, Any]]:
+    """Return the shapes as COCO's categories."""
+    return [{"id": k + 1, "name": name, "supercategory": "shape"} for k, name in enumerate(SHAPES)]
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value), encoding="utf-8")
 
@@ -108,31 +130,19 @@ def write_scenes(batch: Batch) -> Iterator[int]:
         canvas, drawn = _draw_scene(count, kinds, options(colour, tuple(COLOURS), asked, count, rng), rng)
         name = f"{number + 1:012d}.png"
         save(finish(canvas), batch.root / "images" / name)
-        images.append(_image_entry(number, name))
+        images.append(coco_image(number, name))
         for shown in drawn:
-            x1, y1, x2, y2 = (round(value, 2) for value in shown.box)
-            instances.append(
-                {
-                    "id": len(instances) + 1,
-                    "image_id": number + 1,
-                    "category_id": SHAPES.index(shown.shape) + 1,
-                    "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
-                    "area": round((x2 - x1) * (y2 - y1), 2),
-                    "iscrowd": 0,
-                    "segmentation": [[x1, y1, x2, y1, x2, y2, x1, y2]],
-                }
-            )
+            instances.append(coco_object(len(instances) + 1, number, shown.shape, shown.box))
         for k, text in enumerate(captions(drawn)):
             sentences.append({"id": (number + 1) * 10 + k, "image_id": number + 1, "caption": text})
         asked_now = _questions(drawn, asked, [column[at] for column in indices], rng)
         for k, entry in enumerate(asked_now.values()):
             entry["questionId"] = f"{name}-{k}"
-        _write(batch.root / "questions" / f"{name}.json", {"imageName": name, "questions": asked_now})
+        write_json(batch.root / "questions" / f"{name}.json", {"imageName": name, "questions": asked_now})
         yield number
-    categories = [{"id": k + 1, "name": name, "supercategory": "shape"} for k, name in enumerate(SHAPES)]
     folder = batch.root / "annotations"
-    _write(folder / f"instances_{split}.json", _coco(images, instances, categories))
-    _write(folder / f"captions_{split}.json", _coco(images, sentences, None))
+    write_json(folder / f"instances_{split}.json", coco_file(images, instances, shape_categories()))
+    write_json(folder / f"captions_{split}.json", coco_file(images, sentences, None))
     if split == "val":
         lines = "".join(image["file_name"].removesuffix(".png") + "\n" for image in images)
         (batch.root / "ai2d_test_ids.csv").write_text(lines, encoding="utf-8")
@@ -146,7 +156,7 @@ def write_figures(batch: Batch) -> Iterator[int]:
         joints = pose(rng)
         name = f"{number + 1:012d}.png"
         save(finish(draw_figure(joints, rng)), batch.root / "images" / name)
-        images.append(_image_entry(number, name))
+        images.append(coco_image(number, name))
         low, high = joints.min(0) - 4, joints.max(0) + 4
         annotations.append(
             {
@@ -168,4 +178,4 @@ def write_figures(batch: Batch) -> Iterator[int]:
         "keypoints": list(LSP_JOINTS),
         "skeleton": [[a + 1, b + 1] for a, b in LIMBS],
     }
-    _write(batch.root / "annotations" / f"person_keypoints_{split}.json", _coco(images, annotations, [person]))
+    write_json(batch.root / "annotations" / f"person_keypoints_{split}.json", coco_file(images, annotations, [person]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,8 +91,16 @@ def furnish(kinds: list[str], colours: list[str], rng: np.random.Generator) -> l
     ]
 
 
-def sample_room(solids: list[Solid], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Sample a room: `[4096, 6]` float32, x, y, z in metres, red, green, blue 0..255, in random order."""
+def sample_room(
+    solids: Sequence[Solid], rng: np.random.Generator, sides: tuple[float, float] = (ROOM, ROOM)
+) -> NDArray[np.float32]:
+    """Sample a room: `[4096, 6]` float32, x, y, z in metres, red, green, blue 0..255, in random order.
+
+    Args:
+        solids: What stands in it.
+        rng: Random stream.
+        sides: Of the floor, in metres.
+    """
     areas = np.array([s.size[0] * s.size[2] + 0.5 * s.size[0] * s.size[1] for s in solids])
     budget = int(POINTS * 0.82)
     counts = np.maximum((budget * areas / areas.sum()).astype(int), 160)
@@ -103,7 +112,7 @@ def sample_room(solids: list[Solid], rng: np.random.Generator) -> NDArray[np.flo
         parts.append(lifted * np.array(solid.size) + np.array((*solid.foot, 0.0)))
         shades.append(np.clip(np.array(COLOURS[solid.colour]) + rng.normal(0, 8, (int(count), 3)), 0, 255))
     floor = POINTS - int(counts.sum())
-    flat = rng.uniform(-ROOM / 2, ROOM / 2, (floor, 2))
+    flat = rng.uniform(-ROOM / 2, ROOM / 2, (floor, 2)) * (np.array(sides) / ROOM)
     parts.append(np.column_stack([flat, np.zeros(floor)]))
     shades.append(np.clip(rng.uniform(150, 215) + rng.normal(0, 6, (floor, 3)), 0, 255))
     cloud = np.concatenate([np.concatenate(parts) + rng.normal(0, 0.004, (POINTS, 3)), np.concatenate(shades)], 1)

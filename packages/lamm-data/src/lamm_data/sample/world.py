@@ -1,4 +1,4 @@
-"""Write the whole synthetic world: seven image sets and the rooms, split into training and benchmark parts."""
+"""Write the synthetic world: seven image sets, rooms, and what else is asked for, in training and benchmark parts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from lamm_data.errors import UsageError
 from lamm_data.progress import Advance, unwatched
+from lamm_data.sample.crowds import write_crowds
+from lamm_data.sample.halls.writing import write_halls
 from lamm_data.sample.pictures import write_counts, write_faces, write_shapes, write_textures, write_words
-from lamm_data.sample.plan import NOTE, Batch, batches, share
+from lamm_data.sample.plan import ASKED_FOR, NOTE, Batch, batches, share
 from lamm_data.sample.rooms import write_rooms
 from lamm_data.sample.scenes import write_figures, write_scenes
 from lamm_llm import atomic_path
@@ -26,6 +28,8 @@ WRITERS: dict[str, Callable[[Batch], Iterator[int]]] = {
     "counts": write_counts,
     "words": write_words,
     "rooms": write_rooms,
+    "halls": write_halls,
+    "crowds": write_crowds,
 }
 
 
@@ -34,6 +38,8 @@ def write_world(
     *,
     images: int = 3000,
     rooms: int = 1200,
+    halls: int = 0,
+    crowds: int = 0,
     seed: int = 0,
     benchmark_fraction: float = 0.25,
     progress: Advance = unwatched,
@@ -47,6 +53,8 @@ def write_world(
         output: Folder to write.
         images: Number of images, shared out over the seven image sets.
         rooms: Number of point-cloud rooms.
+        halls: Number of rooms in which solids repeat, with the questions that 3D language models are asked.
+        crowds: Number of images in which shapes repeat, with open questions, referring expressions and captions.
         seed: Seed of everything random.
         benchmark_fraction: Share of each set that is held out for the benchmark, 0 < f < 1.
         progress: Called with the number of newly finished images and rooms.
@@ -58,12 +66,14 @@ def write_world(
         UsageError: The folder holds something else, or a number makes no sense.
     """
     output = Path(output)
-    if images < 0 or rooms < 0 or not 0 < benchmark_fraction < 1:
+    asked_for = dict(zip(ASKED_FOR, (halls, crowds), strict=True))
+    if min(images, rooms, *asked_for.values()) < 0 or not 0 < benchmark_fraction < 1:
         raise UsageError(
             f"Expected counts from 0 and a benchmark fraction between 0 and 1, got {images} images, {rooms} rooms, "
-            f"{benchmark_fraction}."
+            f"{halls} halls, {crowds} crowds, {benchmark_fraction}."
         )
     manifest = _manifest(images, rooms, seed, benchmark_fraction)
+    manifest["sets"] |= {name: count for name, count in asked_for.items() if count}
     if output.exists() and any(output.iterdir()):
         existing = output / MANIFEST
         if existing.is_file() and json.loads(existing.read_text(encoding="utf-8")) == manifest:
