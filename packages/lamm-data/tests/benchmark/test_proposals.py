@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from lamm_data.benchmark.recipes.cloud_corruption import CloudCorruption, corrupt_clouds
+from lamm_data.benchmark.recipes.recipe import Job
 from lamm_data.benchmark.run import build_benchmark
 from lamm_data.cli import data
 from lamm_data.errors import SourceError, UsageError
@@ -87,6 +89,16 @@ def test_dense_captions_are_asked_about_the_proposal_that_overlaps_most(root, ma
     assert chair.gt_bbox == chair.extra["proposal_bbox"] == [0.5, 0.5, 0.5, 1, 1, 1]
     assert "[0.500, 0.500, 0.500, 1.000, 1.000, 1.000]" in chair.query
     assert "proposals" not in chair.extra
+    out = root.parent / "out"
+    build_benchmark("scan2cap", root, out, tasks=("dense_caption3d",), proposals="annotation", fine_tune=True)
+    taught = read_records(out / "DenseCaption_Scan2Cap_finetune.json")
+    assert [record.conversations[-1].text for record in taught] == ["object 4.", "object 12."]
+
+
+def test_a_room_whose_places_are_told_is_not_turned(root):
+    job = Job(0, "turned", root, root)
+    assert corrupt_clouds(records(root, proposals="annotation"), CloudCorruption("turn", 1), job) == []
+    assert job.left_out == {"record that tells places of the room": 2}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from click.testing import CliRunner
 from lamm_data.cli import data
 from lamm_data.errors import LammDataError, UsageError
 from lamm_data.export.formats import FORMATS, export_records, read_export
+from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.records.instruction import InstructionRecord, Turn, read_records, scan_records, write_records
 from lamm_data.stats.counting import count_records
 from lamm_data.templates.run import ConvertSettings, convert_source
@@ -84,3 +85,12 @@ def test_odd_provenance_breaks_neither_card_nor_statistics(tmp_path):
         export_records([odd], tmp_path / str(number) / "o.jsonl", "llava", card="Odd")
         assert "not stated" in (tmp_path / str(number) / "README.md").read_text()
         assert count_records([odd]).records == 1
+
+
+def test_statistics_take_objects_without_boxes_and_open_answers():
+    asked = BenchmarkRecord("1", "Is there a dog?", image="a.jpg", label="yes", object="dog", task="yes_no")
+    told = BenchmarkRecord("2", "Describe it.", pcl="a.npy", sentences=["a chair"], object=[{"label": "chair"}])
+    answered = BenchmarkRecord("3", "Where?", pcl="a.npy", answers=["at the desk", "there", "there"])
+    summary = count_records([asked, told, answered]).summary()
+    assert summary["counts"]["label"] == {"yes": 1, "chair": 1}
+    assert summary["answer_words"] == {"min": 1, "mean": 2.0, "median": 1, "max": 3}

@@ -144,6 +144,7 @@ def test_beacon3d_tells_types_and_chains(root):
     (record,) = built("beacon3d", root)[0]["open_vqa3d"]
     assert record.extra["question_type"] == "appearance"
     assert record.extra["extra_knowledge"] is True
+    assert record.extra["object_id"] == "scene0011_00-12"
     chain = {"item_id": "scene0011_00_0_chain_1_0_class-spatial", "scan_id": "scene0011_00", "target_id": [0, 1],
              "instance_type": "chair", "utterance": "The chairs"}  # fmt: skip
     write(root, "data/scannet/scannet_grounding.json", [chain])

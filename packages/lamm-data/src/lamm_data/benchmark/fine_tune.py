@@ -43,6 +43,8 @@ def _targets(record: BenchmarkRecord) -> str:
 
 
 def _captioned(record: BenchmarkRecord) -> str:
+    if record.object is None:  # asked about one box, which the query names
+        return (record.sentences or [""])[0]
     return "\n".join(f"{item['sentences'][0]} {_box(record, item['bbox'])}" for item in record.object or [])
 
 

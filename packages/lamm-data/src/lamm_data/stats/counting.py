@@ -101,12 +101,15 @@ class Statistics:
         }
         self._count(named, record.media)
         self.question_words.add(len(record.query.split()))
-        objects = record.object or []
+        # ChEF's files hold one object where others hold a list; a yes-or-no question names its object in a word.
+        listed = record.object if isinstance(record.object, list) else [record.object]
+        objects = [item for item in listed if isinstance(item, dict)]
         labels = [str(item["label"]) for item in objects]
         labels += [label for label in (record.attr, None if objects else record.label) if label is not None]
         self.counts.setdefault("label", Counter()).update(labels)
         for item in objects:
-            self.geometry.add(item["bbox"], record.modality)
+            if "bbox" in item:
+                self.geometry.add(item["bbox"], record.modality)
         if record.gt_choice is not None and record.gt_choices:
             self.counts.setdefault("right option", Counter())[LETTERS[record.gt_choice]] += 1
             self.answer_words.add(len(record.gt_choices[record.gt_choice].split()))

@@ -37,7 +37,7 @@ class CloudCorruption:
 
 
 def corrupt_clouds(records: Sequence[BenchmarkRecord], settings: CloudCorruption, job: Job) -> list[BenchmarkRecord]:
-    """Write a corrupted copy of every cloud; boxes with Euler angles are not turned, and counted.
+    """Write a corrupted copy of every cloud; boxes with Euler angles are not turned, nor rooms whose places are told.
 
     Raises:
         SourceError: A cloud cannot be read.
@@ -47,6 +47,9 @@ def corrupt_clouds(records: Sequence[BenchmarkRecord], settings: CloudCorruption
     for record in records:
         if turned and any(len(box) > 7 for box in _boxes(record)):
             job.left_out["box with Euler angles"] += 1
+            continue
+        if turned and (record.position is not None or "proposal_source" in record.extra):
+            job.left_out["record that tells places of the room"] += 1
             continue
         copy = replace(record, pcl=job.copied(record.pcl, lambda name: _corrupted(name, settings, job)))
         changed.append(_turned_truth(copy, int(settings.amount)) if turned else copy)

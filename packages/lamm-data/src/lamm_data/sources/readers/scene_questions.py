@@ -189,6 +189,7 @@ def _beacon3d(root: Path, split: str) -> Iterator[Asked]:
             raise SourceError(f"Expected a question_id ..._type_number, got {entry['question_id']!r} ({where}).")
         stated = {"question_type": parts[1], "extra_knowledge": parts[2] == "1"}
         stated["object_ids"] = list(entry["object_ids"])
+        stated["object_id"] = "-".join(map(str, (entry["scene_id"], *entry["object_ids"])))
         question = _answered(entry["question"], entry["answers"], id=str(entry["question_id"]), stated=stated)
         yield Asked(split, str(entry["scene_id"]), question, path.name)
 
