@@ -256,24 +256,36 @@ def vllm(session: nox.Session) -> None:
     session.run("pytest", "packages/lamm-model/tests/serving/test_vllm.py", "-q", *session.posargs)
 
 
+def _install_harnesses(session: nox.Session, *without_dependencies: str) -> None:
+    """Install what lamm-metrics has bridges to; lmms-eval declares 40 packages more, which no task of ours touches."""
+    _install(session, *TESTED["metrics"], *GROUPS["test"], *GROUPS["peers-metrics"], *GROUPS["bridges"])
+    session.install("-q", "--no-deps", "--ignore-requires-python", "lmms-eval>=0.7", *without_dependencies)
+
+
 @nox.session(default=False)
 def bridges(session: nox.Session) -> None:
     """Let inspect, lmms-eval, torchmetrics and every-eval-ever use lamm-metrics.
 
-    Not run by default: to install them takes longer than all tests of lamm-metrics. lmms-eval declares another 40
-    packages that no task of ours touches, some of which want CUDA; every-eval-ever asks for Python 3.12, though its
-    validator runs on 3.11. So both come without what they declare.
+    Not run by default: to install them takes longer than all tests of lamm-metrics. every-eval-ever asks for
+    Python 3.12, though its validator runs on 3.11.
     """
-    _install(session, *TESTED["metrics"], *GROUPS["test"], *GROUPS["bridges"])
-    session.install("-q", "--no-deps", "--ignore-requires-python", "lmms-eval>=0.7", "every-eval-ever>=0.3")
+    _install_harnesses(session, "every-eval-ever>=0.3")
     session.run("pytest", "packages/lamm-metrics/tests/bridges", "-q", *session.posargs)
+
+
+@nox.session(default=False)
+def verification(session: nox.Session) -> None:
+    """Hold every task and published rule beside its reference and write docs/verification.md (needs Java)."""
+    _install_harnesses(session, "torchmetrics-ext>=0.4", "gdown>=5", "beautifulsoup4>=4", "soupsieve>=2")
+    session.run("python", "benchmarks/metrics/verification.py", *session.posargs)
 
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Run the speed measurements beside their peers and write benchmarks/results (-- names scripts to run)."""
     _install_all(session, "bench")
-    scripts = session.posargs or [str(path) for path in sorted((ROOT / "benchmarks").glob("*/*.py"))]
+    found = sorted((ROOT / "benchmarks").glob("*/*.py"))
+    scripts = session.posargs or [str(path) for path in found if not path.name.startswith("verification")]
     for script in scripts:
         session.run("python", script)
 

@@ -1,8 +1,7 @@
 """Every task and every published rule beside a reference: the projects' own values, installed programs, a count here.
 
-Writes `results/metrics_verification.json` and, from it alone, `docs/verification.md`. It needs what `nox -s bridges`
-installs, `pycocoevalcap`, `pycocotools`, `shapely`, Java, and, without dependencies, `torchmetrics-ext` and `gdown`.
-Run: python benchmarks/metrics/verification.py [--golden FOLDER] [--page]
+Writes `results/metrics_verification.json` and, from it alone, `docs/verification.md`. `nox -s verification` installs
+what it needs, but for Java. Run: python benchmarks/metrics/verification.py [--golden FOLDER] [--page]
 """
 
 import argparse
@@ -62,7 +61,7 @@ numbers of the row. Rules (`--protocol`): `lamm metrics list --protocols` says w
 
 ✓ equal to 1e-9 · ~ within a bound that has a reason · ✗ different, for the reason stated
 
-`python benchmarks/metrics/verification.py` runs all of it and writes this page. Tests hold the projects' values on each
+`nox -s verification` runs all of it and writes this page. Tests hold the projects' values on each
 change ([where each part is](metrics.md#where-each-part-is-and-what-tests-it)).
 """
 UNLIKE = """## Different on purpose
@@ -78,6 +77,8 @@ UNHELD = """## Not held against a reference
 - `--protocol paper`: the code that LAMM was published with cannot be installed; its formulas are written a second time
   in `tests/paper`.
 - SPICE: it needs Java and 8 GB, and is not offered.
+- Which box speaks for an object under `scan2cap` (the last one with the nearest centre) and `chatscene`, and how
+  Chat-Scene and GPT4Scene read ids of objects: written from the projects' code, tested on made-up cases.
 - How an answer is read from free text: no other program reads it. `lamm metrics lint` and the sets of answers in the
   tests say how well.
 """

@@ -55,6 +55,7 @@ VSI = {
     "vsi-vlmevalkit": ("vlmevalkit", "VLMEvalKit@e8e78f05"),
     "torchmetrics-ext": ("torchmetrics_ext", "torchmetrics-ext 0.4.2"),
 }
+F1_FORM = (("cider_d", "cider"), ("bleu_4", "bleu"), ("rouge_l", "rouge"), ("meteor", "meteor"))
 FLOAT32 = "the project averages in float32"
 
 
@@ -100,10 +101,10 @@ def _answers(em: Mapping[str, Any], ngrams: Mapping[str, Any]) -> Iterator[Row]:
     for protocol, (project, source) in NGRAMS.items():
         ours_by = named(score("open_vqa3d", *files, protocol=protocol, draws=2))
         corpus = ngrams["results"][project]["corpus"]
-        theirs = [*corpus["BLEU"], corpus["ROUGE_L"], corpus["CIDEr"]]
-        names = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d")
+        theirs = [*corpus["BLEU"], corpus["ROUGE_L"], corpus["CIDEr"], corpus["METEOR"]]
+        names = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d", "meteor")
         ours = [ours_by[name] for name in names]
-        yield Row("open_vqa3d", protocol, "BLEU-1 to 4, ROUGE-L, CIDEr-D", source, ours, theirs)
+        yield Row("open_vqa3d", protocol, "BLEU-1 to 4, ROUGE-L, CIDEr-D, METEOR", source, ours, theirs)
 
 
 def _meteor(golden: Mapping[str, Any]) -> Iterator[Row]:
@@ -151,7 +152,7 @@ def _dense(golden: Mapping[str, Any]) -> Iterator[Row]:
     items = golden["text_protocols"]["objects"].items()
     records = [{"id": key, "gt_bbox": cube, "sentences": item["refs"]} for key, item in items]
     answers = [{"id": key, "boxes": [{"label": item["pred"], "box": cube}]} for key, item in items if item["pred"]]
-    scores = (("cider_d", "CIDEr"), ("bleu_4", "BLEU-4"), ("rouge_l", "ROUGE_L"))
+    scores = (("cider_d", "CIDEr"), ("bleu_4", "BLEU-4"), ("rouge_l", "ROUGE_L"), ("meteor", "METEOR"))
     for protocol, (project, source) in DENSE.items():
         found = named(score("dense_caption3d", records, answers, protocol, missing="failed", draws=2))
         published = golden["text_protocols"]["results"][project]
@@ -162,7 +163,7 @@ def _dense(golden: Mapping[str, Any]) -> Iterator[Row]:
     for protocol, chosen, bound, key in ways:
         ours, theirs = [], []
         for name in golden["predictions"]:
-            options = {"chosen": chosen, "bound": bound, "text": "scan2cap", "overlap": "scanrefer"}
+            options = {"chosen": chosen, "bound": bound, "text": "scan2cap", "overlap": "scanrefer", "meteor": True}
             found = named(score("dense_caption3d", *_scenes(golden, name), draws=2, **options))
             for threshold in ("0.25", "0.5"):
                 ours += [found[f"dense_captions/{one}@{threshold}"] for one, _ in scores]
@@ -173,7 +174,7 @@ def _dense(golden: Mapping[str, Any]) -> Iterator[Row]:
         found = named(score("dense_caption3d", *_scenes(golden, name), "scan2cap-benchmark", draws=2))
         for threshold in ("0.25", "0.5"):
             for part, suffix in (("f1-score", ""), ("precision", "/precision"), ("recall", "/recall")):
-                for one, other in (("cider_d", "cider"), ("bleu_4", "bleu"), ("rouge_l", "rouge")):
+                for one, other in F1_FORM:
                     ours.append(found[f"dense_caption_f1/{one}{suffix}@{threshold}"])
                     theirs.append(golden["benchmark_F1"][name]["results"][threshold][part][other])
     reason = "the benchmark adds up in float32 and prints eight digits"

@@ -3,14 +3,13 @@
 import contextlib
 import copy
 import io
-import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from verification_rows import Row, named, program
 
-from lamm_metrics import coco_summary, make_metric, paired_iou_rotated, paired_iou_yaw, ptb, read_predictions, score
+from lamm_metrics import coco_summary, paired_iou_rotated, paired_iou_yaw, ptb, score
 
 RECORDS = 1_000
 WORDS = [
@@ -83,46 +82,41 @@ def _sentence(generator: np.random.Generator) -> str:
 
 
 def _captions(generator: np.random.Generator) -> Iterator[Row]:
-    """Captions beside sacrebleu and pycocoevalcap, METEOR's Java program included where Java is."""
+    """Captions beside sacrebleu, and beside pycocoevalcap with METEOR's Java program."""
     import sacrebleu
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider
+    from pycocoevalcap.meteor.meteor import Meteor
     from pycocoevalcap.rouge.rouge import Rouge
 
-    keys = [f"{i:03d}" for i in range(300)]
+    keys = [f"{i:03d}" for i in range(100)]
     truth = {key: [_sentence(generator) for _ in range(3)] for key in keys}
-    said = {key: _sentence(generator) for key in keys}
-    records = [{"id": key, "sentences": texts} for key, texts in truth.items()]
-    answers = [{"id": key, "text": text} for key, text in said.items()]
+    spoken = {key: _sentence(generator) for key in keys}
+    files = (
+        [{"id": key, "sentences": texts} for key, texts in truth.items()],
+        [{"id": key, "text": text} for key, text in spoken.items()],
+    )
     sides = [[texts[i] for texts in truth.values()] for i in range(3)]
-    bleu = sacrebleu.corpus_bleu(list(said.values()), sides, smooth_method="none", lowercase=True).score / 100
-    tokens = [{key: [" ".join(ptb(text)) for text in texts] for key, texts in side.items()}
-              for side in (truth, {key: [text] for key, text in said.items()})]  # fmt: skip
+    bleu = sacrebleu.corpus_bleu(list(spoken.values()), sides, smooth_method="none", lowercase=True).score / 100
+    tokens = [
+        {key: [" ".join(ptb(text)) for text in texts] for key, texts in side.items()}
+        for side in (truth, {key: [text] for key, text in spoken.items()})
+    ]
     with contextlib.redirect_stdout(io.StringIO()):
-        theirs = [
-            *Bleu(4).compute_score(*tokens, verbose=0)[0],
-            Rouge().compute_score(*tokens)[0],
-            Cider().compute_score(*tokens)[0],
-        ]
+        found = [peer.compute_score(*tokens) for peer in (Rouge(), Cider(), Meteor())]
+        theirs = [*Bleu(4).compute_score(*tokens, verbose=0)[0], *(whole for whole, _ in found)]
+    names = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d", "meteor")
     for task in ("caption", "object_caption3d"):
-        ours = [
-            named(score(task, records, answers, draws=2, metrics=["bleu"], tokenizer="13a", lowercase=True))["bleu_4"]
-        ]
-        yield Row(task, "standard", "BLEU-4, tokens of 13a", program("sacrebleu"), ours, [bleu])
-        options = {"tokenizer": "ptb", "smoothing": "coco"}
-        found = named(score(task, records, answers, draws=2, metrics=["bleu", "rouge_l", "cider_d"], **options))
-        ours = [found[name] for name in ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d")]
-        yield Row(task, "standard", "BLEU-1 to 4, ROUGE-L, CIDEr-D", program("pycocoevalcap"), ours, theirs)
-    if shutil.which("java"):
-        from pycocoevalcap.meteor.meteor import Meteor
-
-        pairs = [(key, truth[key], [said[key]]) for key in keys[:100]]
-        corpus, segments = Meteor().compute_score({k: t for k, t, _ in pairs}, {k: s for k, _, s in pairs})
-        metric = make_metric("meteor", "caption", tokenizer="whitespace")
-        for key, texts, (text,) in pairs:
-            metric.update({"id": key, "sentences": texts}, read_predictions([{"id": key, "text": text}]).records[key])
-        ours = [*(one.value for one in metric.per_sample()), metric.compute(draws=2)[0].value]
-        yield Row("caption", "standard", "METEOR 1.5", program("pycocoevalcap", "its jar"), ours, [*segments, corpus])
+        by_name = named(score(task, *files, draws=2, metrics=["bleu"], tokenizer="13a", lowercase=True))
+        yield Row(task, "standard", "BLEU-4, tokens of 13a", program("sacrebleu"), [by_name["bleu_4"]], [bleu])
+        by_name = named(score(task, *files, "coco-captions", draws=2))
+        ours = [by_name[name] for name in names]
+        what = "BLEU-1 to 4, ROUGE-L, CIDEr-D, METEOR"
+        yield Row(task, "coco-captions", what, program("pycocoevalcap"), ours, theirs)
+    segments = found[-1][1]
+    report = score("caption", *files, draws=2, metrics=["meteor"], tokenizer="ptb")
+    ours = [sample.value for sample in report.samples]
+    yield Row("caption", "standard", "METEOR 1.5, each caption", program("pycocoevalcap", "its jar"), ours, segments)
 
 
 def _detections(generator: np.random.Generator) -> tuple[dict[str, Any], list[dict[str, Any]]]:

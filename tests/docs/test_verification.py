@@ -31,9 +31,9 @@ def test_the_page_is_that_of_the_result(verification, result):
 
 def test_every_task_and_every_rule_has_a_row(verification, result):
     rows = result["measured"]["rows"]
-    lacking = "add a comparison to benchmarks/metrics/verification_*.py and run verification.py"
+    lacking = "add a comparison to benchmarks/metrics/verification_*.py and run `nox -s verification`"
     assert not verification.missing(rows), lacking
-    assert verification.missing(rows[1:] if len([r for r in rows if r["task"] == rows[0]["task"]]) == 1 else [])
+    assert "vqa3d under standard" in verification.missing([row for row in rows if row["task"] != "vqa3d"])
 
 
 def test_what_is_not_equal_says_why(result):
