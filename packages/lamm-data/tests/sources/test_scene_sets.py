@@ -153,6 +153,19 @@ def test_beacon3d_tells_types_and_chains(root):
     assert record.extra == {"question_type": "class-spatial", "chain": "scene0011_00_0_chain_1_0"}
 
 
+def test_open_eqa_takes_every_answer_and_the_scene_of_the_walk(root):
+    asked = {"question_id": "a", "question": "What is it?", "answer": "A chair", "category": "object recognition",
+             "episode_history": "scannet-v0/002-scannet-scene0011_00", "extra_answers": ["chair"]}  # fmt: skip
+    walk = {"question_id": "b", "episode_history": "hm3d-v0/000-hm3d-BFRy-1"}
+    write(root, "open-eqa-v0.json", [asked, asked | walk])
+    first, second = built("open_eqa", root, media="ignore")[0]["open_vqa3d"]
+    assert (first.answers, first.extra["question_type"]) == (["A chair", "chair"], "object recognition")
+    assert (first.group, second.pcl) == ("scene0011", "hm3d_pcls/BFRy-1.npy")
+    write(root, "open-eqa-v0.json", [asked | {"episode_history": "elsewhere"}])
+    with pytest.raises(SourceError, match="Expected a walk number-set-scene, got 'elsewhere'"):
+        built("open_eqa", root)
+
+
 def test_3d_pope_names_setting_and_template(root):
     entry = {"id": "scene0011_00$popular_template_1$0", "scene_id": "scene0011_00", "question_type": "popular",
              "conversations": [{"from": "human", "value": "Are there any sofas in the room?\n<image>"}],

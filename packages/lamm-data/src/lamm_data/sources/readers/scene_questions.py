@@ -1,4 +1,4 @@
-"""Questions about scenes: SQA3D, MSQA, Beacon3D, 3D-POPE, VSI-Bench."""
+"""Questions about scenes: SQA3D, MSQA, Beacon3D, OpenEQA, 3D-POPE, VSI-Bench."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ MEDIA = {
     "arkitscenes": "arkitscenes_pcls/{}.npy",
     "scannetpp": "scannetpp_pcls/{}.npy",
     "multiscan": "multiscan_pcls/{}.npy",
+    "hm3d": "hm3d_pcls/{}.npy",
 }
 """Clouds of scenes below the root, by the data set that they are from."""
 _PICTURED = re.compile(r"<([^<>-]+)-\d+-IMG>")
@@ -194,6 +195,22 @@ def _beacon3d(root: Path, split: str) -> Iterator[Asked]:
         yield Asked(split, str(entry["scene_id"]), question, path.name)
 
 
+def _open_eqa(root: Path, split: str) -> Iterator[Asked]:
+    """Read questions about walks; a walk `<set>-v0/<number>-<set>-<scene>` names its scene."""
+    path = first_file(root, "data/open-eqa-v0.json | open-eqa-v0.json")
+    keys = ("question_id", "question", "answer", "category")
+    for line, value in iter_values(path):
+        where = f"{path}, line {line}"
+        entry = _entry(value, keys, where, "an OpenEQA question", "episode_history")
+        parts = str(entry["episode_history"]).rpartition("/")[2].split("-", 2)
+        if len(parts) != 3 or parts[1] not in MEDIA:
+            raise SourceError(f"Expected a walk number-set-scene, got {entry['episode_history']!r} ({where}). Mend it.")
+        answers = [entry["answer"], *entry.get("extra_answers", ())]
+        stated = {"question_type": str(entry["category"])}
+        question = _answered(entry["question"], answers, id=str(entry["question_id"]), stated=stated)
+        yield Asked(parts[1], parts[2], question, path.name)
+
+
 def _pope(root: Path, split: str) -> Iterator[Asked]:
     """Read every setting and template of one label set."""
     paths = sorted((root / f"scannet_{split}").glob("*_template_*.json"))
@@ -253,5 +270,6 @@ def _vsi(root: Path, split: str) -> Iterator[Asked]:
 open_sqa3d = _open(_sqa3d)
 open_msqa = _open(_msqa)
 open_beacon3d = _open(_beacon3d)
+open_open_eqa = _open(_open_eqa)
 open_3d_pope = _open(_pope)
 open_vsi_bench = _open(_vsi)
