@@ -47,6 +47,24 @@ def test_one_dialogue_is_the_same_in_every_layout(tmp_path, name):
     assert record.extra == {}
 
 
+def test_rows_of_models_of_clouds_are_read(tmp_path):
+    """PointLLM names an object; others list clouds."""
+    answer = {"from": "gpt", "value": SAID}
+    rows = [
+        {"object_id": "ab12", "conversation_type": "simple_description",
+         "conversations": [{"from": "human", "value": f"<point>\n{ASKED}"}, answer]},
+        {"point_clouds": ["pcd/room.ply"],
+         "conversations": [{"from": "human", "value": f"<point_cloud>{ASKED}"}, answer]},
+        {"pcl": "own.npy", "object_id": "ab12",
+         "conversations": [{"from": "human", "value": f"{ASKED} <point>"}, answer]},
+    ]  # fmt: skip
+    (tmp_path / "r.json").write_text(json.dumps(rows))
+    found = read_records(tmp_path / "r.json")
+    assert [record.pcl for record in found] == ["ab12_8192.npy", "pcd/room.ply", "own.npy"]
+    assert [record.dialogue()[0].text for record in found] == [ASKED, ASKED, f"{ASKED} <point>"]
+    assert found[0].extra == {"object_id": "ab12", "conversation_type": "simple_description"}
+
+
 def test_a_record_of_ours_is_read_as_it_is():
     assert InstructionRecord.from_dict(NATIVE).to_dict() == NATIVE
 

@@ -1,5 +1,6 @@
 """Point-BERT against the published implementation's values, and as any tower of transformers."""
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoConfig, AutoModel
@@ -71,6 +72,10 @@ def test_a_model_with_it_prepares_clouds_as_published(parts, media, tmp_path):
     assert cloud.shape == (200, 6)
     assert float(cloud[:, :3].norm(dim=1).max()) == pytest.approx(1.0)
     assert 0.0 <= float(cloud[:, 3:].min()) < float(cloud[:, 3:].max()) <= 1.0
+    table = np.random.default_rng(0).uniform(0, 1, (300, 6)).astype(np.float32)  # as PointLLM's files have colours
+    np.save(tmp_path / "object_8192.npy", table)
+    found = processor.feature_extractor(tmp_path / "object_8192.npy")["point_clouds"][0].numpy()
+    assert {tuple(row) for row in found[:, 3:].round(4)} <= {tuple(row) for row in table[:, 3:].round(4)}
     assert model.encode_point_clouds(cloud[None]).shape == (1, 17, 24)
     model.save_pretrained(tmp_path)
     from lamm_model import LammForConditionalGeneration

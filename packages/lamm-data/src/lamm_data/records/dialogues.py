@@ -1,4 +1,4 @@
-"""Dialogues in other tools' layouts: ShareGPT, OpenAI's messages, ms-swift and LLaVA, laid out as our records are."""
+"""Dialogues in other tools' layouts: ShareGPT, OpenAI's messages, ms-swift, LLaVA, PointLLM, laid out as ours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ MARKS = {"<image>": "image", "<pcl>": "pcl", "<point_cloud>": "pcl"}
 MARK = re.compile("|".join(MARKS))
 _OPENING = re.compile(rf"\s*((?:(?:{MARK.pattern})\s*)+)")
 _ENDING = re.compile(rf"\n\s*((?:(?:{MARK.pattern})\s*)+)\Z")
-_MEDIA = {"image": "image", "images": "image", "pcl": "pcl", "point_cloud": "pcl"}
+_MEDIA = {"image": "image", "images": "image", "pcl": "pcl", "point_cloud": "pcl", "point_clouds": "pcl"}
+_OBJECT = "<point>"  # PointLLM's placeholder; its rows name an object, whose file this is:
+_OBJECT_FILE = "{}_8192.npy"
 _TEXTS = ("text", "input_text", "output_text")
 _SOURCES = ("path", "image_url", "image", "url", "point_cloud")
 _OLD_SWIFT = ("query", "response", "history")
@@ -35,11 +37,21 @@ def is_foreign(value: Any) -> bool:
     first = turns[0] if turns else None
     return (
         "images" in value
+        or "point_clouds" in value
+        or _is_about_object(value)
         or (isinstance(first, dict) and ("role" in first or first.get("from") not in ("human", "gpt")))
         or "video" in value
         or "videos" in value
         or _lacks_media(value, turns)
     )
+
+
+def _is_about_object(value: Mapping[str, Any]) -> bool:
+    """Tell whether a row is laid out as PointLLM's: an object by its id, and its placeholder in the first question."""
+    turns = value.get("conversations")
+    first = turns[0].get("value") if isinstance(turns, list) and turns and isinstance(turns[0], Mapping) else None
+    named = isinstance(value.get("object_id"), str) and not any(value.get(key) for key in _MEDIA)
+    return named and isinstance(first, str) and _OBJECT in first
 
 
 def _lacks_media(value: dict[str, Any], turns: list[Any]) -> bool:
@@ -53,7 +65,8 @@ def _lacks_media(value: dict[str, Any], turns: list[Any]) -> bool:
 def native(value: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Lay a foreign row out as a record.
 
-    Media come from `images`, `image` or `pcl`, else from the parts of messages. Their placeholders stay where they are
+    Media come from `images`, `image`, `pcl` or `point_clouds`, else from the parts of messages; of PointLLM's rows the
+    cloud of 8,192 points is that of the object's id. Their placeholders stay where they are
     in the questions, but for those that all open the first one, where a record's media stand anyway. System messages
     before the first question become the unknown key `system`.
 
@@ -67,6 +80,9 @@ def native(value: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         entries = value.get(key)
         for entry in entries if isinstance(entries, list) else [] if entries is None else [entries]:
             faults += _add(media[kind], entry)
+    about_object = _is_about_object(value)
+    if about_object:
+        media["pcl"].append(_OBJECT_FILE.format(value["object_id"]))
     listed = any(media.values())
     inside: dict[str, list[str]] = {"image": [], "pcl": []}
     turns = list[dict[str, Any]]()
@@ -74,6 +90,8 @@ def native(value: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     for role, content in _turns(value):
         text, wrong = _text(content, inside)
         faults += wrong
+        if about_object and role == "human" and isinstance(text, str):
+            text = text.replace(_OBJECT, "<pcl>")
         if role != "system":
             turns.append({"from": role, "value": text})
         elif turns:
