@@ -99,8 +99,9 @@ class _Demo:
                 done.touch()
 
     def pretrain_tower(self) -> None:
+        chosen = self.settings["tower"]
         files = ["--root", self.world / "rooms", "--output", self.tower]
-        run_lamm(["model", "pretrain-tower", *files, "--epochs", self.settings["tower"]["epochs"]])
+        run_lamm(["model", "pretrain-tower", *files, "--preset", chosen["preset"], "--epochs", chosen["epochs"]])
 
     def finetune(self) -> None:
         files = [path for path in sorted(self.instructions.glob("*.jsonl")) if _holds_records(path)]
