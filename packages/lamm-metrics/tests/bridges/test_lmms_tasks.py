@@ -30,6 +30,29 @@ def test_what_this_harness_cannot_ask_is_refused_at_once(rooms, shop, tmp_path):
         write_lmms_tasks(tmp_path / "tasks", [shop.file], protocol="coco")
 
 
+@pytest.mark.parametrize("name", ["../out.png", "/etc/passwd", "gone.png", "link.png", ""])
+def test_pictures_from_elsewhere_are_not_shown(shop, tmp_path, name):
+    """A record of unknown origin must not have other files sent to a model."""
+    outside = tmp_path.parent / "out.png"
+    outside.write_bytes((tmp_path / "0.png").read_bytes())
+    (tmp_path / "link.png").symlink_to(outside)
+    records = json.loads(shop.file.read_text())
+    shop.file.write_text(json.dumps([{**one, "image": [name]} for one in records]))
+    with pytest.raises(UsageError, match=r"the picture .* of record '0' below .*--media-root"):
+        write_lmms_tasks(tmp_path / "tasks", [shop.file])
+
+
+def test_pictures_of_clouds_lie_beside_their_list(rooms, tmp_path):
+    listing = tmp_path / "views" / "views.jsonl"
+    listing.write_text(json.dumps({"cloud": "room0.npy", "picture": "../0.png"}) + "\n")
+    with pytest.raises(UsageError, match=r"the picture '../0.png' of .*views.jsonl, line 1 below"):
+        write_lmms_tasks(tmp_path / "tasks", [rooms.file], views=str(tmp_path / "views"))
+    for line in ("[]", "{", '{"cloud": 1}'):
+        listing.write_text(line + "\n")
+        with pytest.raises(UsageError, match=r"views.jsonl, line 1\)\. Write the folder with `lamm data render`"):
+            write_lmms_tasks(tmp_path / "tasks", [rooms.file], views=str(tmp_path / "views"))
+
+
 def test_lmms_eval_gives_the_numbers_of_our_own_score(shop, rooms, tmp_path, monkeypatch):
     pytest.importorskip("lmms_eval", reason="needs lmms-eval: `nox -s bridges`")
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))

@@ -1,6 +1,7 @@
 """Results in the formats of others are accepted by the programs of those others."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -69,6 +70,23 @@ def test_names_that_are_none_are_refused(shop, name):
         hub_result(report, name)
     with pytest.raises(UsageError, match=r"a relationship \(first_party"):
         every_eval_log(report, "acme/seer", "Acme", "friend")
+
+
+@pytest.mark.parametrize("name", ["..", "../../out", "/etc", "a/b", ""])
+def test_reports_from_anywhere_are_written_below_the_folder(shop, tmp_path, name):
+    report = replace(shop.report(), task=name, dataset=name)
+    log = every_eval_log(report, "acme/seer", "Acme", date=DAY)
+    for path in (*write_every_eval(tmp_path / "out", [log]), *write_hub(tmp_path / "out", [report], "acme/bench", DAY)):
+        assert path.resolve().is_relative_to(tmp_path / "out")
+        assert len(path.relative_to(tmp_path / "out").parts) == (5 if path.suffix == ".json" else 2)
+
+
+def test_a_report_without_a_number_is_refused(shop):
+    report = shop.report()
+    empty = replace(report, scores=tuple(replace(one, value=None, interval=None) for one in report.scores))
+    for write in (lambda: every_eval_log(empty, "acme/seer", "Acme"), lambda: hub_result(empty, "acme/bench")):
+        with pytest.raises(UsageError, match="a score with a value, got accuracy of 9 records"):
+            write()
 
 
 def test_the_commands_write_what_the_functions_write(shop, tmp_path):

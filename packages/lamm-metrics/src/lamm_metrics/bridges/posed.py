@@ -14,6 +14,7 @@ from lamm_metrics.records.files import parse_json, read_text
 from lamm_metrics.records.predictions import Prediction, Predictions
 from lamm_metrics.records.tasks import References, pair, read_references, task_of_references
 from lamm_metrics.records.truth import Reference, group_of, truth_text
+from lamm_metrics.report.media import file_below
 from lamm_metrics.results.score import SampleResult, Score, ScoreSpec
 from lamm_metrics.scoring import gather, metrics_for
 
@@ -65,7 +66,8 @@ class Posed:
         """Return every record as it is asked, in the order of the file.
 
         Raises:
-            UsageError: A record asks for each of its parts, or has a cloud of which there are no pictures.
+            UsageError: A record asks for each of its parts, names a picture that is not below the media root, or has a
+                cloud of which there are no pictures.
         """
         return [self._question(key, record) for key, record in self.references.records.items()]
 
@@ -88,7 +90,8 @@ class Posed:
                     "clouds. Draw them with `lamm data render`, and name the folder: views=FOLDER."
                 )
             return tuple(self.views[str(cloud)])
-        return tuple(str(self.media_root / name) for name in ([image] if isinstance(image, str) else image))
+        names, remedy = [image] if isinstance(image, str) else image, "Name their folder: media_root (--media-root)."
+        return tuple(_picture(self.media_root, str(name), f"record {key!r:.80}", remedy) for name in names)
 
     @cached_property
     def empty(self) -> list[Metric[Any]]:
@@ -155,19 +158,28 @@ def posed(
     return made
 
 
+def _picture(root: Path, name: str, whose: str, remedy: str) -> str:
+    """Return the path of a picture: nothing from elsewhere may be sent to a model."""
+    found = file_below(root, name)
+    if found is None or not found.is_file():
+        raise UsageError(f"Expected the picture {name!r:.80} of {whose} below {root}, got none. {remedy}")
+    return str(found)
+
+
 def _listed(folder: Path) -> dict[str, list[str]]:
     """Return the pictures of each cloud in a folder of `lamm data render`."""
     pictures: dict[str, list[str]] = {}
+    remedy = "Write the folder with `lamm data render`."
     for number, line in enumerate(read_text(folder / LISTING).splitlines(), start=1):
+        where = f"{folder / LISTING}, line {number}"
         try:
             row = parse_json(line)
-            pictures.setdefault(str(row["cloud"]), []).append(str(folder / row["picture"]))
+            cloud, name = str(row["cloud"]), str(row["picture"])
         except (ValueError, KeyError, TypeError) as error:
-            where = f"{folder / LISTING}, line {number}"
             raise UsageError(
-                f'Expected {{"cloud": PATH, "picture": PATH}}, got {line[:80]!r} ({where}). '
-                "Write the folder with `lamm data render`."
+                f'Expected {{"cloud": PATH, "picture": PATH}}, got {line[:80]!r} ({where}). {remedy}'
             ) from error
+        pictures.setdefault(cloud, []).append(_picture(folder, name, where, remedy))
     return pictures
 
 

@@ -37,9 +37,11 @@ def every_eval_log(
         date: When it was evaluated; now if None.
 
     Raises:
-        UsageError: A name or the relationship is none of these.
+        UsageError: A name or the relationship is none of these, or no score is defined.
     """
     _check_name("model", model)
+    if all(score.value is None for score in report.scores):
+        raise _undefined(report)
     if relationship not in RELATIONSHIPS:
         raise UsageError(f"Expected a relationship ({', '.join(RELATIONSHIPS)}), got {relationship!r}. Choose one.")
     named = report.dataset or report.task
@@ -118,7 +120,7 @@ def hub_result(report: Report, dataset: str, date: datetime | None = None) -> di
     """
     score = report.headline
     if score.value is None:
-        raise UsageError(f"Expected a score with a value, got {score.name} of {score.n} records. Score answers first.")
+        raise _undefined(report)
     interval = "" if score.interval is None else f" [{score.interval[0]:.4f}, {score.interval[1]:.4f}]"
     return {
         "dataset": {"id": _check_name("dataset", dataset), "task_id": report.task},
@@ -126,6 +128,16 @@ def hub_result(report: Report, dataset: str, date: datetime | None = None) -> di
         "date": (date or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "notes": f"{score.name}{interval}, {score.failure_rate:.1%} of {score.n} answers unread; {score.signature}",
     }
+
+
+def _undefined(report: Report) -> UsageError:
+    score = report.headline
+    return UsageError(f"Expected a score with a value, got {score.name} of {score.n} records. Score answers first.")
+
+
+def _for_path(name: str) -> str:
+    """Return a name that a report states as one part of a path: reports come from anywhere."""
+    return re.sub(r"[^\w.-]", "_", name).strip(".") or "unnamed"
 
 
 def _check_name(kind: str, name: str) -> str:
@@ -141,8 +153,8 @@ def write_every_eval(folder: str | Path, logs: Iterable[dict[str, Any]]) -> list
     for log in logs:
         text = json.dumps(log, indent=2) + "\n"
         name = UUID(bytes=sha256(text.encode()).digest()[:16], version=4)
-        collection = re.sub(r"[^\w.-]", "_", log["evaluation_results"][0]["source_data"]["dataset_name"])
-        path = Path(folder) / "data" / collection / log["model_info"]["id"] / f"{name}.json"
+        collection = log["evaluation_results"][0]["source_data"]["dataset_name"]
+        path = Path(folder) / "data" / _for_path(collection) / log["model_info"]["id"] / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_beside(path, [text])
         written.append(path)
@@ -154,7 +166,7 @@ def write_hub(folder: str | Path, reports: Iterable[Report], dataset: str, date:
     written = []
     for report in reports:
         variant = "" if report.protocol == "standard" else f"_{report.protocol}"
-        path = Path(folder) / ".eval_results" / f"{report.task}{variant}.yaml"
+        path = Path(folder) / ".eval_results" / f"{_for_path(report.task + variant)}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         entry = hub_result(report, dataset, date)
         write_beside(path, [f"{mark}{line}\n" for mark, line in zip(_marks(), _yaml(entry), strict=False)])
