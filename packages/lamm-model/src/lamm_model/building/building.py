@@ -117,6 +117,7 @@ def build_model(
     attn_implementation: str | None = None,
     quantize: str = "none",
     device: str = "",
+    point_cloud_rank: int = 0,
     **settings: Any,
 ) -> LammForConditionalGeneration:
     """Build a model from pretrained parts; projectors and an untrained point-cloud tower start from `seed`.
@@ -133,6 +134,7 @@ def build_model(
         attn_implementation: As for `from_pretrained`.
         quantize: `8bit` or `4bit` for the language model (extra `quantize`), else `none`.
         device: Where a model with a quantised language model is put; a GPU where there is one when empty.
+        point_cloud_rank: Of LoRA in the point-cloud tower; 0 for none.
         **settings: Further fields of `LammConfig`.
 
     Returns:
@@ -152,7 +154,7 @@ def build_model(
         chosen = (settings.get("image_feature_layer", -1), settings.get("image_feature_select", "patch"))
         counted = count_image_features(image_tower, image_config, *chosen)
         settings["image_token_count"], settings["image_width"] = counted
-    cloud_tower, cloud_config = cloud_part(point_cloud, seed)
+    cloud_tower, cloud_config = cloud_part(point_cloud, seed, point_cloud_rank)
     config = LammConfig(
         text_config=causal.config,
         image_config=image_config,

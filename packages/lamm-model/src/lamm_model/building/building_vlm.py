@@ -72,6 +72,7 @@ def build_vlm(
     seed: int = 0,
     dtype: torch.dtype | str = torch.float32,
     attn_implementation: str | None = None,
+    point_cloud_rank: int = 0,
     **settings: Any,
 ) -> LammVlmForConditionalGeneration:
     """Build the model alone; projector and an untrained tower start from `seed`.
@@ -83,6 +84,7 @@ def build_vlm(
         seed: Of the new weights.
         dtype: Of the base model. New parts stay float32 so that they can be trained.
         attn_implementation: As for `from_pretrained`.
+        point_cloud_rank: Of LoRA in the tower; 0 for none.
         **settings: Further fields of `LammVlmConfig`.
 
     Returns:
@@ -92,7 +94,7 @@ def build_vlm(
     vlm = pretrained(
         AutoModelForImageTextToText, base, dtype=torch_dtype(dtype), attn_implementation=attn_implementation
     ).eval()
-    tower, cloud = cloud_part(point_cloud, seed)
+    tower, cloud = cloud_part(point_cloud, seed, point_cloud_rank)
     assert tower is not None
     assert cloud is not None
     config = LammVlmConfig(

@@ -12,12 +12,22 @@ from lamm_model.errors import LammModelError
 from lamm_model.model.saving import pretrained
 from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
 from lamm_model.towers.presets import cloud_preset, cloud_tower, starts_untrained
+from lamm_model.towers.tower_adapters import add_tower_adapters
 
 
 def cloud_part(
-    point_cloud: PretrainedConfig | dict[str, Any] | str | None, seed: int
+    point_cloud: PretrainedConfig | dict[str, Any] | str | None, seed: int, rank: int = 0
 ) -> tuple[PreTrainedModel | None, PretrainedConfig | None]:
-    """Load a saved point-cloud tower, or make a new one; None for None."""
+    """Load a saved point-cloud tower, or make a new one; None for None. With a rank, put LoRA into it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # the CPU's alone: what is forked is what is put back
+        tower = _tower(point_cloud)
+        if tower is not None and rank:
+            add_tower_adapters(tower, rank)
+    return tower, None if tower is None else tower.config
+
+
+def _tower(point_cloud: PretrainedConfig | dict[str, Any] | str | None) -> PreTrainedModel | None:
     if isinstance(point_cloud, str) and Path(point_cloud).is_dir():
         tower, report = pretrained(AutoModel, point_cloud, output_loading_info=True)
         if faults := {name: sorted(map(str, keys)) for name, keys in report.items() if keys}:
@@ -25,15 +35,12 @@ def cloud_part(
                 f"Expected weights that fit the tower's configuration in {point_cloud}, got {faults}. "
                 "Use an intact tower."
             )
-        return tower, tower.config
+        loaded: PreTrainedModel = tower
+        return loaded
     if isinstance(point_cloud, str):
         starts_untrained(point_cloud)
     config = point_cloud_configuration(point_cloud)
-    if config is None:
-        return None, None
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # the CPU's alone: what is forked is what is put back
-        return cloud_tower(config), config
+    return None if config is None else cloud_tower(config)
 
 
 def point_cloud_configuration(

@@ -20,6 +20,7 @@ from transformers.pytorch_utils import Conv1D
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.adapter_layers import SHARED, AdapterSettings, inject_adapters, lora_layers
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.towers.tower_adapters import let_learn
 
 MERGE_UP_TO = 3_000_000_000  # parameters; merging keeps a copy of the adapted weights
 
@@ -56,7 +57,7 @@ def add_adapters(
         model.config.adapters = None
         raise
     for part in trainable_parts(model).values():
-        part.requires_grad_(True)
+        let_learn(part)
     return model
 
 

@@ -18,6 +18,7 @@ from lamm_model.model.projector import LammProjector, encode_images, fill_placeh
 from lamm_model.model.routing import ModalityRouting, infer_modality_ids
 from lamm_model.model.saving import LammSaving
 from lamm_model.towers.presets import cloud_tower
+from lamm_model.towers.tower_adapters import has_adapters
 
 CACHE = "cache" if "cache" in {field.name for field in fields(BaseModelOutputWithPast)} else "past_key_values"
 
@@ -102,6 +103,8 @@ class LammModel(LammPreTrainedModel):
         super().train(mode)
         for tower in self.frozen_towers():
             tower.eval()
+        if self.point_cloud_tower is not None and has_adapters(self.point_cloud_tower):
+            self.point_cloud_tower.eval()
         return self
 
     def encode_images(self, pixel_values: Tensor) -> Tensor:

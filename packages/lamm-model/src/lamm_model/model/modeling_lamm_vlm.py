@@ -26,6 +26,7 @@ from lamm_model.model.projector import LammProjector
 from lamm_model.model.routing import ModalityRouting, infer_modality_ids
 from lamm_model.model.saving import LammSaving
 from lamm_model.towers.presets import cloud_tower
+from lamm_model.towers.tower_adapters import has_adapters
 
 _TOKEN_TYPES = ("mm_token_type_ids", "token_type_ids")  # which tokens are of an image, in models that must be told
 
@@ -122,8 +123,8 @@ class LammVlmModel(nn.Module):
         super().train(mode)
         self.vlm.eval()
         self.language_model.train(mode)
-        for tower in self.frozen_towers():
-            tower.eval()
+        if self.frozen_towers() or has_adapters(self.point_cloud_tower):
+            self.point_cloud_tower.eval()
         return self
 
     def encode_point_clouds(self, point_clouds: Tensor) -> Tensor:

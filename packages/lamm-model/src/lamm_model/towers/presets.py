@@ -11,6 +11,7 @@ from typing import Any
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from lamm_model.errors import UsageError
+from lamm_model.towers.tower_adapters import add_tower_adapters
 
 PUBLISHED = ("concerto", "point-bert", "ptv3", "sonata", "utonia")
 """Towers whose published files `lamm model convert --kind` reads; the presets of each begin with its name."""
@@ -54,8 +55,10 @@ def cloud_presets() -> dict[str, dict[str, Any]]:
 
 
 def cloud_tower(config: PretrainedConfig) -> PreTrainedModel:
-    """Make a point-cloud tower of a configuration, its weights new."""
+    """Make a point-cloud tower of a configuration, its weights new, with LoRA where the configuration has a rank."""
     tower: PreTrainedModel = AutoModel._model_mapping[type(config)](config)
+    if rank := int(getattr(config, "lora_rank", 0)):
+        add_tower_adapters(tower, rank)
     return tower
 
 

@@ -5,7 +5,9 @@ import json
 import pytest
 import torch
 
+from lamm_model import LammForConditionalGeneration
 from lamm_model.checkpoints.checkpoint import load_model
+from lamm_model.errors import UsageError
 from lamm_model.prediction.command import predict_files
 from lamm_model.prediction.queries import PredictionOptions
 from lamm_model.towers.presets import cloud_preset, cloud_tower
@@ -81,3 +83,29 @@ def test_a_model_with_it_learns_is_saved_and_answers(world, parts, tmp_path, nam
     answers = {line["id"]: line["text"] for line in lines}
     right = sum(answers[key] == colour for key, colour in colours.items())
     assert right >= 8, answers  # of 12; a third is right by chance
+
+
+def test_low_rank_additions_to_a_tower_learn_alone(world, parts, tmp_path):
+    root, _ = world
+    preset, changes = TOWERS["utonia"]
+    torch.manual_seed(0)
+    own = cloud_tower(cloud_preset(preset, **changes))
+    own.save_pretrained(tmp_path / "tower")
+    asked = settings_of(root, parts, tmp_path / "tower", learns=False).to_tables()
+    asked["model"]["point_cloud_tower_rank"] = 2
+    asked["training"]["max_steps"] = 3
+    finetune(settings_from_tables(asked, "test"), tmp_path / "run")
+    model, _ = load_model(tmp_path / "run" / "model")
+    state = model.model.point_cloud_tower.state_dict()
+    for key, value in own.state_dict().items():
+        name, leaf = key.rsplit(".", 1)
+        assert torch.equal(state.get(f"{name}.base_layer.{leaf}", state.get(key)), value), key
+    additions = {key: value for key, value in state.items() if "lora_B" in key}
+    assert len(additions) == 4  # queries, keys and values, and the projection, of two blocks
+    assert all(bool(value.any()) for value in additions.values())
+    model.save_pretrained(tmp_path / "whole")
+    whole = LammForConditionalGeneration.from_pretrained(tmp_path / "whole").model.point_cloud_tower.state_dict()
+    assert all(torch.equal(whole[key], value) for key, value in state.items())
+    asked["model"]["train_point_cloud_tower"] = True
+    with pytest.raises(UsageError, match="point_cloud_tower_rank"):
+        settings_from_tables(asked, "test")

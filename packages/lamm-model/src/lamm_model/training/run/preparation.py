@@ -115,7 +115,8 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
                 chosen.point_cloud_tower,
                 use_system=chosen.system_message,
                 routes_images=chosen.adapt_images,
-                freeze_point_cloud_tower=not chosen.train_point_cloud_tower,
+                freeze_point_cloud_tower=not (chosen.train_point_cloud_tower or chosen.point_cloud_tower_rank),
+                point_cloud_rank=chosen.point_cloud_tower_rank,
                 seed=settings.training.seed,
                 dtype=dtype,
                 point_cloud_unit=chosen.point_cloud_unit,
@@ -127,7 +128,8 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
             point_cloud=chosen.point_cloud_tower or None,
             prompt_format=chosen.prompt_format,
             use_system=chosen.system_message,
-            freeze_point_cloud_tower=not chosen.train_point_cloud_tower,
+            freeze_point_cloud_tower=not (chosen.train_point_cloud_tower or chosen.point_cloud_tower_rank),
+            point_cloud_rank=chosen.point_cloud_tower_rank,
             seed=settings.training.seed,
             dtype=dtype,
             quantize=chosen.quantize,
@@ -165,6 +167,7 @@ def _learns_text(settings: FinetuneSettings, model: "LammForConditionalGeneratio
 def _choose_trained(settings: FinetuneSettings, model: "LammForConditionalGeneration", data: TrainingData) -> None:
     from lamm_model.model.adapter_layers import AdapterSettings
     from lamm_model.model.adapters import adapter_settings, add_adapters, trainable_parts
+    from lamm_model.towers.tower_adapters import let_learn
 
     present = adapter_settings(model) is not None
     if not present:
@@ -192,4 +195,4 @@ def _choose_trained(settings: FinetuneSettings, model: "LammForConditionalGenera
     model.model.language_model.requires_grad_(full)
     model.lm_head.requires_grad_(full)
     for part in trainable_parts(model).values():
-        part.requires_grad_(True)
+        let_learn(part)

@@ -34,6 +34,8 @@ class ModelSettings:
         train: ``adapters`` and projectors (the paper), the ``projectors`` alone (stage one of LAMM 1.5), or the
             ``full`` language model with them (its stage two).
         train_point_cloud_tower: Train the point-cloud tower too (the paper keeps a pre-trained one frozen).
+        point_cloud_tower_rank: Train LoRA of this rank in the point-cloud tower's attention, its own weights as they
+            are; 0 for none. Excludes ``train_point_cloud_tower``.
         jpeg_scaling: Let the JPEG decoder halve pictures that stay larger than the image tower's input: faster loading.
         quantize: Hold the frozen language model in ``4bit`` (NF4, as QLoRA) or ``8bit``; needs bitsandbytes.
         image_resize: ``squash`` pictures to a square as the paper does, or ``letterbox`` them; coordinates in the
@@ -52,6 +54,7 @@ class ModelSettings:
     system_message: bool = True
     train: Literal["adapters", "projectors", "full"] = "adapters"
     train_point_cloud_tower: bool = False
+    point_cloud_tower_rank: int = 0
     jpeg_scaling: bool = False
     quantize: Literal["none", "8bit", "4bit"] = "none"
     image_resize: Literal["squash", "letterbox"] = "squash"
@@ -73,6 +76,10 @@ class ModelSettings:
             wrong.append("model.adapt_images: expected with base only")
         if self.language_model and not (self.image_tower or self.point_cloud_tower):
             wrong.append("model: language_model needs an image_tower, a point_cloud_tower, or both")
+        if self.point_cloud_tower_rank < 0 or (self.point_cloud_tower_rank and self.train_point_cloud_tower):
+            wrong.append(
+                "model.point_cloud_tower_rank: expected at least 0, and train_point_cloud_tower = false with a rank"
+            )
         if self.quantize != "none" and self.train == "full":
             wrong.append("model: a quantised language model stays frozen; train its adapters, or set quantize = 'none'")
         return wrong
