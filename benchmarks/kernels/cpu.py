@@ -175,7 +175,7 @@ def machine() -> dict[str, object]:
         platform.processor(),
     )
     versions = {}
-    for package in ("torch", "numba", "numpy", "fpsample", "open3d", "open3d-cpu", "torch-cluster", "scipy"):
+    for package in ("torch", "numba", "numpy", "spconv", "fpsample", "open3d", "open3d-cpu", "torch-cluster", "scipy"):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

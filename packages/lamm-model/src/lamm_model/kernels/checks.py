@@ -129,9 +129,9 @@ def check_values(name: str, points: Tensor, lengths: Tensor | None = None) -> No
         )
 
 
-def check_range(name: str, values: Tensor, limit: int | Tensor) -> None:
-    """Raise when an index lies outside `[0, limit)`. Waits for the device."""
-    bad = (values < 0) | (values >= limit)
+def check_range(name: str, values: Tensor, limit: int | Tensor, least: int = 0) -> None:
+    """Raise when an index lies outside `[least, limit)`. Waits for the device."""
+    bad = (values < least) | (values >= limit)
     if bool(bad.any()):
         value = int(values[bad][0])
         raise KernelInputError(

@@ -115,7 +115,7 @@ def submanifold_conv3d(
     if len(features) == 0:
         return features.new_empty(0, len(weight))
     if validate or features.device.type == "cpu":
-        check_range("the kernel map", table + 1, len(features) + 1)
+        check_range("the kernel map", table, len(features), least=-1)
     function = load("submanifold_conv3d", features.device, implementation)
     with torch.autocast(features.device.type, enabled=False):  # it would round what is summed in float32
         result: Tensor = function(features, weight, bias, table)
