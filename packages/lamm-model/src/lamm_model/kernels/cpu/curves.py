@@ -13,6 +13,28 @@ _CHUNK = 256  # points whose codes are computed side by side
 
 
 @njit(cache=True, nogil=True)
+def _sort_digits(source, target, starts, index_bits):
+    """Sort by one digit after the other, stably, given how often each occurs; return the side that holds the result."""
+    for digit in range(starts.shape[0]):
+        place = 0
+        most = 0
+        for value in range(1 << _DIGIT):
+            count = starts[digit, value]
+            most = max(most, count)
+            starts[digit, value] = place
+            place += count
+        if most == source.shape[0]:
+            continue  # all share this digit
+        shift = index_bits + digit * _DIGIT
+        for i in range(source.shape[0]):
+            value = (source[i] >> shift) & ((1 << _DIGIT) - 1)
+            target[starts[digit, value]] = source[i]
+            starts[digit, value] += 1
+        source, target = target, source
+    return source
+
+
+@njit(cache=True, nogil=True)
 def _order_packed(keys, order, inverse, begin, index_bits, key_bits):
     """Write the stable order of keys that share 63 bits with their row's number, and the order's inverse.
 
@@ -26,21 +48,7 @@ def _order_packed(keys, order, inverse, begin, index_bits, key_bits):
         order[i] = key << index_bits | i
         for digit in range(digits):
             starts[digit, (key >> (digit * _DIGIT)) & low] += 1
-    source, target = order, inverse
-    for digit in range(digits):
-        if starts[digit].max() == keys.shape[0]:
-            continue  # all share this digit
-        place = 0
-        for value in range(1 << _DIGIT):
-            count = starts[digit, value]
-            starts[digit, value] = place
-            place += count
-        shift = index_bits + digit * _DIGIT
-        for i in range(keys.shape[0]):
-            value = (source[i] >> shift) & low
-            target[starts[digit, value]] = source[i]
-            starts[digit, value] += 1
-        source, target = target, source
+    source = _sort_digits(order, inverse, starts, index_bits)
     rows = np.int64((1 << index_bits) - 1)
     for i in range(keys.shape[0]):
         order[i] = source[i] & rows
