@@ -19,6 +19,7 @@ from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.adapter_layers import lora_layers
 from lamm_model.model.hub import model_card
 from lamm_model.model.routing import POINT_CLOUD
+from lamm_model.processing import prompt_formats
 
 NEW = {"max_new_tokens": 6, "do_sample": False}
 
@@ -325,6 +326,17 @@ def test_a_call_places_clouds_where_their_markers_are(vlm_folder, cloud_config):
         processor(text="A <pcl> here")
     with pytest.raises(LammModelError, match="1 clouds more"):
         processor.apply_chat_template(ask("Hello"), tokenize=True, point_clouds=[cloud()])
+
+
+@pytest.mark.parametrize("tokenize", [False, True])
+@pytest.mark.parametrize("kind", vlm_kinds()[:1])
+def test_a_template_that_does_not_end_is_stopped(kind, vlm_folder, cloud_config, monkeypatch, tokenize):
+    _, processor = build_on_vlm(vlm_folder(kind), cloud_config)
+    monkeypatch.setattr(prompt_formats, "TEMPLATE_SECONDS", 0.5)
+    endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    processor.base.chat_template = processor.base.tokenizer.chat_template = endless
+    with pytest.raises(LammModelError, match="a chat template that ends"):
+        processor.apply_chat_template(ask("Hello"), tokenize=tokenize)
 
 
 @pytest.mark.parametrize("kind", vlm_kinds())

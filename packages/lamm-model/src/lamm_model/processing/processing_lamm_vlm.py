@@ -19,6 +19,7 @@ from lamm_model.processing.image_processing_lamm import read_image
 from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
 from lamm_model.processing.processing_lamm import LammProcessor
 from lamm_model.processing.processor_calls import LammBatch, flat_media
+from lamm_model.processing.prompt_formats import bounded
 from lamm_model.processing.segments import POINT_CLOUD, find_markers
 from lamm_model.processing.vlm_dialogues import VlmDialogues
 
@@ -125,6 +126,9 @@ class LammVlmProcessor(VlmDialogues):
 
         Returns:
             What the base model's processor returns; with `tokenize` and `return_dict` `point_clouds` too.
+
+        Raises:
+            LammModelError: There are more clouds than blocks, or the template does not end.
         """
         waiting = flat_media(kwargs.pop("point_clouds", None), POINT_CLOUD)
         batched = not isinstance(conversation[0], Mapping)
@@ -134,8 +138,13 @@ class LammVlmProcessor(VlmDialogues):
         written = [self._written(one, clouds, waiting, shown) for one in (conversation if batched else [conversation])]
         if waiting:
             raise LammModelError(f"Expected a block for every cloud, got {len(waiting)} clouds more.")
-        out = self.base.apply_chat_template(written if batched else written[0], *args, **kwargs)
-        if clouds and kwargs.get("tokenize") and isinstance(out, Mapping):
+        messages = written if batched else written[0]
+        with bounded(self.base):  # of the text alone: media take their own time
+            text = self.base.apply_chat_template(messages, *args, **{**kwargs, "tokenize": False, "return_dict": False})
+        if not kwargs.get("tokenize"):
+            return text
+        out = self.base.apply_chat_template(messages, *args, **kwargs)
+        if clouds and isinstance(out, Mapping):
             return self._with_clouds(out, clouds)
         return out
 
