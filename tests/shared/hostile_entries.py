@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +52,8 @@ VOC = (
     "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>"
 )
 OBJECTS = [{"pcl": "a.npy", "object": [{"label": "a", "bbox": [0, 0, 0, 1, 1, 1]}]}]
+PREDICT = "model predict --model m --endpoint ENDPOINT --limit 1 --media-root world"
+ANSWERED = '{"lamm": "predictions", "model": "m", "config": {}}\n{"key": "k", "text": "x"}\n'
 GENERATE = "data generate --annotations rows.jsonl --model m --type daily_dialogue --output gen/g.jsonl --limit 1"
 SOURCES = (
     "scenes/annotations/instances_train.json",
@@ -68,9 +72,12 @@ def entries(work: Path) -> list[Entry]:
     """Every way in, with the hostile versions of what comes in there."""
     tile = {"source": "hall.ply", "matrix": [[float(a == b) for b in range(4)] for a in range(4)]}
     tile |= {"tile": {"origin": [0, 0, 0], "low": [0, 0, 0], "high": [2, 2, 2]}}
-    for name in ("tiles", "gen", "pools"):
+    for name in ("tiles", "gen", "pools", "pre"):
         (work / name).mkdir(exist_ok=True)
+    shutil.copytree(work / "checkpoint", work / "unsealed", ignore=shutil.ignore_patterns("checksums.json"))
     (work / "tiles" / "clouds.json").write_text(json.dumps({"clouds": {"a.npy": tile}}))
+    (work / "cifar").mkdir()
+    (work / "cifar" / "batches.meta").write_bytes(pickle.dumps({"label_names": ["cat"]}, 2))
     (work / "coco.json").write_text(json.dumps(COCO))
     (work / "found.json").write_text(json.dumps(FOUND))
     (work / "objects.jsonl").write_text(json.dumps(OBJECTS[0]) + "\n")
@@ -99,6 +106,15 @@ def _scoring(work: Path) -> list[Entry]:
         ),
         Entry("metrics lint HOSTILE", "refs.json", lines(vqa, False)),
         Entry("metrics report HOSTILE --output OUT/page.html", "report.json", json_document(work / "report.json")),
+        *(
+            Entry(
+                f"metrics export HOSTILE --to {kind} --output OUT/e --model a/b --organisation c --dataset d/e",
+                "report.json",
+                json_document(work / "report.json"),
+            )
+            for kind in ("every-eval-ever", "hub")
+        ),
+        Entry("metrics lmms-eval HOSTILE --output OUT/l --media-root world", "refs.json", lines(vqa, False)),
         Entry(
             f"{score} --protocol coco --task detection --references HOSTILE --predictions found.json",
             "c.json",
@@ -180,6 +196,11 @@ def _media(work: Path) -> list[Entry]:
         Entry(own, "labels/a.xml", corpus.xml_files(VOC), named="labels"),
         Entry(f"{own} --decode", "labels/images/b.png", pictures(work), named="b.png"),
         Entry(
+            "data prepare cifar10 --root cifar --split test",
+            "cifar/test_batch",
+            corpus.damaged(pickle.dumps({"data": [[0] * 3072], "labels": [0]}, 2)),
+        ),
+        Entry(
             "data sources sample --root world --workers 1",
             "world/scenes/images/000000000001.png",
             pictures(work),
@@ -209,6 +230,26 @@ def _models(work: Path) -> list[Entry]:
         Entry("model convert HOSTILE --output OUT/w", "w.pth", corpus.torch_files()),
         Entry("model convert HOSTILE --output OUT/w --language-model lm", "d.pt", corpus.torch_files()),
         Entry("model info checkpoint", "checkpoint/model.safetensors", corpus.weights(), named="checkpoint"),
+        Entry(
+            "model info unsealed", "unsealed/config.json", json_document(work / "unsealed" / "config.json"), "unsealed"
+        ),
+        Entry("model info unsealed", "unsealed/model.safetensors", corpus.weights(), named="unsealed"),
+        Entry("model info checkpoint", "checkpoint/checksums.json", corpus.texts('{"config.json": "0"}'), "checkpoint"),
+        Entry(
+            f"{PREDICT} --output OUT/p.jsonl --benchmark HOSTILE",
+            "VQA_refs.json",
+            list(corpus.json_files(rows_of(work / "vqa.json"), lines=False, each=1)),
+            "VQA_refs.json|127.0.0.1",
+        ),
+        Entry(
+            f"{PREDICT} --output OUT/p.jsonl --benchmark vqa.json", "body", corpus.replies(), named="127.0.0.1|vqa.json"
+        ),
+        Entry(
+            f"{PREDICT} --output pre/p.jsonl --benchmark vqa.json",
+            "pre/p.jsonl.journal",
+            corpus.texts(ANSWERED),
+            named="p.jsonl|127.0.0.1",
+        ),
         Entry(
             f"{GENERATE} --endpoint http://127.0.0.1:9/v1",
             "gen/g.journal.jsonl",

@@ -19,7 +19,10 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(folder: Path, tokens: int, gpu_memory: float, as_json: bool) -> None:
     """Describe the model in FOLDER: parameters, trainable share, tokens per medium, memory plan. Loads no weights."""
-    facts = describe(folder, tokens, gpu_memory)
+    from lamm_model.model.saving import readable
+
+    with readable(folder):
+        facts = describe(folder, tokens, gpu_memory)
     if as_json:
         import json
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 
 from lamm_model.errors import LammModelError
@@ -19,22 +21,56 @@ MANIFEST = "lamm.json"  # a folder with this file holds what fine-tuning changed
 _HUB = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "token")
 
 
-def pretrained(auto: Any, name: str | os.PathLike[str], *, trust_remote_code: bool = False, **options: Any) -> Any:
+def pretrained(
+    auto: Any,
+    name: str | os.PathLike[str],
+    *,
+    trust_remote_code: bool = False,
+    expected: str = "readable files of a model",
+    **options: Any,
+) -> Any:
     """Load with one of transformers' classes, from a folder or the hub, and run no code that lies there: the one way.
 
     Args:
         auto: A class with `from_pretrained`.
         name: Folder or hub name.
         trust_remote_code: Whether the user said yes, by name, to code that the model brings.
+        expected: What errors call it.
         **options: As `from_pretrained` takes them.
 
     Raises:
-        LammModelError: It needs code of its own, or its files are too large or nested too deep to be a model's.
+        LammModelError: It needs code of its own, or its files are too large, nested too deep or hold odd values.
     """
     if os.path.isdir(name):
         refuse_huge(Path(name))
-    try:
+    with readable(name, expected):
         return auto.from_pretrained(name, trust_remote_code=trust_remote_code, **options)
+
+
+# What libraries raise about values that nobody foresaw; tokenizers raises plain exceptions.
+_ODD_VALUES = (
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, RecursionError,
+    StrictDataclassError,
+)  # fmt: skip
+
+
+@contextmanager
+def readable(name: str | os.PathLike[str], expected: str = "readable files of a model") -> Iterator[None]:
+    """Read a model's files inside the block: whatever a library raises there about their values names the model.
+
+    Args:
+        name: The model's folder or name.
+        expected: What errors call it.
+
+    Raises:
+        LammModelError: It needs code of its own, or its files hold values that are no model's.
+    """
+    try:
+        yield
+    except LammModelError as fault:
+        if str(name) in str(fault) or not os.path.isdir(name):
+            raise
+        raise type(fault)(f"{str(fault)[:500]} Read: {name}.") from fault
     except Exception as fault:
         words = " ".join(str(fault).split())
         if isinstance(fault, ValueError) and "trust_remote_code" in words:
@@ -42,10 +78,9 @@ def pretrained(auto: Any, name: str | os.PathLike[str], *, trust_remote_code: bo
                 f"Expected a model that transformers knows by itself, got one that brings code of its own ({name}), "
                 "which is not run. Choose another; `lamm model predict` runs it with --trust-remote-code."
             ) from fault
-        # The tokenizers library raises plain exceptions.
-        if type(fault) is Exception or isinstance(fault, RecursionError):
+        if type(fault) is Exception or isinstance(fault, _ODD_VALUES):
             raise LammModelError(
-                f"Expected readable files of a model, got {words[:200]} ({name}). Use an intact folder."
+                f"Expected {expected}, got {words[:300] or type(fault).__name__} ({name}). Use an intact folder."
             ) from fault
         raise
 

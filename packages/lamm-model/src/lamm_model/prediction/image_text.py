@@ -146,21 +146,21 @@ def load_image_text(folder: Path, options: PredictionOptions, dtype: str, device
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    code, expected = options.trust_remote_code, "a LAMM model or an image-text-to-text model of transformers"
     try:
-        code = options.trust_remote_code
         model, report = pretrained(
             AutoModelForImageTextToText,
             folder,
             trust_remote_code=code,
+            expected=expected,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
             output_loading_info=True,
         )
-        processor = pretrained(AutoProcessor, folder, trust_remote_code=code)
-    except (OSError, ValueError, KeyError) as fault:
+        processor = pretrained(AutoProcessor, folder, trust_remote_code=code, expected=expected)
+    except OSError as fault:
         raise LammModelError(
-            f"Expected a LAMM model or an image-text-to-text model of transformers, got {fault} ({folder}). "
-            "Give the folder of such a model, with its processor."
+            f"Expected {expected}, got {fault} ({folder}). Give the folder of such a model, with its processor."
         ) from fault
     # Left-over keys are common in published checkpoints and harmless; missing ones would be drawn at random.
     faults = {name: sorted(map(str, keys)) for name, keys in report.items() if keys and name != "unexpected_keys"}
