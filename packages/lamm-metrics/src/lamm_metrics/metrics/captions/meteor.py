@@ -171,6 +171,8 @@ class Meteor(PreparedTexts[tuple[int, ...]]):
                 f"Expected tables for the stages {stages!r}, got none. Choose stages=exact stem, or name the tables."
             )
         self._folder = None if tables == "none" else tables_folder(tables)
+        # Damaged tables are named before any answer is read.
+        tables_setting(self._folder, SYNONYM)
 
     def settings(self) -> dict[str, object]:
         """The choices of the signature; METEOR's own words are in lower case."""

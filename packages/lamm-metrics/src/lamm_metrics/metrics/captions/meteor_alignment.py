@@ -89,12 +89,16 @@ def align(answer: Text, reference: Text) -> list[Match]:
         _match_same(answer.stem_places, reference.stems, STEM, free, (answer.words, reference.words))
         _match_synonyms(answer, reference, free)
         _match_paraphrases(answer, reference, free)
+    if not any(free):
+        return []
     definite = _definite(len(answer.words), free)
     always = [match for match in definite if match]
     return sorted([*always, *_search(free, definite)]) if any(free) else always
 
 
 def _places(items: Sequence[str]) -> Places:
+    if len(items) == 1:
+        return {items[0]: (0,)}
     places: dict[str, list[int]] = {}
     for i, item in enumerate(items):
         places.setdefault(item, []).append(i)

@@ -155,14 +155,15 @@ class Index:
     """Synonyms and paraphrases as arrays mapped from the cache."""
 
     def __init__(self, folder: Path) -> None:
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+        # As plain arrays: numpy's class of mapped ones takes longer to index than these look-ups.
+        arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in _ARRAYS}
         words = _lines(folder, "words")
         self._number = dict(zip(words, range(len(words)), strict=True))
         self._stems = _lines(folder, "stems")
         self._bases = {form: bases for form, *bases in map(str.split, _lines(folder, "exceptions"))}
         self._keys, self._pair_starts, self._others = (arrays[name] for name in ("keys", "pair_starts", "others"))
         self._synset_starts, self._synsets = arrays["synset_starts"], arrays["synsets"]
-        self._prefixes = memoryview(arrays["prefixes"])
+        self._prefixes = arrays["prefixes"].data
         self.digest = (folder / "digest.txt").read_text()
         self._of_synset: dict[int, list[str]] = {}
         self._synonyms: dict[str, set[str]] = {}
@@ -221,6 +222,8 @@ class Index:
                     break
                 keys.append(key)
                 places.append((start, length))
+        if not keys:
+            return []
         wanted = np.array(keys, np.uint64)
         found = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
         known = (self._keys[found] == wanted).tolist()
