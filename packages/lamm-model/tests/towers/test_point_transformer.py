@@ -204,3 +204,23 @@ def test_features_are_what_they_were(changes, wanted):
         steps = torch.arange(60 * 9).view(1, 60, 9)
         found = tower((steps * 0.37).sin().abs()).last_hidden_state[0, :2, :2].flatten()
     torch.testing.assert_close(found, torch.tensor(wanted), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"budget": "resampler", "relative_positions": True},
+        {"rope_base": 10.0, "budget": "pool", "upcast_levels": 1, "positions": "metres"},
+        {"form": "m1", "dec_depths": [1, 1], "dec_channels": [12, 24], "dec_num_head": [1, 2]},
+    ],
+)
+def test_sixteen_bits_are_near(changes):
+    torch.manual_seed(0)
+    tower, clouds = PointTransformerV3Model(PointTransformerV3Config(**TINY, **changes)).eval(), clouds_of(90, 40)
+    wanted = tower(clouds).last_hidden_state
+    with torch.autocast("cpu", torch.bfloat16):
+        found = tower(clouds).last_hidden_state
+    torch.autograd.backward(found.float().square().sum())
+    assert all(bool(weight.grad.isfinite().all()) for weight in tower.parameters())
+    for half in (found, tower.bfloat16()(clouds).last_hidden_state):
+        assert float((half.float() - wanted).abs().max().detach()) < 0.03 * float(wanted.abs().max().detach())
