@@ -1,10 +1,12 @@
-"""Our numbers beside those of other harnesses: open questions about images of lmms-eval, boxes of torchmetrics-ext."""
+"""Our numbers beside those of lmms-eval (images) and torchmetrics-ext (clouds), run on drawn inputs."""
 
+import contextlib
+import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from verification_golden import queries_of
+from verification_golden import queries_of, spatial_record
 from verification_rows import Row, named, program
 
 from lamm_metrics import score
@@ -15,6 +17,9 @@ TEXTS = [
     *("two", "2", "The chair.", "chair", "a Chair", "don't know", "dont know", "red, white", "red white", "1,000"),
     *("5%", "no"),
 ]
+ANSWERS = 300
+WORDS = ["a", "the", "brown", "chair", "two", "tables", "left", "of", "window", "desk", "round", "under"]
+MARKED = ["brown,", "it's", "don't", "(left)", "1.5", "t-shirt", "white/black", "U.S.", "chair's", "$5", "50%", "TV"]
 Asked = tuple[str, list[str]]
 
 
@@ -28,7 +33,9 @@ def rows(queries: Sequence[Any]) -> Iterator[Row]:
     yield from _annotators(generator)
     yield from _open_images(generator)
     yield from _referring(generator)
-    yield from _torchmetrics_ext(queries)
+    yield from _several_boxes(queries)
+    yield from _scanqa(generator)
+    yield from _spatial(generator)
 
 
 def _drawn(generator: np.random.Generator) -> list[Asked]:
@@ -100,28 +107,86 @@ def _referring(generator: np.random.Generator) -> Iterator[Row]:
         yield Row("referring", protocol, "overlaps, Acc@0.5", program("lmms_eval"), ours, theirs)
 
 
-def _torchmetrics_ext(queries: Sequence[Any]) -> Iterator[Row]:
-    """Descriptions of several objects or none, with the truth from here in place of the network's."""
+def _offline(peer: Any) -> Any:
+    """Return a metric of torchmetrics-ext that takes its truth from here, not from the network."""
+    made = type("Offline", (peer,), {"_load_gt_data": lambda *_, **__: None})
+    return made(split="validation")
+
+
+def _several_boxes(queries: Sequence[Any]) -> Iterator[Row]:
+    """Descriptions of several objects or none."""
     import torch
     from torchmetrics_ext.metrics.visual_grounding import Multi3DReferMetric, ViGiL3DMetric
 
-    def filled(peer: Any, letters: int | None) -> Any:
-        offline = type("Offline", (peer,), {"_load_gt_data": lambda *_, **__: None})(split="validation")
+    for protocol, peer, letters in (("torchmetrics-ext", Multi3DReferMetric, None), ("vigil3d", ViGiL3DMetric, 2)):
+        metric = _offline(peer)
         for i, (kind, truth, *_) in enumerate(queries):
             boxes = np.array(truth, np.float32) if truth else None
-            offline.gt_data[str(i)] = {"gt_aabbs": boxes, "eval_type": kind[:letters]}
-        offline.update({str(i): torch.tensor(row[2]).reshape(-1, 2, 3) for i, row in enumerate(queries)})
-        return offline.compute()
-
-    for protocol, peer, letters in (("torchmetrics-ext", Multi3DReferMetric, None), ("vigil3d", ViGiL3DMetric, 2)):
+            metric.gt_data[str(i)] = {"gt_aabbs": boxes, "eval_type": kind[:letters]}
+        metric.update({str(i): torch.tensor(row[2]).reshape(-1, 2, 3) for i, row in enumerate(queries)})
         records, answers = queries_of(queries, len(queries))
         if letters:
             records = [{key: value for key, value in one.items() if key != "eval_type"} for one in records]
         found = named(score("multi_grounding3d", records, answers, protocol, draws=2))
         ours, theirs = [], []
-        for name, value in filled(peer, letters).items():
+        for name, value in metric.compute().items():
             part, _, threshold = name.rpartition("_") if name[-1].isdigit() else (name, "", "0.5")
             ours.append(found[f"grounding_f1{'' if part == 'all' else '/' + part}@{threshold}"])
             theirs.append(float(value))
         source, reason = program("torchmetrics-ext"), "torchmetrics-ext adds up in float32"
         yield Row("multi_grounding3d", protocol, "F1, whole and parts", source, ours, theirs, 1e-6, reason)
+
+
+def _scanqa(generator: np.random.Generator) -> Iterator[Row]:
+    """Open answers in the words of the Java tokeniser, METEOR by the Java program."""
+    from torchmetrics_ext.metrics.vqa import ScanQAMetric
+
+    drawn = [[_answer(generator) for _ in range(3)] for _ in range(ANSWERS)]
+    metric = _offline(ScanQAMetric)
+    metric.gt_data = {f"{i:03d}": {"answers": one[1:]} for i, one in enumerate(drawn)}
+    metric.update({f"{i:03d}": one[0] for i, one in enumerate(drawn)})
+    with contextlib.redirect_stdout(io.StringIO()):
+        theirs = metric.compute()
+    records = [{"id": f"{i:03d}", "answers": one[1:]} for i, one in enumerate(drawn)]
+    answers = [{"id": f"{i:03d}", "text": one[0]} for i, one in enumerate(drawn)]
+    found = named(score("open_vqa3d", records, answers, "scanqa-official", draws=2))
+    names = {"BLEU_1": "bleu_1", "BLEU_4": "bleu_4", "METEOR": "meteor", "ROUGE_L": "rouge_l", "CIDEr": "cider_d"}
+    values = [float(theirs[name]) / 100 for name in names]
+    what = "n-grams and METEOR, Java's tokeniser"
+    ours = [found[name] for name in names.values()]
+    yield Row("open_vqa3d", "scanqa-official", what, program("torchmetrics-ext"), ours, values)
+
+
+def _answer(generator: np.random.Generator) -> str:
+    """Return a short answer with the marks that people put into one."""
+    words = generator.choice([*WORDS, *MARKED], int(generator.integers(1, 7)))
+    return " ".join(map(str, words)) + str(generator.choice(["", ".", "!", "?", " ."]))
+
+
+def _spatial(generator: np.random.Generator) -> Iterator[Row]:
+    """Questions of VSI-Bench, as they are answered: numbers with units, letters with dots."""
+    from torchmetrics_ext.metrics.vqa import VSIBenchMetric
+
+    metric = _offline(VSIBenchMetric)
+    kinds = generator.choice(metric.question_types, RECORDS)
+    rows = [(f"{i:04d}", str(kind), *_spatial_answer(str(kind), metric, generator)) for i, kind in enumerate(kinds)]
+    metric.gt_data = {key: {"question_type": kind, "ground_truth": truth} for key, kind, _, truth in rows}
+    metric.update({key: text for key, _, text, _ in rows})
+    records = [spatial_record(key, kind, truth) for key, kind, _, truth in rows]
+    answers = [{"id": key, "text": text} for key, _, text, _ in rows]
+    found = named(score("spatial_questions3d", records, answers, "torchmetrics-ext", draws=2))
+    ours, theirs = [], []
+    for name, value in metric.compute().items():
+        ours.append(found["mra" if name == "overall_acc" else f"mra/{name.removesuffix('_acc')}"])
+        theirs.append(float(value) / 100)
+    what = "mean over tasks, and each task"
+    yield Row("spatial_questions3d", "torchmetrics-ext", what, program("torchmetrics-ext"), ours, theirs)
+
+
+def _spatial_answer(kind: str, metric: Any, generator: np.random.Generator) -> tuple[str, str]:
+    """Return an answer, and the truth."""
+    if kind in metric.mcq_question_types:
+        said, truth = generator.choice(list("ABCD"), 2)
+        return f"{said}{generator.choice(['', '.', ' it is'])}", str(truth)
+    said, truth = generator.integers(1, 12, 2) / 2
+    return f"{said:g}{generator.choice(['', '.', ' m', ' meters'])}", f"{truth:g}"

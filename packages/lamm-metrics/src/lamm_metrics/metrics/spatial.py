@@ -16,9 +16,11 @@ from lamm_metrics.results.score import ScoreSpec
 DIRECTION = "object_rel_direction"
 """The task whose three levels count as one."""
 _ALLOWED = 1 - np.linspace(0.5, 0.95, 10)
+# torch counts its second half from the end, which rounds one of the bounds otherwise.
+_ALLOWED_BY_TORCH = 1 - np.r_[0.5 + (0.95 - 0.5) / 9 * np.arange(5), 0.95 - (0.95 - 0.5) / 9 * np.arange(4, -1, -1)]
 
 
-def relative_accuracy(answer: float, truth: float) -> float:
+def relative_accuracy(answer: float, truth: float, allowed: Floats = _ALLOWED) -> float:
     """Return the share of the bounds 50 %, 45 % … 5 % within which a number is off; absolute where the truth is 0.
 
     The bounds are those of the published code, rounding included.
@@ -27,7 +29,7 @@ def relative_accuracy(answer: float, truth: float) -> float:
     (0.6, 0.9, 1.0)
     """
     error = abs(answer - truth) / abs(truth) if truth else abs(answer)
-    return float(np.mean(error <= _ALLOWED))
+    return float(np.mean(error <= allowed))
 
 
 class MeanRelativeAccuracy(MeansByType):
@@ -69,7 +71,8 @@ class MeanRelativeAccuracy(MeansByType):
             found = read_number(prediction, self.reading)
             if found is None:
                 return [0.0], None
-            return [relative_accuracy(found, float(reference["num"]))], f"{found:g}"
+            allowed = _ALLOWED_BY_TORCH if self.reading == "torchmetrics" else _ALLOWED
+            return [relative_accuracy(found, float(reference["num"]), allowed)], f"{found:g}"
         stated = read_letter(prediction, self.reading, [str(option) for option in reference["gt_choices"]])
         return [float(stated == letter(int(reference["gt_choice"])))], stated or None
 

@@ -59,3 +59,24 @@ def test_every_item_equals_the_project(project):
 @pytest.mark.parametrize(("text", "words"), FOUND["ptb"]["items"])
 def test_words_are_those_of_the_treebank_tokeniser(text, words):
     assert " ".join(ptb(text)) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("plan b.", "plan b."),
+        ("(a.) B. red", "-lrb- a. -rrb- b. red"),
+        ("it's a 3 p.m. U.S thing", "it 's a 3 p.m. u.s thing"),
+        ("b... two.. TV.....", "b. two tv"),
+        ("Mr. No. 5, no. st. etc.", "mr. no. 5 no st. etc."),
+        ("chair.The table", "chair.the table"),
+        ("a.b1 a.1 1.a", "a.b1 a. 1 1 a"),
+        ("approx.: 4.; t-shirt.,", "approx. 4. t-shirt."),
+        ("@home #a #4", "@home #a # 4"),
+        ("rock'n'roll 'n' x", "rock 'n' roll 'n' x"),
+        ("AT&T at&t A&a 2&3", "at&t at & t a & a 2 & 3"),
+    ],
+)
+def test_words_are_those_of_the_java_program(text, words):
+    """What the program gives; `benchmarks/metrics/verification_harnesses.py` runs it on drawn answers."""
+    assert " ".join(ptb(text)) == words

@@ -13,25 +13,39 @@ _BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-
 # Marks of quotation are all written as '' or `` there, and dropped with the punctuation.
 _LEFT_OUT = _DROPPED | frozenset('"“”‘’„«»')
 
+# AT&T is one word, at&t are three.
+_AMPERSAND = re.compile(r"(?<![A-Z])&|&(?![A-Z])")
+
 # Read as their ASCII forms, as there.
 _AS_ASCII = str.maketrans({"\n": " ", "’": "'", "—": "--", "–": "--"})
 
+# Abbreviations that keep their dot wherever they stand; those of ten states that do so with a capital only are none.
+_SHORT = (
+    "mr|mrs|ms|dr|st|prof|rev|gen|sen|gov|col|sgt|capt|jr|sr|inc|ltd|corp|vs|etc|ave|blvd|jan|feb|mar|apr|jun|jul|aug|sept?|"
+    "oct|nov|dec|mon|tue|tues|wed|thu|thurs|fri|dept|co|ft|p|al|est|bros|mt|rd|sq|univ|assn|intl|natl|adm|lt|maj|cmdr|cpl|"
+    "pvt|pres|reps?|hon|messrs|mme|mlle|esq|md|ph\\.d|ala|ariz|calif|colo|conn|fla|ga|ind|kan|ky|mich|minn|mo|mont|neb|"
+    "nev|okla|penn|tenn|va|vt|wis|wyo|mfg|cos|cie|plc|pty|bldg|ext|tel|cf|supt|insp|det|brig|drs|sens|govs"
+)
 _CLITIC = r"['’](?:s|m|d|ll|re|ve)\b"
 _PTB = re.compile(
     "|".join(
         [
             r"https?://\S+|www\.\S+",
             r"</?[a-z][^<>\s]*>",  # a tag is one word
-            r"(?<!\w)'n'(?!\w)",  # rock 'n' roll
+            r"[#@][^\W\d_]\w*",
+            r"'n'",  # rock 'n' roll
             r"[\w.+-]{1,64}@[\w-]+\.[\w.-]+",
-            r"\b(?:[a-z]\.){2,}",  # u.s. and a.m.
-            r"\b(?:mr|mrs|ms|dr|st|prof|rev|gen|sen|gov|col|sgt|capt|jr|sr|inc|ltd|corp|vs|etc|ave|blvd)\.(?=\s+\S)",
+            r"(?<![\w#@])[a-z](?:\.[a-z])*\.(?![^\W\d_])",  # plan b. and u.s. and a.m.
+            rf"\b(?:{_SHORT})\.(?!\w)",
+            r"\b(?:no|nos|figs?|pp|art|op)\.(?=\s*\d)",
             r"\bcan(?=not\b)|\b(?:gon|wan)(?=na\b)|\bgot(?=ta\b)|\b(?:lem|gim)(?=me\b)",
             r"[^\W_]{1,32}?(?=n['’]t\b)|n['’]t\b",
             _CLITIC,
             r"\d+(?:[.,:]\d+)+",
-            rf"[^\W_]+(?:(?:[-_&/]|(?!{_CLITIC}|(?<=\d))['’])[^\W_]+)*",
-            r"\.{2,}|-{2,}|[?!]{2,}|''|``",
+            # A dot without a blank behind it joins words, but for a number's.
+            rf"[^\W_]+(?:(?:[-_&/]|(?<!\d)\.(?=[^\W\d_])|(?!{_CLITIC}|'n'|(?<=\d))['’])[^\W_]+)*"
+            r"(?:\.(?=[,;:]))?",  # before these a dot ends no sentence
+            r"-{2,}|[?!]{2,}|''|``",
             r"\S",
         ]
     )
@@ -48,7 +62,7 @@ def ptb(text: str) -> tuple[str, ...]:
     >>> ptb("A man's dog doesn't sit (much), it runs at 3.5 km/h.")
     ('a', 'man', "'s", 'dog', 'does', "n't", 'sit', '-lrb-', 'much', '-rrb-', 'it', 'runs', 'at', '3.5', 'km/h')
     """
-    lowered = text.lower().translate(_AS_ASCII)
+    lowered = _AMPERSAND.sub(" & ", text).lower().translate(_AS_ASCII)
     tokens = [token for token in _PTB.findall(lowered) if token not in _LEFT_OUT]
     if not _BRACKETS.keys().isdisjoint(tokens):
         tokens = [_BRACKETS.get(token, token) for token in tokens]
