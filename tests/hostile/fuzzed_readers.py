@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
 import struct
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -55,7 +57,7 @@ class Reader:
 
 def readers() -> dict[str, Reader]:
     """Name every reader."""
-    return {**_records(), **_journals(), **_coco(), **_clouds(), **_scans(), **_weights()}
+    return {**_records(), **_journals(), **_coco(), **_clouds(), **_scans(), **_weights(), **_archives()}
 
 
 def _rows(*rows: Any) -> list[Maker]:
@@ -252,6 +254,27 @@ def _scans() -> dict[str, Reader]:
         except ImportError:
             pass
     return {kind: Reader(f".{kind}", [flipped(content)], load_cloud) for kind, content in made.items()}
+
+
+def _archives() -> dict[str, Reader]:
+    from lamm_data.files.archives import unpack
+
+    def unpacked(path: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            unpack(path, Path(folder, "root"))
+
+    zipped, taped = BytesIO(), BytesIO()
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("a/b.txt", b"x" * 50)
+    with tarfile.open(fileobj=taped, mode="w") as tape:
+        member = tarfile.TarInfo("a/b.txt")
+        member.size = 50
+        tape.addfile(member, BytesIO(b"x" * 50))
+    tars = [flipped(gzip.compress(taped.getvalue())), within(taped.getvalue(), wrap=gzip.compress)]
+    return {
+        "zip": Reader(".zip", [flipped(zipped.getvalue())], unpacked),
+        "tar": Reader(".tar.gz", tars, unpacked),
+    }
 
 
 def _weights() -> dict[str, Reader]:

@@ -91,6 +91,30 @@ def test_what_does_not_fit_is_refused_by_name(parts, world):
         finetune(settings_from_tables(cached, "test"), world / "torn")
 
 
+@pytest.mark.parametrize(
+    ("manifest", "files"),
+    [
+        ({"signatures": []}, {}),
+        ({"signatures": {"image": 1}}, {}),
+        ({"variants": None}, {}),
+        ({"variants": 1e999}, {}),
+        ({}, []),
+        ({}, {"a.png": 1}),
+        ({}, {"a.png": [1, 2]}),
+        ({}, {"a.png": ["x", 2, "k"]}),
+    ],
+)
+def test_caches_of_another_shape_are_refused(tmp_path, manifest, files):
+    about = {"format": "lamm-features", "version": 1, "variants": 1, "signatures": {"image": {}}}
+    (tmp_path / "cache.json").write_text(json.dumps(about))
+    (tmp_path / "files.json").write_text(json.dumps({"a.png": [1, 2, "k"]}))
+    assert open_cache(tmp_path).files == {"a.png": (1, 2, "k")}
+    (tmp_path / "cache.json").write_text(json.dumps(about | manifest))
+    (tmp_path / "files.json").write_text(json.dumps(files))
+    with pytest.raises(UsageError, match="make it anew"):
+        open_cache(tmp_path)
+
+
 def test_the_command_says_what_it_did(parts, world):
     config = world / "c.toml"
     lines = [

@@ -169,12 +169,13 @@ def open_cache(folder: Path) -> FeatureCache:
         for shard in sorted(folder.glob("*.safetensors")):
             with safe_open(shard, framework="pt") as opened:
                 places.update(dict.fromkeys(opened.keys(), shard.name))
-    except (OSError, ValueError, AttributeError, SafetensorError) as fault:
+        noted = {path: (int(size), int(time), str(key)) for path, (size, time, key) in files.items()}
+        made_by = {kind: dict(parts) for kind, parts in about["signatures"].items()}
+        return FeatureCache(folder, made_by, int(about["variants"]), noted, places)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, SafetensorError) as fault:
         raise UsageError(
             f"Expected a cache of features in {folder}, got {fault}. Delete it and make it anew."
         ) from fault
-    noted = {path: (int(size), int(time), str(key)) for path, (size, time, key) in files.items()}
-    return FeatureCache(folder, about["signatures"], int(about["variants"]), noted, places)
 
 
 def check_made_by(cache: FeatureCache, kind: str, made_by: dict[str, str]) -> None:
