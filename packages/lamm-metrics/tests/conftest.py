@@ -18,6 +18,14 @@ def test_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Keep what is cached, such as the index of METEOR's tables, out of the user's folders; made once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", os.environ.get("LAMM_TEST_CACHE") or str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 class Fuzzer:
     """Seeded inputs: texts put together from pieces, and known texts that are mutated.
 

@@ -25,14 +25,6 @@ installed = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="session")
-def own_cache(tmp_path_factory):
-    """Keep the index out of the user's cache; made once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", os.environ.get("LAMM_TEST_CACHE") or str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def scored(pairs, *arguments, **options):
     metric = Meteor(*arguments, **options)
     for i, (answer, references) in enumerate(pairs):
@@ -50,7 +42,6 @@ def one(answer, *references, **options):
 
 @installed
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("own_cache")
 class TestWithTheTables:
     @pytest.mark.parametrize("mode", ["exact", "exact+stem", "exact+stem+synonym"])
     def test_reduced_modes_equal_the_java_program(self, mode):
