@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import torch
@@ -229,9 +230,8 @@ def torch_loop(points: torch.Tensor, n: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def fill(table: dict[str, dict[str, object]], only: str) -> None:
+def fill(table: dict[str, dict[str, object]], calls: Any, only: str) -> None:
     """Measure every row whose name holds a word."""
-    calls = Calls()
     ours, peers = calls.ours(), calls.peers()
     for name, row in table.items():
         if only not in name:
@@ -244,20 +244,22 @@ def fill(table: dict[str, dict[str, object]], only: str) -> None:
         print(name, json.dumps({key: row[key] for key in ("measured_ms", "peak_bytes", "peers")}), flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=RESULTS)
+def report(
+    title: str, predictions: dict[str, dict[str, object]], calls: Any, sizes: dict[str, int], path: Path
+) -> None:
+    """Write the predictions, and beside them what the device that is there measures of `calls`."""
+    parser = argparse.ArgumentParser(description=title)
+    parser.add_argument("--output", type=Path, default=path)
     parser.add_argument("--only", default="", help="measure only rows whose name holds this")
     arguments = parser.parse_args()
-    table = {name: {**prediction, "measured_ms": None} for name, prediction in PREDICTIONS.items()}
+    table = {name: {**prediction, "measured_ms": None} for name, prediction in predictions.items()}
     present = torch.cuda.is_available()
     if present:
-        fill(table, arguments.only)
+        fill(table, calls, arguments.only)
     result = {
         "device": torch.cuda.get_device_name() if present else None,
         "torch": torch.__version__,
-        "clouds": CLOUDS,
-        "points": POINTS,
+        **sizes,
         "rows": table,
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
@@ -266,4 +268,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    report(__doc__.splitlines()[0], PREDICTIONS, Calls(), {"clouds": CLOUDS, "points": POINTS}, RESULTS)
