@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamm_model import kernels
-from lamm_model.errors import UsageError
 from lamm_model.kernels.selection import OPERATIONS
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "towers"
@@ -344,65 +343,9 @@ def test_half_precision_is_summed_in_float32(implementation, device):
     assert torch.equal(cast, got)
 
 
-def test_bad_input():
-    grid, error = torch.zeros(3, 3, dtype=torch.int64), kernels.KernelInputError
-    with pytest.raises(error, match=r"shape \[voxels, 3\]"):
-        kernels.unique_voxels(torch.zeros(1, 3, 3, dtype=torch.int64))
-    with pytest.raises(error, match=r"Convert with \.long\(\)"):
-        kernels.unique_voxels(torch.zeros(3, 3))
-    for lengths in ([2], [4, -1], torch.ones(2, 2).long(), torch.ones(3)):
-        with pytest.raises(error, match="lengths"):
-            kernels.unique_voxels(grid, lengths)
-    with pytest.raises(error, match="2\\^63"):
-        kernels.unique_voxels(torch.tensor([[0, 0, 0], [2**30, 2**30, 2**30]]))
-    with pytest.raises(error, match="voxel size above 0"):
-        kernels.voxel_grid_sample(torch.zeros(1, 3), 0.0)
-    with pytest.raises(error, match="finite points"):
-        kernels.voxel_grid_sample(torch.tensor([[0.0, torch.nan, 0.0]]), 1.0)
-    with pytest.raises(error, match="extent of 1e"):
-        kernels.voxel_grid_sample(torch.tensor([[0.0, 0, 0], [1e30, 0, 0]]), 1.0)
-    with pytest.raises(error, match="at least 0, got -1"):
-        kernels.serialize_points(grid - 1)
-    with pytest.raises(error, match="below 2\\^depth"):
-        kernels.serialize_points(grid + 4, depth=2)
-    with pytest.raises(error, match="depth of at most 20"):
-        kernels.serialize_points(grid, depth=21)
-    with pytest.raises(error, match="one depth for each of the 1 samples"):
-        kernels.serialize_points(grid, depth=[3, 3])
-    with pytest.raises(UsageError, match="hilbert-trans, got 'peano'"):
-        kernels.serialize_points(grid, orders=["peano"])
-    with pytest.raises(error, match="odd kernel size"):
-        kernels.submanifold_kernel_map(grid, kernel_size=2)
-
-
 def test_two_rows_in_one_cell_are_refused(implementation, device):
     grid = torch.tensor([[0, 0, 0], [0, 0, 1], [0, 0, 0]], device=device)
     name = _name("submanifold_kernel_map", implementation)
     with pytest.raises(kernels.KernelInputError, match=r"cell \[0, 0, 0\] in rows 0 and 2"):
         kernels.submanifold_kernel_map(grid, None, 3, name)
     assert kernels.submanifold_kernel_map(grid, [2, 1], 3, name)[13].tolist() == [0, 1, 2]
-
-
-def test_convolutions_and_pools_that_do_not_fit():
-    features, weight, error = torch.zeros(3, 2), torch.zeros(4, 3, 3, 3, 2), kernels.KernelInputError
-    table = torch.zeros(27, 3, dtype=torch.int32)
-    for bad in (torch.zeros(4, 27, 2), torch.zeros(4, 3, 3, 2, 2), torch.zeros(4, 3, 3, 3, 5)):
-        with pytest.raises(error, match="Expected a weight"):
-            kernels.submanifold_conv3d(features, bad, None, table)
-    with pytest.raises(error, match="bias"):
-        kernels.submanifold_conv3d(features, weight, torch.zeros(3), table)
-    with pytest.raises(error, match="int32 kernel map"):
-        kernels.submanifold_conv3d(features, weight, None, table.long())
-    with pytest.raises(error, match="Convert features, weight and bias alike"):
-        kernels.submanifold_conv3d(features, weight.double(), None, table)
-    for value in (-2, 3):
-        with pytest.raises(error, match="the kernel map"):
-            kernels.submanifold_conv3d(features, weight, None, table + value)
-    with pytest.raises(error, match="segment"):
-        kernels.segment_pool(features, torch.tensor([0, 1, 2]), 2)
-    with pytest.raises(error, match="one segment for each"):
-        kernels.segment_pool(features, torch.tensor([0, 1]), 2)
-    with pytest.raises(error, match="segment"):
-        kernels.segment_unpool(features, torch.tensor([0, 3]))
-    with pytest.raises(UsageError, match="max, mean, sum"):
-        kernels.segment_pool(features, torch.tensor([0, 1, 1]), 2, "median")
