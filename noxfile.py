@@ -104,7 +104,8 @@ def tests(session: nox.Session, package: str) -> None:
 @nox.session(default=False, python=["3.12", "3.13", "3.14"])
 def pythons(session: nox.Session) -> None:
     """Test lamm-llm and lamm-metrics under newer Pythons; the whole runs under that of CI's matrix."""
-    _install(session, *TESTED["llm"], *TESTED["metrics"], *GROUPS["test"])
+    tools = [requirement for group in ["test", *PEERS["metrics"]] for requirement in GROUPS[group]]
+    _install(session, *TESTED["llm"], *TESTED["metrics"], *tools)
     for package in ("llm", "metrics"):
         session.run("pytest", f"packages/lamm-{package}/tests", "-q", *session.posargs)
 
