@@ -56,7 +56,7 @@ def test_recomputing_gives_the_same_gradients():
 
 
 def test_a_preset_has_the_published_size():
-    from lamm_model.towers.presets import cloud_preset
+    from lamm_model.towers.configuration_point_cloud import cloud_preset
 
     for name, millions in (("point-bert", 21.86), ("point-bert-base", 192.5)):
         with torch.device("meta"):

@@ -8,8 +8,8 @@ from transformers import AutoConfig, AutoModel
 
 from lamm_model import PointTransformerV3Config, PointTransformerV3Model
 from lamm_model.errors import LammModelError, UsageError
+from lamm_model.towers.configuration_point_cloud import cloud_preset
 from lamm_model.towers.point_transformer_blocks import PointBlock, RelativePositions
-from lamm_model.towers.presets import cloud_preset
 from lamm_model.towers.voxel_level import Level
 
 CLOSE = {"rtol": 2e-5, "atol": 2e-5}

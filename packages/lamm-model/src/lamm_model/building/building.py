@@ -11,22 +11,28 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 
 from lamm_model.building.auto_classes import register
-from lamm_model.building.cloud_towers import cloud_part, point_cloud_configuration
 from lamm_model.building.embedded_models import embedded_parts
-from lamm_model.errors import LammModelError, UsageError
+from lamm_model.building.image_features import count_image_features
+from lamm_model.errors import LammModelError
 from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
-from lamm_model.model.projector import LammProjector, tower_features
+from lamm_model.model.projector import LammProjector
 from lamm_model.model.quantization import check_quantised, loading_arguments, tell_adapters, torch_dtype
 from lamm_model.model.saving import pretrained
 from lamm_model.processing.image_processing_lamm import LammImageProcessor
 from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
 from lamm_model.processing.processing_lamm import LammProcessor
-from lamm_model.towers.presets import cloud_layout
+from lamm_model.towers.configuration_point_cloud import (
+    LammPointCloudConfig,
+    cloud_layout,
+    cloud_preset,
+    cloud_tower,
+    starts_untrained,
+)
+from lamm_model.towers.tower_adapters import add_tower_adapters
 
 BaseNames = Mapping[str, str | None]
 HEAD_APART = 3e-2  # share of the logits' scale that rounding in 16 bits may move
-MOST_BEFORE = 16  # class and register tokens of a tower
 EMBEDDED = "embedded"  # a base of this name is prepared from the package that carries it
 
 
@@ -242,48 +248,61 @@ def check_apart(own: torch.Tensor, ours: torch.Tensor, kind: str) -> None:
         )
 
 
-def count_image_features(
-    image_tower: str | Path, config: Any, layer: int | None = -1, select: str = "patch"
-) -> tuple[int, int]:
-    """Count what a vision tower makes of the pictures that its processor gives it.
-
-    Args:
-        image_tower: Folder or hub name; its processor gives the size.
-        config: The tower's configuration.
-        layer: As `LammConfig.image_feature_layer`.
-        select: As `LammConfig.image_feature_select`.
-
-    Returns:
-        Features of one image, and the channels of each.
-
-    Raises:
-        UsageError: The tower cannot read pictures of that size.
-    """
-    side = LammImageProcessor.for_tower(image_tower).size
-    patch = getattr(config, "patch_size", None)
-    grid = (side // patch) ** 2 if isinstance(patch, int) else 0
-    try:
-        with torch.device("meta"):  # shapes only
-            tower = AutoModel.from_config(config).eval()
-            features = tower_features(tower, torch.zeros(1, 3, side, side), layer)
-    except NotImplementedError:  # shapes that depend on values
-        return grid, int(config.hidden_size)
-    except (RuntimeError, ValueError, TypeError) as fault:
-        reason = " ".join(str(fault).split())[:200]
-        raise UsageError(
-            f"Expected an image tower that reads the pictures of {side} x {side} pixels that its processor gives, "
-            f"got {config.model_type}, which says: {reason}. Choose another, or correct its preprocessor_config.json."
-        ) from fault
-    found, width = int(features.shape[1]), int(features.shape[2])
-    # Class and register tokens come before the grid; pooling towers give fewer tokens than the grid of their stem.
-    before = found - grid if 0 <= found - grid <= MOST_BEFORE else 0
-    return found - (before if select == "patch" else 0), width
-
-
 def _image_configuration(image_tower: str | Path) -> Any:
     """Read a vision tower's configuration, which may be part of another model's."""
     config = pretrained(AutoConfig, image_tower)
     return getattr(config, "vision_config", config)
+
+
+def cloud_part(
+    point_cloud: PretrainedConfig | dict[str, Any] | str | None, seed: int, rank: int = 0
+) -> tuple[PreTrainedModel | None, PretrainedConfig | None]:
+    """Load a saved point-cloud tower, or make a new one; None for None. With a rank, put LoRA into it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # the CPU's alone: what is forked is what is put back
+        tower = _tower(point_cloud)
+        if tower is not None and rank:
+            add_tower_adapters(tower, rank)
+    return tower, None if tower is None else tower.config
+
+
+def _tower(point_cloud: PretrainedConfig | dict[str, Any] | str | None) -> PreTrainedModel | None:
+    if isinstance(point_cloud, str) and Path(point_cloud).is_dir():
+        tower, report = pretrained(AutoModel, point_cloud, output_loading_info=True)
+        if faults := {name: sorted(map(str, keys)) for name, keys in report.items() if keys}:
+            raise LammModelError(
+                f"Expected weights that fit the tower's configuration in {point_cloud}, got {faults}. "
+                "Use an intact tower."
+            )
+        loaded: PreTrainedModel = tower
+        return loaded
+    if isinstance(point_cloud, str):
+        starts_untrained(point_cloud)
+    config = point_cloud_configuration(point_cloud)
+    return None if config is None else cloud_tower(config)
+
+
+def point_cloud_configuration(
+    point_cloud: PretrainedConfig | dict[str, Any] | str | None,
+) -> PretrainedConfig | None:
+    """Read a point-cloud setting.
+
+    Args:
+        point_cloud: A configuration, a preset name, the folder of a saved tower, or fields with an optional `preset` to
+            start from.
+
+    Returns:
+        The configuration, or None for None.
+    """
+    if point_cloud is None or isinstance(point_cloud, PretrainedConfig):
+        return point_cloud
+    if isinstance(point_cloud, str):
+        return pretrained(AutoConfig, point_cloud) if Path(point_cloud).is_dir() else cloud_preset(point_cloud)
+    settings = dict(point_cloud)
+    preset = settings.pop("preset", None)
+    if preset:
+        return cloud_preset(preset, **settings)
+    return AutoConfig.for_model(settings.pop("model_type", LammPointCloudConfig.model_type), **settings)
 
 
 def new_projector(

@@ -9,8 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PretrainedConfig
 
 from lamm_model.building.auto_classes import register
-from lamm_model.building.building import check_apart, new_projector
-from lamm_model.building.cloud_towers import cloud_part, point_cloud_configuration
+from lamm_model.building.building import check_apart, cloud_part, new_projector, point_cloud_configuration
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.configuration_lamm_vlm import LammVlmConfig
 from lamm_model.model.modeling_lamm_vlm import LammVlmForConditionalGeneration
@@ -18,7 +17,7 @@ from lamm_model.model.quantization import torch_dtype
 from lamm_model.model.saving import pretrained
 from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
 from lamm_model.processing.processing_lamm_vlm import LammVlmProcessor
-from lamm_model.towers.presets import cloud_layout
+from lamm_model.towers.configuration_point_cloud import cloud_layout
 
 
 def build_on_vlm(

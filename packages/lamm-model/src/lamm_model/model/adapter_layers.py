@@ -107,6 +107,16 @@ def lora_layers(model: nn.Module) -> list[LoraLayer]:
     return [module for module in model.modules() if isinstance(module, LoraLayer)]
 
 
+def let_learn(part: nn.Module) -> None:
+    """Let a part of a model learn: all of it, or of a tower with LoRA the additions alone, in float32 at least."""
+    layers = lora_layers(part)
+    part.requires_grad_(not layers)
+    for layer in layers:
+        for table in (layer.lora_A, layer.lora_B):
+            for addition in table.values():
+                addition.to(torch.promote_types(addition.weight.dtype, torch.float32)).requires_grad_(True)
+
+
 def _activate(language_model: nn.Module, names: list[str]) -> None:
     for layer in lora_layers(language_model):
         layer._active_adapter = list(names)

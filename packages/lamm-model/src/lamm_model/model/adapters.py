@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.model.adapter_layers import SHARED, AdapterSettings, inject_adapters, lora_layers
+from lamm_model.model.adapter_layers import SHARED, AdapterSettings, inject_adapters, let_learn, lora_layers
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
-from lamm_model.towers.tower_adapters import let_learn
 
 MERGE_UP_TO = 3_000_000_000  # parameters; merging keeps a copy of the adapted weights
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from transformers import AutoConfig, PretrainedConfig
 
 from lamm_model.model.configuration_lamm import HINT, as_config, check_choices, context_length, write_hint
-from lamm_model.towers.presets import cloud_preset
+from lamm_model.towers.configuration_point_cloud import cloud_preset
 
 _AUTO_MAP = {
     "AutoConfig": "LammVlmConfig",

@@ -17,8 +17,7 @@ from lamm_model.model.generation import LammGeneration
 from lamm_model.model.projector import LammProjector, encode_images, fill_placeholders
 from lamm_model.model.routing import ModalityRouting, infer_modality_ids
 from lamm_model.model.saving import LammSaving
-from lamm_model.towers.presets import cloud_tower
-from lamm_model.towers.tower_adapters import has_adapters
+from lamm_model.towers.configuration_point_cloud import cloud_tower
 
 CACHE = "cache" if "cache" in {field.name for field in fields(BaseModelOutputWithPast)} else "past_key_values"
 
@@ -103,7 +102,7 @@ class LammModel(LammPreTrainedModel):
         super().train(mode)
         for tower in self.frozen_towers():
             tower.eval()
-        if self.point_cloud_tower is not None and has_adapters(self.point_cloud_tower):
+        if self.point_cloud_tower is not None and bool(getattr(self.config.point_cloud_config, "lora_rank", 0)):
             self.point_cloud_tower.eval()
         return self
 

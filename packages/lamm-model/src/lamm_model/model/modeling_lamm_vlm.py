@@ -25,8 +25,7 @@ from lamm_model.model.modeling_lamm import LammForConditionalGeneration, LammOut
 from lamm_model.model.projector import LammProjector
 from lamm_model.model.routing import ModalityRouting, infer_modality_ids
 from lamm_model.model.saving import LammSaving
-from lamm_model.towers.presets import cloud_tower
-from lamm_model.towers.tower_adapters import has_adapters
+from lamm_model.towers.configuration_point_cloud import cloud_tower
 
 _TOKEN_TYPES = ("mm_token_type_ids", "token_type_ids")  # which tokens are of an image, in models that must be told
 
@@ -123,7 +122,7 @@ class LammVlmModel(nn.Module):
         super().train(mode)
         self.vlm.eval()
         self.language_model.train(mode)
-        if self.frozen_towers() or has_adapters(self.point_cloud_tower):
+        if self.frozen_towers() or bool(getattr(self.config.point_cloud_config, "lora_rank", 0)):
             self.point_cloud_tower.eval()
         return self
 

@@ -36,7 +36,7 @@ from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.projector import LammProjector, encode_images
 from lamm_model.processing.processing_lamm import LammProcessor
 from lamm_model.processing.segments import IMAGE, MARKERS, POINT_CLOUD
-from lamm_model.towers.presets import cloud_tower
+from lamm_model.towers.configuration_point_cloud import cloud_tower
 
 FIELDS = {IMAGE: "pixel_values", POINT_CLOUD: "point_clouds"}
 _BODY = "model.language_model."

@@ -5,9 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import torch
-from torch import nn
-
 from lamm_model.errors import UsageError
 
 _TARGETS = r".*(attn|attention).*\.(qkv|proj|q_proj|k_proj|v_proj|out_proj)"  # of all towers' blocks
@@ -32,21 +29,3 @@ def add_tower_adapters(tower: Any, rank: int) -> None:
         raise UsageError(
             f"Expected a point-cloud tower with attention for LoRA, got {type(tower).__name__}."
         ) from fault
-    let_learn(tower)
-
-
-def let_learn(part: nn.Module) -> None:
-    """Let a part of a model learn: all of it, or of a tower with LoRA the additions alone, in float32 at least."""
-    from peft.tuners.lora import LoraLayer
-
-    layers = [module for module in part.modules() if isinstance(module, LoraLayer)]
-    part.requires_grad_(not layers)
-    for layer in layers:
-        for table in (layer.lora_A, layer.lora_B):
-            for addition in table.values():
-                addition.to(torch.promote_types(addition.weight.dtype, torch.float32)).requires_grad_(True)
-
-
-def has_adapters(tower: Any) -> bool:
-    """Tell whether a tower learns by LoRA: its norms and dropout then stay as in evaluation."""
-    return bool(getattr(tower.config, "lora_rank", 0))

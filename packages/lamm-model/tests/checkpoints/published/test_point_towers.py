@@ -14,8 +14,8 @@ from lamm_model.checkpoints.published.point_towers import convert_point_tower
 from lamm_model.cli import model as commands
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.hub import CardFacts, model_card
+from lamm_model.towers.configuration_point_cloud import cloud_preset, cloud_tower
 from lamm_model.towers.licences import _tell
-from lamm_model.towers.presets import cloud_preset, cloud_tower
 
 SMALL = {"stride": [2, 2], "enc_depths": [2, 1, 1], "patch_size": 1024}
 SIZES = {
@@ -140,7 +140,7 @@ def test_a_towers_folder_without_some_weights_is_refused(tmp_path, parts):
 
 
 def test_an_untrained_published_tower_says_so(caplog):
-    from lamm_model.towers.presets import starts_untrained
+    from lamm_model.towers.configuration_point_cloud import starts_untrained
 
     with caplog.at_level(logging.WARNING, "lamm_model"):
         starts_untrained("sonata-small")

@@ -10,7 +10,7 @@ from lamm_model.checkpoints.checkpoint import load_model
 from lamm_model.errors import UsageError
 from lamm_model.prediction.command import predict_files
 from lamm_model.prediction.queries import PredictionOptions
-from lamm_model.towers.presets import cloud_preset, cloud_tower
+from lamm_model.towers.configuration_point_cloud import cloud_preset, cloud_tower
 from lamm_model.training.run.cache_features import cache_features
 from lamm_model.training.run.finetune import finetune
 from lamm_model.training.settings.settings import settings_from_tables

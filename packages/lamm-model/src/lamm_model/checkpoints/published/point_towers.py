@@ -21,7 +21,7 @@ from lamm_model.checkpoints.published.torch_archive import read_archive
 from lamm_model.checkpoints.trained_parts import read_tensors
 from lamm_model.errors import LammModelError
 from lamm_model.model.adapters import fill
-from lamm_model.towers.presets import cloud_preset, cloud_tower
+from lamm_model.towers.configuration_point_cloud import cloud_preset, cloud_tower
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,7 @@ def _processor(model: str) -> "LammProcessor":
 
 
 def _processor_of_parts(chosen: Any) -> "LammProcessor":
-    from lamm_model.building.building import build_processor, resolve_base
-    from lamm_model.building.cloud_towers import point_cloud_configuration
+    from lamm_model.building.building import build_processor, point_cloud_configuration, resolve_base
 
     names = resolve_base({"language_model": chosen.language_model, "image_tower": chosen.image_tower or None})
     return build_processor(

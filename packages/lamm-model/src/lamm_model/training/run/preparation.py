@@ -165,9 +165,8 @@ def _learns_text(settings: FinetuneSettings, model: "LammForConditionalGeneratio
 
 
 def _choose_trained(settings: FinetuneSettings, model: "LammForConditionalGeneration", data: TrainingData) -> None:
-    from lamm_model.model.adapter_layers import AdapterSettings
+    from lamm_model.model.adapter_layers import AdapterSettings, let_learn
     from lamm_model.model.adapters import adapter_settings, add_adapters, trainable_parts
-    from lamm_model.towers.tower_adapters import let_learn
 
     present = adapter_settings(model) is not None
     if not present:

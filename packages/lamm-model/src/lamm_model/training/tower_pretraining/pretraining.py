@@ -89,7 +89,7 @@ def pretrain_tower(
     import torch
 
     from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
-    from lamm_model.towers.presets import cloud_layout, cloud_preset, cloud_tower
+    from lamm_model.towers.configuration_point_cloud import cloud_layout, cloud_preset, cloud_tower
     from lamm_model.training.processes import processes as distributed
 
     torch.manual_seed(settings.seed)
