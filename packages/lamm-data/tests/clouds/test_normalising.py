@@ -53,7 +53,7 @@ def disguised(rng):
 
 @pytest.mark.parametrize(("count", "seed"), [(40, 11), pytest.param(200, 7, marks=pytest.mark.slow)])
 def test_disguised_rooms_are_found_out_or_said_to_be_unknown(count, seed):
-    rng, counts, off, flat = np.random.default_rng(seed), Counter(), [], []
+    rng, counts, off, flat, turned = np.random.default_rng(seed), Counter(), [], [], []
     for number in range(count):
         boxes, scan, matrix, truth, kinds = disguised(rng)
         cloud = read_cloud(scan)
@@ -63,6 +63,15 @@ def test_disguised_rooms_are_found_out_or_said_to_be_unknown(count, seed):
             counts[f"{key} {'unknown' if value is None else 'found' if value == expected else 'wrong'}"] += 1
         frame, steps = normal_frame(Path("a.npy"), cloud.offset, inspection, truth["unit"], "auto")
         assert len(steps) >= 4
+        if steps[-1].startswith("turned by "):
+            turned.append(deviation(boxes, frame @ matrix).max())
+            counts["flat and turned"] += bool({"box", "pyramid"} & set(kinds))
+        else:
+            assert "more than 1 cm; state them with --directions" in steps[-1]
+        # The angle is as good as that, whether it is applied or not.
+        measured = np.degrees(inspection.direction.angle)
+        frame, steps = normal_frame(Path("a.npy"), cloud.offset, inspection, truth["unit"], "auto", measured)
+        assert steps[-1].endswith("about z: as stated")
         off.append(deviation(boxes, frame @ matrix))
         flat.append(bool({"box", "pyramid"} & set(kinds)))
         counts["floor found" if off[-1][2] < 0.01 else "floor wrong"] += 1
@@ -72,6 +81,9 @@ def test_disguised_rooms_are_found_out_or_said_to_be_unknown(count, seed):
         assert counts[f"{key} wrong"] == 0
     for key, least in (("up", 0.97), ("colours", 0.97), ("floor", 0.97), ("unit", 0.8)):
         assert counts[f"{key} found"] >= least * count
+    assert (np.array(turned) < 0.01).mean() >= 0.99
+    assert max(turned) < 0.016
+    assert counts["flat and turned"] >= 0.95 * flat.sum()
     assert (off < 0.01).mean() >= 0.97
     assert (off[flat] < 0.01).mean() >= 0.98
     assert off[flat].max() < 0.016
@@ -196,3 +208,25 @@ def test_misuse_of_the_command_is_named(tmp_path):
         assert isinstance(result.exception, UsageError)
     with pytest.raises(UsageError, match="units out of"):
         CloudSettings(units="auto")
+    with pytest.raises(UsageError, match="Add --normalise"):
+        CloudSettings(directions=3.0)
+
+
+def test_walls_whose_direction_is_not_known_to_a_centimetre_are_turned_by_hand_only(tmp_path):
+    rng = np.random.default_rng(0)
+    floor = np.c_[rng.uniform(-2, 2, (500, 2)), np.zeros(500)]
+    ball = rng.normal(size=(500, 3))
+    ball = ball / np.linalg.norm(ball, axis=1, keepdims=True) * 0.5 + (0.3, 0.2, 0.5)
+    turn = np.array([[np.cos(0.2), np.sin(0.2), 0], [-np.sin(0.2), np.cos(0.2), 0], [0, 0, 1]])
+    scan = np.concatenate([floor, ball]) + rng.normal(0, 0.006, (1000, 3))
+    np.save(tmp_path / "room.npy", scan @ turn)
+    told = CliRunner().invoke(data, ["clouds", str(tmp_path), "--inspect", "--json", "--workers", "1"])
+    found = json.loads(told.output)["clouds"]["room.npy"]["directions"]
+    assert found["value"] is None
+    assert "cm at half the longest side, more than 1 cm; state them with --directions" in found["evidence"]
+    assert float(found["evidence"].split()[0]) == pytest.approx(np.degrees(0.2), abs=1)
+    for options, expected in (([], scan @ turn), (["--directions", str(np.degrees(0.2))], scan)):
+        out = tmp_path / f"out{len(options)}"
+        arguments = ["clouds", str(tmp_path / "room.npy"), "--output", str(out), "--normalise", "--workers", "1"]
+        assert CliRunner().invoke(data, [*arguments, *options]).exit_code == 0
+        np.testing.assert_allclose(np.load(out / "room.npy")[:, :2], expected[:, :2], atol=0.02)

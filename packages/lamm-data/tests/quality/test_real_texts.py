@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lamm_data.generation.input_rows import read_rows
+from lamm_data.generation.input_rows import RowIndex, read_rows
 from lamm_data.generation.rows import Row
 from lamm_data.quality.checks.grounding import Grounding
 from lamm_data.quality.checks.record import PreparedRecord
@@ -58,7 +58,7 @@ def test_a_caption_agrees_with_the_boxes_and_the_other_captions(record_property)
     rows = coco_rows()
     for at in range(5):
         others = [replace(row, captions=row.captions[:at] + row.captions[at + 1 :]) for row in rows]
-        grounding = Grounding(others)
+        grounding = Grounding(RowIndex(others))
         for row in rows:
             if at < len(row.captions):
                 count += 1

@@ -245,6 +245,37 @@ def test_the_command_ends_with_a_table_of_read_written_and_left_out(coco, tmp_pa
     assert "[5, 5, 25, 25]" in (tmp_path / "o.jsonl").read_text()
 
 
+def test_a_conversion_that_makes_no_record_ends_with_status_1_and_the_reasons(coco, tmp_path):
+    arguments = ["convert", "--source", "coco_detection", "--root", str(coco), "--split", "val"]
+    for number, picture in enumerate((coco / "val2017").iterdir()):
+        picture.rename(tmp_path / f"{number}.jpg")
+    shown = CliRunner().invoke(data, [*arguments, "--skip-missing", "--output", str(tmp_path / "o.jsonl")])
+    assert isinstance(shown.exception, LammDataError)
+    assert shown.exception.exit_code == 1
+    assert "got none from" in str(shown.exception)
+    assert "5 items read (5 detection: left out: media missing)" in str(shown.exception)
+    # A part without items is no fault.
+    shown = CliRunner().invoke(
+        data, [*arguments, "--skip-missing", "--part", "9/9", "--output", str(tmp_path / "p.jsonl")]
+    )
+    assert shown.exception is None
+
+
+def test_what_a_killed_conversion_was_writing_goes_with_the_next_one(world, tmp_path):
+    script = """
+import os, signal, sys
+from lamm_data.files.shards import open_shards
+with open_shards(sys.argv[1], 2) as writer:
+    writer.add(["{}"] * 5)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "o.jsonl")], check=False)
+    assert len(list(tmp_path.glob(".o.jsonl.*.part"))) == 3
+    arguments = ["convert", "--root", str(world), "--output", str(tmp_path / "o.jsonl"), "--part", "1/50"]
+    assert CliRunner().invoke(data, arguments).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["o.jsonl"]
+
+
 def test_a_repeated_id_with_another_question_is_no_duplicate():
     counts = Counter()
     items = [Annotated("1", "1.jpg", questions=(Question("Who?", ("I",), id=key),)) for key in ("5", "6", "5")]

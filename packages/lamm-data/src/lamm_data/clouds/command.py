@@ -34,6 +34,8 @@ RANGE_NAMES = ("auto", "0..255", "0..1", "0..65535", "-1..1", "none")
 @click.option("--units", type=click.Choice(UNIT_NAMES),
               help="Unit of the files [m; with --normalise found]; none: keep numbers.")  # fmt: skip
 @click.option("--up", type=click.Choice(("z", "y")), help="Axis that points upwards [z; with --normalise found].")
+@click.option("--directions", type=click.FloatRange(-180, 180),
+              help="Degrees that walls are turned by, seen from above [with --normalise found].")  # fmt: skip
 @click.option("--colours", type=click.Choice(RANGE_NAMES), default="auto", show_default=True,
               help="Range of the files' colours; none: leave them out.")  # fmt: skip
 @click.option("--columns", default="", help="Names of the columns of .npy and text files that have none: x,y,z,...")
@@ -51,6 +53,7 @@ def clouds(
     points: int,
     units: str | None,
     up: str | None,
+    directions: float | None,
     colours: str,
     columns: str,
     seed: int,
@@ -68,7 +71,7 @@ def clouds(
     unknown = ("auto", "auto") if normalise else ("m", "z")
     settings = CloudSettings(
         points, units or unknown[0], up or unknown[1], seed, colour_range=colours, columns=names, normalise=normalise,
-        tile=tile or 0.0, overlap=overlap,
+        directions=directions, tile=tile or 0.0, overlap=overlap,
     )  # fmt: skip
     if inspect or output is None:
         _inspect(source, settings, workers, as_json)

@@ -16,10 +16,19 @@ _FULL_RECTANGLE = 0.93
 
 
 class Direction(NamedTuple):
-    """An angle of main directions in radians, from -pi/4 to pi/4 against x; None where it cannot be told."""
+    """The main directions of a scan.
+
+    Attributes:
+        angle: In radians, from -pi/4 to pi/4 against x; None where nothing tells it.
+        evidence: From what, or why not.
+        deviation: Standard deviation of the angle.
+        size: Longest side of the scan along them, in its own unit.
+    """
 
     angle: float | None
     evidence: str
+    deviation: float = 0.0
+    size: float = 0.0
 
 
 def find_direction(points: Array, floor: Plane, planes: list[Plane], turn: Array) -> Direction:
@@ -44,17 +53,21 @@ def find_direction(points: Array, floor: Plane, planes: list[Plane], turn: Array
     found = _joined([*agreed, *([outline] if outline is not None and outline is reference else [])], 2e-4)
     told = [f"{len(agreed)} flat sides"] if agreed else []
     told += ["the outline of the floor"] if outline is reference else []
-    within = f"{np.degrees(found.deviation):.2f} degrees, {found.deviation * size:.2g} along the longest side"
-    return Direction(difference(found.angle, 0.0), f"{' and '.join(told)}, to {within}")
+    longest = float(np.ptp(level[:, :2] @ _turned(found.angle), axis=0).max())
+    return Direction(difference(found.angle, 0.0), " and ".join(told), found.deviation, longest)
 
 
 def _confirming(sides: list[Estimate], reference: Estimate) -> list[Estimate]:
-    """Return the sides that agree with the reference within three deviations, or else three and more within five."""
+    """Return the sides that agree with the reference within three deviations, or else three and more within five.
+
+    What tells far less than the reference does confirms nothing.
+    """
+    telling = [one for one in sides if one.deviation < 3 * reference.deviation]
 
     def within(times: float) -> list[Estimate]:
         return [
             one
-            for one in sides
+            for one in telling
             if abs(difference(one.angle, reference.angle)) < times * np.hypot(one.deviation, reference.deviation)
         ]
 
@@ -62,7 +75,10 @@ def _confirming(sides: list[Estimate], reference: Estimate) -> list[Estimate]:
 
 
 def _joined(estimates: list[Estimate], least: float) -> Estimate:
-    """Return the mean of angles by their deviations, in which outliers count little; its deviation at least `least`."""
+    """Return the mean of angles by their deviations, in which outliers count little; its deviation at least `least`.
+
+    Angles that differ more than their deviations explain (Birge) tell less than these say.
+    """
     offsets = np.array([difference(one.angle, estimates[0].angle) for one in estimates])
     deviations = np.array([max(one.deviation, 2e-4) for one in estimates])
     apart = np.minimum(np.abs(offsets[:, None] - offsets) / deviations[:, None], 3).sum(axis=0)
@@ -70,7 +86,8 @@ def _joined(estimates: list[Estimate], least: float) -> Estimate:
     for _ in range(20):
         weights = 1 / (deviations**2 * (1 + ((offsets - mean) / deviations) ** 2 / 4))
         mean = float((weights * offsets).sum() / weights.sum())
-    return Estimate(estimates[0].angle + mean, max(float(weights.sum() ** -0.5), least))
+    excess = float((weights * (offsets - mean) ** 2).sum()) / max(len(offsets) - 1, 1)
+    return Estimate(estimates[0].angle + mean, max(float(weights.sum() ** -0.5) * max(excess**0.5, 1.0), least))
 
 
 def _side_angles(level: Array, floor: Plane, planes: list[Plane], turn: Array, size: float) -> list[Estimate]:

@@ -42,6 +42,7 @@ class CloudSettings:
         columns: Names of the columns of arrays and text without names.
         normalise: Find out what each scan is, turn the floor level and to height 0, and walls along the axes. Only
             with it, `units` and `up` may be `auto`.
+        directions: With `normalise`: degrees by which walls are turned, seen from above; None to find them.
         tile: Metres along the side of the tiles that `tile_folder` cuts scans into; 0 leaves them whole.
         overlap: Metres by which tiles overlap at least: what is no larger is whole in one of them.
     """
@@ -54,6 +55,7 @@ class CloudSettings:
     colour_range: str = "auto"
     columns: tuple[str, ...] = ()
     normalise: bool = False
+    directions: float | None = None
     tile: float = 0.0
     overlap: float = 2.0
 
@@ -65,12 +67,21 @@ class CloudSettings:
                 f"{self.up}, {self.points}."
             )
         check_range_name(self.colour_range)
+        if self.directions is not None and not self.normalise:
+            raise UsageError("Expected directions of walls to turn with normalise, got no normalise. Add --normalise.")
         if self.tile and not 0 <= self.overlap < self.tile:
             raise UsageError(f"Expected tiles that are larger than their overlap, got {self.tile} and {self.overlap}.")
 
     def stated(self) -> dict[str, Any]:
         """Return what `clouds.json` says a folder was made with: settings that nobody touched are left out."""
-        quiet = {"colour_range": "auto", "columns": (), "normalise": False, "tile": 0.0, "overlap": 2.0}
+        quiet = {
+            "colour_range": "auto",
+            "columns": (),
+            "normalise": False,
+            "directions": None,
+            "tile": 0.0,
+            "overlap": 2.0,
+        }
         values = {key: value for key, value in asdict(self).items() if key not in quiet or value != quiet[key]}
         return json.loads(json.dumps(values))  # type: ignore[no-any-return]
 
@@ -146,7 +157,9 @@ def make_cloud(path: Path, name: str, settings: CloudSettings) -> MadeCloud:
         matrix, own = np.eye(4), True
     if settings.normalise:
         inspection = inspect_cloud(path, lambda _: cloud)
-        matrix, entry["steps"] = normal_frame(path, cloud.offset, inspection, settings.units, settings.up)
+        matrix, entry["steps"] = normal_frame(
+            path, cloud.offset, inspection, settings.units, settings.up, settings.directions
+        )
         own = True
     elif cloud.offset.any():
         matrix, own = frame_matrix(matrix[:3, :3], 1.0, cloud.offset, np.zeros(3)), True

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_data.clouds.directions import find_direction
+from lamm_data.clouds.directions import Direction, find_direction
 from lamm_data.clouds.libraries import GLTF, MESHES
 from lamm_data.clouds.planes import covered_cells, draw_points, find_floor, find_planes
 from lamm_data.clouds.reading import PointCloud
@@ -27,6 +27,8 @@ _UNIT_SHARES = {
 }
 """Metres in a unit, and how many clouds in a hundred are written in it: an estimate, not a count."""
 _SURE = 0.9
+_OFF, _WITHIN = 0.01, 0.001
+"""Metres by which main directions may be off at half the longest side; radians that are enough in any scan."""
 _ROOM, _BUILDING = (5.0, 0.6, 0.95), (40.0, 1.0, 0.05)
 """Longest side in metres (median, standard deviation of its logarithm, share) of rooms and of what is larger."""
 
@@ -56,11 +58,13 @@ class Inspection:
             in the file's unit), `directions` (degrees from -45 to 45 that walls are turned by, seen from above),
             `extent` (three lengths), `colours` (their range), `density` (points in a square unit of the floor plan) and
             `offset` (of map coordinates).
+        direction: The main directions before it is decided whether they are known well enough.
         turn: `[3, 3]` rotation to z up, exact where the floor was found.
         level: Height of the floor after it, offset subtracted; None where it cannot be told.
     """
 
     findings: dict[str, Finding]
+    direction: Direction
     turn: Array
     level: float | None
 
@@ -86,7 +90,7 @@ def inspect_cloud(path: Path, read: Callable[[str], PointCloud]) -> Inspection:
     shift = [float(value) for value in cloud.offset]
     offset = Finding(shift, "float32 would lose detail" if any(shift) else "float32 keeps the detail")
     points = cloud.points.astype(np.float64) - cloud.offset
-    findings, turn, level = _inspect_points(path.suffix.lower(), points)
+    findings, direction, turn, level = _inspect_points(path.suffix.lower(), points)
     if level is not None and findings["floor"].value is not None:
         axis = findings["up"].value
         at = "xyz".index(axis[-1])
@@ -94,27 +98,47 @@ def inspect_cloud(path: Path, read: Callable[[str], PointCloud]) -> Inspection:
         findings["floor"] = Finding(round(float(height), 6), findings["floor"].evidence)
     order = ("unit", "up", "floor", "directions", "extent", "colours", "density", "offset")
     found = findings | {"colours": colours, "offset": offset}
-    return Inspection({key: found[key] for key in order}, turn, level)
+    return Inspection({key: found[key] for key in order}, direction, turn, level)
 
 
-def _inspect_points(suffix: str, points: Array) -> tuple[dict[str, Finding], Array, float | None]:
+def directions_finding(direction: Direction, metres: float | None) -> Finding:
+    """Return main directions in degrees where they are known to 1 cm at half the longest side, or to 1 in 1,000.
+
+    Args:
+        direction: What was measured.
+        metres: In one unit of the scan; None where it cannot be told, and 1 cm with it.
+    """
+    if direction.angle is None:
+        return Finding(None, direction.evidence)
+    degrees = round(float(np.degrees(direction.angle)), 3)
+    within = 2 * direction.deviation
+    accuracy = f"{direction.evidence}, to {np.degrees(within):.2f} degrees"
+    if metres is None:
+        return Finding(degrees, accuracy)
+    off = within * direction.size * metres / 2
+    accuracy += f", {100 * off:.2g} cm at half the longest side"
+    if off <= _OFF or within <= _WITHIN:
+        return Finding(degrees, accuracy)
+    return Finding(None, f"{degrees:g} degrees by {accuracy}, more than 1 cm; state them with --directions")
+
+
+def _inspect_points(suffix: str, points: Array) -> tuple[dict[str, Finding], Direction, Array, float | None]:
     drawn = draw_points(points)
     planes = find_planes(drawn)
     defined = suffix in (*GLTF, ".las", ".laz", ".e57")
     floor = find_floor(drawn, planes, upright=defined)
-    turn, level, angle = np.eye(3), None, 0.0
+    turn, level = np.eye(3), None
     up, height = Finding(None, floor.evidence), Finding(None, floor.evidence)
-    directions = Finding(None, "no floor to see walls on")
+    direction = Direction(None, "no floor to see walls on")
     if floor.plane is not None:
         up, turn = _up_axis(floor.plane.normal, floor.evidence)
         level = float((drawn[floor.plane.inside] @ turn[2]).mean())
         if up.value is not None:
             height = Finding(level, f"the mean of {int(floor.plane.inside.sum())} points of it that were looked at")
-        found = find_direction(drawn, floor.plane, planes, turn)
-        angle = found.angle or 0.0
-        directions = Finding(None if found.angle is None else round(float(np.degrees(angle)), 3), found.evidence)
+        direction = find_direction(drawn, floor.plane, planes, turn)
     if defined:
         up = Finding("z", f"defined by the format {suffix[1:]}" + (f"; {up.evidence}" if up.value else ""))
+    angle = direction.angle or 0.0
     cosine, sine = np.cos(angle), np.sin(angle)
     seen = drawn @ turn.T @ np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
     low, high = np.percentile(seen, [0.5, 99.5], axis=0)
@@ -122,15 +146,16 @@ def _inspect_points(suffix: str, points: Array) -> tuple[dict[str, Finding], Arr
     area = covered_cells(seen[:, :2], max(float(sides[:2].max()), 1e-12) / 32) * (float(sides[:2].max()) / 32) ** 2
     extent = [float(f"{side:.5g}") for side in sides]
     density = float(f"{len(points) / area:.4g}") if area > 0 else None
+    unit = _unit(suffix, float(sides.max()))
     findings = {
-        "unit": _unit(suffix, float(sides.max())),
+        "unit": unit,
         "up": up,
         "floor": height,
-        "directions": directions,
+        "directions": directions_finding(direction, None if unit.value is None else _UNIT_SHARES[unit.value][0]),
         "extent": Finding(extent, "along the main directions and up, without the outermost percent"),
         "density": Finding(density, f"{len(points)} points over {area:.4g} square units"),
     }
-    return findings, turn, level
+    return findings, direction, turn, level
 
 
 def _up_axis(normal: Array, evidence: str) -> tuple[Finding, Array]:

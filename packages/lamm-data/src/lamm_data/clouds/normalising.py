@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamm_data.clouds.frames import Matrix, frame_matrix
-from lamm_data.clouds.inspection import Finding, Inspection
+from lamm_data.clouds.inspection import Finding, Inspection, directions_finding
 from lamm_data.errors import SourceError
 
 UNITS = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "ft": 0.3048, "in": 0.0254, "none": 1.0}
@@ -18,7 +18,12 @@ Y_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 
 
 def normal_frame(
-    path: Path, offset: NDArray[np.float64], inspection: Inspection, units: str, up: str
+    path: Path,
+    offset: NDArray[np.float64],
+    inspection: Inspection,
+    units: str,
+    up: str,
+    directions: float | None = None,
 ) -> tuple[Matrix, list[str]]:
     """Find the matrix that brings a scan to metres, z up, the floor at height 0 and walls along the axes.
 
@@ -28,6 +33,7 @@ def normal_frame(
         inspection: What was found out about it.
         units: A key of `UNITS`, or `auto` to find it.
         up: `z` or `y`, or `auto` to find it.
+        directions: Degrees by which walls are turned, seen from above; None to find them.
 
     Returns:
         `[4, 4]` from the file's frame, and each step with its evidence.
@@ -53,13 +59,16 @@ def normal_frame(
         steps.append(
             f"floor not moved: {found['floor'].evidence if found['floor'].value is None else 'another way is up'}"
         )
-    angle = found["directions"].value if exact else None
+    measured = (
+        directions_finding(inspection.direction, scale) if directions is None else Finding(directions, "as stated")
+    )
+    angle = measured.value if exact or directions is not None else None
     if angle is None:
-        steps.append(f"walls not turned: {found['directions'].evidence}")
+        steps.append(f"walls not turned: {measured.evidence}")
     else:
         cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
         turn = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]]) @ turn
-        steps.append(f"turned by {-angle:.3f} degrees about z: {found['directions'].evidence}")
+        steps.append(f"turned by {-angle:.3f} degrees about z: {measured.evidence}")
     shift = np.array([0.0, 0.0, -height * scale])
     return frame_matrix(turn, scale, offset, shift), steps
 

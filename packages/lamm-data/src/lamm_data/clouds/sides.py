@@ -120,6 +120,16 @@ def _connected(flat: Array, cell: float) -> NDArray[np.bool_]:
     return np.asarray(reached[cells[:, 0], cells[:, 1]])
 
 
+def _without_gaps(along: Array) -> NDArray[np.int64]:
+    """Return the points `[N]` of the longest piece of a side: a gap among points this dense parts two things."""
+    order = np.argsort(along)
+    if len(order) < _NEIGHBOURS:
+        return order
+    gaps = np.diff(along[order])
+    parted = np.flatnonzero(gaps > (np.log(len(order)) + 4) * float(gaps.mean())) + 1
+    return max(np.split(order, parted), key=len)
+
+
 def _measured(patch: Array, normal: Array, size: float, noise: float) -> Estimate | None:
     """Return the angle of a patch and how many points tell it; None where it is narrow, steps or bends."""
     flat = float(np.hypot(normal[0], normal[1]))
@@ -129,6 +139,8 @@ def _measured(patch: Array, normal: Array, size: float, noise: float) -> Estimat
     # Near its ends a side takes in points of the next one, which would turn it.
     inner = (along > along.min() + 4 * noise) & (along < along.max() - 4 * noise)
     patch, along = patch[inner], along[inner]
+    whole = _without_gaps(along)
+    patch, along = patch[whole], along[whole]
     if len(patch) < _NEIGHBOURS or along.std() < 0.015 * size:
         return None
     side, level = _fitted(patch)

@@ -151,7 +151,8 @@ def tile_scan(
 def _building_frame(path: Path, scan: PointCloud, settings: CloudSettings) -> tuple[Matrix, list[str]]:
     """Return the matrix from the file's frame to metres with z up, and the steps to it where they were found out."""
     if settings.normalise:
-        return normal_frame(path, scan.offset, inspect_cloud(path, lambda _: scan), settings.units, settings.up)
+        inspection = inspect_cloud(path, lambda _: scan)
+        return normal_frame(path, scan.offset, inspection, settings.units, settings.up, settings.directions)
     matrix = np.eye(4) if path.suffix.lower() in GLTF else settings.matrix()
     return frame_matrix(matrix[:3, :3], 1.0, scan.offset, np.zeros(3)), []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,7 +81,8 @@ class ShardWriter:
             part.unlink(missing_ok=True)
 
     def _next_shard(self) -> IO[str]:
-        part = self.output.with_name(f".{self.output.name}.{len(self._parts):05d}.{os.getpid()}.part")
+        # So named that the next run of a command, which holds the output, removes what a killed one left.
+        part = self.output.with_name(f".{self.output.name}.{secrets.token_hex(4)}.part")
         self._parts.append(part)
         self._in_shard = 0
         return part.open("w", encoding="utf-8", newline="\n", buffering=1 << 20)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from lamm_data.errors import UsageError
 from lamm_data.generation.download_folders import read_folder
@@ -48,18 +48,98 @@ def rows_by_id(path: Path) -> dict[str, Row]:
     return {row.id: row for row in read_rows(path) if isinstance(row, Row)}
 
 
-def _read_json_lines(path: Path) -> Iterator[Row | RowFault]:
+class RowIndex:
+    """Annotation rows by id, each of JSON Lines made when it is asked for: of most no more than the labels is.
+
+    Rows that cannot be used are left out, as generation leaves them out; of an id that comes again the last usable row
+    counts.
+
+    Args:
+        rows: Rows that are made already.
+
+    Attributes:
+        vocabulary: Labels of all objects of all rows.
+    """
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self.vocabulary: dict[str, str] = {}
+        self._entries: dict[str, tuple[tuple[str, ...], bool, Row | bytes]] = {}
+        for row in rows:
+            self._add(row)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read rows as `read_rows` does.
+
+        Raises:
+            UsageError: When the path does not exist or is neither kind.
+            SourceError: When a file of a download is damaged.
+        """
+        index = cls()
+        if not path.is_file():
+            for row in read_rows(path):
+                index._add(row)
+            return index
+        for number, line in _lines(path):
+            try:
+                values = loads(line)
+            except ValueError:
+                continue
+            if not index._add_line(values, line):
+                index._add(row_from_json(values, {"file": path.name, "line": number}))
+        return index
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def labels(self, identifier: str) -> tuple[tuple[str, ...], bool]:
+        """Return the label of each object of a row, and whether the row has relations."""
+        return self._entries[identifier][:2] if identifier in self._entries else ((), False)
+
+    def get(self, identifier: str) -> Row | None:
+        """Return a row; None where there is none that can be used."""
+        entry = self._entries.get(identifier)
+        if entry is None or isinstance(entry[2], Row):
+            return None if entry is None else entry[2]
+        row = row_from_json(loads(entry[2]), {})
+        return row if isinstance(row, Row) else None
+
+    def _add(self, row: Row | RowFault) -> None:
+        if isinstance(row, Row):
+            labels = tuple(item.label for item in row.objects)
+            self.vocabulary |= zip(labels, labels, strict=True)
+            self._entries[row.id] = labels, bool(row.relations), row
+
+    def _add_line(self, values: Any, line: bytes) -> bool:
+        """Add a row of the usual spelling whose id is new and whose labels all are known; tell whether it is one."""
+        try:
+            identifier = str(values["id"])
+            labels = tuple([self.vocabulary[item["category"]] for item in values["instances"]])
+        except (KeyError, TypeError):
+            return False
+        if not values["id"] or identifier in self._entries:
+            return False
+        self._entries[identifier] = labels, bool(values.get("relations")), line
+        return True
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Read the lines of a file that hold anything, with their numbers."""
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            origin = {"file": path.name, "line": number}
-            try:
-                values = loads(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line)
-            except ValueError as error:
-                yield RowFault("", f"Expected a JSON object, got text that is not JSON: {error}", origin)
-                continue
-            yield row_from_json(values, origin)
+            if not line.isspace():
+                yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+
+
+def _read_json_lines(path: Path) -> Iterator[Row | RowFault]:
+    for number, line in _lines(path):
+        origin = {"file": path.name, "line": number}
+        try:
+            values = loads(line)
+        except ValueError as error:
+            yield RowFault("", f"Expected a JSON object, got text that is not JSON: {error}", origin)
+            continue
+        yield row_from_json(values, origin)
 
 
 def split_row(row: Row) -> list[Row]:

@@ -75,4 +75,4 @@ def _entries(path: Path) -> Iterator[tuple[int, Any]]:
         if is_list:
             yield from JsonCursor(path, handle, start).elements()
         else:
-            yield from ((number, line) for number, line in enumerate(handle, 1) if line.strip())
+            yield from ((number, line) for number, line in enumerate(handle, 1) if not line.isspace())

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 from lamm_data.errors import RecordError, UsageError
 from lamm_data.files.processes import in_parallel
 from lamm_data.files.shards import write_values
-from lamm_data.generation.input_rows import rows_by_id
+from lamm_data.generation.input_rows import RowIndex, rows_by_id
 from lamm_data.near_duplicates.exact import find_near
 from lamm_data.progress import Advance, unwatched
 from lamm_data.quality.checks.bias import BiasFigures
@@ -114,8 +114,8 @@ class Checker:
 
     def __init__(self, settings: CheckSettings) -> None:
         self.settings = settings
-        self._rows = rows_by_id(settings.annotations) if settings.annotations is not None else {}
-        self._grounding = Grounding(self._rows.values()) if self._rows else None
+        self._rows = RowIndex.read(settings.annotations) if settings.annotations is not None else RowIndex()
+        self._grounding = Grounding(self._rows) if len(self._rows) else None
         self._benchmarks = Benchmarks(settings.contamination) if settings.contamination.benchmarks else None
 
     def __reduce__(self) -> tuple[type[Checker], tuple[CheckSettings]]:

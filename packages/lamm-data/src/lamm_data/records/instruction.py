@@ -172,9 +172,16 @@ _CHECKED = ("image", "pcl", "conversations")
 
 def media_paths(value: str | list[str] | None) -> tuple[str, ...]:
     """Return media paths as a tuple, each with a leading `./` removed; what is no text, in a faulty record, is none."""
+    if value is None:
+        return ()
     values = value if isinstance(value, list) else [value]
-    paths = [path for path in values if isinstance(path, str)]
-    return tuple(path if path.startswith("/") else str(PurePosixPath(path)) for path in paths)
+    return tuple([_plain_path(path) for path in values if isinstance(path, str)])
+
+
+def _plain_path(path: str) -> str:
+    if path.startswith("/") or (path and path[-1] not in "./" and "./" not in path and "//" not in path):
+        return path
+    return str(PurePosixPath(path))
 
 
 def text_faults(value: dict[str, Any], but: Collection[str] = ()) -> list[str]:
@@ -214,13 +221,14 @@ def _turn_faults(turns: Any) -> Iterator[str]:
         return
     for number, turn in enumerate(turns):
         expected = ROLES[number % 2]
-        if not isinstance(turn, dict) or not isinstance(turn.get("value"), str):
+        text = turn.get("value") if isinstance(turn, dict) else None
+        if not isinstance(text, str):
             yield f"Expected turn {number + 1} to have a text `value`, got {_shape(turn)}."
         elif turn.get("from") != expected:
             yield f"Expected turn {number + 1} to be from {expected!r}, got {turn.get('from')!r}. Turns must alternate."
-        elif not is_writable(turn["value"]):
+        elif not is_writable(text):
             yield f"Expected turn {number + 1} to hold whole characters, got half of a surrogate pair."
-        elif not turn["value"].strip():
+        elif not text or text.isspace():
             yield f"Expected turn {number + 1} to say something, got an empty text."
     if len(turns) % 2:
         yield f"Expected each question to have an answer, got {len(turns)} turns."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from lamm_data.errors import UsageError
 
@@ -32,6 +33,7 @@ _BY_FOLDED = {name.casefold(): name for name in TASK_TYPES if name != "VQA3D"}
 _BY_FOLDED |= {"commonsenseqa": "commomsenseqa", "commonsenseqa3d": "commomsenseqa3d"}
 
 
+@lru_cache(maxsize=1024)
 def canonical_task_type(task_type: str | None) -> str | None:
     """Read a `task_type` the way the published loader would have wanted it.
 

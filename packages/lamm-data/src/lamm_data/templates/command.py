@@ -71,6 +71,26 @@ def convert(
     with progress_bar("converting", None) as advance:
         counts = convert_source(source, root, output, settings, progress=advance, found=say_found)
     click.echo(json.dumps(counts) if as_json else describe(counts))
+    refuse_nothing(counts, source, root, options["part"])
+
+
+def refuse_nothing(counts: Counter[str], source: str, root: Path, part: str = "") -> None:
+    """Refuse a conversion that made no record, but for a part that has no items.
+
+    Raises:
+        LammDataError: Naming what was read and why it was left out.
+    """
+    from lamm_data.errors import LammDataError
+
+    read = sum(number for key, number in counts.items() if key.endswith(": items read"))
+    if any(number for key, number in counts.items() if key.endswith(": records written")) or (part and not read):
+        return
+    reasons = [f"{number} {key}" for key, number in counts.items() if number and not key.endswith(": items read")]
+    told = f"{read} items read" + (f" ({'; '.join(reasons)})" if reasons else "")
+    raise LammDataError(
+        f"Expected at least one record of {source}, got none from {root}: {told}. "
+        "Check the folder, --split, --tasks and --media."
+    )
 
 
 def describe(counts: Counter[str]) -> str:

@@ -63,7 +63,7 @@ class Phrase:
     def possible(self, text: str, vocabulary: Set[str]) -> bool:
         """Tell whether the pattern can match anywhere in a text in lower case with these different words."""
         for words, signs in self.needs:
-            if vocabulary.isdisjoint(words) and not any(sign in text for sign in signs):
+            if vocabulary.isdisjoint(words) and not (signs and any(sign in text for sign in signs)):
                 return False
         return True
 
@@ -85,8 +85,8 @@ class PhraseIndex:
             for word in words:
                 self._by_word.setdefault(word, []).append(number)
             for sign in signs:
-                # Signs are grouped by a rare character of theirs, so that one look rules out the group.
-                rare = next((character for character in _RARE if character in sign), sign)
+                # Signs are grouped by a rare character or by their start, so that one look rules out the group.
+                rare = next((character for character in _RARE if character in sign), sign[:2])
                 by_sign.setdefault(rare, {}).setdefault(sign, []).append(number)
         self._words = frozenset(self._by_word)
         self._ascii_signs = [(rare, signs) for rare, signs in by_sign.items() if rare.isascii()]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lamm_data.generation.input_rows import RowIndex
 from lamm_data.generation.rows import Row, SceneObject
 from lamm_data.quality.checks.grounding import Grounding
 from lamm_data.quality.checks.mentions import MentionFinder
@@ -39,7 +40,7 @@ def findings(text, counts, captions=()):
         "2", "2.jpg", objects=tuple(SceneObject(label) for label in ("dog", "bowl", "person", "kite", "bicycle"))
     )
     record = InstructionRecord([Turn("human", "?"), Turn("gpt", text)], id="1", image="1.jpg", task_type="description")
-    return [(item.kind, item.detail) for item in Grounding([row, others]).check(PreparedRecord(record))]
+    return [(item.kind, item.detail) for item in Grounding(RowIndex([row, others])).check(PreparedRecord(record))]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterator, Set
 
+from lamm_data.generation.input_rows import RowIndex
 from lamm_data.generation.request_builder import format_number
 from lamm_data.generation.rows import Row
 from lamm_data.quality.checks.mentions import Mention, MentionFinder
@@ -32,9 +33,9 @@ class Grounding:
         rows: Annotation rows; their labels together are the vocabulary.
     """
 
-    def __init__(self, rows: Iterable[Row]) -> None:
-        self._rows = {row.id: row for row in rows}
-        self._finder = MentionFinder(sorted({item.label for row in self._rows.values() for item in row.objects}))
+    def __init__(self, rows: RowIndex) -> None:
+        self._rows = rows
+        self._finder = MentionFinder(sorted(rows.vocabulary))
 
     def check(self, prepared: PreparedRecord) -> Iterator[Finding]:
         """Check one record against the annotations of its `id`, if there are any.
@@ -43,12 +44,13 @@ class Grounding:
             Findings of the kinds ungrounded_object, wrong_count, wrong_relation and unknown_box.
         """
         record = prepared.record
-        row = self._rows.get(str(record.id))
+        labels, related = self._rows.labels(str(record.id))
+        boxed = "[" in prepared.text
+        counted = record.kind in PROSE_TYPES and self._suspicious(prepared, labels)
+        row = self._rows.get(str(record.id)) if counted or boxed or related else None
         if row is None:
             return
-        counts = Counter(item.label for item in row.objects)
-        boxed = "[" in prepared.text
-        counted = record.kind in PROSE_TYPES and self._suspicious(prepared, counts)
+        counts = Counter(labels)
         if counted:
             captions = " ".join(row.captions).lower()
             named = {label for found in self._finder.find(captions) for label in found.labels}
@@ -61,24 +63,32 @@ class Grounding:
                 if row.relations:
                     yield from check_relations(turn.text, row, number)
 
-    def _suspicious(self, prepared: PreparedRecord, counts: Counter[str]) -> bool:
+    def _suspicious(self, prepared: PreparedRecord, labels: tuple[str, ...]) -> bool:
         """Tell whether a record can have a finding at all: it names a class without a box, or a number near a class."""
+        named = self._finder.labels_by_word
         hits = self._finder.first_words & prepared.vocabulary
-        labels_from = self._finder.labels_from
-        if any(not counts.keys() >= labels_from(word) for word in hits):
-            return True
+        there = frozenset(labels)
+        for word in hits:
+            if not named[word] <= there:
+                return True
         if not hits:
             return False
+        counts = {label: labels.count(label) for word in hits for label in named[word]}
         numbers = [*(_NUMBER_WORDS & prepared.vocabulary), *filter(str.isdecimal, prepared.vocabulary)]
-        return any(self._miscounts(word, prepared, hits, counts) for word in numbers)
+        return any(self._miscounts(word, prepared, counts) for word in numbers)
 
-    def _miscounts(self, number: str, prepared: PreparedRecord, hits: Set[str], counts: Counter[str]) -> bool:
+    def _miscounts(self, number: str, prepared: PreparedRecord, counts: dict[str, int]) -> bool:
         """Tell whether a number stands before a class of which there are not so many."""
         value = NUMBERS.get(number) or int(number[:3])
-        if value <= 1:
+        if value <= 1 or all(count == value for count in counts.values()):
             return False
-        wrong = {word for word in hits if any(counts[label] != value for label in self._finder.labels_from(word))}
-        return bool(wrong) and any(not wrong.isdisjoint(following) for following in prepared.after(number))
+        named = self._finder.labels_by_word
+        return any(
+            counts[label] != value
+            for following in prepared.after(number)
+            for word in following
+            for label in named.get(word, ())
+        )
 
     def _mentions(
         self, text: str, counts: Counter[str], named: set[str], captions: str, turn: int

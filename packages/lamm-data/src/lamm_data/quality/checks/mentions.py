@@ -12,7 +12,6 @@ from lamm_data.writing.words import words_of
 
 _TOKEN = re.compile(r"[^\W_]+")
 _JOINT = re.compile(r"[ \t\n-]+")
-_NONE: frozenset[str] = frozenset()
 Token = tuple[str, int, int]
 
 
@@ -38,6 +37,7 @@ class MentionFinder:
 
     Attributes:
         first_words: Words with which a name may begin: a text without any of them names no class.
+        labels_by_word: Classes whose name may begin with each of them.
     """
 
     def __init__(self, labels: Iterable[str]) -> None:
@@ -49,13 +49,9 @@ class MentionFinder:
         for words in sorted(filter(None, names), key=len, reverse=True):
             self._forms.setdefault(words[0], []).append((words, tuple(names[words])))
         self.first_words = frozenset(self._forms)
-        self._labels = {
+        self.labels_by_word = {
             word: frozenset(label for _, labels in forms for label in labels) for word, forms in self._forms.items()
         }
-
-    def labels_from(self, word: str) -> frozenset[str]:
-        """Give the classes whose name may begin with a word."""
-        return self._labels.get(word, _NONE)
 
     def find(self, text: str) -> Iterator[Mention]:
         """Find mentions, longest names first and without overlaps."""

@@ -51,6 +51,9 @@ class PreparedRecord:
     def after(self, word: str) -> Iterator[list[str]]:
         """Give the two words after each occurrence of a word that occurs."""
         words, at = self.words, -1
-        for _ in range(words.count(word)):
-            at = words.index(word, at + 1)
+        while True:
+            try:
+                at = words.index(word, at + 1)
+            except ValueError:
+                return
             yield words[at + 1 : at + 3]

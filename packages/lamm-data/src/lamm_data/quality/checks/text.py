@@ -22,6 +22,8 @@ _BARE_PHONE = re.compile(
     re.IGNORECASE,
 )
 _SHORTEST_PHONE = 7
+_SHORT = 128
+"""Characters of texts that are as quickly compared as a whole as at their ends."""
 _NUMBER = r"-?(?:\d+(?:\.\d+)?|\.\d+)"
 _COORDINATES = re.compile(
     rf"[\[(]\s*{_NUMBER}\s*(?:,\s*{_NUMBER}\s*){{2,8}}[\])]|[\[(]\s*-?\d*\.\d+\s*,\s*-?\d*\.\d+\s*[\])]"
@@ -62,9 +64,10 @@ def _whole_record(record: InstructionRecord, prose: bool, wanted: int | None) ->
         return
     for role in ("human", "gpt"):
         texts = [turn.text for turn in record.conversations if turn.role == role]
-        ends = set(map(_ends, texts))
-        if "" not in ends and len(ends) == len(texts):
-            continue
+        if max(map(len, texts)) > _SHORT:
+            ends = set(map(_ends, texts))
+            if "" not in ends and len(ends) == len(texts):
+                continue
         texts = [" ".join(text.lower().split()) for text in texts]
         if len(set(texts)) < len(texts):
             repeated = next(text for at, text in enumerate(texts) if text in texts[:at])
@@ -88,10 +91,10 @@ def _ends(text: str) -> str:
 
     Empty where they cannot be told by a look at both ends.
     """
-    first, last = text[:48].split(), text[-48:].split()
+    first, last = text[:48].lower().split(None, 2), text[-48:].lower().rsplit(None, 1)
     if len(first) < 3 or len(last) < 2:  # a word may be cut off, and where depends on the white space
         return ""
-    return f"{first[0]} {first[1]} {last[-1]}".lower()
+    return f"{first[0]} {first[1]} {last[1]}"
 
 
 def _first_of_each_turn(

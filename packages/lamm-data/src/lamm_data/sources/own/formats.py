@@ -16,6 +16,7 @@ from lamm_data.sources.own.json_files import read_label_studio, read_labelme
 from lamm_data.sources.own.tables import CAPTION, IMAGE, LABEL, OPEN_IMAGES, column, heading, read_csv, read_open_images
 from lamm_data.sources.own.xml_files import read_cvat, read_voc
 from lamm_data.sources.own.yolo import has_rows, label_files, read_yolo
+from lamm_data.sources.readers.fields import encoding_of
 
 HEAD = 1 << 17
 """Bytes of the beginning and of the end of a file that tell its format."""
@@ -86,7 +87,8 @@ def _format_of(folder: Folder, name: str) -> str:
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in (".csv", ".tsv"):
         with (folder.root / name).open("rb") as handle:
-            columns = heading(handle.readline(HEAD).decode("utf-8", "replace").strip())[0]
+            head = handle.read(HEAD)
+        columns = heading(next(iter(head.decode(encoding_of(head), "replace").splitlines()), "").strip())[0]
         if set(columns) >= OPEN_IMAGES:
             return "open_images"
         return "csv" if column(columns, IMAGE) and (column(columns, LABEL) or column(columns, CAPTION)) else ""

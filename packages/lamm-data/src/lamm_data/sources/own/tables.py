@@ -11,7 +11,7 @@ from lamm_data.errors import SourceError
 from lamm_data.records.annotations import ClassLabel
 from lamm_data.sources.guard import unique_names
 from lamm_data.sources.own.folder import SPLITS, Drawn, Folder, Part, hundredths, number_of, split_of
-from lamm_data.sources.readers.fields import read_lines
+from lamm_data.sources.readers.fields import encoding_of, read_lines
 
 IMAGE = ("image", "filename", "file_name", "image_path", "image_name", "imageid", "image_id", "filepath", "file",
          "path", "img", "img_path", "name")  # fmt: skip
@@ -49,7 +49,7 @@ def _rows(folder: Folder, name: str) -> Iterator[Row]:
     path = folder.root / name
     lines = read_lines(path)
     columns, delimiter = heading(lines[0] if lines else "")
-    with path.open(newline="", encoding="utf-8-sig") as handle:
+    with path.open(newline="", encoding=encoding_of(path.read_bytes()[:4])) as handle:
         reader = csv.reader(handle, delimiter=delimiter)
         try:
             next(reader, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -11,7 +10,7 @@ from typing import Any
 from lamm_data.errors import SourceError
 from lamm_data.records.annotations import Keypoints
 from lamm_data.sources.own.folder import SPLITS, Drawn, Folder, Part, hundredths, number_of
-from lamm_data.sources.readers.fields import read_lines
+from lamm_data.sources.readers.fields import encoding_of, read_lines
 
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 _PAIRS = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
@@ -112,8 +111,9 @@ def label_files(folder: Folder) -> dict[str, str]:
 def has_rows(path: Path) -> bool:
     """Tell whether the first row of a text file is a class and numbers; those that are none are left to the reader."""
     with path.open("rb") as handle:
-        label, *numbers = handle.readline(1 << 17).removeprefix(codecs.BOM_UTF8).split() or [b""]
-    return label.isdigit() and len(numbers) > 1 and all(re.match(rb"-?(\.?\d|nan|inf)", cell) for cell in numbers)
+        raw = handle.read(1 << 17)
+    label, *numbers = next(iter(raw.decode(encoding_of(raw), "replace").splitlines()), "").split() or [""]
+    return label.isdigit() and len(numbers) > 1 and all(re.match(r"-?(\.?\d|nan|inf)", cell) for cell in numbers)
 
 
 def read_yolo(folder: Folder, files: list[str]) -> Iterator[Part]:
@@ -126,7 +126,8 @@ def read_yolo(folder: Folder, files: list[str]) -> Iterator[Part]:
         origin, drawn = labels.get(media, ""), Drawn()
         width, height, _ = folder.size(media)
         folder.at = str(folder.root / (origin or media))
-        text = (folder.root / origin).read_bytes().decode("utf-8-sig", "replace") if origin else ""
+        raw = (folder.root / origin).read_bytes() if origin else b""
+        text = raw.decode(encoding_of(raw), "replace")
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip():
                 _row(line.split(), layout, drawn, (width, height), f"{folder.root / origin}, line {number}")

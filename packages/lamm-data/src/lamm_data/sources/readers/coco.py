@@ -95,13 +95,16 @@ class CocoFile:
                         values = self._complete(entry)
                     self._by_image[values[0]].append(values[1:])
                 elif section == "categories":
+                    if not isinstance(entry["name"], str):
+                        raise TypeError("a `name` that is a text")
                     categories.append((entry["id"], entry["name"]))
                     self.categories[entry["id"]] = entry
                 elif section == "licenses":
                     self.licences[entry["id"]] = str(entry.get("name") or "").strip()
             except (KeyError, TypeError) as error:
+                wanted = f"have {error}" if isinstance(entry, dict) else "be objects in a list"
                 raise SourceError(
-                    f"Expected {section} to have {error}, got {str(entry)[:80]} ({self.path}). Is this the right file?"
+                    f"Expected {section} to {wanted}, got {str(entry)[:80]} ({self.path}). Is this the right file?"
                 ) from error
         self.names = unique_names(categories, self.path, "category")
         self._check({"images", "annotations", *sections} - seen)

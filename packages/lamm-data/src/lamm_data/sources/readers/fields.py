@@ -65,12 +65,15 @@ def read_lines(path: Path) -> list[str]:
     """Return the lines of a text file, without their ends and without empty ones.
 
     Raises:
-        SourceError: The file is missing or not UTF-8.
+        SourceError: The file is missing, or neither UTF-8 nor UTF-16 with its mark.
     """
+    raw = read_file(path)
     try:
-        text = read_file(path).decode("utf-8-sig")
+        text = raw.decode(encoding_of(raw))
     except UnicodeDecodeError as error:
-        raise SourceError(f"Expected UTF-8 text, got byte {error.start} that is not ({path}).") from error
+        raise SourceError(
+            f"Expected UTF-8 text, got byte {error.start} that is not ({path}). Save it as UTF-8."
+        ) from error
     return [line for line in text.splitlines() if line.strip()]
 
 
@@ -95,6 +98,11 @@ def csv_rows(path: Path, keys: Iterable[str], what: str) -> Iterator[tuple[int, 
         raise SourceError(f"Expected a CSV file in UTF-8, got {error} ({path}). Download it again.") from error
 
 
+def encoding_of(raw: bytes) -> str:
+    """Return the encoding that a text's byte order mark says, as Excel and PowerShell write it; else UTF-8."""
+    return next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8")
+
+
 _DECLARED = re.compile(r"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -102,7 +110,8 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 def _decoded_xml(raw: bytes, path: Path) -> str:
     """Decode XML by its byte order mark, else by the encoding that it declares, else as UTF-8."""
     declared = _DECLARED.match(raw[:200].decode("latin-1").lstrip())
-    encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), declared[1] if declared else "utf-8")
+    marked = encoding_of(raw)
+    encoding = declared[1] if declared and marked == "utf-8" else marked
     try:
         return raw.decode(encoding)
     except LookupError as error:
