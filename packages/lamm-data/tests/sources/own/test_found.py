@@ -34,6 +34,42 @@ def test_what_lies_there_is_found_and_named(own, world, tmp_path):
         own_source(tmp_path, dataset="Mine", layout="yolo")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("kind", ["yolo", "csv"])
+def test_texts_with_a_byte_order_mark_are_read(tmp_path, kind, encoding):
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (100, 80)).save(tmp_path / "images" / "a.png")
+    files = {
+        "yolo": {"labels/a.txt": "0 0.5 0.5 0.2 0.2\r\n", "data.yaml": "names: [cat]\n"},
+        "csv": {"boxes.csv": "filename;xmin;ymin;xmax;ymax;class\r\na.png;40;32;60;48;cat\r\n"},
+    }[kind]
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        marked = "\ufeff" * (encoding == "utf-16-be") + text
+        (tmp_path / name).write_bytes(marked.encode("utf-8" if name.endswith(".yaml") else encoding))
+    (item,) = own_source(tmp_path, dataset="Mine").open(tmp_path, "all", "detection")
+    assert [(box.label, tuple(map(round, box.xyxy))) for box in item.boxes] == [("cat", (40, 32, 60, 48))]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"annotations": None}, "Expected annotations to be objects in a list, got None"),
+        ({"categories": [{"id": 1, "name": None}]}, "Expected categories to have a `name` that is a text, got"),
+    ],
+)
+def test_sections_of_coco_that_are_none_are_named(tmp_path, change, message):
+    Image.new("RGB", (100, 80)).save(tmp_path / "a.png")
+    entries = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9]}],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(entries | change))
+    with pytest.raises(SourceError, match=message):
+        list(own_source(tmp_path, dataset="Mine", layout="coco").open(tmp_path, "all", "detection"))
+
+
 def test_names_and_terms_are_asked_for_and_never_assumed(own, world, tmp_path):
     (tmp_path / "set").mkdir()
     own.write_coco(tmp_path / "set", own.pictures(world, tmp_path / "set", "boxes"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -106,7 +107,7 @@ def _format_of(folder: Folder, name: str) -> str:
 
 def _ends(path: Path) -> bytes:
     with path.open("rb") as handle:
-        head = handle.read(HEAD)
+        head = handle.read(HEAD).removeprefix(codecs.BOM_UTF8)
         handle.seek(max(HEAD, path.stat().st_size - HEAD))
         return head + handle.read(HEAD)
 
