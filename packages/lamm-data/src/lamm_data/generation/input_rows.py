@@ -98,10 +98,11 @@ class RowIndex:
 
     def get(self, identifier: str) -> Row | None:
         """Return a row; None where there is none that can be used."""
-        entry = self._entries.get(identifier)
-        if entry is None or isinstance(entry[2], Row):
-            return None if entry is None else entry[2]
-        row = row_from_json(loads(entry[2]), {})
+        if identifier not in self._entries:
+            return None
+        row: Row | RowFault | bytes = self._entries[identifier][2]
+        if isinstance(row, bytes):
+            row = row_from_json(loads(row), {})
         return row if isinstance(row, Row) else None
 
     def _add(self, row: Row | RowFault) -> None:

@@ -174,7 +174,7 @@ def media_paths(value: str | list[str] | None) -> tuple[str, ...]:
     """Return media paths as a tuple, each with a leading `./` removed; what is no text, in a faulty record, is none."""
     if value is None:
         return ()
-    values = value if isinstance(value, list) else [value]
+    values: list[Any] = value if isinstance(value, list) else [value]
     return tuple([_plain_path(path) for path in values if isinstance(path, str)])
 
 
