@@ -166,3 +166,10 @@ def test_a_journal_without_versions_goes_on(tmp_path):
     again = Journal(path, {"model": "m"})
     assert [again.get(key).text for key in ("aa", "bb")] == ["x", "y"] == [r.text for r in read_replies(path).values()]
     again.close()
+
+
+def test_a_sending_of_an_impossible_size_is_damage(tmp_path):
+    path = tmp_path / "j.jsonl"
+    path.write_bytes(seal_line({"sent": "0" * 64, "model": "m", "prompt_tokens": 1e999, "answer_tokens": 1}))
+    with pytest.raises(LammLlmError, match=r"j\.jsonl, line 1"):
+        Journal(path, None)

@@ -223,7 +223,7 @@ class Journal:
     def _read_header(self, line: bytes) -> dict[str, Any]:
         try:
             return dict(_read(line)["run"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise self._damaged(1, error) from error
 
     def _read_line(self, line: bytes, number: int) -> None:
@@ -237,7 +237,7 @@ class Journal:
             else:
                 reply = values["reply"]
                 self._take_reply(values["key"], reply.get("rejected", ""), reply.get("share", 1), self._size)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise self._damaged(number, error) from error
 
     def _other_run(self, header: dict[str, Any], identity: dict[str, Any]) -> UsageError:
@@ -277,7 +277,7 @@ def read_replies(path: Path) -> dict[str, Reply]:
             values = [_read(line) for line in lines if line.endswith(b"}\n")]
             replies = {value["key"]: _reply(value) for value in values if "key" in value}
             return {key: reply for key, reply in replies.items() if reply.rejected != "format"}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise LammLlmError(f"Expected a journal in {path}, got damaged text: {error}. Move it away.") from error
 
 
