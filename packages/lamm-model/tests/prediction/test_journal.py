@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lamm_model.errors import LammModelError
+from lamm_model.errors import LammModelError, UsageError
 from lamm_model.prediction.journal import Journal, model_identity, run_name
 
 
@@ -98,4 +98,11 @@ def test_lines_of_another_shape_are_named_and_those_without_a_version_go_on(jour
     assert read(journal) == {"c": {"text": "x"}}
     journal.path.write_text(f"{json.dumps(HEADER)}\n{old}\n{line}\n")
     with pytest.raises(LammModelError, match="line 3, got damaged text"):
+        read(journal)
+
+
+@pytest.mark.parametrize("line", ['{"lamm": ' + "[" * 99_999, "[]", "1", ""])
+def test_a_first_line_that_is_no_header_is_refused(journal, line):
+    journal.path.write_text(f"{line}\n")
+    with pytest.raises(UsageError, match="got another file"):
         read(journal)

@@ -69,7 +69,7 @@ class Journal:
     def _compare(self, line: str, path: Path) -> None:
         try:
             header = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             header = None
         config = header.get("config") if isinstance(header, dict) and header.get("lamm") == "predictions" else None
         if not isinstance(config, dict):
