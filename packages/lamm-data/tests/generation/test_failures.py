@@ -166,7 +166,7 @@ def test_a_thousand_rows_through_every_kind_of_fault(loopback, reply, answer, se
         found.headers = {"x-ratelimit-limit-requests": str(LIMIT)}
         return found
 
-    run = settings(loopback(script).url, rows=1000, concurrency=64, attempts=12, timeout=1.0, retry_delay=0.01)
+    run = settings(loopback(script).url, rows=1000, concurrency=64, attempts=12, timeout=4.0, retry_delay=0.01)
     started = time.monotonic()
     first = generate(run)
     assert "quota" in first.stopped
