@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import LammModelError, UsageError
@@ -136,6 +137,12 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
             image_resize=chosen.image_resize,
             point_cloud_unit=chosen.point_cloud_unit,
         )
+    except LammModelError as error:
+        for key in ("base", "language_model", "image_tower", "point_cloud_tower"):
+            folder = str(getattr(chosen, key) or "-")
+            if Path(folder).is_dir() and folder in str(error):
+                raise type(error)(f"{error} It is what model.{key} names.") from error
+        raise
     except (OSError, ValueError) as error:  # transformers' words for what it cannot fetch or read
         parts = f"{chosen.language_model!r} and model.image_tower = {chosen.image_tower!r}. Check both."
         named = f"model.base = {chosen.base!r}. Check it." if chosen.base else f"model.language_model = {parts}"
