@@ -46,9 +46,10 @@ def test_a_torn_line_is_passed_over_and_cut_off(tmp_path):
     assert [(item.record, item.verdict) for item in read_verdicts([path])] == [("k1", "reject"), ("k3", "reject")]
 
 
-def test_a_line_that_is_no_verdict_is_named(tmp_path):
+@pytest.mark.parametrize("line", ['{"verdict": "perhaps"}', "[" * 100_000])
+def test_a_line_that_is_no_verdict_is_named(tmp_path, line):
     path = tmp_path / "v.jsonl"
-    path.write_text('{"record": "k", "reviewer": "ann", "verdict": "accept"}\n{"verdict": "perhaps"}\n')
+    path.write_text(f'{{"record": "k", "reviewer": "ann", "verdict": "accept"}}\n{line}\n')
     with pytest.raises(SourceError, match="line 2"):
         read_verdicts([path])
     with pytest.raises(UsageError, match="nothing at"):

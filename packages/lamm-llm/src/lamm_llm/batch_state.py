@@ -119,7 +119,7 @@ class BatchState:
             values = json.loads(self.path.read_text(encoding="utf-8"))
             self.refused_formats = [str(name) for name in values["refused_formats"]]
             self.batches = [Batch(**{key: row[key] for key in known & set(row)}) for row in values["batches"]]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise LammLlmError(
                 f"Expected the names of batches in {self.path}, got {error!r}. Move it away to begin anew."
             ) from error

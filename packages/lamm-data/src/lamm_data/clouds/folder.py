@@ -353,7 +353,10 @@ def earlier_clouds(output: Path, made_with: object) -> dict[str, Any]:
     path = output / MANIFEST
     if not path.is_file():
         return {}
-    stated = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        stated = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise SourceError(f"Expected {path} as `lamm data clouds` writes it, got {error}. Remove it.") from error
     if stated.get("made_with") != made_with:
         raise UsageError(
             f"Expected the settings {output} was made with, {stated.get('made_with')}, got {made_with}. "

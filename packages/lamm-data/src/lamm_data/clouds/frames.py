@@ -123,7 +123,7 @@ def read_matrices(folder: str | Path) -> dict[str, Matrix]:
         stated = json.loads(path.read_text(encoding="utf-8"))
         common = stated["matrix"]
         return {name: np.array(entry.get("matrix", common), np.float64) for name, entry in stated["clouds"].items()}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise SourceError(
             f"Expected {path} as `lamm data clouds` writes it, with a matrix of each cloud, got {error!r}. "
             "Make the clouds again."

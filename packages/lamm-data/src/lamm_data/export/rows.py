@@ -159,7 +159,7 @@ def from_row(row: Mapping[str, Any], path: str | Path) -> InstructionRecord:
         value |= about | {"conversations": turns} | extra["record"]
         if row.get("meta") is not None:
             value["meta"] = json.loads(row["meta"])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
         raise SourceError(
             f"Expected a row of an exported file, got {error!r} ({path}). Was it written by `lamm data export`?"
         ) from error

@@ -132,7 +132,7 @@ def _record(opened: tarfile.TarFile, member: tarfile.TarInfo, shard: Path) -> In
     where = f"{shard}, {member.name}"
     try:
         value: Any = json.loads(handle.read() if handle else b"")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceError(f"Expected a record as JSON, got {error} ({where}).") from error
     head = value if isinstance(value, dict) else {}
     check_version(head.get("schema"), str(head.get("version")), where)

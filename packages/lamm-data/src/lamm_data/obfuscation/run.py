@@ -107,12 +107,17 @@ class Obfuscator:
         if lines[-1]:  # A crash leaves a torn last line: cut it off, so that nothing is joined to it.
             with path.open("rb+") as handle:
                 handle.truncate(sum(len(line) + 1 for line in lines[:-1]))
-        entries = [json.loads(line) for line in lines[:-1] if line.strip()]
-        return {
-            entry["file"]: entry
-            for entry in entries
-            if all(entry.get(key) == self._setting[key] for key in self._setting)
-        }
+        try:
+            entries = [json.loads(line) for line in lines[:-1] if line.strip()]
+            return {
+                entry["file"]: entry
+                for entry in entries
+                if all(entry.get(key) == self._setting[key] for key in self._setting)
+            }
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise SourceError(
+                f"Expected the lines that an earlier run wrote in {path}, got {error}. Remove it."
+            ) from error
 
 
 def _obfuscate(source: Path, target: Path, detectors: Sequence[Detector]) -> tuple[list[Region], list[int]]:

@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             )
         try:
             values = json.loads(self.rfile.read(int(length)))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"Expected JSON, got {error}.") from error
         if not isinstance(values, dict):
             raise UsageError("Expected a JSON object, got another value.")

@@ -82,7 +82,7 @@ def _verdict(line: bytes, path: Path, number: int) -> Verdict:
         if not all(isinstance(value, str) for value in known.values()):
             raise ValueError("a value that is no text")
         return Verdict(**known)
-    except (ValueError, TypeError, UsageError) as error:
+    except (ValueError, TypeError, RecursionError, UsageError) as error:
         raise SourceError(
             f"Expected a verdict a line, got {error} ({path}, line {number}). Mend or remove that line."
         ) from error

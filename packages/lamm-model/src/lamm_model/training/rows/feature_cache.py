@@ -172,7 +172,9 @@ def open_cache(folder: Path) -> FeatureCache:
         noted = {path: (int(size), int(time), str(key)) for path, (size, time, key) in files.items()}
         made_by = {kind: dict(parts) for kind, parts in about["signatures"].items()}
         return FeatureCache(folder, made_by, int(about["variants"]), noted, places)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, SafetensorError) as fault:
+    except (
+        OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, SafetensorError
+    ) as fault:  # fmt: skip
         raise UsageError(
             f"Expected a cache of features in {folder}, got {fault}. Delete it and make it anew."
         ) from fault

@@ -242,7 +242,7 @@ def read_complete(output: Path, name: str) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"Expected the record of a run in {path}, found {error}. Choose another --output.") from error
     return dict(record) if isinstance(record, dict) else {}
 
