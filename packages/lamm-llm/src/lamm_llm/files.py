@@ -43,8 +43,8 @@ except ModuleNotFoundError:
         return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
 
     def loads(text: bytes | str) -> Any:
-        """Decode JSON; ValueError when it is none."""
-        return json.loads(text)
+        """Decode JSON; ValueError when it is none, or nested beyond reason."""
+        return _plain_loads(text)
 
 else:
 
@@ -56,13 +56,20 @@ else:
             return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
 
     def loads(text: bytes | str) -> Any:
-        """Decode JSON; ValueError when it is none."""
+        """Decode JSON; ValueError when it is none, or nested beyond reason."""
         try:
             return orjson.loads(text)
         except ValueError as error:
             if "surrogate" not in str(error):
                 raise
-            return json.loads(text)  # half of a surrogate pair, which the standard library reads
+            return _plain_loads(text)  # half of a surrogate pair, which the standard library reads
+
+
+def _plain_loads(text: bytes | str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("values nested beyond reason") from None
 
 
 def seal_line(values: dict[str, Any]) -> bytes:

@@ -19,6 +19,7 @@ from lamm_data.clouds.libraries import GLTF, MESHES
 from lamm_data.clouds.normalising import UNITS, Y_UP, normal_frame
 from lamm_data.clouds.reading import SUFFIXES, Cloud, PointCloud, mesh_cloud, read_cloud, resample, save_cloud, seed_of
 from lamm_data.errors import SourceError, UsageError
+from lamm_data.files.json_lines import load_json
 from lamm_data.files.processes import in_parallel
 from lamm_data.progress import Advance, unwatched
 from lamm_llm import write_whole
@@ -353,10 +354,9 @@ def earlier_clouds(output: Path, made_with: object) -> dict[str, Any]:
     path = output / MANIFEST
     if not path.is_file():
         return {}
-    try:
-        stated = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise SourceError(f"Expected {path} as `lamm data clouds` writes it, got {error}. Remove it.") from error
+    stated = load_json(path)
+    if not isinstance(stated, dict):
+        raise SourceError(f"Expected {path} as `lamm data clouds` writes it, got another value. Remove it.")
     if stated.get("made_with") != made_with:
         raise UsageError(
             f"Expected the settings {output} was made with, {stated.get('made_with')}, got {made_with}. "

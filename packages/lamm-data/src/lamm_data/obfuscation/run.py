@@ -17,7 +17,7 @@ from lamm_data.obfuscation.blur import MARGIN, MOSAIC, as_stored, hide
 from lamm_data.obfuscation.detectors import Detector, Region
 from lamm_data.progress import Advance, unwatched
 from lamm_data.records.instruction import InstructionRecord
-from lamm_llm import atomic_path
+from lamm_llm import atomic_path, loads
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -108,13 +108,13 @@ class Obfuscator:
             with path.open("rb+") as handle:
                 handle.truncate(sum(len(line) + 1 for line in lines[:-1]))
         try:
-            entries = [json.loads(line) for line in lines[:-1] if line.strip()]
+            entries = [loads(line) for line in lines[:-1] if line.strip()]
             return {
                 entry["file"]: entry
                 for entry in entries
                 if all(entry.get(key) == self._setting[key] for key in self._setting)
             }
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SourceError(
                 f"Expected the lines that an earlier run wrote in {path}, got {error}. Remove it."
             ) from error

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from lamm_data.errors import LammDataError, UsageError
 from lamm_data.review.session import ReviewSession
 from lamm_data.view.media import cloud_bytes, picture_png
+from lamm_llm import loads
 
 ADDRESS = "127.0.0.1"
 LONGEST_BODY = 16_384
@@ -167,8 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Expected at most {LONGEST_BODY} bytes, got {length}."
             )
         try:
-            values = json.loads(self.rfile.read(int(length)))
-        except (ValueError, RecursionError) as error:
+            values = loads(self.rfile.read(int(length)))
+        except ValueError as error:
             raise UsageError(f"Expected JSON, got {error}.") from error
         if not isinstance(values, dict):
             raise UsageError("Expected a JSON object, got another value.")

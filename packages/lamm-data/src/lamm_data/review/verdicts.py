@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import SourceError, UsageError
-from lamm_llm import sole_use
+from lamm_llm import loads, sole_use
 
 ACCEPT, REJECT = "accept", "reject"
 MAX_NOTE = 2000
@@ -77,12 +77,12 @@ def read_verdicts(paths: Iterable[Path]) -> list[Verdict]:
 
 def _verdict(line: bytes, path: Path, number: int) -> Verdict:
     try:
-        values: Any = json.loads(line)
+        values: Any = loads(line)
         known = {key: values[key] for key in Verdict.__dataclass_fields__ if key in values}
         if not all(isinstance(value, str) for value in known.values()):
             raise ValueError("a value that is no text")
         return Verdict(**known)
-    except (ValueError, TypeError, RecursionError, UsageError) as error:
+    except (ValueError, TypeError, UsageError) as error:
         raise SourceError(
             f"Expected a verdict a line, got {error} ({path}, line {number}). Mend or remove that line."
         ) from error

@@ -1,5 +1,6 @@
 """What scores of open answers share: means over all records, and over the records of each type of question."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
@@ -53,9 +54,9 @@ class MeansByType(PartedMetric[Typed]):
         self.types: Types = types
         self.measures = self.measures or (self.name,)
 
+    @abstractmethod
     def judged(self, reference: Reference, prediction: Prediction) -> tuple[Sequence[float], str | None]:
         """Return what an answer is worth by each measure, and what was read of it; None where it cannot be read."""
-        raise NotImplementedError(f"{type(self).__name__} has no `judged`.")
 
     def proportions(self) -> bool:
         """Return whether every value is 0 or 1 and every record weighs the same."""

@@ -1,5 +1,6 @@
 """Metrics that score a benchmark and its parts, and that may leave out records nobody answered."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, Protocol, TypeVar
@@ -36,17 +37,17 @@ class PartedMetric(AdditiveMetric[PartedT]):
     (`shares`) and what they are (`whole`).
     """
 
+    @abstractmethod
     def outcome(self, state: PartedT) -> Sequence[float]:
         """Return the summands of one record, whatever part it belongs to."""
-        raise NotImplementedError(f"{type(self).__name__} has no `outcome`.")
 
+    @abstractmethod
     def if_right(self, state: PartedT) -> PartedT:
         """Return the state of a record, had its answer been right."""
-        raise NotImplementedError(f"{type(self).__name__} has no `if_right`.")
 
+    @abstractmethod
     def whole(self) -> Sequence[ScoreSpec]:
         """Return what the scores over all records are."""
-        raise NotImplementedError(f"{type(self).__name__} has no `whole`.")
 
     def shares(self, sums: Floats) -> Floats:
         """Return scores [..., scores] of sums [..., summands]: each summand but the last over the last."""

@@ -111,15 +111,18 @@ def let_learn(part: nn.Module) -> None:
     """Let a part of a model learn: all of it, or of a tower with LoRA the additions alone, in float32 at least."""
     layers = lora_layers(part)
     part.requires_grad_(not layers)
-    for layer in layers:
-        for table in (layer.lora_A, layer.lora_B):
-            for addition in table.values():
-                addition.to(torch.promote_types(addition.weight.dtype, torch.float32)).requires_grad_(True)
+    _learn_wide(layers)
 
 
 def _activate(language_model: nn.Module, names: list[str]) -> None:
-    for layer in lora_layers(language_model):
+    layers = lora_layers(language_model)
+    for layer in layers:
         layer._active_adapter = list(names)
-        for table in (layer.lora_A, layer.lora_B):
-            for name in names:  # at least float32, even on a 16-bit base: small updates would be rounded away
-                table[name].to(torch.promote_types(table[name].weight.dtype, torch.float32)).requires_grad_(True)
+    _learn_wide(layers)
+
+
+def _learn_wide(layers: list[LoraLayer]) -> None:
+    """Let additions learn in float32 at least, even on a 16-bit base: small updates would be rounded away."""
+    for layer in layers:
+        for addition in (*layer.lora_A.values(), *layer.lora_B.values()):
+            addition.to(torch.promote_types(addition.weight.dtype, torch.float32)).requires_grad_(True)

@@ -30,7 +30,10 @@ class Trained(Protocol):
     seen: set[str]  # modalities that this process has computed so far
     step_kinds: set[int]  # modality ids of this process's tokens in this step
 
-    def compute(self, inputs: dict[str, Any], items: Any, wrapped: Any = None) -> Any:
+    def prepared(self, adapters: AdapterChoice, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return what a model takes of a batch, its adapters chosen for it."""
+
+    def compute(self, model: Any, inputs: dict[str, Any], items: Any) -> Any:
         """Compute a pass."""
 
     def log(self, logs: dict[str, float]) -> None:

@@ -23,7 +23,6 @@ from lamm_model.training.rows.packing import Row
 from lamm_model.training.saving.checkpoints import load_changed, save_changed
 from lamm_model.training.settings.tables import EvaluationSettings
 from lamm_model.training.step.acceleration import keep_input_types
-from lamm_model.training.step.isolation import isolate
 
 if TYPE_CHECKING:
     from lamm_model.processing.processing_lamm import LammProcessor
@@ -92,12 +91,9 @@ class Evaluation(TrainerCallback):  # type: ignore[misc]
         total = torch.zeros(2, dtype=torch.float64)
         for batch in TrainLoader(self.rows, trainer.data_collator, batches):
             inputs = trainer._prepare_inputs(batch)
-            facts = inputs.pop("facts")
-            trainer.unreadable.add(facts.unreadable)
+            trainer.unreadable.add(inputs["facts"].unreadable)
             learnt = int(inputs["labels"][..., 1:].ne(IGNORED).sum())
-            if not trainer.adapters.choose(facts.kinds):
-                inputs.pop("modality_ids", None)
-            out = trainer.compute(isolate(inputs, trainer.attention, trainer.model.config.text_config), 1)
+            out = trainer.compute(trainer.model, trainer.prepared(trainer.adapters, inputs), 1)
             total += torch.tensor([float(out.loss), learnt], dtype=torch.float64)
         loss, tokens = reduce(total.to(args.device), "sum")
         return float(loss / tokens)

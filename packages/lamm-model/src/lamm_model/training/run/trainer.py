@@ -177,12 +177,14 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         self.step_kinds = {kind for batch in fetched[0] for kind in batch["facts"].kinds}
         return fetched
 
-    def compute(self, inputs: dict[str, Any], items: Tensor | int | None, wrapped: nn.Module | None = None) -> Any:
-        """Compute a pass by the model as it is, or as it was wrapped for training."""
+    def compute(
+        self, model: nn.Module, inputs: dict[str, Any], items: Tensor | int | None, wrapped: bool = False
+    ) -> Any:
+        """Compute a pass by a model, as it is or as it was wrapped for training."""
         inputs = {**inputs, "use_cache": False, "num_items_in_batch": items}
         # A wrapped model casts by itself; a sharded one is not wrapped.
-        with self.accelerator.autocast() if wrapped is None or self.sharded else nullcontext():
-            return (self.model if wrapped is None else wrapped)(**inputs)
+        with nullcontext() if wrapped and not self.sharded else self.accelerator.autocast():
+            return model(**inputs)
 
     def compute_loss(
         self,
@@ -192,13 +194,13 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """Return the loss over response tokens, divided by their number over all accumulated batches and devices."""
-        outputs = self.compute(self._prepared(self.adapters, inputs), num_items_in_batch, model)
+        outputs = self.compute(model, self.prepared(self.adapters, inputs), num_items_in_batch, wrapped=True)
         loss = self._counted(outputs.loss, inputs["facts"])
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # gradients are averaged over devices, this sum must not be
         return (loss, outputs) if return_outputs else loss
 
-    def _prepared(self, adapters: AdapterChoice, batch: dict[str, Any]) -> dict[str, Any]:
+    def prepared(self, adapters: AdapterChoice, batch: dict[str, Any]) -> dict[str, Any]:
         """Return what a model takes of a batch, its adapters chosen for it."""
         inputs = {name: value for name, value in batch.items() if name != "facts"}
         if not adapters.choose(batch["facts"].kinds):
@@ -226,9 +228,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
     def _pass_alone(
         self, model: nn.Module, adapters: AdapterChoice, batch: dict[str, Any], items: Tensor | int | None
     ) -> Tensor:
-        prepared = self._prepared(adapters, batch)
-        with self.accelerator.autocast():
-            loss: Tensor = model(**prepared, use_cache=False, num_items_in_batch=items).loss
+        loss: Tensor = self.compute(model, self.prepared(adapters, batch), items).loss
         return loss
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
