@@ -47,8 +47,8 @@ class EndpointSettings:
         key: API key; empty for servers without keys. Never written anywhere.
         model: The model's name at this endpoint when it differs from the run's.
         concurrency: Requests at once, at most.
-        requests_per_minute: Limit, or None.
-        tokens_per_minute: Limit, or None.
+        requests_per_minute: Most requests sent in a minute; none sets no limit.
+        tokens_per_minute: Most tokens asked for in a minute; none sets no limit.
         timeout: Seconds one whole answer may take.
 
     Raises:

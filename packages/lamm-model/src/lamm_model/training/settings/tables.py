@@ -90,7 +90,13 @@ class AdapterSettings:
     """The LoRA adapter set of each modality (paper, Sec. 5.1: rank 32, alpha 32, dropout 0.1 on q, k, v, o).
 
     A model from ``model.path`` that has adapters already goes on with them as they are; this table then says nothing.
-    Without ``target_modules`` the attention's linear layers get one, whatever the language model calls them.
+
+    Attributes:
+        rank: Rank of the LoRA matrices.
+        alpha: Scale of what they add, before it is divided by the rank.
+        dropout: Share of their inputs that training leaves out at random.
+        target_modules: Names of the linear layers that get an adapter; empty for those of the attention, whatever the
+            language model calls them.
     """
 
     rank: int = 32
@@ -150,12 +156,17 @@ class TrainingSettings:
         learning_rate: Peak rate of the LoRA adapters, or of the language model where all of it learns.
         projector_learning_rate: Peak rate of the projectors; 0 means the same.
         tower_learning_rate: Peak rate of a trained point-cloud tower; 0 means the same.
+        weight_decay: Weight decay of AdamW.
+        beta1: Decay of AdamW's mean of gradients.
+        beta2: Decay of AdamW's mean of squared gradients.
+        clip: Largest norm of a step's gradient; longer ones are scaled down to it.
         warmup: Share of the steps with a rising rate.
         schedule: Shape of the fall after the warm-up.
         precision: ``bf16`` computes in bfloat16 (autocast; the weights that are trained stay float32), or ``fp32``.
         save_every: Steps between checkpoints.
         keep_last: Checkpoints kept.
         log_every: Steps between log lines.
+        workers: Processes that read and prepare media; 0 does it in the training process.
         average: Decay of an exponential moving average of the trained weights, which is then evaluated and kept; 0 for
             none, else close to 1 (0.999).
         trackers: Names of trackers that the log also goes to: ``tensorboard``, ``wandb``, ``trackio``.
