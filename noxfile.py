@@ -3,10 +3,12 @@
 `nox -j 2` runs two sessions at a time, each on one core.
 """
 
+import functools
 import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nox
@@ -72,6 +74,18 @@ KNOWN_HOLES: dict[str, str] = {}
 GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 
 
+def _tidy(function: Callable[..., None]) -> Callable[..., None]:
+    """Remove a session's environment when it has passed and `LAMM_TIDY` is set: all of them take 14 GB."""
+
+    @functools.wraps(function)
+    def run(session: nox.Session, *arguments: str, **named: str) -> None:
+        function(session, *arguments, **named)
+        if os.environ.get("LAMM_TIDY"):
+            shutil.rmtree(session.virtualenv.location)
+
+    return run
+
+
 def _install(session: nox.Session, *arguments: str) -> None:
     session.env["PIP_CONSTRAINT"] = str(ROOT / "constraints.txt")
     session.env.setdefault("HF_HUB_OFFLINE", "1")
@@ -94,6 +108,7 @@ def _install_all(session: nox.Session, *groups: str) -> None:
 
 @nox.session(allow_parallel=True)
 @nox.parametrize("package", PACKAGES)
+@_tidy
 def tests(session: nox.Session, package: str) -> None:
     """Test one package with only what it declares installed (-- passes arguments to pytest)."""
     tools = [requirement for group in ["test", *PEERS[package]] for requirement in GROUPS[group]]
@@ -142,6 +157,7 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(allow_parallel=True)
+@_tidy
 def security(session: nox.Session) -> None:
     """Look for unsafe calls (bandit; its exceptions stand in pyproject.toml) and known holes in dependencies."""
     _install_all(session, "security")
@@ -171,6 +187,7 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session(allow_parallel=True)
+@_tidy
 def types(session: nox.Session) -> None:
     """Check the types of every package with mypy, strictly."""
     _install_all(session, "types")
@@ -179,6 +196,7 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session(allow_parallel=True)
+@_tidy
 def packaging(session: nox.Session) -> None:
     """Check versions, ranges, licences, import direction, ceilings, start-up and documents."""
     _install_all(session, "test", "frames")
@@ -196,6 +214,7 @@ def build(session: nox.Session) -> None:
 
 @nox.session(requires=["build"], reuse_venv=False, allow_parallel=True)  # nothing installed before may stand here
 @nox.parametrize("package", PACKAGES)
+@_tidy
 def wheels(session: nox.Session, package: str) -> None:
     """Install one built wheel alone, see what came along, and run what it offers."""
     _install(session, "--find-links", str(DIST), f"lamm-{package}")
@@ -215,6 +234,7 @@ def wheels(session: nox.Session, package: str) -> None:
 
 
 @nox.session(requires=["build"], allow_parallel=True)
+@_tidy
 def integration(session: nox.Session) -> None:
     """Run the pipeline from built wheels: sample, generate, convert, finetune, predict, score, kill and resume."""
     wheels_here = [str(path) for path in sorted(DIST.glob("*.whl"))]
