@@ -88,6 +88,8 @@ if TYPE_CHECKING:
     from lamm_metrics.scoring import other_version, score
     from lamm_metrics.statistics import centred_interval, clustered_standard_error, group_weights, wilson
     from lamm_metrics.testing import ConformanceError, check_metric
+    from lamm_metrics.viewer.packing import pack_cloud, points_each
+    from lamm_metrics.viewer.script import viewer_script
 
 # Where each public name lives; a module is imported when one of its names is first used.
 _HOMES = {
@@ -155,6 +157,8 @@ _HOMES = {
     "scoring": "other_version score",
     "statistics": "centred_interval clustered_standard_error group_weights wilson",
     "testing": "ConformanceError check_metric",
+    "viewer.packing": "pack_cloud points_each",
+    "viewer.script": "viewer_script",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -265,10 +269,12 @@ __all__ = [
     "nr3d_easy",
     "nr3d_view_dependent",
     "other_version",
+    "pack_cloud",
     "paired_iou",
     "paired_iou_axis_aligned",
     "paired_iou_rotated",
     "paired_iou_yaw",
+    "points_each",
     "protocols_of",
     "ptb",
     "read_coco_found",
@@ -286,6 +292,7 @@ __all__ = [
     "task_of_record",
     "torch_metric",
     "vary",
+    "viewer_script",
     "wilson",
     "write_lmms_tasks",
     "write_report",

@@ -1,4 +1,4 @@
-"""Media small enough to travel inside a page: shrunk images; of clouds a seeded part, as whole numbers."""
+"""Media small enough to travel inside a page: shrunk images, packed clouds."""
 
 import base64
 import io
@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-POINTS = 4096
-LEVELS = 65535
-SIDE = 360
+from lamm_metrics.viewer.packing import MOST_POINTS, pack_cloud
+
+# Longest side in pixels of a picture among many, and among few.
+SIDE, LARGEST_SIDE, MANY = 360, 1024, 400
 ORIENTATION = 0x0112
 TURNS: dict[int, Any] = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientations, and Pillow's transpositions
 
@@ -32,45 +33,29 @@ def file_below(root: Path, name: str) -> Path | None:
     return root / relative if below else None
 
 
-def cloud_for_page(path: Path, points: int = POINTS) -> dict[str, Any] | None:
-    """Read a cloud and pack a part of it.
+def cloud_for_page(path: Path, points: int = MOST_POINTS) -> dict[str, Any] | None:
+    """Read a cloud and pack it for the viewer.
 
     Args:
         path: `.npy` file `[N, 3 or more]`: x, y, z in metres, then red, green, blue where there are six columns.
-        points: Most points that are kept, drawn with a seed that depends on the file's name.
+        points: Most points that are packed, drawn with a seed that depends on the file's name.
 
     Returns:
-        `low` and `high` corners in metres, `n`, `xyz` (base64 of uint16 `[n, 3]`, little endian) and, where the cloud
-        has colours, `rgb` (base64 of uint8 `[n, 3]`); None where there is no cloud that numpy can read without
-        unpickling.
+        What `pack_cloud` returns; None where there is no cloud that numpy can read without unpickling.
     """
     try:
         cloud: np.ndarray[Any, Any] = np.lib.format.open_memmap(path, mode="r")
     except Exception:  # noqa: BLE001 - whatever numpy and its parsers raise about a file that is none
         return None
-    if cloud.ndim != 2 or cloud.shape[1] < 3 or not len(cloud) or cloud.dtype.kind not in "fiu":
+    if cloud.ndim != 2 or cloud.shape[1] < 3 or cloud.dtype.kind not in "fiu":
         return None
-    if len(cloud) > points:
-        chosen = np.random.default_rng(zlib.crc32(path.name.encode())).choice(len(cloud), points, replace=False)
-        cloud = cloud[np.sort(chosen)]
-    values = np.asarray(cloud, np.float64)
-    values = values[np.isfinite(values).all(axis=1)]
-    if not len(values):
-        return None
-    low, high = values[:, :3].min(axis=0), values[:, :3].max(axis=0)
-    scaled = np.round((values[:, :3] - low) / np.maximum(high - low, 1e-9) * LEVELS).astype("<u2")
-    packed = {"low": low.tolist(), "high": high.tolist(), "n": len(values), "xyz": _base64(scaled.tobytes())}
-    if values.shape[1] >= 6:
-        packed["rgb"] = _base64(_colours(values[:, 3:6]).tobytes())
-    return packed
+    packed = pack_cloud(cloud, points, zlib.crc32(path.name.encode()))
+    return packed if packed["n"] else None
 
 
-def _colours(colours: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Return colours as bytes, from 0..1, -1..1 or 0..255, told apart by their range."""
-    if colours.min() < 0:
-        colours = (colours + 1) / 2
-    scale = 255.0 if colours.max() <= 1.0 else 1.0
-    return np.clip(np.round(colours * scale), 0, 255).astype(np.uint8)
+def side_each(pictures: int) -> int:
+    """Return the longest side of each of so many pictures, so that few are large and many share the same room."""
+    return min(LARGEST_SIDE, max(SIDE, round(SIDE * (MANY / max(1, pictures)) ** 0.5)))
 
 
 def picture_for_page(path: Path, side: int = SIDE) -> str | None:
@@ -101,7 +86,7 @@ def picture_for_page(path: Path, side: int = SIDE) -> str | None:
             upright.convert("RGB").save(written, kind, quality=80)
     except Exception:  # noqa: BLE001 - whatever Pillow's formats raise about a file that is none
         return None
-    return f"data:image/{mime};base64,{_base64(written.getvalue())}"
+    return f"data:image/{mime};base64,{base64.b64encode(written.getvalue()).decode('ascii')}"
 
 
 def _upright(image: Any) -> Any:
@@ -112,7 +97,3 @@ def _upright(image: Any) -> Any:
     except Exception:  # noqa: BLE001 - whatever Pillow raises about damaged tags
         return image
     return image.transpose(TURNS[orientation]) if orientation in TURNS else image
-
-
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode("ascii")

@@ -14,10 +14,11 @@ from lamm_metrics.report.leaderboard import Significance, details, leaderboard, 
 from lamm_metrics.report.page_data import PageData
 from lamm_metrics.results.report import Report
 from lamm_metrics.results.score import version
+from lamm_metrics.viewer.script import viewer_script
 
 Results = Sequence[Report] | Mapping[str, Mapping[str, Report]]
 MediaRoot = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
-SCRIPTS = ("dom", "marks", "cloud", "plots", "samples")
+SCRIPTS = ("dom", "plots", "samples")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'{parts}; img-src data: file: 'self'"
 
 
@@ -92,7 +93,7 @@ def write_report(
         subtitle=f"<p>{escape(subtitle)}</p>" if subtitle else "",
         policy=POLICY.format(parts=" file: 'self'" if parted else ""),
         style=(folder / "report.css").read_text("utf-8"),
-        script="\n".join((folder / f"{name}.js").read_text("utf-8") for name in SCRIPTS),
+        script="\n".join([viewer_script(), *((folder / f"{name}.js").read_text("utf-8") for name in SCRIPTS)]),
         version=escape(version()),
         paired=f"Δ is the difference from {escape(against)}, p that of a paired test." if significance else "",
         headlines=leaderboard(arranged, significance or {}),

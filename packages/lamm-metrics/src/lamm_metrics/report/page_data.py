@@ -5,14 +5,16 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from lamm_metrics.answers.kinds import answers_of
 from lamm_metrics.records.tasks import find_task
-from lamm_metrics.report.media import cloud_for_page, file_below, picture_for_page
+from lamm_metrics.report.media import cloud_for_page, file_below, picture_for_page, side_each
 from lamm_metrics.results.report import Report, Sample
+from lamm_metrics.viewer.packing import points_each
 
 # Characters of one answer that the page shows.
 LONGEST = 2000
@@ -80,24 +82,27 @@ class PageData:
 
     def _embed(self, shown: Mapping[tuple[str, str], tuple[Sample, ...]]) -> None:
         """Embed media, the first samples of every task before the second ones, until enough are embedded."""
-        pictures = clouds = 0
+        wanted: dict[tuple[str, str], tuple[Path | None, str]] = {}
         for name, sample in _in_turns(shown):
             key = (name, sample.media or sample.id)
-            if key in self.places:
-                continue
-            path = self._path(name, sample.media)
-            thumbnail = self.thumbnails.get(sample.media) or self.thumbnails.get(sample.id) or ""
-            entry: dict[str, Any] = {}
-            if thumbnail.startswith("data:image/"):
-                entry = {"picture": thumbnail}
-            elif path is not None and path.suffix == ".npy":
-                cloud = cloud_for_page(path) if clouds < MOST_CLOUDS else None
-                clouds += cloud is not None
-                entry = {} if cloud is None else {"cloud": cloud}
-            elif path is not None and path.suffix not in (".ply", ".pcd"):
-                embedded = picture_for_page(path) if pictures < MOST_PICTURES else None
-                pictures += embedded is not None
-                entry = {"picture": embedded or Path(os.path.relpath(path, self.target.parent)).as_posix()}
+            if key not in wanted:
+                thumbnail = self.thumbnails.get(sample.media) or self.thumbnails.get(sample.id) or ""
+                wanted[key] = (self._path(name, sample.media), thumbnail if thumbnail.startswith("data:image/") else "")
+        kinds = [_kind(path, thumbnail) for path, thumbnail in wanted.values()]
+        points = points_each(min(MOST_CLOUDS, kinds.count("cloud")))
+        side = side_each(min(MOST_PICTURES, kinds.count("picture")))
+        left = {"cloud": MOST_CLOUDS, "picture": MOST_PICTURES}
+        for kind, (key, (path, thumbnail)) in zip(kinds, wanted.items(), strict=True):
+            entry: dict[str, Any] = {"picture": thumbnail} if thumbnail else {}
+            if kind and path is not None:
+                embed = (
+                    partial(cloud_for_page, points=points) if kind == "cloud" else partial(picture_for_page, side=side)
+                )
+                embedded = embed(path) if left[kind] else None
+                left[kind] -= embedded is not None
+                if embedded is None and kind == "picture":
+                    embedded = Path(os.path.relpath(path, self.target.parent)).as_posix()
+                entry = {} if embedded is None else {kind: embedded}
             if entry:
                 self.places[key] = len(self.media)
                 self.media.append(entry)
@@ -155,6 +160,13 @@ def _plotted(plot: str, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
     keys = ("status", "value", "extracted", "truth", "confidence")
     step = max(1, -(-len(samples) // PLOTTED))
     return [{key: sample[key] for key in keys} for sample in samples[::step]]
+
+
+def _kind(path: Path | None, thumbnail: str) -> str:
+    """Return how a medium is embedded: "cloud", "picture", or "" where it is a thumbnail or cannot be."""
+    if thumbnail or path is None or path.suffix in (".ply", ".pcd"):
+        return ""
+    return "cloud" if path.suffix == ".npy" else "picture"
 
 
 def _in_turns(shown: Mapping[tuple[str, str], tuple[Sample, ...]]) -> Iterator[tuple[str, Sample]]:

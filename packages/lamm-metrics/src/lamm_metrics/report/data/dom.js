@@ -24,7 +24,6 @@ lamm.isBlind = (model) => lamm.seeing(model) !== model;
 lamm.coloured = lamm.models.filter((model) => model !== "chance" && !lamm.isBlind(model));
 lamm.colour = (model) => (model === "chance" ? "var(--chance)" : `var(--series-${1 + (lamm.coloured.indexOf(lamm.seeing(model)) % 6)})`);
 lamm.TRUTH = "var(--truth)";
-lamm.plain = (colour) => getComputedStyle(document.documentElement).getPropertyValue(colour.slice(4, -1)).trim();
 lamm.swatch = (colour, text, hollow) => {
   const label = lamm.element("span", "", "swatch"), dot = lamm.element("i");
   dot.style.background = hollow ? "none" : colour;

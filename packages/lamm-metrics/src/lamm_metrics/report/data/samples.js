@@ -47,22 +47,24 @@
   const pair = (list, term, ...content) => { const definition = element("dd"); definition.append(...content); list.append(element("dt", term), definition); };
   const picture = (answers) => {
     const first = answers[0], medium = data.media[first.medium] || {};
-    const series = [{ colour: lamm.TRUTH, marks: first.marks.filter((mark) => mark[3]) }];
+    const marked = (marks) => marks.map(([kind, numbers, label, , found]) => ({ kind, numbers, label, found }));
+    const series = [{ name: "truth", colour: lamm.TRUTH, marks: marked(first.marks.filter((mark) => mark[3])) }];
     // What chance or a blind model would answer says nothing about this picture.
     const drawing = answers.filter((one) => one.model !== "chance" && one.model !== "blind" && !lamm.isBlind(one.model));
-    for (const answer of drawing) series.push({ colour: lamm.colour(answer.model), marks: answer.marks.filter((mark) => !mark[3]), dashed: true });
+    for (const answer of drawing)
+      series.push({ name: answer.model, colour: lamm.colour(answer.model), answer: answer.answer, marks: marked(answer.marks.filter((mark) => !mark[3])), dashed: true });
     const drawn = series.some((one) => one.marks.length), place = element("div", "", "medium");
-    if (medium.cloud) place.append(lamm.cloudView(medium.cloud, series, first.media));
+    if (medium.cloud) place.append(lammViewer.cloud(medium.cloud, { name: first.media, series }));
     else if (medium.picture) {
       const image = element("img");
       Object.assign(image, { src: medium.picture, loading: "lazy", alt: `Image of record ${first.id}` });
-      place.append(drawn ? lamm.overlay(image, series) : image);
+      place.append(lammViewer.picture(image, { name: first.media, series }));
     } else if (first.media) place.append(element("p", `${first.media} is not embedded.`, "missing"));
     else return null;
     if (drawn) {
       const list = element("p", "", "legend");
       list.append(lamm.swatch(lamm.TRUTH, "truth"), ...drawing.filter((answer) => answer.marks.some((mark) => !mark[3])).map((answer) => lamm.swatch(lamm.colour(answer.model), answer.model, true)));
-      if (series.some((one) => one.marks.some((mark) => mark[4]))) list.append(element("span", medium.cloud ? "thick: found its counterpart" : "filled or large: found its counterpart"));
+      if (series.some((one) => one.marks.some((mark) => mark.found))) list.append(element("span", "filled and ✓: found its counterpart"));
       place.append(list);
     }
     return place;
