@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import zlib
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,7 +56,7 @@ def cloud_for_page(path: Path, points: int = MOST_POINTS) -> dict[str, Any] | No
 
 def side_each(pictures: int) -> int:
     """Return the longest side of each of so many pictures, so that few are large and many share the same room."""
-    return min(LARGEST_SIDE, max(SIDE, round(SIDE * (MANY / max(1, pictures)) ** 0.5)))
+    return min(LARGEST_SIDE, max(SIDE, round(SIDE * math.sqrt(MANY / max(1, pictures)))))
 
 
 def picture_for_page(path: Path, side: int = SIDE) -> str | None:
