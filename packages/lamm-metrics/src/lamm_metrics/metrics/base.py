@@ -181,7 +181,7 @@ class Metric(ABC, Generic[StateT]):
     @derived
     def ordered(self) -> list[tuple[str, Entry[StateT]]]:
         """Return all records sorted by id: the one order in which anything is computed."""
-        return sorted(self.entries.items())
+        return [(key, self.entries[key]) for key in sorted(self.entries)]
 
     @derived
     def groups(self) -> list[str]:

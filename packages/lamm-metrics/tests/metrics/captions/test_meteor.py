@@ -7,13 +7,15 @@ import random
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from lamm_metrics.errors import UsageError
-from lamm_metrics.metrics.captions import meteor_alignment
+from lamm_metrics.metrics.captions import meteor_alignment, meteor_search
 from lamm_metrics.metrics.captions.meteor import Meteor, meteor_of_statistics
+from lamm_metrics.metrics.captions.meteor_search import Matches, search
 from lamm_metrics.metrics.captions.meteor_tables import open_index, porter2
 from lamm_metrics.metrics.captions.meteor_words import meteor_words
 from lamm_metrics.records.predictions import Prediction
@@ -36,6 +38,10 @@ def segments(metric):
     return [sample.value for sample in metric.per_sample()]
 
 
+def statistics(metric):
+    return metric.statistics([entry.state for _, entry in metric.ordered()]).tolist()
+
+
 def one(answer, *references, **options):
     return segments(scored([(answer, references)], tokenizer="whitespace", **options))[0]
 
@@ -52,7 +58,7 @@ class TestWithTheTables:
 
     def test_all_stages_equal_the_java_program_to_each_statistic(self):
         metric = scored(PAIRS, tokenizer="whitespace")
-        assert [list(entry.state) for _, entry in metric.ordered()] == [pair["stats"] for pair in GOLDEN["pairs"]]
+        assert statistics(metric) == [pair["stats"] for pair in GOLDEN["pairs"]]
         assert segments(metric) == pytest.approx([pair["score"] for pair in GOLDEN["pairs"]], abs=1e-12)
         corpus = metric.compute(draws=2)[0]
         assert corpus.value == pytest.approx(GOLDEN["corpus_score"], abs=1e-12)
@@ -133,9 +139,8 @@ class TestOnMadeUpTables:
         metric = scored(
             [("a red cat", ["dog", "a red cat", "a red cat"]), ("", ["one two", "one"])], tokenizer="whitespace"
         )
-        states = [entry.state for _, entry in metric.ordered()]
-        assert states[0][1] == 3
-        assert states[1][:2] == (0, 2)
+        assert statistics(metric)[0][1] == 3
+        assert statistics(metric)[1][:2] == [0, 2]
         assert [sample.status for sample in metric.per_sample()] == ["ok", "none"]
 
     def test_perfect_answers_add_no_chunk_to_the_corpus(self):
@@ -175,6 +180,16 @@ class TestOnMadeUpTables:
             Meteor(tables=str(torn))
 
 
+class Match(NamedTuple):
+    """Words of the reference that stand for words of the answer."""
+
+    start: int
+    length: int
+    answer_start: int
+    answer_length: int
+    stage: int
+
+
 def plain_search(free, definite):
     """The published search with every path on its own: rank, last end, used words of both texts, reach, matches."""
     paths = [((0, 0, 0), -1, frozenset(), frozenset(), 0, ())]
@@ -200,25 +215,99 @@ def plain_search(free, definite):
                 apart += distance
             if not definite[j]:
                 after.append(((gain, chunks + (last >= 0), apart), -1, used, covered, reached, found))
-        paths = sorted(after, key=lambda path: path[0])[: meteor_alignment.BEAM]
+        paths = sorted(after, key=lambda path: path[0])[: meteor_search.BEAM]
     ended = [(gain, chunks + (last >= 0), apart) for (gain, chunks, apart), last, *_ in paths]
     return paths[ended.index(min(ended))][-1]
 
 
-@pytest.mark.parametrize("words", [6, 14, 520])
-def test_paths_at_one_place_go_on_as_if_each_went_alone(words, monkeypatch):
+def plain_definite(free, answer_words):
+    """Take the matches out of the lists that nothing overlaps, one word after the other."""
+    matches = [match for tried in free for match in tried]
+
+    def alone(match):
+        spans = [(0, 1), (2, 3)]
+        return all(
+            other is match or other[a] + other[n] <= match[a] or match[a] + match[n] <= other[a]
+            for other in matches
+            for a, n in spans
+        )
+
+    definite = [tried[0] if len(tried) == 1 and alone(tried[0]) else None for tried in free]
+    return [[] if match else tried for tried, match in zip(free, definite, strict=True)], definite
+
+
+def as_arrays(tables, answer_words):
+    """Matches of several pairs, which of them are definite, and which words of the answers are contested."""
+    rows, certain = [], []
+    contested = np.zeros((len(tables), answer_words), np.int64)
+    for pair, (free, definite) in enumerate(tables):
+        for tried, match in zip(free, definite, strict=True):
+            for each in [match] if match else tried:
+                rows.append((pair, *each))
+                certain.append(match is not None)
+                contested[pair, each.answer_start : each.answer_start + each.answer_length] += 1
+    matches = Matches(*np.array(rows, np.int64).reshape(-1, 6).T)
+    return matches, np.array(certain, bool), contested > 1
+
+
+@pytest.mark.parametrize(("words", "beam"), [(6, 3), (6, 40), (14, 3), (14, 40), (150, 40)])
+def test_pairs_searched_together_are_as_if_each_path_went_alone(words, beam, monkeypatch):
+    monkeypatch.setattr(meteor_search, "BEAM", beam)
+    if words == 6:
+        # The ways of long texts: contested words in several numbers, ranks beyond the machine's.
+        monkeypatch.setattr(meteor_search, "_WORD", 2)
+        monkeypatch.setattr(meteor_search, "_RANK", 10)
     draw = random.Random(words)
-    for beam in (3, 40) * (1 if words > 500 else 60):
-        monkeypatch.setattr(meteor_alignment, "BEAM", beam)
+    tables = []
+    for _ in range(60 if words < 100 else 2):
         free = [[] for _ in range(words)]
-        for _ in range(words * 2):
+        for _ in range(draw.randrange(1, words * 2)):
             start, other = draw.randrange(words), draw.randrange(words)
             sizes = [min(draw.choice([1, 1, 2]), words - place) for place in (start, other)]
             stage = draw.randrange(4) if sizes == [1, 1] else 3
-            free[start].append(meteor_alignment.Match(start, sizes[0], other, sizes[1], stage))
-        definite = meteor_alignment._definite(words, free)
-        found = sorted([*filter(None, definite), *meteor_alignment._search(free, definite)])
-        assert found == sorted(plain_search(free, definite))
+            free[start].append(Match(start, sizes[0], other, sizes[1], stage))
+        tables.append(plain_definite(free, words))
+    arrays = as_arrays(tables, words)
+    found = search(*arrays, np.full(len(tables), words))
+    chosen = [[] for _ in tables]
+    for pair, *match in zip(*arrays[0].take(found), strict=True):
+        chosen[pair].append(tuple(map(int, match)))
+    for (free, definite), match in zip(tables, chosen, strict=True):
+        assert match == sorted(map(tuple, plain_search(free, definite)))
+
+
+def plain_statistics(answer, reference):
+    """METEOR's statistics of equal words and stems, by the plain search."""
+    free = [[] for _ in reference]
+    for j, word in enumerate(reference):
+        free[j] += [Match(j, 1, i, 1, 0) for i, other in enumerate(answer) if other == word]
+        free[j] += [
+            Match(j, 1, i, 1, 1)
+            for i, other in enumerate(answer)
+            if answer != reference and other != word and porter2(other) == porter2(word)
+        ]
+    found = sorted(plain_search(*plain_definite(free, len(answer))))
+    stages = [sum(match.stage == stage for match in found) for stage in range(4)]
+    chunks = sum(
+        not i or (match.start, match.answer_start) != (found[i - 1].start + 1, found[i - 1].answer_start + 1)
+        for i, match in enumerate(found)
+    )
+    by_stage = [number for stage in stages for number in (stage, stage, 0, 0)]
+    return [len(answer), len(reference), 0, 0, *by_stage, chunks, len(found), len(found)]
+
+
+@pytest.mark.parametrize("pairs", [3, 2048])
+def test_texts_full_of_repeated_words_are_aligned_as_one_by_one(pairs, monkeypatch):
+    monkeypatch.setattr(meteor_alignment, "_PAIRS", pairs)
+    draw = random.Random(pairs)
+    texts = []
+    for _ in range(60):
+        words = draw.sample(["chair", "chairs", "sit", "sits", "sitting", "the", "a", "red"], draw.choice([1, 2, 4, 8]))
+        texts.append([" ".join(draw.choices(words, k=draw.choice([1, 3, 8, 16, 24]))) for _ in range(2)])
+    # Repeats beyond what 62 bits hold.
+    texts.append(["a b " * 40 + "c", "b a " * 35])
+    metric = scored([(answer, [reference]) for answer, reference in texts], "exact stem", tables="none")
+    assert statistics(metric) == [plain_statistics(*map(str.split, pair)) for pair in texts]
 
 
 def test_words_as_the_normaliser_splits_them():

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from lamm_metrics.metrics.captions.bleu import bleu_counts, bleu_of_counts
 from lamm_metrics.metrics.captions.cider import Words, cider_d, hashed
 from lamm_metrics.metrics.captions.dense_texts import DENSE_TEXTS, DenseTextName
 from lamm_metrics.metrics.captions.meteor import (
+    Written,
     best_statistics,
     meteor_of_statistics,
     summed_statistics,
@@ -41,7 +43,7 @@ class Worded(NamedTuple):
     """A caption held against its references: what BLEU and METEOR count, ROUGE-L, words of both for CIDEr-D."""
 
     counts: tuple[float, ...]
-    meteor: tuple[int, ...]
+    written: Written
     rouge: float
     words: Words
 
@@ -146,13 +148,11 @@ class _DenseCaptions(AdditiveMetric[Scene]):
         references = [rule.reference(sentence) for sentence in sentences]
         truth = [rule.words(reference) for reference in references]
         rouge = [rule.rouge(reference) for reference in references]
-        written = [*map(" ".join, truth)]
 
         def worded(text: str) -> Worded:
             words = rule.words(text)
             counts, lcs = bleu_counts(words, truth), rouge_l(rule.rouge(text), rouge)
-            meteor = best_statistics(" ".join(words), written, _STAGES, self._tables) if self._tables else ()
-            return Worded(counts, meteor, lcs, hashed([words, *truth]))
+            return Worded(counts, Written.of(words, truth), lcs, hashed([words, *truth]))
 
         missed = worded(rule.missed)
         return Described(iou, missed if caption is None else worded(rule.answer(caption)), missed)
@@ -251,7 +251,7 @@ class DenseCaptions(_DenseCaptions):
         near = self._near(np.array([one.iou for one in objects], np.float64))
         speaking = [[one.found if hit else one.missed for one, hit in zip(objects, hits, strict=True)]
                     for hits in near.tolist()]  # fmt: skip
-        columns = [_columns(captions, "meteor" in self.measures) for captions in speaking]
+        columns = [_columns(captions, self._tables) for captions in speaking]
         table = np.hstack([*columns, np.ones((len(objects), 1))])
         sums = [np.bincount(record, weights=column, minlength=len(states)) for column in table.T]
         return np.stack(sums, axis=1)
@@ -322,15 +322,18 @@ class DenseCaptionF1(_DenseCaptions):
         """Return per threshold what the captions of a record are worth, then the boxes answered and the objects."""
         objects = [one for state in states for one in state.objects]
         record = np.repeat(np.arange(len(states)), [len(state.objects) for state in states])
-        columns = _columns([one.found for one in objects], False)
+        columns = _columns([one.found for one in objects], None)
         bleu = bleu_of_counts(columns[:, :_COUNTS], "coco")[:, 3] if len(objects) else np.zeros(0)
-        meteor = [meteor_of_statistics(np.array([one.found.meteor for one in objects]))] if self._tables else []
-        worth = np.stack([columns[:, -1], bleu, *meteor, columns[:, -2]])
+        worth = np.stack([columns[:, -1], bleu, *self._meteor(objects), columns[:, -2]])
         near = self._near(np.array([one.iou for one in objects], np.float64))
         table = (near[:, None] * worth[None]).reshape(-1, len(objects))
         sums = [np.bincount(record, weights=column, minlength=len(states)) for column in table]
         counts = np.array([(state.answered, len(state.objects)) for state in states], np.float64).reshape(-1, 2)
         return np.hstack([np.stack(sums, axis=1), counts])
+
+    def _meteor(self, objects: Sequence[Described]) -> list[Floats]:
+        written = [one.found.written for one in objects]
+        return [meteor_of_statistics(best_statistics(written, _STAGES, self._tables))] if self._tables else []
 
     def values(self, sums: Floats) -> Floats:
         """Return F1, precision and recall of each measure at each threshold."""
@@ -353,7 +356,7 @@ class DenseCaptionF1(_DenseCaptions):
         return float(np.mean(found)) if found else None
 
 
-def _columns(captions: Sequence[Worded], meteor: bool) -> Floats:
+def _columns(captions: Sequence[Worded], tables: Path | None) -> Floats:
     """Return what BLEU and METEOR count, ROUGE-L and CIDEr-D, a row a caption; CIDEr-D needs them all at once.
 
     Returns:
@@ -362,7 +365,8 @@ def _columns(captions: Sequence[Worded], meteor: bool) -> Floats:
     counts = np.array([one.counts for one in captions], np.float64).reshape(-1, _COUNTS)
     rouge = np.array([one.rouge for one in captions], np.float64)
     cider = cider_d([one.words for one in captions])
-    statistics = [summed_statistics([one.meteor for one in captions])] if meteor else []
+    written = [one.written for one in captions]
+    statistics = [summed_statistics(best_statistics(written, _STAGES, tables))] if tables else []
     return np.column_stack([counts, *statistics, rouge, cider])
 
 

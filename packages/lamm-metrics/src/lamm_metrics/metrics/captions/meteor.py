@@ -1,22 +1,22 @@
 """METEOR 1.5 of captions without Java (Denkowski and Lavie 2014), English, with the option `-norm`."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lamm_metrics.errors import UsageError
 from lamm_metrics.extraction import Status
-from lamm_metrics.metrics.captions.meteor_alignment import SYNONYM, Match, Text, align, prepare
+from lamm_metrics.metrics.captions.meteor_alignment import STATISTICS, statistics_of_pairs
 from lamm_metrics.metrics.captions.meteor_tables import (
     NO_LISTS,
     open_index,
     tables_folder,
     word_lists,
 )
+from lamm_metrics.metrics.captions.meteor_texts import SYNONYM, read_texts, split_texts
 from lamm_metrics.metrics.captions.meteor_words import meteor_words
 from lamm_metrics.metrics.captions.prepared import PreparedTexts
 from lamm_metrics.metrics.captions.tokenizers import Tokenizer
@@ -28,33 +28,23 @@ from lamm_metrics.results.score import ScoreSpec
 
 ALPHA, BETA, GAMMA, DELTA = 0.85, 0.2, 0.6, 0.75
 WEIGHTS = np.array([1.0, 0.6, 0.8, 0.6])
-STATISTICS = 23
+# Records that are aligned together.
+_RECORDS = 1 << 13
 
 Stages = Literal["full", "exact stem synonym", "exact stem", "exact"]
 _N_STAGES = {"exact": 1, "exact stem": 2, "exact stem synonym": 3, "full": 4}
 
 
-def meteor_statistics(answer: Text, reference: Text, matches: Sequence[Match]) -> tuple[int, ...]:
-    """Count what METEOR needs of one answer and one reference.
+class Written(NamedTuple):
+    """An answer and its references, at least one, each with its words between blanks."""
 
-    Returns:
-        The 23 numbers that METEOR prints: lengths and function words of both; per stage the matched content words of
-        both and function words of both; chunks; matched words of both.
-    """
-    stages = [0] * 16
-    matched = [0, 0]
-    chunks, next_word, next_answer_word = 0, -1, -1
-    for start, length, other, size, stage in matches:
-        sides = ((answer.function >> other, size), (reference.function >> start, length))
-        for side, (bits, words) in enumerate(sides):
-            n_function = (bits & ((1 << words) - 1)).bit_count()
-            stages[4 * stage + side] += words - n_function
-            stages[4 * stage + 2 + side] += n_function
-            matched[side] += words
-        chunks += (start, other) != (next_word, next_answer_word)
-        next_word, next_answer_word = start + length, other + size
-    lengths = (len(answer.words), len(reference.words), answer.function.bit_count(), reference.function.bit_count())
-    return (*lengths, *stages, chunks, *matched)
+    answer: str
+    references: tuple[str, ...]
+
+    @classmethod
+    def of(cls, answer: Sequence[str], references: Sequence[Sequence[str]]) -> "Written":
+        """Join words; a mark of METEOR's own protocol, which the usual wrapper takes out of answers, is left out."""
+        return cls(" ".join(answer).replace("|||", ""), tuple(map(" ".join, references)))
 
 
 def meteor_of_statistics(statistics: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -86,34 +76,38 @@ def _perfect(statistics: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(whole & (statistics[..., 20] == 1), bool)
 
 
-@lru_cache(maxsize=4096)
-def _prepared(text: str, stages: int, folder: Path | None) -> Text:
-    """A text as the matchers read it; references are often the same."""
-    index = open_index(folder) if folder and stages > SYNONYM else None
-    lists = word_lists(folder) if folder else NO_LISTS
-    return prepare(meteor_words(text, lists.abbreviations), lists.function_words, stages, index)
-
-
-def best_statistics(answer: str, references: Sequence[str], stages: int, folder: Path | None) -> tuple[int, ...]:
-    """Return the statistics of an answer with the reference that it is scored best by.
+def best_statistics(records: Sequence[Written], stages: int, folder: Path | None) -> NDArray[np.float64]:
+    """Return the statistics of answers, each with the reference that it is scored best by, [records, 23].
 
     Args:
-        answer: A text, its words between blanks.
-        references: Likewise, at least one.
+        records: Answers with their references.
         stages: How many of the four stages are used.
         folder: Of the tables; None without any.
     """
-    # A mark of METEOR's own protocol, which the usual wrapper takes out of answers.
-    first, *others = (_prepared(text, stages, folder) for text in (answer.replace("|||", ""), *references))
-    counted = [meteor_statistics(first, other, align(first, other)) for other in others]
-    # Where nothing is matched the score is 0, and the first of equals counts.
-    able = [*dict.fromkeys(found for found in counted if found[-1])] or counted[:1]
-    return able[int(np.argmax(meteor_of_statistics(np.array(able)))) if len(able) > 1 else 0]
+    parts = [_best(records[i : i + _RECORDS], stages, folder) for i in range(0, len(records), _RECORDS)]
+    return np.concatenate([np.zeros((0, STATISTICS)), *parts])
 
 
-def summed_statistics(statistics: Sequence[tuple[int, ...]]) -> NDArray[np.float64]:
+def _best(records: Sequence[Written], stages: int, folder: Path | None) -> NDArray[np.float64]:
+    lists = word_lists(folder) if folder else NO_LISTS
+    written = [
+        *(record.answer for record in records),
+        *(reference for record in records for reference in record.references),
+    ]
+    of_text, distinct = split_texts(written, lists)
+    texts = read_texts(distinct, lists, stages, open_index(folder) if folder and stages > SYNONYM else None)
+    counts = np.array([len(record.references) for record in records])
+    record = np.repeat(np.arange(len(records)), counts)
+    found: NDArray[np.float64] = statistics_of_pairs(texts, of_text[record], of_text[len(records) :]).astype(np.float64)
+    # Where nothing is matched the score is 0; the first of equals counts.
+    score = np.where(found[:, -1] > 0, meteor_of_statistics(found), -1.0)
+    order = np.lexsort((-score, record))
+    return np.asarray(found[order[np.cumsum(counts) - counts]])
+
+
+def summed_statistics(statistics: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return statistics as a corpus adds them up, [answers, 23]: without the chunk of a perfect answer."""
-    table = np.array(statistics, np.float64).reshape(-1, STATISTICS)
+    table = statistics.copy()
     table[_perfect(table), 20] = 0.0
     return table
 
@@ -124,7 +118,7 @@ def tables_setting(folder: Path | None, stages: int = len(WEIGHTS)) -> str:
     return f"{words}-{open_index(folder).digest}" if folder and stages > SYNONYM else words
 
 
-class Meteor(PreparedTexts[tuple[int, ...]]):
+class Meteor(PreparedTexts[Written]):
     """METEOR 1.5 of captions, from 0 to 1: the score of the statistics summed over the corpus.
 
     Each answer counts with the reference it is scored best by. The tables come from an installed pycocoevalcap, whose
@@ -171,6 +165,7 @@ class Meteor(PreparedTexts[tuple[int, ...]]):
                 f"Expected tables for the stages {stages!r}, got none. Choose stages=exact stem, or name the tables."
             )
         self._folder = None if tables == "none" else tables_folder(tables)
+        self._found: dict[Written, NDArray[np.float64]] = {}
         # Damaged tables are named before any answer is read.
         tables_setting(self._folder, SYNONYM)
 
@@ -185,35 +180,46 @@ class Meteor(PreparedTexts[tuple[int, ...]]):
 
     def update(self, reference: Reference, prediction: Prediction) -> None:
         """Read one caption."""
-        words, truth = self.words(reference, prediction)
-        found = best_statistics(" ".join(words), [*map(" ".join, truth)], self._n_stages, self._folder)
-        self.keep(reference, Status.OK if found[0] else Status.NONE, found)
+        state = Written.of(*self.words(reference, prediction))
+        said = state.answer.strip() or meteor_words(state.answer, {})
+        self.keep(reference, Status.OK if said else Status.NONE, state)
+
+    def statistics(self, states: Sequence[Written]) -> NDArray[np.float64]:
+        """Return the statistics of answers, [answers, 23]; all that were read are aligned together."""
+        if not self._found.keys() >= set(states):
+            every = dict.fromkeys([*states, *(entry.state for entry in self.entries.values())])
+            new = [state for state in every if state not in self._found]
+            self._found.update(zip(new, best_statistics(new, self._n_stages, self._folder), strict=True))
+        return np.array([self._found[state] for state in states]).reshape(-1, STATISTICS)
 
     def specs(self) -> Sequence[ScoreSpec]:
         """Return the one score, which has METEOR's name with all stages only."""
         name = self.name if self.stages == "full" else f"{self.name}_{self.stages.replace(' ', '_')}"
         return [ScoreSpec(name, share=True, bounded=True)]
 
-    def rows(self, states: Sequence[tuple[int, ...]]) -> NDArray[np.float64]:
+    def rows(self, states: Sequence[Written]) -> NDArray[np.float64]:
         """Return the statistics of every answer, without the chunk of a perfect one; or its score and 1."""
+        return self._rows(self.statistics(states))
+
+    def _rows(self, statistics: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.average == "corpus":
-            return summed_statistics(states)
-        scores = meteor_of_statistics(np.array(states, np.float64).reshape(-1, STATISTICS))
+            return summed_statistics(statistics)
+        scores = meteor_of_statistics(statistics)
         return np.stack([scores, np.ones_like(scores)], axis=1)
 
-    def row_if_right(self, state: tuple[int, ...]) -> Sequence[float]:
+    def row_if_right(self, state: Written) -> Sequence[float]:
         """Return the row of an answer that repeats its reference."""
-        length, n_function = state[1], state[3]
+        _, length, _, n_function = self.statistics([state])[0, :4].tolist()
         content = length - n_function
         same = (content, content, n_function, n_function)
         right = (length, length, n_function, n_function, *same, *[0] * 12, 1, length, length)
-        row: list[float] = self.rows([right])[0].tolist()
+        row: list[float] = self._rows(np.array([right], np.float64))[0].tolist()
         return row
 
     def values(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         """METEOR of the sums, or the mean."""
         return meteor_of_statistics(sums)[..., None] if self.average == "corpus" else sums[..., :1] / sums[..., 1:]
 
-    def sample_value(self, state: tuple[int, ...]) -> float | None:
+    def sample_value(self, state: Written) -> float | None:
         """The answer's own METEOR."""
-        return float(meteor_of_statistics(np.array(state)))
+        return float(meteor_of_statistics(self.statistics([state])[0]))

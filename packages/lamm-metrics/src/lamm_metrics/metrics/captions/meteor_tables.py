@@ -10,7 +10,8 @@ import gzip
 import os
 import re
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from importlib.util import find_spec
@@ -30,8 +31,7 @@ from lamm_metrics.errors import UsageError
 JAR, PARAPHRASES = "meteor-1.5.jar", "data/paraphrase-en.gz"
 LONGEST_PHRASE = 7
 # A beginning of a phrase is noted as one bit, by the first 26 bits of its key.
-_BIT, _BYTE = 38, 41
-_PRIME, _MASK = 0x9E3779B97F4A7C15, 2**64 - 1
+BIT, PRIME = 38, 0x9E3779B97F4A7C15
 # WordNet's rules of detachment: nouns, verbs, adjectives.
 _ENDINGS = (
     *(
@@ -48,9 +48,6 @@ _ENDINGS = (
     *(("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
 )
 _NONE: frozenset[int] = frozenset()
-
-Span = tuple[int, int, int]
-"""Where a phrase of the table starts in a text, how many words it has, its number."""
 
 
 class WordLists(NamedTuple):
@@ -148,102 +145,83 @@ def porter2(word: str) -> str:
     return stem[:-1] if regions and len(stem) > regions.end() else stem
 
 
-def _lines(folder: Path, name: str) -> list[str]:
-    return (folder / f"{name}.txt").read_text(encoding="utf-8").split("\n")
+class TableWord(NamedTuple):
+    """What the tables know of a word: its number in the phrases, -1 where it is in none; its stem; its synonym sets."""
+
+    number: int
+    stem: str
+    synsets: frozenset[int]
 
 
 class Index:
-    """Synonyms and paraphrases as arrays mapped from the cache."""
+    """Synonyms and paraphrases as arrays mapped from the cache.
+
+    Attributes:
+        keys: The keys of all phrases, sorted, [phrases].
+        prefixes: The bits of their beginnings.
+        pair_starts: Where the paraphrases of each phrase begin in `others`, [phrases + 1].
+        others: Phrases, best first, [pairs].
+        digest: The hash of the tables.
+    """
 
     def __init__(self, folder: Path) -> None:
-        # As plain arrays: numpy's class of mapped ones takes longer to index than these look-ups.
+        # As plain arrays: numpy's class of mapped ones takes longer to index.
         arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in _ARRAYS}
-        words = _lines(folder, "words")
-        self._number = dict(zip(words, range(len(words)), strict=True))
-        self._stems = _lines(folder, "stems")
-        self._bases = {form: bases for form, *bases in map(str.split, _lines(folder, "exceptions"))}
-        self._keys, self._pair_starts, self._others = (arrays[name] for name in ("keys", "pair_starts", "others"))
-        self._synset_starts, self._synsets = arrays["synset_starts"], arrays["synsets"]
-        self._prefixes = arrays["prefixes"].data
+        self.keys, self.prefixes, self.pair_starts, self.others = (arrays[name] for name in _ARRAYS[:4])
+        self._synset_starts, self._synsets, self._word_starts = (arrays[name] for name in _ARRAYS[4:])
+        self._words = (folder / "words.txt").read_bytes()
         self.digest = (folder / "digest.txt").read_text()
-        self._of_synset: dict[int, list[str]] = {}
-        self._synonyms: dict[str, set[str]] = {}
-        self.paraphrases = lru_cache(maxsize=65536)(self._paraphrases)
+        if len(self._words) != self._word_starts[-1]:
+            raise ValueError("words.txt has another length than the index says")
+        self._known = range(len(self._word_starts) - 1)
 
-    def stem(self, word: str) -> str:
-        """Return the stem of a word, which for words of the tables is noted."""
-        number = self._number.get(word)
-        return porter2(word) if number is None else self._stems[number]
+    def _line(self, number: int) -> bytes:
+        """Return the line of a word: the word, its stem, its base forms where they are irregular."""
+        start, end = self._word_starts[number : number + 2].tolist()
+        return self._words[start : end - 1]
 
-    def _own(self, word: str) -> frozenset[int]:
-        number = self._number.get(word)
-        if number is None:
-            return _NONE
+    def _find(self, word: str) -> tuple[int, list[str]]:
+        """Return the number of a word and what its line says beside it; -1 and nothing where it is not there."""
+        wanted = word.encode("utf-8", "surrogatepass")
+        number = bisect_left(self._known, wanted, key=lambda number: self._line(number).partition(b" ")[0])
+        if number == len(self._known):
+            return -1, []
+        found, *listed = self._line(number).decode().split(" ")
+        return (number, listed) if found == word else (-1, [])
+
+    def entry(self, word: str) -> TableWord:
+        """Return what the tables know of a word."""
+        number, listed = self._find(word)
+        if number < 0:
+            return TableWord(number, porter2(word), self._inflected(word))
+        own = self._own(number)
+        stem, *bases = listed
+        base = own.union(*map(self._of_form, bases)) if bases else own | self._inflected(word)
+        return TableWord(number, stem, base)
+
+    def _own(self, number: int) -> frozenset[int]:
         start, end = self._synset_starts[number : number + 2].tolist()
-        return frozenset(self._synsets[start:end].tolist()) if end > start else _NONE
+        return frozenset(self._synsets[start:end].tolist())
 
-    def _all_synsets(self, word: str) -> frozenset[int]:
-        """Return the synonym sets of a word and of its base forms: irregular ones, else the first by rule."""
-        own = self._own(word)
-        if word in self._bases:
-            return own.union(*map(self._own, self._bases[word]))
+    def _of_form(self, form: str) -> frozenset[int]:
+        number, _ = self._find(form)
+        return _NONE if number < 0 else self._own(number)
+
+    def _inflected(self, word: str) -> frozenset[int]:
+        """Return the synonym sets of the base form of a word: the first by rule that has any."""
         if len(word) <= 2 or word.endswith("ss"):
-            return own
-        for ending, base in _ENDINGS:
-            if word.endswith(ending) and (found := self._own(word[: len(word) - len(ending)] + base)):
-                return own | found
-        return own
-
-    def synonyms(self, word: str) -> Set[str]:
-        """Return the words, of all that were ever asked for, that share a synonym set with a word; it grows."""
-        found = self._synonyms.get(word)
-        if found is None:
-            found = self._synonyms[word] = set()
-            for synset in self._all_synsets(word):
-                sharing = self._of_synset.setdefault(synset, [])
-                found.update(sharing)
-                sharing.append(word)
-            for other in found:
-                self._synonyms[other].add(word)
-        return found
-
-    def spans(self, words: Sequence[str]) -> list[Span]:
-        """Return the phrases of the table that stand in a text, by start and length."""
-        numbers = [self._number.get(word) for word in words]
-        prefixes = self._prefixes
-        keys: list[int] = []
-        places: list[tuple[int, int]] = []
-        for start in range(len(words)):
-            key = 0
-            for length, number in enumerate(numbers[start : start + LONGEST_PHRASE], 1):
-                if number is None:
-                    break
-                key = ((key ^ (number + 1)) * _PRIME) & _MASK
-                if not prefixes[key >> _BYTE] >> (key >> _BIT & 7) & 1:
-                    break
-                keys.append(key)
-                places.append((start, length))
-        if not keys:
-            return []
-        wanted = np.array(keys, np.uint64)
-        found = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
-        known = (self._keys[found] == wanted).tolist()
-        numbered = zip(places, found.tolist(), known, strict=True)
-        return [(start, length, phrase) for (start, length), phrase, is_phrase in numbered if is_phrase]
-
-    def _paraphrases(self, phrase: int) -> Mapping[int, int]:
-        """Return the paraphrases of a phrase, each with its rank in the table."""
-        start, end = self._pair_starts[phrase : phrase + 2].tolist()
-        return dict(zip(self._others[start:end].tolist(), range(end - start), strict=True))
+            return _NONE
+        forms = (word[: len(word) - len(ending)] + base for ending, base in _ENDINGS if word.endswith(ending))
+        return next(filter(None, map(self._of_form, forms)), _NONE)
 
 
-_ARRAYS = ("keys", "prefixes", "pair_starts", "others", "synset_starts", "synsets")
+_ARRAYS = ("keys", "prefixes", "pair_starts", "others", "synset_starts", "synsets", "word_starts")
 
 
 def _cache(folder: Path) -> Path:
     """Return the folder of an index, whose name changes with the tables."""
     stats = [(folder / name).stat() for name in (JAR, PARAPHRASES)]
-    told = repr(("2", str(folder.resolve()), [(stat.st_size, stat.st_mtime_ns) for stat in stats]))
+    told = repr(("3", str(folder.resolve()), [(stat.st_size, stat.st_mtime_ns) for stat in stats]))
     base = os.environ.get("XDG_CACHE_HOME")
     name = blake2b(told.encode(), digest_size=8).hexdigest()
     return (Path(base) if base else Path.home() / ".cache") / "lamm" / "meteor" / name
@@ -287,7 +265,12 @@ def _write_index(folder: Path, place: Path) -> None:
     lines = synonyms.decode().splitlines()
     of_word = {word: sets.split() for word, sets in zip(lines[::2], lines[1::2], strict=True) if "_" not in word}
     vocabulary = {word for phrase in phrases for word in phrase.split()}
-    words = sorted({word.decode() for word in vocabulary} | of_word.keys())
+    bases: dict[str, list[str]] = {}
+    forms = exceptions.decode().splitlines()
+    for base, listed in zip(forms[::2], forms[1::2], strict=True):
+        for form in listed.split():
+            bases.setdefault(form, []).append(base)
+    words = sorted({word.decode() for word in vocabulary} | of_word.keys() | bases.keys())
     number = {word.encode(): i for i, word in enumerate(words)}
     keys, prefixes = _hash([[number[word] for word in phrase.split()] for phrase in phrases])
     order = np.argsort(keys)
@@ -296,7 +279,9 @@ def _write_index(folder: Path, place: Path) -> None:
     ones, others = rank[np.asarray(first)], rank[np.asarray(second)]
     by_phrase = np.argsort(ones, kind="stable")
     sets = [[int(item) for item in of_word.get(word, ())] for word in words]
+    told = [" ".join([word, porter2(word), *bases.get(word, ())]).encode() + b"\n" for word in words]
     arrays: dict[str, NDArray[Any]] = {
+        "word_starts": np.cumsum([0, *map(len, told)], dtype=np.int32),
         "keys": keys[order],
         "prefixes": prefixes,
         "pair_starts": np.searchsorted(ones[by_phrase], np.arange(len(keys) + 1)).astype(np.int32),
@@ -308,19 +293,8 @@ def _write_index(folder: Path, place: Path) -> None:
         raise ValueError("two phrases of the table have one key")
     for name in _ARRAYS:
         np.save(place / f"{name}.npy", arrays[name], allow_pickle=False)
-    bases: dict[str, list[str]] = {}
-    forms = exceptions.decode().splitlines()
-    for base, listed in zip(forms[::2], forms[1::2], strict=True):
-        for form in listed.split():
-            bases.setdefault(form, []).append(base)
-    texts: dict[str, Iterable[str]] = {
-        "digest": [_digest(synonyms, exceptions, (folder / PARAPHRASES).read_bytes())],
-        "words": words,
-        "stems": map(porter2, words),
-        "exceptions": (" ".join([form, *listed]) for form, listed in sorted(bases.items())),
-    }
-    for name, parts in texts.items():
-        (place / f"{name}.txt").write_text("\n".join(parts), encoding="utf-8")
+    (place / "words.txt").write_bytes(b"".join(told))
+    (place / "digest.txt").write_text(_digest(synonyms, exceptions, (folder / PARAPHRASES).read_bytes()))
 
 
 def _hash(phrases: Sequence[Sequence[int]]) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
@@ -335,9 +309,9 @@ def _hash(phrases: Sequence[Sequence[int]]) -> tuple[NDArray[np.uint64], NDArray
     numbers = np.fromiter((number + 1 for phrase in phrases for number in phrase), np.uint64, lengths.sum())
     starts = np.cumsum(lengths) - lengths
     keys = np.zeros(len(phrases), np.uint64)
-    begun = np.zeros(1 << (64 - _BIT), bool)
+    begun = np.zeros(1 << (64 - BIT), bool)
     for place in range(int(lengths.max(initial=0))):
         longer = np.flatnonzero(lengths > place)
-        keys[longer] = (keys[longer] ^ numbers[starts[longer] + place]) * np.uint64(_PRIME)
-        begun[keys[longer] >> np.uint64(_BIT)] = True
+        keys[longer] = (keys[longer] ^ numbers[starts[longer] + place]) * np.uint64(PRIME)
+        begun[keys[longer] >> np.uint64(BIT)] = True
     return keys, np.packbits(begun, bitorder="little")

@@ -12,6 +12,8 @@ _LETTERS = (
 )
 # Words that are followed by no mark but a full stop or a comma.
 _PLAIN = re.compile(r" *(?:[A-Za-z0-9]+[.,]?(?: +|$))*")
+# A stop behind a word that does not go on in lower case, and what comes next.
+_STOP = re.compile(r"([A-Za-z0-9]+)\.(?! +[a-z])(?= *(.?))")
 _DOTS = "\ue000"
 _RULES: Sequence[tuple[re.Pattern[str], Any]] = (
     (re.compile(rf"([^0-9{_LETTERS} \t\n\v\f\r.'`,\-‘’])"), r" \1 "),
@@ -51,10 +53,17 @@ def meteor_words(text: str, abbreviations: Mapping[str, bool]) -> tuple[str, ...
     >>> meteor_words("The man's T-shirt, from the U.S., is 1,000.5 years old.", {})
     ('the', 'man', "'s", 't', 'shirt', ',', 'from', 'the', 'us', ',', 'is', '1,000.5', 'years', 'old', '.')
     """
-    plain = _PLAIN.fullmatch(text) is not None
-    if plain and "." not in text:
+
+    def stays(stem: str, after: str) -> bool:
+        return bool(
+            abbreviations.get(stem) or "a" <= after[:1] <= "z" or (stem in abbreviations and "0" <= after[:1] <= "9")
+        )
+
+    if _PLAIN.fullmatch(text):
+        if "." in text:
+            text = _STOP.sub(lambda stop: stop[0] if stays(stop[1], stop[2]) else f"{stop[1]} .", text)
         return tuple(text.lower().replace(",", " ,").split())
-    words = text.replace(",", " ,").split() if plain else _split(f" {text} ")
+    words = _split(f" {text} ")
     found: list[str] = []
     for word, after in zip(words, (*words[1:], ""), strict=True):
         stem = word[:-1]
@@ -62,8 +71,6 @@ def meteor_words(text: str, abbreviations: Mapping[str, bool]) -> tuple[str, ...
             found.append(word)
         elif "." in stem and _LETTER.search(stem):
             found.append(word.replace(".", ""))
-        elif abbreviations.get(stem) or "a" <= after[:1] <= "z" or (stem in abbreviations and "0" <= after[:1] <= "9"):
-            found.append(word)
         else:
-            found += [stem, "."]
+            found += [word] if stays(stem, after) else [stem, "."]
     return tuple(word.replace(_DOTS, ".").lower() for word in found if word)
