@@ -13,9 +13,9 @@ GENERATED = {"docs/verification.md"}
 DECISIONS = "docs/decisions.md"
 # Pages that are still to be written anew. A page leaves this list and never comes back.
 OWED = {
-    *(f"docs/{name}.md" for name in ("benchmark", "cli", "data", "decisions", "extraction", "formats", "generation")),
-    *(f"docs/{name}.md" for name in ("honesty", "kernels", "metrics", "model", "quality", "report", "towers")),
-    *("docs/training.md", "docs/howto/cluster.md", "docs/howto/data.md", "README.md", "CONTRIBUTING.md"),
+    "docs/decisions.md",
+    "README.md",
+    "CONTRIBUTING.md",
     *(f"packages/lamm-{name}/README.md" for name in ("cli", "data", "llm")),
 }
 READMES = sorted(ROOT.glob("packages/*/README.md"))

@@ -1,4 +1,4 @@
-"""What is tried with every language model and vision tower, and the tables of it in `docs/model.md`.
+"""What is tried with every language model and vision tower, and the tables of it in `docs/models.md`.
 
     python tests/shared/model_matrix.py --write
 
@@ -24,7 +24,7 @@ from model_families import LANGUAGE_MODELS, VISION_TOWERS, write_language_model,
 from PIL import Image
 from tiny_models import tiny_parts
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "model.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
 QUESTIONS = ("What is in the picture?", "How many lamps are there? And what else?", "Is there a box?")
 ANSWERS = ("A red chair and a blue table.", "There are 3 lamps.", "Yes.")
 NEW = 6  # tokens of an answer

@@ -41,4 +41,4 @@ def length(sentence):
 
 def said(text):
     """Return a page's sentences without what stands in double quotes, which somebody else says."""
-    return [re.sub(r"\"[^\"]*\"|“[^”]*”", "", sentence) for sentence in sentences(text)]
+    return sentences(re.sub(r"\"[^\"\n]*\"|“[^”\n]*”", "", text))

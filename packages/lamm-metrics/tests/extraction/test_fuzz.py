@@ -1,7 +1,7 @@
 """No text makes an extractor raise or run long, and no reading breaks the promises of its status.
 
-Every extractor reads `LAMM_FUZZ_INPUTS` seeded inputs of its own (300 by default, a million in the long run that
-docs/extraction.md reports). One in five thousand is as long as an answer may be, to find patterns that are slow.
+Every extractor reads `LAMM_FUZZ_INPUTS` seeded inputs of its own (300 by default). One in
+five thousand is as long as an answer may be, to find patterns that are slow.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Any language model and any vision tower: every row of the tables in `docs/model.md` is tried, and must come out so.
+"""Any language model and any vision tower: every row of the tables in `docs/models.md` is tried, and must come out so.
 
 `python tests/shared/model_matrix.py --write` tries all and writes the tables anew.
 """
