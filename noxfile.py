@@ -39,6 +39,8 @@ TESTED = {
         "-e",
         "packages/lamm-llm",
         "-e",
+        "packages/lamm-metrics",
+        "-e",
         "packages/lamm-data[3d,cli,dedup,e57,fast,hub,las,meshes,obfuscate,parquet,ray]",
     ],
     "model": [
@@ -46,6 +48,8 @@ TESTED = {
         "packages/lamm-cli",
         "-e",
         "packages/lamm-llm",
+        "-e",
+        "packages/lamm-metrics",
         "-e",
         "packages/lamm-data",
         "-e",

@@ -37,8 +37,8 @@ def test_direct_dependencies_point_the_right_way(projects):
     allowed = {
         "lamm-llm": set(),
         "lamm-metrics": set(),
-        "lamm-data": {"lamm-llm"},
-        "lamm-model": {"lamm-data", "lamm-llm"},
+        "lamm-data": {"lamm-llm", "lamm-metrics"},
+        "lamm-model": {"lamm-data", "lamm-llm", "lamm-metrics"},
         "lamm-cli": set(),
     }
     for name, project in projects.items():

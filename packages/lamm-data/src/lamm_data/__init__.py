@@ -58,7 +58,6 @@ if TYPE_CHECKING:
         task_of_file_name,
     )
     from lamm_data.render.views import View, ViewSettings, render_views
-    from lamm_data.review.server import cloud_script
     from lamm_data.sample.world import write_world
     from lamm_data.sources.own.source import own_source
     from lamm_data.sources.readers.coco import read_instances
@@ -69,7 +68,7 @@ if TYPE_CHECKING:
     from lamm_data.templates.exhaustive import load_exhaustive
     from lamm_data.templates.pools.pools import STYLES
     from lamm_data.templates.run import ConvertSettings, convert_source
-    from lamm_data.view.media import cloud_bytes
+    from lamm_data.view.media import packed_cloud
     from lamm_data.writing.coordinates import NUMBER_STYLES
     from lamm_data.writing.layout_text import LayoutPart, read_layout, write_layout
 
@@ -80,11 +79,11 @@ __all__ = [
     "LammDataError", "LayoutPart", "LazyGroup", "OutsideError", "PointCloud", "RecordError", "RequestBuilder",
     "Sampling", "Source", "SourceError", "Turn", "UsageError", "View", "ViewSettings", "apply_recipe",
     "benchmark_file_name", "build_benchmark", "build_records", "build_tables", "calibrate_judge", "check_file",
-    "check_values", "cloud_bytes", "cloud_script", "convert", "convert_source", "decoding", "export_records",
-    "find_near", "find_near_minhash", "generate", "get_source", "in_parallel", "is_alignment_set", "iter_values",
-    "lay_out", "load_cloud", "load_exhaustive", "load_prompt", "load_sources", "load_toml", "make_settings",
-    "map_box", "map_boxes", "map_points", "media_file", "media_paths", "merge_tiles", "nearest", "open_detectors",
-    "open_picture", "open_scanqa", "own_source", "packaged_recipes", "parse_assignment", "parse_part", "push_export",
+    "check_values", "convert", "convert_source", "decoding", "export_records", "find_near", "find_near_minhash",
+    "generate", "get_source", "in_parallel", "is_alignment_set", "iter_values", "lay_out", "load_cloud",
+    "load_exhaustive", "load_prompt", "load_sources", "load_toml", "make_settings", "map_box", "map_boxes",
+    "map_points", "media_file", "media_paths", "merge_tiles", "nearest", "open_detectors", "open_picture",
+    "open_scanqa", "own_source", "packaged_recipes", "packed_cloud", "parse_assignment", "parse_part", "push_export",
     "read_benchmark", "read_cloud", "read_cloud_with_normals", "read_export", "read_instances", "read_layout",
     "read_matrices", "read_recipe", "read_records", "read_rows", "read_tiles", "render_views", "save_cloud",
     "save_page", "scan_records", "shown_name", "shown_size", "task_of_file_name", "upright", "write_benchmark",
@@ -127,7 +126,6 @@ _HOMES = {
     "records.instruction": "InstructionRecord Turn media_paths read_records scan_records write_records",
     "records.tasks": "BENCHMARK_TASKS TASKS TASK_TABLE TASK_TYPES benchmark_file_name task_of_file_name",
     "render.views": "View ViewSettings render_views",
-    "review.server": "cloud_script",
     "sample.world": "write_world",
     "sources.readers.coco": "read_instances",
     "sources.readers.scannet_export": "open_scanqa",
@@ -138,7 +136,7 @@ _HOMES = {
     "templates.exhaustive": "load_exhaustive",
     "templates.pools.pools": "STYLES",
     "templates.run": "ConvertSettings convert_source",
-    "view.media": "cloud_bytes",
+    "view.media": "packed_cloud",
     "writing.coordinates": "NUMBER_STYLES",
     "writing.layout_text": "LayoutPart read_layout write_layout",
 }

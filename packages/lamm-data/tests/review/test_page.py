@@ -8,15 +8,17 @@ import pytest
 
 READY = """document.querySelectorAll('.turn').length > 0 &&
   document.getElementById('place').textContent.startsWith('record {}')"""
-INK = """(() => {
-  const canvas = document.getElementById('canvas');
+CANVAS = "document.querySelector('#shown canvas')"
+INK = f"""(() => {{
+  const canvas = {CANVAS};
   const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   let sum = 0;
-  for (let i = 0; i < data.length; i += 4) {
+  for (let i = 0; i < data.length; i += 4) {{
     sum = (sum * 31 + data[i] * 65536 + data[i + 1] * 256 + data[i + 2]) % 4294967291;
-  }
-  return `${canvas.width}x${canvas.height} ${sum}`;
-})()"""
+  }}
+  return `${{canvas.width}}x${{canvas.height}} ${{sum}}`;
+}})()"""
+SHOWN = "[...document.querySelectorAll('#shown rect')].filter((box) => box.getBoundingClientRect().width > 20).length"
 
 
 def verdicts(server):
@@ -41,18 +43,20 @@ def open_record(browser, server, number):
 def test_a_picture_is_shown_with_boxes_and_its_text_as_text(browser, review):
     server = review()
     open_record(browser, server, 1)
-    browser.wait("document.getElementById('canvas').width === 400")
+    browser.wait("document.querySelector('#shown img').naturalWidth === 400")
     assert browser.value("document.querySelectorAll('.turn')[1].textContent").endswith("& <b>bold</b>.")
     assert browser.value("document.title") == "LAMM review"
     assert browser.value("document.querySelectorAll('.turn img, .turn b b').length") == 0
     assert "A block and a disc." in browser.value("document.getElementById('captions').textContent")
     assert browser.value("location.hash") == "", "the token does not stay in the address bar"
-    with_boxes = browser.value(INK)
+    assert browser.value(SHOWN) == 2
+    names = "[...document.querySelectorAll('.viewer-names span')].map((name) => name.textContent)"
+    assert browser.value(names) == ["block", "disc"]
     keep(browser, "picture")
     browser.press("b")
-    browser.wait(f"{INK} !== {json.dumps(with_boxes)}")
+    browser.wait(f"{SHOWN} === 0")
     browser.press("b")
-    browser.wait(f"{INK} === {json.dumps(with_boxes)}")
+    browser.wait(f"{SHOWN} === 2")
 
 
 def test_keys_accept_and_reject_and_a_restart_goes_on(browser, review):
@@ -95,9 +99,11 @@ def test_a_cloud_turns_by_itself_and_by_hand(browser, review):
     server = review()
     open_record(browser, server, 3)
     browser.wait("document.getElementById('medium-name').textContent === 'room.npy'")
+    browser.wait(f"{CANVAS}.dataset.turn && {CANVAS}.dataset.boxes === '1'")
     first = browser.value(INK)
     browser.wait(f"{INK} !== {json.dumps(first)}")
     browser.press("t")
+    browser.wait("document.querySelector('[title^=Turn]').getAttribute('aria-pressed') === 'false'")
     still = browser.value(INK)
     assert browser.value(INK) == still
     keep(browser, "cloud")

@@ -1,8 +1,8 @@
 """Who is answered by the review server, and which files it gives."""
 
+import base64
 import http.client
 import json
-import struct
 
 import numpy as np
 import pytest
@@ -97,11 +97,14 @@ def test_a_file_that_is_no_picture_is_an_error_not_a_file(review, sample):
 def test_a_cloud_is_packed_as_the_page_reads_it(review, sample):
     status, content, _ = ask(review(), "/api/items/2/media/0")
     assert status == 200
-    count, coloured = struct.unpack("<II", content[:8])
-    assert (count, coloured) == (5000, 1)
-    cloud = np.load(sample[0] / "room.npy")
-    assert np.array_equal(np.frombuffer(content, "<f4", 3 * count, 8).reshape(-1, 3), cloud[:, :3])
-    assert np.array_equal(np.frombuffer(content, np.uint8, 3 * count, 8 + 12 * count).reshape(-1, 3), cloud[:, 3:])
+    packed, cloud = json.loads(content), np.load(sample[0] / "room.npy")
+    assert (packed["n"], packed["total"]) == (5000, 5000)
+    low, high = np.array(packed["low"]), np.array(packed["high"])
+    shares = np.frombuffer(base64.b64decode(packed["xyz"]), "<u2").reshape(-1, 3)[:500] / 65535
+    apart = np.linalg.norm(cloud[None, :, :3] - (low + shares * (high - low))[:, None], axis=2)
+    assert apart.min(axis=1).max() < 1e-4
+    colours = np.frombuffer(base64.b64decode(packed["rgb"]), np.uint8).reshape(-1, 3)[:500]
+    assert np.array_equal(colours, cloud[apart.argmin(axis=1), 3:])
 
 
 @pytest.mark.parametrize(

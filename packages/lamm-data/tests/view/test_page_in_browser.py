@@ -25,7 +25,7 @@ def test_records_are_found_and_walked_through(browser, tmp_path):
     ]  # fmt: skip
     write_page(tmp_path / "page.html", records, tmp_path, Viewed(read=3), title="Pets & <others>")
     browser.open((tmp_path / "page.html").as_uri())
-    browser.wait("document.querySelectorAll('article svg image').length === 3")
+    browser.wait("document.querySelectorAll('article .viewer img').length === 3")
     focused = "document.activeElement.querySelector('h2').textContent"
     for key, wanted in (("j", "r0"), ("j", "r1"), ("k", "r0")):
         browser.press(key)
@@ -38,5 +38,9 @@ def test_records_are_found_and_walked_through(browser, tmp_path):
     assert browser.value("document.getElementById('count').textContent") == "2 of 3"
     browser.press("j")
     assert browser.value(focused) == "r2"
+    # Keys of a picture that has the focus are its own.
+    browser.value("document.querySelector('article:not([hidden]) .viewer-stage').focus()")
+    browser.press("+")
+    assert float(browser.value("document.querySelector('article:not([hidden]) .viewer-stage').dataset.zoom")) > 1
     assert browser.value("document.title") == "Pets & <others>"
     assert (browser.requests(), browser.complaints()) == ([], [])

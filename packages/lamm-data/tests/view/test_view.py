@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from types import SimpleNamespace
 
 import numpy as np
@@ -54,25 +55,42 @@ def seen(folder, *options):
     return output.read_text(), done
 
 
+def series_of(page, name):
+    """The series of the figure with a medium."""
+    text = re.search(rf'<figure data-series="([^"]*)"[^>]*>(?:(?!</figure>).)*{name}</figcaption>', page)[1]
+    return json.loads(unescape(text))
+
+
 def test_pictures_boxes_clouds_and_dialogues(folder):
     page, _ = seen(folder)
     assert page.count("<article") == 3
-    assert '<polygon class="written" points="80.0,120.0 240.0,120.0 240.0,240.0 80.0,240.0"/>' in page
+    (written,) = series_of(page, "photo.png")
+    assert (written["name"], written["answer"]) == ("turn 2", "At [0.25, 0.5, 0.75, 1.0].")
+    assert written["marks"] == [{"kind": "box", "numbers": [0.25, 0.5, 0.75, 1.0], "label": "turn 2"}]
     assert "a&lt;b" in page
     assert "&lt;b&gt;dog&lt;/b&gt;" in page
-    assert page.count('aria-label="room.npy from ') == 2
-    assert len(re.findall("data:image/jpeg;base64,", page)) == 3
-    assert "http" not in re.sub(r"Content-Security-Policy|http-equiv", "", page)
+    assert page.count('data-cloud="0"') == 1
+    assert len(re.findall("data:image/jpeg;base64,", page)) == 1
+    assert "http" not in re.sub(r"Content-Security-Policy|http-equiv|http://www.w3.org/2000/svg", "", page)
 
 
 def test_3d_boxes_lie_where_the_points_are(folder):
     corners = np.array([[x, y, z] for x in (-2, 2) for y in (-2, 2) for z in (-2, 2)], "f4")
     np.save(folder / "room.npy", corners)
     page, _ = seen(folder)
-    above, front = re.findall(r'aria-label="room.npy from .*?points="(.*?)"', page)
-    # 310 pixels show four metres, five are left at each edge; a box of 1 x 2 x 1 m stands in the middle.
-    assert above == "121.2,237.5 198.8,237.5 198.8,82.5 121.2,82.5"
-    assert front == "121.2,198.8 198.8,198.8 198.8,121.2 121.2,121.2"
+    (cloud,) = json.loads(re.search(r'id="clouds">(.*?)</script>', page)[1])
+    assert (cloud["n"], cloud["low"], cloud["high"]) == (8, [-2, -2, -2], [2, 2, 2])
+    (written,) = series_of(page, "room.npy")
+    assert written["marks"] == [{"kind": "box3d", "numbers": [0, 0, 0, 1, 2, 1], "label": "turn 2"}]
+
+
+def test_a_cloud_of_many_records_is_embedded_once(folder):
+    record = {"pcl": "room.npy", "conversations": [{"from": "human", "value": "?"}, {"from": "gpt", "value": "!"}]}
+    text = "".join(json.dumps({"id": f"r{number}", **record}) + "\n" for number in range(5))
+    (folder / "records.jsonl").write_text(text)
+    page, _ = seen(folder)
+    assert page.count('data-cloud="0"') == 5
+    assert page.count('"xyz"') == 1
 
 
 def test_what_cannot_be_shown_is_counted_and_named(folder):
@@ -97,7 +115,9 @@ def test_annotated_boxes_stand_beside_those_of_the_text(folder):
            "instances": [{"category": "dog", "bbox": [0.25, 0.5, 0.5, 1.0]}]}  # fmt: skip
     (folder / "rows.jsonl").write_text(json.dumps(row) + "\n")
     page, _ = seen(folder, "--annotations", str(folder / "rows.jsonl"))
-    assert '<polygon class="annotated" points="80.0,120.0 160.0,120.0 160.0,240.0 80.0,240.0"/>' in page
+    annotated, written = series_of(page, "photo.png")
+    assert (annotated["name"], written["name"]) == ("annotation", "turn 2")
+    assert annotated["marks"] == [{"kind": "box", "numbers": [0.25, 0.5, 0.5, 1.0], "label": "dog"}]
 
 
 def test_tokens_come_from_the_package_that_offers_them(folder, monkeypatch):

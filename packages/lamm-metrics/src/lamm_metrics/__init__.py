@@ -88,7 +88,7 @@ if TYPE_CHECKING:
     from lamm_metrics.scoring import other_version, score
     from lamm_metrics.statistics import centred_interval, clustered_standard_error, group_weights, wilson
     from lamm_metrics.testing import ConformanceError, check_metric
-    from lamm_metrics.viewer.packing import pack_cloud, points_each
+    from lamm_metrics.viewer.packing import pack_cloud, points_each, side_each
     from lamm_metrics.viewer.script import viewer_script
 
 # Where each public name lives; a module is imported when one of its names is first used.
@@ -157,7 +157,7 @@ _HOMES = {
     "scoring": "other_version score",
     "statistics": "centred_interval clustered_standard_error group_weights wilson",
     "testing": "ConformanceError check_metric",
-    "viewer.packing": "pack_cloud points_each",
+    "viewer.packing": "pack_cloud points_each side_each",
     "viewer.script": "viewer_script",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -286,6 +286,7 @@ __all__ = [
     "rotations",
     "scanrefer_multiple",
     "score",
+    "side_each",
     "summarise_coco",
     "task_named",
     "task_of_file",

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from lamm_data.errors import LammDataError, UsageError
 from lamm_data.review.session import ReviewSession
-from lamm_data.view.media import cloud_bytes, picture_png
+from lamm_data.view.media import packed_cloud, picture_png
 from lamm_llm import loads
+from lamm_metrics import viewer_script
 
 ADDRESS = "127.0.0.1"
 LONGEST_BODY = 16_384
@@ -22,7 +23,6 @@ PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/review.css": ("review.css", "text/css; charset=utf-8"),
     "/review.js": ("review.js", "text/javascript; charset=utf-8"),
-    "/cloud.js": ("cloud.js", "text/javascript; charset=utf-8"),
 }
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -114,6 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_error(HTTPStatus.INSUFFICIENT_STORAGE, f"The disk did not take or give it: {error}")
 
     def _get(self, path: str) -> tuple[str, bytes]:
+        if path == "/viewer.js":
+            return "text/javascript; charset=utf-8", viewer_script().encode("utf-8")
         if path in PAGE:
             name, kind = PAGE[path]
             return kind, (files("lamm_data.review") / "page" / name).read_bytes()
@@ -130,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
                 modality, file = session.medium(_number(index), _number(number))
                 if modality == "image":
                     return "image/png", picture_png(file)
-                return "application/octet-stream", cloud_bytes(file)
+                return _json(packed_cloud(file))
         raise _RefusedError(HTTPStatus.NOT_FOUND, "Expected an address of the review page, got another one.")
 
     def _post(self, path: str) -> tuple[str, bytes]:
@@ -198,8 +200,3 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise UsageError(f"Expected a number, got {text[:40]!r}.")
     return int(text)
-
-
-def cloud_script() -> str:
-    """Return the script of the page that reads what `cloud_bytes` packs and draws it, with boxes, on a canvas."""
-    return files("lamm_data.review").joinpath("page", "cloud.js").read_text("utf-8")

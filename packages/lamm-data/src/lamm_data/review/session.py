@@ -17,7 +17,7 @@ from lamm_data.records.instruction import InstructionRecord
 from lamm_data.review.sampling import content_key, stratum
 from lamm_data.review.statistics import ReviewReport, summarise
 from lamm_data.review.verdicts import Verdict, VerdictFile, read_verdicts
-from lamm_data.view.media import shown_boxes
+from lamm_data.view.media import shown_series
 
 
 class ReviewSession:
@@ -69,7 +69,7 @@ class ReviewSession:
             "modality": record.modality,
             "media": list(record.media),
             "turns": [{"from": turn.role, "value": turn.text} for turn in record.dialogue()],
-            "boxes": shown_boxes(record, row),
+            "series": shown_series(record, row),
             "captions": list(row.captions) if row else [],
             "findings": record.extra.get("findings", []),
             "verdict": self._verdict_of(self.keys[index]),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,9 @@ from lamm_data.records.instruction import InstructionRecord
 from lamm_data.stats.geometry import number_groups
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from PIL.Image import Image
 
 LONGEST_SIDE = 1600
-MOST_POINTS = 30_000
 MOST_PIXELS = 80_000_000
 
 
@@ -54,46 +51,55 @@ def picture_png(path: Path) -> bytes:
     return out.getvalue()
 
 
-def small_cloud(path: Path, most: int) -> NDArray[np.float32]:
-    """Read a cloud to be shown: `[N, 3]` or `[N, 6]`, at most so many points, drawn by a fixed seed."""
-    from lamm_data.clouds.reading import load_cloud, resample
+def picture_uri(path: Path, side: int) -> str:
+    """Shrink any picture to a JPEG that lies within a page, as `data:image/jpeg;base64,…`.
 
-    cloud = load_cloud(path)
-    return resample(cloud, most, seed=0) if len(cloud) > most else cloud
+    Raises:
+        SourceError: The file is no picture, is damaged, or has more than 80 million pixels.
+    """
+    with open_small(path) as opened:
+        opened.draft("RGB", (side, side))
+        image = upright(opened).convert("RGB")
+    image.thumbnail((side, side))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"
 
 
-def cloud_bytes(path: Path) -> bytes:
-    """Read a cloud and pack it for the page.
+def packed_cloud(path: Path, most: int | None = None) -> dict[str, Any]:
+    """Read a cloud of any format and pack it for the viewer (`lamm_metrics.pack_cloud`).
 
-    Returns:
-        Little-endian: the number of points (uint32), 1 or 0 for coloured or not (uint32), xyz of each point (float32,
-        metres), then red, green and blue of each point (uint8) when coloured. At most 30,000 points, drawn by a fixed
-        seed.
+    Args:
+        path: The file.
+        most: Most points; as many as one page shows of one cloud where it is None.
 
     Raises:
         SourceError: The file is no cloud.
     """
-    import numpy as np
+    from lamm_data.clouds.reading import load_cloud
+    from lamm_metrics import pack_cloud, points_each
 
-    cloud = small_cloud(path, MOST_POINTS)
-    coloured = cloud.shape[1] == 6
-    packed = struct.pack("<II", len(cloud), coloured) + cloud[:, :3].astype("<f4").tobytes()
-    if coloured:
-        packed += np.clip(np.rint(cloud[:, 3:]), 0, 255).astype(np.uint8).tobytes()
-    return packed
+    return pack_cloud(load_cloud(path), points_each(1) if most is None else most)
 
 
-def shown_boxes(record: InstructionRecord, row: Row | None) -> list[dict[str, Any]]:
-    """List the boxes to draw, as objects with `label`, `box` and `turn`; turn 0 marks an annotated box.
+def shown_series(record: InstructionRecord, row: Row | None) -> list[dict[str, Any]]:
+    """List the boxes to draw as series of the viewer: those of the annotations, and those of each turn with its words.
 
     Bracketed numbers in a record's turns are boxes when there are four of them (2D, fractions of the image size), or
     six, seven or nine (3D, metres).
     """
-    sizes = (4,) if record.modality == "image" else (6, 7, 9)
-    boxes: list[dict[str, Any]] = []
-    for number, turn in enumerate(record.conversations, start=1):
-        groups = (list(numbers) for numbers in number_groups(turn.text) if len(numbers) in sizes)
-        boxes += ({"label": "", "box": box, "turn": number} for box in groups)
+    kind, sizes = ("box", (4,)) if record.modality == "image" else ("box3d", (6, 7, 9))
+
+    def mark(numbers: Iterable[float], label: str) -> dict[str, Any]:
+        return {"kind": kind, "numbers": list(numbers), "label": label}
+
+    series = []
     if row is not None:
-        boxes += [{"label": item.label, "box": list(item.box), "turn": 0} for item in row.objects if item.box]
-    return boxes
+        marks = [mark(item.box, item.label) for item in row.objects if item.box]
+        series.append({"name": "annotation", "colour": "var(--annotated)", "marks": marks})
+    for number, turn in enumerate(record.conversations, start=1):
+        name = f"turn {number}"
+        marks = [mark(numbers, name) for numbers in number_groups(turn.text) if len(numbers) in sizes]
+        written = {"name": name, "colour": "var(--written)", "dashed": True, "answer": turn.text, "marks": marks}
+        series.append(written)
+    return [one for one in series if one["marks"]]

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import math
 import zlib
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lamm_metrics.viewer.packing import MOST_POINTS, pack_cloud
+from lamm_metrics.viewer.packing import MOST_POINTS, SIDE, pack_cloud
 
-# Longest side in pixels of a picture among many, and among few.
-SIDE, LARGEST_SIDE, MANY = 360, 1024, 400
 ORIENTATION = 0x0112
 TURNS: dict[int, Any] = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientations, and Pillow's transpositions
 
@@ -52,11 +49,6 @@ def cloud_for_page(path: Path, points: int = MOST_POINTS) -> dict[str, Any] | No
         return None
     packed = pack_cloud(cloud, points, zlib.crc32(path.name.encode()))
     return packed if packed["n"] else None
-
-
-def side_each(pictures: int) -> int:
-    """Return the longest side of each of so many pictures, so that few are large and many share the same room."""
-    return min(LARGEST_SIDE, max(SIDE, round(SIDE * math.sqrt(MANY / max(1, pictures)))))
 
 
 def picture_for_page(path: Path, side: int = SIDE) -> str | None:

@@ -12,9 +12,9 @@ from typing import Any
 
 from lamm_metrics.answers.kinds import answers_of
 from lamm_metrics.records.tasks import find_task
-from lamm_metrics.report.media import cloud_for_page, file_below, picture_for_page, side_each
+from lamm_metrics.report.media import cloud_for_page, file_below, picture_for_page
 from lamm_metrics.results.report import Report, Sample
-from lamm_metrics.viewer.packing import points_each
+from lamm_metrics.viewer.packing import points_each, side_each
 
 # Characters of one answer that the page shows.
 LONGEST = 2000

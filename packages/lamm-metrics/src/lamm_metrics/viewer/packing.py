@@ -1,6 +1,7 @@
 """Clouds packed for the viewer: 16 bits an axis, 8 bits a colour, in base64."""
 
 import base64
+import math
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,18 @@ POINT_BYTES = 12
 # Points farther out than so many times the extent of all but 1 in 500 would leave the rest no room.
 FAR = 20.0
 LARGEST = 1e30
+# Longest side in pixels of a picture of a page with few, and with so many.
+LARGEST_SIDE, SIDE, MANY = 1024, 360, 400
 
 
 def points_each(clouds: int) -> int:
     """Return how many points each of so many clouds may have, so that a page stays within 16 MB of clouds."""
     return min(MOST_POINTS, PAGE_BYTES // (POINT_BYTES * max(1, clouds)))
+
+
+def side_each(pictures: int) -> int:
+    """Return the longest side in pixels of each of so many pictures, so that few are large and a page stays small."""
+    return min(LARGEST_SIDE, max(SIDE, round(SIDE * math.sqrt(MANY / max(1, pictures)))))
 
 
 def pack_cloud(cloud: "np.ndarray[Any, Any]", most: int = MOST_POINTS, seed: int = 0) -> dict[str, Any]:

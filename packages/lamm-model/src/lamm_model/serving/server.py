@@ -26,7 +26,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from lamm_data import cloud_bytes, cloud_script
+from lamm_data import packed_cloud
+from lamm_metrics import viewer_script
 from lamm_model.errors import LammModelError
 from lamm_model.serving.answers import Answers, AnswerStream, ClientGoneError, error, status_of
 from lamm_model.serving.engine import LOG, ChatEngine
@@ -183,16 +184,17 @@ class ChatServer:
         return JSONResponse({"object": "list", "data": [card]})
 
     async def _cloud(self, request: Request) -> Response:
-        """Return a cloud as the page draws it (`lamm_data.cloud_bytes`)."""
+        """Return a cloud as the page draws it (`lamm_data.packed_cloud`)."""
         suffix = Path(request.query_params.get("name", "")[-100:]).suffix.lower()
         if suffix not in POINT_CLOUD_SUFFIXES:
             raise RequestError(f"Expected a cloud ({', '.join(POINT_CLOUD_SUFFIXES)}), got {suffix!r}.")
 
         def draw(content: bytes) -> bytes:
             with self._engine.reader.uploaded(f"cloud{suffix}", content) as path:
-                return cloud_bytes(path)
+                return json.dumps(packed_cloud(path)).encode()
 
-        return Response(await self._read(request, "application/octet-stream", draw))
+        packed = await self._read(request, "application/octet-stream", draw)
+        return Response(packed, media_type="application/json")
 
     async def _chat(self, request: Request) -> Response:
         name = request.scope["lamm_id"]
@@ -320,7 +322,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _page() -> tuple[str, str]:
     """Return the page and a policy that lets it run its own script and ask this server, and nothing else."""
     html = files(__package__).joinpath("page.html").read_text("utf-8")
-    html = html.replace("/* cloud.js */", cloud_script())
+    html = html.replace("/* viewer.js */", viewer_script())
     script = html.split('<script type="module">')[1].split("</script>")[0]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return html, (

@@ -1,17 +1,11 @@
 // The review page: shows one record at a time and sends verdicts. Record texts are only ever set as text.
-import { drawBoxes3D, drawCloud, readCloud } from "./cloud.js";
 
 const token = location.hash.slice(1) || sessionStorage.getItem("token") || "";
 sessionStorage.setItem("token", token);
 history.replaceState(null, "", location.pathname);
 
 const $ = (id) => document.getElementById(id);
-const canvas = $("canvas");
-const PALETTE = ["#ffd33d", "#3fb950", "#58a6ff", "#f778ba", "#ffa657", "#a371f7"];
-const state = {
-  records: [], reasons: [], place: -1, item: null, picture: null, cloud: null,
-  boxes: true, turning: true, reason: -1, view: { yaw: 0.6, tilt: 0.5, zoom: 1 },
-};
+const state = { records: [], reasons: [], place: -1, item: null, viewer: null, boxes: true, reason: -1 };
 
 async function call(path, body) {
   const headers = { "X-Review-Token": token };
@@ -28,58 +22,26 @@ function show(error) {
   $("error").hidden = !error;
 }
 
-function colourOf(box) {
-  if (box.turn > 0) return "#ff4d4f";
-  const labels = [...new Set(state.item.boxes.map((entry) => entry.label))];
-  return PALETTE[labels.indexOf(box.label) % PALETTE.length];
-}
-
-function drawPicture() {
-  const { picture } = state;
-  canvas.width = picture.width;
-  canvas.height = picture.height;
-  const context = canvas.getContext("2d");
-  context.drawImage(picture, 0, 0);
-  if (!state.boxes) return;
-  context.lineWidth = Math.max(2, picture.width / 320);
-  context.font = `${Math.max(13, picture.width / 45)}px sans-serif`;
-  for (const entry of [...state.item.boxes].sort((one, other) => one.turn - other.turn)) {
-    const [x1, y1, x2, y2] = entry.box.map((value, i) => value * (i % 2 ? picture.height : picture.width));
-    context.strokeStyle = context.fillStyle = colourOf(entry);
-    context.strokeRect(x1, y1, x2 - x1, y2 - y1);
-    // Labels of annotated boxes stand above, of written ones inside below: both are often about the same object.
-    context.fillText(entry.label || `turn ${entry.turn}`, x1 + 4, entry.turn ? y2 - 6 : Math.max(y1 - 4, 14));
-  }
-}
-
-function draw() {
-  if (state.picture) drawPicture();
-  else if (state.cloud) {
-    const project = drawCloud(canvas, state.cloud, state.view);
-    if (state.boxes) drawBoxes3D(canvas, state.item.boxes, project, colourOf);
-  }
-}
-
-function turn(time) {
-  if (state.cloud && state.turning && !document.hidden) {
-    state.view.yaw += state.last ? Math.min(time - state.last, 100) * 0.0004 : 0;
-    draw();
-  }
-  state.last = time;
-  requestAnimationFrame(turn);
+async function makeViewer(response, modality, options) {
+  if (modality !== "image") return lammViewer.cloud(await response.json(), options);
+  const image = new Image();
+  image.alt = options.name;
+  image.src = URL.createObjectURL(await response.blob());
+  await image.decode().finally(() => URL.revokeObjectURL(image.src));
+  return lammViewer.picture(image, options);
 }
 
 async function loadMedium(place) {
-  state.picture = state.cloud = null;
-  canvas.width = 960;
-  canvas.height = 720;
+  state.viewer?.end?.();
+  state.viewer = null;
+  $("shown").replaceChildren();
+  const { item } = state;
   const response = await call(`api/items/${place}/media/0`);
-  const medium = state.item.modality === "image"
-    ? await createImageBitmap(await response.blob())
-    : readCloud(await response.arrayBuffer());
+  const made = await makeViewer(response, item.modality, { name: item.media[0], series: item.series });
   if (place !== state.place) return;
-  state[state.item.modality === "image" ? "picture" : "cloud"] = medium;
-  draw();
+  $("shown").replaceChildren(made);
+  state.viewer = made.viewer;
+  if (!state.boxes) state.viewer.boxes(false);
 }
 
 function element(tag, text, className = "") {
@@ -176,8 +138,8 @@ const KEYS = {
   a: () => judge("accept"),
   r: () => askReason(true),
   n: nextUnread,
-  b: () => { state.boxes = !state.boxes; draw(); },
-  t: () => { state.turning = !state.turning; },
+  b: () => { state.boxes = !state.boxes; state.viewer?.boxes(state.boxes); },
+  t: () => state.viewer?.turn?.(),
   ArrowLeft: () => open(state.place - 1),
   ArrowRight: () => open(state.place + 1),
 };
@@ -197,19 +159,8 @@ addEventListener("keydown", (event) => {
 });
 for (const [id, key] of Object.entries(BUTTONS)) $(id).addEventListener("click", () => attempt(KEYS[key]));
 $("rejection").addEventListener("submit", (event) => { event.preventDefault(); attempt(reject); });
-canvas.addEventListener("pointermove", (event) => {
-  if (!state.cloud || !event.buttons) return;
-  state.turning = false;
-  state.view.yaw -= event.movementX * 0.008;
-  state.view.tilt = Math.max(-0.2, Math.min(1.55, state.view.tilt + event.movementY * 0.008));
-  draw();
-});
-canvas.addEventListener("wheel", (event) => {
-  if (!state.cloud) return;
-  event.preventDefault();
-  state.view.zoom = Math.max(0.2, Math.min(12, state.view.zoom * Math.exp(-event.deltaY * 0.001)));
-  draw();
-}, { passive: false });
+// After a drag the keys are the review's again; who walks to the medium by Tab has the viewer's.
+$("shown").addEventListener("pointerup", () => document.activeElement?.blur());
 
 attempt(async () => {
   const { reviewer, reasons, records } = await json("api/overview");
@@ -220,7 +171,6 @@ attempt(async () => {
     entry.addEventListener("click", () => chooseReason(at));
     return entry;
   }));
-  requestAnimationFrame(turn);
   await Promise.all([showReport(), nextUnread()]);
   if (state.place < 0) await open(0);
 });

@@ -1,3 +1,8 @@
+const clouds = JSON.parse(document.getElementById("clouds").textContent);
+for (const figure of document.querySelectorAll("figure[data-series]")) {
+  const series = JSON.parse(figure.dataset.series), name = figure.querySelector("figcaption").textContent, image = figure.querySelector("img");
+  figure.prepend(image ? lammViewer.picture(image, { name, series }) : lammViewer.cloud(clouds[figure.dataset.cloud], { name, series }));
+}
 const articles = [...document.querySelectorAll("article")];
 const shown = () => articles.filter((article) => !article.hidden);
 document.getElementById("find").addEventListener("input", (event) => {
@@ -6,7 +11,7 @@ document.getElementById("find").addEventListener("input", (event) => {
   document.getElementById("count").textContent = `${shown().length} of ${articles.length}`;
 });
 document.addEventListener("keydown", (event) => {
-  if (!["j", "k"].includes(event.key) || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
+  if (!["j", "k"].includes(event.key) || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select")) return;
   const list = shown(), here = list.indexOf(document.activeElement.closest("article"));
   const next = list[here + (event.key === "j" ? 1 : -1)] || (here < 0 ? list[0] : null);
   if (next) { next.focus(); next.scrollIntoView({ block: "start" }); }

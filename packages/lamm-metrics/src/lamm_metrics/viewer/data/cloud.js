@@ -15,7 +15,7 @@
     const bar = element("div", "viewer-bar"), colours = element("select"), cut = element("input");
     bar.setAttribute("role", "group");
     bar.setAttribute("aria-label", `View of ${name}`);
-    const above = button("above", "From above (v)", () => view.above()), turn = button("turn", "Turn (t)", () => view.turn(!view.turning()));
+    const above = button("above", "From above (v)", () => view.above()), turn = button("turn", "Turn (t)", () => view.turn());
     const boxes = button("boxes", "Boxes (b)", () => view.boxes()), walls = button("open", "Open walls and ceiling towards you (o)", () => view.open());
     Object.assign(cut, { type: "range", min: 2, max: 100, value: 100 * view.state.cut, title: "Cut away what is higher" });
     cut.setAttribute("aria-label", "Cut away what is higher");
@@ -71,21 +71,11 @@
     };
   };
 
-  lammViewer.cloud = (cloud, { name = "", series = [], spin = true } = {}) => {
-    const root = element("div", "viewer"), stage = element("div", "viewer-stage"), canvas = element("canvas", "cloud"), pen = canvas.getContext("2d");
-    const list = lammViewer.listOf((mark) => choose(mark)), panel = lammViewer.panel(() => { choose(null); canvas.focus(); });
-    canvas.tabIndex = 0;
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `Point cloud ${name}. ${KEYS}`);
-    stage.append(canvas, panel.node);
-    root.append(stage);
-    if (!cloud || !cloud.n) {
-      stage.replaceChildren(element("p", "viewer-empty", `${name || "This cloud"} has no points to show.`));
-      root.viewer = { set: () => {}, turn: () => {}, boxes: () => {}, end: () => {} };
-      return root;
-    }
+  const open = (root, stage, canvas, cloud, { name, series, spin, boxes }) => {
+    const pen = canvas.getContext("2d"), list = lammViewer.listOf((mark) => choose(mark)), panel = lammViewer.panel(() => { choose(null); canvas.focus(); });
+    stage.append(panel.node);
     const points = stuff.read(cloud), colours = lammViewer.resolver(root), grid = scene.gridOf(points);
-    const state = { flat: false, cut: 1, open: points.closed.some(Boolean), mode: points.own ? "own" : "height", boxes: true, chosen: null, marks: [], solids: [], until: 0, spinning: false };
+    const state = { flat: false, cut: 1, open: points.closed.some(Boolean), mode: points.own ? "own" : "height", boxes, chosen: null, marks: [], solids: [], until: 0, changed: 0, spinning: false };
     const camera = cameraOf(points, state, canvas);
     let painter = null, asked = 0, last = 0, resting = 0, unit = 1;
     const modes = () => [...(points.own ? ["own"] : []), "height", ...(state.marks.some((mark) => mark.label) ? ["label"] : [])];
@@ -93,7 +83,7 @@
 
     const draw = (moving = false) => {
       if (!painter || !canvas.width) return;
-      if (painter.lost()) open();
+      if (painter.lost()) prepare();
       const seen = space.look(state, canvas.width, canvas.height), drawn = moving ? Math.min(points.count, Math.max(FEWEST, Math.floor(points.count * pace.share))) : points.count;
       pen.globalAlpha = 1;
       pen.fillStyle = colours.of("var(--viewer-back)");
@@ -126,7 +116,7 @@
       ask();
     };
     const paint = (mode) => { state.mode = mode; painter?.colour(stuff.colours(points, mode, state.marks)); ask(); };
-    const open = () => { painter = lammViewer.gpuPainter(points) || lammViewer.planePainter(points); painter.colour(stuff.colours(points, state.mode, state.marks)); };
+    const prepare = () => { painter = lammViewer.gpuPainter(points) || lammViewer.planePainter(points); painter.colour(stuff.colours(points, state.mode, state.marks)); };
     const choose = (mark) => { state.chosen = mark; if (mark) state.boxes = true; panel.show(mark); change(); };
     const set = (all) => {
       state.marks = lammViewer.collect(all).filter((mark) => mark.kind === "box3d");
@@ -134,9 +124,8 @@
       state.chosen = null;
       panel.show(null);
       list.fill(state.marks);
-      if (!modes().includes(state.mode)) state.mode = modes()[0];
+      if (state.mode === "label") paint(modes().includes("label") ? "label" : modes()[0]); else ask();
       bar.show();
-      paint(state.mode);
     };
     const view = {
       state, modes, paint, turning,
@@ -145,7 +134,7 @@
       reset: () => { state.flat = false; camera.reset(); change(); },
       open: () => { state.open = !state.open; change(); },
       boxes: (on = !state.boxes) => { state.boxes = on; ask(); },
-      turn: (on) => { Object.assign(state, { spinning: on, until: 0, flat: state.flat && !on }); if (on && state.tilt > 1.5) camera.reset(); last = performance.now(); ask(); },
+      turn: (on = !turning()) => { Object.assign(state, { spinning: on, until: 0, flat: state.flat && !on }); if (on && state.tilt > 1.5) camera.reset(); last = performance.now(); ask(); },
     };
     const bar = tools(root, view, points, name);
     bar.bar.append(element("small", "", counted(cloud)));
@@ -155,7 +144,7 @@
       ArrowUp: (shift) => (shift ? camera.move(0, 30) : camera.turnBy(0, 0.1)), ArrowDown: (shift) => (shift ? camera.move(0, -30) : camera.turnBy(0, -0.1)),
       "+": () => camera.zoom(1.2, canvas.clientWidth / 2, canvas.clientHeight / 2), "-": () => camera.zoom(1 / 1.2, canvas.clientWidth / 2, canvas.clientHeight / 2),
     };
-    const acts = { v: view.above, "0": view.reset, b: () => view.boxes(), o: view.open, t: () => view.turn(!turning()), Enter: next, c: () => paint(modes()[(modes().indexOf(state.mode) + 1) % modes().length]) };
+    const acts = { v: view.above, "0": view.reset, b: () => view.boxes(), o: view.open, t: () => view.turn(), Enter: next, c: () => paint(modes()[(modes().indexOf(state.mode) + 1) % modes().length]) };
     lammViewer.gestures(stage, {
       drag: (dx, dy, other) => { if (other !== state.flat) camera.move(dx, dy); else camera.turnBy(dx / 120, state.flat ? 0 : dy / 120); change(); },
       zoom: (factor, x, y) => { const changed = camera.zoom(factor, x, y); if (changed) change(); return changed; },
@@ -192,7 +181,7 @@
     const sight = new IntersectionObserver((entries) => {
       const seen = entries.at(-1).isIntersecting;
       if (seen && !painter) {
-        open();
+        prepare();
         size();
         if (state.until === 0 && !state.changed && spin && !lammViewer.still.matches) state.until = performance.now() + GREETING;
         last = performance.now();
@@ -202,8 +191,31 @@
       if (!seen && painter) { painter.end(); painter = null; }
     });
     sight.observe(canvas);
-    state.changed = 0;
-    root.viewer = { set, turn: view.turn, boxes: view.boxes, end: () => { sight.disconnect(); watch.disconnect(); forget(); painter?.end(); painter = null; } };
+    return { set, turn: view.turn, boxes: view.boxes, end: () => { sight.disconnect(); watch.disconnect(); forget(); painter?.end(); painter = null; } };
+  };
+  // A page may have many clouds: each is unpacked when it comes near.
+  lammViewer.cloud = (cloud, { name = "", series = [], spin = true } = {}) => {
+    const root = element("div", "viewer"), stage = element("div", "viewer-stage"), canvas = element("canvas", "cloud");
+    root.append(stage);
+    const options = { name, series, spin, boxes: true };
+    let live = null;
+    const wake = new IntersectionObserver((entries) => {
+      if (!entries.at(-1).isIntersecting) return;
+      wake.disconnect();
+      live = open(root, stage, canvas, cloud, options);
+    }, { rootMargin: "300px" });
+    root.viewer = {
+      set: (all) => { options.series = all; live?.set(all); },
+      turn: (on) => { options.spin = on ?? options.spin; live?.turn(on); },
+      boxes: (on) => { options.boxes = on ?? !options.boxes; live?.boxes(options.boxes); },
+      end: () => { wake.disconnect(); live?.end(); },
+    };
+    if (!cloud || !cloud.n) { stage.append(element("p", "viewer-empty", `${name || "This cloud"} has no points to show.`)); return root; }
+    canvas.tabIndex = 0;
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `Point cloud ${name}. ${KEYS}`);
+    stage.append(canvas);
+    wake.observe(canvas);
     return root;
   };
 })();
