@@ -93,7 +93,7 @@ def shown_series(record: InstructionRecord, row: Row | None) -> list[dict[str, A
     def mark(numbers: Iterable[float], label: str) -> dict[str, Any]:
         return {"kind": kind, "numbers": list(numbers), "label": label}
 
-    series = []
+    series: list[dict[str, Any]] = []
     if row is not None:
         marks = [mark(item.box, item.label) for item in row.objects if item.box]
         series.append({"name": "annotation", "colour": "var(--annotated)", "marks": marks})
