@@ -70,24 +70,24 @@ if TYPE_CHECKING:
     from lamm_data.templates.run import ConvertSettings, convert_source
     from lamm_data.view.media import packed_cloud
     from lamm_data.writing.coordinates import NUMBER_STYLES
-    from lamm_data.writing.layout_text import LayoutPart, read_layout, write_layout
+    from lamm_data.writing.layout_text import LayoutPart, layout_boxes, read_layout, write_layout
 
 __all__ = [
     "BENCHMARK_TASKS", "KINDS", "LSP_JOINTS", "NUMBER_STYLES", "STYLES", "TASKS", "TASK_TABLE", "TASK_TYPES",
-    "Annotated", "BenchmarkRecord", "Box", "Box3D", "Build", "CheckSettings", "ContaminationSettings", "Conversion",
-    "ConvertSettings", "Curves", "Description", "FaithfulnessSettings", "Fault", "InstructionRecord", "Keypoints",
-    "LammDataError", "LayoutPart", "LazyGroup", "OutsideError", "PointCloud", "RecordError", "RequestBuilder",
-    "Sampling", "Source", "SourceError", "Turn", "UsageError", "View", "ViewSettings", "apply_recipe",
-    "benchmark_file_name", "build_benchmark", "build_records", "build_tables", "calibrate_judge", "check_file",
-    "check_values", "convert", "convert_source", "decoding", "export_records", "find_near", "find_near_minhash",
-    "generate", "get_source", "in_parallel", "is_alignment_set", "iter_values", "lay_out", "load_cloud",
-    "load_exhaustive", "load_prompt", "load_sources", "load_toml", "make_settings", "map_box", "map_boxes",
-    "map_points", "media_file", "media_paths", "merge_tiles", "nearest", "open_detectors", "open_picture",
-    "open_scanqa", "own_source", "packaged_recipes", "packed_cloud", "parse_assignment", "parse_part", "push_export",
-    "read_benchmark", "read_cloud", "read_cloud_with_normals", "read_export", "read_instances", "read_layout",
-    "read_matrices", "read_recipe", "read_records", "read_rows", "read_tiles", "render_views", "save_cloud",
-    "save_page", "scan_records", "shown_name", "shown_size", "task_of_file_name", "upright", "write_benchmark",
-    "write_layout", "write_records", "write_world",
+    "Annotated", "BenchmarkRecord", "Box", "Box3D", "Build", "CheckSettings", "ContaminationSettings",
+    "Conversion", "ConvertSettings", "Curves", "Description", "FaithfulnessSettings", "Fault", "InstructionRecord",
+    "Keypoints", "LammDataError", "LayoutPart", "LazyGroup", "OutsideError", "PointCloud", "RecordError",
+    "RequestBuilder", "Sampling", "Source", "SourceError", "Turn", "UsageError", "View", "ViewSettings",
+    "apply_recipe", "benchmark_file_name", "build_benchmark", "build_records", "build_tables", "calibrate_judge",
+    "check_file", "check_values", "convert", "convert_source", "decoding", "export_records", "find_near",
+    "find_near_minhash", "generate", "get_source", "in_parallel", "is_alignment_set", "iter_values", "lay_out",
+    "layout_boxes", "load_cloud", "load_exhaustive", "load_prompt", "load_sources", "load_toml", "make_settings",
+    "map_box", "map_boxes", "map_points", "media_file", "media_paths", "merge_tiles", "nearest", "open_detectors",
+    "open_picture", "open_scanqa", "own_source", "packaged_recipes", "packed_cloud", "parse_assignment",
+    "parse_part", "push_export", "read_benchmark", "read_cloud", "read_cloud_with_normals", "read_export",
+    "read_instances", "read_layout", "read_matrices", "read_recipe", "read_records", "read_rows", "read_tiles",
+    "render_views", "save_cloud", "save_page", "scan_records", "shown_name", "shown_size", "task_of_file_name",
+    "upright", "write_benchmark", "write_layout", "write_records", "write_world",
 ]  # fmt: skip
 
 _HOMES = {
@@ -138,7 +138,7 @@ _HOMES = {
     "templates.run": "ConvertSettings convert_source",
     "view.media": "packed_cloud",
     "writing.coordinates": "NUMBER_STYLES",
-    "writing.layout_text": "LayoutPart read_layout write_layout",
+    "writing.layout_text": "LayoutPart layout_boxes read_layout write_layout",
 }
 """Public names by their module, for the first use of each."""
 

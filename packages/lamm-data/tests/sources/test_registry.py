@@ -46,7 +46,7 @@ NAMED_BY_THE_PAPER = [
 ]
 LANGUAGE_3D = [
     "sqa3d", "msqa", "beacon3d", "beacon3d_grounding", "nr3d", "sr3d", "multi3drefer", "vigil3d", "scan2cap", "3d_pope",
-    "vsi_bench", "open_eqa",
+    "spatiallm", "vsi_bench", "open_eqa",
 ]  # fmt: skip
 LANGUAGE_2D = ["vqav2", "gqa", "docvqa", "chartqa", "refcoco", "refcoco_plus", "refcocog"]
 DRAWN = ["sample_halls", "sample_situations", "sample_crowds"]

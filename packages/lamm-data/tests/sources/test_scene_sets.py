@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lamm_data.benchmark.run import build_benchmark
-from lamm_data.errors import SourceError
+from lamm_data.errors import SourceError, UsageError
 from lamm_data.records.benchmark import read_benchmark
 from lamm_data.records.instruction import read_records
 from lamm_data.sources.readers.scannet_export import FOLDER
@@ -298,3 +298,53 @@ def test_the_fifty_real_descriptions_keep_their_ids(real_data, root):
     ids = {f"{entry['scene_id']}-{entry['object_id']}-{entry['ann_id']}" for entry in raw}
     assert {record.extra["source_id"] for record in records["visual_grounding3d"]} == ids
     assert not left_out
+
+
+def rooms(tmp_path, listed="split.csv"):
+    """Two rooms of SpatialLM's training set, or of its test set."""
+    root = tmp_path / "spatiallm"
+    rows = [{"id": f"scene_000000_0{room}_0", "scene_id": "scene_000000", "split": "train"} for room in (0, 1)]
+    for row in rows:
+        write(root, f"layout/{row['id']}.txt", "wall_0=Wall(1.0,0.0,0.0,5.0,0.0,0.0,2.8,0.0)\n"
+              "door_0=Door(wall_9,2.0,0.0,1.0,0.8,2.0)\nbbox_0=Bbox(coffee_table,3.0,2.0,0.5,0.0,1.0,0.5,0.4)\n"
+              "bbox_1=Bbox(unknown,3.0,2.0,0.5,0.0,1.0,0.5,0.4)\n")  # fmt: skip
+        cloud = np.array([[1, -1, 0], [5, 4, 2.8]], np.float32)
+        write(root, f"pcd/{row['id']}.ply", "ply\nformat ascii 1.0\nelement vertex 2\nproperty float x\n"
+              "property float y\nproperty float z\nend_header\n"
+              + "\n".join(" ".join(map(str, point)) for point in cloud) + "\n")  # fmt: skip
+    table(root, listed, rows if listed == "split.csv" else [{"id": row["id"], "pcd": "", "layout": ""} for row in rows])
+    return root
+
+
+def test_spatiallms_rooms_become_boxes_in_metres_with_their_clouds_corner(tmp_path):
+    root = rooms(tmp_path, "test.csv")
+    records, left_out = built("spatiallm", root)
+    first = records["detection3d"][0]
+    assert first.object == [
+        {"label": "wall", "bbox": [3.0, 0.0, 1.4, 4.0, 0.1, 2.8]},
+        {"label": "coffee table", "bbox": [3.0, 2.0, 0.5, 1.0, 0.5, 0.4]},
+    ]
+    assert (first.cloud_corner, first.group) == ([1.0, -1.0, 0.0], "scene_000000_00")
+    assert left_out == {"door or window of a wall that is not there": 2, "object without a name": 2}
+
+
+def test_spatiallms_rooms_are_answered_in_steps_of_layout_text(tmp_path):
+    root = rooms(tmp_path)
+    settings = ConvertSettings(numbers="layout", workers=2)
+    counts = convert_source("spatiallm", root, tmp_path / "out.jsonl", settings)
+    answer = read_records(tmp_path / "out.jsonl")[0].conversations[1].text
+    assert answer == "wall_0=Wall(0,40,0,160,40,0,139,0)\nbbox_0=Bbox(coffee_table,80,120,20,640,64,32,25)"
+    assert counts["detection3d: records written"] == 2
+    assert counts["detection3d: left out: door or window of a wall that is not there"] == 2
+
+
+def test_a_room_whose_layout_is_torn_is_named_with_its_line(tmp_path):
+    root = rooms(tmp_path)
+    write(root, "layout/scene_000000_01_0.txt", "bbox_0=Bbox(bed,1.0,2.0,nan,0.0,1.0,1.0,1.0)\n")
+    with pytest.raises(SourceError, match=r"in a Bbox.*line 1.*scene_000000_01_0.txt"):
+        convert_source("spatiallm", root, tmp_path / "out.jsonl")
+
+
+def test_layout_text_is_for_3d_detections_alone(root, tmp_path):
+    with pytest.raises(UsageError, match="detection3d with the number style 'layout'"):
+        convert_source("scanqa", root, tmp_path / "out.jsonl", ConvertSettings(numbers="layout", media="ignore"))

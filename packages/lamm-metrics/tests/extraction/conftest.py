@@ -21,6 +21,7 @@ from lamm_metrics.extraction import (
 )
 from lamm_metrics.extraction.choices import extract_labelled_choice
 
+CORNER = (1.0, -2.0, 0.5)  # lowest x, y and z of the cloud that layout text is about
 # Options that are signs, letters, formulas, repeated, empty.
 SIGNS = ["-", "A", "$x^2$", "", "a a a", "A", "[1, 0]", "C++", "not", "5%", ".", "I"]
 FOLDER = Path(__file__).parent / "answers"
@@ -48,7 +49,7 @@ def run(entry):
         "choice": lambda: extract_choice(text, labels),
         "number": lambda: extract_number(text),
         "boxes_2d": lambda: extract_boxes_2d(text, convention, size, labels),
-        "boxes_3d": lambda: extract_boxes_3d(text, entry["numbers"], labels),
+        "boxes_3d": lambda: extract_boxes_3d(text, entry["numbers"], labels, entry.get("corner")),
         "points": lambda: extract_points(text, convention, size, labels),
         "words": lambda: extract_words(text),
         "yes_no": lambda: extract_yes_no(text),
@@ -121,7 +122,7 @@ def extractors():
         "number": extract_number,
         "boxes_2d": lambda text: extract_boxes_2d(text, labels=SETS["voc"]),
         "boxes_2d_open": lambda text: extract_boxes_2d(text, frame),
-        "boxes_3d": lambda text: extract_boxes_3d(text, 7, SETS["scannet"]),
+        "boxes_3d": lambda text: extract_boxes_3d(text, 7, SETS["scannet"], CORNER),
         "points": lambda text: extract_points(text, labels=SETS["joints"]),
         "words": extract_words,
         "yes_no": extract_yes_no,

@@ -7,7 +7,19 @@ import pytest
 from lamm_metrics.extraction.text.answer import MAX_CHARACTERS
 
 MEGABYTES = ["[", "1,", "(A", "not ", "<think>", "\n"]
-LONGEST = ["[", "1,", "(A", "A. ", "dog or ", "[0.1,0.2,0.3,0.4] ", "the answer is ", "'a", "。"]
+LONGEST = [
+    "[",
+    "1,",
+    "(A",
+    "A. ",
+    "dog or ",
+    "[0.1,0.2,0.3,0.4] ",
+    "the answer is ",
+    "'a",
+    "。",
+    "w=Wall(",
+    "a_0=Bbox(b,1,2,3,4,5,6,7)\n",
+]
 
 
 @pytest.mark.parametrize("piece", MEGABYTES)

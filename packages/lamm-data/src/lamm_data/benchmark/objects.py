@@ -27,7 +27,7 @@ def solids(item: Annotated, build: Build, query: str) -> Iterator[Entry]:
     """Ask for every object of a scene."""
     objects = [{"label": box.label, "bbox": written(box, build)} for box in solid_boxes(item, build.left_out)]
     if objects:
-        yield "", query, {"object": objects}
+        yield "", query, {"object": objects, "cloud_corner": list(item.corner) or None}
 
 
 def _named(item: Annotated, build: Build) -> Named:

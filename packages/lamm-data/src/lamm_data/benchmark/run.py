@@ -17,7 +17,7 @@ from lamm_data.records.annotations import Annotated
 from lamm_data.records.benchmark import BenchmarkRecord, write_benchmark
 from lamm_data.records.instruction import write_records
 from lamm_data.records.tasks import TASKS, benchmark_file_name
-from lamm_data.sources.media import MediaCheck
+from lamm_data.sources.media import MediaCheck, with_corner
 from lamm_data.sources.registry import Source, choose_tasks, open_source
 
 
@@ -116,6 +116,8 @@ def build_benchmark(
             )
             items = _wanted(source, source.open(root, split, task), build)
             checked = MediaCheck(Path(root), media)(items, build.left_out)
+            if TASKS[task].kind == "boxes3d" and media != "ignore":
+                checked = (with_corner(Path(root), item) for item in checked)
             records = list(build_records(checked, build))
             chosen = subset(records, per_task or len(records), seed)
             file = _file_name(source, task, title, split, fine_tune)

@@ -225,6 +225,8 @@ class Annotated:
         group: Scene or image that makes several items dependent; the id when empty.
         link: Ids of the same image elsewhere, such as Visual Genome's `coco`.
         licence: Licence of this image, where the source states one an image.
+        layout: The scene as SpatialLM's layout text, in metres, where the source has one.
+        corner: Lowest x, y and z of the cloud in metres, where somebody read it.
         account: What its reader completed or left out, with how often: `noted: ...` and `left out: ...`.
     """
 
@@ -247,6 +249,8 @@ class Annotated:
     relations: tuple[Relation, ...] = ()
     link: Mapping[str, str] = field(default_factory=dict)
     licence: str = ""
+    layout: str = ""
+    corner: tuple[float, ...] = ()
     account: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -56,6 +56,7 @@ class BenchmarkRecord(HasMedia):
         gt_choice: Index of the right option.
         gt_choices: Options.
         gt_bbox: The box a description means.
+        cloud_corner: Lowest `[x, y, z]` of the cloud in metres, from which answers in layout text count.
         position: Where somebody stands: `[x, y, z]` in metres.
         rotation: Which way they look: a quaternion `[x, y, z, w]`.
         task: Task key.
@@ -86,6 +87,7 @@ class BenchmarkRecord(HasMedia):
     gt_choice: int | None = None
     gt_choices: list[str] | None = None
     gt_bbox: list[float] | None = None
+    cloud_corner: list[float] | None = None
     position: list[float] | dict[str, float] | None = None
     rotation: list[float] | dict[str, float] | None = None
     task: str | None = None
@@ -186,6 +188,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "points": ("a list of [x, y]", lambda v: isinstance(v, list) and all(_is_numbers(p, (2,)) for p in v)),
     "gt_choices": ("a list of options", _is_strings),
     "gt_choice": ("an index from 0", lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 0),
+    "cloud_corner": ("[x, y, z] in metres", lambda v: _is_numbers(v, (3,))),
     "image_size": ("[width, height]", lambda v: _is_numbers(v, (2,)) and min(v) > 0),
     "labels": ("a list of names", _is_strings),
     "joints": ("a list of names", _is_strings),

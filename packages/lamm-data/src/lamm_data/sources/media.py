@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lamm_data.errors import OutsideError, SourceError, UsageError, first_of
@@ -81,6 +81,18 @@ class MediaCheck:
         doubtful = self.decode or (item.modality == "image" and not item.width)
         fault = decode_fault(self.root, item) if doubtful else ""
         return "media of another size" if fault.startswith("size:") else "media damaged" if fault else ""
+
+
+def with_corner(root: Path, item: Annotated) -> Annotated:
+    """Return an item of a cloud with the cloud's lowest x, y and z, from which layout text counts.
+
+    Raises:
+        SourceError: The cloud is missing or damaged.
+    """
+    from lamm_data.clouds.reading import read_cloud
+
+    low = read_cloud(media_file(root, item.media)).points.min(axis=0)
+    return replace(item, corner=tuple(round(float(value), 4) for value in low))
 
 
 def decode_fault(root: Path, item: Annotated) -> str:

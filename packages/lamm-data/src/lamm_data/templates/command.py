@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lamm_data.sources.command import own_options, say_found
-from lamm_data.writing.coordinates import NUMBER_STYLES
+from lamm_data.writing.coordinates import LAYOUT, NUMBER_STYLES
 from lamm_llm import writes_alone
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ MEDIA = ("check", "skip-missing", "ignore")
 @click.option("--style", type=click.Choice(STYLES), default="full", show_default=True, help="Form of the answers.")
 @click.option(
     "--numbers",
-    type=click.Choice(tuple(NUMBER_STYLES)),
+    type=click.Choice((*NUMBER_STYLES, LAYOUT.name)),
     default="paper",
     show_default=True,
-    help="How 2D boxes are written.",
+    help="How boxes are written: 2D ones, or 3D ones as layout text.",
 )
 @click.option("--split", default="", help="Split to read; the training split when empty.")
 @click.option("--media", type=click.Choice(MEDIA), default="check", show_default=True, help="About missing files.")

@@ -14,10 +14,10 @@ from lamm_data.errors import UsageError
 from lamm_data.records.annotations import Annotated
 from lamm_data.records.instruction import MAX_ROUNDS_3D, InstructionRecord, Turn
 from lamm_data.records.tasks import CONVERSION_TASKS
-from lamm_data.sources.media import MediaCheck
+from lamm_data.sources.media import MediaCheck, with_corner
 from lamm_data.templates.pairs import PAIR_MAKERS, Context, Pair
 from lamm_data.templates.pools.pools import STYLES, Pool, load_pool
-from lamm_data.writing.coordinates import NumberStyle, number_style
+from lamm_data.writing.coordinates import LAYOUT, NumberStyle, number_style
 from lamm_data.writing.draws import fill, item_rng
 from lamm_data.writing.options import AnswerPool
 
@@ -74,6 +74,11 @@ class Conversion:
             raise UsageError(f"Expected a share of negatives from 0 to below 1, got {self.negatives}.")
         self._numbers = numbers = number_style(self.numbers)
         kind = CONVERSION_TASKS[self.task].kind
+        if numbers == LAYOUT and kind != "boxes3d":
+            raise UsageError(
+                f"Expected the task detection3d with the number style 'layout', got {self.task!r}. "
+                "Name it with --tasks detection3d."
+            )
         if kind == "joints" and not numbers.point_pattern:
             raise UsageError(f"Expected a number style with points for {self.task}, got {self.numbers!r}: boxes only.")
         if kind == "boxes" and self.style == "full" and not numbers.sentences:
@@ -83,6 +88,8 @@ class Conversion:
 def _phrase(pair: Pair, conversion: Conversion, rng: random.Random) -> tuple[str, str]:
     pool = conversion.pools.get(pair.pool) or load_pool(pair.pool)
     question = fill(rng.choice(pool.questions), pair.question)
+    if pair.text:
+        return question, pair.text
     templates = pool.answers[conversion.style]
     full, sentences = conversion.style == "full", []
     for values in pair.answers:
@@ -199,6 +206,8 @@ class BlockMaker:
         conversion, media = copy(self.conversion), copy(self.media)
         conversion.counts, media.missing = Counter(), []
         there = items if media.mode == "ignore" else media.present(items, conversion.counts)
+        if conversion.numbers == LAYOUT.name:
+            there = (with_corner(media.root, item) for item in there)
         lines = [json.dumps(record.to_dict(), ensure_ascii=False) for record in convert(there, conversion)]
         conversion.counts["items read"] += len(media.missing)
         return Block(lines, conversion.counts, media.missing)

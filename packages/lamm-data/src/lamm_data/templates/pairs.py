@@ -10,8 +10,9 @@ from functools import lru_cache
 
 from lamm_data.records.annotations import Annotated, ClassLabel
 from lamm_data.records.tasks import Task
-from lamm_data.writing.coordinates import PAPER, NumberStyle, labels_there, metres, solid_boxes, written_boxes
+from lamm_data.writing.coordinates import LAYOUT, PAPER, NumberStyle, labels_there, metres, solid_boxes, written_boxes
 from lamm_data.writing.english import as_sentence, mid_sentence, plural, singular, takes_are, with_article
+from lamm_data.writing.layout_text import layout_answer
 from lamm_data.writing.options import LETTERS, AnswerPool, lettered
 from lamm_data.writing.words import worded
 
@@ -27,12 +28,14 @@ class Pair:
         question: Values of the question's placeholders.
         answers: Values of the answer's placeholders, one mapping a sentence.
         source_id: Annotation the pair is about.
+        text: The whole answer, where no words are put around it.
     """
 
     pool: str
     question: Values
     answers: tuple[Values, ...]
     source_id: str = ""
+    text: str = ""
 
 
 @dataclass(slots=True)
@@ -173,6 +176,10 @@ def _questions(item: Annotated, context: Context) -> Iterator[Pair]:
 
 
 def _detection3d(item: Annotated, context: Context) -> Iterator[Pair]:
+    if context.numbers == LAYOUT:
+        if text := layout_answer(item, context.left_out):
+            yield Pair(context.task.pools[0], {}, (), text=text)
+        return
     sentences = tuple(
         {**_label_values(box.label), "box": metres(box.values)} for box in solid_boxes(item, context.left_out)
     )

@@ -43,7 +43,7 @@ def metres(values: Iterable[float], decimals: int = 3) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NumberStyle:
-    """How 2D boxes and points are written. 3D ones are metres with three decimals in every style.
+    """How 2D boxes and points are written. 3D ones are metres with three decimals in every style but `LAYOUT`.
 
     Attributes:
         name: Name on the command line.
@@ -169,6 +169,8 @@ NUMBER_STYLES: dict[str, NumberStyle] = {
 """Number styles by name; the documentation of `lamm data convert` says which models are taught to write like which."""
 
 PAPER = NUMBER_STYLES["paper"]
+LAYOUT = NumberStyle("layout", "")
+"""Of 3D detections alone: SpatialLM's layout text (`lamm_data.writing.layout_text`) in place of sentences."""
 
 
 def number_style(name: str) -> NumberStyle:
@@ -177,9 +179,10 @@ def number_style(name: str) -> NumberStyle:
     Raises:
         UsageError: There is none of this name.
     """
-    if name not in NUMBER_STYLES:
-        raise UsageError(f"Expected a number style out of {', '.join(NUMBER_STYLES)}, got {name!r}.")
-    return NUMBER_STYLES[name]
+    styles = NUMBER_STYLES | {LAYOUT.name: LAYOUT}
+    if name not in styles:
+        raise UsageError(f"Expected a number style out of {', '.join(styles)}, got {name!r}.")
+    return styles[name]
 
 
 def inside_boxes(item: Annotated, left_out: Counter[str], noted: Counter[str]) -> Iterator[tuple[Box, Corners]]:

@@ -145,16 +145,22 @@ def boxes_2d(
     return _structured(prediction.boxes, fault_of, lambda numbers: declared.to_normalised(numbers, size), 4)
 
 
-def boxes_3d(prediction: Prediction, labels: Sequence[str] | None, numbers: NumberCount) -> AnsweredBoxes:
+def boxes_3d(
+    prediction: Prediction,
+    labels: Sequence[str] | None,
+    numbers: NumberCount,
+    corner: Sequence[float] | None = None,
+) -> AnsweredBoxes:
     """Return the boxes of `numbers` numbers, metres and radians; structured boxes with fewer get angles of 0.
 
     Args:
         prediction: The answer.
         labels: Closed set of classes, None for any.
         numbers: 6 for axis-aligned, 7 for upright, 9 for fully rotated boxes.
+        corner: The record's `cloud_corner`, from which layout text in steps counts.
     """
     if prediction.boxes is None:
-        found = extraction.extract_boxes_3d(prediction.plain_text, numbers, labels)
+        found = extraction.extract_boxes_3d(prediction.plain_text, numbers, labels, corner)
         return AnsweredBoxes(found.status, found.value or [], (), found.detail)
     angles = (0.0,) * numbers
     return _structured(prediction.boxes, boxes3d.find_fault, lambda box: (box + angles)[:numbers], numbers)

@@ -68,7 +68,7 @@ def named_boxes(reference: Reference, prediction: Prediction, numbers: NumberCou
     found = _numbers_in(text, ids) if asked else []
     # By the projects' rules an answer without an id names object 0 or nothing; by ours it may still hold boxes.
     if not found and (ids == "strict" or not asked):
-        answer = boxes_3d(prediction, None, numbers)
+        answer = boxes_3d(prediction, None, numbers, reference.get("cloud_corner"))
         unread = answer.status == Status.NONE and not answer.detail and bool(text.strip())
         return Named(answer._replace(detail="it names no box and no object") if unread else answer)
     known = _proposals(reference)

@@ -118,7 +118,7 @@ class DetectionAP3D(BoxAP):
 
     def read(self, reference: Reference, prediction: Prediction, labels: Sequence[str] | None) -> AnsweredBoxes:
         """The boxes of the answer, with 9 numbers each."""
-        answer = boxes_3d(prediction, labels, self.numbers)
+        answer = boxes_3d(prediction, labels, self.numbers, reference.get("cloud_corner"))
         return answer._replace(boxes=[replace(box, box=padded(box.box)) for box in answer.boxes])
 
     def truth(self, reference: Reference, boxes: Sequence[Sequence[float]]) -> Floats:

@@ -338,7 +338,7 @@ TRUTH_KEYS = frozenset(key for checks in TRUTHS.values() for key in checks)
 WORDS = frozenset({"label", "attr"})
 PARSED = (TRUTH_KEYS - WORDS) | {
     "gt_choices", "gt_accepted", "option_labels", "labels", "joints", "image_size", "bbox", "head_bbox", "unique",
-    "meta", "easy", "view_dependent", "proposals", "rotation", "proposal_bbox",
+    "meta", "easy", "view_dependent", "proposals", "rotation", "proposal_bbox", "cloud_corner",
 }  # fmt: skip
 
 
@@ -354,6 +354,8 @@ def fault_of(kind: str, record: object, where: str) -> str:
     fault = truth_fault(kind, record)
     if not fault and record.get("image_size") is not None and not _has_size(record):
         fault = "`image_size` to be [width, height], both above 0"
+    if not fault and record.get("cloud_corner") is not None and not are_numbers(record["cloud_corner"], (3,)):
+        fault = "`cloud_corner` to be three finite numbers"
     if not fault and record.get("proposals") is not None and not _are_proposals(record["proposals"]):
         fault = '`proposals` to be a list of {"id", "bbox"}, each id once, with boxes of 6, 7 or 9 finite numbers'
     if not fault and "object" not in TRUTHS[kind] and not _are_named(record.get("object")):

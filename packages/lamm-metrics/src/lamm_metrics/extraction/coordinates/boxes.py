@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 from lamm_metrics.extraction.coordinates.groups import NUMBER, Group, ends_inside, find_groups, mark_brackets
+from lamm_metrics.extraction.coordinates.layout_text import layout_groups
 from lamm_metrics.extraction.coordinates.pairing import pair_names
 from lamm_metrics.extraction.result import Extraction, LabelledBox, Status
 from lamm_metrics.extraction.text.answer import answer_part, fold, overlong
@@ -248,18 +249,23 @@ _PARTS_3D: dict[int, list[tuple[int, ...]]] = {
 
 
 def extract_boxes_3d(
-    text: str, numbers: Literal[6, 7, 9] = 6, labels: Sequence[str] | None = None
+    text: str,
+    numbers: Literal[6, 7, 9] = 6,
+    labels: Sequence[str] | None = None,
+    corner: Sequence[float] | None = None,
 ) -> Extraction[list[LabelledBox]]:
     """Find all 3D boxes of an answer.
 
     Groups of 6, 7 or 9 numbers are boxes; centre, size and rotation may also stand in brackets of their own. Angles
     that are left out are 0; an angle other than 0 that `numbers` has no room for, negative sizes, other lengths and
-    numbers that are not finite make the status `malformed`.
+    numbers that are not finite make the status `malformed`. SpatialLM's layout text brings its own units: its walls,
+    doors and windows are boxes of these names, at least 0.1 m thick.
 
     Args:
         text: A free-form answer.
         numbers: How many numbers make a box: centre and size in metres (6), with yaw (7) or Euler angles (9).
         labels: A closed label set; labels are then returned spelled as in it, and a name outside it becomes `None`.
+        corner: The cloud's lowest x, y and z in metres; layout text in steps counts from it, and is not read without.
 
     Returns:
         The boxes in the order of the text.
@@ -272,17 +278,17 @@ def extract_boxes_3d(
     if fault:
         return Extraction([], Status.MALFORMED, fault)
     plain = prepared(text)
-    groups = merge_groups(plain, find_groups(plain), _PARTS_3D[numbers], _SIZE_GAP)
-    if numbers > 6:
-        groups = [_with_yaw(plain, group) for group in groups]
-    candidates = [group for group in groups if len(group.numbers) > 2]
-    boxes, faults = [], []
+    candidates, faults = layout_groups(plain, corner)
+    if not candidates and not faults:
+        groups = merge_groups(plain, find_groups(plain), _PARTS_3D[numbers], _SIZE_GAP)
+        groups = [_with_yaw(plain, group) for group in groups] if numbers > 6 else groups
+        candidates = [group for group in groups if len(group.numbers) > 2]
+        faults = ["the answer breaks off inside a box"] if ends_inside(plain) else []
+    boxes = []
     for group, (name, score) in zip(candidates, pair_names(plain, candidates, labels), strict=True):
         box = _box_3d(group, numbers)
         if box is not None:
             boxes.append(LabelledBox(name, box, score))
         else:
             faults.append(plain[group.start : min(group.end, group.start + 60)])
-    if ends_inside(plain):
-        faults.append("the answer breaks off inside a box")
     return finish(boxes, faults, plain)
