@@ -62,7 +62,9 @@ def choose(browser, control, value):
 def test_from_the_leaderboard_to_a_sample_and_its_drawing(browser, page):
     browser.open(page)
     browser.wait("document.querySelectorAll('article').length === 4")
-    assert browser.value("document.querySelectorAll('table td strong').length") == 6
+    # A line for the model in each set; chance is a mark in it.
+    assert browser.value("document.querySelectorAll('#leaderboard td strong').length") == 3
+    assert browser.value("document.querySelectorAll('#leaderboard .chance-line').length") == 3
     browser.value("document.querySelector('button[data-task=Detection_Blocks]').click()")
     browser.wait("document.activeElement.id === 'samples'")
     assert browser.value("document.querySelectorAll('article:first-of-type .drawn rect').length") >= 1
@@ -136,7 +138,8 @@ POOR_CONTRAST = """
     }
     return [255, 255, 255];
   };
-  const texts = "h1, h2, h3, th, td strong, small, dt, dd, p, label, .tag, .link, summary, figcaption";
+  const texts =
+    "h1, h2, h3, h4, th, td strong, small, dt, dd, p, li, label, .tag, .link, summary, figcaption, article button";
   const poor = [];
   for (const node of document.querySelectorAll(texts)) {
     if (!node.textContent.trim() || !node.offsetParent) continue;
@@ -163,7 +166,7 @@ def test_text_stands_out_and_controls_are_named(browser, page, scheme):
     assert browser.value("document.documentElement.lang") == "en"
 
 
-def test_ten_thousand_samples_open_within_two_seconds(browser, tmp_path):
+def test_ten_thousand_samples_open_within_a_second(browser, tmp_path):
     records = [{"id": i, "num": i % 9, "query": "How many are there?"} for i in range(10_000)]
     report = score("counting", records, [{"id": i, "text": f"There are {i % 7}."} for i in range(10_000)], draws=2)
     path = write_report(tmp_path / "r.html", {"mine": {"Counting_X": report}})
@@ -171,7 +174,7 @@ def test_ten_thousand_samples_open_within_two_seconds(browser, tmp_path):
     browser.open(path.as_uri())
     browser.wait("document.querySelectorAll('article').length === 30")
     timing = json.loads(browser.value("JSON.stringify(performance.getEntriesByType('navigation')[0])"))
-    assert timing["domComplete"] < 2000
+    assert timing["domComplete"] < 1000
 
 
 def test_a_blind_run_shares_its_models_colour_and_draws_nothing(browser, tmp_path):

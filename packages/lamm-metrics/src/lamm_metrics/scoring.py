@@ -213,7 +213,7 @@ def score(
         samples=tuple(_samples(results, truth, paired)) if samples else (),
         dataset=truth.dataset,
         model=answers.name,
-        settings={"seed": seed, "draws": draws, "confidence": confidence, "missing": missing},
+        settings={"seed": seed, "draws": draws, "confidence": confidence, "missing": missing, **_file_of(references)},
         note="; ".join([*remarks_of(chosen[0], truth.records, paired, results), *filter(None, besides)]),
     )
 
@@ -232,6 +232,15 @@ def _coco(task: str, references: Any, predictions: Any, iou_type: str | None = N
     )
 
 
+def _file_of(references: ReferenceSource) -> dict[str, str]:
+    """Return the SHA-256 of the benchmark file as a setting; nothing for records that lie in no file."""
+    path = references.source if isinstance(references, References) else references
+    if not isinstance(path, str | PathLike) or not Path(path).is_file():
+        return {}
+    with Path(path).open("rb") as handle:
+        return {"benchmark_sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
+
+
 def other_version(references: ReferenceSource, header: Mapping[str, Any]) -> str:
     """Say whether predictions were made for another version of a benchmark file; empty where nothing tells so.
 
@@ -241,12 +250,8 @@ def other_version(references: ReferenceSource, header: Mapping[str, Any]) -> str
     """
     config = header.get("config")
     made_for = config.get("benchmark_sha256") if isinstance(config, Mapping) else None
-    path = references.source if isinstance(references, References) else references
-    if not isinstance(made_for, str) or not isinstance(path, str | PathLike) or not Path(path).is_file():
-        return ""
-    with Path(path).open("rb") as handle:
-        found = hashlib.file_digest(handle, "sha256").hexdigest()
-    if made_for == found:
+    found = _file_of(references).get("benchmark_sha256", made_for) if isinstance(made_for, str) else made_for
+    if not isinstance(made_for, str) or not isinstance(found, str) or made_for == found:
         return ""
     return (
         f"the answers are to another version of the benchmark file: benchmark_sha256 {made_for[:12]}… in the "

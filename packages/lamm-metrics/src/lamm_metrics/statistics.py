@@ -1,6 +1,6 @@
 """Intervals and tests: Wilson, bootstrap over groups, clustered standard error."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import sqrt
 from statistics import NormalDist
 from typing import Literal
@@ -190,6 +190,20 @@ def bootstrap_p_value(differences: NDArray[np.float64]) -> float:
     """
     least = min((differences <= 0).sum(), (differences >= 0).sum())
     return min(1.0, float(2 * (1 + least) / (1 + len(differences))))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p values corrected for their number (Holm 1979), in the order of what was given.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    corrected, floor = [0.0] * len(order), 0.0
+    for rank, index in enumerate(order):
+        floor = max(floor, min(1.0, (len(order) - rank) * p_values[index]))
+        corrected[index] = floor
+    return corrected
 
 
 def detectable_difference(standard_error: float, confidence: float = 0.95, power: float = 0.8) -> float:

@@ -81,8 +81,11 @@ def test_models_stand_side_by_side_with_chance(report, tmp_path):
     chance = score("classification", REFERENCES, chance_predictions("classification", REFERENCES), draws=20)
     results = {"model": {"classification": report}, "chance": {"classification": chance}}
     text, parsed = page(write_report(tmp_path / "r.html", results))
-    assert text.count('<th scope="col">model</th>') == 1
-    assert text.count('<th scope="col">chance</th>') == 1
+    board = text.split('<table id="leaderboard">')[1].split("</table>")[0]
+    assert board.count(">model</bdi></th>") == 1
+    assert board.count('class="chance-line"') == 1
+    assert f"chance {chance.headline.value:.2f} [" in board
+    assert ">chance</bdi>" not in board  # a mark to compare with, no line that could be the best
     assert f"{chance.headline.value:.4f}" in text
     assert len(panels(text)) == 2
     assert all("scope" in attributes for tag, attributes in parsed.tags if tag == "th")
@@ -147,12 +150,12 @@ def test_seven_columns_say_once_what_holds_for_all_of_them(report, tmp_path):
     both = {"mine": {"Set": report}, "chance": {"Set": chance}}
     text = write_report(tmp_path / "r.html", both).read_text("utf-8")
     assert text.count("n\u00a0=\u00a08") == 1
-    assert text.count("<small>unread 12.5%</small>") == 1
-    assert "unread 0.0%" not in text
+    assert text.count('<td data-label="unread">12.5%</td>') == 1
+    assert '<td data-label="unread">0.0%</td>' not in text
     fewer = score("classification", REFERENCES[:4], ANSWERS[:4], draws=20)
     text = write_report(tmp_path / "r.html", {"mine": {"Set": report}, "less": {"Set": fewer}}).read_text("utf-8")
-    assert "<small>n = 8</small>" in text
-    assert "<small>n = 4</small>" in text
+    assert "n\u00a0=\u00a04 to 8" in text
+    assert "Not all were scored on the same number of records on Set: these scores do not compare." in text
 
 
 def test_differences_say_what_they_are_from(report, tmp_path):
@@ -161,7 +164,8 @@ def test_differences_say_what_they_are_from(report, tmp_path):
 
     given = {"significance": {"Set": {"mine": Compared}}, "against": "the unchanged file"}
     text = write_report(tmp_path / "r.html", {"mine": {"Set": report}}, **given).read_text("utf-8")
-    assert "<small>Δ -0.2500, p &lt; 0.001</small>" in text
+    assert '<td class="value" data-label="Δ">\u22120.25 <small>p &lt; 0.001</small></td>' in text
+    assert "mine against the unchanged file: worse on Set, most by 0.25 on Set, p &lt; 0.001" in text
     assert "difference from the unchanged file," in text
     assert "paired test" not in write_report(tmp_path / "r.html", [report]).read_text("utf-8")
 

@@ -1,16 +1,15 @@
-"""The tables of a report: the leaderboard in HTML and in text, every score, and what the paper published."""
+"""The leaderboard of a report in HTML and in text: the models of each task on one axis, blind and chance as marks."""
 
-import tomllib
 from collections.abc import Mapping
 from html import escape
-from importlib.resources import files
 from typing import Protocol, TypeAlias
 
+from lamm_metrics.report.entrants import Row, entrants_of, rows_of
+from lamm_metrics.report.forest import Axis, lane
+from lamm_metrics.report.shown import Arranged, ahead, digits, known, ranged, shown_name, ticks_of
 from lamm_metrics.results.report import Report
 from lamm_metrics.results.score import Score
-from lamm_metrics.tables import bracketed, number, table, with_interval
-
-Arranged = Mapping[str, Mapping[str, Report]]
+from lamm_metrics.tables import table, with_interval
 
 
 class Compared(Protocol):
@@ -27,123 +26,116 @@ class Compared(Protocol):
 
 # Comparisons of each cell with the first model, or with whatever the page names, by benchmark and model.
 Significance: TypeAlias = Mapping[str, Mapping[str, Compared]]
+CLEAR = ' <small class="clear" title="Its interval lies clear of all others">clear</small>'
 
 
 def leaderboard(arranged: Arranged, significance: Significance) -> str:
-    """Return the table of headline scores: a row a task, a column a model."""
-    names = list(dict.fromkeys(name for reports in arranged.values() for name in reports))
-    head = "".join(f'<th scope="col">{escape(model)}</th>' for model in arranged)
-    body = []
-    for name in names:
-        headlines = {model: reports[name].headline for model, reports in arranged.items() if name in reports}
-        first = next(iter(headlines.values()))
-        arrow = "higher is better" if first.higher_is_better else "lower is better"
-        sizes = {score.n for score in headlines.values()}
-        common = f", n\u00a0=\u00a0{first.n}" if len(sizes) == 1 else ""
-        best = _best(headlines)
-        cells = "".join(
-            "<td>–</td>"
-            if model not in headlines
-            else _cell(headlines[model], model in best, significance.get(name, {}).get(model), bool(common))
-            for model in arranged
+    """Return the table of headline scores: a group of rows a task, in it a row a model, all on the task's own axis."""
+    rows = rows_of(arranged)
+    entrants = entrants_of(arranged)
+    blind = any(row.blind for row in rows)
+    head = ["Task", "Model", "Score and interval", "Score", *["Blind"] * blind, *["Δ"] * bool(significance), "Unread"]
+    cells = "".join(f'<th scope="col">{title}</th>' for title in head)
+    body = "".join(
+        _group(
+            row,
+            [(name, one.colour) for name, one in entrants.items() if one.role == "model"],
+            blind,
+            significance.get(row.name, {}) if significance else None,
+            any(reports[row.name].samples for reports in arranged.values() if row.name in reports),
         )
-        button = _name(name, any(reports[name].samples for reports in arranged.values() if name in reports))
-        note = f"<small>{escape(first.name)}, {arrow}{common}</small>"
-        body.append(f'<tr><th scope="row">{button}<br>{note}</th>{cells}</tr>')
-    return f'<thead><tr><th scope="col">Task</th>{head}</tr></thead><tbody>{"".join(body)}</tbody>'
+        for row in rows
+    )
+    return f"<thead><tr>{cells}</tr></thead>{body}"
+
+
+def _group(
+    row: Row, models: list[tuple[str, int]], blind: bool, compared: Mapping[str, Compared] | None, listed: bool
+) -> str:
+    """Return the rows of one task."""
+    axis = Axis(ticks_of(row.everyone), row.first.higher_is_better)
+    here = [(name, colour) for name, colour in models if name in row.scores or name in row.blind] or models
+    best, clear = best_of(row.scores)
+    lines: list[str] = []
+    title = (
+        f'<th scope="rowgroup" rowspan="{len(here) + 1}">{_name(row.name, listed)}'
+        f"<small>{escape(row.first.name)}{_records(row)}</small>{_chance(row.chance)}</th>"
+    )
+    for name, colour in here:
+        score = row.scores.get(name)
+        mark = " best" if name in best else ""
+        note = (
+            ' <small class="clear" title="Its interval lies clear of all others">clear</small>' if name == clear else ""
+        )
+        cells = [
+            *[title] * (not lines),
+            f'<th scope="row" class="model"><i></i><bdi title="{escape(name)}">{escape(name)}</bdi></th>',
+            f'<td class="plot">{lane(name, score, row.blind.get(name), row.chance, axis)}</td>',
+            f'<td class="value{mark}">{_value(score)}{note}</td>',
+            *[f'<td class="value" data-label="blind">{_value(row.blind.get(name))}</td>'] * blind,
+            *([] if compared is None else [f'<td class="value" data-label="Δ">{_difference(compared.get(name))}</td>']),
+            f'<td data-label="unread">{_unread(score)}</td>',
+        ]
+        lines.append(f'<tr data-model="{escape(name)}" style="--own:var(--series-{colour})">{"".join(cells)}</tr>')
+    way = "more is better →" if row.first.higher_is_better else "← less is better"
+    foot = (
+        f'<tr class="foot"><td></td><td class="plot">{axis.drawn()}</td>'
+        f'<td colspan="{2 + blind + (compared is not None)}"><small>{way}</small></td></tr>'
+    )
+    return f'<tbody data-task="{escape(row.name)}">{"".join(lines)}{foot}</tbody>'
+
+
+def best_of(scores: Mapping[str, Score]) -> tuple[set[str], str]:
+    """Return the models with the best score, none where all are equal, and the one clear of all others, else empty.
+
+    Clear is a model whose interval lies apart from that of every other one.
+    """
+    values = {name: value for name, score in scores.items() if (value := known(score.value)) is not None}
+    if len(set(values.values())) < 2:
+        return set(), ""
+    top = max(values.values()) if next(iter(scores.values())).higher_is_better else min(values.values())
+    best = {name for name, value in values.items() if value == top}
+    clear = [one for one in best if all(ahead(scores[one], scores[other]) > 0 for other in values if other != one)]
+    return best, clear[0] if clear else ""
 
 
 def _name(name: str, listed: bool) -> str:
     """Return the name of a row, which leads to its samples where any are listed."""
-    shown = escape(name.replace("_", " ")).replace("+", "+<wbr>")
+    shown = escape(shown_name(name)).replace("+", "+<wbr>")
     return f'<button class="link" type="button" data-task="{escape(name)}">{shown}</button>' if listed else shown
 
 
-def details(arranged: Arranged) -> str:
-    """Return every score of every report with its signature, folded by benchmark and within it by model."""
-    names = dict.fromkeys(name for reports in arranged.values() for name in reports)
-    return "\n".join(
-        f"<details><summary>{escape(name.replace('_', ' '))}</summary>"
-        + "".join(_details(model, name, reports[name]) for model, reports in arranged.items() if name in reports)
-        + "</details>"
-        for name in names
-    )
+def _records(row: Row) -> str:
+    """Return the number of records, the range of it where models were scored on different ones."""
+    sizes = sorted({score.n for score in row.everyone})
+    return f", n\u00a0=\u00a0{sizes[0]:,}" if len(sizes) == 1 else f", n\u00a0=\u00a0{sizes[0]:,} to {sizes[-1]:,}"
 
 
-def published() -> str:
-    """Return the scores that LAMM published, folded and marked with their protocol."""
-    table = tomllib.loads((files("lamm_metrics.report") / "data" / "published.toml").read_text("utf-8"))
-    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in ("Set", "Metric", *table["columns"]))
-    body = "".join(
-        f'<tr><th scope="row">{escape(row["file"].replace("_", " "))}</th><td>{escape(row["metric"])}</td>'
-        + "".join(f"<td>{escape(score)}</td>" for score in row["scores"])
-        + "</tr>"
-        for row in table["rows"]
-    )
+def _chance(score: Score | None) -> str:
     return (
-        f"<details><summary>What the LAMM paper published ({escape(table['protocol'])})</summary>"
-        "<p>Percentages, and counts for FSC147, by the published protocol: other formulas than the standard ones above."
-        " Compare them with scores of <code>--protocol paper</code> only.</p>"
-        "<div class='wide' tabindex='0' role='region' aria-label='Published scores'>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>"
+        "" if score is None else f'<small class="chance">chance {digits(score.value, score.n)} {ranged(score)}</small>'
     )
 
 
-def _best(headlines: Mapping[str, Score]) -> set[str]:
-    known = {model: score.value for model, score in headlines.items() if score.value is not None}
-    if len(set(known.values())) < 2:
-        return set()
-    higher = next(iter(headlines.values())).higher_is_better
-    top = max(known.values()) if higher else min(known.values())
-    return {model for model, value in known.items() if value == top}
+def _value(score: Score | None) -> str:
+    return "–" if score is None else f"<strong>{digits(score.value, score.n)}</strong> <small>{ranged(score)}</small>"
 
 
-def _bar(score: Score) -> str:
-    """Return a picture of a share and its interval; other numbers have no common scale and get none."""
-    if score.value is None or score.interval is None or not 0 <= score.value <= 1 or score.interval[1] > 1:
+def _unread(score: Score | None) -> str:
+    return f"{score.failure_rate:.1%}" if score is not None and score.n_failed else ""
+
+
+def _difference(compared: Compared | None) -> str:
+    """Return a difference and its p."""
+    if compared is None or known(compared.difference) is None or known(compared.p_value) is None:
         return ""
-    low, high = (100 * side for side in score.interval)
-    return (
-        '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="track" width="100" height="8"/><rect class="span" x="{low:.2f}" y="2" width="{high - low:.2f}" '
-        f'height="4"/><rect class="mark" x="{100 * score.value - 0.5:.2f}" width="1" height="8"/></svg>'
-    )
+    sign = "+" if (compared.difference or 0) > 0 else ""
+    return f"{sign}{digits(compared.difference, 0)} <small>{escape(p_text(compared.p_value or 0.0))}</small>"
 
 
-def _cell(score: Score, best: bool, compared: Compared | None, sized: bool) -> str:
-    """Return one score, with its number of records where the head of the row does not say it."""
-    notes = [] if sized else [f"n = {score.n}"]
-    if score.n_failed:
-        notes.append(f"unread {score.failure_rate:.1%}")
-    if compared is not None and compared.difference is not None and compared.p_value is not None:
-        shown = "p &lt; 0.001" if compared.p_value < 0.001 else f"p = {compared.p_value:.3f}"
-        notes.append(f"Δ {compared.difference:+.{4 if abs(compared.difference) < 10 else 1}f}, {shown}")
-    return (
-        f"<td{' class=best' if best else ''}><strong>{number(score.value)}</strong> "
-        f'<small class="range">{bracketed(score.interval)}</small>{_bar(score)}'
-        f"{''.join(f'<small>{note}</small>' for note in notes)}</td>"
-    )
-
-
-def _details(model: str, name: str, report: Report) -> str:
-    rows = []
-    for score in report.scores:
-        extra = ", ".join(f"{escape(key)} {value:.4f}" for key, value in score.extra.items())
-        rows.append(
-            f'<tr><th scope="row">{escape(score.name)}</th><td>{number(score.value)} '
-            f"<small>{bracketed(score.interval)}</small>{_bar(score)}</td><td>{score.n}</td><td>{score.failure_rate:.1%}</td><td>{extra}</td>"
-            f"<td><code>{escape(score.signature)}</code></td></tr>"
-        )
-    columns = ("Score", "Value", "n", "Unread", "More", "Signature")
-    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
-    note = f"<p>Note: {escape(report.note)}</p>" if report.note else ""
-    statuses = ", ".join(f"{escape(status)} {count}" for status, count in report.statuses.items()) or "not kept"
-    return (
-        f"<details><summary>{escape(model)}</summary>"
-        f"<div class='wide' tabindex='0' role='region' aria-label='{escape(name)}: {escape(model)}'><table>"
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-        f"<p>Answers by extraction status: {statuses}</p>{note}</details>"
-    )
+def p_text(p_value: float) -> str:
+    """Return p in words."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
 
 
 def comparison_table(results: Mapping[str, Mapping[str, Report]]) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -10,15 +11,17 @@ from string import Template
 
 from lamm_metrics.errors import UsageError
 from lamm_metrics.records.files import write_beside
-from lamm_metrics.report.leaderboard import Significance, details, leaderboard, published
+from lamm_metrics.report.findings import FIRST, Findings, findings_of
+from lamm_metrics.report.leaderboard import Significance, leaderboard
 from lamm_metrics.report.page_data import PageData
+from lamm_metrics.report.score_tables import details, foot, published
 from lamm_metrics.results.report import Report
 from lamm_metrics.results.score import version
 from lamm_metrics.viewer.script import viewer_script
 
 Results = Sequence[Report] | Mapping[str, Mapping[str, Report]]
 MediaRoot = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
-SCRIPTS = ("dom", "plots", "samples")
+SCRIPTS = ("dom", "board", "plots", "cards", "samples")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'{parts}; img-src data: file: 'self'"
 
 
@@ -53,7 +56,7 @@ def write_report(
     *,
     subtitle: str = "",
     significance: "Significance | None" = None,
-    against: str = "the first model",
+    against: str = FIRST,
     transcripts: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Path:
     """Write a report of one or several models on one or several tasks as a single HTML file.
@@ -95,12 +98,30 @@ def write_report(
         style=(folder / "report.css").read_text("utf-8"),
         script="\n".join([viewer_script(), *((folder / f"{name}.js").read_text("utf-8") for name in SCRIPTS)]),
         version=escape(version()),
+        date=f"{datetime.now(UTC):%Y-%m-%d}",
+        findings=_findings(findings_of(arranged, significance or {}, against)),
+        foot=foot(arranged),
         paired=f"Δ is the difference from {escape(against)}, p that of a paired test." if significance else "",
         headlines=leaderboard(arranged, significance or {}),
         details=details(arranged),
         published=published(),
         # Inside a script element only "<" could end it early.
-        data=json.dumps(embedded, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028"),
+        data=json.dumps(embedded, ensure_ascii=False, allow_nan=False)
+        .replace("<", "\\u003c")
+        .replace("\u2028", "\\u2028"),
     )
     write_beside(target, [page])
     return target
+
+
+def _findings(found: Findings) -> str:
+    """Return the sentences as three lists, each of which says so where there is nothing to say."""
+    titled = (
+        ("Who is ahead", found.ahead, "Nothing to compare with: score a second model, or chance."),
+        ("What could not be read", found.unread, "Every answer could be read."),
+        ("What looks wrong", found.doubts, "Nothing that these checks find."),
+    )
+    return "".join(
+        f"<div><h3>{title}</h3><ul>{''.join(f'<li>{escape(one)}</li>' for one in sentences or [none])}</ul></div>"
+        for title, sentences, none in titled
+    )

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -12,8 +12,11 @@ from typing import Any
 
 from lamm_metrics.answers.kinds import answers_of
 from lamm_metrics.records.tasks import find_task
+from lamm_metrics.report.entrants import entrants_of, rows_of
 from lamm_metrics.report.media import cloud_for_page, file_below, picture_for_page
+from lamm_metrics.report.shown import Arranged, known
 from lamm_metrics.results.report import Report, Sample
+from lamm_metrics.results.score import drawn
 from lamm_metrics.viewer.packing import points_each, side_each
 
 # Characters of one answer that the page shows.
@@ -24,8 +27,6 @@ PART = 2000
 # Samples of each report that a page in parts embeds for its plots.
 PLOTTED = 300
 MOST_PICTURES, MOST_CLOUDS = 400, 48
-
-Arranged = Mapping[str, Mapping[str, Report]]
 
 
 @dataclass
@@ -67,6 +68,8 @@ class PageData:
                     "name": name,
                     "task": report.task,
                     "plot": "" if find_task(report.task) is None else answers_of(report.task).plot,
+                    "metric": report.headline.name,
+                    "signature": report.headline.signature,
                     "higher": report.headline.higher_is_better,
                     "total": len(report.samples),
                     "statuses": report.statuses,
@@ -74,7 +77,13 @@ class PageData:
                 }
             )
         self._part(panels)
-        return {"headlines": _headlines(arranged), "panels": panels, "media": self.media, "systems": list(self.systems)}
+        return {
+            "entrants": [asdict(one) for one in entrants_of(arranged).values()],
+            "headlines": _headlines(arranged),
+            "panels": panels,
+            "media": self.media,
+            "systems": list(self.systems),
+        }
 
     def _shown(self, report: Report) -> tuple[Sample, ...]:
         step = max(1, -(-len(report.samples) // max(1, self.max_samples)))
@@ -115,7 +124,7 @@ class PageData:
         listed = {
             "id": sample.id,
             "status": sample.status,
-            "value": sample.value,
+            "value": known(sample.value),
             "extracted": _cut(sample.extracted),
             "detail": _cut(sample.detail),
             "system": self.systems.setdefault(_cut(sample.system), len(self.systems)),
@@ -124,8 +133,8 @@ class PageData:
             "truth": _cut(sample.truth),
             "media": sample.media,
             "medium": self.places.get((name, sample.media or sample.id), -1),
-            "marks": [[kind, [round(n, 4) for n in numbers], *rest] for kind, numbers, *rest in sample.marks],
-            "confidence": sample.confidence,
+            "marks": [[kind, [round(n, 4) for n in numbers], *rest] for kind, numbers, *rest in drawn(sample.marks)],
+            "confidence": known(sample.confidence),
         }
         verdict = self.transcripts.get(name, {}).get(sample.id)
         return {**listed, "judge": verdict} if verdict else listed
@@ -180,15 +189,14 @@ def _cut(text: str) -> str:
 
 
 def _headlines(arranged: Arranged) -> list[dict[str, Any]]:
-    names = dict.fromkeys(name for reports in arranged.values() for name in reports)
-    rows = []
-    for name in names:
-        scores = {model: reports[name].headline for model, reports in arranged.items() if name in reports}
-        rows.append(
-            {
-                "name": name,
-                "higher": next(iter(scores.values())).higher_is_better,
-                "scores": {model: score.value for model, score in scores.items()},
-            }
-        )
-    return rows
+    """Return what the leaderboard is sorted by: records, the largest share of unread answers, scores by model."""
+    return [
+        {
+            "name": row.name,
+            "higher": row.first.higher_is_better,
+            "n": max(score.n for score in row.everyone),
+            "unread": max((score.failure_rate for score in row.scores.values()), default=0.0),
+            "scores": {model: known(score.value) for model, score in row.scores.items()},
+        }
+        for row in rows_of(arranged)
+    ]

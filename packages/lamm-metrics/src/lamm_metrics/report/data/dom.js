@@ -13,16 +13,21 @@ lamm.svg = (tag, attributes, text) => {
   if (text !== undefined) node.textContent = text;
   return node;
 };
-lamm.number = (value) => (value === null || value === undefined ? "–" : String(Math.round(value * 1e4) / 1e4));
+lamm.number = (value) => (value === null || value === undefined ? "–" : String(Math.round(value * 100) / 100));
+lamm.words = (name) => name.replace(/_/g, " ");
+lamm.options = (select, options) => select.replaceChildren(...options.map(([value, label]) => { const option = lamm.element("option", label); option.value = value; return option; }));
 // Of a share, 0 is wrong and 1 is right; of an error, 0 is right.
 lamm.outcome = (value, higher) => (value === null ? "" : higher ? (value <= 0 ? "wrong" : value >= 1 ? "right" : "partial") : value === 0 ? "right" : "partial");
 lamm.models = [...new Set(lamm.data.panels.map((panel) => panel.model))];
 // One colour a model, the same in every plot and drawing. A blind run has the colour of its model, drawn hollow or
 // dashed; chance and the truth have colours of their own.
-lamm.seeing = (model) => { const bare = model.replace(/ \(blind\)$/, ""); return lamm.models.includes(bare) ? bare : model; };
-lamm.isBlind = (model) => lamm.seeing(model) !== model;
-lamm.coloured = lamm.models.filter((model) => model !== "chance" && !lamm.isBlind(model));
-lamm.colour = (model) => (model === "chance" ? "var(--chance)" : `var(--series-${1 + (lamm.coloured.indexOf(lamm.seeing(model)) % 6)})`);
+lamm.entrants = new Map(lamm.data.entrants.map((one) => [one.name, one]));
+lamm.isBlind = (model) => lamm.entrants.get(model).role === "blind";
+lamm.isModel = (model) => lamm.entrants.get(model).role === "model";
+lamm.colour = (model) => { const { colour } = lamm.entrants.get(model); return colour ? `var(--series-${colour})` : "var(--chance)"; };
+// Models that the reader has switched off; what belongs to one goes with it.
+lamm.off = new Set();
+lamm.isOn = (model) => !lamm.off.has(lamm.entrants.get(model).of);
 lamm.TRUTH = "var(--truth)";
 lamm.swatch = (colour, text, hollow) => {
   const label = lamm.element("span", "", "swatch"), dot = lamm.element("i");

@@ -1,8 +1,8 @@
-// Pictures of the scores: a radar over tasks, how answers could be read, calibration, counts against the truth.
+// Pictures over all sets: how answers could be read, calibration, counts against the truth.
 (() => {
   const { data, element, svg } = lamm;
   const box = (title, note, picture) => {
-    const figure = element("figure", "", "plot");
+    const figure = element("figure", "", "plot-card");
     figure.append(element("figcaption", title), picture, element("small", note));
     return figure;
   };
@@ -10,27 +10,6 @@
     const list = element("p", "", "legend");
     list.append(...names.map((name) => lamm.swatch(lamm.colour(name), name, lamm.isBlind(name))));
     return list;
-  };
-  const radar = () => {
-    const shares = data.headlines.filter((row) => row.higher && Object.values(row.scores).every((score) => score === null || (score >= 0 && score <= 1)));
-    // More axes than this lie over each other.
-    if (shares.length < 3 || shares.length > 24) return null;
-    const picture = svg("svg", { viewBox: "-255 -130 510 260", role: "img", "aria-label": "Radar of the headline scores; the leaderboard holds the numbers" });
-    const at = (index, value) => { const angle = (2 * Math.PI * index) / shares.length - Math.PI / 2; return [100 * value * Math.cos(angle), 100 * value * Math.sin(angle)]; };
-    for (const ring of [0.25, 0.5, 0.75, 1]) picture.append(svg("polygon", { points: shares.map((_, i) => at(i, ring).join(",")).join(" "), class: "ring" }));
-    shares.forEach((row, i) => {
-      const [x, y] = at(i, 1.1), text = row.name.replace(/_/g, " ").replace("Classification", "Class.").replace(/Sample/, "");
-      picture.append(svg("text", { x, y: y + 3, "text-anchor": x > 5 ? "start" : x < -5 ? "end" : "middle", class: "tick" }, text.length > 25 ? `${text.slice(0, 24)}…` : text));
-    });
-    for (const model of lamm.models) {
-      if (!shares.some((row) => row.scores[model] !== undefined)) continue;
-      const style = { points: shares.map((row, i) => at(i, row.scores[model] || 0).join(",")).join(" "), fill: "none", stroke: lamm.colour(model), "stroke-width": 2 };
-      if (lamm.isBlind(model)) style["stroke-dasharray"] = "4 3";
-      picture.append(svg("polygon", style));
-    }
-    const figure = box("Headline scores", "Shares between 0 (centre) and 1 where more is better; errors and counts are left out.", picture);
-    figure.append(legend(lamm.models));
-    return figure;
   };
   const STATUSES = ["ok", "ambiguous", "refused", "none", "malformed", "failed"];
   const reading = () => {
@@ -40,20 +19,20 @@
       return [model, counts, Object.values(counts).reduce((sum, n) => sum + n, 0)];
     }).filter(([, , total]) => total);
     if (!rows.length) return null;
-    const height = 26 * rows.length + 6, picture = svg("svg", { viewBox: `0 0 380 ${height}`, role: "img", "aria-label": "Share of answers by extraction status for each model" });
-    rows.forEach(([model, counts, total], line) => {
-      let x = 120;
-      picture.append(svg("text", { x: 114, y: 26 * line + 18, "text-anchor": "end", class: "tick" }, model.length > 18 ? `${model.slice(0, 17)}…` : model));
-      for (const status of [...STATUSES, ...Object.keys(counts).filter((name) => !STATUSES.includes(name))]) {
-        const width = (250 * (counts[status] || 0)) / total;
-        if (!width) continue;
-        const part = svg("rect", { x, y: 26 * line + 4, width, height: 20, class: `status-${status}` });
-        part.append(svg("title", {}, `${status}: ${counts[status]} of ${total}`));
-        picture.append(part);
-        x += width;
+    const bars = element("div", "", "bars");
+    for (const [model, counts, total] of rows) {
+      const stack = element("div", "", "stack"), known = [...STATUSES, ...Object.keys(counts).filter((name) => !STATUSES.includes(name))].filter((status) => counts[status]);
+      stack.setAttribute("role", "img");
+      stack.setAttribute("aria-label", `${model}: ${known.map((status) => `${status} ${counts[status]}`).join(", ")} of ${total}`);
+      stack.title = stack.getAttribute("aria-label");
+      for (const status of known) {
+        const part = element("i");
+        Object.assign(part.style, { width: `${(100 * counts[status]) / total}%`, background: `var(--status-${status}, var(--soft))` });
+        stack.append(part);
       }
-    });
-    const figure = box("How answers could be read", "Everything but “ok” gave nothing that could be scored.", picture), list = element("p", "", "legend");
+      bars.append(element("span", model), stack);
+    }
+    const figure = box("How answers could be read", "Everything but “ok” gave nothing that could be scored.", bars), list = element("p", "", "legend");
     list.append(...STATUSES.filter((status) => rows.some(([, counts]) => counts[status])).map((status) => lamm.swatch(`var(--status-${status})`, status)));
     figure.append(list);
     return figure;
@@ -89,7 +68,7 @@
     return figure;
   };
   const counting = () => {
-    const panels = data.panels.filter((panel) => panel.plot === "count");
+    const panels = data.panels.filter((panel) => panel.plot === "count" && lamm.isModel(panel.model));
     const dots = panels.flatMap((panel) => listed(panel).filter((sample) => sample.status === "ok" && isFinite(Number(sample.extracted)) && isFinite(Number(sample.truth))).map((sample) => [panel.model, Number(sample.truth), Number(sample.extracted)]));
     if (dots.length < 5) return null;
     const most = 2 * Math.ceil(Math.max(...dots.map(([, truth]) => truth)) * 0.6) || 2, ticks = [[0, "0"], [0.5, String(most / 2)], [1, String(most)]];
@@ -97,14 +76,13 @@
     for (const [model, truth, answered] of dots) {
       // The models' dots stand beside each other, and what is off the scale lies on its edge.
       const x = (220 * truth) / most + 3 * (lamm.models.indexOf(model) - (lamm.models.length - 1) / 2), y = 220 - 220 * Math.min(1, Math.max(0, answered / most));
-      const blind = lamm.isBlind(model);
-      picture.append(svg("circle", { cx: x, cy: y, r: 2.6, fill: blind ? "none" : lamm.colour(model), stroke: blind ? lamm.colour(model) : "none", "fill-opacity": 0.6 }));
+      picture.append(svg("circle", { cx: x, cy: y, r: 2.6, fill: lamm.colour(model), "fill-opacity": 0.6 }));
     }
     const figure = box("Counting", "On the diagonal the count is right; answers beyond the scale lie on its edge.", picture);
     figure.append(legend([...new Set(dots.map(([model]) => model))]));
     return figure;
   };
-  const figures = [radar(), reading(), calibration(), counting()].filter(Boolean);
+  const figures = [reading(), calibration(), counting()].filter(Boolean);
   lamm.find("plots").append(...figures);
   lamm.find("h-plots").hidden = !figures.length;
 })();
