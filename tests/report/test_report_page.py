@@ -171,10 +171,17 @@ def test_ten_thousand_samples_open_within_a_second(browser, tmp_path):
     report = score("counting", records, [{"id": i, "text": f"There are {i % 7}."} for i in range(10_000)], draws=2)
     path = write_report(tmp_path / "r.html", {"mine": {"Counting_X": report}})
     assert not re.search(r"\.parts/", path.read_text())
+    # Processor time of the page's thread: the clock on the wall also counts what else the machine does.
+    browser.call("Performance.enable", timeDomain="threadTicks")
+    before = busy(browser)
     browser.open(path.as_uri())
     browser.wait("document.querySelectorAll('article').length === 30")
-    timing = json.loads(browser.value("JSON.stringify(performance.getEntriesByType('navigation')[0])"))
-    assert timing["domComplete"] < 1000
+    assert busy(browser) - before < 1.0
+
+
+def busy(browser):
+    metrics = browser.call("Performance.getMetrics")["metrics"]
+    return next(one["value"] for one in metrics if one["name"] == "TaskDuration")
 
 
 def test_a_blind_run_shares_its_models_colour_and_draws_nothing(browser, tmp_path):
