@@ -8,6 +8,7 @@ import pickle
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import hostile_corpus as corpus
@@ -52,6 +53,8 @@ VOC = (
     "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>"
 )
 OBJECTS = [{"pcl": "a.npy", "object": [{"label": "a", "bbox": [0, 0, 0, 1, 1, 1]}]}]
+CARD = {"distribution": [{"contentUrl": "data.jsonl", "sha256": sha256(b"{}").hexdigest()}], "license": ["CC0-1.0"]}
+RAN = [{"name": "m", "model": "m", "endpoint": "", "blind": False}]
 PREDICT = "model predict --model m --endpoint ENDPOINT --limit 1 --media-root world"
 ANSWERED = '{"lamm": "predictions", "model": "m", "config": {}}\n{"key": "k", "text": "x"}\n'
 GENERATE = "data generate --annotations rows.jsonl --model m --type daily_dialogue --output gen/g.jsonl --limit 1"
@@ -72,7 +75,7 @@ def entries(work: Path) -> list[Entry]:
     """Every way in, with the hostile versions of what comes in there."""
     tile = {"source": "hall.ply", "matrix": [[float(a == b) for b in range(4)] for a in range(4)]}
     tile |= {"tile": {"origin": [0, 0, 0], "low": [0, 0, 0], "high": [2, 2, 2]}}
-    for name in ("tiles", "gen", "pools", "pre"):
+    for name in ("tiles", "gen", "pools", "pre", "pushed", "shown", "ran"):
         (work / name).mkdir(exist_ok=True)
     shutil.copytree(work / "checkpoint", work / "unsealed", ignore=shutil.ignore_patterns("checksums.json"))
     (work / "tiles" / "clouds.json").write_text(json.dumps({"clouds": {"a.npy": tile}}))
@@ -82,7 +85,18 @@ def entries(work: Path) -> list[Entry]:
     (work / "found.json").write_text(json.dumps(FOUND))
     (work / "objects.jsonl").write_text(json.dumps(OBJECTS[0]) + "\n")
     (work / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-    return [*_scoring(work), *_records(work), *_media(work), *_sources(work), *_models(work)]
+    (work / "tuned").mkdir()
+    shutil.copytree(work / "checkpoint", work / "tuned" / "model")
+    tuned = {"loss": 1.0, "steps": 4, "dialogues": 3, "data": {"records": {"r.jsonl": "0" * 64}, "media": 3}}
+    (work / "tuned" / "finetune.json").write_text(json.dumps(tuned))
+    (work / "pushed" / "data.jsonl").write_text("{}")
+    (work / "pushed" / "README.md").write_text("A card.")
+    (work / "ran" / "predictions" / "m").mkdir(parents=True)
+    shutil.copy(work / "vqa.json", work / "ran" / "VQA_x.json")
+    shutil.copy(work / "answers.jsonl", work / "ran" / "predictions" / "m" / "VQA_x.jsonl")
+    (work / "ran" / "manifest.json").write_text(json.dumps({"models": RAN}))
+    (work / "ran" / "run.toml").write_text('[benchmark]\nroot = "ran"\ntasks = ["vqa"]\n[scoring]\ndraws = 2\n')
+    return [*_scoring(work), *_records(work), *_media(work), *_sources(work), *_models(work), *_folders(work)]
 
 
 def _scoring(work: Path) -> list[Entry]:
@@ -287,6 +301,66 @@ def _models(work: Path) -> list[Entry]:
             named="127.0.0.1|verdict",
         ),
         Entry("benchmark run HOSTILE --show", "b.toml", corpus.toml_files('tasks = ["vqa"]\nroot = "world"\n')),
+    ]
+
+
+def _folders(work: Path) -> list[Entry]:
+    """Ways in for folders that commands of ours wrote, and for what is trained or asked before a model is there."""
+    preset = (Path(package("lamm_model")) / "training/settings/preset_files/tiny.toml").read_text()
+    questions = work / "world" / "rooms" / "ScanQA_v1.0_train.json"
+    return [
+        Entry("model chat --model checkpoint --image HOSTILE --max-new-tokens 1", "chat.png", pictures(work)),
+        Entry(
+            "model chat --model unsealed --max-new-tokens 1",
+            "unsealed/config.json",
+            json_document(work / "unsealed" / "config.json"),
+            "unsealed",
+        ),
+        Entry(
+            "model export unsealed --output OUT/e --language-model-only",
+            "unsealed/config.json",
+            json_document(work / "unsealed" / "config.json"),
+            "unsealed",
+        ),
+        Entry(
+            "model cache-features HOSTILE --output OUT/f",
+            "cached.toml",
+            corpus.toml_files(preset),
+            named="cached.toml|data.records|instructions.jsonl",
+        ),
+        Entry(
+            "model pretrain-tower --root world/rooms --output OUT/t --epochs 1",
+            "world/rooms/ScanQA_v1.0_train.json",
+            json_document(questions),
+            named="ScanQA_v1.0_train.json|world/rooms",
+        ),
+        Entry(
+            "model push tuned a/b",
+            "tuned/finetune.json",
+            json_document(work / "tuned" / "finetune.json"),
+            named="finetune.json|HF_TOKEN",
+        ),
+        Entry("data push pushed a/b", "pushed/croissant.json", document(CARD), named="croissant.json|HF_TOKEN"),
+        Entry(
+            "data obfuscate HOSTILE --output OUT/o --media-root world --no-plates --force",
+            "r.jsonl",
+            list(corpus.json_files(rows_of(work / "records.jsonl", 1), lines=True, each=1)),  # each looks for faces
+        ),
+        Entry("data obfuscate shown --output OUT/o --no-plates", "shown/b.png", pictures(work), named="b.png"),
+        *(
+            Entry(
+                "benchmark report ran",
+                f"ran/{name}",
+                inputs,
+                named=f"{name}|ran|Expected tasks out of|Expected benchmark files",
+            )
+            for name, inputs in (
+                ("manifest.json", document({"models": RAN})),
+                ("run.toml", corpus.toml_files('[benchmark]\nroot = "ran"\ntasks = ["vqa"]\n')),
+                ("predictions/m/VQA_x.jsonl", lines(rows_of(work / "answers.jsonl"))),
+                ("VQA_x.json", lines(rows_of(work / "vqa.json"), False)),
+            )
+        ),
     ]
 
 

@@ -27,7 +27,7 @@ class Model:
     """One column of the leaderboard: a model, with its media or without.
 
     Attributes:
-        name: What the leaderboard and the folders call it.
+        name: What the leaderboard and the folders call it: letters, digits and `._+-`, no dot at the beginning.
         model: Folder of a checkpoint, or the name by which the endpoint knows the model.
         endpoint: Address of an OpenAI-compatible endpoint; empty for a folder.
         blind: Whether images and clouds are withheld.
@@ -39,6 +39,13 @@ class Model:
     endpoint: str = ""
     blind: bool = False
     api_key_env: str = field(default="", repr=False)  # no part of what is asked
+
+    def __post_init__(self) -> None:
+        """Refuse a name that cannot name a folder."""
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name) or self.name.endswith(f".{BLIND}"):
+            raise SettingsError(
+                f"Expected a model's name of letters, digits and ._+-, got {self.name!r}. Choose another."
+            )
 
     @property
     def label(self) -> str:
@@ -74,8 +81,6 @@ def asked_models(
     """
     found = []
     for name, target in models.items():
-        if not NAME.fullmatch(name) or name.endswith(f".{BLIND}"):
-            raise SettingsError(f"Expected a model's name of letters, digits and ._+-, got {name!r}.")
         if not isinstance(target, str) or not target:
             raise SettingsError(f"Expected a folder or MODEL@URL for the model {name}, got {target!r}.")
         asked = Model(name, *_model_and_endpoint(target), api_key_env=keys.get(name, ""))

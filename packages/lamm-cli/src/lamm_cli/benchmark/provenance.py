@@ -12,7 +12,7 @@ from lamm_cli.folders import file_hash
 from lamm_cli.leaderboard.scores import BenchmarkFile, BenchmarkFilesError
 from lamm_cli.plugins import versions
 from lamm_cli.settings import SettingsError, Tables, as_toml, packaged_settings, read_settings
-from lamm_llm import write_whole
+from lamm_llm import loads, write_whole
 
 SETTINGS = "run.toml"
 MANIFEST = "manifest.json"
@@ -94,10 +94,16 @@ def finished_run(folder: Path) -> tuple[Tables, list[Model]]:
             "`lamm benchmark run` makes one, or goes on with one that was interrupted."
         )
     settings = read_settings(folder / SETTINGS, packaged_settings("benchmark"), free=FREE)
-    asked = json.loads((folder / MANIFEST).read_text())["models"]
-    for one in asked:
-        one["name"] = one["name"].removesuffix(f" ({BLIND})") if one["blind"] else one["name"]
-    return settings, [Model(**one) for one in asked]
+    try:
+        asked = loads((folder / MANIFEST).read_bytes())["models"]
+        for one in asked:
+            one["name"] = one["name"].removesuffix(f" ({BLIND})") if one["blind"] else one["name"]
+        return settings, [Model(**one) for one in asked]
+    except (ValueError, KeyError, TypeError, AttributeError, SettingsError) as error:
+        raise BenchmarkFilesError(
+            f"Expected the models of a finished run, got {type(error).__name__}: {error} ({folder / MANIFEST}). "
+            "Use an intact run, or run the benchmark anew."
+        ) from error
 
 
 def write_manifest(folder: Path, files: Sequence[BenchmarkFile], asked: Sequence[Model]) -> None:

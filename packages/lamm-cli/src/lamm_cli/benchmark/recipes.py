@@ -10,13 +10,12 @@ from typing import Any
 from lamm_cli.benchmark.models import Model, predict
 from lamm_cli.benchmark.sets import benchmark_sources, sources_under
 from lamm_cli.benchmark.variants import VariantFile, VariantRow, variant_row
-from lamm_cli.folders import file_hash
+from lamm_cli.folders import file_hash, recall, remember
 from lamm_cli.leaderboard.scores import BenchmarkFile, Scorer
 from lamm_cli.output import console, shown
 from lamm_cli.processes import run_lamm
 from lamm_cli.settings import SettingsError, Tables
 from lamm_data import KINDS, read_recipe
-from lamm_llm import write_whole
 from lamm_metrics import Report
 
 FILES = "files.json"
@@ -96,10 +95,10 @@ class RecipeRun:
             lamm_cli.processes.CommandFailedError: The recipe could not be carried out.
         """
         stamp, key = self.folder / FILES, self._key(files)
-        kept = json.loads(stamp.read_text()) if stamp.is_file() else {}
-        if kept.get("key") != key:
-            kept = {"key": key, "files": list(self._build(files))}
-            write_whole(stamp, json.dumps(kept, indent=1))
+        built = recall(stamp, key)
+        if built is None:
+            built = list(self._build(files))
+            remember(stamp, key, built)
             self.worked.append(f"{self.recipe}: files")
         bases = {str(file.path): file for file in files}
         variants = [
@@ -110,7 +109,7 @@ class RecipeRun:
                 entry["paired"],
                 entry["probabilities"],
             )
-            for entry in kept["files"]
+            for entry in built
         ]
         if not variants:
             raise SettingsError(f"Expected benchmark files that the recipe {self.recipe} is for, found none.")

@@ -8,7 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lamm_llm import write_whole
+from lamm_cli.folders import recall, remember
+from lamm_llm import loads, write_whole
 from lamm_metrics import Report, chance_predictions, header_of, other_version, read_reports, score
 
 CHANCE = "chance"
@@ -49,10 +50,11 @@ class BenchmarkFile:
             BenchmarkFilesError: It is no list of records, or they do not name their task.
         """
         try:
-            records = json.loads(path.read_text(encoding="utf-8"))
+            records = loads(path.read_bytes())
         except ValueError as error:
             raise BenchmarkFilesError(f"Expected a benchmark file, got no JSON in {path}: {error}.") from error
-        task = records[0].get("task") if isinstance(records, list) and records else None
+        first = records[0] if isinstance(records, list) and records else None
+        task = first.get("task") if isinstance(first, dict) else None
         if not task:
             raise BenchmarkFilesError(f"Expected records that name their task in {path}, found none. Build it again.")
         return cls(path, media_root, str(task), len(records))
@@ -116,11 +118,10 @@ class Scorer:
             return make()
         path = self.folder / answers.parent.name / f".{file.name}.{name}.json"
         key = self._key(file, answers.read_bytes() + further)
-        kept: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-        if kept.get("key") != key:
-            kept = {"key": key, "value": make()}
-            write_whole(path, json.dumps(kept))
-        value: dict[str, Any] = kept["value"]
+        value: dict[str, Any] | None = recall(path, key)
+        if value is None:
+            value = make()
+            remember(path, key, value)
         return value
 
     def _key(self, file: BenchmarkFile, answers: bytes) -> str:

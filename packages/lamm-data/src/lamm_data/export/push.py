@@ -53,7 +53,7 @@ def push_export(folder: str | Path, repository: str, *, public: bool = False) ->
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository, re.ASCII):
         raise UsageError(f"Expected the repository as OWNER/NAME, got {shown_name(repository)}.")
     hub = import_extra("huggingface_hub", "the Hugging Face Hub", "hub")
-    files = pushed_files(Path(folder))
+    files, licences = pushed_files(Path(folder))
     if public and NOT_TO_PASS_ON in files["README.md"].read_text(encoding="utf-8"):
         raise UsageError(
             f"Expected records that may be passed on, got some that may not, by the table of licences in "
@@ -82,12 +82,14 @@ def push_export(folder: str | Path, repository: str, *, public: bool = False) ->
         commit = api.create_commit(
             repository, operations, commit_message="Upload records with lamm data push", repo_type="dataset"
         )
-    licences = json.loads(files["croissant.json"].read_text(encoding="utf-8")).get("license", [])
-    return Pushed(str(commit.commit_url), tuple(map(str, licences)))
+    return Pushed(str(commit.commit_url), licences)
 
 
-def pushed_files(folder: Path) -> dict[str, Path]:
+def pushed_files(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     """Return what is uploaded, by name: the card and the data files that `croissant.json` describes, each unchanged.
+
+    Returns:
+        The files, and the licences that `croissant.json` states.
 
     Raises:
         SourceError: There is no card, or a file is missing, outside the folder, or not the one described.
@@ -99,15 +101,22 @@ def pushed_files(folder: Path) -> dict[str, Path]:
         )
     files = {name: media_file(folder, name) for name in CARD}
     try:
-        described = json.loads(files["croissant.json"].read_text(encoding="utf-8"))["distribution"]
-        listed = [(str(entry["contentUrl"]), str(entry["sha256"])) for entry in described]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        described = json.loads(files["croissant.json"].read_text(encoding="utf-8"))
+        listed = [(str(entry["contentUrl"]), str(entry["sha256"])) for entry in described["distribution"]]
+        licences = tuple(map(str, described.get("license", ())))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SourceError(
             f"Expected the files and their SHA-256 in `distribution`, got {error!r} ({files['croissant.json']}). "
             "Export again."
         ) from error
     for name, digest in listed:
-        path = media_file(folder, name)
+        try:
+            path = media_file(folder, name)
+        except SourceError as error:
+            raise SourceError(
+                f"Expected the files that croissant.json describes, got: {error} ({files['croissant.json']}). "
+                "Export again."
+            ) from error
         with path.open("rb") as handle:
             same = hashlib.file_digest(handle, "sha256").hexdigest() == digest
         if not same:
@@ -115,7 +124,7 @@ def pushed_files(folder: Path) -> dict[str, Path]:
                 f"Expected the file that croissant.json describes, got other bytes ({path}). Export again."
             )
         files[name] = path
-    return files
+    return files, licences
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from lamm_data.errors import UsageError
 from lamm_data.generation.rows import Row, SceneObject
 from lamm_data.records.annotations import Annotated
+from lamm_data.sources.guard import guarded
 from lamm_data.sources.readers.coco import read_captions, read_instances
 from lamm_data.sources.readers.visual_genome import read_visual_genome
 from lamm_data.sources.registry import Source, get_source, load_function
@@ -107,7 +108,8 @@ def _read_rooms(folder: Path, split: str) -> Iterator[Row]:
     scannet, scanqa = get_source("scannet"), get_source("scanqa")
     source = _sample_source(root, "vqa3d") or scannet
     asked = replace(source, licence=f"{scannet.licence}; questions {scanqa.licence}") if source is scannet else source
-    for item in load_function("readers.scannet_export:read_rooms")(root, split or source.train):
+    rooms = load_function("readers.scannet_export:read_rooms")(root, split or source.train)
+    for item in guarded(rooms, f"{source.name} in {root}"):
         yield row_from_item(item, asked if item.questions else source)
 
 
@@ -127,11 +129,11 @@ def _join_coco(file: Path, instances: Path, genome: Path | None) -> Iterator[Row
     year = split.lstrip("abcdefghijklmnopqrstuvwxyz_")
     coco = replace(get_source("coco_captions"), dataset=f"coco{year}" if year else f"coco_{split}")
     source = _sample_source(file, "caption") or coco
-    captioned = {item.id: item for item in read_captions(file)}
+    captioned = {item.id: item for item in guarded(read_captions(file), str(file))}
     if genome is not None:
-        yield from _joined(read_visual_genome(genome), "coco", captioned, source)
+        yield from _joined(guarded(read_visual_genome(genome), str(genome)), "coco", captioned, source)
     if instances.is_file():
-        yield from _joined(read_instances(instances), "", captioned, source)
+        yield from _joined(guarded(read_instances(instances), str(instances)), "", captioned, source)
     for item in captioned.values():
         yield _coco_row(row_from_item(item, source))
 

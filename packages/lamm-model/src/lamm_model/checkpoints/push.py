@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import tempfile
@@ -10,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lamm_llm import loads
 from lamm_model.checkpoints.checkpoint import locate, read_config, read_manifest
-from lamm_model.errors import UsageError
+from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.hub import UNKNOWN, CardFacts, model_card, push_folder
 
 _LICENCE = re.compile(r"^license:\s*[\"']?([\w.+-]+)", re.MULTILINE)
@@ -62,15 +62,31 @@ def card_facts(folder: Path, licence: str, metrics: Mapping[str, float]) -> Card
     manifest = read_manifest(locate(folder)) or {}
     parts = {key: str(name) for key, name in manifest.get("base", {}).items() if name}
     run = folder / "finetune.json"
-    record: dict[str, Any] = json.loads(run.read_text(encoding="utf-8")) if run.is_file() else {}
-    about = record.get("data", {})
-    data = [f"{Path(name).name} (SHA-256 {digest[:12]})" for name, digest in about.get("records", {}).items()]
-    if record:
-        data.append(f"{record.get('dialogues')} dialogues about {about.get('media')} media")
-    measured = {"training loss": record["loss"], "steps": record["steps"]} if record else {}
+    data, measured = _run_facts(run) if run.is_file() else ([], {})
     return CardFacts(
         licence, parts, {name: licence_of(name) for name in parts.values()}, tuple(data), {**measured, **metrics}
     )
+
+
+def _run_facts(path: Path) -> tuple[list[str], dict[str, float]]:
+    """Return what the record of a run says about its data, and what was measured.
+
+    Raises:
+        LammModelError: It is no such record.
+    """
+    try:
+        record = loads(path.read_bytes())
+        about = record["data"]
+        data = [f"{Path(name).name} (SHA-256 {digest[:12]})" for name, digest in about["records"].items()]
+        data.append(f"{record['dialogues']} dialogues about {about['media']} media")
+        measured = {"training loss": float(record["loss"]), "steps": int(record["steps"])}
+        "".join(data).encode()  # half a character cannot be on a card
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as fault:
+        raise LammModelError(
+            f"Expected the record of a fine-tuning run, got {type(fault).__name__}: {fault} ({path}). "
+            "Push the folder of an intact run, or its model/ alone."
+        ) from fault
+    return data, measured
 
 
 def licence_of(name: str) -> str:

@@ -93,12 +93,14 @@ def push_folder(folder: Path, repository: str, *, public: bool, token: str | Non
 
     Raises:
         UsageError: The repository is open to others where a private one is asked for, or the reverse.
-        LammModelError: The Hub refuses, or cannot be reached.
+        LammModelError: There is no token, or the Hub refuses, or cannot be reached.
     """
     from huggingface_hub import HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError
 
     token = token or get_token()
+    if not token:
+        raise LammModelError("Expected a token of the Hub, got none. Set HF_TOKEN, or run: hf auth login.")
     api = HfApi(token=token)
     network: Any = (
         HfHubHTTPError.__bases__
@@ -114,7 +116,7 @@ def push_folder(folder: Path, repository: str, *, public: bool, token: str | Non
             repo_id=repository, folder_path=folder, commit_message=message or "Upload a LAMM model"
         )
     except (*network, OSError, ValueError, RuntimeError) as fault:
-        reason = " ".join(f"{type(fault).__name__}: {fault}".replace(token or "\0", "***").split())
+        reason = " ".join(f"{type(fault).__name__}: {fault}".replace(token, "***").split())
         raise LammModelError(
             f"Expected to upload to {repository}, got {reason[:300]}. Once that is mended push again: files that have "
             "arrived are not sent twice."

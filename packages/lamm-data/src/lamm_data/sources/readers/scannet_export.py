@@ -16,7 +16,7 @@ from lamm_data.errors import SourceError
 from lamm_data.files.json_lines import iter_values
 from lamm_data.files.pictures import decoding
 from lamm_data.records.annotations import Annotated, Box3D, Description, Question
-from lamm_data.sources.guard import unique_names
+from lamm_data.sources.guard import guarded, unique_names
 from lamm_data.sources.readers.fields import need, read_file, read_lines
 
 FOLDER = "scannet_data"
@@ -136,10 +136,14 @@ def read_rooms(root: Path, split: str) -> Iterator[Annotated]:
 
 def open_scanqa(root: Path, split: str) -> Iterator[Annotated]:
     """Read questions alone: neither boxes nor clouds need to be there."""
-    for scene, questions in by_scene(read_questions(root / f"ScanQA_v1.0_{split}.json")).items():
+    file = root / f"ScanQA_v1.0_{split}.json"
+    return guarded(_rooms_asked_about(file), str(file))
+
+
+def _rooms_asked_about(file: Path) -> Iterator[Annotated]:
+    for scene, questions in by_scene(read_questions(file)).items():
         media = f"{FOLDER}/{scene}_aligned_vert.npy"
-        origin = f"ScanQA_v1.0_{split}.json"
-        yield Annotated(scene, media, "pcl", origin=origin, questions=questions, group=room_of(scene))
+        yield Annotated(scene, media, "pcl", origin=file.name, questions=questions, group=room_of(scene))
 
 
 def room_of(scene: str) -> str:
