@@ -344,7 +344,7 @@ def _folders(work: Path) -> list[Entry]:
         Entry(
             "data obfuscate HOSTILE --output OUT/o --media-root world --no-plates --force",
             "r.jsonl",
-            list(corpus.json_files(rows_of(work / "records.jsonl", 1), lines=True, each=1)),  # each looks for faces
+            lines(rows_of(work / "records.jsonl", 1))[::4],  # each takes half a second to look for faces
         ),
         Entry("data obfuscate shown --output OUT/o --no-plates", "shown/b.png", pictures(work), named="b.png"),
         *(

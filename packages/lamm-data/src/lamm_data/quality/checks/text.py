@@ -22,6 +22,7 @@ _BARE_PHONE = re.compile(
     re.IGNORECASE,
 )
 _SHORTEST_PHONE = 7
+_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789\n"))
 _SHORT = 128
 """Characters of texts that are as quickly compared as a whole as at their ends."""
 _NUMBER = r"-?(?:\d+(?:\.\d+)?|\.\d+)"
@@ -50,7 +51,7 @@ def check_text(prepared: PreparedRecord, rounds: int | None = None) -> Iterator[
         yield from _first_of_each_turn("coordinates", [_COORDINATES], record)
     if "@" in prepared.text:
         yield from _first_of_each_turn("personal_data", [_EMAIL], record, "e-mail ")
-    if _digits(prepared.text) >= _SHORTEST_PHONE:
+    if _most_digits(prepared.text) >= _SHORTEST_PHONE:
         yield from _phones(record)
 
 
@@ -110,7 +111,7 @@ def _first_of_each_turn(
 
 def _phones(record: InstructionRecord) -> Iterator[Finding]:
     for number, turn in enumerate(record.conversations, start=1):
-        if _digits(turn.text) < _SHORTEST_PHONE:
+        if _most_digits(turn.text) < _SHORTEST_PHONE:
             continue
         phones = [found[0] for found in _PHONE.finditer(turn.text) if 9 <= _digits(found[0]) <= 15]
         phones += [found[0] for found in _BARE_PHONE.finditer(turn.text) if 7 <= _digits(found[0]) <= 15]
@@ -121,3 +122,8 @@ def _phones(record: InstructionRecord) -> Iterator[Finding]:
 def _digits(text: str) -> int:
     content = text.encode("utf-8", "replace")
     return len(content) - len(content.translate(None, b"0123456789"))
+
+
+def _most_digits(text: str) -> int:
+    """Count the digits of the line that has most: no number of a phone goes on in another line."""
+    return max(map(len, text.encode("utf-8", "replace").translate(None, _NO_DIGITS).split(b"\n")))
