@@ -42,7 +42,7 @@ class Model:
 
     def __post_init__(self) -> None:
         """Refuse a name that cannot name a folder."""
-        if not isinstance(self.name, str) or not NAME.fullmatch(self.name) or self.name.endswith(f".{BLIND}"):
+        if not NAME.fullmatch(self.name) or self.name.endswith(f".{BLIND}"):
             raise SettingsError(
                 f"Expected a model's name of letters, digits and ._+-, got {self.name!r}. Choose another."
             )
