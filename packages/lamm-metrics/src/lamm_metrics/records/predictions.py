@@ -300,7 +300,9 @@ def read_predictions(source: PredictionSource, *, name: str = "", id_key: str = 
     if other:
         faults.append(f'expected the header {{"lamm": "predictions"}}, got {sorted(other)}')
     if faults:
-        raise FileFaultsError(where, faults, "Mend the file; docs/formats.md describes it.")
+        raise FileFaultsError(
+            where, faults, "Mend the file; https://lamm-toolkit.readthedocs.io/formats/ describes it."
+        )
     said = header.get("model")
     own = str(said) if said else bare_name(Path(where)) if is_path else ""
     return Predictions(records, header, where, name or own)

@@ -293,7 +293,7 @@ def read_references(source: ReferenceSource, task: str | None = None, *, id_key:
     if twice:
         faults.append(f"ids that occur more than once: {first_ten(list(twice))}")
     if faults:
-        raise FileFaultsError(name, faults, "Mend the file; docs/formats.md describes it.")
+        raise FileFaultsError(name, faults, "Mend the file; https://lamm-toolkit.readthedocs.io/formats/ describes it.")
     return References(records, name, _dataset(placed, path, row), row.key if row else "")
 
 
