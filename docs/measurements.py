@@ -19,6 +19,7 @@ AREAS = {
     "data": "Data",
     "metrics": "Metrics",
 }
+NAMES = {"cpu": "CPU", "gpu": "GPU", "ap": "AP", "coco": "COCO", "iou": "IoU", "meteor": "METEOR", "scanqa": "ScanQA"}
 # Repetitions and least times say how a median came about; readers want the median.
 LEFT_OUT = ("repeats", "least_", "minimum_", "date", "numbers", "interval", "losses", "kind")
 OPENING = """# Measurements
@@ -70,7 +71,7 @@ def _section(name: str, result: dict[str, Any]) -> str:
     }
     shown = {key: value for key, value in result.items() if key not in described}
     body = shown.get("measured") or shown.get("measured_at_clients") or shown.get("rows") or shown
-    heading = name.partition("_")[2].replace("_", " ").replace("cpu", "CPU").replace("gpu", "GPU")
+    heading = " ".join(NAMES.get(word, word) for word in name.split("_")[1:])
     return f"### {heading[:1].upper()}{heading[1:]}\n\n{about}\n\n{command}\n{_machine(result)}\n\n{_tables(body)}"
 
 

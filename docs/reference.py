@@ -20,7 +20,9 @@ INTRODUCTIONS = {
     "lamm_llm": "Importing the package loads nothing heavy; the `openai` SDK comes with the first endpoint.",
     "lamm_metrics": "Importing the package loads nothing heavy. What each number means: [Metrics](../metrics.md).",
     "lamm_data": "What the files hold: [Formats](../formats.md). How they come about: [Data](../data.md).",
+    "lamm_metrics.gpt": "A language model judges; extra `lamm-metrics[gpt]`. See [GPT Metric](../judge.md).",
     "lamm_model": "The first name that is used registers the model with transformers. See [Model](../model.md).",
+    "lamm_model.kernels": "The contract that every implementation keeps: [Kernels](../kernels.md).",
 }
 
 
@@ -82,9 +84,19 @@ def _by_module(item: tuple[str, str]) -> tuple[str, str]:
 
 def _homes(package: str) -> dict[str, str]:
     """Read from a package's `__init__` which module holds each public name, without importing it."""
-    path = ROOT / "packages" / package.replace("_", "-") / "src" / package / "__init__.py"
-    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+    distribution = package.partition(".")[0].replace("_", "-")
+    path = ROOT / "packages" / distribution / "src" / package.replace(".", "/") / "__init__.py"
+    statements = ast.parse(path.read_text(encoding="utf-8")).body
+    for statement in statements:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "_HOMES":
             table: dict[str, str] = ast.literal_eval(statement.value)
             return {name: module for module, names in table.items() for name in names.split()}
-    raise LookupError(f"Expected {path} to say where its public names live (_HOMES).")
+    homes = {
+        alias.name: statement.module.removeprefix(f"{package}.")
+        for statement in statements
+        if isinstance(statement, ast.ImportFrom) and statement.module
+        for alias in statement.names
+    }
+    if not homes:
+        raise LookupError(f"Expected {path} to say where its public names live (_HOMES).")
+    return homes
