@@ -27,7 +27,8 @@ def faults(text, decisions=False):
     text = re.sub(r"<!-- (?:demo table|measured) -->.*?<!-- end -->", "", text, flags=re.DOTALL)
     lengths = [length(sentence) for sentence in sentences(text)]
     mean = sum(lengths) / max(1, len(lengths))
-    found = [f"a sentence has {mean:.1f} words on average, expected {MEAN} at most"] if mean > MEAN else []
+    found = [f"a mark of a merge: {mark}" for mark in re.findall(r"^(?:<{7}|>{7}|={7}$).*", text, re.MULTILINE)]
+    found += [f"a sentence has {mean:.1f} words on average, expected {MEAN} at most"] if mean > MEAN else []
     found += [
         f"a sentence of {length(sentence)} words: {sentence[:100]}..."
         for sentence in sentences(text)
@@ -55,6 +56,7 @@ def test_hard_pages_are_noticed():
     assert faults("Run on 2026-11-26.") == ["a date: 2026-11"]
     assert faults("Buckets were tried by hand.")
     assert faults("Our loss is lower.")
+    assert len(faults("<<<<<<< HEAD\nOne.\n=======\nTwo.\n>>>>>>> other\n")) == 3
     assert not faults('It answers "I am sorry, we cannot see it."\n\n| a | we |\n\n```text\n2026-01-01 our log\n```\n')
 
 
