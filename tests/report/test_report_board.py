@@ -160,3 +160,18 @@ def test_a_page_without_samples_is_small(tmp_path):
     reports = {f"Set_{k}": Report("vqa", "standard", made_report(0.5).scores, samples) for k in range(20)}
     path = write_report(tmp_path / "r.html", {f"model {m}": reports for m in range(7)})
     assert path.stat().st_size < 400_000
+
+
+def test_where_models_fail_is_drawn_for_the_chosen_set(browser, page):
+    shown(browser, page)
+    titles = "[...document.querySelectorAll('#task figcaption')].map((one) => one.textContent)"
+    assert browser.value(titles) == ["Which class is taken for which"]
+    row = "[...document.querySelector('#task tbody tr').cells].map((one) => one.textContent)"
+    assert browser.value(row) == ["A", "66", "34", "·"]
+    choose(browser, f_name="Counting_X")
+    browser.wait(f"{titles}[0] === 'By true number'")
+    marks = "document.querySelectorAll('#task .at').length"
+    assert browser.value(marks) == 6  # three ranges, two models
+    browser.value("document.querySelector('#switches input').click()")
+    browser.wait(f"{marks} === 3")
+    assert browser.complaints() == []

@@ -21,7 +21,7 @@ from lamm_metrics.viewer.script import viewer_script
 
 Results = Sequence[Report] | Mapping[str, Mapping[str, Report]]
 MediaRoot = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
-SCRIPTS = ("dom", "board", "plots", "cards", "samples")
+SCRIPTS = ("dom", "board", "plots", "task", "cards", "samples")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'{parts}; img-src data: file: 'self'"
 
 

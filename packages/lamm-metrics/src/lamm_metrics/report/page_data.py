@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import zip_longest
@@ -12,11 +12,13 @@ from typing import Any
 
 from lamm_metrics.answers.kinds import answers_of
 from lamm_metrics.records.tasks import find_task
+from lamm_metrics.report.breakdown import tasks_of
 from lamm_metrics.report.entrants import entrants_of, rows_of
 from lamm_metrics.report.media import cloud_for_page, file_below, picture_for_page
+from lamm_metrics.report.overlaps import best_overlaps
 from lamm_metrics.report.shown import Arranged, known
 from lamm_metrics.results.report import Report, Sample
-from lamm_metrics.results.score import drawn
+from lamm_metrics.results.score import Mark, drawn
 from lamm_metrics.viewer.packing import points_each, side_each
 
 # Characters of one answer that the page shows.
@@ -62,6 +64,8 @@ class PageData:
         panels = []
         for (model, name), samples in shown.items():
             report = arranged[model][name]
+            marks = [drawn(sample.marks) for sample in samples]
+            rows = zip(samples, marks, best_overlaps(marks), strict=True)
             panels.append(
                 {
                     "model": model,
@@ -73,13 +77,14 @@ class PageData:
                     "higher": report.headline.higher_is_better,
                     "total": len(report.samples),
                     "statuses": report.statuses,
-                    "samples": [self._sample(name, sample) for sample in samples],
+                    "samples": [self._sample(name, *row) for row in rows],
                 }
             )
         self._part(panels)
         return {
             "entrants": [asdict(one) for one in entrants_of(arranged).values()],
             "headlines": _headlines(arranged),
+            "tasks": tasks_of(arranged),
             "panels": panels,
             "media": self.media,
             "systems": list(self.systems),
@@ -120,7 +125,9 @@ class PageData:
         root = self.roots.get(name, self.roots.get(""))
         return None if root is None or not media else file_below(root, media)
 
-    def _sample(self, name: str, sample: Sample) -> dict[str, Any]:
+    def _sample(
+        self, name: str, sample: Sample, marks: Sequence[Mark], overlaps: Sequence[float | None]
+    ) -> dict[str, Any]:
         listed = {
             "id": sample.id,
             "status": sample.status,
@@ -133,7 +140,10 @@ class PageData:
             "truth": _cut(sample.truth),
             "media": sample.media,
             "medium": self.places.get((name, sample.media or sample.id), -1),
-            "marks": [[kind, [round(n, 4) for n in numbers], *rest] for kind, numbers, *rest in drawn(sample.marks)],
+            "marks": [
+                [kind, [round(n, 4) for n in numbers], *rest, *([] if overlap is None else [overlap])]
+                for (kind, numbers, *rest), overlap in zip(marks, overlaps, strict=True)
+            ],
             "confidence": known(sample.confidence),
         }
         verdict = self.transcripts.get(name, {}).get(sample.id)

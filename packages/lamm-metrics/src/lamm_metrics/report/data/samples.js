@@ -90,7 +90,7 @@
     paint();
     return true;
   };
-  const restart = () => { start = 0; shown = PAGE; return draw(); };
+  const restart = () => { start = 0; shown = PAGE; lamm.task(find("f-name").value); return draw(); };
   // `#set/id` is the link to one sample: the list begins there.
   const follow = async () => {
     let name, id;
@@ -98,8 +98,7 @@
     if (id === undefined || !names.includes(name)) return false;
     find("filters").reset();
     find("f-name").value = name;
-    [start, shown] = [0, PAGE];
-    if (!(await draw())) return true;
+    if (!(await restart())) return true;
     const place = kept.findIndex((answers) => answers[0].id === id);
     if (place < 0) { find("count").textContent = `No sample ${id} is listed in this report. ${find("count").textContent}`; return true; }
     start = place;
@@ -109,12 +108,12 @@
     target.scrollIntoView({ block: "start" });
     return true;
   };
-  find("filters").hidden = false;
+  find("filters").hidden = find("choose").hidden = false;
   find("filters").addEventListener("submit", (event) => event.preventDefault());
-  find("filters").addEventListener("input", restart);
+  for (const place of ["filters", "choose"]) find(place).addEventListener("input", restart);
   find("more").addEventListener("click", () => { shown += PAGE; paint(); });
   find("earlier").addEventListener("click", () => { const before = Math.min(start, PAGE); start -= before; shown += before; paint(); });
-  document.addEventListener("models", paint);
+  document.addEventListener("models", () => { lamm.task(find("f-name").value); paint(); });
   addEventListener("hashchange", follow);
   for (const button of document.querySelectorAll("button[data-task]"))
     button.addEventListener("click", async () => { find("f-name").value = button.dataset.task; await restart(); find("samples").focus(); find("samples").scrollIntoView(); });
@@ -125,5 +124,5 @@
     if (here) move(here, event.key === "j" ? 1 : -1);
     else if (first) { first.focus(); first.scrollIntoView({ block: "start" }); }
   });
-  follow().then((followed) => followed || draw());
+  follow().then((followed) => followed || restart());
 })();
