@@ -67,18 +67,23 @@
     else if (other[3] <= LEAST) other = cut(one, other);
     return [pixel(seen, one), pixel(seen, other)];
   };
-  // How far away the eye must be so that a box of these half sides is in the picture from all sides.
+  // How far away the eye must be so that a box of these half sides is in the picture from all sides, and how high it must
+  // look for that: as near as it gets.
   const distance = (half, tilt, aspect) => {
-    let far = 0.2;
-    for (let turn = 0; turn < 6.28; turn += 0.39) {
-      const rows = axesOf({ turn, tilt });
-      for (let i = 0; i < 8; i++) {
-        const corner = half.map((side, a) => (i & (1 << a) ? side : -side));
-        const [x, y, z] = rows.map((row) => row.reduce((sum, part, k) => sum + part * corner[k], 0));
-        far = Math.max(far, z + (Math.abs(x) * F) / (0.95 * aspect), z + Math.abs(y) * F);
+    let best = { far: Infinity, lift: 0 };
+    for (let lift = -0.3; lift < 0.11; lift += 0.05) {
+      let far = 0.2;
+      for (let turn = 0; turn < 6.28; turn += 0.39) {
+        const rows = axesOf({ turn, tilt });
+        for (let i = 0; i < 8; i++) {
+          const corner = half.map((side, a) => (i & (1 << a) ? side : -side) - (a === 2 ? lift : 0));
+          const [x, y, z] = rows.map((row) => row.reduce((sum, part, k) => sum + part * corner[k], 0));
+          far = Math.max(far, z + (Math.abs(x) * F) / (0.97 * aspect), z + (Math.abs(y) * F) / 0.97);
+        }
       }
+      if (far < best.far) best = { far, lift };
     }
-    return far;
+    return best;
   };
   const plan = (half, aspect) => Math.max(0.05, (half[0] * F) / (0.92 * aspect), (half[1] * F) / 0.9);
   const hull = (points) => {

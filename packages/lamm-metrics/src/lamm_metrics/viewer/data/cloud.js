@@ -46,11 +46,13 @@
   };
 
   const cameraOf = (points, state, canvas) => {
-    const aspect = () => canvas.width / canvas.height, fit = () => (state.flat ? space.plan(points.half, aspect()) : space.distance(points.half, TILT, aspect()));
+    const aspect = () => canvas.width / canvas.height;
+    // Where walls open and the ceiling is gone, the room may come nearer than its whole box.
+    const seen = points.half.map((side, k) => (k === 2 && points.closed[4] ? 0.85 * side : side));
+    const fit = () => (state.flat ? { far: space.plan(points.half, aspect()), lift: 0 } : space.distance(seen, TILT, aspect()));
     return {
-      fit,
-      reset: () => Object.assign(state, { turn: state.flat ? 0 : 0.7, tilt: state.flat ? Math.PI / 2 : TILT, target: [0, 0, state.flat ? 0 : -0.08], far: fit(), fitted: fit() }),
-      refit: () => { const now = fit(); state.far *= now / state.fitted; state.fitted = now; },
+      reset: () => { const { far, lift } = fit(); Object.assign(state, { turn: state.flat ? 0 : 0.7, tilt: state.flat ? Math.PI / 2 : TILT, target: [0, 0, lift], far, fitted: far }); },
+      refit: () => { const { far } = fit(); Object.assign(state, { far: (state.far * far) / state.fitted, fitted: far }); },
       turnBy: (dt, dp) => {
         if (state.flat && dp) Object.assign(state, { flat: false, tilt: 1.4, far: state.far * 1.2 });
         state.turn += dt;
@@ -91,7 +93,7 @@
       scene.drawGrid(pen, seen, grid, colours.of("var(--viewer-line)"), unit);
       painter.paint(pen, seen, { drawn, part: stuff.bounds(points, seen, state), unit });
       let names = 0;
-      if (state.boxes) { scene.drawBoxes(pen, seen, state.solids, state.chosen, colours, unit); names = scene.drawNames(pen, seen, state.solids, state.chosen, colours, unit); }
+      if (state.boxes) { scene.drawBoxes(pen, seen, state.solids, state.chosen, colours, unit); names = scene.drawNames(pen, seen, scene.named(state.solids, state.chosen, state.far < 0.6 * state.fitted), state.chosen, colours, unit); }
       scene.drawScale(pen, seen, points, grid, state.mode, colours, unit);
       Object.assign(canvas.dataset, { turn: state.turn.toFixed(4), far: state.far.toFixed(4), drawn, names, boxes: state.boxes ? state.solids.length : 0, painter: painter.kind });
       clearTimeout(resting);

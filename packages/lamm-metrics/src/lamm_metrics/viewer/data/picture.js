@@ -47,11 +47,13 @@
       const [width, height] = [stage.clientWidth, stage.clientHeight];
       // Names of many points, such as joints, would hide the picture until it is near.
       const crowded = state.marks.filter((mark) => mark.kind === "point" && mark.label).length > 6 && state.zoom < 2;
+      // Among many names those of the answers wait too: they stand beside the picture in words.
+      const many = state.entries.length > 12 && state.zoom < 1.6 && state.entries.some(({ mark }) => !mark.dashed);
       for (const entry of state.entries) {
         const { mark, node } = entry, ring = ringOf(mark).map(toStage), [xs, ys] = [0, 1].map((k) => ring.map((corner) => corner[k]));
         const [left, right, top, low] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)], tall = node.offsetHeight, gap = mark.kind === "point" ? 7 : 1;
         Object.assign(entry, { width: node.offsetWidth, height: tall, first: (mark === state.chosen ? 2 : 0) + (mark.dashed ? 0 : 1) });
-        const out = right < 0 || left > width || low < 0 || top > height || (crowded && mark.kind === "point" && mark !== state.chosen);
+        const out = right < 0 || left > width || low < 0 || top > height || (((crowded && mark.kind === "point") || (many && mark.dashed)) && mark !== state.chosen);
         entry.places = out ? [] : [[left, top - tall - gap], [left, top + gap], [right - entry.width, top - tall - gap], [left, low + gap], [right - entry.width, low + gap], [right + gap, top], [left, low - tall - gap]];
       }
       const sorted = [...state.entries].sort((one, other) => other.first - one.first);

@@ -61,11 +61,17 @@
     }
     pen.setLineDash([]);
   };
-  const HIGH = 18;
+  // Among many names those of the answers wait until one comes nearer: they stand beside the picture in words.
+  const FEW = 12, HIGH = 18;
+  const named = (boxes, chosen, near) => {
+    const all = boxes.filter(({ mark, ring }) => ring && (mark.label || mark === chosen)), solid = all.filter(({ mark }) => !mark.dashed || mark === chosen);
+    for (const one of boxes) one.tag = null;
+    return near || all.length <= FEW || !solid.length ? all : solid;
+  };
   const drawNames = (pen, seen, boxes, chosen, colours, unit) => {
     pen.font = `600 ${12 * unit}px system-ui, sans-serif`;
     pen.textBaseline = "middle";
-    const named = boxes.filter(({ mark, ring }) => ring && (mark.label || mark === chosen)).map((one) => {
+    const entries = boxes.map((one) => {
       const { mark, ring } = one, text = `${mark.found ? "✓ " : ""}${short(lammViewer.title(mark))}`, width = pen.measureText(text).width + 12 * unit, height = HIGH * unit;
       const [xs, ys] = [0, 1].map((k) => ring.map((corner) => corner[k])), [left, right, top, low] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
       const middle = (left + right) / 2 - width / 2, gap = 3 * unit;
@@ -73,9 +79,9 @@
       const out = right < 0 || left > seen.width || low < 0 || top > seen.height;
       return { one, text, width, height, places: out ? [] : places, first: (mark === chosen ? 4e9 : 0) + (mark.dashed ? 0 : 2e9) + space.area(ring) };
     });
-    named.sort((a, b) => b.first - a.first);
-    arrange(named, seen.width, seen.height);
-    for (const { one, text, width, height, at } of named) {
+    entries.sort((a, b) => b.first - a.first);
+    arrange(entries, seen.width, seen.height);
+    for (const { one, text, width, height, at } of entries) {
       one.tag = at && { x: at[0], y: at[1], width, height };
       if (!at) continue;
       Object.assign(pen, { fillStyle: colours.of("var(--viewer-back)"), globalAlpha: 0.86 });
@@ -87,7 +93,7 @@
       pen.fillStyle = colours.of("var(--viewer-text)");
       pen.fillText(text, at[0] + 7 * unit, at[1] + height / 2 + unit);
     }
-    return named.filter(({ at }) => at).length;
+    return entries.filter(({ at }) => at).length;
   };
   const words = (value) => (value >= 1e5 || value < 1e-3 ? value.toExponential(0) : String(Number(value.toPrecision(3))));
   const drawScale = (pen, seen, points, grid, mode, colours, unit) => {
@@ -110,5 +116,5 @@
     const around = boxes.filter(({ ring }) => ring && space.within(ring, x, y)).sort((a, b) => space.area(a.ring) - space.area(b.ring)).map(({ mark }) => mark);
     return around[(around.indexOf(before) + 1) % Math.max(1, around.length)] || null;
   };
-  lammViewer.scene = { gridOf, drawGrid, drawBoxes, drawNames, drawScale, boxAt };
+  lammViewer.scene = { gridOf, drawGrid, drawBoxes, named, drawNames, drawScale, boxAt };
 })();
