@@ -62,5 +62,5 @@ if __name__ == "__main__":
         "open_answers",
         measured,
         [],
-        f"{RECORDS} answers, {SCENES} scenes; wall time is of a machine that others used at the same time",
+        f"{RECORDS} answers, {SCENES} scenes, in one process",
     )

@@ -198,15 +198,15 @@ def _paraphrases(
     others = np.minimum(np.searchsorted(distinct, listed), len(distinct) - 1)
     here = distinct[others] == listed if len(distinct) else np.zeros(0, bool)
     ones, others, rank = np.repeat(np.arange(len(distinct)), counts)[here], others[here], rank[here]
-    able = np.unique([ones, others])
-    items = len(able) + 1
     numbers = np.zeros(len(distinct), np.int64)
-    numbers[able] = np.arange(1, items)
+    numbers[ones] = numbers[others] = 1
+    numbers *= np.cumsum(numbers)
+    items = int(numbers.max(initial=0)) + 1
     forward, backward = numbers[ones] * items + numbers[others], numbers[others] * items + numbers[ones]
-    keys = np.unique([forward, backward])
+    keys, place_of_key = np.unique(np.concatenate([forward, backward]), return_inverse=True)
     ranks = np.full((2, len(keys)), -1)
-    for row, of_pair in zip(ranks, (forward, backward), strict=True):
-        row[np.searchsorted(keys, of_pair)] = rank
+    for row, places in zip(ranks, np.split(place_of_key, 2), strict=True):
+        row[places] = rank
     own = numbers[which]
     place, length, own = place[own > 0], length[own > 0], own[own > 0]
     text_starts = np.searchsorted(place, starts)
