@@ -4,7 +4,8 @@ The texts describe objects of rooms; the seed draws words, relations and synonym
 and tables and scores once; the index of the tables, which is made once in the user's cache, is timed apart. `scoring`
 leaves start and tables out on both sides, after one pass over a hundred records, in processes of their own; the Java
 program is asked record by record, as pycocoevalcap does. Besides the time on the clock it counts that of the
-processors, which other work on the machine stretches less. Both give the score without an interval, in what threads they like: ours has one.
+processors, which other work on the machine stretches less. Both give the score without an interval, in what threads
+they like: ours has one.
 Run: OMP_NUM_THREADS=1 python benchmarks/metrics/meteor.py
 """
 

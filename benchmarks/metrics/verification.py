@@ -76,7 +76,8 @@ UNHELD = """## Not held against a reference
 
 - `--protocol paper`: the code that LAMM was published with cannot be installed; its formulas are written a second time
   in `tests/paper`.
-- SPICE: it needs Java and 8 GB, and is not offered.
+- SPICE: it needs Java and 8 GB, and is not offered. Nor are ScanQA's F-value, MMScan's AP, AR and top-k of boxes and
+  Beacon3D's grounding chains: no values of the projects' own code are at hand.
 - Which box speaks for an object under `scan2cap` (the last one with the nearest centre) and `chatscene`, and how
   Chat-Scene and GPT4Scene read ids of objects: written from the projects' code, tested on made-up cases.
 - How an answer is read from free text: no other program reads it. `lamm metrics lint` and the sets of answers in the

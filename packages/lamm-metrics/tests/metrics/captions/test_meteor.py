@@ -296,7 +296,7 @@ def plain_statistics(answer, reference):
     return [len(answer), len(reference), 0, 0, *by_stage, chunks, len(found), len(found)]
 
 
-@pytest.mark.parametrize("pairs", [3, 2048])
+@pytest.mark.parametrize("pairs", [3, 4096])
 def test_texts_full_of_repeated_words_are_aligned_as_one_by_one(pairs, monkeypatch):
     monkeypatch.setattr(meteor_alignment, "_PAIRS", pairs)
     draw = random.Random(pairs)

@@ -14,7 +14,7 @@ from lamm_metrics.metrics.captions.meteor_texts import EXACT, PARAPHRASE, STEM, 
 
 STATISTICS = 23
 # Pairs that are aligned at once, and the most pairs of their words.
-_PAIRS, _CELLS = 2048, 1 << 19
+_PAIRS, _CELLS = 4096, 1 << 21
 
 
 class _Pairs(NamedTuple):

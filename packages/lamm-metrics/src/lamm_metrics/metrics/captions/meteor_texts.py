@@ -29,7 +29,7 @@ class Relation(NamedTuple):
     keys: Numbers
     places: NDArray[np.bool_]
 
-    def found(self, ones: Numbers, others: Numbers) -> tuple[Numbers, Numbers]:
+    def found(self, ones: NDArray[np.integer], others: NDArray[np.integer]) -> tuple[Numbers, Numbers]:
         """Return where items go together, as places in `keys`, and the cells of [rows, m, n], as flat numbers.
 
         Args:
@@ -38,6 +38,8 @@ class Relation(NamedTuple):
         """
         if not len(self.keys):
             return self.keys, self.keys
+        if self.items < 1 << 15:
+            ones, others = (items.astype(np.int32) for items in (ones, others))
         keys = (ones[:, :, None] * self.items + others[:, None, :]).ravel()
         folded = keys if len(self.places) == self.items**2 else keys & len(self.places) - 1
         cells = np.flatnonzero(self.places.take(folded))
