@@ -38,7 +38,7 @@ Every key of the four commands that read a TOML file. Write down only what diffe
 one key on the command line:
 
     lamm model finetune mine.toml --output run --set training.seed=1
-    lamm data generate --config mine.toml --set temperature=0.7
+    lamm data generate mine.toml --set temperature=0.7
     lamm benchmark run --root DATA --model mine=run/model --set scoring.draws=2000
     lamm demo --set world.images=400
 

@@ -40,7 +40,7 @@ def answered(data: Path, work: Path, limit: int | None) -> tuple[list[dict[str, 
         save_model(*build_pair("embedded"), model)
     benchmark, answers = work / "OpenVQA_ScanQA.json", work / "answers.jsonl"
     lamm("model", "predict", "--model", model, "--benchmark", benchmark, "--output", answers, "--blind",
-         "--name", "SmolLM2-135M, blind", "--system", "record", "--max-new-tokens", TOKENS, "--batch-size", 64,
+         "--name", "SmolLM2-135M, blind", "--system", "record", "--max-tokens", TOKENS, "--batch-size", 64,
          "--dtype", "bfloat16", *(["--limit", limit] if limit else []))  # fmt: skip
     return json.loads(benchmark.read_text("utf-8"))[:limit], answers
 

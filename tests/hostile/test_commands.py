@@ -67,7 +67,7 @@ def work(tmp_path_factory):
     shutil.copy(made / "Counting_SampleCounts_train.json", work / "counting.json")
     answers = [{"id": row["id"], "text": "There are 3."} for row in rows_of(work / "vqa.json")]
     (work / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in answers))
-    score = "metrics score --references vqa.json --predictions answers.jsonl --draws 2 --output report.json"
+    score = "metrics score --benchmark vqa.json --predictions answers.jsonl --draws 2 --output report.json"
     assert lamm(score.split(), work, canary).code == 0
     (work / "labels" / "images").mkdir(parents=True)
     picture = next((work / "world" / "scenes" / "images").glob("*.png"))
@@ -148,14 +148,14 @@ def test_the_rule_holds_for_every_input_at_every_entry(work, monkeypatch):
 FULL = {
     "data convert --source sample --root world --output out/r.jsonl --per-item 1": "r.jsonl",
     "data benchmark --source sample --root world --output out --split train --per-task 4": "out",
-    "data export records.jsonl --format llava --output out/l.json --media-root world": "l.json",
-    "data export records.jsonl --format parquet --output out/p --media-root world": "out/p",
-    "data export records.jsonl --format webdataset --output out/w --media-root world": "out/w",
+    "data export records.jsonl --to llava --output out/l.json --media-root world": "l.json",
+    "data export records.jsonl --to parquet --output out/p --media-root world": "out/p",
+    "data export records.jsonl --to webdataset --output out/w --media-root world": "out/w",
     "data view records.jsonl --output out/page.html --media-root world": "page.html",
     "data stats records.jsonl --plot out/plot.svg": "plot.svg",
     "data unpack big.zip --root out/u": "out/u",
-    "metrics score --references vqa.json --predictions answers.jsonl --draws 2 --output out/r.json": "r.json",
-    "metrics score --references vqa.json --predictions answers.jsonl --draws 2 --output out/r.html": "r.html",
+    "metrics score --benchmark vqa.json --predictions answers.jsonl --draws 2 --output out/r.json": "r.json",
+    "metrics score --benchmark vqa.json --predictions answers.jsonl --draws 2 --output out/r.html": "r.html",
 }
 
 

@@ -30,7 +30,7 @@ def question(tmp_path):
 
 def test_an_unknown_task(lamm, question):
     path = question()
-    done = lamm("metrics", "score", "--task", "clasification", "--references", path, "--predictions", path)
+    done = lamm("metrics", "score", "--task", "clasification", "--benchmark", path, "--predictions", path)
     assert "classification" in one_line(done, 2)
 
 

@@ -124,7 +124,7 @@ def test_the_numbers_are_those_of_lamm_metrics_score(finished, lamm, task):
     path = next(path for path in benchmark_files(finished) if path.name.startswith(task))
     answers = finished.output / "predictions" / "tuned" / f"{path.stem}.jsonl"
     key = json.loads(path.read_text())[0]["task"]
-    given = ["--references", path, "--predictions", answers, "--draws", 50, "--json"]
+    given = ["--benchmark", path, "--predictions", answers, "--draws", 50, "--json"]
     scored = lamm("metrics", "score", "--task", key, *given)
     assert scored.returncode == 0, scored.stderr
     headline = json.loads(scored.stdout)["scores"][0]

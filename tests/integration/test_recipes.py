@@ -185,7 +185,7 @@ def test_numbers_and_intervals_are_those_of_lamm_metrics_score(varied, lamm):
     answers = varied.output / "recipes/spoilt/predictions/rigid/VQA_Colours+gone.jsonl"
     path = varied.output / "recipes/spoilt/files-0/VQA_Colours+gone.json"
     scored = lamm(
-        "metrics", "score", "--task", "vqa", "--references", path, "--predictions", answers, "--draws", 200, "--json"
+        "metrics", "score", "--task", "vqa", "--benchmark", path, "--predictions", answers, "--draws", 200, "--json"
     )
     assert scored.returncode == 0, scored.stderr
     headline = json.loads(scored.stdout)["scores"][0]

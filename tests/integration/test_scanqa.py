@@ -19,7 +19,7 @@ def test_open_questions_are_built_answered_blind_and_scored(real_data, lamm, tmp
     records = records[:: len(records) // ASKED][:ASKED]  # of many scenes
     benchmark.write_text(json.dumps(records))
     save_model(*build_pair("embedded"), tmp_path / "model")
-    how = ["--blind", "--max-new-tokens", 8, "--system", "record", "--dtype", "bfloat16"]
+    how = ["--blind", "--max-tokens", 8, "--system", "record", "--dtype", "bfloat16"]
     done = lamm("model", "predict", "--model", tmp_path / "model", "--benchmark", benchmark, "--output", answers, *how)
     assert done.returncode == 0, done.stderr
     written = [json.loads(line) for line in answers.read_text().splitlines()][1:]

@@ -18,7 +18,7 @@ LAMM = Path(sys.executable).with_name("lamm")
 COMMANDS = {
     "data sample": ("--output", "file", "--images 2 --rooms 0"),
     "data convert": ("--output", "file", "--root ."),
-    "data export": ("--output", "file", "records.jsonl --format llava"),
+    "data export": ("--output", "file", "records.jsonl --to llava"),
     "data dedup": ("--output", "file", "records.jsonl"),
     "data check": ("--output", "file", "records.jsonl"),
     "data view": ("--output", "file", "records.jsonl"),
@@ -77,7 +77,7 @@ def test_what_a_killed_process_held_is_free(place):
     for holder in HOLDERS:
         holder.kill()
         holder.wait()
-    call = [str(LAMM), "data", "export", "records.jsonl", "--format", "llava", "--output", "taken.jsonl"]
+    call = [str(LAMM), "data", "export", "records.jsonl", "--to", "llava", "--output", "taken.jsonl"]
     done = subprocess.run(call, cwd=place, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert not list(place.glob(".taken.jsonl*"))

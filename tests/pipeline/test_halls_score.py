@@ -127,7 +127,7 @@ def test_commands_draw_build_and_score(tmp_path):
     path = bench / "MultiVG_SampleHalls.json"
     lines = [{"id": one["id"], "text": spoken_objects(one)} for one in json.loads(path.read_text())]
     (tmp_path / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    shown = run("metrics", "score", "--references", path, "--predictions", tmp_path / "answers.jsonl", "--json")
+    shown = run("metrics", "score", "--benchmark", path, "--predictions", tmp_path / "answers.jsonl", "--json")
     assert [one["value"] for one in json.loads(shown)["scores"][:2]] == [1.0, 1.0]
 
 

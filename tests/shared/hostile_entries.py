@@ -104,17 +104,17 @@ def _scoring(work: Path) -> list[Entry]:
     detection, csv = rows_of(work / "detection.json"), "id,text\n1,a\n2,b\n"
     score = "metrics score --draws 2 --json"
     return [
-        Entry(f"{score} --references HOSTILE --predictions answers.jsonl", "refs.json", lines(vqa, False)),
-        Entry(f"{score} --references HOSTILE --predictions answers.jsonl", "boxes.json", lines(detection, False)),
-        Entry(f"{score} --references vqa.json --predictions HOSTILE --missing failed", "p.jsonl", lines(answers)),
-        Entry(f"{score} --references vqa.json --predictions HOSTILE --missing failed", "p.csv", corpus.texts(csv)),
+        Entry(f"{score} --benchmark HOSTILE --predictions answers.jsonl", "refs.json", lines(vqa, False)),
+        Entry(f"{score} --benchmark HOSTILE --predictions answers.jsonl", "boxes.json", lines(detection, False)),
+        Entry(f"{score} --benchmark vqa.json --predictions HOSTILE --missing failed", "p.jsonl", lines(answers)),
+        Entry(f"{score} --benchmark vqa.json --predictions HOSTILE --missing failed", "p.csv", corpus.texts(csv)),
         Entry(
-            "metrics compare --references vqa.json answers.jsonl HOSTILE --draws 100 --missing failed",
+            "metrics compare --benchmark vqa.json answers.jsonl HOSTILE --draws 100 --missing failed",
             "p.jsonl",
             lines(answers),
         ),
         Entry(
-            "metrics conventions --references detection.json --predictions HOSTILE --missing failed",
+            "metrics conventions --benchmark detection.json --predictions HOSTILE --missing failed",
             "p.jsonl",
             lines(answers),
         ),
@@ -130,17 +130,17 @@ def _scoring(work: Path) -> list[Entry]:
         ),
         Entry("metrics lmms-eval HOSTILE --output OUT/l --media-root world", "refs.json", lines(vqa, False)),
         Entry(
-            f"{score} --protocol coco --task detection --references HOSTILE --predictions found.json",
+            f"{score} --protocol coco --task detection --benchmark HOSTILE --predictions found.json",
             "c.json",
             document(COCO),
         ),
         Entry(
-            f"{score} --protocol coco --task detection --references coco.json --predictions HOSTILE",
+            f"{score} --protocol coco --task detection --benchmark coco.json --predictions HOSTILE",
             "f.json",
             document(FOUND),
         ),
         Entry(
-            "metrics judge --references HOSTILE --predictions answers.jsonl --predictions answers.jsonl --dry-run "
+            "metrics judge --benchmark HOSTILE --predictions answers.jsonl --predictions answers.jsonl --dry-run "
             "--endpoint http://127.0.0.1:9/v1 --judge j --output OUT --task vqa",
             "refs.json",
             lines(vqa, False),
@@ -160,9 +160,7 @@ def _records(work: Path) -> list[Entry]:
         Entry("data review records.jsonl --report --verdicts HOSTILE --media-root world", "v.jsonl", lines(verdicts)),
         Entry("data review HOSTILE --output OUT/s.jsonl --share 1 --media-root world", "r.jsonl", lines(records)),
         *(
-            Entry(
-                f"data export HOSTILE --format {kind} --output OUT/{name} --media-root world", "r.jsonl", lines(records)
-            )
+            Entry(f"data export HOSTILE --to {kind} --output OUT/{name} --media-root world", "r.jsonl", lines(records))
             for kind, name in {"llava": "l.json", "messages": "m.jsonl", "parquet": "p", "webdataset": "w"}.items()
         ),
         Entry("data stats HOSTILE --json", "*", shards()),
@@ -173,7 +171,7 @@ def _records(work: Path) -> list[Entry]:
             lines(ROWS),
         ),
         Entry(
-            "data generate --config HOSTILE --dry-run --output OUT/g.jsonl",
+            "data generate HOSTILE --dry-run --output OUT/g.jsonl",
             "g.toml",
             corpus.toml_files('type = "daily_dialogue"\nannotations = "rows.jsonl"\nmodel = "m"\n'),
         ),
@@ -294,7 +292,7 @@ def _models(work: Path) -> list[Entry]:
             named="g.|127.0.0.1",
         ),
         Entry(
-            "metrics judge --references vqa.json --predictions answers.jsonl --mode absolute --endpoint ENDPOINT "
+            "metrics judge --benchmark vqa.json --predictions answers.jsonl --mode absolute --endpoint ENDPOINT "
             "--judge j --output OUT/j --retries 0 --task vqa --missing failed",
             "body",
             corpus.replies(),
@@ -309,9 +307,9 @@ def _folders(work: Path) -> list[Entry]:
     preset = (Path(package("lamm_model")) / "training/settings/preset_files/tiny.toml").read_text()
     questions = work / "world" / "rooms" / "ScanQA_v1.0_train.json"
     return [
-        Entry("model chat --model checkpoint --image HOSTILE --max-new-tokens 1", "chat.png", pictures(work)),
+        Entry("model chat --model checkpoint --image HOSTILE --max-tokens 1", "chat.png", pictures(work)),
         Entry(
-            "model chat --model unsealed --max-new-tokens 1",
+            "model chat --model unsealed --max-tokens 1",
             "unsealed/config.json",
             json_document(work / "unsealed" / "config.json"),
             "unsealed",

@@ -39,7 +39,7 @@ def test_a_package_that_is_not_installed_is_named_and_a_missing_module_of_ours_i
     missing = ModuleNotFoundError("No module named 'lamm_data'", name="lamm_data")
     code, text = guarded(missing, capsys)
     assert code == 2
-    assert text == "Error: Expected lamm-data, found none. Install all of LAMM with: pip install 'lamm-cli[all]'\n"
+    assert text == "Error: Expected lamm-data, found none. Install all of LAMM: pip install 'lamm-cli[all]'.\n"
     assert exit_code_of(ModuleNotFoundError("No module named 'lamm_data.gone'", name="lamm_data.gone")) is None
     assert exit_code_of(ModuleNotFoundError("No module named 'numpy'", name="numpy")) is None
 

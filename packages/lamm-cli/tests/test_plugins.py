@@ -1,10 +1,12 @@
 """Commands come from installed packages, load late, and never take each other down."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from lamm_cli.main import lamm
@@ -58,6 +60,49 @@ def test_a_plugin_that_is_no_command_is_not_offered(monkeypatch):
 
     monkeypatch.setattr("lamm_cli.plugins._installed", lambda: {"odd": Entry()})
     assert PluginGroup(name="x").get_command(None, "odd") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [("metricz", "metrics"), ("data convrt", "convert"), ("data templates lst", "list"), ("metrics scroe", "score")],
+)
+def test_a_mistyped_command_is_guessed(words, meant):
+    done = subprocess.run([sys.executable, "-m", "lamm_cli", *words.split()], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"Did you mean '{meant}'?" in done.stderr
+
+
+def test_no_colour_goes_into_a_pipe(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    done = subprocess.run([sys.executable, "-m", "lamm_cli", "metricz"], capture_output=True, text=True)
+    assert done.stderr.startswith("Error: No such command")
+
+
+@pytest.mark.parametrize(
+    ("words", "whole"),
+    [
+        ("met", "metrics"),
+        ("data conv", "convert"),
+        ("metrics score --task capt", "caption"),
+        ("metrics score --protocol le", "leo"),
+        ("data convert --source coco_k", "coco_keypoints"),
+        ("data benchmark --tasks vqa,cap", "vqa,caption"),
+        ("model finetune qlo", "qlora-24gb"),
+        ("data generate --type daily", "daily_dialogue"),
+        ("data recipe hall", "hallucination"),
+    ],
+)
+def test_a_shell_completes_commands_tasks_sources_presets_and_protocols(words, whole):
+    context = lamm.make_context("lamm", [], resilient_parsing=True)
+    complete = ShellComplete(lamm, context.obj or {}, "lamm", "_LAMM_COMPLETE")
+    *before, begun = words.split()
+    assert whole in [item.value for item in complete.get_completions(before, begun)]
+
+
+def test_completion_answers_a_shell():
+    asked = {**os.environ, "_LAMM_COMPLETE": "bash_complete", "COMP_WORDS": "lamm met", "COMP_CWORD": "1"}
+    done = subprocess.run([sys.executable, "-m", "lamm_cli"], env=asked, capture_output=True, text=True, check=True)
+    assert done.stdout == "plain,metrics\n"
 
 
 def test_version_lists_the_packages():

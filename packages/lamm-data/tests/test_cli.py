@@ -78,7 +78,7 @@ def test_a_folder_in_the_place_of_a_file_is_named_and_nothing_is_written(tmp_pat
     assert runner.invoke(data, [*convert, str(records)]).exit_code == 0
     for call in ([*convert, str(folder)], ["check", str(records), "--output", str(folder)],
                  ["dedup", str(records), "--output", str(folder)],
-                 ["export", str(records), "--format", "llava", "--output", str(folder)]):  # fmt: skip
+                 ["export", str(records), "--to", "llava", "--output", str(folder)]):  # fmt: skip
         error = runner.invoke(data, call).exception
         assert isinstance(error, UsageError)
         assert f"got a folder: {folder}" in str(error)

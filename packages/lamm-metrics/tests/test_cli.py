@@ -30,13 +30,28 @@ def run(*arguments, code=0):
 
 
 def scoring(files, *more):
-    return ["score", "--task", "classification", "--references", files / "r.json", "--predictions", *more]
+    return ["score", "--task", "classification", "--benchmark", files / "r.json", "--predictions", *more]
 
 
-def test_score_prints_a_table_and_the_signature(files):
-    output = run(*scoring(files, files / "good.jsonl"))
-    assert "0.9000" in output
-    assert "accuracy|task:classification" in output
+def test_score_prints_a_table_and_the_signature_where_asked(files):
+    short, long = (run(*scoring(files, files / "good.jsonl", *more)) for more in ((), ("--verbose",)))
+    assert "0.9000" in short
+    assert "accuracy|task:classification" not in short
+    assert max(map(len, short.splitlines())) <= 80
+    assert "accuracy|task:classification" in long
+    assert "failures_right" in long
+
+
+def test_compare_names_the_signature_where_asked(files):
+    arguments = ["compare", "--task", "classification", "--benchmark", files / "r.json", files / "poor.jsonl"]
+    arguments += [files / "good.jsonl", "--draws", 200]
+    assert "accuracy|task" not in run(*arguments)
+    assert "accuracy|task:classification" in run(*arguments, "-v")
+
+
+def test_score_says_what_it_wrote(files):
+    output = run(*scoring(files, files / "good.jsonl", "--output", files / "out.html"))
+    assert output.endswith(f"Written: {files / 'out.html'}\n")
 
 
 def test_score_prints_json_for_machines(files):
@@ -77,7 +92,7 @@ def test_a_run_is_called_by_its_option_its_header_or_its_file(files):
     assert json.loads(run(*scoring(files, files / "third.jsonl", "--json")))["model"] == "third"
     assert json.loads(run(*scoring(files, files / "good.jsonl", "--json")))["model"] == "good"
     assert json.loads(run(*scoring(files, files / "good.jsonl", "--json", "--name", "mine")))["model"] == "mine"
-    output = run("compare", "--task", "classification", "--references", files / "r.json", files / "poor.jsonl",
+    output = run("compare", "--task", "classification", "--benchmark", files / "r.json", files / "poor.jsonl",
                  files / "third.jsonl", "--draws", 200)  # fmt: skip
     assert [line.split()[0] for line in output.splitlines()[1:4]] == ["poor", "third", "difference"]
     run(*scoring(files, files / "good.jsonl", "--chance", "--output", files / "out.json"))
@@ -90,12 +105,12 @@ def test_the_task_may_be_told_by_records_or_file(files):
     (files / "Classification_Mine.json").write_text(json.dumps(references))
     (files / "named.json").write_text(json.dumps([{**one, "task": "classification"} for one in references]))
     for name in ("Classification_Mine.json", "named.json"):
-        parsed = json.loads(run("score", "--references", files / name, *arguments))
+        parsed = json.loads(run("score", "--benchmark", files / name, *arguments))
         assert (parsed["task"], parsed["scores"][0]["value"]) == ("classification", 0.9)
-    run("compare", "--references", files / "named.json", files / "poor.jsonl", files / "good.jsonl", "--draws", 200)
+    run("compare", "--benchmark", files / "named.json", files / "poor.jsonl", files / "good.jsonl", "--draws", 200)
     with pytest.raises(UsageError, match=r"r\.json.*--task classification or "):
-        run("score", "--references", files / "r.json", *arguments)
-    assert "--task" in run("score", "--protocol", "coco", "--references", files / "r.json", *arguments, code=2)
+        run("score", "--benchmark", files / "r.json", *arguments)
+    assert "--task" in run("score", "--protocol", "coco", "--benchmark", files / "r.json", *arguments, code=2)
 
 
 def test_keys_of_other_tools_are_named(files):
@@ -108,13 +123,13 @@ def test_keys_of_other_tools_are_named(files):
     assert json.loads(run(*scoring(files, files / "a.csv", "--json", *keys)))["scores"][0]["value"] == 1.0
     mine = files / "a.csv"
     output = run(
-        "compare", "--task", "classification", "--references", files / "r.json", mine, mine, "--draws", 200, *keys
+        "compare", "--task", "classification", "--benchmark", files / "r.json", mine, mine, "--draws", 200, *keys
     )
     assert "difference  +0.0000" in output
 
 
 def test_compare_prints_the_test_and_the_power(files):
-    arguments = ["compare", "--task", "classification", "--references", files / "r.json", files / "poor.jsonl"]
+    arguments = ["compare", "--task", "classification", "--benchmark", files / "r.json", files / "poor.jsonl"]
     assert "+0.5000" in run(*arguments, files / "good.jsonl", "--draws", 200)
     assert json.loads(run(*arguments, files / "good.jsonl", "--json", "--draws", 200))["difference"] == pytest.approx(
         0.5
@@ -126,7 +141,7 @@ def test_a_difference_without_any_spread_still_takes_two_groups(files):
     (files / "cats.json").write_text(json.dumps(references))
     for name, text in (("right", "a cat"), ("wrong", "a cow")):
         (files / f"{name}.json").write_text(json.dumps([{"id": number, "text": text} for number in range(9)]))
-    output = run("compare", "--task", "classification", "--references", files / "cats.json",
+    output = run("compare", "--task", "classification", "--benchmark", files / "cats.json",
                  files / "wrong.json", files / "right.json")  # fmt: skip
     assert "difference  +1.0000" in output
     assert "about 2 groups would find the one observed" in output
@@ -135,7 +150,7 @@ def test_a_difference_without_any_spread_still_takes_two_groups(files):
 def test_compare_counts_missing_answers_as_failed_where_asked(files):
     lines = (files / "good.jsonl").read_text().splitlines()
     (files / "half.jsonl").write_text("\n".join(lines[:6]))
-    arguments = ["compare", "--task", "classification", "--references", files / "r.json", files / "half.jsonl"]
+    arguments = ["compare", "--task", "classification", "--benchmark", files / "r.json", files / "half.jsonl"]
     with pytest.raises(LammMetricsError, match=r"without an answer.*--missing failed"):
         run(*arguments, files / "good.jsonl", "--draws", 200)
     output = run(*arguments, files / "good.jsonl", "--draws", 200, "--missing", "failed")
@@ -155,7 +170,7 @@ def test_faulty_boxes_are_listed_by_id(files):
     turned, wrong = [0.5, 0.5, 0.1, 0.1], [0.1, 0.1, 0.5, 0.5, 1, 1]
     answers = [{"id": i, "boxes": [{"label": "cat", "box": wrong if i == 3 else turned}]} for i in range(12)]
     (files / "d.jsonl").write_text("\n".join(map(json.dumps, answers)))
-    output = run("score", "--task", "detection", "--references", files / "d.json", "--predictions", files / "d.jsonl")
+    output = run("score", "--task", "detection", "--benchmark", files / "d.json", "--predictions", files / "d.jsonl")
     assert "'3' (wrong_length)" in output
     assert "'1' (reversed)" in output
     assert "(12 in all)" in output
@@ -209,7 +224,7 @@ def test_a_wrong_option_is_misuse_in_one_line_that_names_the_options(files, comm
     (files / "d.jsonl").write_text('{"id": 1, "text": ""}')
     answers = [files / "d.jsonl"] * 2 if command == "compare" else ["--predictions", files / "d.jsonl"]
     with pytest.raises(UsageError, match=named) as raised:
-        run(command, "--task", "detection", "--references", files / "d.json", *answers, "--set", option)
+        run(command, "--task", "detection", "--benchmark", files / "d.json", *answers, "--set", option)
     assert raised.value.exit_code == 2
     assert "\n" not in str(raised.value)
 
@@ -250,7 +265,7 @@ def test_faults_are_our_errors(files):
     with pytest.raises(LammMetricsError, match=r"cut\.jsonl.*line 1"):
         run(*scoring(files, files / "cut.jsonl"))
     with pytest.raises(LammMetricsError, match="Expected a task"):
-        run("score", "--task", "x", "--references", files / "r.json", "--predictions", files / "good.jsonl")
+        run("score", "--task", "x", "--benchmark", files / "r.json", "--predictions", files / "good.jsonl")
     run(*scoring(files, files / "absent.jsonl"), code=2)
 
 

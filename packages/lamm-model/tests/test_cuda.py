@@ -253,7 +253,7 @@ def test_the_server_answers_as_on_a_cpu_and_draws_by_seed(folder, world):
 
 def test_it_chats(folder, world):
     shown = f"/image {world / '0.png'}\nWhat colour?\n/reset\n/cloud {world / '0.npy'}\nWhat colour?\n"
-    chat = ["chat", "--model", str(folder), "--max-new-tokens", "6", "--dtype"]
+    chat = ["chat", "--model", str(folder), "--max-tokens", "6", "--dtype"]
     found = {}
     for device in ("cpu", "cuda"):
         ran = CliRunner().invoke(commands, [*chat, "float32", "--device", device], input=shown, catch_exceptions=False)

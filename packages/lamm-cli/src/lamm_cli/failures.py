@@ -7,9 +7,12 @@ user's to mend and are shown as one sentence. Anything else is a bug of ours and
 import os
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import NoReturn
 
 import click
+
+from lamm_cli.output import label
 
 
 def show_traceback() -> bool:
@@ -30,7 +33,7 @@ def describe(error: BaseException) -> str:
         named = f"{error.filename}: " if error.filename else ""
         return f"{named}{error.strerror}."
     if isinstance(error, ModuleNotFoundError):
-        return f"Expected {_ours(error)}, found none. Install all of LAMM with: pip install 'lamm-cli[all]'"
+        return f"Expected {_ours(error)}, found none. Install all of LAMM: pip install 'lamm-cli[all]'."
     # A list of faults keeps its lines: each line is one fault with its own place.
     return str(error).strip() or type(error).__name__
 
@@ -53,8 +56,17 @@ def exit_code_of(error: BaseException) -> int | None:
 
 def end_with(message: str, code: int) -> NoReturn:
     """Print one error line on stderr and end the process with `code`."""
-    click.echo(f"Error: {message}", err=True)
+    label("Error:", "1;31")
+    click.echo(f" {message}", err=True)
     sys.exit(code)
+
+
+def _hinted(misuse: click.ClickException, context: click.Context) -> str:
+    """Return what click says, with the nearest command where one was mistyped; it looks at loaded commands only."""
+    if isinstance(context.command, click.Group) and getattr(misuse, "possibilities", ()) is None:
+        near = get_close_matches(str(getattr(misuse, "command_name", "")), context.command.list_commands(context), n=1)
+        return misuse.format_message() + "".join(f" Did you mean '{name}'?" for name in near)
+    return misuse.format_message()
 
 
 def _abandon_stdout() -> None:
@@ -79,7 +91,7 @@ def run_guarded(command: Callable[[], object]) -> None:
         if context is None or isinstance(misuse, getattr(click.exceptions, "NoArgsIsHelpError", ())):
             misuse.show()
             sys.exit(misuse.exit_code)
-        end_with(f"{misuse.format_message()} See {context.command_path} --help.", misuse.exit_code)
+        end_with(f"{_hinted(misuse, context)} See {context.command_path} --help.", misuse.exit_code)
     except Exception as error:
         code = exit_code_of(error)
         if isinstance(error, OSError) and error.filename == "stdout":

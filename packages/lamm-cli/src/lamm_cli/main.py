@@ -1,5 +1,6 @@
 """The `lamm` command."""
 
+import os
 import sys
 
 import click
@@ -30,7 +31,8 @@ def lamm() -> None:
 
 def main() -> None:
     """Run the command line: the entry point of the `lamm` script."""
-    guard_streams()
+    if "_LAMM_COMPLETE" not in os.environ:  # a shell that asks for completions is answered in bytes
+        guard_streams()
     run_guarded(_carry_out)
 
 

@@ -91,6 +91,18 @@ def guard_streams() -> None:
         setattr(sys, name, SafeStream(stream, name))
 
 
+def label(text: str, code: str) -> None:
+    """Write a word at the start of a line on stderr, in a colour where a terminal shows it and nobody forbids it.
+
+    Args:
+        text: The word.
+        code: Its colour as a terminal's number, such as `1;31` for bold red.
+    """
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stderr.isatty()
+    stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)
+    stream.write(text if plain else f"\x1b[{code}m{text}\x1b[0m")
+
+
 def console() -> "Console":
     """Return a console on stderr, for progress and titles."""
     from rich.console import Console

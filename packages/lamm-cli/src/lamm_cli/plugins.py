@@ -6,10 +6,12 @@ cannot be loaded is listed as broken and leaves the others alone.
 
 import importlib.metadata
 import sys
+from functools import partial
 
 import click
 
 from lamm_cli.failures import show_traceback
+from lamm_cli.renamed import with_new_names
 
 GROUP = "lamm.commands"
 
@@ -44,6 +46,11 @@ class UnusableCommand(click.Command):
 class PluginGroup(click.Group):
     """A click group whose commands are the installed entry points of `lamm.commands`."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words of a command line, old names of options among them."""
+        tell = (lambda _line: None) if ctx.resilient_parsing else partial(click.echo, err=True)
+        return super().parse_args(ctx, with_new_names(args, tell))
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the installed commands."""
         return sorted({*super().list_commands(ctx), *_installed()})
@@ -56,12 +63,16 @@ class PluginGroup(click.Group):
         entry = _installed().get(cmd_name)
         if entry is None:
             package = BRINGS.get(cmd_name)
-            missing = click.UsageError(f"`lamm {cmd_name}` needs {package}. Install it with: pip install {package}")
+            missing = click.UsageError(
+                f"Expected {package} for `lamm {cmd_name}`, got none. Install it: pip install {package}."
+            )
             return UnusableCommand(cmd_name, missing) if package else None
         try:
             command = entry.load()
         except (ImportError, AttributeError) as cause:
-            broken = click.ClickException(f"`lamm {cmd_name}` could not be loaded: {cause}")
+            broken = click.ClickException(
+                f"Expected `lamm {cmd_name}` to load, got: {cause}. Install its package anew."
+            )
             return UnusableCommand(cmd_name, broken, cause)
         return command if isinstance(command, click.Command) else None
 

@@ -107,7 +107,7 @@ def _wait_until_healthy(server: "subprocess.Popen[bytes]", url: str, timeout: fl
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise CommandFailedError(f"The language model server ended with status {server.returncode}; see {log}.")
+            raise CommandFailedError(f"Expected a language model server, got its end ({server.returncode}). See {log}.")
         try:
             with urllib.request.urlopen(url, timeout=2):  # our own server's address  # nosec B310
                 return
@@ -115,4 +115,6 @@ def _wait_until_healthy(server: "subprocess.Popen[bytes]", url: str, timeout: fl
             return  # it answers, if not on this path
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
-    raise CommandFailedError(f"The language model server did not answer within {timeout:.0f} s; see {log}.")
+    raise CommandFailedError(
+        f"Expected the language model server to answer, got nothing in {timeout:.0f} s. See {log}."
+    )

@@ -52,7 +52,7 @@ def override(tables: Tables, assignments: Iterable[str], free: Iterable[str] = (
     Raises:
         SettingsError: An assignment is malformed, names an unknown key, or has a value of another type.
     """
-    from lamm_data import nearest, parse_assignment
+    from lamm_data import did_you_mean, parse_assignment
 
     found: Tables = {}
     for assignment in assignments:
@@ -60,8 +60,8 @@ def override(tables: Tables, assignments: Iterable[str], free: Iterable[str] = (
         table, _, key = path.partition(".")
         if not key or (key not in tables.get(table, {}) and table not in free):
             known = [f"{name}.{entry}" for name, entries in tables.items() for entry in entries]
-            meant = nearest(path, known) if key else f"; known: {', '.join(known)}"
-            raise SettingsError(f"Expected --set with a key of this command, got {assignment!r}{meant}")
+            meant = did_you_mean(path, known) if key else f"Choose one of {', '.join(known)}."
+            raise SettingsError(f"Expected --set with a key of this command, got {assignment!r}. {meant}")
         found.setdefault(table, {})[key] = value
     return _over(tables, found, "--set", free)
 

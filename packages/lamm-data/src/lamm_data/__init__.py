@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from lamm_data.files.json_lines import iter_values
     from lamm_data.files.pictures import decoding, media_file, open_picture, shown_name, shown_size, upright
     from lamm_data.files.processes import in_parallel
-    from lamm_data.files.settings import build_tables, check_values, load_toml, nearest, parse_assignment, parse_part
+    from lamm_data.files.settings import (
+        build_tables,
+        check_values,
+        did_you_mean,
+        load_toml,
+        nearest,
+        parse_assignment,
+        parse_part,
+    )
     from lamm_data.generation.input_rows import read_rows
     from lamm_data.generation.prompts import load_prompt
     from lamm_data.generation.request_builder import RequestBuilder, Sampling
@@ -74,20 +82,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BENCHMARK_TASKS", "KINDS", "LSP_JOINTS", "NUMBER_STYLES", "STYLES", "TASKS", "TASK_TABLE", "TASK_TYPES",
-    "Annotated", "BenchmarkRecord", "Box", "Box3D", "Build", "CheckSettings", "ContaminationSettings",
-    "Conversion", "ConvertSettings", "Curves", "Description", "FaithfulnessSettings", "Fault", "InstructionRecord",
-    "Keypoints", "LammDataError", "LayoutPart", "LazyGroup", "OutsideError", "PointCloud", "RecordError",
-    "RequestBuilder", "Sampling", "Source", "SourceError", "Turn", "UsageError", "View", "ViewSettings",
-    "apply_recipe", "benchmark_file_name", "build_benchmark", "build_records", "build_tables", "calibrate_judge",
-    "check_file", "check_values", "convert", "convert_source", "decoding", "export_records", "find_near",
+    "Annotated", "BenchmarkRecord", "Box", "Box3D", "Build", "CheckSettings", "ContaminationSettings", "Conversion",
+    "ConvertSettings", "Curves", "Description", "FaithfulnessSettings", "Fault", "InstructionRecord", "Keypoints",
+    "LammDataError", "LayoutPart", "LazyGroup", "OutsideError", "PointCloud", "RecordError", "RequestBuilder",
+    "Sampling", "Source", "SourceError", "Turn", "UsageError", "View", "ViewSettings", "apply_recipe",
+    "benchmark_file_name", "build_benchmark", "build_records", "build_tables", "calibrate_judge", "check_file",
+    "check_values", "convert", "convert_source", "decoding", "did_you_mean", "export_records", "find_near",
     "find_near_minhash", "generate", "get_source", "in_parallel", "is_alignment_set", "iter_values", "lay_out",
     "layout_boxes", "load_cloud", "load_exhaustive", "load_prompt", "load_sources", "load_toml", "make_settings",
     "map_box", "map_boxes", "map_points", "media_file", "media_paths", "merge_tiles", "nearest", "open_detectors",
-    "open_picture", "open_scanqa", "own_source", "packaged_recipes", "packed_cloud", "parse_assignment",
-    "parse_part", "push_export", "read_benchmark", "read_cloud", "read_cloud_with_normals", "read_export",
-    "read_instances", "read_layout", "read_matrices", "read_recipe", "read_records", "read_rows", "read_tiles",
-    "render_views", "save_cloud", "save_page", "scan_records", "shown_name", "shown_size", "task_of_file_name",
-    "upright", "write_benchmark", "write_layout", "write_records", "write_world",
+    "open_picture", "open_scanqa", "own_source", "packaged_recipes", "packed_cloud", "parse_assignment", "parse_part",
+    "push_export", "read_benchmark", "read_cloud", "read_cloud_with_normals", "read_export", "read_instances",
+    "read_layout", "read_matrices", "read_recipe", "read_records", "read_rows", "read_tiles", "render_views",
+    "save_cloud", "save_page", "scan_records", "shown_name", "shown_size", "task_of_file_name", "upright",
+    "write_benchmark", "write_layout", "write_records", "write_world",
 ]  # fmt: skip
 
 _HOMES = {
@@ -108,7 +116,7 @@ _HOMES = {
     "files.json_lines": "iter_values",
     "files.pictures": "decoding media_file open_picture shown_name shown_size upright",
     "files.processes": "in_parallel",
-    "files.settings": "build_tables check_values load_toml nearest parse_assignment parse_part",
+    "files.settings": "build_tables check_values did_you_mean load_toml nearest parse_assignment parse_part",
     "generation.prompts": "load_prompt",
     "generation.request_builder": "RequestBuilder Sampling",
     "generation.input_rows": "read_rows",

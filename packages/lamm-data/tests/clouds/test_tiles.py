@@ -86,7 +86,7 @@ def test_every_object_of_a_building_of_twelve_rooms_is_found_once(tmp_path, suff
     (tmp_path / "asked.json").write_text(json.dumps(asked))
     merged = CliRunner().invoke(
         data,
-        ["untile", str(tmp_path / "said.jsonl"), "--tiles", str(out), "--records", str(tmp_path / "asked.json"),
+        ["untile", str(tmp_path / "said.jsonl"), "--tiles", str(out), "--benchmark", str(tmp_path / "asked.json"),
          "--output", str(tmp_path / "merged.jsonl")],
     )  # fmt: skip
     assert merged.exit_code == 0, merged.output

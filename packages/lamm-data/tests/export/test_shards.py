@@ -303,7 +303,7 @@ def test_shards_with_a_card_load_a_series_at_a_time(datasets, world, records, tm
 def test_command_writes_shards_from_the_records_own_folder(world, records, tmp_path):
     path = world / "some.jsonl"
     write_records(path, records[:4])
-    argv = ["export", str(path), "--format", "webdataset", "--output", str(tmp_path / "out"), "--card", "Some"]
+    argv = ["export", str(path), "--to", "webdataset", "--output", str(tmp_path / "out"), "--card", "Some"]
     result = CliRunner().invoke(data, argv)
     path.unlink()
     assert result.exit_code == 0, result.output

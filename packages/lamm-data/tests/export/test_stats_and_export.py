@@ -61,9 +61,9 @@ def test_commands(tmp_path):
     runner = CliRunner()
     assert json.loads(runner.invoke(data, ["stats", str(path), "--json"]).stdout)["records"] == 1
     assert "1 records about 1 images" in runner.invoke(data, ["stats", str(path)]).stdout
-    argv = ["export", str(path), "--output", str(tmp_path / "o.jsonl"), "--format", "messages"]
+    argv = ["export", str(path), "--output", str(tmp_path / "o.jsonl"), "--to", "messages"]
     assert runner.invoke(data, argv).exit_code == 0
-    refused = runner.invoke(data, [*argv, "--license", "commercial"])
+    refused = runner.invoke(data, [*argv, "--use", "commercial"])
     assert isinstance(refused.exception, LammDataError)
 
 

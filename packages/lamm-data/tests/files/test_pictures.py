@@ -58,8 +58,8 @@ def packed(root, tmp_path, name):
 
 
 COMMANDS = {
-    "webdataset": "export {records} --format webdataset --output {out} --media-root {root}",
-    "parquet": "export {records} --format parquet --embed --output {out} --media-root {root}",
+    "webdataset": "export {records} --to webdataset --output {out} --media-root {root}",
+    "parquet": "export {records} --to parquet --embed --output {out} --media-root {root}",
     "check": "check {records} --media-root {root}",
     "obfuscate": "obfuscate {records} --media-root {root} --output {out}",
 }

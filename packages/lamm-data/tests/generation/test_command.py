@@ -18,7 +18,7 @@ def test_options_set_and_configuration_file_together(loopback, reply, settings, 
     rows = settings(server.url, rows=5).annotations
     config = tmp_path / "generate.toml"
     config.write_text(f'type = "daily_dialogue"\nannotations = "{rows.name}"\nmodel = "m"\noutput = "o.jsonl"\n')
-    result = call("--config", config, "--endpoint", server.url, "--set", "max_tokens=77", "--limit", "4", "--json")
+    result = call(config, "--endpoint", server.url, "--set", "max_tokens=77", "--limit", "4", "--json")
     summary = json.loads(result.output)
     assert (summary["counts"]["finished"], len(server.requests)) == (4, 4)
     assert server.requests[0].body["max_tokens"] == 77
@@ -37,7 +37,7 @@ def test_reasons_are_counted_in_json(loopback, reply, answer, settings, tmp_path
         f'type = "daily_dialogue"\nannotations = "{run.annotations.name}"\nmodel = "m"\noutput = "o.jsonl"\n'
         f'endpoint = "{url}"\nformat = "text"\nattempts = 2\nretry_delay = 0.01\n'
     )
-    result = CliRunner().invoke(data, ["generate", "--config", str(config), "--json"])
+    result = CliRunner().invoke(data, ["generate", str(config), "--json"])
     counts = json.loads(result.output)["counts"]
     assert (counts["rejected"], counts["failed"]) == ({"unparsable": 1}, {"http_500": 1})
     assert isinstance(result.exception, LammDataError)

@@ -139,7 +139,7 @@ def test_the_command_grows_and_the_converter_takes_it(loopback, reply, tmp_path)
 
 def test_misuse_is_named(loopback, reply, tmp_path):
     server = server_for(loopback, reply)
-    with pytest.raises(UsageError, match="template pool out of"):
+    with pytest.raises(UsageError, match="Expected a template pool, got 'nothing'"):
         grow(server, tmp_path / "x.toml", name="nothing")
     with pytest.raises(UsageError, match="similarity"):
         grow(server, tmp_path / "x.toml", similarity=0.0)

@@ -88,7 +88,14 @@ def test_media_are_opened_and_compared_with_a_benchmark_that_lies_beside_its_own
 
 def test_dedup_keeps_the_first(file, tmp_path):
     run(
-        "dedup", file, "--output", tmp_path / "kept.jsonl", "--rejected", tmp_path / "gone.jsonl", "--threshold", "0.99"
+        "dedup",
+        file,
+        "--output",
+        tmp_path / "kept.jsonl",
+        "--rejected",
+        tmp_path / "gone.jsonl",
+        "--similarity",
+        "0.99",
     )
     gone = [json.loads(line) for line in (tmp_path / "gone.jsonl").read_text().splitlines()]
     assert gone[0]["duplicate_of"] == {"record": 1, "rouge_l": 1.0}

@@ -279,7 +279,7 @@ def test_rows_without_a_medium_are_refused_dropped_or_kept(tmp_path, name, count
     rows = [ROWS["sharegpt"], talk(("user", "Hello"), ("assistant", "Hi."))]
     (tmp_path / "in.json").write_text(json.dumps(rows))
     target = tmp_path / ("out" if output == "parquet" else "out.jsonl")
-    call = ["export", str(tmp_path / "in.json"), "--format", output, "--output", str(target), "--text-only", name]
+    call = ["export", str(tmp_path / "in.json"), "--to", output, "--output", str(target), "--text-only", name]
     done = CliRunner().invoke(data, call)
     if count is None:
         assert isinstance(done.exception, RecordError)

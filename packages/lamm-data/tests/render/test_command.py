@@ -26,7 +26,7 @@ def test_a_folder_becomes_pictures_and_a_listing(folder):
     objects.write_text(json.dumps(row) + "\n")
     output = folder / "pictures"
     arguments = [str(folder / "clouds"), "--output", str(output), "--views", "3", "--size", "128", "--workers", "1"]
-    result = CliRunner().invoke(render, [*arguments, "--objects", str(objects)])
+    result = CliRunner().invoke(render, [*arguments, "--annotations", str(objects)])
     assert result.exit_code == 0, result.output
     listing = [json.loads(line) for line in (output / "views.jsonl").read_text().splitlines()]
     assert [line["picture"] for line in listing] == [
@@ -50,7 +50,13 @@ def test_a_damaged_file_is_listed_and_the_others_are_drawn(folder):
 @pytest.mark.parametrize("row", [{"objects": []}, {"pcl": "a", "objects": [{"label": "x", "box": [1, 2]}]}, [1]])
 def test_objects_without_a_cloud_or_a_box_are_named(folder, row):
     (folder / "objects.jsonl").write_text(json.dumps(row) + "\n" if isinstance(row, dict) else "[[1]]")
-    arguments = [str(folder / "clouds"), "--output", str(folder / "out"), "--objects", str(folder / "objects.jsonl")]
+    arguments = [
+        str(folder / "clouds"),
+        "--output",
+        str(folder / "out"),
+        "--annotations",
+        str(folder / "objects.jsonl"),
+    ]
     result = CliRunner().invoke(render, arguments)
     assert isinstance(result.exception, SourceError)
     assert "line 1" in str(result.exception)

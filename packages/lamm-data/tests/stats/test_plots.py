@@ -110,7 +110,7 @@ def test_command_draws_both_kinds(converted, tmp_path):
     for name in ("page.svg", "page.png"):
         result = CliRunner().invoke(data, ["stats", str(converted), "--plot", str(tmp_path / name)])
         assert result.exit_code == 0, result.output
-        assert f"Charts: {tmp_path / name}" in result.output
+        assert f"Written: {tmp_path / name}" in result.output
     svg = ET.fromstring((tmp_path / "page.svg").read_text())
     words = [element.text for element in svg.iter("{http://www.w3.org/2000/svg}text")]
     for title in (

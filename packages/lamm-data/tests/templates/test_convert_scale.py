@@ -236,7 +236,17 @@ def test_missing_and_damaged_media_end_a_run_with_their_names(coco, tmp_path):
 
 
 def test_the_command_ends_with_a_table_of_read_written_and_left_out(coco, tmp_path):
-    arguments = ["convert", "--source", "coco_detection", "--root", str(coco), "--split", "val", "--skip-missing"]
+    arguments = [
+        "convert",
+        "--source",
+        "coco_detection",
+        "--root",
+        str(coco),
+        "--split",
+        "val",
+        "--media",
+        "skip-missing",
+    ]
     shown = CliRunner().invoke(data, [*arguments, "--output", str(tmp_path / "o.jsonl"), "--numbers", "pixels"])
     rows = shown.output.splitlines()
     assert rows[0].split() == ["detection", "5", "items", "read"]
@@ -249,14 +259,14 @@ def test_a_conversion_that_makes_no_record_ends_with_status_1_and_the_reasons(co
     arguments = ["convert", "--source", "coco_detection", "--root", str(coco), "--split", "val"]
     for number, picture in enumerate((coco / "val2017").iterdir()):
         picture.rename(tmp_path / f"{number}.jpg")
-    shown = CliRunner().invoke(data, [*arguments, "--skip-missing", "--output", str(tmp_path / "o.jsonl")])
+    shown = CliRunner().invoke(data, [*arguments, "--media", "skip-missing", "--output", str(tmp_path / "o.jsonl")])
     assert isinstance(shown.exception, LammDataError)
     assert shown.exception.exit_code == 1
     assert "got none from" in str(shown.exception)
     assert "5 items read (5 detection: left out: media missing)" in str(shown.exception)
     # A part without items is no fault.
     shown = CliRunner().invoke(
-        data, [*arguments, "--skip-missing", "--part", "9/9", "--output", str(tmp_path / "p.jsonl")]
+        data, [*arguments, "--media", "skip-missing", "--part", "9/9", "--output", str(tmp_path / "p.jsonl")]
     )
     assert shown.exception is None
 

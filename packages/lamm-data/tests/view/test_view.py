@@ -104,7 +104,7 @@ def test_a_sample_is_drawn_evenly_by_its_seed(folder):
     record = {"image": "photo.png", "conversations": [{"from": "human", "value": "?"}, {"from": "gpt", "value": "!"}]}
     text = "".join(json.dumps({"id": f"r{number}", **record}) + "\n" for number in range(40))
     (folder / "records.jsonl").write_text(text)
-    chosen = [re.findall(r"<h2>r(\d+)</h2>", seen(folder, "--limit", "5", "--seed", seed)[0]) for seed in "0012"]
+    chosen = [re.findall(r"<h2>r(\d+)</h2>", seen(folder, "--sample", "5", "--seed", seed)[0]) for seed in "0012"]
     assert chosen[0] == chosen[1] != chosen[2]
     assert all(len(set(ids)) == 5 and ids == sorted(ids, key=int) for ids in chosen)
     assert any(int(ids[-1]) > 20 for ids in chosen)

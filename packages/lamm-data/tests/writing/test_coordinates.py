@@ -48,7 +48,7 @@ def _near(one, other):
 
 
 def test_unknown_style_is_refused():
-    with pytest.raises(UsageError, match="out of paper"):
+    with pytest.raises(UsageError, match="Choose one of paper"):
         number_style("roman")
     with pytest.raises(UsageError):
         list(convert([], Conversion("detection", "x", numbers="roman")))

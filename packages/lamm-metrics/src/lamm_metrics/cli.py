@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lamm_metrics.bridges.command import export, lmms_eval
-from lamm_metrics.options import FILE, FOLDER, echo, metric_options, progress_bar, read_files, save, shared, writable
+from lamm_metrics.options import (
+    FILE,
+    FOLDER,
+    echo,
+    metric_options,
+    progress_bar,
+    protocols,
+    read_files,
+    save,
+    shared,
+    writable,
+)
 
 if TYPE_CHECKING:
     from lamm_metrics.gpt.judging import Plan
@@ -29,6 +40,7 @@ metrics.add_command(export)
 )
 @click.option(
     "--protocol",
+    shell_complete=protocols,
     default="standard",
     show_default=True,
     help="standard, a published rule such as leo (`lamm metrics list --protocols`), paper for LAMM's "
@@ -38,7 +50,7 @@ metrics.add_command(export)
 @click.option("--draws", default=1000, show_default=True, type=click.IntRange(2), help="Bootstrap draws.")
 @shared("confidence")
 @click.option("--chance", is_flag=True, help="Also score answers that are drawn without looking.")
-@shared("json")
+@shared("verbose", "json")
 @click.option(
     "--output", type=click.Path(dir_okay=False), callback=writable, help="Also write a report: .html, .json or .txt."
 )
@@ -55,6 +67,7 @@ def score(
     pairs: tuple[str, ...],
     missing: str,
     chance: bool,
+    verbose: bool,
     as_json: bool,
     output: str | None,
     media_root: str | None,
@@ -71,7 +84,8 @@ def score(
     if protocol == "coco":
         if chance or id_key or text_key or task is None:
             raise click.UsageError(
-                "Expected --task, and no --chance, --id-key or --text-key: COCO's files have one form and no task."
+                "Expected --task alone with --protocol coco, got --chance, --id-key, --text-key or no --task. "
+                "COCO's files have one form and name no task."
             )
     else:
         truth, (answers,) = read_files(task, references, [predictions], id_key, text_key, name)
@@ -84,11 +98,13 @@ def score(
     if chance:
         guesses = read_predictions(chance_predictions(task, truth, settings["seed"]), name="chance")
         reports["chance"] = {task: score_files(task, truth, guesses, protocol, **settings)}
-    if output:
-        save(output, reports, media_root, f"{task}: {report.model or 'model'}")
     listed = {model: by_task[task] for model, by_task in reports.items()}
-    text = "\n\n".join(f"chance\n{found}" if model == "chance" else str(found) for model, found in listed.items())
+    text = "\n\n".join(
+        ("chance\n" if model == "chance" else "") + found.text(verbose=verbose) for model, found in listed.items()
+    )
     echo({model: found.to_json() for model, found in listed.items()} if chance else report.to_json(), text, as_json)
+    if output:
+        save(output, reports, media_root, f"{task}: {report.model or 'model'}", not as_json)
 
 
 @metrics.command("list")
@@ -147,10 +163,16 @@ def _list_metrics(as_json: bool) -> None:
 @click.argument("first", type=FILE)
 @click.argument("second", type=FILE)
 @shared("names", "pairs")
-@click.option("--protocol", default="standard", show_default=True, help="standard, paper or a published rule.")
+@click.option(
+    "--protocol",
+    shell_complete=protocols,
+    default="standard",
+    show_default=True,
+    help="standard, paper or a published rule.",
+)
 @shared("missing", "seed")
 @click.option("--draws", default=10000, show_default=True, type=click.IntRange(100), help="Draws of each test.")
-@shared("confidence", "json")
+@shared("confidence", "verbose", "json")
 def compare(
     task: str | None,
     references: str,
@@ -161,6 +183,7 @@ def compare(
     names: tuple[str, ...],
     pairs: tuple[str, ...],
     protocol: str,
+    verbose: bool,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -171,14 +194,21 @@ def compare(
     truth, answers = read_files(task, references, [first, second], id_key, text_key)
     task = task_of_references(truth)
     settings |= {"metrics": names, **metric_options(pairs, task, protocol, names)}
-    found = compare_files(task, truth, answers[0], answers[1], protocol, **settings)
-    echo(found.to_json(), str(found), as_json)
+    with progress_bar(f"comparing {task}") as progress:
+        found = compare_files(task, truth, answers[0], answers[1], protocol, progress=progress, **settings)
+    echo(found.to_json(), found.text(verbose=verbose), as_json)
 
 
 @metrics.command()
 @shared("task", "references", "predictions", "id_key", "text_key")
 @click.option("--threshold", default=0.5, show_default=True, type=click.FloatRange(0, 1), help="Overlap that counts.")
-@click.option("--protocol", "protocols", multiple=True, help="Show this rule only, for open answers; repeatable.")
+@click.option(
+    "--protocol",
+    "rules",
+    multiple=True,
+    shell_complete=protocols,
+    help="Show this rule only, for open answers; repeatable.",
+)
 @shared("missing", "pairs", "json")
 def conventions(
     task: str | None,
@@ -187,7 +217,7 @@ def conventions(
     id_key: str,
     text_key: str,
     threshold: float,
-    protocols: tuple[str, ...],
+    rules: tuple[str, ...],
     missing: str,
     pairs: tuple[str, ...],
     as_json: bool,
@@ -199,27 +229,32 @@ def conventions(
 
     truth, (answers,) = read_files(task, references, [predictions], id_key, text_key)
     task = truth.task or "detection"
-    if protocols or protocols_of(task):
+    if rules or protocols_of(task):
         if pairs:
-            raise click.UsageError("Expected no --set beside published rules: their options are their own.")
-        rules = compare_rules(truth, answers, task, protocols, missing)
-        echo(rules.to_json(), str(rules), as_json)
+            raise click.UsageError(
+                "Expected no --set beside published rules, got one. Leave it out: their options are their own."
+            )
+        with progress_bar("scoring under each rule"):
+            found = compare_rules(truth, answers, task, rules, missing)
+        echo(found.to_json(), str(found), as_json)
         return
-    rows = compare_conventions(truth, answers, task, threshold, missing, **metric_options(pairs, task))
+    with progress_bar("scoring under each convention"):
+        rows = compare_conventions(truth, answers, task, threshold, missing, **metric_options(pairs, task))
     echo([row.to_json() for row in rows], conventions_table(rows), as_json)
 
 
 @metrics.command()
-@click.argument("references", type=FILE)
+@click.argument("references", metavar="BENCHMARK", type=FILE)
 @shared("task", "json")
 def lint(references: str, task: str | None, as_json: bool) -> None:
-    """Say the true answers of REFERENCES in every known phrasing and list the records that are not read back.
+    """Say the true answers of BENCHMARK in every known phrasing and list the records that are not read back.
 
     Exits with 1 where there are any.
     """
     from lamm_metrics.linting.checking import lint as lint_file
 
-    found = lint_file(references, task)
+    with progress_bar("reading phrasings"):
+        found = lint_file(references, task)
     echo(found.to_json(), str(found), as_json)
     if found.unread:
         raise click.exceptions.Exit(1)
@@ -236,15 +271,17 @@ def lint(references: str, task: str | None, as_json: bool) -> None:
 )
 @click.option("--title", default="LAMM report", show_default=True, help="Heading of an HTML report.")
 @click.option("--media-root", type=FOLDER, help="Folder of the images, to show them.")
-def report(results: tuple[str, ...], output: str, title: str, media_root: str | None) -> None:
+@shared("json")
+def report(results: tuple[str, ...], output: str, title: str, media_root: str | None, as_json: bool) -> None:
     """Join the JSON reports RESULTS (`score --output NAME.json`) into one report, models side by side."""
     from lamm_metrics.report.leaderboard import comparison_table
     from lamm_metrics.report.page import by_model
     from lamm_metrics.results.report import read_reports
 
     reports = by_model([found for path in results for found in read_reports(path)])
-    save(output, reports, media_root, title)
-    click.echo(comparison_table(reports))
+    listed = [found.to_json() for by_task in reports.values() for found in by_task.values()]
+    echo(listed, comparison_table(reports), as_json)
+    save(output, reports, media_root, title, not as_json)
 
 
 @metrics.command()

@@ -18,13 +18,40 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False)
 FOLDER = click.Path(exists=True, file_okay=False)
 ENDINGS = (".html", ".htm", ".json", ".txt")
+
+
+def _tasks(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from lamm_metrics.records.tasks import all_tasks
+
+    return [task for task in all_tasks() if task.startswith(begun)]
+
+
+def _metrics(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from lamm_metrics.metrics.registry import metric_names
+
+    return [name for name in metric_names() if name.startswith(begun)]
+
+
+def protocols(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Return the protocols that begin so, for a shell that completes a word."""
+    from lamm_metrics.protocols import PROTOCOLS
+
+    return [name for name in PROTOCOLS if name.startswith(begun)]
+
+
 _SHARED: Mapping[str, Callable[..., Any]] = {
-    "task": click.option("--task", help="Task key (`lamm metrics list`), where records and file name do not tell."),
-    "references": click.option("--references", required=True, type=FILE, help="Benchmark records with the truth."),
+    "task": click.option(
+        "--task", shell_complete=_tasks, help="Task key (`lamm metrics list`), where records and file name do not tell."
+    ),
+    "references": click.option(
+        "--benchmark", "references", required=True, type=FILE, help="Benchmark records with the truth."
+    ),
     "predictions": click.option("--predictions", required=True, type=FILE, help="Answers, as JSON Lines or a table."),
     "id_key": click.option("--id-key", default="", help="Key or column of the ids, where it is none that is known."),
     "text_key": click.option("--text-key", default="", help="Key or column of the answers, likewise."),
-    "names": click.option("--metric", "names", multiple=True, help="Use this metric in place of the task's own."),
+    "names": click.option(
+        "--metric", "names", multiple=True, shell_complete=_metrics, help="Use this metric in place of the task's own."
+    ),
     "pairs": click.option(
         "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Option of a metric, e.g. convention=thousand-xyxy."
     ),
@@ -34,6 +61,9 @@ _SHARED: Mapping[str, Callable[..., Any]] = {
     "seed": click.option("--seed", default=0, show_default=True, help="Seed of all draws."),
     "confidence": click.option(
         "--confidence", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.9999), help="Coverage."
+    ),
+    "verbose": click.option(
+        "--verbose", "-v", is_flag=True, help="Also print signatures and what stands behind the numbers."
     ),
     "json": click.option("--json", "as_json", is_flag=True, help="Print JSON."),
 }
@@ -77,17 +107,17 @@ def metric_options(
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Show a progress bar on stderr where somebody watches it."""
+    """Show a progress bar on stderr where somebody watches it; what follows the last count only shows the time."""
     if not sys.stderr.isatty() or find_spec("rich") is None:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         shown = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(shown, completed=done, total=total)
+        yield lambda done, total: bar.update(shown, completed=done, total=total if done < total else None)
 
 
 def read_files(
@@ -113,11 +143,20 @@ def writable(_context: click.Context, _parameter: click.Parameter, path: str | N
     return path
 
 
-def save(path: str, reports: Mapping[str, Mapping[str, "Report"]], media_root: str | None, title: str) -> None:
-    """Write reports to a file whose ending says the kind; missing folders are made."""
+def save(
+    path: str, reports: Mapping[str, Mapping[str, "Report"]], media_root: str | None, title: str, tell: bool = True
+) -> None:
+    """Write reports to a file whose ending says the kind, and say so on stderr; missing folders are made."""
+    with progress_bar("writing"):
+        _write(path, reports, media_root, title)
+    if tell:
+        click.echo(f"Written: {path}", err=True)
+
+
+def _write(path: str, reports: Mapping[str, Mapping[str, "Report"]], media_root: str | None, title: str) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     from lamm_metrics.records.files import write_beside
 
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     if path.endswith((".html", ".htm")):
         from lamm_metrics.report.page import write_report
 
@@ -127,5 +166,5 @@ def save(path: str, reports: Mapping[str, Mapping[str, "Report"]], media_root: s
     if path.endswith(".json"):
         text = json.dumps([report.to_json(samples=True) for report in listed], indent=1)
     else:
-        text = "\n\n".join(map(str, listed)) + "\n"
+        text = "\n\n".join(report.text(verbose=True) for report in listed) + "\n"
     write_beside(Path(path), [text])

@@ -21,7 +21,7 @@ def write_files(folder, references, answers):
 def start(server, folder):
     files = [f"--predictions={folder / f'm{number}.jsonl'}" for number in range(2)]
     command = [sys.executable, "-c", "from lamm_metrics.cli import metrics; metrics()", "judge", *files]
-    command += [f"--references={folder / 'Caption_x.json'}", f"--endpoint={server.url}", "--judge=judge-1"]
+    command += [f"--benchmark={folder / 'Caption_x.json'}", f"--endpoint={server.url}", "--judge=judge-1"]
     command += [f"--output={folder / 'out'}", "--concurrency=4", "--repeat-share=0", "--draws=100", "--json"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

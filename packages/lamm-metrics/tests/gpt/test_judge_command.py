@@ -18,7 +18,7 @@ def files(kit, tmp_path):
         lines = [{"lamm": "predictions", "model": name}, *records]
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     paths = [f"--predictions={tmp_path / name}.jsonl" for name in ("one", "two")]
-    return [f"--references={tmp_path / 'Caption_x.json'}", *paths, f"--output={tmp_path / 'out'}"]
+    return [f"--benchmark={tmp_path / 'Caption_x.json'}", *paths, f"--output={tmp_path / 'out'}"]
 
 
 def run(server, files, *more):

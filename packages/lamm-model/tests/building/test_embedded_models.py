@@ -44,7 +44,7 @@ def test_photographs_and_clouds_go_through_predict_and_chat(checkpoint, real_dat
     arguments = ["predict", "--model", str(checkpoint), "--benchmark", str(tmp_path / "Caption_real.json")]
     arguments += ["--media-root", str(real_data)]
     result = CliRunner().invoke(
-        commands, [*arguments, "--output", str(out), "--max-new-tokens", "6"], catch_exceptions=False
+        commands, [*arguments, "--output", str(out), "--max-tokens", "6"], catch_exceptions=False
     )
     assert result.exit_code == 0, result.output
     answers = [json.loads(line) for line in out.read_text().splitlines()[1:]]
@@ -52,7 +52,7 @@ def test_photographs_and_clouds_go_through_predict_and_chat(checkpoint, real_dat
     assert len(answers) == 9
     shown = "".join(f"/image {path}\nWhat is this?\n/reset\n" for path in photos)
     shown += "".join(f"/cloud {path}\nWhat is this?\n/reset\n" for path in clouds)
-    chat = ["chat", "--model", str(checkpoint), "--task-type", "description", "--max-new-tokens", "6"]
+    chat = ["chat", "--model", str(checkpoint), "--task-type", "description", "--max-tokens", "6"]
     result = CliRunner().invoke(commands, chat, input=shown, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert "Error" not in result.stderr

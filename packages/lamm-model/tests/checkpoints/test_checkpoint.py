@@ -66,7 +66,7 @@ def test_export_to_vllm_says_how_to_serve_and_refuses_letterboxed_pictures(check
 
 
 def test_export_refuses_a_missing_choice_and_an_existing_folder(checkpoint, tmp_path):
-    with pytest.raises(UsageError, match="--adapter, one of image, point_cloud"):
+    with pytest.raises(UsageError, match="--adapter with one of image, point_cloud, got none"):
         export_checkpoint(checkpoint[2], tmp_path / "out")
     with pytest.raises(UsageError, match="sound"):
         export_checkpoint(checkpoint[2], tmp_path / "out", "sound")
@@ -134,7 +134,7 @@ def test_chat_remembers_shows_and_resets(checkpoint, media):
 def test_chat_command_reads_questions_from_standard_input(checkpoint, media):
     result = CliRunner().invoke(
         commands,
-        ["chat", "--model", str(checkpoint[2]), "--image", str(media / "0.png"), "--max-new-tokens", "3"],
+        ["chat", "--model", str(checkpoint[2]), "--image", str(media / "0.png"), "--max-tokens", "3"],
         input="What is it?\n/cloud nothing.npy\n/quit\n",
     )
     assert result.exit_code == 0, result.output
@@ -148,7 +148,7 @@ def test_chat_shows_clouds_of_every_format_and_says_what_to_install(checkpoint, 
     monkeypatch.setitem(sys.modules, "laspy", None)
     result = CliRunner().invoke(
         commands,
-        ["chat", "--model", str(checkpoint[2]), "--device", "cpu", "--max-new-tokens", "2"],
+        ["chat", "--model", str(checkpoint[2]), "--device", "cpu", "--max-tokens", "2"],
         input=f"/cloud {media / '1.xyz'}\n/cloud {media / '1.laz'}\n/quit\n",
     )
     assert result.exit_code == 0, result.output
@@ -171,7 +171,9 @@ def test_help_of_every_command_is_listed_without_torch():
 
 def test_split_checkpoints_answer_as_the_whole_one(checkpoint, batch_of, tmp_path):
     model, processor, folder = checkpoint
-    result = CliRunner().invoke(commands, ["export", str(folder), "--split", "--output", str(tmp_path / "parts")])
+    result = CliRunner().invoke(
+        commands, ["export", str(folder), "--each-adapter", "--output", str(tmp_path / "parts")]
+    )
     assert result.exit_code == 0, result.output
     for name in ("image", "point_cloud"):
         alone, own = load_model(tmp_path / "parts" / name)

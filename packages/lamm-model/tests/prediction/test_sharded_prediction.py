@@ -117,7 +117,7 @@ def test_torchrun_runs_the_command(folder, bench, tmp_path):
     (tmp_path / "run.py").write_text(code)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += [str(tmp_path / "run.py"), "predict", "--model", str(folder), "--benchmark", str(bench)]
-    command += ["--output", str(out), "--max-new-tokens", "4", "--batch-size", "2"]
+    command += ["--output", str(out), "--max-tokens", "4", "--batch-size", "2"]
     away = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}  # a machine may have one GPU, and these are two
     subprocess.run(command, check=True, env={**os.environ, **away}, capture_output=True)
     predict_files(folder, [(bench, tmp_path / "one.jsonl")], OPTIONS, device="cpu")

@@ -7,6 +7,13 @@ import click
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
+def _tasks(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from lamm_cli.benchmark.sets import benchmark_rows
+
+    listed, comma, last = begun.rpartition(",")
+    return sorted({listed + comma + row.task for row in benchmark_rows(None) if row.task.startswith(last)})
+
+
 @click.group()
 def benchmark() -> None:
     """Put models through LAMM's benchmark: twelve tasks on images and point clouds, one command, one report."""
@@ -42,7 +49,7 @@ def list_sets(root: Path | None, as_json: bool) -> None:
 @click.argument("config", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--model", "models", multiple=True, metavar="[NAME=]FOLDER|MODEL@URL", help="A model; repeatable.")
 @click.option("--root", type=_FOLDER, help="Folder of the data.")
-@click.option("--tasks", default="", help="Task keys separated by commas; all when empty.")
+@click.option("--tasks", shell_complete=_tasks, default="", help="Task keys separated by commas; all when empty.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key of the settings.")
 @click.option("--output", type=_FOLDER, default=Path("benchmark-run"), show_default=True, help="Run directory.")
 @click.option("--show", is_flag=True, help="Print the settings and end.")
@@ -101,11 +108,15 @@ def run(
 
 @benchmark.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-def report(folder: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+def report(folder: Path, as_json: bool) -> None:
     """Write the tables and reports of a finished run anew, from its predictions, without asking any model."""
     from lamm_cli.benchmark.reporting import REPORT
     from lamm_cli.benchmark.run import BenchmarkRun
     from lamm_cli.benchmark.variants import VARIANTS
 
     run = BenchmarkRun.rewrite(folder)
+    if as_json:
+        click.echo((folder / "table.json").read_text(encoding="utf-8"))
+        return
     click.echo(f"Report: {folder / REPORT}" + (f"   Variants: {folder / VARIANTS}" if run.variants else ""))

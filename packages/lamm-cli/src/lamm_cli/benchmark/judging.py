@@ -107,7 +107,7 @@ def _judge(chosen: Mapping[str, Any], file: BenchmarkFile, answers: Sequence[Pat
         digest.update(path.read_bytes())
     if stamp.is_file() and stamp.read_text() == digest.hexdigest():
         return
-    words = ["metrics", "judge", "--references", file.path, "--endpoint", chosen["endpoint"], "--output", output]
+    words = ["metrics", "judge", "--benchmark", file.path, "--endpoint", chosen["endpoint"], "--output", output]
     words += [part for path in answers for part in ("--predictions", path)]
     words += ["--mode", "pairwise" if len(answers) > 1 else "absolute", "--task", TASK]
     words += ["--sample", min(chosen["records"], file.records)] if chosen["records"] else []

@@ -108,8 +108,10 @@ class BenchmarkRun:
         runs = {one.label: self.predictions(one) for one in asked}
         table, reports = score_runs(files, runs, scorer)
         judged = judge_captions(self.settings["judge"], files, runs, self.folder)
-        significance = paired(files, runs, scorer)
-        if write_outcome(self.folder, table, reports, files, significance, judged, force=not self.asks):
+        with console().status("comparing models"):
+            significance = paired(files, runs, scorer)
+            written = write_outcome(self.folder, table, reports, files, significance, judged, force=not self.asks)
+        if written:
             self.worked.append("scores and report")
             write_manifest(self.folder, files, asked)
         self._vary(files, asked, reports)

@@ -8,7 +8,7 @@ from typing import Any
 from lamm_cli.folders import file_hash
 from lamm_cli.leaderboard.scores import BenchmarkFile, BenchmarkFilesError
 from lamm_cli.processes import run_lamm
-from lamm_data import TASKS, Source, benchmark_file_name, is_alignment_set, load_sources
+from lamm_data import TASKS, Source, benchmark_file_name, did_you_mean, is_alignment_set, load_sources
 from lamm_metrics import all_tasks, task_of_file
 
 ALIGNMENT = "ch3ef"
@@ -81,8 +81,8 @@ def gather_files(settings: dict[str, Any], output: Path) -> list[BenchmarkFile]:
     if not root.is_dir():
         raise BenchmarkFilesError(f"Expected the folder of the data, got nothing at {root}. Give it with --root.")
     if unknown := [task for task in settings["tasks"] if task not in all_tasks()]:
-        known = ", ".join(all_tasks())
-        raise BenchmarkFilesError(f"Expected tasks out of {known}, got {', '.join(map(repr, unknown))}.")
+        named = ", ".join(map(repr, unknown))
+        raise BenchmarkFilesError(f"Expected tasks, got {named}. {did_you_mean(unknown[0], all_tasks())}")
     files = [BenchmarkFile.read(path, root) for path in finished_files(root)] or list(_built(settings, root, output))
     files += _aligned(settings, root, output / ALIGNMENT)
     chosen = [file for file in files if not settings["tasks"] or file.task in settings["tasks"]]

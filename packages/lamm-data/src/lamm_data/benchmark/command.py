@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lamm_data.sources.command import own_options, say_found
+from lamm_data.sources.command import own_options, say_found, sources_begun, tasks_begun
 from lamm_llm import writes_alone
 
 MEDIA = ("check", "skip-missing", "ignore")
@@ -22,11 +22,22 @@ def _compared(records: int, published: int) -> str:
 
 
 @click.command()
-@click.option("--source", default="sample", show_default=True, help="Source name; see `lamm data sources`.")
+@click.option(
+    "--source",
+    default="sample",
+    show_default=True,
+    shell_complete=sources_begun,
+    help="Source name; see `lamm data sources`.",
+)
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the source.")
 @own_options
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the benchmark files.")
-@click.option("--tasks", default="", help="Task keys separated by commas; all that the source has when empty.")
+@click.option(
+    "--tasks",
+    default="",
+    shell_complete=tasks_begun,
+    help="Task keys separated by commas; all that the source has when empty.",
+)
 @click.option("--split", default="", help="Split to read; the held-out (or training) split when empty.")
 @click.option("--media", type=click.Choice(MEDIA), default="check", show_default=True, help="About missing files.")
 @click.option("--per-task", type=click.IntRange(0), default=0, show_default=True, help="Records a file; 0 = all.")
@@ -66,6 +77,7 @@ def benchmark(
     if as_json:
         click.echo(json.dumps([asdict(file) for file in written]))
     else:
+        click.echo(f"Written: {output}", err=True)
         for file in written:
             known = _compared(file.records, file.published)
             click.echo(f"{file.records:8d}  {file.name}{known}")

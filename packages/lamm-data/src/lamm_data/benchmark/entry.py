@@ -9,7 +9,7 @@ from typing import Any
 
 from lamm_data.benchmark.proposals import Proposals
 from lamm_data.errors import UsageError
-from lamm_data.files.settings import packaged_toml
+from lamm_data.files.settings import did_you_mean, packaged_toml
 from lamm_data.records.tasks import TASKS
 from lamm_data.writing.options import AnswerPool
 
@@ -55,7 +55,7 @@ class Build:
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
-            raise UsageError(f"Expected a task out of {', '.join(TASKS)}, got {self.task!r}.")
+            raise UsageError(f"Expected a task, got {self.task!r}. {did_you_mean(self.task, TASKS)}")
 
     @property
     def instruction(self) -> str:

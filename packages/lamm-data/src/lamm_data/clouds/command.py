@@ -22,7 +22,7 @@ RANGE_NAMES = ("auto", "0..255", "0..1", "0..65535", "-1..1", "none")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for the .npy clouds; not for --inspect.")
 @click.option("--inspect", is_flag=True, help="Say what each scan is, with evidence, and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="With --inspect: as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts, or what --inspect found, as JSON.")
 @click.option(
     "--normalise", is_flag=True, help="Apply what --inspect says: unit, z up, floor at 0, walls along the axes."
 )
@@ -66,8 +66,9 @@ def clouds(
     from lamm_data.progress import progress_bar
 
     names = tuple(name.strip() for name in columns.split(",") if name.strip())
-    if inspect == (output is not None) or (inspect and normalise) or (as_json and not inspect):
-        raise UsageError("Expected either --output, or --inspect (with --json for JSON), got another combination.")
+    if inspect == (output is not None) or (inspect and normalise):
+        got = "--normalise with --inspect" if inspect and normalise else "both" if inspect else "neither"
+        raise UsageError(f"Expected either --output DIR or --inspect, which writes nothing; got {got}.")
     unknown = ("auto", "auto") if normalise else ("m", "z")
     settings = CloudSettings(
         points, units or unknown[0], up or unknown[1], seed, colour_range=colours, columns=names, normalise=normalise,
@@ -79,7 +80,13 @@ def clouds(
     with progress_bar("reading clouds", None) as advance:
         make = tile_folder if tile else convert_folder
         report = make(source, output, settings, workers=workers, progress=advance)
-    for line in report_lines(report):
+    if as_json:
+        counts = {"written": report.written, "kept": report.kept, "notes": dict(report.notes), "faults": report.faults}
+        click.echo(json.dumps({**counts, "passed_over": report.passed_over, "output": str(output)}))
+        if report.faults:
+            raise SystemExit(1)
+        return
+    for line in report_lines(report, output):
         click.echo(line)
     finish(
         report.faults,
@@ -91,11 +98,12 @@ def clouds(
 @click.argument("answers", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--tiles", type=click.Path(path_type=Path), required=True,
               help="Folder that `lamm data clouds --tile` wrote.")  # fmt: skip
-@click.option("--records", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+@click.option("--benchmark", "records", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="Questions that say by `pcl` which tile each `id` is about, where answers do not.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="JSON Lines file, a line a building.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @writes_alone("output")
-def untile(answers: Path, tiles: Path, records: Path | None, output: Path) -> None:
+def untile(answers: Path, tiles: Path, records: Path | None, output: Path, as_json: bool) -> None:
     """Merge answers about tiles: boxes in the building's own frame, what two tiles show once.
 
     ANSWERS holds JSON lines with `boxes` of `label`, `box` and perhaps `score`. Captions and counts stay as they are,
@@ -110,7 +118,10 @@ def untile(answers: Path, tiles: Path, records: Path | None, output: Path) -> No
             lines.write(dumps(building) + b"\n")
             objects += len(building["boxes"])
             found += sum(len(box["tiles"]) for box in building["boxes"])
-    click.echo(f"{objects} objects of {found} boxes are in {output}.")
+    if as_json:
+        click.echo(json.dumps({"objects": objects, "boxes": found, "output": str(output)}))
+    else:
+        click.echo(f"{objects} objects of {found} boxes are in {output}.")
 
 
 def _inspect(source: Path, settings: CloudSettings, workers: int, as_json: bool) -> None:
@@ -130,9 +141,11 @@ def _inspect(source: Path, settings: CloudSettings, workers: int, as_json: bool)
     finish(faults, f"Expected every file of {source} to be a cloud, {len(faults)} could not be read: see above.")
 
 
-def report_lines(report: CloudReport) -> list[str]:
+def report_lines(report: CloudReport, output: Path) -> list[str]:
     """Say what became of a folder, and what had to be done to clouds."""
-    lines = [f"{report.written} clouds written, {report.kept} kept, {len(report.faults)} could not be read."]
+    lines = [
+        f"{report.written} clouds written to {output}, {report.kept} kept, {len(report.faults)} could not be read."
+    ]
     said = {
         "dropped": "with points left out that were not finite",
         "offset": "had an offset subtracted",

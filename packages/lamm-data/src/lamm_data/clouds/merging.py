@@ -104,7 +104,7 @@ def read_answers(
         if name is None:
             raise SourceError(
                 f"Expected an answer whose pcl is a tile such as {next(iter(tiles))}, got {str(given)[:80]!r} "
-                f"({path}, line {line}). Name the questions with --records."
+                f"({path}, line {line}). Name the questions with --benchmark."
             )
         yield name, row
 

@@ -14,6 +14,7 @@ from lamm_data.export.licences import check_commercial
 from lamm_data.export.parquet import read_parquet, write_parquet
 from lamm_data.export.webdataset import read_webdataset, write_webdataset
 from lamm_data.files.json_lines import iter_values
+from lamm_data.files.settings import did_you_mean
 from lamm_data.files.shards import write_values
 from lamm_data.records.dialogues import MARK
 from lamm_data.records.instruction import InstructionRecord, Turn
@@ -113,7 +114,7 @@ SHARDED = ("parquet", "webdataset")
 
 def _check_format(name: str) -> None:
     if name not in (*FORMATS, *SHARDED):
-        raise UsageError(f"Expected a format out of {', '.join((*FORMATS, *SHARDED))}, got {name!r}.")
+        raise UsageError(f"Expected a format, got {name!r}. {did_you_mean(name, (*FORMATS, *SHARDED))}")
 
 
 def export_records(

@@ -94,5 +94,5 @@ def check_commercial(records: Iterable[InstructionRecord]) -> Iterator[Instructi
         listed = ", ".join(f"{number} of {source} ({licence})" for (source, licence), number in refused.items())
         raise LammDataError(
             f"Expected only records whose licence allows commercial use, got {listed}. "
-            "Leave these records out, or drop --license."
+            "Leave these records out, or drop --use."
         )

@@ -213,6 +213,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return _meant(name, names) or f"; known: {', '.join(sorted(names))}"
 
 
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return what to do about an unknown name: the known one that is nearest, else all there are.
+
+    >>> did_you_mean("coc", ["coco", "voc2012"]), did_you_mean("x", ["coco", "voc2012"])
+    ('Did you mean coco?', 'Choose one of coco, voc2012.')
+    """
+    names = list(known)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    return f"Did you mean {close[0]}?" if close else f"Choose one of {', '.join(names)}."
+
+
 def _meant(name: Any, known: Iterable[Any]) -> str:
     close = difflib.get_close_matches(str(name), list(map(str, known)), n=1)
     return f"; did you mean {close[0]}?" if close else ""

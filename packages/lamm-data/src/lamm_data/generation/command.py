@@ -18,9 +18,20 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 
 
+def _types(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from lamm_data.generation.prompts import prompt_names
+
+    return [name for name in prompt_names() if name.startswith(begun)]
+
+
 @click.command()
-@click.option("--config", type=_PATH, help="TOML file with any of the settings below.")
-@click.option("--type", "type", help="daily_dialogue, detailed_description, factual_knowledge_dialogue, ...")
+@click.argument("config", required=False, type=_PATH)
+@click.option(
+    "--type",
+    "type",
+    shell_complete=_types,
+    help="daily_dialogue, detailed_description, factual_knowledge_dialogue, ...",
+)
 @click.option(
     "--annotations", type=_PATH, help="JSON Lines of annotation rows, or the folder of a download such as COCO."
 )
@@ -57,8 +68,9 @@ def generate(
 ) -> None:
     """Generate instruction data with a language model, from captions and boxes.
 
-    Nothing is lost and nothing is asked twice: answers are kept in a journal beside the output, and running the same
-    command again continues. Answers that cannot be used are kept with their reason in NAME.rejected.jsonl.
+    CONFIG is a TOML file with any of the settings below. Nothing is lost and nothing is asked twice: answers are kept
+    in a journal beside the output, and running the same command again continues. Answers that cannot be used are kept
+    with their reason in NAME.rejected.jsonl.
     """
     from lamm_data.files.settings import parse_assignment
     from lamm_data.generation.settings import make_settings, read_settings

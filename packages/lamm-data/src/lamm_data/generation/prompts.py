@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from lamm_data.errors import UsageError
 from lamm_data.files.json_lines import iter_values
-from lamm_data.files.settings import load_toml, packaged_names, packaged_toml
+from lamm_data.files.settings import did_you_mean, load_toml, packaged_names, packaged_toml
 from lamm_data.generation.input_rows import row_from_json
 from lamm_data.generation.rows import Row, RowFault
 
@@ -204,7 +204,7 @@ def read_prompt_values(name: str, override: Path | None, style: str, *, seeing: 
         UsageError: Naming every unknown, missing or wrong key and placeholder.
     """
     if name not in prompt_names():
-        raise UsageError(f"Expected one of {', '.join(prompt_names())}, got type {name!r}.")
+        raise UsageError(f"Expected a type of dialogue, got {name!r}. {did_you_mean(name, prompt_names())}")
     values = packaged_toml("generation/packaged", f"{name}.toml")
     if style == "brief":
         if name not in packaged_names("generation/packaged/brief"):
@@ -220,7 +220,7 @@ def read_prompt_values(name: str, override: Path | None, style: str, *, seeing: 
     faults = _faults(values)
     if faults:
         where = str(override) if override else f"prompt {name}"
-        raise UsageError(f"Expected a prompt with {', '.join(sorted(_KINDS))}; in {where}: {'; '.join(faults)}.")
+        raise UsageError(f"Expected a prompt with {', '.join(sorted(_KINDS))}, got {'; '.join(faults)} ({where}).")
     return values
 
 
@@ -242,7 +242,7 @@ def _part(value: Any, folder: Path) -> Any:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"Expected UTF-8 text for the prompt in {path}, got: {error}") from error
+        raise UsageError(f"Expected UTF-8 text for the prompt, got {error} ({path}).") from error
 
 
 def _faults(values: dict[str, Any]) -> list[str]:

@@ -79,4 +79,4 @@ def obfuscate(
             click.echo("Of plates, nearly all from 40 pixels of height are found, few below 18: look at a sample.")
     if report.faults:
         shown = "; ".join(first_of(report.faults))
-        raise LammDataError(f"Expected images that can be read, got {len(report.faults)} that cannot: {shown}")
+        raise LammDataError(f"Expected images that can be read, got {len(report.faults)} that cannot: {shown}.")

@@ -19,6 +19,12 @@ _FILE = click.Path(path_type=Path)
 _SHOWN = 20
 
 
+def _kinds(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from lamm_data.quality.checks.record import KINDS
+
+    return [kind for kind in KINDS if kind.startswith(begun)]
+
+
 @click.command()
 @click.argument("records", type=_FILE)
 @click.option("--annotations", type=_FILE, help="Rows the records were made from, to check what the text claims.")
@@ -26,9 +32,14 @@ _SHOWN = 20
 @click.option("--links", type=_FILE, multiple=True, help="image_data.json (Visual Genome) or 3RScan.json: same media.")
 @click.option("--media-root", type=_FILE, help="Folder of the records' media, which are opened and compared.")
 @click.option("--benchmark-media", type=_FILE, help="Folder of the benchmarks' media [where the benchmark names them].")
-@click.option("--near-duplicates", type=float, help="ROUGE-L from which two dialogues count as one, for example 0.9.")
+@click.option(
+    "--similarity",
+    "near_duplicates",
+    type=float,
+    help="ROUGE-L from which two texts are one, such as 0.9 [equal ones].",
+)
 @click.option("--rounds", type=int, help="Rounds that every conversation must have.")
-@click.option("--skip", multiple=True, help="Kind of finding to leave out; may be repeated.")
+@click.option("--skip", multiple=True, shell_complete=_kinds, help="Kind of finding to leave out; may be repeated.")
 @click.option("--bias", is_flag=True, help="Also give figures that show a lean of the text.")
 @click.option("--judge", metavar="MODEL", help="Model that scores how faithful records without other findings are.")
 @click.option("--endpoint", help="Base URL of the judge's OpenAI-compatible server.")
@@ -71,6 +82,7 @@ def check(
     Nothing is deleted. Benchmark records are held against their tasks.
     """
     from lamm_data.errors import LammDataError, UsageError
+    from lamm_data.files.settings import did_you_mean
     from lamm_data.progress import progress_bar
     from lamm_data.quality.checks.record import KINDS
     from lamm_data.quality.contamination.benchmarks import ContaminationSettings, media_beside
@@ -79,7 +91,9 @@ def check(
 
     unknown = sorted(set(skip) - set(KINDS))
     if unknown:
-        raise UsageError(f"Expected kinds of findings out of {', '.join(KINDS)}, got {', '.join(unknown)}.")
+        raise UsageError(
+            f"Expected kinds of findings in --skip, got {', '.join(unknown)}. {did_you_mean(unknown[0], KINDS)}"
+        )
     if output is not None:
         refuse_folder(output, UsageError)
     contamination = ContaminationSettings(
@@ -106,6 +120,8 @@ def check(
         click.echo(json.dumps(values))
     else:
         _show(report)
+    if output is not None and not as_json:
+        click.echo(f"Written: {output}, {rejected}", err=True)
     if not report.usable:
         raise LammDataError(
             f"Expected instruction or benchmark records in {records}, got none that is usable, of {report.records}."

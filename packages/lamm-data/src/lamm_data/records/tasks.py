@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from lamm_data.errors import UsageError
+from lamm_data.files.settings import did_you_mean
 
 TASK_TYPES = (
     "classification",
@@ -196,5 +197,5 @@ def benchmark_file_name(task: str, dataset: str, suffix: str = "") -> str:
         UsageError: No benchmark task has this key.
     """
     if task not in BENCHMARK_TASKS:
-        raise UsageError(f"Expected a task out of {', '.join(BENCHMARK_TASKS)}, got {task!r}. Name one of them.")
+        raise UsageError(f"Expected a task, got {task!r}. {did_you_mean(task, BENCHMARK_TASKS)}")
     return f"{BENCHMARK_TASKS[task].prefix}_{dataset}{suffix}.json"

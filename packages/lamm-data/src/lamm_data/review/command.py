@@ -26,7 +26,7 @@ _FILE = click.Path(path_type=Path)
 @click.command()
 @click.argument("records", type=_FILE)
 @click.option("--share", type=float, default=0.1, show_default=True, help="Share of every stratum to read.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw.")
 @click.option("--verdicts", type=_FILE, multiple=True, help="File of verdicts; further ones are other reviewers'.")
 @click.option("--reviewer", help="Your name in the verdicts [the name of the user].")
 @click.option("--annotations", type=_FILE, help="Rows the records were made from: boxes to draw, rows to write anew.")
@@ -70,9 +70,13 @@ def review(
     if not verdicts and (report or rejected_rows or replace or not output):
         raise UsageError("Expected --verdicts FILE to review, or --output FILE to draw a sample only; got neither.")
     if replace and not (output and rejected):
-        raise UsageError("Expected --output and --rejected with --replace: what stands and what is taken out.")
+        raise UsageError(
+            "Expected --output and --rejected beside --replace, got fewer. Name files for what stands and what goes."
+        )
     if rejected_rows and not annotations:
-        raise UsageError("Expected --annotations with --rejected-rows: the rows the records were made from.")
+        raise UsageError(
+            "Expected --annotations beside --rejected-rows, got none. Name the rows the records were made from."
+        )
     needed = verdicts if report or replace or rejected_rows else verdicts[1:]
     if absent := [str(path) for path in needed if not path.is_file()]:
         raise UsageError(f"Expected files of verdicts, found nothing at {', '.join(absent)}. Review first, or check.")
@@ -147,5 +151,6 @@ def _act(
         write_records(output, result.records)
         click.echo(
             f"{len(records)} records: {len(result.removed)} rejected, {result.replaced} new in their places, "
-            f"{len(result.without)} ids without a new one; {len(result.records)} stand"
+            f"{len(result.without)} ids without a new one; {len(result.records)} stand in {output}, "
+            f"the rejected in {rejected}."
         )

@@ -17,7 +17,9 @@ from lamm_llm import writes_alone
 @click.option("--halls", type=click.IntRange(0), default=0, show_default=True, help="Rooms for 3D language models.")
 @click.option("--crowds", type=click.IntRange(0), default=0, show_default=True, help="Images with open questions.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
-@click.option("--benchmark-fraction", type=float, default=0.25, show_default=True, help="Share held out.")
+@click.option(
+    "--benchmark-share", "benchmark_fraction", type=float, default=0.25, show_default=True, help="Share held out."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 @writes_alone("output")
 def sample(output: Path, images: int, rooms: int, halls: int, crowds: int, as_json: bool, **options: Any) -> None:

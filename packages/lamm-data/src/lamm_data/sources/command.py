@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,24 @@ def own_options(command: Callable[..., object]) -> Callable[..., object]:
     for option in reversed(OWN_OPTIONS):
         command = option(command)
     return command
+
+
+def sources_begun(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Return the sources that begin so, the last of a list with commas, for a shell that completes a word."""
+    from lamm_data.sources.registry import load_sources
+
+    before, comma, last = begun.rpartition(",")
+    return [before + comma + name for name in load_sources() if name.startswith(last)]
+
+
+def tasks_begun(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Return the tasks of the source named before, or all, that begin so, for a shell that completes a word."""
+    from lamm_data.records.tasks import BENCHMARK_TASKS
+    from lamm_data.sources.registry import load_sources
+
+    before, comma, last = begun.rpartition(",")
+    source = load_sources().get(context.params.get("source") or "")
+    return [before + comma + task for task in (source.readers if source else BENCHMARK_TASKS) if task.startswith(last)]
 
 
 def say_found(text: str) -> None:
@@ -75,7 +94,7 @@ def _list(chosen: list[Source]) -> str:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=sources_begun)
 @click.option("--root", type=click.Path(path_type=Path), default=None, help="Check the download in this folder.")
 @click.option("--split", default="", help="Split to check; the training split when empty.")
 @click.option("--decode/--no-decode", default=True, show_default=True, help="Decode every image and cloud.")
@@ -83,7 +102,6 @@ def _list(chosen: list[Source]) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def sources(name: str | None, root: Path | None, split: str, decode: bool, workers: int, as_json: bool) -> None:
     """List the source data sets, describe one, or check a download of one."""
-    import json
     from dataclasses import asdict
 
     from lamm_data.errors import SourceError, UsageError
@@ -114,16 +132,19 @@ def sources(name: str | None, root: Path | None, split: str, decode: bool, worke
         for kind, number in finding.kinds.items():
             click.echo(f"{number:8d}  {kind}")
     if finding.faults:
-        raise SourceError(f"The download of {name} in {root} is incomplete or damaged: see the list above.")
+        raise SourceError(
+            f"Expected the download of {name} in {root} whole, got {len(finding.faults)} faults. See the list above."
+        )
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=sources_begun)
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the download.")
 @click.option("--split", default="", help="Split to prepare; the training split when empty.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes that read meshes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @writes_alone("root", folder=True)
-def prepare(name: str, root: Path, split: str, workers: int) -> None:
+def prepare(name: str, root: Path, split: str, workers: int, as_json: bool) -> None:
     """Make the media files that a download does not hold: pictures out of batches, clouds out of meshes."""
     from lamm_data.clouds.command import finish
     from lamm_data.errors import UsageError
@@ -143,6 +164,11 @@ def prepare(name: str, root: Path, split: str, workers: int) -> None:
             faults += [fault] if fault else []
             left_out.update(reasons)
             advance(1)
+    if as_json:
+        click.echo(json.dumps({"files": count, "left_out": left_out, "faults": faults, "root": str(root)}))
+        if faults:
+            raise SystemExit(1)
+        return
     for reason, number in left_out.most_common():
         click.echo(f"left out: {reason}: {number}")
     click.echo(f"{count} files of {name} are ready in {root}, {len(faults)} could not be made.")
@@ -152,13 +178,18 @@ def prepare(name: str, root: Path, split: str, workers: int) -> None:
 @click.command()
 @click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder to unpack in.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @writes_alone("root", folder=True)
-def unpack(archives: tuple[Path, ...], root: Path) -> None:
+def unpack(archives: tuple[Path, ...], root: Path, as_json: bool) -> None:
     """Unpack downloaded archives safely: nothing leaves the folder, and bombs, links and devices are refused."""
     from lamm_data.files.archives import unpack as unpack_archive
     from lamm_data.progress import progress_bar
 
+    counts = {}
     for path in archives:
         with progress_bar(path.name, None) as advance:
-            count = unpack_archive(path, root, progress=advance)
-        click.echo(f"{count} files of {path.name} are in {root}.")
+            counts[path.name] = unpack_archive(path, root, progress=advance)
+        if not as_json:
+            click.echo(f"{counts[path.name]} files of {path.name} are in {root}.")
+    if as_json:
+        click.echo(json.dumps({"files": counts, "root": str(root)}))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lamm_data.errors import SourceError, UsageError
-from lamm_data.files.settings import packaged_toml
+from lamm_data.files.settings import did_you_mean, packaged_toml
 from lamm_data.records.annotations import Annotated
 from lamm_data.records.tasks import TASKS
 from lamm_data.sources.guard import guarded
@@ -99,7 +99,7 @@ class Source:
             UsageError: There is none.
         """
         if split not in self.splits:
-            raise UsageError(f"Expected a split of {self.name} out of {', '.join(self.splits)}, got {split!r}.")
+            raise UsageError(f"Expected a split of {self.name}, got {split!r}. {did_you_mean(split, self.splits)}")
 
     def open(self, root: str | Path, split: str, task: str) -> Iterator[Annotated]:
         """Read the items of a split for a task.
@@ -110,7 +110,7 @@ class Source:
         """
         self.check_split(split)
         if task not in self.readers:
-            raise UsageError(f"Expected a task of {self.name} out of {', '.join(self.readers)}, got {task!r}.")
+            raise UsageError(f"Expected a task of {self.name}, got {task!r}. {did_you_mean(task, self.readers)}")
         if not Path(root).is_dir():
             advice = "Unpack it with `lamm data unpack`, and name" if Path(root).is_file() else "Name"
             raise SourceError(f"Expected a folder, got {root}. {advice} the folder of the download with --root.")
@@ -160,7 +160,7 @@ def get_source(name: str) -> Source:
     """
     sources = load_sources()
     if name not in sources:
-        raise UsageError(f"Expected a source out of {', '.join(sources)}, got {name!r}.")
+        raise UsageError(f"Expected a source, got {name!r}. {did_you_mean(name, sources)}")
     return sources[name]
 
 
@@ -209,6 +209,6 @@ def choose_tasks(source: Source, wanted: tuple[str, ...], possible: tuple[str, .
     unknown = [task for task in wanted if task not in possible]
     if unknown:
         raise UsageError(
-            f"Expected tasks of {source.name} out of {', '.join(possible) or 'none'}, got {', '.join(unknown)}."
+            f"Expected tasks of {source.name}, got {', '.join(unknown)}. {did_you_mean(unknown[0], possible)}"
         )
     return wanted or possible

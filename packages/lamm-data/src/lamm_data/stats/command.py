@@ -44,6 +44,8 @@ def stats(path: Path, plot: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(summary))
         return
+    if plot is not None:
+        click.echo(f"Written: {plot}", err=True)
     click.echo(f"{summary['records']} records about {summary['media']} images or clouds, {summary['faults']} faults")
     for name in ("rounds", "question_words", "answer_words"):
         if summary[name]:
@@ -55,5 +57,3 @@ def stats(path: Path, plot: Path | None, as_json: bool) -> None:
         click.echo(f"{name}:" + (f" (the commonest of {summary['distinct'][name]})" if more else ""))
         for value, number in counter.items():
             click.echo(f"{number:10d}  {value}")
-    if plot is not None:
-        click.echo(f"Charts: {plot}")

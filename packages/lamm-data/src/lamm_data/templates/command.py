@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lamm_data.sources.command import own_options, say_found
+from lamm_data.sources.command import own_options, say_found, sources_begun, tasks_begun
 from lamm_data.writing.coordinates import LAYOUT, NUMBER_STYLES
 from lamm_llm import writes_alone
 
@@ -19,11 +19,22 @@ MEDIA = ("check", "skip-missing", "ignore")
 
 
 @click.command()
-@click.option("--source", default="sample", show_default=True, help="Source name; several with commas.")
+@click.option(
+    "--source",
+    default="sample",
+    show_default=True,
+    shell_complete=sources_begun,
+    help="Source name; several with commas.",
+)
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the source.")
 @own_options
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Instruction file: .jsonl, or .json.")
-@click.option("--tasks", default="", help="Task keys with commas, of `lamm data sources NAME`; all when empty.")
+@click.option(
+    "--tasks",
+    default="",
+    shell_complete=tasks_begun,
+    help="Task keys with commas, of `lamm data sources NAME`; all when empty.",
+)
 @click.option("--style", type=click.Choice(STYLES), default="full", show_default=True, help="Form of the answers.")
 @click.option(
     "--numbers",
@@ -34,7 +45,6 @@ MEDIA = ("check", "skip-missing", "ignore")
 )
 @click.option("--split", default="", help="Split to read; the training split when empty.")
 @click.option("--media", type=click.Choice(MEDIA), default="check", show_default=True, help="About missing files.")
-@click.option("--skip-missing", is_flag=True, help="The same as --media skip-missing.")
 @click.option("--decode", is_flag=True, help="Also open every image and cloud; damaged ones count as missing.")
 @click.option("--pools", type=click.Path(path_type=Path), default=None, help="Folder of your own template pools.")
 @click.option("--per-item", type=click.IntRange(0), default=None, help="Pairs an image or cloud and task; 0 = all.")
@@ -53,7 +63,6 @@ def convert(
     root: Path,
     output: Path,
     tasks: str,
-    skip_missing: bool,
     merge: int | None,
     as_json: bool,
     **options: Any,
@@ -64,14 +73,14 @@ def convert(
     from lamm_data.progress import progress_bar
     from lamm_data.templates.run import ConvertSettings, convert_source
 
-    if skip_missing:
-        options["media"] = "skip-missing"
     chosen = tuple(task.strip() for task in tasks.split(",") if task.strip())
     settings = ConvertSettings(tasks=chosen, merge=merge or 0, **options)
     with progress_bar("converting", None) as advance:
         counts = convert_source(source, root, output, settings, progress=advance, found=say_found)
     click.echo(json.dumps(counts) if as_json else describe(counts))
     refuse_nothing(counts, source, root, options["part"])
+    if not as_json:
+        click.echo(f"Written: {output}", err=True)
 
 
 def refuse_nothing(counts: Counter[str], source: str, root: Path, part: str = "") -> None:

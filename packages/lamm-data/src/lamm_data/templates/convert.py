@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lamm_data.errors import UsageError
+from lamm_data.files.settings import did_you_mean
 from lamm_data.records.annotations import Annotated
 from lamm_data.records.instruction import MAX_ROUNDS_3D, InstructionRecord, Turn
 from lamm_data.records.tasks import CONVERSION_TASKS
@@ -65,9 +66,9 @@ class Conversion:
 
     def __post_init__(self) -> None:
         if self.task not in CONVERSION_TASKS:
-            raise UsageError(f"Expected a task out of {', '.join(CONVERSION_TASKS)}, got {self.task!r}.")
+            raise UsageError(f"Expected a task, got {self.task!r}. {did_you_mean(self.task, CONVERSION_TASKS)}")
         if self.style not in STYLES:
-            raise UsageError(f"Expected a style out of {', '.join(STYLES)}, got {self.style!r}.")
+            raise UsageError(f"Expected a style, got {self.style!r}. {did_you_mean(self.style, STYLES)}")
         if self.rounds < 1 or self.per_item < 0:
             raise UsageError(f"Expected rounds from 1 and per_item from 0, got {self.rounds} and {self.per_item}.")
         if not 0 <= self.negatives < 1:

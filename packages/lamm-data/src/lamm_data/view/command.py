@@ -21,7 +21,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--media-root", type=_FILE, help="Folder that media paths are relative to [that of RECORDS].")
 @click.option("--annotations", type=_FILE, help="Rows the records were made from: their boxes are drawn too.")
 @click.option("--model", help="Also show which tokens are learnt: a model's folder, or a fine-tuning configuration.")
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Most records, drawn evenly.")
+@click.option("--sample", type=click.IntRange(min=1), default=100, show_default=True, help="Draw so many records.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides which are drawn.")
 @click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
 @writes_alone("output")
@@ -31,7 +31,7 @@ def view(
     media_root: Path | None,
     annotations: Path | None,
     model: str | None,
-    limit: int,
+    sample: int,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -47,10 +47,10 @@ def view(
     from lamm_data.view.token_masks import open_token_masks
 
     account = Viewed()
-    drawn = draw_records(scan_records(records), limit, seed, account)
+    drawn = draw_records(scan_records(records), sample, seed, account)
     if not drawn:
-        first = f": {account.faults[0]}" if account.faults else ""
-        raise LammDataError(f"Expected records in {records}, got none that is usable{first}")
+        first = account.faults[0] if account.faults else "the file is empty"
+        raise LammDataError(f"Expected records in {records}, got none that is usable ({first}).")
     rows = rows_by_id(annotations) if annotations else {}
     token_mask = open_token_masks(model) if model else None
     with progress_bar("drawing", len(drawn)) as advance:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from math import ceil, isfinite
 
 from lamm_data.errors import UsageError
+from lamm_data.files.settings import did_you_mean
 from lamm_data.records.annotations import Annotated, Box, Box3D
 
 Size = tuple[int, int]
@@ -181,7 +182,7 @@ def number_style(name: str) -> NumberStyle:
     """
     styles = NUMBER_STYLES | {LAYOUT.name: LAYOUT}
     if name not in styles:
-        raise UsageError(f"Expected a number style out of {', '.join(styles)}, got {name!r}.")
+        raise UsageError(f"Expected a number style, got {name!r}. {did_you_mean(name, styles)}")
     return styles[name]
 
 

@@ -4,19 +4,33 @@ from datetime import UTC, datetime
 
 import click
 
-from lamm_metrics.options import FILE, FOLDER
+from lamm_metrics.options import FILE, FOLDER, echo, protocols, shared
 
 FORMATS = ("every-eval-ever", "hub")
 
 
 @click.command("lmms-eval")
-@click.argument("references", nargs=-1, required=True, type=FILE)
+@click.argument("references", metavar="BENCHMARK...", nargs=-1, required=True, type=FILE)
 @click.option("--output", required=True, type=click.Path(file_okay=False), help="Folder for `--include_path`.")
-@click.option("--protocol", default="standard", show_default=True, help="standard, paper or a published rule.")
+@click.option(
+    "--protocol",
+    shell_complete=protocols,
+    default="standard",
+    show_default=True,
+    help="standard, paper or a published rule.",
+)
 @click.option("--task", default="", help="Task key, where records and file names do not tell.")
 @click.option("--media-root", type=FOLDER, help="Folder of the pictures; default: that of each file.")
 @click.option("--views", type=FOLDER, help="Folder that `lamm data render` wrote, of the clouds.")
-@click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Most of an answer.")
+@click.option(
+    "--max-tokens",
+    "max_new_tokens",
+    default=256,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Most tokens of an answer.",
+)
+@shared("json")
 def lmms_eval(
     references: tuple[str, ...],
     output: str,
@@ -25,12 +39,19 @@ def lmms_eval(
     media_root: str | None,
     views: str | None,
     max_new_tokens: int,
+    as_json: bool,
 ) -> None:
-    """Write benchmark files REFERENCES as tasks of lmms-eval, which scores them as `lamm metrics score` does."""
+    """Write files BENCHMARK as tasks of lmms-eval, which scores them as `lamm metrics score` does."""
     from lamm_metrics.bridges.lmms_tasks import write_lmms_tasks
 
     names = write_lmms_tasks(output, references, protocol, media_root or "", views or "", task, max_new_tokens)
-    click.echo(f"lmms-eval --include_path {output} --tasks {','.join(names)} --model …")
+    echo(
+        {"output": output, "tasks": names},
+        f"lmms-eval --include_path {output} --tasks {','.join(names)} --model …",
+        as_json,
+    )
+    if not as_json:
+        click.echo(f"Written: {output}", err=True)
 
 
 @click.command()
@@ -43,6 +64,7 @@ def lmms_eval(
               help="every-eval-ever: first_party, third_party, collaborative or other.")  # fmt: skip
 @click.option("--dataset", default="", help="The data set on the Hub as ORGANISATION/NAME; hub needs it.")
 @click.option("--date", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="When it was evaluated [now].")
+@shared("json")
 def export(
     results: tuple[str, ...],
     kind: str,
@@ -52,6 +74,7 @@ def export(
     relationship: str,
     dataset: str,
     date: datetime | None,
+    as_json: bool,
 ) -> None:
     """Write the JSON reports RESULTS (`score --output NAME.json`) in the formats in which others publish results."""
     from lamm_metrics.bridges.published import every_eval_log, write_every_eval, write_hub
@@ -66,5 +89,5 @@ def export(
             raise click.UsageError("Expected --organisation, got none. Say who evaluated the model.")
         logs = [every_eval_log(report, model, organisation, relationship, dataset, day) for report in reports]
         written = write_every_eval(output, logs)
-    for path in written:
-        click.echo(str(path))
+    paths = [str(path) for path in written]
+    echo(paths, "\n".join(paths), as_json)

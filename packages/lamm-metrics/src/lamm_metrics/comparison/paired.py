@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from lamm_metrics.metrics.base import Metric
 from lamm_metrics.records.predictions import PredictionSource, read_predictions, run_names
 from lamm_metrics.records.tasks import ReferenceSource, pair, read_references, task_of_references
 from lamm_metrics.results.score import Score
-from lamm_metrics.scoring import gather, metrics_for, remarks_of
+from lamm_metrics.scoring import Progress, gather, metrics_for, remarks_of
 from lamm_metrics.statistics import (
     bootstrap_p_value,
     detectable_difference,
@@ -21,6 +22,7 @@ from lamm_metrics.statistics import (
     permutation_p_value,
     swap_masks,
 )
+from lamm_metrics.tables import with_interval
 
 POWER = 0.8
 # Bootstrap intervals of fewer groups are known to be too narrow.
@@ -84,23 +86,33 @@ class Comparison:
         return cls(**{**written, **scores, "interval": interval, "names": (first, second)})
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, *, verbose: bool = False) -> str:
+        """Return the two scores, their difference and how much it says; the signatures too where `verbose`."""
         interval = "" if self.interval is None else f" [{self.interval[0]:+.4f}, {self.interval[1]:+.4f}]"
         better = "higher" if self.first.higher_is_better else "lower"
         power = f"{self.groups} groups find a difference of {self.detectable or 0:.4f} in {POWER:.0%} of cases"
         power = power if self.detectable else f"{self.groups} groups allow none to be stated"
         needed = "no number of" if self.groups_needed is None else f"about {self.groups_needed}"
         width = max(map(len, (*self.names, "difference"))) + 2
+        scores = (self.first, self.second)
+        rows = [
+            f"{name:<{width}}{with_interval(score.value, score.interval)}  n={score.n} unread={score.failure_rate:.1%}"
+            for name, score in zip(self.names, scores, strict=True)
+        ]
+        signatures = dict.fromkeys(score.signature for score in scores) if verbose else ()
         few = [f"{'caution':<{width}}{self.groups} groups are few: intervals are narrower than they should be"]
         return "\n".join(
             [
                 f"{self.task} · {self.first.name} ({better} is better)",
-                f"{self.names[0]:<{width}}{self.first}",
-                f"{self.names[1]:<{width}}{self.second}",
+                *rows,
                 f"{'difference':<{width}}{self.difference:+.4f}{interval}  p = {self.p_value:.4g} "
                 f"(paired {self.test}, {self.draws} draws)",
                 f"{'power':<{width}}{power}; {needed} groups would find the one observed",
                 *(few if self.groups < FEW else []),
                 *([f"{'note':<{width}}{self.note}"] if self.note else []),
+                *signatures,
             ]
         )
 
@@ -173,6 +185,11 @@ def compare_metrics(
     )
 
 
+def _both(progress: Progress, at: int, done: int, total: int) -> None:
+    """Count the answers of both models as one work."""
+    progress(at * total + done, 2 * total)
+
+
 def compare(
     task: str | None,
     references: ReferenceSource,
@@ -185,6 +202,7 @@ def compare(
     confidence: float = 0.95,
     missing: str = "error",
     metrics: tuple[str, ...] = (),
+    progress: Progress | None = None,
     **options: Any,
 ) -> Comparison:
     """Compare two models' answers to the same records by the task's headline score.
@@ -200,6 +218,7 @@ def compare(
         confidence: Coverage of the interval of the difference.
         missing: "error" refuses records without an answer; "failed" counts them as answers that cannot be read.
         metrics: The metric to compare by, in place of the task's first.
+        progress: Called with the answers read so far and their number, now and then.
         options: Options of the metric, as for `score`.
 
     Raises:
@@ -208,11 +227,11 @@ def compare(
     truth = read_references(references, task)
     task = task or task_of_references(truth)
     found, runs, notes = [], [], []
-    for source, side in ((first, "first"), (second, "second")):
+    for at, (source, side) in enumerate(((first, "first"), (second, "second"))):
         metric = metrics_for(task, truth, protocol, metrics, **options)[0]
         answers = read_predictions(source)
         paired = pair(truth, answers, missing)
-        gather([metric], truth, paired)
+        gather([metric], truth, paired, partial(_both, progress, at) if progress else None)
         notes.append(remarks_of(metric, truth.records, paired))
         found.append(metric)
         runs.append(replace(answers, name=answers.name or side))

@@ -5,9 +5,8 @@ A protocol is one row. Its options are those of the metrics' constructors, so th
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
-from lamm_metrics.errors import UsageError
+from lamm_metrics.errors import UsageError, did_you_mean
 from lamm_metrics.protocols import images, judged, open_answers, scenes
 from lamm_metrics.protocols.rule import Protocol, Use
 
@@ -35,9 +34,7 @@ def published(name: str, task: str = "") -> Protocol | None:
     ('exact_match', None)
     """
     if name not in PROTOCOLS:
-        near = get_close_matches(str(name), PROTOCOLS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "Choose one of them."
-        raise UsageError(f"Expected a protocol ({', '.join(PROTOCOLS)}), got {name!r}; {hint}")
+        raise UsageError(f"Expected a protocol, got {name!r}. {did_you_mean(name, PROTOCOLS)}")
     row = PUBLISHED.get(name)
     if row is not None and task and task not in row.tasks:
         able = ", ".join(protocols_of(task, judged=True)) or ", ".join(OWN)

@@ -115,7 +115,7 @@ def read_xlsx(stream: IO[bytes], path: Path) -> tuple[Placed, list[str]]:
 
 def _lacking(kind: str, path: Path, module: str, extra: str) -> LammMetricsError:
     install = f'pip install "lamm-metrics[{extra}]"'
-    return LammMetricsError(f"Expected {module} to read {kind}, got no such module ({path}). Install it: {install}")
+    return LammMetricsError(f"Expected {module} to read {kind}, got no such module ({path}). Install it: {install}.")
 
 
 def _damaged(kind: str, path: Path, error: Exception) -> LammMetricsError:

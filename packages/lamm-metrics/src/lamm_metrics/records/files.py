@@ -16,6 +16,8 @@ SHOWN = 10
 SHOWN_CHARACTERS = 80
 # Faults after which a file is not looked at any further.
 ENOUGH = 1000
+# What to do about a file with faults.
+MEND = "Mend the file; https://lamm-toolkit.readthedocs.io/formats/ describes it."
 BOM = b"\xef\xbb\xbf"
 GZIP = b"\x1f\x8b"
 SCALARS = frozenset({str, int, float, bool, type(None)})

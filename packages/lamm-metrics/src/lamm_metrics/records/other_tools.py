@@ -84,7 +84,7 @@ def refuse_foreign(path: Path, start: bytes, name: str) -> None:
     if found is not None:
         command = found.command.format(path=path, name=name)
         raise LammMetricsError(
-            f"Expected JSON Lines, JSON, CSV, TSV, Parquet or xlsx, got {found.name} ({path}). Convert it: {command}"
+            f"Expected JSON Lines, JSON, CSV, TSV, Parquet or xlsx, got {found.name} ({path}). Convert it: {command}."
         )
 
 

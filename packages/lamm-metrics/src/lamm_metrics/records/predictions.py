@@ -16,6 +16,7 @@ from lamm_metrics.geometry.conventions import BoxConvention
 from lamm_metrics.records.columns import Placed, parsed_cells
 from lamm_metrics.records.files import (
     ENOUGH,
+    MEND,
     FileFaultsError,
     bare_name,
     first_ten,
@@ -300,9 +301,7 @@ def read_predictions(source: PredictionSource, *, name: str = "", id_key: str = 
     if other:
         faults.append(f'expected the header {{"lamm": "predictions"}}, got {sorted(other)}')
     if faults:
-        raise FileFaultsError(
-            where, faults, "Mend the file; https://lamm-toolkit.readthedocs.io/formats/ describes it."
-        )
+        raise FileFaultsError(where, faults, MEND)
     said = header.get("model")
     own = str(said) if said else bare_name(Path(where)) if is_path else ""
     return Predictions(records, header, where, name or own)

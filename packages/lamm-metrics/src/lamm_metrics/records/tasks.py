@@ -12,9 +12,9 @@ from os import PathLike
 from pathlib import Path, PurePath
 from typing import Any
 
-from lamm_metrics.errors import UsageError
+from lamm_metrics.errors import UsageError, did_you_mean
 from lamm_metrics.records.columns import Placed, parsed_cells
-from lamm_metrics.records.files import ENOUGH, FileFaultsError, bare_name, first_ten
+from lamm_metrics.records.files import ENOUGH, MEND, FileFaultsError, bare_name, first_ten
 from lamm_metrics.records.incoming import is_header, placed_records
 from lamm_metrics.records.other_tools import IDS
 from lamm_metrics.records.predictions import LOOKED_AT, Prediction, Predictions
@@ -134,7 +134,7 @@ def task_named(key: str) -> Task:
     """
     found = find_task(key)
     if found is None:
-        raise UsageError(f"Expected a task ({', '.join(all_tasks())}), got {key!r}. Choose one of them.")
+        raise UsageError(f"Expected a task, got {key!r}. {did_you_mean(key, all_tasks())}")
     return found
 
 
@@ -293,7 +293,7 @@ def read_references(source: ReferenceSource, task: str | None = None, *, id_key:
     if twice:
         faults.append(f"ids that occur more than once: {first_ten(list(twice))}")
     if faults:
-        raise FileFaultsError(name, faults, "Mend the file; https://lamm-toolkit.readthedocs.io/formats/ describes it.")
+        raise FileFaultsError(name, faults, MEND)
     return References(records, name, _dataset(placed, path, row), row.key if row else "")
 
 

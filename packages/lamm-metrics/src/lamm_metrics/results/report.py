@@ -99,14 +99,35 @@ class Report:
         return tuple(sample for sample in self.samples if sample.status != "ok")
 
     def __str__(self) -> str:
-        rows = [["score", "value", "interval", "better", "n", "unread", "if unread right"]]
+        return self.text()
+
+    def text(self, *, verbose: bool = False) -> str:
+        """Return the scores as a table of text, with what was not read and what one must know.
+
+        Args:
+            verbose: Also the score if every unread answer were right, further numbers about each, and the signatures.
+        """
+        rows = [["score", "", "value", "interval", "n", "unread", *(["if unread right"] if verbose else [])]]
         for score in self.scores:
+            arrow = "↑" if score.higher_is_better else "↓"
             interval = bracketed(score.interval) or "–"
-            direction = "higher" if score.higher_is_better else "lower"
-            best = number(score.extra.get("failures_right"))
+            best = [number(score.extra.get("failures_right"))] if verbose else []
             rows.append(
-                [score.name, number(score.value), interval, direction, str(score.n), f"{score.failure_rate:.1%}", best]
+                [score.name, arrow, number(score.value), interval, str(score.n), f"{score.failure_rate:.1%}", *best]
             )
+        unread = [
+            f"{sample.id[:80]!r} ({sample.status}{f': {sample.detail}' if sample.detail else ''})"
+            for sample in self.unread
+        ]
+        more = f", … ({len(unread)} in all)" if len(unread) > SHOWN else ""
+        listed = f"unread: {', '.join(unread[:SHOWN])}{more}" if unread else ""
+        answers, note = self._notes()
+        parts = [self._title(), table(rows), answers if unread or verbose else "", listed, note]
+        parts += [self._extras(), self._signatures()] if verbose else []
+        return "\n\n".join(part for part in parts if part)
+
+    def _extras(self) -> str:
+        """Return the further numbers about each score, a line a score."""
         extras: list[str] = []
         for score in self.scores:
             # Numbers such as `ap/cat` stand together, apart from those of the whole.
@@ -115,20 +136,14 @@ class Report:
                 kind, slash, one = key.partition("/")
                 lines.setdefault(f" ({kind} of each)" if slash else "", []).append(f"{one or key} {_exact(value)}")
             extras += [f"{score.name}{kind}: {', '.join(listed)}" for kind, listed in lines.items()]
-        unread = [
-            f"{sample.id[:80]!r} ({sample.status}{f': {sample.detail}' if sample.detail else ''})"
-            for sample in self.unread
-        ]
-        more = f", … ({len(unread)} in all)" if len(unread) > SHOWN else ""
-        listed = f"unread: {', '.join(unread[:SHOWN])}{more}" if unread else ""
-        answers, note = self._notes()
-        # Signatures that differ in the name alone share a line.
+        return "\n".join(extras)
+
+    def _signatures(self) -> str:
+        """Return the signatures; those that differ in the name alone share a line."""
         names: dict[str, list[str]] = {}
         for score in self.scores:
             names.setdefault(score.signature.removeprefix(score.name), []).append(score.name)
-        signatures = "\n".join(", ".join(alike) + choices for choices, alike in names.items())
-        parts = [self._title(), table(rows), "\n".join(extras), answers, listed, note, signatures]
-        return "\n\n".join(part for part in parts if part)
+        return "\n".join(", ".join(alike) + choices for choices, alike in names.items())
 
     def _repr_html_(self) -> str:
         rows = [
@@ -201,7 +216,7 @@ def results_frame(reports: Mapping[str, Report] | Iterable[Report], library: str
     if found is None:
         wanted = library or LIBRARIES[0]
         raise LammMetricsError(
-            f"Expected {library or ' or '.join(LIBRARIES)}, got none. Install it: pip install {wanted}"
+            f"Expected {library or ' or '.join(LIBRARIES)}, got none. Install it: pip install {wanted}."
         )
     named = reports.items() if isinstance(reports, Mapping) else [(report.model, report) for report in reports]
     rows = [

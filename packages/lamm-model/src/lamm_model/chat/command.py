@@ -84,6 +84,12 @@ class ChatSession:
         self._shown = len(self._media)
 
 
+def _task_types(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from lamm_model.processing.prompt_formats import system_messages
+
+    return [name for name in system_messages() if name.startswith(begun)]
+
+
 @click.command()
 @click.option("--model", "folder", required=True, type=click.Path(path_type=Path), help="Checkpoint or model folder.")
 @click.option("--image", "images", multiple=True, type=click.Path(path_type=Path), help="Show a picture first.")
@@ -94,10 +100,16 @@ class ChatSession:
     type=click.Path(path_type=Path),
     help="Show a point cloud first: .npy, .ply, .pcd, .xyz, .las, ...",
 )
-@click.option("--task-type", default="normal", show_default=True, help="Chooses the system message.")
-@click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Longest answer.")
-@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
-@click.option("--quantize", type=click.Choice(["none", "8bit", "4bit"]), default="none", show_default=True)
+@click.option(
+    "--task-type", default="normal", show_default=True, shell_complete=_task_types, help="Chooses the system message."
+)
+@click.option(
+    "--max-tokens", "max_new_tokens", default=256, show_default=True, type=click.IntRange(1), help="Longest answer."
+)
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True,
+              help="Numbers of the language model's weights.")  # fmt: skip
+@click.option("--quantize", type=click.Choice(["none", "8bit", "4bit"]), default="none", show_default=True,
+              help="Hold its weights in so many bits.")  # fmt: skip
 @click.option("--device", default="", help="cpu, cuda, ... (default: cuda where there is one).")
 def chat(
     folder: Path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -21,16 +22,32 @@ from lamm_llm import writes_alone
     show_default=True,
     help="Who is to open it; vLLM does so through the plugin in this package.",
 )
-@click.option("--split", is_flag=True, help="Merge nothing: write one checkpoint for each adapter set.")
+@click.option("--each-adapter", is_flag=True, help="Merge nothing: write one checkpoint for each adapter set.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @writes_alone("output")
-def export(folder: Path, output: Path, adapter: str | None, language_model_only: bool, to: str, split: bool) -> None:
+def export(
+    folder: Path,
+    output: Path,
+    adapter: str | None,
+    language_model_only: bool,
+    to: str,
+    each_adapter: bool,
+    as_json: bool,
+) -> None:
     """Merge an adapter set of the checkpoint FOLDER and write a plain transformers model."""
     from lamm_model.checkpoints.export import export_checkpoint, split_checkpoint
 
-    if split:
-        click.echo("\n".join(f"{output / name}: adapter set {name} alone" for name in split_checkpoint(folder, output)))
+    if each_adapter:
+        names = split_checkpoint(folder, output)
+        if as_json:
+            click.echo(json.dumps([{"output": str(output / name), "adapter": name} for name in names]))
+        else:
+            click.echo("\n".join(f"{output / name}: adapter set {name} alone" for name in names))
         return
     name = export_checkpoint(folder, output, adapter, language_model_only, to)
+    if as_json:
+        click.echo(json.dumps([{"output": str(output), "adapter": name or None}]))
+        return
     click.echo(f"{output}: {f'adapter set {name} merged' if name else 'a model without adapters'}")
     if to == "vllm":
         click.echo(f"Where vLLM is installed{'' if language_model_only else ' beside lamm-model'}: vllm serve {output}")
@@ -48,6 +65,7 @@ def export(folder: Path, output: Path, adapter: str | None, language_model_only:
 @click.option("--point-cloud-tower", help="For the delta of a 3D model: folder of a converted EPCL checkpoint.")
 @click.option("--prompt-format", type=click.Choice(["lamm", "llama2"]), default="lamm", show_default=True)
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @writes_alone("output")
 def convert(
     weights: Path,
@@ -57,6 +75,7 @@ def convert(
     point_cloud_tower: str | None,
     prompt_format: str,
     output: Path,
+    as_json: bool,
 ) -> None:
     """Convert a released file; nothing in it is run, and every key is accounted for.
 
@@ -72,6 +91,9 @@ def convert(
         from lamm_model.checkpoints.published.lamm_delta import convert_file
 
         counts = convert_file(weights, output, language_model, image_tower, point_cloud_tower, prompt_format)
+    if as_json:
+        click.echo(json.dumps({"output": str(output), **counts}))
+        return
     click.echo(f"{output}: " + ", ".join(f"{count} tensors {what.replace('_', ' ')}" for what, count in counts.items()))
 
 
@@ -80,9 +102,13 @@ def convert(
 @click.argument("repository", metavar="OWNER/NAME")
 @click.option("--public/--private", default=False, show_default=True, help="Who may read the repository.")
 @click.option("--licence", default="", help="Licence of the whole, as the Hub names it; needed where it is public.")
-def push(folder: Path, repository: str, public: bool, licence: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print where it went as JSON.")
+def push(folder: Path, repository: str, public: bool, licence: str, as_json: bool) -> None:
     """Upload the model or run in FOLDER with its card to the Hugging Face Hub, private unless told so."""
     from lamm_model.checkpoints.push import push_model
 
     address = push_model(folder, repository, public=public, licence=licence)
+    if as_json:
+        click.echo(json.dumps({"address": address, "public": public}))
+        return
     click.echo(f"Pushed to {repository}, {'public' if public else 'private'}: {address}")

@@ -135,7 +135,7 @@ def export_checkpoint(
     if settings is not None:
         if not name:
             raise UsageError(
-                f"Expected --adapter, one of {', '.join(settings.modalities)}: one model can hold one merged set."
+                f"Expected --adapter with one of {', '.join(settings.modalities)}, got none. One model holds one set."
             )
         merge_adapters(model, name)
     if language_model_only:

@@ -68,7 +68,7 @@ def inject_adapters(body: Any) -> None:
                 warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")  # peft sees to it
                 inject_adapter_in_model(config, body.language_model, adapter_name=name)
         except ValueError as fault:
-            raise UsageError(f"Expected layers named {chosen.target_modules}, got {fault}") from fault
+            raise UsageError(f"Expected layers named {chosen.target_modules}, got none ({fault}).") from fault
     _activate(body.language_model, chosen.modalities)
     body.routing.enabled = chosen.modalities != [SHARED]
     if body.routing.enabled:

@@ -37,7 +37,7 @@ def quantization_config(kind: str, dtype: torch.dtype) -> Any:
     if importlib.util.find_spec("bitsandbytes") is None:
         raise LammModelError(
             "Expected bitsandbytes for a quantised model, got nothing installed by that name. "
-            "Run: pip install 'lamm-model[quantize]'"
+            "Run: pip install 'lamm-model[quantize]'."
         )
     from transformers import BitsAndBytesConfig
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--model", "folder", required=True, type=click.Path(path_type=Path), help="Checkpoint or model.")
-@click.option("--benchmark", "first", required=True, type=click.Path(path_type=Path), help="Benchmark file or folder.")
-@click.argument("more", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--benchmark", "named", required=True, multiple=True, type=click.Path(path_type=Path),
+              help="Benchmark file or folder; repeatable.")  # fmt: skip
+@click.argument("more", metavar="[FILES]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--output", required=True, type=click.Path(path_type=Path), help="Predictions file, or folder for several."
 )
@@ -33,12 +34,15 @@ if TYPE_CHECKING:
 )
 @click.option("--limit", type=click.IntRange(1), help="Only the first records of each file.")
 @click.option("--media-root", type=click.Path(path_type=Path), help="Folder of the media (default: the benchmark's).")
-@click.option("--max-new-tokens", type=click.IntRange(1), help="Longest answer (default: by task).")
-@click.option("--system", type=click.Choice(["task", "record", "none"]), default="task", show_default=True)
+@click.option("--max-tokens", "max_new_tokens", type=click.IntRange(1), help="Longest answer (default: by task).")
+@click.option("--system", type=click.Choice(["task", "record", "none"]), default="task", show_default=True,
+              help="System message: the task's, that of the record, or none.")  # fmt: skip
 @click.option("--probabilities", is_flag=True, help="Also score every option of closed questions.")
 @click.option("--two-pass", is_flag=True, help="Ask for the option again after the model's reasoning (paper's VQA).")
-@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
-@click.option("--quantize", type=click.Choice(["none", "8bit", "4bit"]), default="none", show_default=True)
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True,
+              help="Numbers of the language model's weights.")  # fmt: skip
+@click.option("--quantize", type=click.Choice(["none", "8bit", "4bit"]), default="none", show_default=True,
+              help="Hold its weights in so many bits.")  # fmt: skip
 @click.option("--device", default="", help="cpu, cuda, ... (default: cuda where there is one).")
 @click.option("--endpoint", default="", help="Ask an OpenAI-compatible endpoint at this address; --model is a name.")
 @click.option("--api-key-env", help="Variable of the endpoint's API key [OpenAI: OPENAI_API_KEY; else no key].")
@@ -47,7 +51,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 def predict(
     folder: Path,
-    first: Path,
+    named: tuple[Path, ...],
     more: tuple[Path, ...],
     output: Path,
     name: str,
@@ -60,7 +64,7 @@ def predict(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Answer benchmark records; further benchmark files may follow the options.
+    """Answer benchmark records; FILES are further benchmark files.
 
     --model is a LAMM checkpoint, or any image-text-to-text model of transformers: its folder or its name on the hub.
     Interrupted runs go on where they stopped when the command is given again; finished files are left as they are.
@@ -72,7 +76,7 @@ def predict(
 
     results = predict_files(
         folder,
-        pair_outputs([first, *more], output),
+        pair_outputs([*named, *more], output),
         PredictionOptions(**options),
         dtype=dtype,
         device=device,

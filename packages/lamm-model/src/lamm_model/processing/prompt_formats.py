@@ -14,6 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, TemplateError
 
+from lamm_data import did_you_mean
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.processing.segments import Segment, Turn, merge_segments
 
@@ -46,7 +47,7 @@ def prompt_format(name: str) -> dict[str, Any]:
         UsageError: There is no format of that name.
     """
     if name not in prompt_formats():
-        raise UsageError(f"Expected a prompt format ({', '.join(prompt_formats())}), got {name!r}.")
+        raise UsageError(f"Expected a prompt format, got {name!r}. {did_you_mean(name, prompt_formats())}")
     return prompt_formats()[name]
 
 
@@ -274,7 +275,7 @@ def system_message(task_type: str) -> str:
     name = task_type.strip()
     key = name if name in messages else _VARIANTS.get(name.lower(), folded.get(name.lower(), ""))
     if key not in messages:
-        raise UsageError(f"Expected a task_type ({', '.join(messages)}), got {task_type!r}. Correct the record.")
+        raise UsageError(f"Expected a task type, got {task_type!r}. {did_you_mean(task_type, messages)}")
     return messages[key]
 
 

@@ -17,10 +17,17 @@ from lamm_model.errors import UsageError
 @click.option("--allow-host", "names", multiple=True, help="Name, besides localhost, that requests may address.")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Requests answered together.")
 @click.option(
-    "--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Where a request states none."
+    "--max-tokens",
+    "max_new_tokens",
+    default=256,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Where a request states none.",
 )
-@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
-@click.option("--quantize", type=click.Choice(["none", "8bit", "4bit"]), default="none", show_default=True)
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True,
+              help="Numbers of the language model's weights.")  # fmt: skip
+@click.option("--quantize", type=click.Choice(["none", "8bit", "4bit"]), default="none", show_default=True,
+              help="Hold its weights in so many bits.")  # fmt: skip
 @click.option("--device", default="", help="cpu, cuda, ... (default: cuda where there is one).")
 @click.option(
     "--api-key-env", default="LAMM_API_KEY", show_default=True, help="Variable of the key that requests must carry."

@@ -98,7 +98,7 @@ def read_request(body: Any, max_new_tokens: int) -> ChatRequest:
     if not isinstance(body, dict) or not isinstance(body.get("messages"), list) or not body["messages"]:
         raise RequestError("Expected a JSON object with messages, got something else.")
     if refused := [name for name in UNSUPPORTED if body.get(name) and body[name] != "none"]:
-        raise RequestError(f"Expected a request without {', '.join(refused)}: this server has no such thing.")
+        raise RequestError(f"Expected a request that this server can meet, got one with {', '.join(refused)}.")
     if body.get("modalities") not in (None, ["text"]):
         raise RequestError(f"Expected modalities to be ['text'], got {_short(body['modalities'])}.")
     options = body.get("stream_options")
@@ -122,7 +122,8 @@ def read_request(body: Any, max_new_tokens: int) -> ChatRequest:
     for number, message in enumerate(body["messages"]):
         _add_message(request, message, number)
     if not request.turns or request.turns[-1]["from"] != "human":
-        raise RequestError("Expected the last message to come from the user.")
+        last = request.turns[-1]["from"] if request.turns else "none"
+        raise RequestError(f"Expected the last message to come from the user, got {last}.")
     if len(request.attachments) > MOST_MEDIA:
         raise RequestError(f"Expected at most {MOST_MEDIA} pictures and clouds, got {len(request.attachments)}.")
     return request

@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
+from lamm_data import did_you_mean
 from lamm_model.errors import UsageError
 from lamm_model.towers.tower_adapters import add_tower_adapters
 
@@ -135,7 +136,7 @@ class LammPointCloudConfig(PretrainedConfig):  # type: ignore[misc]
         """
         presets = {key: fields for key, fields in cloud_presets().items() if fields["model_type"] == cls.model_type}
         if name not in presets:
-            raise UsageError(f"Expected a point-cloud preset ({', '.join(presets)}), got {name!r}.")
+            raise UsageError(f"Expected a preset of a point tower, got {name!r}. {did_you_mean(name, presets)}")
         del presets[name]["model_type"]
         return cls(**{**presets[name], **changes})
 
@@ -155,7 +156,7 @@ def cloud_preset(name: str, **changes: Any) -> PretrainedConfig:
     """
     presets = cloud_presets()
     if name not in presets:
-        raise UsageError(f"Expected a point-cloud preset ({', '.join(presets)}), got {name!r}.")
+        raise UsageError(f"Expected a preset of a point tower, got {name!r}. {did_you_mean(name, presets)}")
     fields = {**presets[name], **changes}
     return AutoConfig.for_model(fields.pop("model_type"), **fields)
 

@@ -114,7 +114,7 @@ def test_an_average_is_kept_and_survives_a_resume(parts, world, tmp_path):
 @pytest.mark.parametrize(
     ("code", "said"),
     [("print('fine')", "found 'fine'"), ("print('nan')", "found 'nan'"), ("", "found 'nothing'"),
-     ("raise SystemExit('no')", "(?s)ended with 1.*no")],
+     ("raise SystemExit('no')", "(?s)got status 1.*no")],
 )  # fmt: skip
 def test_a_command_that_does_not_score_is_named(tmp_path, code, said):
     with pytest.raises(LammModelError, match=said):

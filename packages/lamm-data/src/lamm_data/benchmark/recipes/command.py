@@ -11,9 +11,16 @@ from lamm_llm import writes_alone
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
+def _recipes(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from lamm_data.benchmark.recipes.recipe import packaged_recipes
+
+    return [name for name in packaged_recipes() if name.startswith(begun)]
+
+
 @click.command()
-@click.argument("recipe", required=False, default="")
-@click.option("--benchmark", "files", multiple=True, type=click.Path(path_type=Path, exists=True), help="Repeatable.")
+@click.argument("recipe", required=False, default="", shell_complete=_recipes)
+@click.option("--benchmark", "files", multiple=True, type=click.Path(path_type=Path, exists=True),
+              help="Benchmark file or folder; repeatable.")  # fmt: skip
 @click.option("--media-root", type=_FOLDER, help="Folder of the media (default: the benchmark's).")
 @click.option("--output", type=_FOLDER, help="Folder for the variants.")
 @click.option("--examples", type=_FOLDER, help="Benchmark files of the training split, for in-context examples.")
@@ -54,6 +61,7 @@ def recipe(
     if as_json:
         click.echo(json.dumps([asdict(file) for file in written]))
         return
+    click.echo(f"Written: {output}", err=True)
     for file in written:
         click.echo(f"{file.records:8d}  {Path(file.path).name}")
         for reason, number in file.left_out.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lamm_data.errors import UsageError
-from lamm_data.files.settings import check_values, load_toml, nearest, packaged_names, packaged_toml
+from lamm_data.files.settings import check_values, did_you_mean, load_toml, nearest, packaged_names, packaged_toml
 from lamm_data.records.benchmark import BenchmarkRecord
 from lamm_data.records.instruction import media_paths
 from lamm_data.records.tasks import TASKS
@@ -128,7 +128,7 @@ def read_recipe(name: str, kinds: Mapping[str, Kind]) -> Recipe:
     elif Path(name).is_file():
         table = load_toml(Path(name))
     else:
-        raise UsageError(f"Expected a recipe, got {name!r}. Name a file or one of {', '.join(packaged_recipes())}.")
+        raise UsageError(f"Expected a recipe or its file, got {name!r}. {did_you_mean(name, packaged_recipes())}")
     listed = table.pop("variants", None)
     values, faults, _ = check_values(table, _Head)
     head = _Head(**values)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lamm_data.errors import UsageError
+from lamm_data.files.settings import did_you_mean
 from lamm_data.records.annotations import ClassLabel
 from lamm_data.sources.own.coco import read_coco
 from lamm_data.sources.own.folder import SPLITS, Drawn, Folder, Part, Read
@@ -136,7 +137,7 @@ def choose_format(folder: Folder, wanted: str = "") -> tuple[str, list[str]]:
     found = found_formats(folder)
     if wanted:
         if wanted not in FORMATS:
-            raise UsageError(f"Expected a format out of {', '.join(FORMATS)}, got {wanted!r}.")
+            raise UsageError(f"Expected a format, got {wanted!r}. {did_you_mean(wanted, FORMATS)}")
         files = found.get(wanted) or (class_folders(folder) if wanted == "folders" else [])
         if not files:
             raise UsageError(

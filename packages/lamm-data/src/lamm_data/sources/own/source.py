@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import SourceError, UsageError, first_of
+from lamm_data.files.settings import did_you_mean
 from lamm_data.records.annotations import Annotated
 from lamm_data.sources.guard import BREAKS, tidied
 from lamm_data.sources.own.folder import Folder, split_of
@@ -34,7 +35,7 @@ class OwnSource(Source):
         """Give the items of a split; see `Source.open`."""
         self.check_split(split)
         if task not in self.readers:
-            raise UsageError(f"Expected a task of these images out of {', '.join(self.readers)}, got {task!r}.")
+            raise UsageError(f"Expected a task of these images, got {task!r}. {did_you_mean(task, self.readers)}")
         return iter(self.items[split])
 
 

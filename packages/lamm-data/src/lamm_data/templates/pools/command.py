@@ -11,6 +11,12 @@ import click
 _PATH = click.Path(path_type=Path)
 
 
+def _pools(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from lamm_data.templates.pools.definitions import load_definitions
+
+    return [name for name in load_definitions() if name.startswith(begun)]
+
+
 @click.group()
 def templates() -> None:
     """List, check and grow the pools of questions and answers that `lamm data convert` draws from."""
@@ -37,33 +43,39 @@ def list_pools(as_json: bool) -> None:
 
 @templates.command()
 @click.argument("folder", type=_PATH)
-def check(folder: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print sizes and faults as JSON.")
+def check(folder: Path, as_json: bool) -> None:
     """Check the pools of a FOLDER: placeholders, questions that name what is asked, claims no annotation makes."""
     from lamm_data.errors import LammDataError
     from lamm_data.templates.pools.definitions import load_definitions, pool_faults
     from lamm_data.templates.pools.pools import read_pools
 
-    count = 0
+    rows: list[dict[str, Any]] = []
     for name, pool in read_pools(folder).items():
         faults = list(pool_faults(pool)) if name in load_definitions() else [f"no task draws from a pool {name!r}"]
-        count += len(faults)
-        click.echo(f"{name}: {len(pool.questions)} questions, {len(pool.answers['full'])} answers")
-        for fault in faults:
-            click.echo(f"  {fault}")
-    if count:
+        sizes = {"questions": len(pool.questions), "answers": len(pool.answers["full"])}
+        rows.append({"name": name, **sizes, "faults": faults})
+    if as_json:
+        click.echo(json.dumps(rows))
+    else:
+        for row in rows:
+            click.echo(f"{row['name']}: {row['questions']} questions, {row['answers']} answers")
+            for fault in row["faults"]:
+                click.echo(f"  {fault}")
+    if count := sum(len(row["faults"]) for row in rows):
         raise LammDataError(f"Expected pools without faults, got {count}: see the list above.")
 
 
 @templates.command()
-@click.argument("name")
+@click.argument("name", shell_complete=_pools)
 @click.option("--endpoint", required=True, help="Base URL of an OpenAI-compatible server.")
 @click.option("--model", required=True, help="Model name, as the server knows it.")
 @click.option("--output", type=_PATH, required=True, help="TOML file to write; name it NAME.toml for --pools.")
 @click.option("--questions", type=click.IntRange(1), default=40, show_default=True, help="Questions wanted in the end.")
 @click.option("--answers", type=click.IntRange(1), default=30, show_default=True, help="Answers wanted in the end.")
 @click.option("--base", type=_PATH, default=None, help="Pool file to start from; the package's when left out.")
-@click.option("--task", default="", help="Definition of the task in your words; the package's when left out.")
-@click.option("--similarity", type=float, default=0.85, show_default=True, help="ROUGE-L of near-duplicates.")
+@click.option("--definition", "task", default="", help="What the task is, in your words; the package's when left out.")
+@click.option("--similarity", type=float, default=0.85, show_default=True, help="ROUGE-L from which two texts are one.")
 @click.option("--temperature", type=float, default=1.0, show_default=True, help="Sampling temperature.")
 @click.option("--max-requests", type=click.IntRange(1), default=40, show_default=True, help="Requests at most.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of shown examples and requests.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from lamm_data.errors import UsageError
-from lamm_data.files.settings import packaged_toml
+from lamm_data.files.settings import did_you_mean, packaged_toml
 from lamm_data.templates.pools.pools import Pool, names
 from lamm_data.writing.draws import placeholders
 
@@ -121,7 +121,7 @@ def get_definition(name: str) -> PoolDefinition:
         UsageError: There is no pool of this name.
     """
     if name not in load_definitions():
-        raise UsageError(f"Expected a template pool out of {', '.join(names())}, got {name!r}.")
+        raise UsageError(f"Expected a template pool, got {name!r}. {did_you_mean(name, names())}")
     return load_definitions()[name]
 
 

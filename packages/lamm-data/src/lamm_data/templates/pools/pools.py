@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lamm_data.errors import UsageError
-from lamm_data.files.settings import packaged_names
+from lamm_data.files.settings import did_you_mean, packaged_names
 
 STYLES = ("full", "short", "plain")
 """`full` answers are sentences; `short` ones the bare entity ("circle", "(B) red", "3"); `plain` the same, but an
@@ -53,7 +53,7 @@ def load_pool(name: str) -> Pool:
     """
     entry = resources.files("lamm_data.templates.pools").joinpath("packaged", f"{name}.toml")
     if not entry.is_file():
-        raise UsageError(f"Expected a template pool out of {', '.join(names())}, got {name!r}.")
+        raise UsageError(f"Expected a template pool, got {name!r}. {did_you_mean(name, names())}")
     return parse_pool(name, entry.read_text(encoding="utf-8"))
 
 

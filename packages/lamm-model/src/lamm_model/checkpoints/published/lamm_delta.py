@@ -59,7 +59,7 @@ def convert_file(
         return convert_clip(content, output)
     adapter, projector = split_delta(content, weights)
     if language_model is None:
-        raise UsageError("Expected --language-model: the delta is for one, and needs its name.")
+        raise UsageError("Expected --language-model for a delta, got none. Name the model that the delta is for.")
     modality = "point_cloud" if point_cloud_tower else "image"
     model, processor = build_pair(
         language_model,

@@ -163,7 +163,7 @@ def run_command(command: tuple[str, ...], benchmark: str, predictions: Path) -> 
     lines = ended.stdout.strip().splitlines()
     if ended.returncode:
         end = (ended.stderr or ended.stdout)[-TAIL:]
-        raise LammModelError(f"Expected {' '.join(filled)} to score, it ended with {ended.returncode}:\n{end}")
+        raise LammModelError(f"Expected {' '.join(filled)} to score, got status {ended.returncode}:\n{end}")
     try:
         score = float(lines[-1])
         if not math.isfinite(score):

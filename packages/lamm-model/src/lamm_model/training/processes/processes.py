@@ -86,7 +86,9 @@ def by_main(work: Callable[[], T]) -> T:
         except LammModelError as error:
             outcome[1] = error
         except Exception as error:
-            dist.broadcast_object_list([None, LammModelError(f"process 0: {error}")], src=0)
+            dist.broadcast_object_list(
+                [None, LammModelError(f"Expected process 0 to go on, got {type(error).__name__}: {error}.")], src=0
+            )
             raise
     dist.broadcast_object_list(outcome, src=0)
     if outcome[1] is not None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from lamm_llm import writes_alone
 
@@ -24,13 +25,22 @@ SHOWN = {
 }
 
 
+def _presets(_context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the presets that begin so; a configuration may be a file as well."""
+    from lamm_model.training.settings import presets
+
+    files = [CompletionItem(begun, type="file")] if parameter.name == "config" else []
+    names = presets.summaries() if files else presets.summaries() | presets.launchers()
+    return [*files, *(CompletionItem(name, help=text) for name, text in names.items() if name.startswith(begun))]
+
+
 @click.command()
-@click.argument("config", required=False)
+@click.argument("config", required=False, shell_complete=_presets)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key, e.g. training.seed=1.")
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; an interrupted one is resumed.")
 @click.option("--list", "list_presets", is_flag=True, help="List the presets and launchers and end.")
-@click.option("--show", metavar="NAME", help="Print one of them, to copy and change, and end.")
-@click.option("--json", "as_json", is_flag=True, help="Print the record of the run as JSON.")
+@click.option("--show", metavar="NAME", shell_complete=_presets, help="Print one of them, to copy and change, and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record of the run, or the list, as JSON.")
 def finetune(
     config: str | None,
     overrides: tuple[str, ...],
@@ -49,14 +59,16 @@ def finetune(
     from lamm_model.training.settings import presets
 
     if list_presets:
-        for name, summary in (presets.summaries() | presets.launchers()).items():
-            click.echo(f"{name:<28} {summary}")
+        known = presets.summaries() | presets.launchers()
+        listed = json.dumps(known) if as_json else "\n".join(f"{name:<28} {known[name]}" for name in known)
+        click.echo(listed)
         return
     if show:
         click.echo(presets.path_of(show).read_text(encoding="utf-8"), nl=False)
         return
     if not config or output is None:
-        raise UsageError("Expected `lamm model finetune CONFIG.toml --output DIR` (or --list, --show NAME).")
+        got = "no --output" if config else "no CONFIG"
+        raise UsageError(f"Expected `lamm model finetune CONFIG --output DIR`, got {got}. --list names the presets.")
     from lamm_model.training.settings.settings import load_settings
 
     settings = load_settings(presets.configuration(config), overrides)
@@ -124,7 +136,7 @@ def _summary(record: dict[str, Any], output: Path) -> str:
 
 
 @click.command("cache-features")
-@click.argument("config")
+@click.argument("config", shell_complete=_presets)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key of the configuration.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder of the features.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")

@@ -151,7 +151,7 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
         )
         raise LammModelError(
             f"Expected folders or hub names that can be loaded, found {named} Give a folder where there is no network. "
-            f"{needed}The library said: {error}"
+            f"{needed}The library said: {error}."
         ) from error
     if chosen.jpeg_scaling and pair[1].image_processor is not None:
         pair[1].image_processor.jpeg_scaling = True
@@ -197,7 +197,9 @@ def _choose_trained(settings: FinetuneSettings, model: "LammForConditionalGenera
         )
     full = settings.model.train == "full"
     if full and model.reads_alone:
-        raise UsageError("Expected model.train = 'adapters' or 'projectors': a model that sees already stays frozen.")
+        raise UsageError(
+            "Expected model.train = 'adapters' or 'projectors', got 'full'. A model that sees already stays frozen."
+        )
     model.model.language_model.requires_grad_(full)
     model.lm_head.requires_grad_(full)
     for part in trainable_parts(model).values():

@@ -202,7 +202,7 @@ def _same_schedule(settings: FinetuneSettings, before: int) -> bool:
 def _refuse(output: Path, what: str, differing: list[str]) -> None:
     if differing:
         raise UsageError(
-            f"{output} holds a run with other {what}:\n"
+            f"Expected the run in {output} to go on, got other {what}:\n"
             + "\n".join(f"  {line}" for line in differing)
             + f"\nChoose another --output, or the same {what}."
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
-from lamm_data import nearest
+from lamm_data import did_you_mean
 from lamm_model.errors import UsageError
 from lamm_model.training.settings.settings import FinetuneSettings
 
@@ -38,7 +38,7 @@ def path_of(name: str) -> Path:
     """
     known = _files("preset_files") | _files("launch_files")
     if name not in known:
-        raise UsageError(f"Expected a preset of --list, found {name!r}{nearest(name, known)}")
+        raise UsageError(f"Expected a preset of --list, got {name!r}. {did_you_mean(name, known)}")
     return known[name]
 
 

@@ -62,8 +62,9 @@ def settings_from_tables(tables: dict[str, Any], origin: str) -> FinetuneSetting
     built, faults = build_tables(tables, FinetuneSettings)
     if faults:
         if len(faults) == 1:
-            raise UsageError(f"{origin}: 1 fault in the configuration: {faults[0]}")
-        raise UsageError("\n  ".join([f"{origin}: {len(faults)} faults in the configuration:", *faults]))
+            raise UsageError(f"Expected a configuration without faults, got one in {origin}: {faults[0]}.")
+        listed = "\n".join(f"  {fault}" for fault in faults)
+        raise UsageError(f"Expected a configuration without faults, got {len(faults)} faults in {origin}:\n{listed}")
     return FinetuneSettings(**built)
 
 

@@ -6,6 +6,7 @@ linear layer on the tower's pooled tokens chooses among the answers that the tra
 away. One pass takes milliseconds, where the same signal through a language model takes a second.
 """
 
+import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -168,10 +169,18 @@ class _Questions:
         return total, right, asked
 
 
+def _presets(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from importlib.resources import files
+
+    # The towers' own module imports torch, which takes longer than a shell should wait.
+    presets = json.loads((files("lamm_model") / "towers" / "point_cloud_presets.json").read_text("utf-8"))
+    return [name for name in presets if name.startswith(begun)]
+
+
 @click.command("pretrain-tower")
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of clouds and ScanQA files.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder of the tower.")
-@click.option("--preset", default="tiny", show_default=True, help="Size of the tower.")
+@click.option("--preset", default="tiny", show_default=True, shell_complete=_presets, help="Size of the tower.")
 @click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the scenes.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of weights and order.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
@@ -205,8 +214,6 @@ def pretrain_tower_command(root: Path, output: Path, preset: str, epochs: int, s
             ),
         )
     if as_json:
-        import json
-
         click.echo(json.dumps(numbers))
     else:
         click.echo(
