@@ -49,7 +49,7 @@ name beside `meta_file`; give the folder that holds these folders as `--media-ro
 | `2D_Benchmark/meta_file/*.json` | 0.1 to 7.5 MB each | one archive a data set, 9 to 566 MB |
 | `3D_Benchmark/meta_file/*.json` | 0.9 to 3.7 MB each | `scannet_pcls.zip`, 246 MB |
 
-The data card says Apache-2.0, its first version said CC-BY-NC-4.0, and the images keep the terms of their sources. The
+The data card says Apache-2.0, an earlier one CC-BY-NC-4.0. The images keep the terms of their sources. The
 file of keypoints is called `Keypoints_Detection_LSP.json`, whatever its list says.
 """
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,4 +137,4 @@ def _written(value: Any) -> str:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ").replace("|", "\\|")
+    return re.sub(r"\bours?\b", "LAMM", name.replace("_", " ").replace("|", "\\|"))

@@ -1,4 +1,4 @@
-"""Reading a COCO instances file of 200 MB: our streaming reader beside json.load and pycocotools.
+"""Reading a COCO instances file of 200 MB: LAMM's streaming reader beside json.load and pycocotools.
 
 The synthetic file is written to a temporary folder; each reader runs in a process of its own.
 

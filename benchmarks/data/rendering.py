@@ -1,4 +1,4 @@
-"""Drawing a cloud of 40,000 points at 512 pixels: our splatting beside open3d and a loop over points.
+"""Drawing a cloud of 40,000 points at 512 pixels: LAMM's splatting beside open3d and a loop over points.
 
 One core, processor time, the best of several rounds. The loop is what splatting replaces: it draws a square for each
 point and keeps the nearest. open3d projects single pixels to a depth picture: no discs, no shading, and holes between

@@ -54,10 +54,10 @@ PRINTED = (
 )
 OPENING = """# Verification
 
-Do these metrics give the numbers of the code whose name they carry? Each row holds ours beside a reference that was
-run: the projects' own code on made-up inputs (a repository with a commit), an installed program (with its version), or
-a count of a few lines in `benchmarks/metrics` where nothing else has the number. The difference is the largest over all
-numbers of the row. Rules (`--protocol`): `lamm metrics list --protocols` says what each does.
+Do these metrics give the numbers of the code whose name they carry? Each row holds LAMM's beside a reference that was
+run. A reference is a project's own code on made-up inputs (a repository with a commit), or an installed program (with
+its version). Where nothing else has the number, it is a count of a few lines in `benchmarks/metrics`. The difference is
+the largest over all numbers of the row. `lamm metrics list --protocols` says what each rule does.
 
 ✓ equal to 1e-9 · ~ within a bound that has a reason · ✗ different, for the reason stated
 

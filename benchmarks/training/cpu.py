@@ -1,4 +1,4 @@
-"""Fine-tune SmolLM2 on the sample world: ours beside a plain Hugging Face Trainer, same batches, both loss curves.
+"""Fine-tune SmolLM2 on the sample world: LAMM beside a plain Hugging Face Trainer, same batches, both loss curves.
 
     python benchmarks/training/cpu.py [--output benchmarks/results/training_cpu.json] [--steps 16] [--precision fp32]
 

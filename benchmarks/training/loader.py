@@ -1,4 +1,4 @@
-"""Load 640x480 JPEG pictures for a 224-pixel tower: ours beside torch's loader over plain Pillow.
+"""Load 640x480 JPEG pictures for a 224-pixel tower: LAMM's loader beside torch's over plain Pillow.
 
     python benchmarks/training/loader.py [--output benchmarks/results/training_loader.json] [--pictures 1500]
 

@@ -8,6 +8,7 @@ import typing
 
 import pytest
 from documentation_blocks import DOCS, ROOT, blocks
+from prose import faults
 
 from lamm_cli.settings import packaged_settings
 from lamm_data.generation.settings import _ENDPOINT_KEYS, GenerationSettings
@@ -51,6 +52,10 @@ def test_every_key_has_a_type_and_a_meaning():
         for table, (_, keys) in tables.items():
             lacking = [key.name for key in keys if not key.kind or len(key.meaning) < 8]
             assert not lacking, f"{command} [{table}]: document {', '.join(lacking)} where the settings are"
+
+
+def test_the_page_can_be_read():
+    assert not faults(configuration.configuration_page())
 
 
 def unknown_keys(text):

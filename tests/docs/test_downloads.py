@@ -3,6 +3,7 @@
 import importlib.util
 
 from documentation_blocks import DOCS
+from prose import faults
 
 from lamm_data import load_sources
 
@@ -24,3 +25,7 @@ def test_every_source_is_on_the_page():
 
 def test_sizes_are_of_sources():
     assert downloads.SIZES.keys() <= downloads.sources().keys()
+
+
+def test_the_page_can_be_read():
+    assert not faults(downloads.downloads_page())

@@ -4,43 +4,15 @@ import re
 
 import pytest
 from documentation_blocks import DOCS, ROOT
-from prose import DATE, HISTORY, length, said, sentences
+from prose import faults
 
-MEAN, MOST = 18, 40  # words of a sentence
-# Written by `benchmarks/metrics/verification.py`; its words are names of other people's numbers.
-GENERATED = {"docs/verification.md"}
 # Says what was decided and what was left: what else exists, and why not, is its subject.
 DECISIONS = "docs/decisions.md"
 READMES = sorted(ROOT.glob("packages/*/README.md"))
-PAGES = [
-    path
-    for path in [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md", *READMES]
-    if str(path.relative_to(ROOT)) not in GENERATED
-]
+PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md", *READMES]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 WRITTEN = ("downloads", "measurements")  # with reference/, written when the site is built
 SITE = re.search(r"^site_url: (\S+)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)[1]
-
-
-def faults(text, decisions=False):
-    """Return what makes a page hard to read; tables of the README that say when they were measured are left out."""
-    text = re.sub(r"<!-- (?:demo table|measured) -->.*?<!-- end -->", "", text, flags=re.DOTALL)
-    lengths = [length(sentence) for sentence in sentences(text)]
-    mean = sum(lengths) / max(1, len(lengths))
-    found = [f"a mark of a merge: {mark}" for mark in re.findall(r"^(?:<{7}|>{7}|={7}$).*", text, re.MULTILINE)]
-    found += [f"a sentence has {mean:.1f} words on average, expected {MEAN} at most"] if mean > MEAN else []
-    found += [
-        f"a sentence of {length(sentence)} words: {sentence[:100]}..."
-        for sentence in sentences(text)
-        if length(sentence) > MOST
-    ]
-    if not decisions:
-        found += [
-            f"a date: {date}"
-            for date in DATE.findall(re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
-        ]
-        found += [f"{word!r} in: {one[:100]}" for one in said(text) for word in HISTORY.findall(one)]
-    return found
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

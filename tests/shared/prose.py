@@ -2,6 +2,7 @@
 
 import re
 
+MEAN, MOST = 18, 40  # words of a sentence
 DATE = re.compile(
     r"\b20\d\d-\d\d\b|\b\d{1,2}\.? (?:January|February|March|April|May|June|July|August|September|October|November|"
     r"December) 20\d\d\b"
@@ -42,3 +43,24 @@ def length(sentence):
 def said(text):
     """Return a page's sentences without what stands in double quotes, which somebody else says."""
     return sentences(re.sub(r"\"[^\"\n]*\"|“[^”\n]*”", "", text))
+
+
+def faults(text, decisions=False):
+    """Return what makes a page hard to read; tables of the README that say when they were measured are left out."""
+    text = re.sub(r"<!-- (?:demo table|measured) -->.*?<!-- end -->", "", text, flags=re.DOTALL)
+    lengths = [length(sentence) for sentence in sentences(text)]
+    mean = sum(lengths) / max(1, len(lengths))
+    found = [f"a mark of a merge: {mark}" for mark in re.findall(r"^(?:<{7}|>{7}|={7}$).*", text, re.MULTILINE)]
+    found += [f"a sentence has {mean:.1f} words on average, expected {MEAN} at most"] if mean > MEAN else []
+    found += [
+        f"a sentence of {length(sentence)} words: {sentence[:100]}..."
+        for sentence in sentences(text)
+        if length(sentence) > MOST
+    ]
+    if not decisions:
+        found += [
+            f"a date: {date}"
+            for date in DATE.findall(re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+        ]
+        found += [f"{word!r} in: {one[:100]}" for one in said(text) for word in HISTORY.findall(one)]
+    return found
