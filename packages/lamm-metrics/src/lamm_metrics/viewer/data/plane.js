@@ -1,6 +1,6 @@
 // The same picture without WebGL: points projected, sorted by depth and shaded on the processor, in CSS pixels.
 (() => {
-  const FAR = 1e9, behind = (step) => Math.min(0.1, Math.max(0, step - 0.006));
+  const FAR = 1e9, RIM = 0.5, behind = (step) => Math.min(0.1, Math.max(0, step - 0.006));
   lammViewer.planePainter = (points) => {
     const { raw, scale, offset, wide } = points, sheet = document.createElement("canvas"), brush = sheet.getContext("2d");
     let tints = new Uint32Array(points.count), image = null, depths = null, logs = null, pixels = null;
@@ -19,13 +19,22 @@
         const x = raw[at] * steps[0] + offset[0], y = raw[at + 1] * steps[1] + offset[1], z = raw[at + 2] * steps[2] + offset[2];
         const w = m[3] * x + m[7] * y + m[11] * z + m[15];
         if (w <= 0.004) continue;
-        const depth = flat ? m[2] * x + m[6] * y + m[10] * z + m[14] + 2 : w, side = Math.min(9, Math.max(2, Math.round((grain * wide[i]) / w)));
-        const left = Math.round((((m[0] * x + m[4] * y + m[8] * z + m[12]) / w + 1) * width) / 2 - side / 2);
-        const up = Math.round(((1 - (m[1] * x + m[5] * y + m[9] * z + m[13]) / w) * height) / 2 - side / 2), tint = tints[i];
-        const right = Math.min(width, left + side), low = Math.min(height, up + side);
+        const depth = flat ? m[2] * x + m[6] * y + m[10] * z + m[14] + 2 : w, side = Math.min(28, Math.max(2, Math.round((grain * wide[i]) / w)));
+        const px = (((m[0] * x + m[4] * y + m[8] * z + m[12]) / w + 1) * width) / 2, py = ((1 - (m[1] * x + m[5] * y + m[9] * z + m[13]) / w) * height) / 2, tint = tints[i];
+        const left = Math.round(px - side / 2), up = Math.round(py - side / 2), right = Math.min(width, left + side), low = Math.min(height, up + side);
+        if (side < 6) {
+          for (let row = Math.max(0, up); row < low; row++)
+            for (let place = row * width + Math.max(0, left), end = row * width + right; place < end; place++)
+              if (depth < depths[place]) { depths[place] = depth; pixels[place] = tint; }
+          continue;
+        }
+        // Large ones are round, and lie farther back at their rim, so that each place shows the point nearest to it.
+        const steep = (4 * RIM * wide[i]) / (side * side), most = (side * side) / 4 + 0.5;
         for (let row = Math.max(0, up); row < low; row++)
-          for (let place = row * width + Math.max(0, left), end = row * width + right; place < end; place++)
-            if (depth < depths[place]) { depths[place] = depth; pixels[place] = tint; }
+          for (let column = Math.max(0, left); column < right; column++) {
+            const apart = (column + 0.5 - px) ** 2 + (row + 0.5 - py) ** 2, there = depth + steep * apart, place = row * width + column;
+            if (apart < most && there < depths[place]) { depths[place] = there; pixels[place] = tint; }
+          }
       }
     };
     const shade = (width, height) => {

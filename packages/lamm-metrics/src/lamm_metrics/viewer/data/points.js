@@ -31,7 +31,7 @@
       if (raw[at + 2] > roof) faces[4].add(x + CELLS * y);
     }
     const used = cells.reduce((sum, inside) => sum + (inside > 0), 0), usual = step * Math.sqrt(used / Math.max(1, count));
-    for (let i = 0; i < count; i++) wide[i] = 2.3 * Math.min(1.5 * usual, Math.max(0.6 * usual, step / Math.sqrt(cells[where[i]])));
+    for (let i = 0; i < count; i++) wide[i] = 2.5 * Math.min(1.5 * usual, Math.max(0.6 * usual, step / Math.sqrt(cells[where[i]])));
     const room = sides.every((side) => side > 6);
     return { wide, closed: faces.map((face, i) => room && face.size > 0.5 * (i < 4 ? sides[i < 2 ? 1 : 0] * sides[2] : floor.size)) };
   };

@@ -4,14 +4,20 @@
 (() => {
   const POINTS = `#version 300 es
 layout(location = 0) in vec4 place; layout(location = 1) in vec3 colour;
-uniform mat4 matrix; uniform vec3 scale, offset, low, high; uniform float size, least; out vec3 tint; out float wide;
+uniform mat4 matrix; uniform vec3 scale, offset, low, high; uniform float size, least, rim; out vec3 tint; out float wide, away, deep;
 void main() {
   gl_Position = any(lessThan(place.xyz, low)) || any(greaterThan(place.xyz, high)) ? vec4(2.0, 2.0, 2.0, 1.0) : matrix * vec4(place.xyz * scale + offset, 1.0);
-  gl_PointSize = wide = clamp(place.w * size / gl_Position.w, least, 28.0); tint = colour;
+  gl_PointSize = wide = clamp(place.w * size / gl_Position.w, least, 28.0); tint = colour; away = gl_Position.w; deep = place.w * rim;
 }`;
+  // A point lies farther back at its rim, so that each place shows the point nearest to it.
   const DISC = `#version 300 es
-precision mediump float; in vec3 tint; in float wide; out vec4 colour;
-void main() { vec2 side = gl_PointCoord - 0.5; if (wide > 3.0 && dot(side, side) > 0.25) discard; colour = vec4(tint, 1.0); }`;
+precision highp float; uniform vec2 range; uniform bool flat_; in vec3 tint; in float wide, away, deep; out vec4 colour;
+void main() {
+  vec2 side = gl_PointCoord - 0.5; float apart = 4.0 * dot(side, side), there = away + deep * apart, span = range.y - range.x;
+  if (wide > 3.0 && apart > 1.0) discard;
+  gl_FragDepth = wide < 4.0 ? gl_FragCoord.z : flat_ ? gl_FragCoord.z + deep * apart / span : (range.y - range.x * range.y / there) / span;
+  colour = vec4(tint, 1.0);
+}`;
   const SHEET = `#version 300 es
 void main() { gl_Position = vec4(vec2(gl_VertexID % 2, gl_VertexID / 2) * 4.0 - 1.0, 0.0, 1.0); }`;
   const SHADE = `#version 300 es
@@ -25,7 +31,7 @@ void main() {
   sum += behind(own, at + ivec2(0, reach)) + behind(own, at - ivec2(0, reach));
   colour = vec4(texelFetch(tints, at, 0).rgb * exp(-5.0 * sum), 1.0);
 }`;
-  const WIDEST = 0.25;
+  const WIDEST = 0.25, RIM = 0.5;
   const build = (gl, vertex, fragment) => {
     const program = gl.createProgram();
     for (const [kind, text] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {
@@ -51,7 +57,7 @@ void main() {
     const target = gl.createFramebuffer(), [tints, depths] = [gl.createTexture(), gl.createTexture()];
     shared = {
       canvas, gl, points, shade, target, tints, depths,
-      at: places(gl, points, ["matrix", "scale", "offset", "low", "high", "size", "least"]), look: places(gl, shade, ["tints", "depths", "range", "flat_", "reach"]),
+      at: places(gl, points, ["matrix", "scale", "offset", "low", "high", "size", "least", "rim", "range", "flat_"]), look: places(gl, shade, ["tints", "depths", "range", "flat_", "reach"]),
     };
     grow(64, 64);
     return shared;
@@ -106,6 +112,9 @@ void main() {
         gl.uniform3fv(found.at.high, part.high);
         gl.uniform1f(found.at.size, (WIDEST * points.widen(drawn) * seen.scale) / (seen.flat ? seen.far : 1));
         gl.uniform1f(found.at.least, 1.5 * unit);
+        gl.uniform1f(found.at.rim, RIM * WIDEST * points.widen(drawn));
+        gl.uniform2f(found.at.range, seen.near, seen.last);
+        gl.uniform1i(found.at.flat_, seen.flat ? 1 : 0);
         gl.bindVertexArray(array);
         gl.drawArrays(gl.POINTS, 0, drawn);
         gl.bindFramebuffer(gl.FRAMEBUFFER, null);
