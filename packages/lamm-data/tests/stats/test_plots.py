@@ -17,6 +17,8 @@ from lamm_data.records.annotations import Annotated, Box, Box3D, ClassLabel, Cou
 from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.sources.registry import get_source
 from lamm_data.stats.charts import (
+    DARK,
+    PAPER,
     Bars,
     Curves,
     Heatmap,
@@ -28,6 +30,7 @@ from lamm_data.stats.charts import (
     save_page,
     to_svg,
 )
+from lamm_data.stats.charts import GRID as GRID_LINES
 from lamm_data.stats.counting import count_records
 from lamm_data.stats.geometry import GRID
 from lamm_data.stats.labels import named_classes
@@ -178,3 +181,60 @@ def test_ticks_are_round_and_enclose_what_is_drawn():
     assert round_ticks(0.0, 9.4e-4) == [0.0, 2e-4, 4e-4, 6e-4, 8e-4, 1e-3]
     assert round_ticks(-2.0, 3.0) == [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0]
     assert round_ticks(5.0, 5.0)[0] == 5.0
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def words_of(page):
+    return [element.text for element in ET.fromstring(to_svg(page)).iter(f"{SVG}text")]
+
+
+def test_histograms_have_round_numbers_on_both_axes():
+    lengths = words_of(lay_out("", [Histogram("lengths", [10, 155, 80], 2, 32, "words")]))
+    assert lengths == ["lengths", "0", "50", "100", "150", "200", "10", "20", "30", "words"]
+    # A bar of one whole number has its number below it.
+    assert words_of(lay_out("", [Histogram("rounds", [745, 240], 1, 3)]))[-3:] == ["1", "2", None]
+    assert "0.5" not in words_of(lay_out("", [Histogram("few", [1, 0], 1, 3)]))  # half a record is none
+    assert words_of(lay_out("", [Curves("rate", {"rate": [(0, 0.0), (1, 2e-5)]})]))[1:6] == [
+        "0",
+        "5e-6",
+        "1e-5",
+        "1.5e-5",
+        "2e-5",
+    ]
+
+
+def test_an_axis_that_begins_a_little_above_0_begins_at_0():
+    assert {"0", "100", "200", "300"} <= set(words_of(lay_out("", [Curves("loss", {"loss": [(5, 1.5), (300, 1.2)]})])))
+    assert "0" not in words_of(lay_out("", [Curves("loss", {"loss": [(900, 1.5), (1000, 1.2)]})]))[5:]
+
+
+def test_no_sheet_is_half_empty():
+    few, many = Bars("few", [("a", 1)]), Bars("many", [(f"{k}", k) for k in range(10)])
+    alone = lay_out("", [few])
+    assert (alone.width, alone.height) < (600, 120)
+    page = lay_out("all", [few, many, few, few, many, few, Histogram("h", [1, 2], 0, 2)])
+    ends = [max(shape.y for shape in page.shapes if (shape.x < page.width / 2) == left) for left in (True, False)]
+    assert abs(ends[0] - ends[1]) < 300
+    assert page.height - max(ends) < 60
+
+
+def test_svg_follows_the_scheme_and_text_stands_out():
+    svg = to_svg(lay_out("t", [Bars("a", [("x", 1)]), Heatmap("c", [[0, 1], [2, 3]], "axes")]))
+    assert "prefers-color-scheme: dark" in svg
+    assert svg.count('class="shade"') == 3  # the cells that are not empty
+    for light, dark in DARK.items():
+        if light not in (PAPER, GRID_LINES):
+            assert contrast(light, PAPER) >= 4.5, light
+            assert contrast(dark, DARK[PAPER]) >= 4.5, dark
+
+
+def contrast(one, other):
+    def brightness(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((brightness(one), brightness(other)))
+    return (high + 0.05) / (low + 0.05)

@@ -14,10 +14,16 @@ from pathlib import Path
 from lamm_data.errors import UsageError
 from lamm_llm import atomic_bytes, write_whole
 
-INK, GREY, GRID, BAR = "#222222", "#666666", "#dddddd", "#3b6ea8"
-LINES = ("#1f6f8b", "#d1495b", "#66a182", "#8d6a9f")
+PAPER, INK, GREY, GRID, BAR = "#ffffff", "#222222", "#666666", "#dddddd", "#3b6ea8"
+LINES = ("#1f6f8b", "#c2384b", "#3b7d5b", "#85609a")
+DARK = {
+    PAPER: "#15171b", INK: "#e9eaed", GREY: "#a9adb5", GRID: "#383c45", BAR: "#8ab4f8",
+    **dict(zip(LINES, ("#5cc9df", "#ff8f9c", "#8fd6a0", "#c4a5ff"), strict=True)),
+}  # fmt: skip
+"""What each colour of an SVG becomes where the reader's scheme is dark; shades of a heatmap are inverted."""
 FONT_SIZE = 12
 PANEL = (440, 300)
+BAR_STEP = 23
 MARGIN = 24
 PNG_SCALE = 2
 """PNG pixels for each chart pixel: text stays readable on dense screens."""
@@ -114,13 +120,26 @@ def shorten(text: str, length: int) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
+    text = f"{value:,.0f}" if value == int(value) else f"{value:g}"
+    return text.replace("e-0", "e-").replace("e+0", "e+")
+
+
+def _height(panel: Panel, size: tuple[int, int]) -> int:
+    """Return how high a panel is drawn: bars as high as there are, all others alike."""
+    if not isinstance(panel, Bars):
+        return size[1]
+    return min(size[1], 34 + BAR_STEP * max(len(panel.rows), 1) + _below(panel))
+
+
+def _below(panel: Bars) -> int:
+    """Return the room below the bars, for what is not shown."""
+    return 22 if panel.rest else 4
 
 
 def _bars(panel: Bars, x: float, y: float, size: tuple[int, int]) -> Iterable[Shape]:
     width, height = size
     largest = max((value for _, value in panel.rows), default=0) or 1
-    left, step = 150, min(23.0, (height - 56) / max(len(panel.rows), 1))
+    left, step = 150, (height - 34 - _below(panel)) / max(len(panel.rows), 1)
     for index, (name, value) in enumerate(panel.rows):
         top = y + 34 + index * step
         font = min(FONT_SIZE, max(7, int(step - 2)))
@@ -135,18 +154,22 @@ def _bars(panel: Bars, x: float, y: float, size: tuple[int, int]) -> Iterable[Sh
 def _histogram(panel: Histogram, x: float, y: float, size: tuple[int, int]) -> Iterable[Shape]:
     width, height = size
     left, top, inner_width, inner_height = x + 52, y + 34, width - 72, height - 80
-    largest = max(panel.counts, default=0) or 1
-    for part in (0, 0.5, 1):
-        line = top + inner_height * (1 - part)
+    ticks = [tick for tick in round_ticks(0, max(panel.counts, default=0) or 1) if tick == int(tick)]
+    for tick in ticks:
+        line = top + inner_height * (1 - tick / ticks[-1])
         yield Rectangle(left, line, inner_width, 1, GRID)
-        yield Text(left - 6, line + 4, _number(round(largest * part)), "end", 11, GREY)
+        yield Text(left - 6, line + 4, _number(tick), "end", 11, GREY)
     step = inner_width / max(len(panel.counts), 1)
     for index, count in enumerate(panel.counts):
-        bar = inner_height * count / largest
+        bar = inner_height * count / ticks[-1]
         yield Rectangle(left + index * step + 0.5, top + inner_height - bar, max(step - 1, 0.5), bar, BAR)
-    for part, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
-        value = panel.low + (panel.high - panel.low) * part
-        yield Text(left + inner_width * part, top + inner_height + 18, _number(round(value, 2)), anchor, 11, GREY)
+    # A bar of one whole number has its number below its middle, others have the numbers of their edges.
+    one = panel.high - panel.low == len(panel.counts)
+    first, last = panel.low, panel.high - one
+    for tick in round_ticks(first, last):
+        if first <= tick <= last and not (one and tick % 1):
+            right = inner_width * (tick - panel.low + 0.5 * one) / ((panel.high - panel.low) or 1)
+            yield Text(left + right, top + inner_height + 18, _number(round(tick, 6)), "middle", 11, GREY)
     yield Text(left + inner_width / 2, top + inner_height + 36, panel.unit, "middle", 11, GREY)
 
 
@@ -163,14 +186,14 @@ def _heatmap(panel: Heatmap, x: float, y: float, size: tuple[int, int]) -> Itera
     left, top = x + (width - side) / 2, y + 34
     largest = max((count for row in panel.rows for count in row), default=0) or 1
     yield Rectangle(left - 1, top - 1, side + 2, side + 2, GREY)
-    yield Rectangle(left, top, side, side, "#ffffff")
+    yield Rectangle(left, top, side, side, PAPER)
     step = side / max(len(panel.rows), 1)
     for down, row in enumerate(panel.rows):
         for right, count in enumerate(row):
             if count:
                 yield Rectangle(left + right * step, top + down * step, step, step, _shade(count / largest))
     yield Text(x + width / 2, top + side + 18, panel.axes, "middle", 11, GREY)
-    yield Text(x + width / 2, top + side + 34, f"darkest cell: {_number(largest)}", "middle", 11, GREY)
+    yield Text(x + width / 2, top + side + 34, f"fullest cell: {_number(largest)}", "middle", 11, GREY)
 
 
 def _curves(panel: Curves, x: float, y: float, size: tuple[int, int]) -> Iterable[Shape]:
@@ -178,6 +201,8 @@ def _curves(panel: Curves, x: float, y: float, size: tuple[int, int]) -> Iterabl
     xs, ys = zip(*(point for line in panel.lines.values() for point in line), strict=True)
     heights = round_ticks(min(0.0, *ys), max(ys))
     first, last, whole = min(xs), max(xs), all(value == int(value) for value in xs)
+    # An axis that begins a little above 0 begins at 0.
+    first = 0.0 if 0 < first <= 0.1 * last else first
 
     def on_page(point: tuple[float, float]) -> tuple[float, float]:
         right = (point[0] - first) / ((last - first) or 1)
@@ -220,24 +245,31 @@ _DRAWERS: dict[type, Callable[..., Iterable[Shape]]] = {
 
 
 def lay_out(title: str, panels: Sequence[Panel], columns: int = 2, size: tuple[int, int] = PANEL) -> Page:
-    """Arrange panels of a size on a page, from left to right and top to bottom, below a title where there is one."""
-    rows, top = -(-len(panels) // columns), 2.4 * MARGIN if title else 0
-    height = rows * (size[1] + MARGIN) + (3 * MARGIN if title else 0)
-    page = Page(columns * (size[0] + MARGIN) + MARGIN, height)
+    """Arrange panels on a page below a title, where there is one: each where the column is shortest so far."""
+    columns = max(1, min(columns, len(panels)))
+    ends = [2.4 * MARGIN if title else 0.0] * columns
+    page = Page(columns * (size[0] + MARGIN) + MARGIN, 0)
     page.shapes += [Text(MARGIN, 1.4 * MARGIN, title, size=18)] if title else []
-    for index, panel in enumerate(panels):
-        down, right = divmod(index, columns)
-        x, y = MARGIN + right * (size[0] + MARGIN), top + down * (size[1] + MARGIN)
-        page.shapes += [Text(x, y + 16, panel.title, size=14), *_DRAWERS[type(panel)](panel, x, y, size)]
+    for panel in panels:
+        column = ends.index(min(ends))
+        x, y, height = MARGIN + column * (size[0] + MARGIN), ends[column], _height(panel, size)
+        page.shapes += [Text(x, y + 16, panel.title, size=14), *_DRAWERS[type(panel)](panel, x, y, (size[0], height))]
+        ends[column] += height + MARGIN
+    page.height = math.ceil(max(ends)) + (MARGIN if title else 0)
     return page
 
 
 def to_svg(page: Page) -> str:
-    """Write a page as SVG."""
+    """Write a page as SVG, which follows the reader's light or dark scheme."""
+    dark = [
+        f'[{kind}="{light}"] {{ {kind}: {colour} }}' for light, colour in DARK.items() for kind in ("fill", "stroke")
+    ]
+    dark.append(".shade { filter: invert(1) hue-rotate(180deg) }")
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{page.width}" height="{page.height}" '
         f'viewBox="0 0 {page.width} {page.height}" font-family="sans-serif" shape-rendering="crispEdges">',
-        f'<rect width="{page.width}" height="{page.height}" fill="#ffffff"/>',
+        f"<style>@media (prefers-color-scheme: dark) {{ {' '.join(dark)} }}</style>",
+        f'<rect width="{page.width}" height="{page.height}" fill="{PAPER}"/>',
     ]
     for shape in page.shapes:
         if isinstance(shape, Text):
@@ -252,9 +284,10 @@ def to_svg(page: Page) -> str:
                 'shape-rendering="auto"/>'
             )
         else:
+            shade = "" if shape.fill in DARK else ' class="shade"'
             lines.append(
                 f'<rect x="{shape.x:.1f}" y="{shape.y:.1f}" width="{shape.width:.1f}" height="{shape.height:.1f}" '
-                f'fill="{shape.fill}"/>'
+                f'fill="{shape.fill}"{shade}/>'
             )
     return "\n".join([*lines, "</svg>", ""])
 
@@ -265,7 +298,7 @@ def _save_png(page: Page, path: Path, scale: int) -> None:
     # Lines are drawn twice as large and reduced, so that they are smooth.
     fine = 2 if any(isinstance(shape, Line) for shape in page.shapes) else 1
     scale *= fine
-    image = Image.new("RGB", (page.width * scale, page.height * scale), "#ffffff")
+    image = Image.new("RGB", (page.width * scale, page.height * scale), PAPER)
     draw = ImageDraw.Draw(image)
     anchors = {"start": "ls", "middle": "ms", "end": "rs"}
     for shape in page.shapes:

@@ -78,7 +78,7 @@ def test_loss_and_score_are_measured_without_touching_the_run(parts, world, tmp_
     with Image.open(tmp_path / "with" / "loss.png") as drawn:
         assert drawn.size == (960, 3 * 360)
         colours = {colour for _, colour in drawn.getcolors(1 << 24)}
-    assert {(0x1F, 0x6F, 0x8B), (0xD1, 0x49, 0x5B), (0x66, 0xA1, 0x82)} <= colours
+    assert {(0x1F, 0x6F, 0x8B), (0xC2, 0x38, 0x4B), (0x3B, 0x7D, 0x5B)} <= colours
 
 
 def test_the_run_ends_early_with_its_best_model(parts, world, tmp_path):

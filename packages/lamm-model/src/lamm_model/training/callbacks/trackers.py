@@ -17,7 +17,7 @@ from lamm_model.training.step.speed import SpeedMeter
 PROJECT = "lamm"
 KEEP_CONFIG = ("wandb", "trackio")
 PANELS = (("loss", "eval_loss"), ("eval_score",), ("learning_rate",))
-COLOURS = {"loss": "#1f6f8b", "eval_loss": "#d1495b", "eval_score": "#8d6a9f", "learning_rate": "#66a182"}
+COLOURS = {"loss": "#1f6f8b", "eval_loss": "#c2384b", "eval_score": "#85609a", "learning_rate": "#3b7d5b"}
 SIZE = (912, 336)
 """Pixels of a panel without its margins."""
 
