@@ -181,10 +181,8 @@ def _spans(words: Numbers, starts: Numbers, index: Index) -> tuple[Numbers, Numb
     place, lengths, key = (np.concatenate(column) for column in zip(*found, strict=True))
     distinct, which = np.unique(key, return_inverse=True)
     phrase = np.minimum(np.searchsorted(index.keys, distinct), len(index.keys) - 1)
-    is_phrase = (index.keys[phrase] == distinct)[which]
-    order = np.lexsort((lengths, place))
-    order = order[is_phrase[order]]
-    return place[order], lengths[order], phrase[which][order]
+    known = np.flatnonzero((index.keys[phrase] == distinct)[which])
+    return place[known], lengths[known], phrase[which[known]]
 
 
 def _paraphrases(
@@ -210,7 +208,9 @@ def _paraphrases(
     for row, places in zip(ranks, np.split(place_of_key, 2), strict=True):
         row[places] = rank
     own = numbers[which]
-    place, length, own = place[own > 0], length[own > 0], own[own > 0]
+    order = np.flatnonzero(own)
+    order = order[np.argsort(place[order] * (LONGEST_PHRASE + 1) + length[order])]
+    place, length, own = place[order], length[order], own[order]
     text_starts = np.searchsorted(place, starts)
     start = place - np.repeat(starts[:-1], np.diff(text_starts))
     return Spans(text_starts, start, length, own), _relation(items, keys), ranks

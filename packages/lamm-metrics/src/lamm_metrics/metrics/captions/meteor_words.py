@@ -11,9 +11,9 @@ _LETTERS = (
     "\u0400-\u0527\ua640-\ua66e\ua67e-\ua697\u1d00-\u1d7f"
 )
 # Words that are followed by no mark but a full stop or a comma.
-_PLAIN = re.compile(r" *(?:[A-Za-z0-9]+[.,]?(?: +|$))*")
-# A stop behind a word that does not go on in lower case, and what comes next.
-_STOP = re.compile(r"([A-Za-z0-9]+)\.(?! +[a-z])(?= *(.?))")
+_PLAIN = re.compile(r"[A-Za-z0-9 ]*(?:(?<=[A-Za-z0-9])[.,](?: [A-Za-z0-9 ]*|$))*")
+# A stop that no lower case follows, and what comes next.
+_STOP = re.compile(r"\.(?! +[a-z])(?= *(.?))")
 _DOTS = "\ue000"
 _RULES: Sequence[tuple[re.Pattern[str], Any]] = (
     (re.compile(rf"([^0-9{_LETTERS} \t\n\v\f\r.'`,\-‘’])"), r" \1 "),
@@ -61,7 +61,10 @@ def meteor_words(text: str, abbreviations: Mapping[str, bool]) -> tuple[str, ...
 
     if _PLAIN.fullmatch(text):
         if "." in text:
-            text = _STOP.sub(lambda stop: stop[0] if stays(stop[1], stop[2]) else f"{stop[1]} .", text)
+            text = _STOP.sub(
+                lambda stop: "." if stays(text[text.rfind(" ", 0, stop.start()) + 1 : stop.start()], stop[1]) else " .",
+                text,
+            )
         return tuple(text.lower().replace(",", " ,").split())
     words = _split(f" {text} ")
     found: list[str] = []
