@@ -23,7 +23,8 @@ from lamm_model.serving.messages import read_request
 from lamm_model.towers.point_cloud import LammPointCloudModel
 from lamm_model.training.run.finetune import finetune
 from lamm_model.training.settings.settings import settings_from_tables
-from lamm_model.training.tower_pretraining.pretraining import SceneQuestion, TowerSettings, pretrain_tower
+from lamm_model.training.tower_pretraining.pretraining import TowerSettings, pretrain_tower
+from lamm_model.training.tower_pretraining.questions import SceneQuestion
 
 pytestmark = [
     pytest.mark.gpu,

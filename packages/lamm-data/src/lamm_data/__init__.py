@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from lamm_data.sample.world import write_world
     from lamm_data.sources.own.source import own_source
     from lamm_data.sources.readers.coco import read_instances
-    from lamm_data.sources.readers.scannet_export import open_scanqa
+    from lamm_data.sources.readers.scannet_export import open_scanqa, read_rooms
     from lamm_data.sources.registry import Source, get_source, load_sources
     from lamm_data.stats.charts import Curves, lay_out, save_page
     from lamm_data.templates.convert import Conversion, convert
@@ -93,8 +93,8 @@ __all__ = [
     "map_box", "map_boxes", "map_points", "media_file", "media_paths", "merge_tiles", "nearest", "open_detectors",
     "open_picture", "open_scanqa", "own_source", "packaged_recipes", "packed_cloud", "parse_assignment", "parse_part",
     "push_export", "read_benchmark", "read_cloud", "read_cloud_with_normals", "read_export", "read_instances",
-    "read_layout", "read_matrices", "read_recipe", "read_records", "read_rows", "read_tiles", "render_views",
-    "save_cloud", "save_page", "scan_records", "shown_name", "shown_size", "task_of_file_name", "upright",
+    "read_layout", "read_matrices", "read_recipe", "read_records", "read_rooms", "read_rows", "read_tiles",
+    "render_views", "save_cloud", "save_page", "scan_records", "shown_name", "shown_size", "task_of_file_name", "upright",
     "write_benchmark", "write_layout", "write_records", "write_world",
 ]  # fmt: skip
 
@@ -136,7 +136,7 @@ _HOMES = {
     "render.views": "View ViewSettings render_views",
     "sample.world": "write_world",
     "sources.readers.coco": "read_instances",
-    "sources.readers.scannet_export": "open_scanqa",
+    "sources.readers.scannet_export": "open_scanqa read_rooms",
     "sources.own.source": "own_source",
     "sources.registry": "Source get_source load_sources",
     "stats.charts": "Curves lay_out save_page",

@@ -147,6 +147,22 @@ def test_what_is_left_out_is_counted():
     assert counts["left out: box empty after rounding"] == 1
 
 
+def test_boxes_of_metres_have_as_many_decimals_as_asked_and_the_largest_may_be_first():
+    boxes = (Box3D("cup", (-0.04, 2, 0.55), (0.1, 0.1, 0.1), id="1"), Box3D("bed", (1, 2, 0.5), (2, 1, 0.86), id="2"))
+    scene = Annotated("s", "s.npy", "pcl", boxes3d=boxes, descriptions=(Description("the bed", "2"),))
+    texts, _ = one("detection3d", scene, style="short", metre_decimals=1, largest_first=True)
+    assert texts[1] == "bed [1.0, 2.0, 0.5, 2.0, 1.0, 0.9]; cup [0.0, 2.0, 0.6, 0.1, 0.1, 0.1]"
+    texts, _ = one("visual_grounding3d", scene, style="short", metre_decimals=2)
+    assert texts[1] == "[1.00, 2.00, 0.50, 2.00, 1.00, 0.86]"
+    _, counts = one("detection3d", scene, metre_decimals=0)
+    assert counts["left out: box empty after rounding"] == 1
+    boxes = (Box("cat", (0, 0, 10, 20)), Box("dog", (10, 20, 60, 200)))
+    image = Annotated("1", "1.png", width=100, height=200, boxes=boxes)
+    assert one("detection", image, style="short", largest_first=True)[0][1].startswith("dog [0.1")
+    with pytest.raises(UsageError, match="decimals of metres"):
+        Conversion("detection3d", "set", metre_decimals=-1)
+
+
 def test_rounds_merge_pairs_of_one_item_into_one_dialogue():
     item = Annotated("1", "1.png", captions=("one", "two", "three"))
     records = list(convert([item], Conversion("caption", "x", style="short", rounds=2)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lamm_data.sources.command import own_options, say_found, sources_begun, tasks_begun
-from lamm_data.writing.coordinates import LAYOUT, NUMBER_STYLES
+from lamm_data.writing.coordinates import LAYOUT, METRE_DECIMALS, NUMBER_STYLES
 from lamm_llm import writes_alone
 
 if TYPE_CHECKING:
@@ -43,6 +43,14 @@ MEDIA = ("check", "skip-missing", "ignore")
     show_default=True,
     help="How boxes are written: 2D ones, or 3D ones as layout text.",
 )
+@click.option(
+    "--metre-decimals",
+    type=click.IntRange(0, 6),
+    default=METRE_DECIMALS,
+    show_default=True,
+    help="Decimals of 3D boxes.",
+)
+@click.option("--largest-first", is_flag=True, help="List the objects of an image or cloud by size.")
 @click.option("--split", default="", help="Split to read; the training split when empty.")
 @click.option("--media", type=click.Choice(MEDIA), default="check", show_default=True, help="About missing files.")
 @click.option("--decode", is_flag=True, help="Also open every image and cloud; damaged ones count as missing.")

@@ -18,7 +18,7 @@ from lamm_data.records.tasks import CONVERSION_TASKS
 from lamm_data.sources.media import MediaCheck, with_corner
 from lamm_data.templates.pairs import PAIR_MAKERS, Context, Pair
 from lamm_data.templates.pools.pools import STYLES, Pool, load_pool
-from lamm_data.writing.coordinates import LAYOUT, NumberStyle, number_style
+from lamm_data.writing.coordinates import LAYOUT, METRE_DECIMALS, NumberStyle, number_style
 from lamm_data.writing.draws import fill, item_rng
 from lamm_data.writing.options import AnswerPool
 
@@ -40,6 +40,8 @@ class Conversion:
         make_options: Turn open questions into multiple choice.
         options: Answers to draw the options from; those of the converted items when None.
         numbers: Number style of 2D boxes and points (`lamm_data.writing.coordinates.NUMBER_STYLES`).
+        metre_decimals: Decimals of 3D boxes.
+        largest_first: List an item's objects by size, the largest first, in place of as annotated.
         closed: Classes that the source's annotators looked for in every image (`presence` tasks).
         negatives: Share of `presence` questions whose answer is no.
         meta: Provenance added to every record.
@@ -57,6 +59,8 @@ class Conversion:
     make_options: bool = False
     options: AnswerPool | None = None
     numbers: str = "paper"
+    metre_decimals: int = METRE_DECIMALS
+    largest_first: bool = False
     closed: tuple[str, ...] = ()
     negatives: float = 0.0
     meta: dict[str, Any] = field(default_factory=dict)
@@ -73,6 +77,8 @@ class Conversion:
             raise UsageError(f"Expected rounds from 1 and per_item from 0, got {self.rounds} and {self.per_item}.")
         if not 0 <= self.negatives < 1:
             raise UsageError(f"Expected a share of negatives from 0 to below 1, got {self.negatives}.")
+        if self.metre_decimals < 0:
+            raise UsageError(f"Expected decimals of metres from 0, got {self.metre_decimals}.")
         self._numbers = numbers = number_style(self.numbers)
         kind = CONVERSION_TASKS[self.task].kind
         if numbers == LAYOUT and kind != "boxes3d":
@@ -121,7 +127,17 @@ def convert(items: Iterable[Annotated], conversion: Conversion) -> Iterator[Inst
     for item in items:
         counts["items read"] += 1
         rng = item_rng(conversion.seed, task.key, item.id)
-        context = Context(task, rng, options, conversion.choices, numbers, conversion.closed, conversion.negatives)
+        context = Context(
+            task,
+            rng,
+            options,
+            conversion.choices,
+            numbers,
+            conversion.metre_decimals,
+            conversion.largest_first,
+            conversion.closed,
+            conversion.negatives,
+        )
         pairs = list(PAIR_MAKERS[task.kind](item, context))
         if item.account:
             counts.update(item.account)
@@ -154,6 +170,7 @@ def _record(
         "annotations": [pair.source_id for pair in pairs if pair.source_id],
         "style": conversion.style,
         "numbers": "" if conversion.numbers == "paper" else conversion.numbers,
+        "metre_decimals": "" if conversion.metre_decimals == METRE_DECIMALS else conversion.metre_decimals,
         "seed": conversion.seed,
         "pools": {
             name: conversion.pools[name].sha256 for name in {pair.pool for pair in pairs} & conversion.pools.keys()

@@ -7,10 +7,20 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import prod
 
 from lamm_data.records.annotations import Annotated, ClassLabel
 from lamm_data.records.tasks import Task
-from lamm_data.writing.coordinates import LAYOUT, PAPER, NumberStyle, labels_there, metres, solid_boxes, written_boxes
+from lamm_data.writing.coordinates import (
+    LAYOUT,
+    METRE_DECIMALS,
+    PAPER,
+    NumberStyle,
+    labels_there,
+    metres,
+    solid_boxes,
+    written_boxes,
+)
 from lamm_data.writing.english import as_sentence, mid_sentence, plural, singular, takes_are, with_article
 from lamm_data.writing.layout_text import layout_answer
 from lamm_data.writing.options import LETTERS, AnswerPool, lettered
@@ -48,6 +58,8 @@ class Context:
         options: Answer pool for open questions that become multiple choice; None leaves them open.
         choices: Options per question, the right one included.
         numbers: How 2D boxes and points are written.
+        metre_decimals: Decimals of 3D boxes.
+        largest_first: List the objects by size, the largest first, in place of as annotated.
         closed: Classes that the source's annotators looked for in every image; for `presence` questions.
         negatives: Share of `presence` questions whose answer is no, between 0 and 1.
         left_out: Counts of annotations that were not used, by reason.
@@ -59,6 +71,8 @@ class Context:
     options: AnswerPool | None = None
     choices: int = 4
     numbers: NumberStyle = PAPER
+    metre_decimals: int = METRE_DECIMALS
+    largest_first: bool = False
     closed: tuple[str, ...] = ()
     negatives: float = 0.0
     left_out: Counter[str] = field(default_factory=Counter)
@@ -108,7 +122,9 @@ def _hair_values(label: ClassLabel) -> dict[str, str]:
 
 
 def _detection(item: Annotated, context: Context) -> Iterator[Pair]:
-    boxes = written_boxes(item, context.numbers, context.left_out, context.noted)
+    boxes = list(written_boxes(item, context.numbers, context.left_out, context.noted))
+    if context.largest_first:
+        boxes.sort(key=lambda box: -(box[1][2] - box[1][0]) * (box[1][3] - box[1][1]))
     sentences = tuple([{**_label_values(box.label), "box": text} for box, _, text in boxes])
     if sentences:
         yield Pair(context.task.pools[0], {}, sentences)
@@ -180,20 +196,22 @@ def _detection3d(item: Annotated, context: Context) -> Iterator[Pair]:
         if text := layout_answer(item, context.left_out):
             yield Pair(context.task.pools[0], {}, (), text=text)
         return
-    sentences = tuple(
-        {**_label_values(box.label), "box": metres(box.values)} for box in solid_boxes(item, context.left_out)
-    )
+    decimals = context.metre_decimals
+    boxes = list(solid_boxes(item, context.left_out, decimals))
+    if context.largest_first:
+        boxes.sort(key=lambda box: -prod(box.size))
+    sentences = tuple({**_label_values(box.label), "box": metres(box.values, decimals)} for box in boxes)
     if sentences:
         yield Pair(context.task.pools[0], {}, sentences)
 
 
 def _grounding(item: Annotated, context: Context) -> Iterator[Pair]:
-    boxes = {box.id: box for box in solid_boxes(item, context.left_out)}
+    boxes = {box.id: box for box in solid_boxes(item, context.left_out, context.metre_decimals)}
     for _, text in worded(item.descriptions, "text", context.left_out, "description without a text"):
         if text.object_ids is not None and len(text.object_ids) != 1:
             context.left_out["description of several objects or of none"] += 1
         elif text.object_id in boxes:
-            box = metres(boxes[text.object_id].values)
+            box = metres(boxes[text.object_id].values, context.metre_decimals)
             yield Pair(context.task.pools[0], {"description": as_sentence(text.text)}, ({"box": box},), text.id)
         else:
             context.left_out["description of an object without box"] += 1

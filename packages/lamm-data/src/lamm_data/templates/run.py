@@ -23,6 +23,7 @@ from lamm_data.templates.exhaustive import load_exhaustive, refuse_negatives
 from lamm_data.templates.merging import Merger
 from lamm_data.templates.pools.definitions import check_pools
 from lamm_data.templates.pools.pools import Pool, read_pools
+from lamm_data.writing.coordinates import METRE_DECIMALS
 from lamm_data.writing.options import AnswerPool
 
 BLOCK = 256
@@ -43,6 +44,8 @@ class ConvertSettings:
         media: `check`, `skip-missing` or `ignore`: what to do about missing images and clouds.
         pools: Folder of TOML pools that replace the package's of the same names.
         numbers: Number style of 2D boxes and points.
+        metre_decimals: Decimals of 3D boxes.
+        largest_first: List the objects of an image or cloud by size, the largest first, in place of as annotated.
         negatives: Above 0, adds yes-or-no questions about classes, of which this share is answered "no".
         merge: Records of one image or cloud, of any task, become a dialogue of at most so many rounds; 0 leaves them.
         decode: Decode every image and load every cloud; a damaged one counts as a missing one does.
@@ -64,6 +67,8 @@ class ConvertSettings:
     media: str = "check"
     pools: str | Path | None = None
     numbers: str = "paper"
+    metre_decimals: int = METRE_DECIMALS
+    largest_first: bool = False
     negatives: float = 0.0
     merge: int = 0
     decode: bool = False
@@ -246,6 +251,8 @@ def _source_plans(
                 source.choices,
                 make_options=CONVERSION_TASKS[task].optioned,
                 numbers=settings.numbers,
+                metre_decimals=settings.metre_decimals,
+                largest_first=settings.largest_first,
                 closed=closed[read].classes if task != read else (),
                 negatives=settings.negatives,
                 meta=meta,

@@ -13,6 +13,7 @@ from lamm_data.files.settings import did_you_mean
 from lamm_data.records.annotations import Annotated, Box, Box3D
 
 Size = tuple[int, int]
+METRE_DECIMALS = 3  # of 3D boxes, unless told otherwise
 BEYOND = 1.0
 """Pixels a box may leave the image by before it is reported: annotators' tools round."""
 
@@ -33,7 +34,7 @@ def fractions(values: Iterable[float], decimals: int = 2) -> str:
     return "[" + ", ".join([_decimal(round(float(value), decimals)) for value in values]) + "]"
 
 
-def metres(values: Iterable[float], decimals: int = 3) -> str:
+def metres(values: Iterable[float], decimals: int = METRE_DECIMALS) -> str:
     """Write metres with a fixed number of decimals.
 
     >>> metres([0.07, -3.6321])
@@ -44,7 +45,7 @@ def metres(values: Iterable[float], decimals: int = 3) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NumberStyle:
-    """How 2D boxes and points are written. 3D ones are metres with three decimals in every style but `LAYOUT`.
+    """How 2D boxes and points are written. 3D ones are metres in every style but `LAYOUT`.
 
     Attributes:
         name: Name on the command line.
@@ -244,8 +245,8 @@ def labels_there(item: Annotated) -> set[str]:
     return {box.label for box in item.boxes if _unusable(box, item.width, item.height) in reasons}
 
 
-def solid_boxes(item: Annotated, left_out: Counter[str]) -> Iterator[Box3D]:
-    """Yield the 3D boxes of a scene that have a name, and a volume once written with three decimals, each once."""
+def solid_boxes(item: Annotated, left_out: Counter[str], decimals: int = METRE_DECIMALS) -> Iterator[Box3D]:
+    """Yield the 3D boxes of a scene that have a name, and a volume once written with so many decimals, each once."""
     seen = set[tuple[object, ...]]()
     for box in item.boxes3d:
         key = (box.label, box.centre, box.size, box.yaw, box.axes)
@@ -257,7 +258,7 @@ def solid_boxes(item: Annotated, left_out: Counter[str]) -> Iterator[Box3D]:
             left_out["box that is not finite"] += 1
         elif min(box.size) <= 0:
             left_out["box without volume"] += 1
-        elif round(min(box.size), 3) <= 0:
+        elif round(min(box.size), decimals) <= 0:
             left_out["box empty after rounding"] += 1
         else:
             seen.add(key)

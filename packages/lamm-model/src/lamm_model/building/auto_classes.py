@@ -125,6 +125,7 @@ def register() -> None:
     from lamm_model.processing.processing_lamm import LammProcessor
     from lamm_model.processing.processing_lamm_vlm import LammVlmProcessor
     from lamm_model.towers.configuration_efficientnet_lite import EfficientNetLiteConfig
+    from lamm_model.towers.configuration_objects import ObjectTowerConfig
     from lamm_model.towers.configuration_point_bert import PointBertConfig
     from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
     from lamm_model.towers.configuration_point_transformer import PointTransformerV3Config
@@ -138,7 +139,7 @@ def register() -> None:
         auto.register(LammVlmConfig, LammVlmForConditionalGeneration, exist_ok=True)
     for config in (LammConfig, EfficientNetLiteConfig):
         AutoImageProcessor.register(config, slow_image_processor_class=LammImageProcessor, exist_ok=True)
-    for config in (LammConfig, LammPointCloudConfig, PointBertConfig, PointTransformerV3Config):
+    for config in (LammConfig, LammPointCloudConfig, ObjectTowerConfig, PointBertConfig, PointTransformerV3Config):
         AutoFeatureExtractor.register(config, LammPointCloudProcessor, exist_ok=True)
     AutoProcessor.register(LammConfig, LammProcessor, exist_ok=True)
     AutoProcessor.register(LammVlmConfig, LammVlmProcessor, exist_ok=True)

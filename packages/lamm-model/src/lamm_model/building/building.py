@@ -189,6 +189,7 @@ def build_model(
         body.point_cloud_projector = new_projector(
             config, cloud_config.feature_size, width, config.point_cloud_feature_norm, rms, generator
         )
+        say_channels(body.point_cloud_projector, cloud_config, language_model, embeddings)
     model.generation_config = causal.generation_config
     for tower in body.frozen_towers():
         tower.requires_grad_(False)
@@ -327,6 +328,26 @@ def new_projector(
             nn.init.normal_(layer.weight, std=rms / layer.in_features**0.5, generator=generator)
             nn.init.zeros_(layer.bias)
     return projector
+
+
+@torch.no_grad()
+def say_channels(projector: LammProjector, config: PretrainedConfig, language_model: str | Path, embed: Any) -> None:
+    """Let channels of a tower that have a word for what they mean start as the embeddings of these words.
+
+    Args:
+        projector: From the tower's channels. One of two layers, or of standardised features, stays as it is.
+        config: The tower's; its `channel_words` are those of the last channels, with the space before them.
+        language_model: Folder or hub name, for the tokenizer.
+        embed: From token ids to embeddings.
+    """
+    words = getattr(config, "channel_words", ())
+    if not words or projector.norm or projector.second is not None:
+        return
+    tokenizer = pretrained(AutoTokenizer, language_model)
+    columns = projector.linear.weight[:, -len(words) :].T
+    for column, word in zip(columns, words, strict=True):
+        ids = torch.tensor(tokenizer(word, add_special_tokens=False).input_ids)
+        column.copy_(embed(ids.to(embed.weight.device)).mean(dim=0))
 
 
 def build_processor(

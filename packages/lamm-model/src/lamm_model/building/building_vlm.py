@@ -9,7 +9,13 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PretrainedConfig
 
 from lamm_model.building.auto_classes import register
-from lamm_model.building.building import check_apart, cloud_part, new_projector, point_cloud_configuration
+from lamm_model.building.building import (
+    check_apart,
+    cloud_part,
+    new_projector,
+    point_cloud_configuration,
+    say_channels,
+)
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.configuration_lamm_vlm import LammVlmConfig
 from lamm_model.model.modeling_lamm_vlm import LammVlmForConditionalGeneration
@@ -111,6 +117,7 @@ def build_vlm(
     body.point_cloud_projector = new_projector(
         config, cloud.feature_size, known.shape[-1], config.point_cloud_feature_norm, rms, generator
     )
+    say_channels(body.point_cloud_projector, cloud, base, vlm.get_input_embeddings())
     for part in body.frozen_towers():
         part.requires_grad_(False)
     model.eval()

@@ -6,10 +6,12 @@ Whoever imports one may build it by transformers' Auto classes, as any other tow
 from transformers import AutoConfig, AutoModel
 
 from lamm_model.towers.configuration_efficientnet_lite import EfficientNetLiteConfig
+from lamm_model.towers.configuration_objects import ObjectTowerConfig
 from lamm_model.towers.configuration_point_bert import PointBertConfig
 from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
 from lamm_model.towers.configuration_point_transformer import PointTransformerV3Config
 from lamm_model.towers.efficientnet_lite import EfficientNetLiteModel
+from lamm_model.towers.objects import ObjectTower
 from lamm_model.towers.point_bert import PointBertModel
 from lamm_model.towers.point_cloud import LammPointCloudModel
 from lamm_model.towers.point_transformer import PointTransformerV3Model
@@ -17,6 +19,7 @@ from lamm_model.towers.point_transformer import PointTransformerV3Model
 for _config, _model in (
     (EfficientNetLiteConfig, EfficientNetLiteModel),
     (LammPointCloudConfig, LammPointCloudModel),
+    (ObjectTowerConfig, ObjectTower),
     (PointBertConfig, PointBertModel),
     (PointTransformerV3Config, PointTransformerV3Model),
 ):

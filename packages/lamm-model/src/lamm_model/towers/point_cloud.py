@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.clip.configuration_clip import CLIPVisionConfig
 from transformers.models.clip.modeling_clip import CLIPEncoder
 
 from lamm_model.errors import LammModelError
 from lamm_model.kernels import ball_query, farthest_point_sample, fold_norm, gather, group, set_abstraction
 from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
+from lamm_model.towers.tokens import PointCloudTokens
 
 
 class SharedLayer(nn.Module):
@@ -153,7 +153,7 @@ class LammPointCloudModel(PreTrainedModel):  # type: ignore[misc]
         blocks._attn_implementation = config._attn_implementation
         return blocks
 
-    def forward(self, point_clouds: Tensor, **kwargs: Any) -> BaseModelOutput:
+    def forward(self, point_clouds: Tensor, **kwargs: Any) -> PointCloudTokens:
         """Encode clouds.
 
         Args:
@@ -163,7 +163,7 @@ class LammPointCloudModel(PreTrainedModel):  # type: ignore[misc]
             **kwargs: Ignored.
 
         Returns:
-            Output whose `last_hidden_state` is `[n, num_tokens, feature_size]`.
+            Tokens, and where they are; the global one at the mean of the others.
 
         Raises:
             LammModelError: The clouds have other columns than configured.
@@ -192,7 +192,8 @@ class LammPointCloudModel(PreTrainedModel):  # type: ignore[misc]
             tokens = torch.cat([tokens, statistics.to(tokens.dtype)], dim=-1)
         if self.config.global_token:
             tokens = torch.cat([tokens.amax(dim=1, keepdim=True), tokens], dim=1)
-        return BaseModelOutput(last_hidden_state=tokens)
+            xyz = torch.cat([xyz.mean(dim=1, keepdim=True), xyz], dim=1)
+        return PointCloudTokens(last_hidden_state=tokens, positions=xyz)
 
     def token_statistics(self, point_clouds: Tensor, centres: Tensor, neighbours: Tensor | None = None) -> Tensor:
         """Describe the points around each token's centre by plain numbers of about unit size.

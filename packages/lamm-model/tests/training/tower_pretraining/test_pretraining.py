@@ -11,12 +11,8 @@ from lamm_model import build_pair
 from lamm_model.errors import LammModelError
 from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
 from lamm_model.towers.point_cloud import LammPointCloudModel
-from lamm_model.training.tower_pretraining.pretraining import (
-    SceneQuestion,
-    TowerSettings,
-    pretrain_tower,
-    read_scene_questions,
-)
+from lamm_model.training.tower_pretraining.pretraining import TowerSettings, pretrain_tower
+from lamm_model.training.tower_pretraining.questions import SceneQuestion, read_scene_questions
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (50, 60, 220)}
 

@@ -1,14 +1,15 @@
-"""Pre-train a point-cloud tower on questions about scenes, before it is joined to a language model.
+"""Pre-train a point-cloud tower on scenes, before it is joined to a language model.
 
 The paper's point-cloud encoder is pre-trained (EPCL, on ScanNet detection) and frozen. Where no such weights are at
-hand, a tower learns to see from closed questions alone: for each question of a source ("Which solid is in the room?") a
-linear layer on the tower's pooled tokens chooses among the answers that the training split knows. The layers are thrown
-away. One pass takes milliseconds, where the same signal through a language model takes a second.
+hand, a tower learns to see from annotations alone. From closed questions: for each question of a source ("Which solid
+is in the room?") a linear layer on the tower's pooled tokens chooses among the answers that the training split knows;
+the layers are thrown away. From boxes: the tower's tokens vote for the objects' boxes, and the points in a box name
+what stands there; these layers stay, and give the tower tokens that tell each object. One pass takes milliseconds,
+where the same signal through a language model takes a second.
 """
 
 import json
 import os
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,102 +18,84 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lamm_llm import atomic_path, writes_alone
-from lamm_model.errors import LammModelError
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-MOST_ANSWERS = 64  # a question with more different answers is open, not closed
+    from lamm_model.training.tower_pretraining.objects import Scene
+    from lamm_model.training.tower_pretraining.questions import SceneQuestion
+
 Report = Callable[[int, int, dict[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class SceneQuestion:
-    """One closed question about one cloud."""
-
-    cloud: str
-    question: str
-    answer: str
-
-
-@dataclass(frozen=True, slots=True)
 class TowerSettings:
-    """How a tower is pre-trained: preset, passes over the scenes, scenes per step, peak learning rate, seed."""
+    """How a tower is pre-trained.
+
+    Attributes:
+        preset: Of the tower.
+        epochs: Passes over the scenes.
+        batch: Scenes per step.
+        learning_rate: Peak rate.
+        seed: Of weights and order.
+        objects: Most objects of a cloud that the tower tells; 0 learns questions in place of boxes.
+        decimals: Of the metres that it tells boxes in.
+        scene_tokens: Keep the tower's own tokens before the objects'.
+    """
 
     preset: str = "tiny"
     epochs: int = 30
     batch: int = 32
     learning_rate: float = 2e-3
     seed: int = 0
-
-
-def read_scene_questions(root: Path, split: str = "train") -> list[SceneQuestion]:
-    """Read the closed questions of a folder in ScanNet's exported layout with ScanQA files.
-
-    Raises:
-        LammModelError: There is no closed question.
-    """
-    from lamm_data import open_scanqa
-
-    asked = [
-        SceneQuestion(str(root / item.media), question.text, question.answers[0])
-        for item in open_scanqa(root, split)
-        for question in item.questions
-        if question.answers
-    ]
-    answers = _answers(asked)
-    closed = [entry for entry in asked if 2 <= len(answers[entry.question]) <= MOST_ANSWERS]
-    if not closed:
-        raise LammModelError(f"Expected questions with a closed set of answers in {root}, found none.")
-    return closed
-
-
-def _answers(questions: Sequence[SceneQuestion]) -> dict[str, set[str]]:
-    """Return the answers that each question has."""
-    answers: dict[str, set[str]] = defaultdict(set)
-    for entry in questions:
-        answers[entry.question].add(entry.answer)
-    return answers
+    objects: int = 0
+    decimals: int = 1
+    scene_tokens: bool = False
 
 
 def pretrain_tower(
-    questions: Sequence[SceneQuestion],
+    examples: "Sequence[SceneQuestion] | Sequence[Scene]",
     output: Path,
     settings: TowerSettings,
     report: Report = lambda step, steps, log: None,
 ) -> dict[str, Any]:
-    """Train a tower on questions and write it, with its configuration, to ``output`` (beside it, then renamed).
+    """Train a tower and write it, with its configuration, to ``output`` (beside it, then renamed).
+
+    Args:
+        examples: Closed questions; with ``settings.objects``, scenes with their boxes.
+        output: Folder of the tower.
+        settings: How.
+        report: Told step, steps and loss.
 
     Returns:
-        Numbers of scenes, questions and steps, the last loss, and the share of right answers in the last pass.
+        Numbers of scenes, examples and steps, the last loss, and the share of right answers (of objects named rightly)
+        in the last pass.
     """
     import torch
 
     from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
-    from lamm_model.towers.configuration_point_cloud import cloud_layout, cloud_preset, cloud_tower
+    from lamm_model.towers.configuration_point_cloud import cloud_layout, cloud_preset
     from lamm_model.training.processes import processes as distributed
 
     torch.manual_seed(settings.seed)
     device = distributed.device()
-    tower = cloud_tower(cloud_preset(settings.preset)).train()
-    task = _Questions(questions, tower.config.feature_size)
-    tower.to(device)
-    task.to(device)
+    task = (_Boxes if settings.objects else _Questions)(examples, cloud_preset(settings.preset), settings)  # type: ignore[arg-type]
+    tower, modules = task.tower.train(), torch.nn.ModuleList([task.tower, task.heads]).to(device)
     processor = LammPointCloudProcessor(**cloud_layout(tower.config))
     clouds = processor(task.clouds)["point_clouds"]
     steps = settings.epochs * -(-len(task.clouds) // settings.batch)
-    parameters = [*tower.parameters(), *task.heads.parameters()]
+    parameters = list(modules.parameters())
     optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps)
     generator = torch.Generator().manual_seed(settings.seed)
-    record: dict[str, Any] = {"scenes": len(task.clouds), "questions": len(questions), "steps": steps}
+    record: dict[str, Any] = {"scenes": len(task.clouds), task.kind: task.count, "steps": steps}
     done = 0
     for _ in range(settings.epochs):
         right = asked = 0
         order = torch.randperm(len(task.clouds), generator=generator)
         for batch in torch.split(order, settings.batch):
-            loss, hits, count = task.loss(tower, clouds[batch].to(device), batch)
+            loss, hits, count = task.loss(clouds[batch].to(device), batch, generator)
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -127,46 +110,62 @@ def pretrain_tower(
 
 
 class _Questions:
-    """A linear layer per question, and the answers of every scene as class numbers."""
+    """Learn from closed questions."""
 
-    def __init__(self, questions: Sequence[SceneQuestion], features: int) -> None:
-        import torch
+    kind = "questions"
 
-        from lamm_model.model.answer_loss import IGNORED
+    def __init__(self, questions: "Sequence[SceneQuestion]", config: Any, settings: TowerSettings) -> None:
+        from lamm_model.towers.configuration_point_cloud import cloud_tower
+        from lamm_model.training.tower_pretraining.questions import Questions
 
-        answers = _answers(questions)
-        self.names = sorted(answers)
-        numbers = {name: {text: i for i, text in enumerate(sorted(answers[name]))} for name in self.names}
-        self.clouds = list(dict.fromkeys(entry.cloud for entry in questions))
-        numbered = {cloud: i for i, cloud in enumerate(self.clouds)}
-        self.heads = torch.nn.ModuleList(torch.nn.Linear(features, len(numbers[name])) for name in self.names)
-        self.targets = torch.full((len(self.clouds), len(self.names)), IGNORED)
-        for entry in questions:
-            row, column = numbered[entry.cloud], self.names.index(entry.question)
-            self.targets[row, column] = numbers[entry.question][entry.answer]
-
-    def to(self, device: "torch.device") -> None:
-        """Move layers and answers to a device."""
-        self.heads.to(device)
-        self.targets = self.targets.to(device)
+        self.tower: PreTrainedModel = cloud_tower(config)
+        self.heads = Questions(questions, config.feature_size)
+        self.clouds, self.count = self.heads.clouds, len(questions)
 
     def loss(
-        self, tower: "PreTrainedModel", clouds: "torch.Tensor", rows: "torch.Tensor"
+        self, clouds: "torch.Tensor", rows: "torch.Tensor", generator: "torch.Generator"
     ) -> "tuple[torch.Tensor, int, int]":
-        """Return the summed loss over the questions, how many were right, and how many were asked."""
+        """Return the loss over some scenes, how many answers were right, and of how many."""
+        return self.heads.loss(self.tower(clouds).last_hidden_state, rows)
+
+
+class _Boxes:
+    """Learn from boxes, class names and descriptions."""
+
+    kind = "objects"
+
+    def __init__(self, scenes: "Sequence[Scene]", config: Any, settings: TowerSettings) -> None:
         import torch
 
-        pooled = tower(clouds).last_hidden_state.amax(dim=1)
-        total, right, asked = pooled.new_zeros(()), 0, 0
-        for column, head in enumerate(self.heads):
-            wanted = self.targets[rows, column]
-            known = wanted >= 0
-            if known.any():
-                logits = head(pooled[known])
-                total = total + torch.nn.functional.cross_entropy(logits, wanted[known])
-                right += int((logits.argmax(-1) == wanted[known]).sum())
-                asked += int(known.sum())
-        return total, right, asked
+        from lamm_model.towers.configuration_objects import ObjectTowerConfig
+        from lamm_model.towers.objects import ObjectTower
+        from lamm_model.training.tower_pretraining.objects import as_truth, telling_words
+
+        labels = sorted({one.label for scene in scenes for one in scene.objects})
+        words = telling_words(scenes)
+        self.config = ObjectTowerConfig(
+            tower=config,
+            labels=labels,
+            words=words,
+            objects=settings.objects,
+            decimals=settings.decimals,
+            scene_tokens=settings.scene_tokens,
+        )
+        self.tower = ObjectTower(self.config)
+        self.heads = torch.nn.ModuleList()  # none is thrown away
+        self.truth = as_truth(scenes, labels, words)
+        self.clouds, self.count = [scene.cloud for scene in scenes], sum(len(scene.objects) for scene in scenes)
+
+    def loss(
+        self, clouds: "torch.Tensor", rows: "torch.Tensor", generator: "torch.Generator"
+    ) -> "tuple[torch.Tensor, int, int]":
+        """Return the loss over some scenes, how many objects were named rightly, and of how many."""
+        from lamm_model.training.tower_pretraining.objects import turned
+
+        truth = self.truth.of(rows, clouds.device)
+        normals = 3 + 3 * bool(self.config.use_color) if getattr(self.config, "use_normal", False) else 0
+        clouds, boxes = turned(clouds, truth.boxes, generator, normals)
+        return self.tower.loss(clouds, truth._replace(boxes=boxes), generator)
 
 
 def _presets(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
@@ -178,19 +177,22 @@ def _presets(_context: click.Context, _parameter: click.Parameter, begun: str) -
 
 
 @click.command("pretrain-tower")
-@click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of clouds and ScanQA files.")
+@click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of clouds and annotations.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder of the tower.")
 @click.option("--preset", default="tiny", show_default=True, shell_complete=_presets, help="Size of the tower.")
+@click.option("--objects", type=click.IntRange(min=0), default=0, help="Most objects of a cloud to tell; 0: questions.")
+@click.option("--decimals", type=click.IntRange(0, 3), default=1, show_default=True, help="Of metres, with --objects.")
+@click.option("--scene-tokens", is_flag=True, help="With --objects, keep the tower's own tokens before the objects'.")
 @click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the scenes.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of weights and order.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 @writes_alone("output")
-def pretrain_tower_command(root: Path, output: Path, preset: str, epochs: int, seed: int, as_json: bool) -> None:
-    """Pre-train a point-cloud tower on closed questions about scenes.
+def pretrain_tower_command(root: Path, output: Path, as_json: bool, **chosen: Any) -> None:
+    """Pre-train a point-cloud tower on closed questions about scenes, or on the objects in them.
 
-    Reads the training split of ROOT (ScanNet's exported layout with ScanQA files, as `lamm data sample` writes it).
-    Give the folder of the tower as `model.point_cloud_tower` to `lamm model finetune`. A folder that is there is left
-    alone.
+    Reads the training split of ROOT (ScanNet's exported layout, as `lamm data sample` writes it): ScanQA's questions,
+    or with --objects the boxes, and ScanRefer's descriptions where there are any. Give the folder of the tower as
+    `model.point_cloud_tower` to `lamm model finetune`. A folder that is there is left alone.
     """
     if output.exists():
         click.echo(f"{output} is there already; nothing was done.", err=as_json)
@@ -201,12 +203,15 @@ def pretrain_tower_command(root: Path, output: Path, preset: str, epochs: int, s
     from rich.console import Console
     from rich.progress import Progress
 
+    from lamm_model.training.tower_pretraining.objects import read_scene_objects
+    from lamm_model.training.tower_pretraining.questions import read_scene_questions
+
     transformers.utils.logging.disable_progress_bar()
+    settings = TowerSettings(**chosen)
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("pre-training the point-cloud tower", total=None)
-        settings = TowerSettings(preset=preset, epochs=epochs, seed=seed)
         numbers = pretrain_tower(
-            read_scene_questions(root),
+            (read_scene_objects if settings.objects else read_scene_questions)(root),
             output,
             settings,
             lambda step, steps, log: progress.update(
@@ -215,8 +220,9 @@ def pretrain_tower_command(root: Path, output: Path, preset: str, epochs: int, s
         )
     if as_json:
         click.echo(json.dumps(numbers))
-    else:
-        click.echo(
-            f"{numbers['questions']} questions about {numbers['scenes']} scenes, {numbers['steps']} steps; "
-            f"{numbers['accuracy']:.1%} right in the last pass. The tower is in {output}."
-        )
+        return
+    kind = "objects" if settings.objects else "questions"
+    click.echo(
+        f"{numbers[kind]} {kind} in {numbers['scenes']} scenes, {numbers['steps']} steps; "
+        f"{numbers['accuracy']:.1%} right in the last pass. The tower is in {output}."
+    )
