@@ -9,13 +9,8 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PretrainedConfig
 
 from lamm_model.building.auto_classes import register
-from lamm_model.building.building import (
-    check_apart,
-    cloud_part,
-    new_projector,
-    point_cloud_configuration,
-    say_channels,
-)
+from lamm_model.building.building import check_apart, cloud_part, point_cloud_configuration
+from lamm_model.building.projectors import new_projector, say_channels
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.configuration_lamm_vlm import LammVlmConfig
 from lamm_model.model.modeling_lamm_vlm import LammVlmForConditionalGeneration

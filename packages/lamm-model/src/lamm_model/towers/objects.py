@@ -154,7 +154,7 @@ class ObjectTower(PreTrainedModel):  # type: ignore[misc]
         place = (points[..., :3] - boxes[:, :, None, :3]) / half
         seen = torch.cat([place, points[..., 3:], boxes[:, :, None, 3:].expand_as(place)], dim=-1)
         present = (first > -inside.shape[-1])[..., None]
-        dtype = self.vote[0].weight.dtype
+        dtype = next(self.look.parameters()).dtype
         looked = self.look(seen.masked_fill(~present, 0.0).to(dtype)).masked_fill(~present, -30.0).amax(dim=2)
         logits: Tensor = self.name(looked)
         return logits

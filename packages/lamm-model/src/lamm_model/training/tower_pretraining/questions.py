@@ -57,6 +57,8 @@ def _answers(questions: Sequence[SceneQuestion]) -> dict[str, set[str]]:
 class Questions(nn.Module):
     """A linear layer for each question on the tower's pooled tokens; the layers are thrown away."""
 
+    targets: Tensor  # [scenes, questions] numbers of answers, `IGNORED` where it was not asked
+
     def __init__(self, questions: Sequence[SceneQuestion], features: int) -> None:
         super().__init__()
         answers = _answers(questions)
