@@ -94,8 +94,8 @@ __all__ = [
     "open_picture", "open_scanqa", "own_source", "packaged_recipes", "packed_cloud", "parse_assignment", "parse_part",
     "push_export", "read_benchmark", "read_cloud", "read_cloud_with_normals", "read_export", "read_instances",
     "read_layout", "read_matrices", "read_recipe", "read_records", "read_rooms", "read_rows", "read_tiles",
-    "render_views", "save_cloud", "save_page", "scan_records", "shown_name", "shown_size", "task_of_file_name", "upright",
-    "write_benchmark", "write_layout", "write_records", "write_world",
+    "render_views", "save_cloud", "save_page", "scan_records", "shown_name", "shown_size", "task_of_file_name",
+    "upright", "write_benchmark", "write_layout", "write_records", "write_world",
 ]  # fmt: skip
 
 _HOMES = {

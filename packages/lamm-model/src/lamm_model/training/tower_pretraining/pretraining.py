@@ -40,7 +40,7 @@ class TowerSettings:
         learning_rate: Peak rate.
         seed: Of weights and order.
         objects: Most objects of a cloud that the tower tells; 0 learns questions in place of boxes.
-        decimals: Of the metres that it tells boxes in.
+        metre_decimals: Decimals that it tells boxes with.
         scene_tokens: Keep the tower's own tokens before the objects'.
     """
 
@@ -50,7 +50,7 @@ class TowerSettings:
     learning_rate: float = 2e-3
     seed: int = 0
     objects: int = 0
-    decimals: int = 1
+    metre_decimals: int = 1
     scene_tokens: bool = False
 
 
@@ -148,7 +148,7 @@ class _Boxes:
             labels=labels,
             words=words,
             objects=settings.objects,
-            decimals=settings.decimals,
+            decimals=settings.metre_decimals,
             scene_tokens=settings.scene_tokens,
         )
         self.tower = ObjectTower(self.config)
@@ -181,7 +181,7 @@ def _presets(_context: click.Context, _parameter: click.Parameter, begun: str) -
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder of the tower.")
 @click.option("--preset", default="tiny", show_default=True, shell_complete=_presets, help="Size of the tower.")
 @click.option("--objects", type=click.IntRange(min=0), default=0, help="Most objects of a cloud to tell; 0: questions.")
-@click.option("--decimals", type=click.IntRange(0, 3), default=1, show_default=True, help="Of metres, with --objects.")
+@click.option("--metre-decimals", type=click.IntRange(0, 3), default=1, help="Of boxes, with --objects.")
 @click.option("--scene-tokens", is_flag=True, help="With --objects, keep the tower's own tokens before the objects'.")
 @click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the scenes.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of weights and order.")
