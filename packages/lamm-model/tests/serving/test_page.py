@@ -176,6 +176,7 @@ def test_it_fits_the_screen_and_keeps_contrast(page, scene, scheme, width, tmp_p
         ask(page, "Where is it?")
         page.wait(f"{BOXES} === '2'")
         assert page.value("document.documentElement.scrollWidth") <= width
+        assert page.value("document.querySelector('#shown .viewer').offsetWidth") > (300 if width < 500 else 500)
         small = "[...document.querySelectorAll('button')].filter((b) => b.offsetHeight && b.offsetHeight < 36).length"
         assert page.value(small) == 0
         background = page.value("getComputedStyle(document.body).backgroundColor")

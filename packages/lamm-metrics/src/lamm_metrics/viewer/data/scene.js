@@ -104,7 +104,7 @@
       const tall = 70 * unit, wide = 7 * unit, top = low - tall - 18 * unit;
       for (let i = 0; i < tall; i++) { pen.fillStyle = `rgb(${lammViewer.points.ramp(1 - i / tall).join(",")})`; pen.fillRect(right - wide, top + i, wide, 1); }
       pen.fillStyle = colours.of("var(--viewer-soft)");
-      const digits = Math.max(0, Math.min(3, 2 - Math.floor(Math.log10(points.high[2] - points.low[2] || 1)))), at = (value) => (Math.abs(value) >= 1e6 ? value.toExponential(2) : value.toFixed(digits));
+      const digits = Math.max(0, Math.min(3, 1 - Math.floor(Math.log10(points.high[2] - points.low[2] || 1) + 0.01))), at = (value) => (Math.abs(value) >= 1e6 ? value.toExponential(2) : value.toFixed(digits));
       [points.high[2], points.low[2]].forEach((value, i) => pen.fillText(`${at(value).replace(/^-(?=0(\.0*)?$)/, "").replace("-", "−")} m`, right - wide - 4 * unit, top + (i ? tall : 9 * unit)));
     }
     pen.textAlign = "left";
