@@ -1,6 +1,7 @@
 """The leaderboard: one axis a set, directions by shape, chance and blind as marks, numbers with digits by n."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 from scores_made import made_report, made_score
@@ -51,6 +52,8 @@ def test_a_score_far_beyond_the_others_leaves_them_their_place():
     assert axis.ticks[-1] == 1.5
     assert "M-11 -5" in lane("a", wild, None, None, axis)  # an arrow at the end of the axis
     assert "M-11 -5" not in lane("a", mild, None, None, axis)
+    # What is better than all others is never left off.
+    assert ticks_of([made_score(0.53), made_score(0.01, half=0.01)])[-1] >= 0.58
     assert ticks_of([made_score(None)]) == [0, 0.25, 0.5, 0.75, 1]
 
 
@@ -76,3 +79,12 @@ def test_scores_without_an_interval_are_never_ahead():
     assert ahead(made_score(0.9, half=None), made_score(0.1)) == 0
     assert ahead(made_score(0.9), made_score(0.1)) == 1
     assert ahead(made_score(0.9, higher=False), made_score(0.1, higher=False)) == -1
+
+
+def test_only_what_was_compared_has_a_difference():
+    arranged = {"a": {"X": made_report(0.5)}, "a (blind)": {"X": made_report(0.4)}}
+    test = SimpleNamespace(difference=-0.1, p_value=0.02)
+    html = leaderboard(arranged, {"X": {"a (blind)": test}})
+    assert ">Δ</th>" not in html
+    assert "<small>[0.35, 0.45]</small> <small>p = 0.020</small></td>" in html
+    assert ">Δ</th>" in leaderboard({"b": {"X": made_report(0.5)}, **arranged}, {"X": {"a": test}})

@@ -171,11 +171,12 @@ def _ranged(values: Iterable[tuple[float, float]], ranges: Sequence[tuple[float,
 
 
 def _means(values: Iterable[tuple[str, float]], most: int = MOST) -> Groups:
-    """Return the mean of the values of each name, the commonest names first; the rarest come together."""
+    """Return the mean of the values of each name, the commonest first, letters in order; the rarest come together."""
     by_name: dict[str, list[float]] = defaultdict(list)
     for name, value in values:
         by_name[name].append(value)
-    names = sorted(by_name, key=lambda name: (-len(by_name[name]), name))
+    letters = all(len(name) == 1 for name in by_name)
+    names = sorted(by_name, key=lambda name: (0 if letters else -len(by_name[name]), name))
     for name in names[most:]:
         if name != REST:
             by_name[REST] += by_name.pop(name)

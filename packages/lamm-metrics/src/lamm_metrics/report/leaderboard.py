@@ -1,10 +1,10 @@
 """The leaderboard of a report in HTML and in text: the models of each task on one axis, blind and chance as marks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Protocol, TypeAlias
 
-from lamm_metrics.report.entrants import Row, entrants_of, rows_of
+from lamm_metrics.report.entrants import BLIND, Entrant, Row, entrants_of, rows_of
 from lamm_metrics.report.forest import Axis, lane
 from lamm_metrics.report.shown import Arranged, ahead, digits, known, ranged, shown_name, ticks_of
 from lamm_metrics.results.report import Report
@@ -33,15 +33,18 @@ def leaderboard(arranged: Arranged, significance: Significance) -> str:
     """Return the table of headline scores: a group of rows a task, in it a row a model, all on the task's own axis."""
     rows = rows_of(arranged)
     entrants = entrants_of(arranged)
-    blind = any(row.blind for row in rows)
-    head = ["Task", "Model", "Score and interval", "Score", *["Blind"] * blind, *["Δ"] * bool(significance), "Unread"]
+    models = [one for one in entrants.values() if one.role == "model"]
+    seers = {one.of: name for name, one in entrants.items() if one.role == BLIND}
+    blind, tested = any(row.blind for row in rows), is_compared(significance, [one.name for one in models])
+    head = ["Set", "Model", "Score and interval", "Score", *["Blind"] * blind, *["Δ"] * tested, "Unread"]
     cells = "".join(f'<th scope="col">{title}</th>' for title in head)
     body = "".join(
         _group(
             row,
-            [(name, one.colour) for name, one in entrants.items() if one.role == "model"],
-            blind,
-            significance.get(row.name, {}) if significance else None,
+            models,
+            seers if blind else None,
+            significance.get(row.name, {}),
+            tested,
             any(reports[row.name].samples for reports in arranged.values() if row.name in reports),
         )
         for row in rows
@@ -49,20 +52,39 @@ def leaderboard(arranged: Arranged, significance: Significance) -> str:
     return f"<thead><tr>{cells}</tr></thead>{body}"
 
 
+def is_compared(significance: Significance, models: Sequence[str]) -> bool:
+    """Return whether any of the models was compared with what the page names."""
+    return any(name in compared for compared in significance.values() for name in models)
+
+
 def _group(
-    row: Row, models: list[tuple[str, int]], blind: bool, compared: Mapping[str, Compared] | None, listed: bool
+    row: Row,
+    models: Sequence[Entrant],
+    seers: Mapping[str, str] | None,
+    compared: Mapping[str, Compared],
+    tested: bool,
+    listed: bool,
 ) -> str:
-    """Return the rows of one task."""
+    """Return the rows of one task.
+
+    Args:
+        row: The scores.
+        models: The models of the report.
+        seers: Names of blind runs by the model's, None where there are none.
+        compared: Paired comparisons by name.
+        tested: Whether models were compared anywhere.
+        listed: Whether samples of the task are listed.
+    """
     axis = Axis(ticks_of(row.everyone), row.first.higher_is_better)
-    here = [(name, colour) for name, colour in models if name in row.scores or name in row.blind] or models
+    here = [one for one in models if one.name in row.scores or one.name in row.blind] or models
     best, clear = best_of(row.scores)
     lines: list[str] = []
     title = (
         f'<th scope="rowgroup" rowspan="{len(here) + 1}">{_name(row.name, listed)}'
         f"<small>{escape(row.first.name)}{_records(row)}</small>{_chance(row.chance)}</th>"
     )
-    for name, colour in here:
-        score = row.scores.get(name)
+    for one in here:
+        name, score = one.name, row.scores.get(one.name)
         mark = " best" if name in best else ""
         note = (
             ' <small class="clear" title="Its interval lies clear of all others">clear</small>' if name == clear else ""
@@ -72,15 +94,15 @@ def _group(
             f'<th scope="row" class="model"><i></i><bdi title="{escape(name)}">{escape(name)}</bdi></th>',
             f'<td class="plot">{lane(name, score, row.blind.get(name), row.chance, axis)}</td>',
             f'<td class="value{mark}">{_value(score)}{note}</td>',
-            *[f'<td class="value" data-label="blind">{_value(row.blind.get(name))}</td>'] * blind,
-            *([] if compared is None else [f'<td class="value" data-label="Δ">{_difference(compared.get(name))}</td>']),
+            *([] if seers is None else [_blind(row.blind.get(name), compared.get(seers.get(name, "")))]),
+            *[f'<td class="value" data-label="Δ">{_difference(compared.get(name))}</td>'] * tested,
             f'<td data-label="unread">{_unread(score)}</td>',
         ]
-        lines.append(f'<tr data-model="{escape(name)}" style="--own:var(--series-{colour})">{"".join(cells)}</tr>')
+        lines.append(f'<tr data-model="{escape(name)}" style="--own:var(--series-{one.colour})">{"".join(cells)}</tr>')
     way = "more is better →" if row.first.higher_is_better else "← less is better"
     foot = (
         f'<tr class="foot"><td></td><td class="plot">{axis.drawn()}</td>'
-        f'<td colspan="{2 + blind + (compared is not None)}"><small>{way}</small></td></tr>'
+        f'<td colspan="{2 + (seers is not None) + tested}"><small>{way}</small></td></tr>'
     )
     return f'<tbody data-task="{escape(row.name)}">{"".join(lines)}{foot}</tbody>'
 
@@ -119,6 +141,13 @@ def _chance(score: Score | None) -> str:
 
 def _value(score: Score | None) -> str:
     return "–" if score is None else f"<strong>{digits(score.value, score.n)}</strong> <small>{ranged(score)}</small>"
+
+
+def _blind(score: Score | None, compared: Compared | None) -> str:
+    """Return the cell of the same model without its medium, with p of its difference from what the page names."""
+    tested = compared is not None and known(compared.p_value) is not None
+    p_value = f" <small>{escape(p_text((compared and compared.p_value) or 0.0))}</small>" if tested else ""
+    return f'<td class="value" data-label="blind">{_value(score)}{p_value}</td>'
 
 
 def _unread(score: Score | None) -> str:

@@ -101,7 +101,7 @@ def write_report(
         date=f"{datetime.now(UTC):%Y-%m-%d}",
         findings=_findings(findings_of(arranged, significance or {}, against)),
         foot=foot(arranged),
-        paired=f"Δ is the difference from {escape(against)}, p that of a paired test." if significance else "",
+        paired=f"Δ is the difference from {escape(against)}, p that of a paired test with it." if significance else "",
         headlines=leaderboard(arranged, significance or {}),
         details=details(arranged),
         published=published(),

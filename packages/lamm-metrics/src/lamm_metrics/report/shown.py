@@ -10,8 +10,8 @@ from lamm_metrics.results.score import Score
 Arranged: TypeAlias = Mapping[str, Mapping[str, Report]]
 # From so many records on a third decimal says something.
 MANY = 1000
-# What lies so many times further out than everything else is left off the scale.
-FAR = 6.0
+# A score worse than every other one by so many times is left off the scale.
+FAR = 20.0
 # Sets that a sentence names one by one, and characters of a name in it.
 NAMED, LONGEST = 3, 40
 
@@ -66,14 +66,19 @@ def ahead(one: Score, other: Score) -> int:
 def ticks_of(scores: Iterable[Score]) -> list[float]:
     """Return the round numbers of an axis on which scores lie with their intervals, from 0 or below to above.
 
-    A score or an interval far beyond all others would squeeze these into a corner: it is left off the scale.
+    A score far worse than all others would squeeze these into a corner: it is left off the scale.
 
     >>> from lamm_metrics.results.score import Score
     >>> ticks_of([Score("mae", 1.2, (0.9, 1.5), 64, 0, False, ""), Score("mae", 15728.0, None, 64, 0, False, "")])
     [0.0, 0.5, 1.0, 1.5]
     """
-    spans = [span for span in map(sides_of, scores) if span is not None]
-    highs, lows = _near([max(high, 0.0) for _, high in spans]), _near([max(-low, 0.0) for low, _ in spans])
+    listed = list(scores)
+    spans = [span for span in map(sides_of, listed) if span is not None]
+    highs, lows = [max(high, 0.0) for _, high in spans], [max(-low, 0.0) for low, _ in spans]
+    if all(score.higher_is_better for score in listed):
+        lows = _near(lows)
+    else:
+        highs = _near(highs)
     return round_numbers(-max(lows, default=0.0), max(highs, default=0.0))
 
 

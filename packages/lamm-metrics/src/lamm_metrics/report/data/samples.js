@@ -1,7 +1,7 @@
 // The list of samples: loading, filters, two models side by side, a link to each, the way from one to the next.
 (() => {
   const { data, find, element } = lamm;
-  const PAGE = 30;
+  const PAGE = 30, count = (number) => number.toLocaleString("en");
   const panels = data.panels.filter((panel) => panel.total);
   if (!panels.some((panel) => panel.samples.length || panel.parts)) { find("count").textContent = "No samples are in this report. `lamm metrics score --output report.html` lists them."; return; }
   const names = [...new Set(panels.map((panel) => panel.name))];
@@ -86,7 +86,7 @@
     const rows = gathered(name);
     kept = rows.filter((answers) => { const beside = answers.find((one) => one.model === other); return answers.some((answer) => matches(answer, wanted, beside)); });
     const total = Math.max(...panels.filter((panel) => panel.name === name).map((panel) => panel.total));
-    find("count").textContent = `${kept.length} of ${rows.length} samples match${rows.length < total ? `; ${rows.length} of ${total} records are listed in this report` : ""}.${kept.length ? "" : " Loosen a filter to see some."}`;
+    find("count").textContent = `${count(kept.length)} of ${count(rows.length)} samples match${rows.length < total ? `; ${count(rows.length)} of ${count(total)} records are listed in this report` : ""}.${kept.length ? "" : " Loosen a filter to see some."}`;
     paint();
     return true;
   };
