@@ -16,7 +16,8 @@ from lamm_metrics.errors import UsageError
 from lamm_metrics.metrics.captions import meteor_alignment, meteor_search
 from lamm_metrics.metrics.captions.meteor import Meteor, meteor_of_statistics
 from lamm_metrics.metrics.captions.meteor_search import Matches, search
-from lamm_metrics.metrics.captions.meteor_tables import open_index, porter2
+from lamm_metrics.metrics.captions.meteor_stems import porter2
+from lamm_metrics.metrics.captions.meteor_tables import open_index
 from lamm_metrics.metrics.captions.meteor_words import meteor_words
 from lamm_metrics.records.predictions import Prediction
 
@@ -322,14 +323,6 @@ def test_words_as_the_normaliser_splits_them():
     }
     abbreviations = {"Mr": True, "No": False}
     assert {text: " ".join(meteor_words(text, abbreviations)) for text in expected} == expected
-
-
-@pytest.mark.parametrize(
-    ("word", "stem"),
-    [("realization", "realiz"), ("rotationally", "rotat"), ("committee", "committe"), ("hanging", "hang")],
-)
-def test_stems_are_those_of_the_snowball_program(word, stem):
-    assert porter2(word) == stem
 
 
 def test_without_tables_words_count_alike_and_the_name_says_it():

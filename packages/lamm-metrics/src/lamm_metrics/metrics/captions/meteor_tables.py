@@ -8,10 +8,9 @@ memory from there: 0.1 s and few pages, in place of seconds and gigabytes.
 
 import gzip
 import os
-import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from importlib.util import find_spec
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamm_metrics.errors import UsageError
+from lamm_metrics.metrics.captions.meteor_stems import porter2
 
 JAR, PARAPHRASES = "meteor-1.5.jar", "data/paraphrase-en.gz"
 LONGEST_PHRASE = 7
@@ -112,37 +112,6 @@ def word_lists(folder: Path) -> WordLists:
 
 def _digest(*parts: bytes) -> str:
     return blake2b(b"".join(blake2b(part).digest() for part in parts), digest_size=4).hexdigest()
-
-
-# Up to Porter2's second region: twice a vowel and what is none.
-_REGIONS = re.compile(r"(?:gener|commun|arsen|.*?[aeiouy][^aeiouy]).*?[aeiouy][^aeiouy]")
-_WORD = re.compile("[a-z'’]")
-_DERIVED = re.compile("izat|izer|ational")
-
-
-@lru_cache(maxsize=1)
-def _stemmer() -> Callable[[str], str]:
-    from nltk.stem.snowball import EnglishStemmer
-
-    stem: Callable[[str], str] = EnglishStemmer().stem
-    return stem
-
-
-@lru_cache(maxsize=65536)
-def porter2(word: str) -> str:
-    """Return the stem of a lower-case word by the English Snowball stemmer (Porter2).
-
-    nltk's leaves an "e" at the end of a few derived words ("realization"), which the last step takes off.
-
-    >>> porter2("hanging"), porter2("generously"), porter2("realization")
-    ('hang', 'generous', 'realiz')
-    """
-    # What ends in no letter has no ending; nltk is not loaded for it.
-    if len(word) <= 2 or not _WORD.search(word) or (not _WORD.match(word[-1]) and word.isascii() and "'" not in word):
-        return word
-    stem = _stemmer()(word)
-    regions = _REGIONS.match(word) if stem.endswith(("ize", "ate")) and _DERIVED.search(word) else None
-    return stem[:-1] if regions and len(stem) > regions.end() else stem
 
 
 class TableWord(NamedTuple):

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lamm_metrics.metrics.captions.meteor_tables import BIT, LONGEST_PHRASE, PRIME, Index, WordLists, porter2
+from lamm_metrics.metrics.captions.meteor_stems import porter2
+from lamm_metrics.metrics.captions.meteor_tables import BIT, LONGEST_PHRASE, PRIME, Index, WordLists
 from lamm_metrics.metrics.captions.meteor_words import meteor_words
 
 EXACT, STEM, SYNONYM, PARAPHRASE = range(4)
