@@ -12,6 +12,10 @@ COMMANDS = {
         "lamm_model.training.tower_pretraining.pretraining:pretrain_tower_command",
         "Pre-train a point-cloud tower on closed questions about scenes.",
     ),
+    "pretrain-reader": (
+        "lamm_model.training.tower_pretraining.reader:pretrain_reader_command",
+        "Pre-train an image reader on the annotations of pictures.",
+    ),
     "cache-features": (
         "lamm_model.training.run.command:cache_features",
         "Compute the frozen towers' features once.",

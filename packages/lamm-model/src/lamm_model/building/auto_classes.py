@@ -125,6 +125,7 @@ def register() -> None:
     from lamm_model.processing.processing_lamm import LammProcessor
     from lamm_model.processing.processing_lamm_vlm import LammVlmProcessor
     from lamm_model.towers.configuration_efficientnet_lite import EfficientNetLiteConfig
+    from lamm_model.towers.configuration_image_reader import ImageReaderConfig
     from lamm_model.towers.configuration_objects import ObjectTowerConfig
     from lamm_model.towers.configuration_point_bert import PointBertConfig
     from lamm_model.towers.configuration_point_cloud import LammPointCloudConfig
@@ -137,7 +138,7 @@ def register() -> None:
     for auto in (AutoModelForImageTextToText, AutoModelForMultimodalLM):
         auto.register(LammConfig, LammForConditionalGeneration, exist_ok=True)
         auto.register(LammVlmConfig, LammVlmForConditionalGeneration, exist_ok=True)
-    for config in (LammConfig, EfficientNetLiteConfig):
+    for config in (LammConfig, EfficientNetLiteConfig, ImageReaderConfig):
         AutoImageProcessor.register(config, slow_image_processor_class=LammImageProcessor, exist_ok=True)
     for config in (LammConfig, LammPointCloudConfig, ObjectTowerConfig, PointBertConfig, PointTransformerV3Config):
         AutoFeatureExtractor.register(config, LammPointCloudProcessor, exist_ok=True)

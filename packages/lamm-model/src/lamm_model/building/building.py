@@ -184,6 +184,8 @@ def build_model(
         body.image_projector = new_projector(
             config, config.image_feature_size, width, config.image_feature_norm, rms, generator
         )
+        if getattr(image_config, "in_embedding_space", False):
+            body.image_projector.pass_on()
     if cloud_tower is not None and cloud_config is not None:
         body.point_cloud_tower = cloud_tower
         body.point_cloud_projector = new_projector(

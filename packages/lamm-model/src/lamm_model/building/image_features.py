@@ -49,5 +49,5 @@ def count_image_features(
         ) from fault
     found, width = int(features.shape[1]), int(features.shape[2])
     # Class and register tokens come before the grid; pooling towers give fewer tokens than the grid of their stem.
-    before = found - grid if 0 <= found - grid <= MOST_BEFORE else 0
+    before = found - grid if grid and 0 <= found - grid <= MOST_BEFORE else 0
     return found - (before if select == "patch" else 0), width

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lamm_model.errors import LammModelError
+from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.configuration_lamm import LammConfig
 
 
@@ -33,6 +33,21 @@ class LammProjector(nn.Module):
         if self.second is not None:
             x = self.second(F.gelu(x))
         return x
+
+    def pass_on(self) -> None:
+        """Start as the identity: for features that are the language model's embeddings already.
+
+        Raises:
+            UsageError: They are those of another language model, or the projector cannot be one.
+        """
+        if self.linear.in_features != self.linear.out_features or self.norm or self.second is not None:
+            raise UsageError(
+                f"Expected an image reader made for this language model ({self.linear.out_features} channels), a "
+                f"linear projector and no image_feature_norm, got {self.linear.in_features} channels. "
+                "Run `lamm model pretrain-reader` for it."
+            )
+        nn.init.eye_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
 
 
 def fill_placeholders(

@@ -114,20 +114,23 @@ class EfficientNetLiteModel(PreTrainedModel):  # type: ignore[misc]
             tokens = tokens.clamp(-FEATURE_LIMIT, FEATURE_LIMIT)
         return BaseModelOutput(last_hidden_state=tokens)
 
-    def feature_maps(self, pixel_values: Tensor) -> list[Tensor]:
+    def feature_maps(self, pixel_values: Tensor, last: int = -1) -> list[Tensor]:
         """Run the network and keep every level.
 
         Args:
             pixel_values: `[n, 3, H, W]`.
+            last: The last level that is wanted; -1 for all.
 
         Returns:
-            `len(stages) + 2` maps: the input, each stage's output, the head.
+            `len(stages) + 2` maps, or `last + 1`: the input, each stage's output, the head.
         """
         maps = [pixel_values]
         x = F.relu6(self.stem_norm(self.stem_conv(pixel_values)))
-        for blocks in self.stages:
+        for blocks in self.stages if last < 0 else self.stages[:last]:
             x = blocks(x)
             maps.append(x)
+        if 0 <= last <= len(self.stages):
+            return maps
         maps.append(F.relu6(self.head_norm(self.head_conv(x))))
         return maps
 

@@ -1,0 +1,275 @@
+"""Train an image reader on the annotations of pictures, before it is joined to a language model.
+
+The vision tower below it stays as it is, so its maps are computed once. A pass over the pictures takes seconds, where
+the same signal through a language model takes minutes: afterwards the language model need not learn to see, only to
+answer from what it reads.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lamm_llm import atomic_path, writes_alone
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from lamm_model.processing.image_processing_lamm import LammImageProcessor
+    from lamm_model.training.tower_pretraining.transcripts import Transcript
+
+NEAR = 1.5  # percent by which a number may miss its target and still be taught as almost right
+BLANK_WEIGHT = 0.05  # of an empty slot's loss
+TOWER_BATCH = 32
+Report = Callable[[int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSettings:
+    """How a reader is trained: steps, pictures in each, peak learning rate, most slots, seed; and what it reads.
+
+    ``layers`` and ``grid`` are those of `ImageReaderConfig`.
+    """
+
+    steps: int = 600
+    batch: int = 32
+    learning_rate: float = 1e-3
+    slots: int = 64
+    layers: tuple[int, ...] = (3, 5)
+    grid: int = 14
+    seed: int = 0
+
+
+def pretrain_reader(
+    transcripts: "Sequence[Transcript]",
+    image_tower: str,
+    language_model: str,
+    output: Path,
+    settings: ReaderSettings,
+    report: Report = lambda step, steps, log: None,
+) -> dict[str, Any]:
+    """Train a reader on transcripts and write it, with the tower below it, to ``output`` (beside it, then renamed).
+
+    Returns:
+        Numbers of pictures, slots, entries and steps, the last loss, and of the last tenth of the steps the share of
+        words that were right and the mean error of numbers (percent).
+    """
+    import torch
+
+    from lamm_model.building.building import resolve_base
+    from lamm_model.processing.image_processing_lamm import LammImageProcessor
+    from lamm_model.training.processes import processes as distributed
+    from lamm_model.training.tower_pretraining.transcripts import book_of
+
+    torch.manual_seed(settings.seed)
+    parts = resolve_base({"language_model": language_model, "image_tower": image_tower})
+    folder = str(parts["image_tower"])
+    processor = LammImageProcessor.for_tower(folder)
+    book = book_of(transcripts)
+    device = distributed.device()
+    model, maps = _start(transcripts, book, parts, processor, settings, device, report)
+    targets = _targets(transcripts, book, model.config.slots).to(device)
+    record = {"pictures": len(transcripts), "slots": model.config.slots, "entries": len(book), "steps": settings.steps}
+    record |= _train(model.reader, maps, targets, settings, report)
+    with atomic_path(output) as beside:
+        model.eval().save_pretrained(beside)
+        processor.save_pretrained(beside)
+    return record
+
+
+def _start(
+    transcripts: "Sequence[Transcript]",
+    book: Sequence[str],
+    parts: dict[str, str | None],
+    processor: "LammImageProcessor",
+    settings: ReaderSettings,
+    device: "torch.device",
+    report: Report,
+) -> "tuple[PreTrainedModel, Tensor]":
+    """Build an untrained reader on a tower, and compute the tower's maps of all pictures (16 bits a value)."""
+    import torch
+    from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+
+    from lamm_model.model.saving import pretrained
+    from lamm_model.towers.configuration_image_reader import ImageReaderConfig
+    from lamm_model.towers.image_reader import ImageReaderModel, picture_maps
+    from lamm_model.training.tower_pretraining.transcripts import embed_book
+
+    tower = pretrained(AutoModel, parts["image_tower"]).to(device).eval()
+    batches = []
+    with torch.no_grad():
+        for start in range(0, len(transcripts), TOWER_BATCH):
+            paths = [one.image for one in transcripts[start : start + TOWER_BATCH]]
+            pixels = processor(paths)["pixel_values"].to(device)
+            batches.append(picture_maps(tower, pixels, list(settings.layers), settings.grid).half())
+            report(0, settings.steps, {"pictures": float(start + len(paths))})
+    maps = torch.cat(batches)
+    causal = pretrained(AutoModelForCausalLM, parts["language_model"])
+    tokenizer = pretrained(AutoTokenizer, parts["language_model"])
+    embedded = embed_book(book, tokenizer, causal.get_input_embeddings().weight.detach())
+    config = ImageReaderConfig(
+        tower_config=tower.config,
+        layers=settings.layers,
+        grid=settings.grid,
+        channels=maps.shape[1],
+        slots=min(settings.slots, max(len(one.entries) for one in transcripts)),
+        entries=len(book),
+        entry_size=embedded.shape[1],
+    )
+    model = ImageReaderModel(config)
+    model.tower = tower
+    model.book.copy_(embedded)
+    model.reader.mean.copy_(maps.mean(dim=(0, 2, 3), dtype=torch.float32))
+    square = torch.stack([part.float().square().mean(dim=(0, 2, 3)) for part in batches]).mean(dim=0)
+    model.reader.deviation.copy_((square - model.reader.mean.square()).clamp(min=1e-6).sqrt())
+    return model.to(device), maps
+
+
+def _targets(transcripts: "Sequence[Transcript]", book: Sequence[str], slots: int) -> "Tensor":
+    """Number the entries of every picture, `[pictures, slots]`, blank (0) where it has no more."""
+    import torch
+
+    numbered = {entry: number for number, entry in enumerate(book)}
+    targets = torch.zeros(len(transcripts), slots, dtype=torch.long)
+    for row, one in zip(targets, transcripts, strict=True):
+        entries = [numbered[entry] for entry in one.entries[:slots]]
+        row[: len(entries)] = torch.tensor(entries)
+    return targets
+
+
+def _train(
+    reader: "torch.nn.Module", maps: "Tensor", targets: "Tensor", settings: ReaderSettings, report: Report
+) -> dict[str, float]:
+    """Train a reader on the maps of all pictures; return the last loss and how the last tenth of the steps went."""
+    import torch
+
+    from lamm_model.training.tower_pretraining.transcripts import NUMBERS
+
+    soft = _soft_targets(int(reader.choice.out_features)).to(maps.device)  # type: ignore[union-attr,arg-type]
+    optimiser = torch.optim.AdamW(reader.parameters(), lr=settings.learning_rate, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
+    )
+    generator = torch.Generator().manual_seed(settings.seed)
+    order, seen = torch.empty(0, dtype=torch.long), []
+    reader.train()
+    for step in range(1, settings.steps + 1):
+        if len(order) < settings.batch:
+            order = torch.cat([order, torch.randperm(len(maps), generator=generator)])
+        rows, order = order[: settings.batch].to(maps.device), order[settings.batch :]
+        wanted = targets[rows]
+        scores = reader(maps[rows])
+        losses = -(soft[wanted] * scores.log_softmax(-1)).sum(-1)
+        weights = torch.where(wanted > 0, 1.0, BLANK_WEIGHT)
+        each = (losses * weights).sum(1) / weights.sum(1)  # half by picture, so that short transcripts count too
+        loss = ((losses * weights).sum() / weights.sum() + each.mean()) / 2
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        report(step, settings.steps, {"loss": loss.item()})
+        if step > settings.steps * 0.9:
+            chosen = scores.argmax(-1)
+            number, word = (wanted > 0) & (wanted <= len(NUMBERS)), wanted > len(NUMBERS)
+            seen.append(((chosen == wanted)[word].float(), (chosen - wanted)[number].abs().float()))
+    right, apart = (torch.cat(part) for part in zip(*seen, strict=True))
+    return {
+        "loss": loss.item(),
+        "words": right.mean().item() if len(right) else 1.0,
+        "numbers": apart.mean().item() if len(apart) else 0.0,
+    }
+
+
+def _soft_targets(entries: int) -> "Tensor":
+    """Return what each entry is taught as, `[entries, entries]`: itself; a number also as its neighbours."""
+    import torch
+
+    from lamm_model.training.tower_pretraining.transcripts import NUMBERS
+
+    soft = torch.eye(entries)
+    values = torch.arange(len(NUMBERS))
+    near = torch.exp(-0.5 * ((values[:, None] - values) / NEAR).square())
+    soft[1 : len(NUMBERS) + 1, 1 : len(NUMBERS) + 1] = near / near.sum(dim=1, keepdim=True)
+    return soft
+
+
+@click.command("pretrain-reader")
+@click.option("--source", required=True, help="Source of annotated pictures (`lamm data sources`).")
+@click.option("--root", type=click.Path(path_type=Path), required=True, help="Its folder.")
+@click.option("--split", default="", help="Its split; that for training when left out.")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder of the reader.")
+@click.option("--image-tower", default="embedded", show_default=True, help="Vision tower: folder, hub name, embedded.")
+@click.option("--language-model", default="embedded", show_default=True, help="Whose embeddings it speaks; likewise.")
+@click.option("--layers", default="3,5", show_default=True, help="Maps of the tower that are read.")
+@click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True, help="Steps of 32 pictures.")
+@click.option("--slots", type=click.IntRange(min=1), default=64, show_default=True, help="Most tokens of a picture.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of weights and order.")
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
+@writes_alone("output")
+def pretrain_reader_command(
+    source: str,
+    root: Path,
+    split: str,
+    output: Path,
+    image_tower: str,
+    language_model: str,
+    layers: str,
+    steps: int,
+    slots: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Pre-train an image reader on the annotations of a source's pictures.
+
+    The reader says what a picture shows in the embeddings of the language model that it is made for. Give its folder as
+    `model.image_tower` to `lamm model finetune`. A folder that is there is left alone.
+    """
+    if output.exists():
+        click.echo(f"{output} is there already; nothing was done.", err=as_json)
+        return
+
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    import transformers
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from lamm_model.training.tower_pretraining.transcripts import read_transcripts
+
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        chosen = tuple(int(layer) for layer in layers.split(","))
+    except ValueError as fault:
+        raise click.BadParameter(f"Expected whole numbers with commas between, got {layers!r}.") from fault
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("computing the image tower's maps", total=None)
+
+        def show(step: int, total: int, log: dict[str, float]) -> None:
+            text = f"training the image reader, {log['loss']:.2f}" if "loss" in log else None
+            progress.update(
+                task, completed=step, total=total if text else None, **({"description": text} if text else {})
+            )
+
+        numbers = pretrain_reader(
+            read_transcripts(source, root, split),
+            image_tower,
+            language_model,
+            output,
+            ReaderSettings(steps=steps, slots=slots, layers=chosen, seed=seed),
+            show,
+        )
+    if as_json:
+        import json
+
+        click.echo(json.dumps(numbers))
+    else:
+        click.echo(
+            f"{numbers['pictures']} pictures read into {numbers['slots']} tokens out of {numbers['entries']} entries, "
+            f"{numbers['steps']} steps; in the last ones {numbers['words']:.1%} of the words right, numbers "
+            f"{numbers['numbers']:.1f} % of a side apart. The reader is in {output}."
+        )

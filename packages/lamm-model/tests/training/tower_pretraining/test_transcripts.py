@@ -1,0 +1,49 @@
+"""What a picture is read as: every annotation in its place, and every entry in the language model's tokens."""
+
+import torch
+
+from lamm_data import Annotated, Box, Keypoints
+from lamm_model.training.tower_pretraining.transcripts import NUMBERS, Transcript, _transcribe, book_of, embed_book
+
+
+class Spelling:
+    """A tokenizer with one token for each character, and one for each known word."""
+
+    known = (" heart", " two", "4", "2", " left", " knee")
+
+    def __call__(self, text, add_special_tokens):
+        if text in self.known:
+            return {"input_ids": [self.known.index(text)]}
+        if text == " left knee":
+            return {"input_ids": [4, 5]}
+        return {"input_ids": [10 + ord(letter) % 80 for letter in text]}
+
+
+def test_boxes_in_reading_order_with_their_colours():
+    boxes = (Box("star", (60, 60, 90, 95)), Box("heart", (5, 10, 40, 45)))
+    apart = [
+        Annotated("1", "1.png", width=100, height=100, boxes=boxes),
+        Annotated("1", "1.png", width=100, height=100, captions=("a red heart and a star", "a red heart")),
+    ]
+    assert list(_transcribe(apart)) == [
+        *("two", "red", "heart", "top left", "%05", "%10", "%40", "%45"),
+        *("", "star", "bottom right", "%60", "%60", "%90", "%95"),
+    ]
+
+
+def test_joints_without_those_that_are_not_labelled():
+    person = Keypoints(("neck", "left knee"), ((10.0, 20.0, 2), (0.0, 0.0, 0)))
+    assert list(_transcribe([Annotated("1", "1.png", width=50, height=200, keypoints=(person,))])) == [
+        "neck", "%20", "%10"
+    ]  # fmt: skip
+
+
+def test_an_entry_is_the_sum_of_its_tokens():
+    book = book_of([Transcript("1.png", ("heart", "left knee", "%42", ""))])
+    assert book == ["", *NUMBERS, "heart", "left knee"]
+    table = torch.randn(100, 5)
+    rows = embed_book(book, Spelling(), table)
+    torch.testing.assert_close(rows[0], torch.zeros(5))
+    torch.testing.assert_close(rows[book.index("heart")], table[0])
+    torch.testing.assert_close(rows[book.index("left knee")], table[4] + table[5])
+    torch.testing.assert_close(rows[book.index("%42")], table[2] + table[1])
