@@ -34,6 +34,7 @@ COMMANDS = {
     "data unpack": ("--root", "folder", "records.jsonl"),
     "model finetune": ("--output", "folder", "finetune.toml"),
     "model pretrain-tower": ("--output", "file", "--root ."),
+    "model pretrain-reader": ("--output", "file", "--source sample --root ."),
     "model cache-features": ("--output", "folder", "finetune.toml"),
     "model export": ("--output", "file", "."),
     "model convert": ("--output", "file", "records.jsonl"),

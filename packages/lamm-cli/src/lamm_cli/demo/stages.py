@@ -30,6 +30,7 @@ def run_demo(output: Path, settings: Tables) -> ComparisonTable:
             ("Let a language model write dialogues about it", demo.generate),
             ("Turn annotations into instructions by template", demo.convert),
             ("Build the benchmark from held-out images and rooms", demo.build_benchmark),
+            ("Pre-train the image reader on the training images", demo.pretrain_reader),
             ("Pre-train the point-cloud tower on the training rooms", demo.pretrain_tower),
             ("Fine-tune with one LoRA set per modality", demo.finetune),
             ("Answer the benchmark: fine-tuned, before, blind", demo.predict),
@@ -52,6 +53,7 @@ class _Demo:
         self.world = output / "world"
         self.instructions = output / "instructions"
         self.benchmark = output / "benchmark"
+        self.reader = output / "reader"
         self.tower = output / "tower"
         self.run = output / "finetune"
         self.predictions = output / "predictions"
@@ -98,6 +100,10 @@ class _Demo:
                 run_lamm(["data", "benchmark", *files, "--tasks", ",".join(chosen[part]), *count])
                 done.touch()
 
+    def pretrain_reader(self) -> None:
+        files = ["--source", "sample", "--root", self.world, "--output", self.reader]
+        run_lamm(["model", "pretrain-reader", *files, "--steps", self.settings["reader"]["steps"]])
+
     def pretrain_tower(self) -> None:
         chosen = self.settings["tower"]
         files = ["--root", self.world / "rooms", "--output", self.tower]
@@ -109,7 +115,7 @@ class _Demo:
         tables: Tables = {
             "model": {
                 "language_model": "embedded",
-                "image_tower": "embedded",
+                "image_tower": str(self.reader.resolve()),
                 "point_cloud_tower": str(self.tower.resolve()),
                 "prompt_format": "chat",
                 "system_message": False,

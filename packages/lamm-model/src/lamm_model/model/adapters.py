@@ -110,10 +110,14 @@ def adapter_settings(model: LammForConditionalGeneration) -> AdapterSettings | N
 
 
 def trainable_parts(model: LammForConditionalGeneration) -> dict[str, nn.Module]:
-    """Name the parts besides the adapters that fine-tuning changes: projectors and towers that are not frozen."""
+    """Name the parts besides the adapters that fine-tuning changes: projectors and towers that are not frozen.
+
+    The projector of a tower that speaks in the language model's embeddings is the identity, and stays so.
+    """
     body, config = model.model, model.config
+    speaks = getattr(config.image_config, "in_embedding_space", False)
     parts = {
-        "image_projector": body.image_projector,
+        "image_projector": None if speaks else body.image_projector,
         "point_cloud_projector": body.point_cloud_projector,
         "image_tower": None if config.freeze_image_tower else body.image_tower,
         "point_cloud_tower": None if config.freeze_point_cloud_tower else body.point_cloud_tower,

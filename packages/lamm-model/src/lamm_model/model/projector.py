@@ -35,7 +35,7 @@ class LammProjector(nn.Module):
         return x
 
     def pass_on(self) -> None:
-        """Start as the identity: for features that are the language model's embeddings already.
+        """Be the identity: for features that are the language model's embeddings already.
 
         Raises:
             UsageError: They are those of another language model, or the projector cannot be one.

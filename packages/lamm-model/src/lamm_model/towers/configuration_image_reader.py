@@ -25,7 +25,7 @@ class ImageReaderConfig(PretrainedConfig):  # type: ignore[misc]
         entry_size: Width of an entry: that of the language model's embeddings.
         reader_size: Width of the reader.
         glance: Channels of a cell that all slots see at once.
-        in_embedding_space: Tokens are sums of the language model's own embeddings; a projector starts as it is.
+        in_embedding_space: Tokens are sums of the language model's own embeddings; the projector is the identity.
     """
 
     model_type = "lamm_image_reader"

@@ -3,7 +3,8 @@
 A frozen vision tower's maps, fine and coarse, and the picture itself are brought to one grid of cells. Learned queries,
 one for each slot, look at the cells, and each chooses an entry of a book: a word ("heart"), a phrase ("left knee"), or
 a number ("42", in percent of the picture's side). What goes on to the language model is the entry's embedding, the sum
-of its tokens' embeddings: a picture arrives as a short text, which the language model knows how to read.
+of its tokens' embeddings: a picture arrives as a short text, which the language model knows how to read. A number also
+carries, fainter, the word or phrase before it and its place after that: "left knee" finds its "42" at once.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from lamm_model.towers.configuration_image_reader import HEADS, ImageReaderConfi
 
 FEATURE_LIMIT = 6.0  # deviations at which standardised features are cut
 PIXELS = 4  # a cell has PIXELS x PIXELS mean colours
+NUMBERS = 100  # entries 1 to NUMBERS of a book are numbers, entry 0 is blank
+ORDINALS = ("first", "second", "third", "fourth")
+CARRIED = 0.5  # how strongly a number carries what it is about
 
 
 def picture_maps(tower: nn.Module, pixel_values: Tensor, layers: list[int], grid: int) -> Tensor:
@@ -49,7 +53,7 @@ def _as_map(state: Tensor) -> Tensor:
     if state.ndim == 4:
         return state
     side = int(state.shape[1] ** 0.5)
-    return state[:, state.shape[1] - side * side :].transpose(1, 2).unflatten(2, (side, side))
+    return state[:, state.shape[1] - side * side :].transpose(1, 2).reshape(len(state), -1, side, side)
 
 
 def _on_grid(state: Tensor, grid: int) -> Tensor:
@@ -71,7 +75,8 @@ class _Mixing(nn.Module):
 
     def forward(self, cells: Tensor) -> Tensor:
         """Map `[n, grid * grid, width]` to the same."""
-        seen = self.neighbours(cells.transpose(1, 2).unflatten(2, (self.grid, self.grid)))
+        count, _, width = cells.shape
+        seen = self.neighbours(cells.transpose(1, 2).reshape(count, width, self.grid, self.grid))
         mixed: Tensor = cells + self.mlp(self.norm(seen.flatten(2).transpose(1, 2)))
         return mixed
 
@@ -101,12 +106,15 @@ class _Looking(nn.Module):
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attend with several heads: `[n, S, width]` to `[n, T, width]`."""
-    heads = [part.unflatten(2, (HEADS, -1)).transpose(1, 2) for part in (query, key, value)]
+    heads = [part.view(*part.shape[:2], HEADS, -1).transpose(1, 2) for part in (query, key, value)]
     return F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
 
 
 class Reader(nn.Module):
     """What is trained of an image reader: from cells to a choice of entries, slot by slot."""
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, config: ImageReaderConfig) -> None:
         super().__init__()
@@ -120,7 +128,7 @@ class Reader(nn.Module):
         self.queries = nn.Parameter(torch.zeros(config.slots, width))
         self.glance = nn.Linear(width, config.glance)
         self.whole = nn.Sequential(
-            nn.Linear(config.glance * count, 256), nn.GELU(), nn.Dropout(0.3), nn.Linear(256, config.slots * width)
+            nn.Linear(config.glance * count, 256), nn.GELU(), nn.Dropout(0.1), nn.Linear(256, config.slots * width)
         )
         self.looking = nn.ModuleList(_Looking(width) for _ in range(2))
         self.last_norm = nn.LayerNorm(width)
@@ -132,7 +140,7 @@ class Reader(nn.Module):
         cells = self.inward(cells.clamp(-FEATURE_LIMIT, FEATURE_LIMIT)) + self.position
         cells = self.norm(self.mixing(cells))
         first = self.whole(self.glance(cells).flatten(1))
-        slots = self.queries + first.unflatten(1, self.queries.shape)
+        slots = self.queries + first.view(-1, *self.queries.shape)
         for layer in self.looking:
             slots = layer(slots, cells)
         scores: Tensor = self.choice(self.last_norm(slots))
@@ -150,17 +158,21 @@ class ImageReaderModel(PreTrainedModel):  # type: ignore[misc]
     main_input_name = "pixel_values"
     input_modalities = ("image",)
     config: ImageReaderConfig
+    book: Tensor
+    ordinals: Tensor
 
     def __init__(self, config: ImageReaderConfig) -> None:
         super().__init__(config)
         self.tower = AutoModel.from_config(config.tower_config)
         self.reader = Reader(config)
         self.register_buffer("book", torch.zeros(config.entries, config.entry_size))
+        self.register_buffer("ordinals", torch.zeros(len(ORDINALS), config.entry_size))
         self.post_init()
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.LayerNorm):
+            module.reset_parameters()
         if isinstance(module, Reader):
             module.mean.zero_()
             module.deviation.fill_(1.0)
@@ -168,6 +180,7 @@ class ImageReaderModel(PreTrainedModel):  # type: ignore[misc]
             nn.init.normal_(module.queries, std=0.5)
         if module is self:
             self.book.zero_()
+            self.ordinals.zero_()
 
     def forward(self, pixel_values: Tensor, **kwargs: Any) -> BaseModelOutput:
         """Read pictures.
@@ -180,4 +193,14 @@ class ImageReaderModel(PreTrainedModel):  # type: ignore[misc]
             Output whose `last_hidden_state` is `[n, slots, entry_size]`.
         """
         maps = picture_maps(self.tower, pixel_values, self.config.layers, self.config.grid)
-        return BaseModelOutput(last_hidden_state=self.book[self.reader(maps).argmax(-1)])
+        return BaseModelOutput(last_hidden_state=self.speak(self.reader(maps).argmax(-1)))
+
+    def speak(self, chosen: Tensor) -> Tensor:
+        """Turn the chosen entries, `[n, slots]`, into tokens `[n, slots, entry_size]`."""
+        number = (chosen > 0) & (chosen <= NUMBERS)
+        slots = torch.arange(chosen.shape[1], device=chosen.device).expand_as(chosen)
+        owner = torch.where(number, -1, slots).cummax(dim=1).values  # the last slot, from here back, without a number
+        after = (slots - owner - 1).clamp(0, len(self.ordinals) - 1)
+        carried = self.book[chosen.gather(1, owner.clamp(min=0))] * (owner >= 0)[..., None] + self.ordinals[after]
+        tokens: Tensor = self.book[chosen] + CARRIED * carried * number[..., None]
+        return tokens

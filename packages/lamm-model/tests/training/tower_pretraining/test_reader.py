@@ -8,7 +8,7 @@ from PIL import Image
 from transformers import AutoModel, AutoModelForCausalLM
 
 from lamm_data import write_world
-from lamm_model import build_pair
+from lamm_model import AdapterSettings, add_adapters, build_pair
 from lamm_model.cli import model as cli
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.tower_pretraining.reader import ReaderSettings, pretrain_reader
@@ -53,6 +53,10 @@ def test_it_learns_and_is_used(pictures, parts, tmp_path, kind):
     assert seen.shape == (1, 2, embeddings.shape[1])
     torch.testing.assert_close(seen[0, 0], embeddings[red].sum(dim=0).detach())
     torch.testing.assert_close(model.model.image_projector(seen), seen)
+    add_adapters(model, AdapterSettings(rank=2))
+    learns = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    assert learns
+    assert all("lora_" in name for name in learns)
     torch.testing.assert_close(reader(pixels).last_hidden_state, seen)
     assert processor.image_tokens == 2
 
@@ -88,6 +92,5 @@ def test_the_command_reads_a_world_once(parts, tmp_path):
 def test_a_source_without_pictures_is_refused(tmp_path):
     from lamm_model.training.tower_pretraining.transcripts import read_transcripts
 
-    write_world(tmp_path / "world", images=0, rooms=2)
     with pytest.raises(LammModelError, match="annotated pictures"):
-        read_transcripts("sample", tmp_path / "world")
+        read_transcripts("sample_halls", tmp_path, None)

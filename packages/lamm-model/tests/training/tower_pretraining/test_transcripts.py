@@ -16,7 +16,10 @@ class Spelling:
             return {"input_ids": [self.known.index(text)]}
         if text == " left knee":
             return {"input_ids": [4, 5]}
-        return {"input_ids": [10 + ord(letter) % 80 for letter in text]}
+        return {"input_ids": [ord(letter) for letter in text]}
+
+    def decode(self, ids):
+        return "".join(map(chr, ids))
 
 
 def test_boxes_in_reading_order_with_their_colours():
@@ -25,7 +28,7 @@ def test_boxes_in_reading_order_with_their_colours():
         Annotated("1", "1.png", width=100, height=100, boxes=boxes),
         Annotated("1", "1.png", width=100, height=100, captions=("a red heart and a star", "a red heart")),
     ]
-    assert list(_transcribe(apart)) == [
+    assert list(_transcribe(apart, Spelling())) == [
         *("two", "red", "heart", "top left", "%05", "%10", "%40", "%45"),
         *("", "star", "bottom right", "%60", "%60", "%90", "%95"),
     ]
@@ -33,15 +36,22 @@ def test_boxes_in_reading_order_with_their_colours():
 
 def test_joints_without_those_that_are_not_labelled():
     person = Keypoints(("neck", "left knee"), ((10.0, 20.0, 2), (0.0, 0.0, 0)))
-    assert list(_transcribe([Annotated("1", "1.png", width=50, height=200, keypoints=(person,))])) == [
+    assert list(_transcribe([Annotated("1", "1.png", width=50, height=200, keypoints=(person,))], Spelling())) == [
         "neck", "%20", "%10"
     ]  # fmt: skip
+
+
+def test_words_are_spelled_in_tokens():
+    spelled = list(_transcribe([Annotated("1", "1.png", words=("GO", "A"))], Spelling()))
+    assert spelled == ["=G", "=O", "= ", "=A"]
+    table = torch.randn(128, 5)
+    torch.testing.assert_close(embed_book(spelled, Spelling(), table), table[[ord(letter) for letter in "GO A"]])
 
 
 def test_an_entry_is_the_sum_of_its_tokens():
     book = book_of([Transcript("1.png", ("heart", "left knee", "%42", ""))])
     assert book == ["", *NUMBERS, "heart", "left knee"]
-    table = torch.randn(100, 5)
+    table = torch.randn(128, 5)
     rows = embed_book(book, Spelling(), table)
     torch.testing.assert_close(rows[0], torch.zeros(5))
     torch.testing.assert_close(rows[book.index("heart")], table[0])

@@ -18,9 +18,9 @@ from lamm_llm import atomic_path, writes_alone
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-    from transformers import PreTrainedModel
 
     from lamm_model.processing.image_processing_lamm import LammImageProcessor
+    from lamm_model.towers.image_reader import ImageReaderModel, Reader
     from lamm_model.training.tower_pretraining.transcripts import Transcript
 
 NEAR = 1.5  # percent by which a number may miss its target and still be taught as almost right
@@ -38,7 +38,7 @@ class ReaderSettings:
 
     steps: int = 600
     batch: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     slots: int = 64
     layers: tuple[int, ...] = (3, 5)
     grid: int = 14
@@ -61,18 +61,15 @@ def pretrain_reader(
     """
     import torch
 
-    from lamm_model.building.building import resolve_base
     from lamm_model.processing.image_processing_lamm import LammImageProcessor
     from lamm_model.training.processes import processes as distributed
     from lamm_model.training.tower_pretraining.transcripts import book_of
 
     torch.manual_seed(settings.seed)
-    parts = resolve_base({"language_model": language_model, "image_tower": image_tower})
-    folder = str(parts["image_tower"])
-    processor = LammImageProcessor.for_tower(folder)
+    processor = LammImageProcessor.for_tower(image_tower)
     book = book_of(transcripts)
     device = distributed.device()
-    model, maps = _start(transcripts, book, parts, processor, settings, device, report)
+    model, maps = _start(transcripts, book, (image_tower, language_model), processor, settings, device, report)
     targets = _targets(transcripts, book, model.config.slots).to(device)
     record = {"pictures": len(transcripts), "slots": model.config.slots, "entries": len(book), "steps": settings.steps}
     record |= _train(model.reader, maps, targets, settings, report)
@@ -85,22 +82,22 @@ def pretrain_reader(
 def _start(
     transcripts: "Sequence[Transcript]",
     book: Sequence[str],
-    parts: dict[str, str | None],
+    parts: tuple[str, str],
     processor: "LammImageProcessor",
     settings: ReaderSettings,
     device: "torch.device",
     report: Report,
-) -> "tuple[PreTrainedModel, Tensor]":
+) -> "tuple[ImageReaderModel, Tensor]":
     """Build an untrained reader on a tower, and compute the tower's maps of all pictures (16 bits a value)."""
     import torch
     from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
     from lamm_model.model.saving import pretrained
     from lamm_model.towers.configuration_image_reader import ImageReaderConfig
-    from lamm_model.towers.image_reader import ImageReaderModel, picture_maps
+    from lamm_model.towers.image_reader import ORDINALS, ImageReaderModel, picture_maps
     from lamm_model.training.tower_pretraining.transcripts import embed_book
 
-    tower = pretrained(AutoModel, parts["image_tower"]).to(device).eval()
+    tower = pretrained(AutoModel, parts[0]).to(device).eval()
     batches = []
     with torch.no_grad():
         for start in range(0, len(transcripts), TOWER_BATCH):
@@ -109,9 +106,9 @@ def _start(
             batches.append(picture_maps(tower, pixels, list(settings.layers), settings.grid).half())
             report(0, settings.steps, {"pictures": float(start + len(paths))})
     maps = torch.cat(batches)
-    causal = pretrained(AutoModelForCausalLM, parts["language_model"])
-    tokenizer = pretrained(AutoTokenizer, parts["language_model"])
-    embedded = embed_book(book, tokenizer, causal.get_input_embeddings().weight.detach())
+    tokenizer = pretrained(AutoTokenizer, parts[1])
+    table = pretrained(AutoModelForCausalLM, parts[1]).get_input_embeddings().weight.detach()
+    embedded = embed_book(book, tokenizer, table)
     config = ImageReaderConfig(
         tower_config=tower.config,
         layers=settings.layers,
@@ -124,6 +121,7 @@ def _start(
     model = ImageReaderModel(config)
     model.tower = tower
     model.book.copy_(embedded)
+    model.ordinals.copy_(embed_book(ORDINALS, tokenizer, table))
     model.reader.mean.copy_(maps.mean(dim=(0, 2, 3), dtype=torch.float32))
     square = torch.stack([part.float().square().mean(dim=(0, 2, 3)) for part in batches]).mean(dim=0)
     model.reader.deviation.copy_((square - model.reader.mean.square()).clamp(min=1e-6).sqrt())
@@ -143,14 +141,14 @@ def _targets(transcripts: "Sequence[Transcript]", book: Sequence[str], slots: in
 
 
 def _train(
-    reader: "torch.nn.Module", maps: "Tensor", targets: "Tensor", settings: ReaderSettings, report: Report
+    reader: "Reader", maps: "Tensor", targets: "Tensor", settings: ReaderSettings, report: Report
 ) -> dict[str, float]:
     """Train a reader on the maps of all pictures; return the last loss and how the last tenth of the steps went."""
     import torch
 
     from lamm_model.training.tower_pretraining.transcripts import NUMBERS
 
-    soft = _soft_targets(int(reader.choice.out_features)).to(maps.device)  # type: ignore[union-attr,arg-type]
+    soft = _soft_targets(reader.choice.out_features).to(maps.device)
     optimiser = torch.optim.AdamW(reader.parameters(), lr=settings.learning_rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
@@ -238,7 +236,10 @@ def pretrain_reader_command(
     import transformers
     from rich.console import Console
     from rich.progress import Progress
+    from transformers import AutoTokenizer
 
+    from lamm_model.building.building import resolve_base
+    from lamm_model.model.saving import pretrained
     from lamm_model.training.tower_pretraining.transcripts import read_transcripts
 
     transformers.utils.logging.disable_progress_bar()
@@ -246,19 +247,19 @@ def pretrain_reader_command(
         chosen = tuple(int(layer) for layer in layers.split(","))
     except ValueError as fault:
         raise click.BadParameter(f"Expected whole numbers with commas between, got {layers!r}.") from fault
+    parts = resolve_base({"language_model": language_model, "image_tower": image_tower})
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("computing the image tower's maps", total=None)
 
         def show(step: int, total: int, log: dict[str, float]) -> None:
-            text = f"training the image reader, {log['loss']:.2f}" if "loss" in log else None
-            progress.update(
-                task, completed=step, total=total if text else None, **({"description": text} if text else {})
-            )
+            if "loss" in log:
+                text = f"training the image reader, {log['loss']:.2f}"
+                progress.update(task, completed=step, total=total, description=text)
 
         numbers = pretrain_reader(
-            read_transcripts(source, root, split),
-            image_tower,
-            language_model,
+            read_transcripts(source, root, pretrained(AutoTokenizer, str(parts["language_model"])), split),
+            str(parts["image_tower"]),
+            str(parts["language_model"]),
             output,
             ReaderSettings(steps=steps, slots=slots, layers=chosen, seed=seed),
             show,

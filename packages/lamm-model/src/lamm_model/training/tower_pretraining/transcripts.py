@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 BLANK = ""
+SPELLED = "="  # before a token that stands for itself
 NUMBERS = tuple(f"%{number:02}" for number in range(100))
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _ARTICLES = {"a", "an", "the", "and", "of"}
@@ -29,12 +30,15 @@ class Transcript:
     entries: tuple[str, ...]
 
 
-def read_transcripts(source: str, root: Path, split: str = "") -> list[Transcript]:
+def read_transcripts(
+    source: str, root: Path, tokenizer: "PreTrainedTokenizerBase", split: str = ""
+) -> list[Transcript]:
     """Write a transcript of every picture that a source has annotations of.
 
     Args:
         source: Name of a source of lamm-data.
         root: Its folder.
+        tokenizer: The language model's; words that are written in a picture are spelled in its tokens.
         split: Which split; that for training when empty.
 
     Raises:
@@ -46,13 +50,13 @@ def read_transcripts(source: str, root: Path, split: str = "") -> list[Transcrip
         if TASK_TABLE[task].modality == "image":
             for item in opened.open(root, split or opened.train, task):
                 about.setdefault(item.media, []).append(item)
-    made = [Transcript(root / media, tuple(_transcribe(items))) for media, items in about.items()]
+    made = [Transcript(root / media, tuple(_transcribe(items, tokenizer))) for media, items in about.items()]
     if not (found := [one for one in made if one.entries]):
         raise LammModelError(f"Expected annotated pictures of {source} in {root}, found none. Name another root.")
     return found
 
 
-def _transcribe(items: Sequence[Annotated]) -> Iterator[str]:
+def _transcribe(items: Sequence[Annotated], tokenizer: "PreTrainedTokenizerBase") -> Iterator[str]:
     """Yield the entries of one picture, of which several files may speak."""
     said = {name: tuple(dict.fromkeys(chain(*(getattr(item, name) for item in items)))) for name in _SAID}
     width, height = max(item.width for item in items) or 1, max(item.height for item in items) or 1
@@ -61,7 +65,7 @@ def _transcribe(items: Sequence[Annotated]) -> Iterator[str]:
             yield from (name, _percent(x / width), _percent(y / height))
     for count in said["counts"]:
         yield from (str(count.number), count.label)
-    if said["boxes"] and not said["counts"]:  # beside a count they are mere examples
+    if said["boxes"] and not (said["counts"] or said["keypoints"] or said["words"]):  # else they are of what is told
         yield DIGITS[len(said["boxes"])] if len(said["boxes"]) < len(DIGITS) else str(len(said["boxes"]))
         placed = [(box.label, box.normalised(width, height)) for box in said["boxes"]]
         for label, (x1, y1, x2, y2) in sorted(placed, key=lambda one: _quadrant(one[1])):
@@ -69,7 +73,8 @@ def _transcribe(items: Sequence[Annotated]) -> Iterator[str]:
             yield from map(_percent, (x1, y1, x2, y2))
     for label in said["classes"]:
         yield from (label.attribute or "class", label.name)
-    yield from said["words"]
+    for token in tokenizer(" ".join(said["words"]), add_special_tokens=False)["input_ids"] if said["words"] else ():
+        yield f"{SPELLED}{tokenizer.decode([token])}"
 
 
 _PLACES = (("top", "left"), ("top", "right"), ("bottom", "left"), ("bottom", "right"))
@@ -109,6 +114,8 @@ def embed_book(book: Sequence[str], tokenizer: "PreTrainedTokenizerBase", embedd
     rows = []
     for entry in book:
         ids = tokens(entry.removeprefix("%")) if entry else []
+        if entry.startswith(SPELLED):
+            ids = tokenizer(entry.removeprefix(SPELLED), add_special_tokens=False)["input_ids"]
         if entry in NUMBERS and len(ids) > 1:
             ids = tokens(entry[1]) + tokens(DIGITS[int(entry[2])])
         rows.append(embeddings[ids].float().sum(dim=0))
