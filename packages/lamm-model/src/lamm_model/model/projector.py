@@ -35,7 +35,7 @@ class LammProjector(nn.Module):
         return x
 
     def pass_on(self) -> None:
-        """Be the identity: for features that are the language model's embeddings already.
+        """Be the identity, for good: for features that are the language model's embeddings already.
 
         Raises:
             UsageError: They are those of another language model, or the projector cannot be one.
@@ -48,6 +48,7 @@ class LammProjector(nn.Module):
             )
         nn.init.eye_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
+        self.requires_grad_(False)
 
 
 def fill_placeholders(

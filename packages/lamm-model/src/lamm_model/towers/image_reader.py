@@ -18,6 +18,7 @@ from transformers import AutoModel, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from lamm_model.towers.configuration_image_reader import HEADS, ImageReaderConfig
+from lamm_model.towers.efficientnet_lite import EfficientNetLiteModel
 
 FEATURE_LIMIT = 6.0  # deviations at which standardised features are cut
 PIXELS = 4  # a cell has PIXELS x PIXELS mean colours
@@ -40,7 +41,7 @@ def picture_maps(tower: nn.Module, pixel_values: Tensor, layers: list[int], grid
         `[n, channels, grid, grid]`: mean colours, then the layers in order. Of a map that is a multiple as fine every
         value stays; others are averaged, or repeated.
     """
-    if hasattr(tower, "feature_maps"):
+    if isinstance(tower, EfficientNetLiteModel):
         states = tower.feature_maps(pixel_values, max(layers))
     else:
         states = tower(pixel_values=pixel_values, output_hidden_states=True).hidden_states
@@ -106,8 +107,8 @@ class _Looking(nn.Module):
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attend with several heads: `[n, S, width]` to `[n, T, width]`."""
-    heads = [part.view(*part.shape[:2], HEADS, -1).transpose(1, 2) for part in (query, key, value)]
-    return F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
+    asked, keys, values = (part.view(*part.shape[:2], HEADS, -1).transpose(1, 2) for part in (query, key, value))
+    return F.scaled_dot_product_attention(asked, keys, values).transpose(1, 2).flatten(2)
 
 
 class Reader(nn.Module):

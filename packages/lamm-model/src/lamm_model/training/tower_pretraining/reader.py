@@ -71,7 +71,12 @@ def pretrain_reader(
     device = distributed.device()
     model, maps = _start(transcripts, book, (image_tower, language_model), processor, settings, device, report)
     targets = _targets(transcripts, book, model.config.slots).to(device)
-    record = {"pictures": len(transcripts), "slots": model.config.slots, "entries": len(book), "steps": settings.steps}
+    record: dict[str, Any] = {
+        "pictures": len(transcripts),
+        "slots": model.config.slots,
+        "entries": len(book),
+        "steps": settings.steps,
+    }
     record |= _train(model.reader, maps, targets, settings, report)
     with atomic_path(output) as beside:
         model.eval().save_pretrained(beside)
