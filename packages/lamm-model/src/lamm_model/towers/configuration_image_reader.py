@@ -20,12 +20,13 @@ class ImageReaderConfig(PretrainedConfig):  # type: ignore[misc]
             any other tower its hidden states. An earlier one has finer detail, a later one more meaning.
         grid: Cells per side of the grid that the maps are brought to.
         channels: Of a cell of that grid, over all maps.
-        slots: Entries that one picture is read into: the tokens of a picture.
+        slots: Entries that one picture is read into.
+        tokens: Tokens that they are told in, at most two an entry.
         entries: Size of the book of entries.
         entry_size: Width of an entry: that of the language model's embeddings.
         reader_size: Width of the reader.
         glance: Channels of a cell that all slots see at once.
-        in_embedding_space: Tokens are sums of the language model's own embeddings; the projector is the identity.
+        in_embedding_space: Tokens are the language model's own embeddings; the projector is the identity.
     """
 
     model_type = "lamm_image_reader"
@@ -38,6 +39,7 @@ class ImageReaderConfig(PretrainedConfig):  # type: ignore[misc]
     grid: int = 14
     channels: int = 48
     slots: int = 32
+    tokens: int = 64
     entries: int = 128
     entry_size: int = 576
     reader_size: int = 128
@@ -50,7 +52,10 @@ class ImageReaderConfig(PretrainedConfig):  # type: ignore[misc]
             self.tower_config = AutoConfig.for_model(settings.pop("model_type", ""), **settings)
         self.layers = [int(layer) for layer in self.layers]
         super().__post_init__(**kwargs)
-        if min(self.grid, self.slots, self.entries, self.entry_size, self.glance) < 1 or self.reader_size % HEADS:
+        if (
+            min(self.grid, self.slots, self.tokens, self.entries, self.entry_size, self.glance) < 1
+            or self.reader_size % HEADS
+        ):
             raise UsageError(
                 f"Expected an image reader of positive sizes, its width a multiple of {HEADS}, got grid {self.grid}, "
                 f"{self.slots} slots, {self.entries} entries of {self.entry_size}, width {self.reader_size}."

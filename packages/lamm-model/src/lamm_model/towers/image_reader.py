@@ -2,9 +2,8 @@
 
 A frozen vision tower's maps, fine and coarse, and the picture itself are brought to one grid of cells. Learned queries,
 one for each slot, look at the cells, and each chooses an entry of a book: a word ("heart"), a phrase ("left knee"), or
-a number ("42", in percent of the picture's side). What goes on to the language model is the entry's embedding, the sum
-of its tokens' embeddings: a picture arrives as a short text, which the language model knows how to read. A number also
-carries, fainter, the word or phrase before it and its place after that: "left knee" finds its "42" at once.
+a number ("42", in percent of the picture's side). What goes on to the language model are the entries' embeddings, one
+after another: a picture arrives as a short text, which the language model knows how to read.
 """
 
 from __future__ import annotations
@@ -22,9 +21,7 @@ from lamm_model.towers.efficientnet_lite import EfficientNetLiteModel
 
 FEATURE_LIMIT = 6.0  # deviations at which standardised features are cut
 PIXELS = 4  # a cell has PIXELS x PIXELS mean colours
-NUMBERS = 100  # entries 1 to NUMBERS of a book are numbers, entry 0 is blank
-ORDINALS = ("first", "second", "third", "fourth")
-CARRIED = 0.5  # how strongly a number carries what it is about
+PIECES = 2  # tokens of an entry: a number's two digits, a phrase's two words
 
 
 def picture_maps(tower: nn.Module, pixel_values: Tensor, layers: list[int], grid: int) -> Tensor:
@@ -151,7 +148,7 @@ class Reader(nn.Module):
 class ImageReaderModel(PreTrainedModel):  # type: ignore[misc]
     """A vision tower and a reader on it; trained by `lamm model pretrain-reader`, used as any image tower.
 
-    Input is what the vision tower takes. Output is `[n, slots, entry_size]`, each token the embedding of an entry.
+    Input is what the vision tower takes. Output is `[n, tokens, entry_size]`, each token a piece of an entry.
     """
 
     config_class = ImageReaderConfig
@@ -160,14 +157,12 @@ class ImageReaderModel(PreTrainedModel):  # type: ignore[misc]
     input_modalities = ("image",)
     config: ImageReaderConfig
     book: Tensor
-    ordinals: Tensor
 
     def __init__(self, config: ImageReaderConfig) -> None:
         super().__init__(config)
         self.tower = AutoModel.from_config(config.tower_config)
         self.reader = Reader(config)
-        self.register_buffer("book", torch.zeros(config.entries, config.entry_size))
-        self.register_buffer("ordinals", torch.zeros(len(ORDINALS), config.entry_size))
+        self.register_buffer("book", torch.zeros(config.entries, PIECES, config.entry_size))
         self.post_init()
 
     @torch.no_grad()
@@ -181,7 +176,6 @@ class ImageReaderModel(PreTrainedModel):  # type: ignore[misc]
             nn.init.normal_(module.queries, std=0.5)
         if module is self:
             self.book.zero_()
-            self.ordinals.zero_()
 
     def forward(self, pixel_values: Tensor, **kwargs: Any) -> BaseModelOutput:
         """Read pictures.
@@ -191,17 +185,14 @@ class ImageReaderModel(PreTrainedModel):  # type: ignore[misc]
             **kwargs: Ignored; accepted because every vision tower is called with them.
 
         Returns:
-            Output whose `last_hidden_state` is `[n, slots, entry_size]`.
+            Output whose `last_hidden_state` is `[n, tokens, entry_size]`.
         """
         maps = picture_maps(self.tower, pixel_values, self.config.layers, self.config.grid)
         return BaseModelOutput(last_hidden_state=self.speak(self.reader(maps).argmax(-1)))
 
     def speak(self, chosen: Tensor) -> Tensor:
-        """Turn the chosen entries, `[n, slots]`, into tokens `[n, slots, entry_size]`."""
-        number = (chosen > 0) & (chosen <= NUMBERS)
-        slots = torch.arange(chosen.shape[1], device=chosen.device).expand_as(chosen)
-        owner = torch.where(number, -1, slots).cummax(dim=1).values  # the last slot, from here back, without a number
-        after = (slots - owner - 1).clamp(0, len(self.ordinals) - 1)
-        carried = self.book[chosen.gather(1, owner.clamp(min=0))] * (owner >= 0)[..., None] + self.ordinals[after]
-        tokens: Tensor = self.book[chosen] + CARRIED * carried * number[..., None]
-        return tokens
+        """Turn the chosen entries, `[n, slots]`, into their pieces, then blanks: `[n, tokens, entry_size]`."""
+        pieces = self.book[chosen].flatten(1, 2)
+        blank = (pieces == 0).all(dim=-1)
+        order = blank.to(torch.uint8).argsort(dim=1, stable=True)[:, : self.config.tokens]
+        return pieces.gather(1, order[..., None].expand(-1, -1, pieces.shape[2]))

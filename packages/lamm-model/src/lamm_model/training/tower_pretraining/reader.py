@@ -99,7 +99,7 @@ def _start(
 
     from lamm_model.model.saving import pretrained
     from lamm_model.towers.configuration_image_reader import ImageReaderConfig
-    from lamm_model.towers.image_reader import ORDINALS, ImageReaderModel, picture_maps
+    from lamm_model.towers.image_reader import ImageReaderModel, picture_maps
     from lamm_model.training.tower_pretraining.transcripts import embed_book
 
     tower = pretrained(AutoModel, parts[0]).to(device).eval()
@@ -114,19 +114,21 @@ def _start(
     tokenizer = pretrained(AutoTokenizer, parts[1])
     table = pretrained(AutoModelForCausalLM, parts[1]).get_input_embeddings().weight.detach()
     embedded = embed_book(book, tokenizer, table)
+    slots = min(settings.slots, max(len(one.entries) for one in transcripts))
+    pieces = dict(zip(book, (embedded != 0).any(dim=-1).sum(dim=-1).tolist(), strict=True))
     config = ImageReaderConfig(
         tower_config=tower.config,
         layers=settings.layers,
         grid=settings.grid,
         channels=maps.shape[1],
-        slots=min(settings.slots, max(len(one.entries) for one in transcripts)),
+        slots=slots,
+        tokens=max(sum(pieces[entry] for entry in one.entries[:slots]) for one in transcripts),
         entries=len(book),
-        entry_size=embedded.shape[1],
+        entry_size=embedded.shape[2],
     )
     model = ImageReaderModel(config)
     model.tower = tower
     model.book.copy_(embedded)
-    model.ordinals.copy_(embed_book(ORDINALS, tokenizer, table))
     model.reader.mean.copy_(maps.mean(dim=(0, 2, 3), dtype=torch.float32))
     square = torch.stack([part.float().square().mean(dim=(0, 2, 3)) for part in batches]).mean(dim=0)
     model.reader.deviation.copy_((square - model.reader.mean.square()).clamp(min=1e-6).sqrt())

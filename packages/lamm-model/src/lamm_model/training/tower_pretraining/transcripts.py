@@ -101,22 +101,24 @@ def book_of(transcripts: Sequence[Transcript]) -> list[str]:
 
 
 def embed_book(book: Sequence[str], tokenizer: "PreTrainedTokenizerBase", embeddings: "torch.Tensor") -> "torch.Tensor":
-    """Return each entry's embedding, the sum of its tokens': `[entries, width]`; a blank one is zero.
+    """Return the embeddings of each entry's pieces, `[entries, PIECES, width]`; what is blank is zero.
 
-    A number is one token where the tokenizer has it, else its first digit and the name of its second: of two tokens
-    that lie on each other the order is lost, and so each has a form of its own.
+    The first piece is the entry's first token; the second is what follows, the sum where that is more than one.
     """
     import torch
+
+    from lamm_model.towers.image_reader import PIECES
 
     def tokens(text: str) -> list[int]:
         return min((tokenizer(form, add_special_tokens=False)["input_ids"] for form in (f" {text}", text)), key=len)
 
-    rows = []
-    for entry in book:
-        ids = tokens(entry.removeprefix("%")) if entry else []
+    rows = embeddings.new_zeros(len(book), PIECES, embeddings.shape[1], dtype=torch.float32)
+    for row, entry in zip(rows, book, strict=True):
+        text = entry.removeprefix("%")
         if entry.startswith(SPELLED):
             ids = tokenizer(entry.removeprefix(SPELLED), add_special_tokens=False)["input_ids"]
-        if entry in NUMBERS and len(ids) > 1:
-            ids = tokens(entry[1]) + tokens(DIGITS[int(entry[2])])
-        rows.append(embeddings[ids].float().sum(dim=0))
-    return torch.stack(rows)
+        else:
+            ids = tokens(text) if text else []
+        for place, number in enumerate(ids):
+            row[min(place, PIECES - 1)] += embeddings[number]
+    return rows
