@@ -83,7 +83,7 @@ class _Demo:
 
     def convert(self) -> None:
         chosen = self.settings["templates"]
-        for part in ("short", "long"):
+        for part in ("short", "several", "long"):
             path = self.instructions / f"{part}_tasks.jsonl"
             if not path.exists():
                 files = ["--root", self.world, "--output", path, "--style", chosen["style"]]
