@@ -161,6 +161,21 @@ def _both(call: Callable[..., object]) -> dict[str, object]:
     return in_turn({"lamm numba": call, "torch": partial(call, implementation="reference")}, 5)
 
 
+@torch.no_grad()
+def linears() -> dict[str, object]:
+    """The widest linear layers of a level of 96 channels, as towers compute them in prediction and by torch."""
+    rows, model = {}, PointTransformerV3Model(PointTransformerV3Config())
+    for name, wide, out in (("fc1", 96, 384), ("fc2", 384, 96)):
+        layer = model.get_submodule(f"enc.enc1.block0.mlp.0.{name}")
+        features = torch.randn(VOXELS, wide, generator=torch.Generator().manual_seed(0))
+        torchs = partial(torch.nn.functional.linear, features, layer.weight, layer.bias)
+        row = in_turn({"lamm, by oneDNN": partial(layer, features), "torch": torchs}, 7)
+        want = torchs()
+        row["largest difference"] = float((layer(features) - want).abs().max() / want.abs().max())
+        rows[f"{wide} -> {out}"] = row
+    return rows
+
+
 @torch.inference_mode()
 def tower() -> dict[str, object]:
     """The encoder of Sonata with random weights over 100,000 voxels, on two threads."""
@@ -196,6 +211,7 @@ PARTS: dict[str, Callable[[], dict[str, object]]] = {
     "kernel map, 20,000 voxels": maps,
     "serialisation, 1,000,000 points": serialisation,
     "sampling and pooling": sampling,
+    "linear layers, 20,000 rows": linears,
     "tower, 100,000 voxels": tower,
 }
 

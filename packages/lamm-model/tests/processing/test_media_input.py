@@ -219,10 +219,26 @@ def test_what_a_cloud_lacks_and_a_strange_unit_are_said_once(caplog):
         "room_0 has no colours: -1 in the range -1..1 is put in their place.",
         "room_0 has no normals: zeros are put in their place.",
         "Expected a room, an object or a street, got hall, 3,978 m across if its coordinates are in m. Set "
-        "point_cloud_unit (m, cm, mm, ft, in) to what they are in, most likely mm.",
+        "point_cloud_unit (m, cm, mm, ft, in) to what they are in, most likely mm, or write clouds in metres: lamm "
+        "data clouds --units mm.",
     ]
     with pytest.raises(LammModelError, match=r"at most 1,311 m.*room, 3,978 m across.*most likely mm"):
         processor.prepare(cloud * 1000, "room")
+
+
+@pytest.mark.parametrize("use_normal", [False, True])
+def test_the_offset_of_map_coordinates_is_said_once(caplog, use_normal):
+    from lamm_model.processing.point_cloud_processing import _SAID
+
+    _SAID.clear()
+    cloud = np.random.default_rng(0).uniform(0, 4, (50, 3)) + np.array([450_000, 5_400_000, 100])
+    processor = LammPointCloudProcessor(num_points=50, use_color=False, use_normal=use_normal)
+    placed = [processor.prepare(cloud, f"room_{number}") for number in range(2)]
+    assert np.abs(placed[0][:, :2]).max() < 10_000
+    messages = [record.getMessage() for record in caplog.records if "normals" not in record.getMessage()]
+    assert len(messages) == 1
+    assert messages[0].startswith("room_0 has map coordinates: (450,")
+    assert "lamm data clouds" in messages[0]
 
 
 @pytest.mark.parametrize(

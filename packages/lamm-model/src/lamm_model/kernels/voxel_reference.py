@@ -19,8 +19,16 @@ def sample_of_row(lengths: Tensor, rows: int) -> Tensor:
 def extremes_of_samples(cells: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """int64 `[B]` each: the smallest and the largest coordinate of each sample, 0 for one without rows."""
     parts = [part if len(part) else cells.new_zeros(1) for part in torch.split(cells, lengths.tolist())]
-    low, high = zip(*(part.aminmax() for part in parts), strict=True)
+    low, high = zip(*map(_extremes, parts), strict=True)
     return torch.stack(low), torch.stack(high)
+
+
+def _extremes(part: Tensor) -> tuple[Tensor, Tensor]:
+    """Smallest and largest; on a CPU in pieces that torch does not share out: its idle threads spin beside ours."""
+    if part.device.type != "cpu":
+        return part.aminmax()
+    low, high = zip(*(piece.aminmax() for piece in torch.split(part.flatten(), 1 << 15)), strict=True)
+    return torch.stack(low).min(), torch.stack(high).max()
 
 
 def cell_keys(cells: Tensor, lengths: Tensor, reach: int = 0) -> tuple[Tensor, Tensor]:

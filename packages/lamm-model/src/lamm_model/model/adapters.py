@@ -157,7 +157,7 @@ def fill(what: str, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> N
     if missing or extra or shapes:
         raise LammModelError(
             f"Expected the weights of {what} to fit this model, got missing keys {missing}, extra keys {extra}, "
-            f"shapes {shapes}. Load the checkpoint with the base model and settings it was trained with."
+            f"shapes {shapes}. Take weights and model that belong together: base model, settings, --kind."
         )
     for key, value in state.items():
         _put(own[key], value)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from transformers import BatchFeature, FeatureExtractionMixin
 
-from lamm_data import LammDataError, read_cloud, read_cloud_with_normals
+from lamm_data import LammDataError, PointCloud, read_cloud, read_cloud_with_normals
 from lamm_model.errors import LammModelError, UsageError
 
 _LOG = logging.getLogger("lamm_model")
@@ -162,6 +162,7 @@ class LammPointCloudProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         extent = float(np.ptp(xyz, axis=0).max())
         says = f"{label or 'a cloud'}, {extent:,.0f} m across if its coordinates are in {self.unit}"
         mend = f"Set point_cloud_unit ({', '.join(UNITS)}) to what they are in, most likely mm"
+        mend += ", or write clouds in metres: lamm data clouds --units mm"
         if self.grid_size and extent >= MOST_CELLS * self.grid_size:
             most = MOST_CELLS * self.grid_size
             raise LammModelError(
@@ -219,7 +220,7 @@ def _read(cloud: Any, label: str, with_normals: bool) -> np.ndarray[Any, Any]:
         found, normals = read_cloud_with_normals(cloud, label)
     except LammDataError as fault:
         raise LammModelError(str(fault)) from fault
-    table = found.table()
+    table = _less_offset(found, label)
     if normals is None:
         return table
     if table.shape[1] == 3:
@@ -251,6 +252,19 @@ def read_point_cloud(cloud: str | Path | np.ndarray[Any, Any], name: str = "") -
             point; or its colours are in no known range.
     """
     try:
-        return read_cloud(cloud, name).table()
+        found = read_cloud(cloud, name)
     except LammDataError as fault:
         raise LammModelError(str(fault)) from fault
+    return _less_offset(found, name or (Path(cloud).name if isinstance(cloud, str | Path) else ""))
+
+
+def _less_offset(cloud: PointCloud, label: str) -> np.ndarray[Any, Any]:
+    """Return a cloud's table; what is subtracted of map coordinates is said."""
+    if cloud.offset.any():
+        offset = ", ".join(f"{value:,.0f}" for value in cloud.offset)
+        _say_once(
+            "map",
+            f"{label or 'A cloud'} has map coordinates: ({offset}) is subtracted of x, y and z, and answers with "
+            "coordinates count from there. `lamm data clouds` writes clouds without the offset.",
+        )
+    return cloud.table()

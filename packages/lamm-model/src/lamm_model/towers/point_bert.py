@@ -15,6 +15,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from lamm_model.errors import LammModelError
 from lamm_model.kernels import farthest_point_sample, gather, group, knn
+from lamm_model.kernels.linear import Linear
 from lamm_model.towers.configuration_point_bert import PointBertConfig
 from lamm_model.towers.licences import tell_licence
 from lamm_model.towers.tokens import PointCloudTokens
@@ -50,8 +51,8 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width, bias=False)
+        self.proj = Linear(width, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map `[n, T, C]` to `[n, T, C]`."""
@@ -73,7 +74,7 @@ class PointBertBlock(GradientCheckpointingLayer):  # type: ignore[misc]
         self.attn = Attention(width, config.num_attention_heads)
         self.norm2 = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.mlp = nn.ModuleDict(
-            {"fc1": nn.Linear(width, config.mlp_ratio * width), "fc2": nn.Linear(config.mlp_ratio * width, width)}
+            {"fc1": Linear(width, config.mlp_ratio * width), "fc2": Linear(config.mlp_ratio * width, width)}
         )
 
     def forward(self, tokens: Tensor, positions: Tensor) -> Tensor:
@@ -103,11 +104,11 @@ class PointBertModel(PreTrainedModel):  # type: ignore[misc]
         super().__init__(config)
         width = config.hidden_size
         self.encoder = GroupEncoder(config.in_channels, config.group_width)
-        self.reduce_dim = nn.Linear(config.group_width, width)
+        self.reduce_dim = Linear(config.group_width, width)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.cls_pos = nn.Parameter(torch.zeros(1, 1, width))
         self.pos_embed = nn.Sequential(
-            nn.Linear(3, config.position_hidden_size), nn.GELU(), nn.Linear(config.position_hidden_size, width)
+            Linear(3, config.position_hidden_size), nn.GELU(), Linear(config.position_hidden_size, width)
         )
         self.blocks = nn.ModuleList(PointBertBlock(config) for _ in range(config.num_hidden_layers))
         self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from lamm_model.kernels import segment_pool, segment_unpool, serialized_attention, submanifold_conv3d
+from lamm_model.kernels.linear import Linear
 from lamm_model.towers.configuration_point_transformer import PointTransformerV3Config
 from lamm_model.towers.voxel_level import Level
 
@@ -72,8 +73,8 @@ class PatchAttention(nn.Module):
         super().__init__()
         self.heads, self.curve = heads, curve
         self.patch_size, self.rope_base = config.patch_size, config.rope_base
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.proj = nn.Linear(channels, channels)
+        self.qkv = Linear(channels, 3 * channels)
+        self.proj = Linear(channels, channels)
         self.rpe = RelativePositions(config.patch_size, heads) if config.relative_positions else None
 
     def forward(self, features: Tensor, level: Level) -> Tensor:
@@ -98,13 +99,13 @@ class PointBlock(GradientCheckpointingLayer):  # type: ignore[misc]
         super().__init__()
         self.drop_path = drop_path
         self.cpe = nn.ModuleList(
-            [SubmanifoldConv(channels, channels, 3), nn.Linear(channels, channels), nn.LayerNorm(channels)]
+            [SubmanifoldConv(channels, channels, 3), Linear(channels, channels), nn.LayerNorm(channels)]
         )
         self.norm1 = nn.Sequential(nn.LayerNorm(channels))
         self.attn = PatchAttention(channels, heads, number % len(config.order), config)
         self.norm2 = nn.Sequential(nn.LayerNorm(channels))
         wide = config.mlp_ratio * channels
-        self.mlp = nn.ModuleList([nn.ModuleDict({"fc1": nn.Linear(channels, wide), "fc2": nn.Linear(wide, channels)})])
+        self.mlp = nn.ModuleList([nn.ModuleDict({"fc1": Linear(channels, wide), "fc2": Linear(wide, channels)})])
 
     def forward(self, features: Tensor, level: Level, convolved: Tensor | None = None) -> Tensor:
         """Map `[N, C]` to `[N, C]`; `convolved` is what the convolution sees instead, where that is something else."""
@@ -141,7 +142,7 @@ class Stem(nn.Module):
         if config.form == "m1":
             self.conv = SubmanifoldConv(config.feature_channels, width, 5, bias=False)
         else:
-            self.linear = nn.Linear(config.feature_channels, width)
+            self.linear = Linear(config.feature_channels, width)
         self.norm = norm_of(width, config)
 
     def forward(self, features: Tensor, level: Level) -> Tensor:
@@ -155,7 +156,7 @@ class Down(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, config: PointTransformerV3Config) -> None:
         super().__init__()
-        self.proj = nn.Linear(in_channels, out_channels)
+        self.proj = Linear(in_channels, out_channels)
         self.norm = nn.Sequential(norm_of(out_channels, config))
 
     def forward(self, features: Tensor, inverse: Tensor, count: int) -> Tensor:
@@ -169,8 +170,8 @@ class Up(nn.Module):
 
     def __init__(self, in_channels: int, skip_channels: int, channels: int, config: PointTransformerV3Config) -> None:
         super().__init__()
-        self.proj = nn.Sequential(nn.Linear(in_channels, channels), norm_of(channels, config), nn.GELU())
-        self.proj_skip = nn.Sequential(nn.Linear(skip_channels, channels), norm_of(channels, config), nn.GELU())
+        self.proj = nn.Sequential(Linear(in_channels, channels), norm_of(channels, config), nn.GELU())
+        self.proj_skip = nn.Sequential(Linear(skip_channels, channels), norm_of(channels, config), nn.GELU())
 
     def forward(self, features: Tensor, skip: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
         """Map `[M, in]` and the encoder's `[N, skip]` to both joined `[N, C]`, and the encoder's part alone."""

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from transformers.modeling_outputs import BaseModelOutput
 
 from lamm_model.kernels import farthest_point_sample
+from lamm_model.kernels.linear import Linear
 
 BUDGETS = ("pool", "sample", "resampler")
 POSITION_FEATURES = {"none": 0, "metres": 3, "fourier": 63}
@@ -74,14 +75,12 @@ class Resampler(nn.Module):
         super().__init__()
         self.heads = heads
         self.queries = nn.Parameter(torch.zeros(tokens, width))
-        self.position = nn.Sequential(nn.Linear(3, width), nn.GELU(), nn.Linear(width, width))
+        self.position = nn.Sequential(Linear(3, width), nn.GELU(), Linear(width, width))
         self.norm = nn.LayerNorm(width)
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(width, 2 * width)
-        self.proj = nn.Linear(width, width)
-        self.mlp = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        )
+        self.query = Linear(width, width)
+        self.key_value = Linear(width, 2 * width)
+        self.proj = Linear(width, width)
+        self.mlp = nn.Sequential(nn.LayerNorm(width), Linear(width, 4 * width), nn.GELU(), Linear(4 * width, width))
 
     def forward(self, features: Tensor, positions: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Map packed rows `[M, C]` and `[M, 3]` to tokens `[n, T, C]` and positions `[n, T, 3]`."""

@@ -5,11 +5,11 @@ from numba import njit
 from torch import Tensor
 
 from lamm_model.kernels.cpu.curves import write_order
+from lamm_model.kernels.linear import is_worth_onednn, onednn_linear
 from lamm_model.kernels.voxel_reference import cell_keys, wide
 
 _BYTES = 1 << 20  # of the rows that a block gathers and of those it computes: they stay in the second cache
 _SHAPES = 32  # heights of a matrix product: oneDNN compiles one for each shape, in 0.4 ms
-_WORTH = 1 << 20  # multiplications from which oneDNN is faster than BLAS
 
 
 @njit(cache=True, nogil=True)
@@ -73,17 +73,10 @@ def _scatter(results, owners, count, out):
 
 
 def _multiply(rows: Tensor, kernel: Tensor, count: int, results: Tensor) -> Tensor:
-    """`rows[:count] @ kernel.T`, in the first rows of what is returned; those that follow hold anything.
-
-    oneDNN uses the widest registers of any processor where MKL does not, and is twice as fast there: the operator
-    is the one that torch's own compiler emits. Builds without it multiply by BLAS.
-    """
-    worth = count * kernel.numel() >= _WORTH and rows.dtype == torch.float32
-    if worth and hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    """`rows[:count] @ kernel.T`, in the first rows of what is returned; those that follow hold anything."""
+    if is_worth_onednn(count * kernel.numel(), rows.dtype):
         tile = -(-len(rows) // _SHAPES)
-        padded = rows[: min(len(rows), -(-count // tile) * tile)]
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(padded, kernel, None, "none", [], "")
-        return product
+        return onednn_linear(rows[: min(len(rows), -(-count // tile) * tile)], kernel)
     return torch.mm(rows[:count], kernel.T, out=results[:count])
 
 

@@ -9,54 +9,90 @@ from lamm_model.kernels.cpu.batched import run_jobs
 from lamm_model.kernels.voxel_reference import CURVES, cell_keys
 
 _DIGIT = 11  # bits sorted at a time: 2,048 places fit the first cache
+_SMALL_DIGIT = 8  # the same in a small bucket
+_FEW = 32  # keys that are sorted by insertion
 _CHUNK = 256  # points whose codes are computed side by side
 
 
 @njit(cache=True, nogil=True)
-def _sort_digits(source, target, starts, index_bits):
+def _sort_digits(source, target, starts, shift, digit):
     """Sort by one digit after the other, stably, given how often each occurs; return the side that holds the result."""
-    for digit in range(starts.shape[0]):
+    for row in range(starts.shape[0]):
         place = 0
         most = 0
-        for value in range(1 << _DIGIT):
-            count = starts[digit, value]
+        for value in range(1 << digit):
+            count = starts[row, value]
             most = max(most, count)
-            starts[digit, value] = place
+            starts[row, value] = place
             place += count
-        if most == source.shape[0]:
-            continue  # all share this digit
-        shift = index_bits + digit * _DIGIT
-        for i in range(source.shape[0]):
-            value = (source[i] >> shift) & ((1 << _DIGIT) - 1)
-            target[starts[digit, value]] = source[i]
-            starts[digit, value] += 1
-        source, target = target, source
+        if most != source.shape[0]:  # not all share this digit
+            for i in range(source.shape[0]):
+                value = (source[i] >> shift) & ((1 << digit) - 1)
+                target[starts[row, value]] = source[i]
+                starts[row, value] += 1
+            source, target = target, source
+        shift += digit
     return source
+
+
+@njit(cache=True, nogil=True)
+def _sort_bucket(packed, other, counts, index_bits, bits):
+    """Sort packed keys by their lowest `bits` between two sides; return the one that holds the result."""
+    size = packed.shape[0]
+    if size <= _FEW:
+        for i in range(1, size):
+            value = packed[i]
+            place = i
+            while place > 0 and packed[place - 1] > value:
+                packed[place] = packed[place - 1]
+                place -= 1
+            packed[place] = value
+        return packed
+    digit = _DIGIT if size >= 1 << _DIGIT else _SMALL_DIGIT  # reading the counts must not take longer than sorting
+    digits = (bits + digit - 1) // digit
+    starts = counts[:digits]
+    starts[:, : 1 << digit] = 0
+    low = np.int64((1 << digit) - 1)
+    for i in range(size):
+        key = packed[i] >> index_bits
+        for row in range(digits):
+            starts[row, key & low] += 1
+            key >>= digit
+    return _sort_digits(packed, other, starts, index_bits, digit)
 
 
 @njit(cache=True, nogil=True)
 def _order_packed(keys, order, inverse, begin, index_bits, key_bits):
     """Write the stable order of keys that share 63 bits with their row's number, and the order's inverse.
 
-    The two outputs are the two sides between which keys are sorted, a digit at a time.
+    Keys are dealt by their highest digit into buckets, and each bucket is sorted where it fits the cache.
     """
-    digits = (key_bits + _DIGIT - 1) // _DIGIT
-    starts = np.zeros((digits, 1 << _DIGIT), np.int64)
-    low = np.int64((1 << _DIGIT) - 1)
+    bits = max(0, key_bits - _DIGIT)  # below the highest digit
+    ends = np.zeros(1 << _DIGIT, np.int64)
     for i in range(keys.shape[0]):
-        key = keys[i]
-        order[i] = key << index_bits | i
-        for digit in range(digits):
-            starts[digit, (key >> (digit * _DIGIT)) & low] += 1
-    source = _sort_digits(order, inverse, starts, index_bits)
+        ends[keys[i] >> bits] += 1
+    place = 0
+    for value in range(1 << _DIGIT):
+        count = ends[value]
+        ends[value] = place
+        place += count
+    packed = np.empty_like(keys)
+    for i in range(keys.shape[0]):
+        value = keys[i] >> bits
+        packed[ends[value]] = keys[i] << index_bits | i
+        ends[value] += 1
+    counts = np.empty(((bits + _SMALL_DIGIT - 1) // _SMALL_DIGIT, 1 << _DIGIT), np.int64)
     rows = np.int64((1 << index_bits) - 1)
-    for i in range(keys.shape[0]):
-        order[i] = source[i] & rows
-    for i in range(keys.shape[0]):
-        inverse[order[i]] = i + begin
-    if begin:
-        for i in range(keys.shape[0]):
-            order[i] += begin
+    first = 0
+    for value in range(1 << _DIGIT):
+        last = ends[value]
+        if last > first:
+            bucket = _sort_bucket(packed[first:last], order[first:last], counts, index_bits, bits)
+            for i in range(last - first):
+                row = bucket[i] & rows
+                order[first + i] = row + begin
+                inverse[row] = first + i + begin
+        first = last
 
 
 def write_order(keys: np.ndarray, order: np.ndarray, inverse: np.ndarray, begin: int, key_bits: int) -> None:
