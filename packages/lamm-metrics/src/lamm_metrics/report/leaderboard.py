@@ -34,7 +34,8 @@ def leaderboard(arranged: Arranged, significance: Significance) -> str:
     rows = rows_of(arranged)
     entrants = entrants_of(arranged)
     models = [one for one in entrants.values() if one.role == "model"]
-    seers = {one.of: name for name, one in entrants.items() if one.role == BLIND}
+    # Comparisons are with the first model, so that they say something of its own blind run alone.
+    seers = {one.of: name for name, one in entrants.items() if one.role == BLIND and one.of == models[0].name}
     blind, tested = any(row.blind for row in rows), is_compared(significance, [one.name for one in models])
     head = ["Set", "Model", "Score and interval", "Score", *["Blind"] * blind, *["Δ"] * tested, "Unread"]
     cells = "".join(f'<th scope="col">{title}</th>' for title in head)
@@ -70,7 +71,7 @@ def _group(
     Args:
         row: The scores.
         models: The models of the report.
-        seers: Names of blind runs by the model's, None where there are none.
+        seers: Name of the blind run by that of the first model, None where there are no blind runs.
         compared: Paired comparisons by name.
         tested: Whether models were compared anywhere.
         listed: Whether samples of the task are listed.
