@@ -20,13 +20,13 @@
   };
   const picture = (answers) => {
     const first = answers[0], medium = data.media[first.medium] || {};
-    const marked = (marks) => marks.map(([kind, numbers, label, , found]) => ({ kind, numbers, label, found }));
+    const marked = (marks) => marks.map(([kind, numbers, label, , found, overlap]) => ({ kind, numbers, label, found, overlap: overlap ?? undefined }));
     const series = [{ name: "truth", colour: lamm.TRUTH, marks: marked(first.marks.filter((mark) => mark[3])) }];
     // What chance or a blind model would answer says nothing about this picture.
     const drawing = answers.filter((one) => lamm.isModel(one.model));
     for (const answer of drawing)
       series.push({ name: answer.model, colour: lamm.colour(answer.model), answer: answer.answer, marks: marked(answer.marks.filter((mark) => !mark[3])), dashed: true });
-    const drawn = series.some((one) => one.marks.length), place = element("div", "", "medium");
+    const place = element("div", "", "medium");
     if (medium.cloud) place.append(lammViewer.cloud(medium.cloud, { name: first.media, series }));
     else if (medium.picture) {
       const image = element("img");
@@ -34,12 +34,7 @@
       place.append(lammViewer.picture(image, { name: first.media, series }));
     } else if (first.media) place.append(words("p", `${first.media} is not embedded.`, "missing"));
     else return null;
-    if (drawn) {
-      const list = element("p", "", "legend");
-      list.append(lamm.swatch(lamm.TRUTH, "truth"), ...drawing.filter((answer) => answer.marks.some((mark) => !mark[3])).map((answer) => lamm.swatch(lamm.colour(answer.model), answer.model, true)));
-      if (series.some((one) => one.marks.some((mark) => mark.found))) list.append(element("span", "filled and ✓: found its counterpart"));
-      place.append(list);
-    }
+    if (series.some((one) => one.marks.some((mark) => mark.found))) place.append(element("p", "filled and ✓: found its counterpart", "legend"));
     return place;
   };
   // What one answer is worth, in words: of an error how large it is, of a share right, wrong or how much.

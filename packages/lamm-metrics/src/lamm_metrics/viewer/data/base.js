@@ -58,7 +58,8 @@ const lammViewer = {};
   };
 
   // Marks of all series in one list. A series is { name, colour, dashed, answer, marks }; a mark { kind, numbers, label,
-  // found, colour }, where `found` says that it has its counterpart on the other side. What is not finite is left out.
+  // found, overlap, colour }, where `found` says that it has its counterpart on the other side, `overlap` its IoU with it. What
+  // is not finite is left out.
   const SIZES = { box: [4], point: [2], box3d: [6, 7, 9] };
   const sound = ({ kind, numbers }) =>
     Array.isArray(numbers) && numbers.every(Number.isFinite) &&
@@ -87,7 +88,7 @@ const lammViewer = {};
       show: (mark) => {
         node.hidden = !mark;
         if (!mark) return words.replaceChildren();
-        const head = element("b", "", short(title(mark), 120)), facts = [mark.series.name, mark.found ? "✓ found its counterpart" : "", place(mark)];
+        const head = element("b", "", short(title(mark), 120)), facts = [mark.series.name, mark.found ? "✓ found its counterpart" : "", mark.overlap === undefined ? "" : `IoU ${Number(mark.overlap).toFixed(2)}`, place(mark)];
         head.style.borderColor = mark.colour;
         words.replaceChildren(head, element("small", "", facts.filter(Boolean).join(" · ")));
         if (mark.series.answer) words.append(element("p", "", mark.series.answer));
@@ -123,6 +124,28 @@ const lammViewer = {};
       },
     };
   };
+  // A switch for each series that has a name, which tells its colour too.
+  const switches = (act) => {
+    const node = element("div", "viewer-series"), off = new Set();
+    const one = ({ name, colour, dashed }) => {
+      const made = element("button"), dot = element("span");
+      made.type = "button";
+      Object.assign(dot.style, { borderColor: colour, borderStyle: dashed ? "dashed" : "solid", background: dashed ? "none" : colour });
+      made.append(dot, short(name, 40));
+      press(made, !off.has(name));
+      made.addEventListener("click", () => { if (!off.delete(name)) off.add(name); press(made, !off.has(name)); act(); });
+      return made;
+    };
+    return {
+      node,
+      on: (series) => series.filter(({ name }) => !off.has(name)),
+      fill: (series) => {
+        const drawn = series.filter(({ name, marks }) => name && marks.length);
+        node.hidden = !drawn.length;
+        node.replaceChildren(...drawn.map(one));
+      },
+    };
+  };
   // Names where no other name lies: the first place of each that is free; without one it waits to be chosen. An entry is
   // { width, height, places: [[x, y] of the upper left corner] }.
   const arrange = (entries, width, height) => {
@@ -144,5 +167,5 @@ const lammViewer = {};
     made.hidden = !document.fullscreenEnabled;
     return made;
   };
-  Object.assign(lammViewer, { element, drawn, button, press, resolver, still, onTheme, collect, short, title, panel, listOf, arrange, fullscreen });
+  Object.assign(lammViewer, { element, drawn, button, press, resolver, still, onTheme, collect, short, title, panel, listOf, switches, arrange, fullscreen });
 })();

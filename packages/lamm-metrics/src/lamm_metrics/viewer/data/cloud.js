@@ -120,8 +120,9 @@
     const paint = (mode) => { state.mode = mode; painter?.colour(stuff.colours(points, mode, state.marks)); ask(); };
     const prepare = () => { painter = lammViewer.gpuPainter(points) || lammViewer.planePainter(points); painter.colour(stuff.colours(points, state.mode, state.marks)); };
     const choose = (mark) => { state.chosen = mark; if (mark) state.boxes = true; panel.show(mark); change(); };
-    const set = (all) => {
-      state.marks = lammViewer.collect(all).filter((mark) => mark.kind === "box3d");
+    const chips = lammViewer.switches(() => apply());
+    const apply = () => {
+      state.marks = lammViewer.collect(chips.on(state.series)).filter((mark) => mark.kind === "box3d");
       state.solids = state.marks.map((mark) => ({ mark, box: space.solid(stuff.localBox(points, mark.numbers)) }));
       state.chosen = null;
       panel.show(null);
@@ -129,6 +130,7 @@
       if (state.mode === "label") paint(modes().includes("label") ? "label" : modes()[0]); else ask();
       bar.show();
     };
+    const set = (all) => { state.series = all; chips.fill(all); apply(); };
     const view = {
       state, modes, paint, turning,
       draw: () => change(),
@@ -164,7 +166,7 @@
         return false;
       },
     });
-    root.append(bar.bar, list.node);
+    root.append(bar.bar, chips.node, list.node);
     set(series);
     const size = () => {
       const box = canvas.getBoundingClientRect();

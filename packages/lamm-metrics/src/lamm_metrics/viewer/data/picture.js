@@ -61,7 +61,7 @@
       for (const { node, at } of sorted) { node.style.visibility = at ? "visible" : "hidden"; if (at) Object.assign(node.style, { left: `${at[0]}px`, top: `${at[1]}px` }); }
       stage.dataset.names = sorted.filter(({ at }) => at).length;
     };
-    const apply = () => {
+    const fitZoom = () => {
       const room = 1 - 1 / state.zoom;
       Object.assign(state, { left: Math.min(room, Math.max(0, state.left)), top: Math.min(room, Math.max(0, state.top)) });
       const share = 100 * state.zoom;
@@ -77,10 +77,10 @@
       if (next === state.zoom) return false;
       const [u, v] = [x / (stage.clientWidth || 1), y / (stage.clientHeight || 1)];
       Object.assign(state, { left: state.left + u / state.zoom - u / next, top: state.top + v / state.zoom - v / next, zoom: next });
-      apply();
+      fitZoom();
       return true;
     };
-    const move = (dx, dy) => { state.left -= dx / (state.zoom * (stage.clientWidth || 1)); state.top -= dy / (state.zoom * (stage.clientHeight || 1)); apply(); };
+    const move = (dx, dy) => { state.left -= dx / (state.zoom * (stage.clientWidth || 1)); state.top -= dy / (state.zoom * (stage.clientHeight || 1)); fitZoom(); };
     const choose = (mark) => {
       if (mark && !state.boxes) show(true);
       state.chosen = mark;
@@ -96,8 +96,9 @@
       }).filter(Boolean).sort((one, other) => one.size - other.size).map(({ mark }) => mark);
       return around[(around.indexOf(before) + 1) % Math.max(1, around.length)] || null;
     };
-    const set = (all) => {
-      state.marks = lammViewer.collect(all).filter((mark) => mark.kind !== "box3d");
+    const chips = lammViewer.switches(() => apply());
+    const apply = () => {
+      state.marks = lammViewer.collect(chips.on(state.series)).filter((mark) => mark.kind !== "box3d");
       state.drawings = state.marks.map((mark) => ({ mark, nodes: shapes(mark) }));
       layer.replaceChildren(...state.drawings.flatMap(({ nodes }) => nodes));
       state.entries = state.marks.filter((mark) => mark.label).map((mark) => ({ mark, node: nameOf(mark) }));
@@ -108,6 +109,7 @@
       press(boxes, state.boxes);
       choose(null);
     };
+    const set = (all) => { state.series = all; chips.fill(all); apply(); };
     const STEP = 40, keys = {
       "+": () => zoom(1.25), "-": () => zoom(1 / 1.25), 0: () => zoom(0), b: () => show(!state.boxes),
       ArrowLeft: () => move(STEP, 0), ArrowRight: () => move(-STEP, 0), ArrowUp: () => move(0, STEP), ArrowDown: () => move(0, -STEP),
@@ -133,13 +135,13 @@
       const aspect = image.naturalWidth / image.naturalHeight;
       stage.style.aspectRatio = String(aspect);
       stage.style.setProperty("--viewer-aspect", String(aspect));
-      apply();
+      fitZoom();
     };
     image.addEventListener("load", fit);
     sheet.append(image, layer);
     stage.prepend(sheet, names);
     stage.append(panel.node);
-    root.append(stage, bar, list.node);
+    root.append(stage, bar, chips.node, list.node);
     set(series);
     new ResizeObserver(() => placeNames()).observe(stage);
     fit();
