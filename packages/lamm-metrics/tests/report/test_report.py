@@ -1,8 +1,10 @@
 """Reports: one file, nothing from outside, no script from the data, models side by side."""
 
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
+from importlib.metadata import version
 
 import pytest
 
@@ -300,3 +302,21 @@ def test_every_unread_sample_has_a_reason():
 def test_every_kind_of_answer_says_why_it_could_not_be_read(task, truth, answer):
     (sample,) = score(task, [{"id": 1, **truth}], [{"id": 1, **answer}], draws=2).samples
     assert (sample.status == "ok", bool(sample.detail)) == (False, True)
+
+
+def test_the_foot_names_settings_versions_and_the_hash_of_the_records(tmp_path):
+    path = tmp_path / "VQA_X.json"
+    path.write_text(json.dumps([{"id": i, "gt_choice": 0, "gt_choices": ["a", "b"]} for i in range(3)]))
+    answers = [{"id": i, "text": "(A)"} for i in range(3)]
+    report = score("vqa", path, answers, draws=7)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert report.settings["benchmark_sha256"] == digest
+    foot = write_report(tmp_path / "r.html", [report]).read_text("utf-8").split("<footer>")[1].split("</footer>")[0]
+    assert digest in foot
+    assert "draws 7" in foot
+    assert f"lamm-metrics {version('lamm-metrics')}" in foot
+    assert re.search(r"Written on \d{4}-\d\d-\d\d", foot)
+    path.unlink()
+    assert "not a file" in write_report(
+        tmp_path / "r.html", [score("vqa", [{"id": 1, "gt_choice": 0, "gt_choices": ["a"]}], [{"id": 1, "text": "A"}])]
+    ).read_text("utf-8")
