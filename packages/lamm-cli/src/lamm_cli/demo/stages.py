@@ -83,11 +83,12 @@ class _Demo:
 
     def convert(self) -> None:
         chosen = self.settings["templates"]
-        for part in ("short", "several", "long"):
+        written = {"rooms": ["--largest-first", "--metre-decimals", chosen["metre_decimals"]]}
+        for part in ("short", "several", "long", "rooms"):
             path = self.instructions / f"{part}_tasks.jsonl"
             if not path.exists():
                 files = ["--root", self.world, "--output", path, "--style", chosen["style"]]
-                count = ["--per-item", chosen[f"{part}_per_item"]]
+                count = ["--per-item", chosen[f"{part}_per_item"], *written.get(part, [])]
                 run_lamm(["data", "convert", *files, "--tasks", ",".join(chosen[part]), *count])
 
     def build_benchmark(self) -> None:
@@ -107,7 +108,8 @@ class _Demo:
     def pretrain_tower(self) -> None:
         chosen = self.settings["tower"]
         files = ["--root", self.world / "rooms", "--output", self.tower]
-        run_lamm(["model", "pretrain-tower", *files, "--preset", chosen["preset"], "--epochs", chosen["epochs"]])
+        told = ["--objects", chosen["objects"], "--metre-decimals", self.settings["templates"]["metre_decimals"]]
+        run_lamm(["model", "pretrain-tower", *files, "--preset", chosen["preset"], "--epochs", chosen["epochs"], *told])
 
     def finetune(self) -> None:
         files = [path for path in sorted(self.instructions.glob("*.jsonl")) if _holds_records(path)]
@@ -119,7 +121,7 @@ class _Demo:
                 "point_cloud_tower": str(self.tower.resolve()),
                 "prompt_format": "chat",
                 "system_message": False,
-                "train_point_cloud_tower": True,
+                "train_point_cloud_tower": not self.settings["tower"]["objects"],
             },
             "adapters": self.settings["adapters"],
             "data": {

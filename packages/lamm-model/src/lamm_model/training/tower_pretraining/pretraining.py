@@ -47,7 +47,7 @@ class TowerSettings:
     preset: str = "tiny"
     epochs: int = 30
     batch: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     seed: int = 0
     objects: int = 0
     metre_decimals: int = 1
