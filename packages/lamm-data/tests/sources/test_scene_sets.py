@@ -345,6 +345,14 @@ def test_a_room_whose_layout_is_torn_is_named_with_its_line(tmp_path):
         convert_source("spatiallm", root, tmp_path / "out.jsonl")
 
 
+def test_a_room_that_is_listed_outside_the_root_is_refused(tmp_path):
+    root = rooms(tmp_path)
+    write(tmp_path, "secret.txt", "bbox_0=Bbox(bed,1.0,2.0,3.0,0.0,1.0,1.0,1.0)\n")
+    table(root, "split.csv", [{"id": "../../secret", "scene_id": "s", "split": "train"}])
+    with pytest.raises(SourceError, match="secret"):
+        convert_source("spatiallm", root, tmp_path / "out.jsonl")
+
+
 def test_layout_text_is_for_3d_detections_alone(root, tmp_path):
     with pytest.raises(UsageError, match="detection3d with the number style 'layout'"):
         convert_source("scanqa", root, tmp_path / "out.jsonl", ConvertSettings(numbers="layout", media="ignore"))

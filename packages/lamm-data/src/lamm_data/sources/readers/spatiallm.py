@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lamm_data.errors import LammDataError, SourceError
+from lamm_data.files.pictures import media_file
 from lamm_data.records.annotations import Annotated, join
 from lamm_data.sources.readers.fields import csv_rows, first_file, read_lines
 from lamm_data.sources.readers.scannet_export import room_of
@@ -28,7 +29,7 @@ def open_spatiallm(root: Path, split: str) -> Iterator[Annotated]:
 
 def _room(root: Path, key: str, group: str) -> Annotated:
     origin = join("layout", f"{key}.txt")
-    text = "\n".join(read_lines(root / origin))
+    text = "\n".join(read_lines(media_file(root, origin)))
     try:
         parts = read_layout(text)
     except LammDataError as error:
