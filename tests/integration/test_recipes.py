@@ -239,12 +239,12 @@ def test_the_judge_is_asked_and_what_it_said_is_kept(varied):
     page = (varied.output / "report.html").read_text()
     assert "says more" in page
     assert "Caption Colours gpt win rate" in page
-    assert "<small>gpt_win_rate, higher is better" in page
+    assert "<small>gpt_win_rate, n" in page
 
 
 def test_the_report_holds_paired_tests_and_the_variants_have_their_own(varied):
     page = (varied.output / "report.html").read_text()
-    assert re.search(r"Δ [+-]\d\.\d{4}, p (=|&lt;) ", page)
+    assert re.search(r'data-label="Δ">[+\u2212]?\d\.\d\d <small>p (=|&lt;) ', page)
     variants = (varied.output / "recipes.html").read_text()
     assert "labels: VQA_Colours+digits" in variants
     assert (varied.output / "recipes.md").read_text().count("\n") == 2 + 2 * 6
