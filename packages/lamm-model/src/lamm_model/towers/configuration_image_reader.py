@@ -21,7 +21,7 @@ class ImageReaderConfig(PretrainedConfig):  # type: ignore[misc]
         grid: Cells per side of the grid that the maps are brought to.
         channels: Of a cell of that grid, over all maps.
         slots: Entries that one picture is read into.
-        tokens: Tokens that they are told in, at most two an entry.
+        tokens: Tokens that they are told in, at most six an entry.
         entries: Size of the book of entries.
         entry_size: Width of an entry: that of the language model's embeddings.
         reader_size: Width of the reader.

@@ -2,7 +2,7 @@
 
 A frozen vision tower's maps, fine and coarse, and the picture itself are brought to one grid of cells. Learned queries,
 one for each slot, look at the cells, and each chooses an entry of a book: a word ("heart"), a phrase ("left knee"), or
-a number ("42", in percent of the picture's side). What goes on to the language model are the entries' embeddings, one
+a number ("0.42", a share of the picture's side). What goes on to the language model are the entries' embeddings, one
 after another: a picture arrives as a short text, which the language model knows how to read.
 """
 
@@ -21,7 +21,7 @@ from lamm_model.towers.efficientnet_lite import EfficientNetLiteModel
 
 FEATURE_LIMIT = 6.0  # deviations at which standardised features are cut
 PIXELS = 4  # a cell has PIXELS x PIXELS mean colours
-PIECES = 2  # tokens of an entry: a number's two digits, a phrase's two words
+PIECES = 6  # most tokens of an entry
 
 
 def picture_maps(tower: nn.Module, pixel_values: Tensor, layers: list[int], grid: int) -> Tensor:

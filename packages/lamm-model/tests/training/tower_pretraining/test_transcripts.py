@@ -48,14 +48,15 @@ def test_words_are_spelled_in_tokens():
     torch.testing.assert_close(embed_book(spelled, Spelling(), table)[:, 0], table[[ord(letter) for letter in "GO A"]])
 
 
-def test_an_entry_is_told_in_two_pieces():
+def test_an_entry_is_told_token_by_token():
     book = book_of([Transcript("1.png", ("heart", "left knee", "%42", ""))])
     assert book == ["", *NUMBERS, "heart", "left knee"]
     table = torch.randn(128, 5)
     rows = embed_book(book, Spelling(), table)
-    torch.testing.assert_close(rows[0], torch.zeros(2, 5))
-    torch.testing.assert_close(rows[book.index("heart")], torch.stack([table[0], torch.zeros(5)]))
-    torch.testing.assert_close(rows[book.index("left knee")], table[[4, 5]])
-    torch.testing.assert_close(rows[book.index("%42")], table[[ord("4"), ord("2")]])
-    longer = embed_book(["abc"], Spelling(), table)[0]
-    torch.testing.assert_close(longer, torch.stack([table[ord("a")], table[ord("b")] + table[ord("c")]]))
+    torch.testing.assert_close(rows[0], torch.zeros(6, 5))
+    torch.testing.assert_close(rows[book.index("heart")], torch.cat([table[:1], torch.zeros(5, 5)]))
+    torch.testing.assert_close(rows[book.index("left knee")], torch.cat([table[[4, 5]], torch.zeros(4, 5)]))
+    torch.testing.assert_close(rows[book.index("%42")], table[[ord(letter) for letter in "0.42, "]])
+    torch.testing.assert_close(rows[book.index("%40")][:5], table[[ord(letter) for letter in "0.4, "]])
+    longer = embed_book(["abcdefg"], Spelling(), table)[0]
+    torch.testing.assert_close(longer[5], table[ord("f")] + table[ord("g")])
