@@ -24,6 +24,13 @@ def test_no_file_is_over_the_ceiling(python_files, root):
     assert not long, f"files over {FILE_CEILING} lines: split them along the ideas in them: {long}"
 
 
+def test_no_file_of_a_page_is_over_the_ceiling(root):
+    parts = [path for kind in ("js", "css", "html") for path in root.glob(f"packages/*/src/**/*.{kind}")]
+    long = [f"{path.relative_to(root)}" for path in parts if len(path.read_text().splitlines()) > FILE_CEILING]
+    assert len(parts) > 15
+    assert not long, f"files over {FILE_CEILING} lines: split them along the ideas in them: {long}"
+
+
 def test_no_function_is_over_the_ceiling(python_files, root):
     long = [
         f"{path.relative_to(root)}:{node.lineno} {node.name}"

@@ -8,7 +8,8 @@
     const [x1, y1, x2, y2] = numbers;
     return [[x1, y1], [x2, y1], [x2, y2], [x1, y2]];
   };
-  // The mark itself, over a pale edge that lifts it off a picture of any colour.
+  // The mark itself, over an edge that lifts it off a picture of any colour: pale where marks are dark, and the other way round.
+  const EDGE = "var(--viewer-back)";
   const shapes = (mark) => {
     const style = { fill: mark.found ? mark.colour : "none", "fill-opacity": 0.16, stroke: mark.colour, "stroke-width": 2, "vector-effect": "non-scaling-stroke" };
     if (mark.dashed) style["stroke-dasharray"] = "6 3";
@@ -16,9 +17,9 @@
     if (mark.kind === "point") {
       // A line of no length with ends is a dot whose size does not follow the picture's: round a truth, square an answer.
       const dot = { ...style, x1: x, y1: y, x2: x, y2: y, "stroke-dasharray": "none", "stroke-linecap": mark.dashed ? "square" : "round" };
-      return [drawn("line", { ...dot, stroke: "#fff", "stroke-width": 11 }), drawn("line", { ...dot, "stroke-width": mark.found === false ? 5 : 8 })];
+      return [drawn("line", { ...dot, stroke: EDGE, "stroke-width": 11 }), drawn("line", { ...dot, "stroke-width": mark.found === false ? 5 : 8 })];
     }
-    const edge = drawn("path", { d: `M${ring.map((corner) => corner.join(" ")).join("L")}Z`, fill: "none", stroke: "#fff", "stroke-opacity": mark.dashed ? 0.45 : 0.7, "stroke-width": 4, "vector-effect": "non-scaling-stroke" });
+    const edge = drawn("path", { d: `M${ring.map((corner) => corner.join(" ")).join("L")}Z`, fill: "none", stroke: EDGE, "stroke-opacity": mark.dashed ? 0.45 : 0.7, "stroke-width": 4, "vector-effect": "non-scaling-stroke" });
     if (mark.kind === "polygon") return [edge, drawn("polygon", { ...style, points: ring.map((corner) => corner.join(",")).join(" ") })];
     const [xs, ys] = [0, 1].map((k) => ring.map((corner) => corner[k]));
     return [edge, drawn("rect", { ...style, x: Math.min(...xs), y: Math.min(...ys), width: Math.max(...xs) - Math.min(...xs), height: Math.max(...ys) - Math.min(...ys) })];
