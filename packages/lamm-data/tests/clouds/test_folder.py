@@ -189,3 +189,19 @@ def test_real_ply_and_pcd_files_become_clouds_in_worker_processes(real_data, tmp
     assert "ply_empty_header" in fault
     for name in ("bunny", "fuze", "fuze_ascii", "kitti_0000000000", "test_pcd"):
         assert len(np.load(tmp_path / "out" / f"{name}.npy", allow_pickle=False)) == 500
+
+
+def test_other_settings_are_taken_where_the_first_made_no_cloud(tmp_path):
+    (tmp_path / "scans").mkdir()
+    np.save(tmp_path / "scans" / "a.npy", np.zeros((3, 2)))
+    assert convert_folder(tmp_path / "scans", tmp_path / "out", CloudSettings(points=4)).faults
+    np.save(tmp_path / "scans" / "a.npy", np.zeros((3, 3)))
+    assert convert_folder(tmp_path / "scans", tmp_path / "out", CloudSettings(points=2)).written == 1
+
+
+def test_counts_are_printed_as_json(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((3, 3)))
+    call = ["clouds", str(tmp_path / "a.npy"), "--output", str(tmp_path / "out"), "--json"]
+    assert json.loads(CliRunner().invoke(data, call).stdout)["written"] == 1
+    lost = CliRunner().invoke(data, ["clouds", str(tmp_path / "b.npy"), "--inspect"])
+    assert "got nothing at" in str(lost.exception)

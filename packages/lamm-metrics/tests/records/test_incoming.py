@@ -200,3 +200,9 @@ def test_reading_lines_imports_no_reader_of_tables():
         "print(sorted({'pandas', 'polars', 'pyarrow', 'openpyxl', 'datasets'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_cell_of_one_answer_is_the_only_answer(tmp_path):
+    path = tmp_path / "OpenVQA_Mine.csv"
+    path.write_text('id,answers\n1,red\n2,2\n3,"[""a"", ""b""]"\n')
+    assert [record["answers"] for record in read_references(path).records.values()] == [["red"], ["2"], ["a", "b"]]

@@ -93,7 +93,8 @@ def build_benchmark(
     possible = tuple(task for task in source.benchmarks if not fine_tune or task in FINE_TUNE_TASKS)
     split = split or (source.train if fine_tune else source.benchmark_split)
     if not split:
-        raise UsageError(f"Expected a source with a held-out split, got {name}. Name one with --split.")
+        splits = ", ".join(source.splits)
+        raise UsageError(f"Expected a source with a held-out split, got {name} with {splits}. Name one with --split.")
     wanted = choose_tasks(source, tasks, possible)
     numbered = open_proposals(proposals, Path(root)) if proposals else None
     if numbered is not None and not any(f"{task}_numbered" in instructions() for task in wanted):

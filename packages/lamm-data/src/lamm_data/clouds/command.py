@@ -144,7 +144,7 @@ def _inspect(source: Path, settings: CloudSettings, workers: int, as_json: bool)
 def report_lines(report: CloudReport, output: Path) -> list[str]:
     """Say what became of a folder, and what had to be done to clouds."""
     lines = [
-        f"{report.written} clouds written to {output}, {report.kept} kept, {len(report.faults)} could not be read."
+        f"{report.written} clouds written, {report.kept} kept, {len(report.faults)} could not be read. See {output}."
     ]
     said = {
         "dropped": "with points left out that were not finite",

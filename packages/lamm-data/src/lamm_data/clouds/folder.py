@@ -225,6 +225,8 @@ def find_files(source: Path, output: Path | None = None) -> tuple[Path, list[str
     Raises:
         SourceError: There is no cloud or mesh file.
     """
+    if not source.exists():
+        raise SourceError(f"Expected a scan or a folder of scans, got nothing at {source}. Check the path.")
     folder = source.parent if source.is_file() else source
     paths = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
     paths = [path for path in paths if not _hidden(path.relative_to(folder)) and not _below(path, output)]
@@ -357,10 +359,10 @@ def earlier_clouds(output: Path, made_with: object) -> dict[str, Any]:
     stated = load_json(path)
     if not isinstance(stated, dict):
         raise SourceError(f"Expected {path} as `lamm data clouds` writes it, got another value. Remove it.")
-    if stated.get("made_with") != made_with:
+    clouds: dict[str, Any] = stated.get("clouds", {})
+    if clouds and stated.get("made_with") != made_with:
         raise UsageError(
             f"Expected the settings {output} was made with, {stated.get('made_with')}, got {made_with}. "
-            "Name another one."
+            "Name another --output, or remove that folder."
         )
-    clouds: dict[str, Any] = stated.get("clouds", {})
     return clouds

@@ -16,9 +16,21 @@ BATCH = 1000
 PARQUET, ZIP = b"PAR1", b"PK\x03\x04"
 
 
-def parsed_cells(record: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    """Return a row in which text under these keys was read as JSON, as far as it is JSON: a cell holds no list."""
-    return {**record, **{key: _parsed(record[key]) for key in keys if isinstance(record.get(key), str)}}
+def parsed_cells(record: Mapping[str, Any], keys: Iterable[str], lists: Iterable[str] = ()) -> dict[str, Any]:
+    """Return a row in which text under these keys was read as JSON, as far as it is JSON: a cell holds no list.
+
+    Args:
+        record: The row.
+        keys: The keys.
+        lists: Those of them under which a record has a list of texts: a cell that is none is the only text.
+    """
+    parsed = {key: _parsed(record[key]) for key in keys if isinstance(record.get(key), str)}
+    parsed |= {key: [str(record[key])] for key in lists if key in record and not _is_list(parsed.get(key, record[key]))}
+    return {**record, **parsed}
+
+
+def _is_list(cell: object) -> bool:
+    return isinstance(cell, Iterable) and not isinstance(cell, str)
 
 
 def _parsed(text: str) -> Any:

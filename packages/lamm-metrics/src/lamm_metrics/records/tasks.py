@@ -18,7 +18,7 @@ from lamm_metrics.records.files import ENOUGH, MEND, FileFaultsError, bare_name,
 from lamm_metrics.records.incoming import is_header, placed_records
 from lamm_metrics.records.other_tools import IDS
 from lamm_metrics.records.predictions import LOOKED_AT, Prediction, Predictions
-from lamm_metrics.records.truth import PARSED, TRUTH_KEYS, TRUTHS, fault_of, truth_fault, truth_text
+from lamm_metrics.records.truth import LISTS, PARSED, TRUTH_KEYS, TRUTHS, fault_of, truth_fault, truth_text
 from lamm_metrics.tables import listed_html
 
 ENTRY_POINTS = "lamm.tasks"
@@ -246,7 +246,9 @@ def _under_ids(placed: Placed, source: str, id_key: str, table: bool) -> Placed:
     return [
         (
             where,
-            _with_id(parsed_cells(record, PARSED) if table else record, key) if isinstance(record, Mapping) else record,
+            _with_id(parsed_cells(record, PARSED, LISTS) if table else record, key)
+            if isinstance(record, Mapping)
+            else record,
         )
         for where, record in placed
     ]

@@ -336,6 +336,8 @@ TRUTHS: Mapping[str, Mapping[str, Check]] = {
 TRUTH_KEYS = frozenset(key for checks in TRUTHS.values() for key in checks)
 # Keys under which a record has words; under all others a cell of a table holds JSON.
 WORDS = frozenset({"label", "attr"})
+# Keys under which it has a list of texts; in a table a cell that is no list is the only one.
+LISTS = ("answers", "sentences", "word_list")
 PARSED = (TRUTH_KEYS - WORDS) | {
     "gt_choices", "gt_accepted", "option_labels", "labels", "joints", "image_size", "bbox", "head_bbox", "unique",
     "meta", "easy", "view_dependent", "proposals", "rotation", "proposal_bbox", "cloud_corner",

@@ -103,7 +103,10 @@ def check_root(root: Path) -> None:
     manifest = root / MANIFEST
     values = load_json(manifest) if manifest.is_file() else {}
     if not isinstance(values, dict) or values.get("synthetic") is not True:
-        raise SourceError(f"Expected a sample world in {root}, got no {MANIFEST}. Write one with `lamm data sample`.")
+        raise SourceError(
+            f"Expected a sample world in {root}, got no {MANIFEST}. Name the --source (images: your own folder), "
+            "or write a sample world with `lamm data sample`."
+        )
     if values.get("version") != VERSION:
         raise SourceError(
             f"Expected a sample world of version {VERSION}, got {values.get('version')!r} ({manifest}). Draw it again."
