@@ -124,6 +124,7 @@ def chat(
     """Talk with a model; questions are read line by line from standard input."""
     from lamm_model.checkpoints.checkpoint import load_for_inference
 
+    click.echo(f"Loading {folder} ...", err=True)
     model, processor = load_for_inference(folder, dtype, device, quantize)
     session = ChatSession(model, processor, task_type, max_new_tokens)
     for kind, paths in (("image", images), ("point_cloud", clouds)):

@@ -156,6 +156,8 @@ def predict_files(
             if name and journal.is_finished():
                 journal.rename()
         unfinished = any(not journal.is_finished() for journal in journals)
+        if unfinished and not endpoint and shard[0] == 0:
+            click.echo(f"Loading {model} ...", err=True)
         source = _source(model, options, dtype, device, (endpoint, key), quantize) if unfinished else None
         return [
             _answer(benchmark, journal, source, options, keep_going)

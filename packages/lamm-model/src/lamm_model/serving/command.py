@@ -67,6 +67,7 @@ def serve(
     if not api_key and api_key_env != "LAMM_API_KEY":
         raise UsageError(f"Expected a key in the variable {api_key_env}, got none. Set it, or leave out --api-key-env.")
     remove_leftovers()
+    click.echo(f"Loading {folder} ...", err=True)
     engine = ChatEngine(*load_for_inference(folder, dtype, device, quantize), batch_size)
     name = folder.resolve().name
     signal.signal(signal.SIGTERM, signal.default_int_handler)
