@@ -15,7 +15,7 @@ HEAVY = ("torch", "numpy", "transformers", "openai", "nltk", "PIL", "peft", "ope
 MAY_IMPORT = {
     "lamm_llm": set(),
     "lamm_metrics": {"lamm_llm"},
-    "lamm_data": {"lamm_llm"},
+    "lamm_data": {"lamm_llm", "lamm_metrics"},
     "lamm_model": {"lamm_data", "lamm_llm"},
     "lamm_cli": {"lamm_llm", "lamm_data", "lamm_model", "lamm_metrics"},
 }

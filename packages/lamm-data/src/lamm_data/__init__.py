@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from lamm_data.templates.pools.pools import STYLES
     from lamm_data.templates.run import ConvertSettings, convert_source
     from lamm_data.view.media import packed_cloud
+    from lamm_data.view.page import viewer_script
     from lamm_data.writing.coordinates import NUMBER_STYLES
     from lamm_data.writing.layout_text import LayoutPart, layout_boxes, read_layout, write_layout
 
@@ -95,7 +96,7 @@ __all__ = [
     "push_export", "read_benchmark", "read_cloud", "read_cloud_with_normals", "read_export", "read_instances",
     "read_layout", "read_matrices", "read_recipe", "read_records", "read_rooms", "read_rows", "read_tiles",
     "render_views", "save_cloud", "save_page", "scan_records", "shown_name", "shown_size", "task_of_file_name",
-    "upright", "write_benchmark", "write_layout", "write_records", "write_world",
+    "upright", "viewer_script", "write_benchmark", "write_layout", "write_records", "write_world",
 ]  # fmt: skip
 
 _HOMES = {
@@ -145,6 +146,7 @@ _HOMES = {
     "templates.pools.pools": "STYLES",
     "templates.run": "ConvertSettings convert_source",
     "view.media": "packed_cloud",
+    "view.page": "viewer_script",
     "writing.coordinates": "NUMBER_STYLES",
     "writing.layout_text": "LayoutPart layout_boxes read_layout write_layout",
 }

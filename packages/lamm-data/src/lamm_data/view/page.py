@@ -21,7 +21,8 @@ from lamm_data.records.instruction import InstructionRecord
 from lamm_data.view.media import packed_cloud, picture_uri, shown_series
 from lamm_data.view.token_masks import LEARNT, Token, TokenMask
 from lamm_llm import write_whole
-from lamm_metrics import points_each, side_each, viewer_script
+from lamm_metrics import points_each, side_each
+from lamm_metrics import viewer_script as viewer_script
 
 Entry = InstructionRecord | Fault
 

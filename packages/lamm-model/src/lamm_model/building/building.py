@@ -13,10 +13,10 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokeni
 from lamm_model.building.auto_classes import register
 from lamm_model.building.embedded_models import embedded_parts
 from lamm_model.building.image_features import count_image_features
-from lamm_model.building.projectors import new_projector, say_channels
 from lamm_model.errors import LammModelError
 from lamm_model.model.configuration_lamm import LammConfig
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.model.projector import new_projector, say_channels
 from lamm_model.model.quantization import check_quantised, loading_arguments, tell_adapters, torch_dtype
 from lamm_model.model.saving import pretrained
 from lamm_model.processing.image_processing_lamm import LammImageProcessor

@@ -10,10 +10,10 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor,
 
 from lamm_model.building.auto_classes import register
 from lamm_model.building.building import check_apart, cloud_part, point_cloud_configuration
-from lamm_model.building.projectors import new_projector, say_channels
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.model.configuration_lamm_vlm import LammVlmConfig
 from lamm_model.model.modeling_lamm_vlm import LammVlmForConditionalGeneration
+from lamm_model.model.projector import new_projector, say_channels
 from lamm_model.model.quantization import torch_dtype
 from lamm_model.model.saving import pretrained
 from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor

@@ -26,8 +26,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from lamm_data import packed_cloud
-from lamm_metrics import viewer_script
+from lamm_data import packed_cloud, viewer_script
 from lamm_model.errors import LammModelError
 from lamm_model.serving.answers import Answers, AnswerStream, ClientGoneError, error, status_of
 from lamm_model.serving.engine import LOG, ChatEngine
