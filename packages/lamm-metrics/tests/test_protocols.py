@@ -30,7 +30,7 @@ def test_every_score_carries_the_name(task, name):
 
 
 def test_an_unknown_name_tells_the_nearest():
-    with pytest.raises(UsageError, match="did you mean 'scanqa-official'"):
+    with pytest.raises(UsageError, match="Did you mean scanqa-official"):
         score("open_vqa3d", REFERENCES, ANSWERS, "scanqa_official")
 
 

@@ -137,7 +137,7 @@ def test_numbers_by_hand():
     assert "ties:grouped" in headline.signature
     assert "scores:none" in headline.signature
     classes = {name: value for name, value in headline.extra.items() if name.startswith("ap/")}
-    text = str(Report("detection", "standard", (headline,)))
+    text = Report("detection", "standard", (headline,)).text(verbose=True)
     assert "\n\ndetection_ap@0.5: failures_wrong" in text
     assert "\ndetection_ap@0.5 (ap of each): cat 0.2525, dog 0.0000\n" in text
     assert classes == pytest.approx({"ap/cat": 51 / 101 / 2, "ap/dog": 0})
