@@ -204,7 +204,9 @@ def types(session: nox.Session) -> None:
 def packaging(session: nox.Session) -> None:
     """Check versions, ranges, licences, import direction, ceilings, start-up and documents."""
     _install_all(session, "test", "frames")
-    session.run("pytest", "tests", "--ignore=tests/integration", "-q", *session.posargs, env=ONE_CORE)
+    # Here every package is installed, so that completion and old names of options are tried with all commands.
+    commands = [f"packages/lamm-cli/tests/test_{name}.py" for name in ("plugins", "renamed")]
+    session.run("pytest", "tests", *commands, "--ignore=tests/integration", "-q", *session.posargs, env=ONE_CORE)
 
 
 @nox.session(allow_parallel=True)

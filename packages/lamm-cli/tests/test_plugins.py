@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from click.testing import CliRunner
 
 from lamm_cli.main import lamm
 from lamm_cli.plugins import PluginGroup
+
+needs_model = pytest.mark.skipif(find_spec("lamm_model") is None, reason="lamm-model is not installed")
 
 
 @pytest.fixture
@@ -87,7 +90,7 @@ def test_no_colour_goes_into_a_pipe(monkeypatch):
         ("metrics score --protocol le", "leo"),
         ("data convert --source coco_k", "coco_keypoints"),
         ("data benchmark --tasks vqa,cap", "vqa,caption"),
-        ("model finetune qlo", "qlora-24gb"),
+        pytest.param("model finetune qlo", "qlora-24gb", marks=needs_model),
         ("data generate --type daily", "daily_dialogue"),
         ("data recipe hall", "hallucination"),
     ],

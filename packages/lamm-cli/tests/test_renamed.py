@@ -1,5 +1,7 @@
 """Options under their old names."""
 
+from importlib.util import find_spec
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -41,7 +43,10 @@ def test_the_note_goes_to_stderr_alone():
 
 @pytest.mark.parametrize(("commands", "old", "new"), _RENAMED)
 def test_every_row_leads_from_no_option_to_one(commands, old, new):
+    """The packaging session has every package installed; rows of those that are not are passed over here."""
     for words in commands:
+        if find_spec(f"lamm_{words.partition(' ')[0]}") is None:
+            continue
         command = lamm
         for name in words.split():
             command = command.get_command(click.Context(command), name)

@@ -262,7 +262,7 @@ def test_other_splits_have_names_of_their_own(built, tmp_path):
 def test_the_run_ends_with_what_was_read_written_and_left_out(built, tmp_path):
     base, _ = built
     argv = ["benchmark", "--source", "scannet", "--root", str(base / "scannet"), "--output", str(tmp_path)]
-    lines = CliRunner().invoke(data, argv).output.splitlines()
+    lines = CliRunner().invoke(data, argv).stdout.splitlines()
     assert lines == [
         "       1  Detection_ScanNet.json (published: 312, 311 fewer here)",
         "       1    images or clouds read",
