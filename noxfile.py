@@ -203,7 +203,7 @@ def types(session: nox.Session) -> None:
 @_tidy
 def packaging(session: nox.Session) -> None:
     """Check versions, ranges, licences, import direction, ceilings, start-up and documents."""
-    _install_all(session, "test", "frames")
+    _install_all(session, "test", "frames", "docs")
     # Here every package is installed, so that completion and old names of options are tried with all commands.
     commands = [f"packages/lamm-cli/tests/test_{name}.py" for name in ("plugins", "renamed")]
     session.run("pytest", "tests", *commands, "--ignore=tests/integration", "-q", *session.posargs, env=ONE_CORE)
