@@ -98,7 +98,9 @@ def read_request(body: Any, max_new_tokens: int) -> ChatRequest:
     if not isinstance(body, dict) or not isinstance(body.get("messages"), list) or not body["messages"]:
         raise RequestError("Expected a JSON object with messages, got something else.")
     if refused := [name for name in UNSUPPORTED if body.get(name) and body[name] != "none"]:
-        raise RequestError(f"Expected a request that this server can meet, got one with {', '.join(refused)}.")
+        raise RequestError(
+            f"Expected a request without {', '.join(refused)}, which this server cannot do, got one with. Leave it out."
+        )
     if body.get("modalities") not in (None, ["text"]):
         raise RequestError(f"Expected modalities to be ['text'], got {_short(body['modalities'])}.")
     options = body.get("stream_options")

@@ -25,7 +25,7 @@ def test_a_preset_is_shown_to_be_copied(tmp_path):
     fault = call(tmp_path / "mine.toml", "--output", tmp_path / "run", "--set", "training.epoch=3").exception
     assert "did you mean epochs?" in str(fault)
     assert not (tmp_path / "run").exists()
-    assert "did you mean lamm-image-7b?" in str(call("--show", "lam-image-7b").exception)
+    assert "Did you mean lamm-image-7b?" in str(call("--show", "lam-image-7b").exception)
 
 
 def test_a_run_says_what_it_did_and_what_it_left_out(parts, tmp_path):
