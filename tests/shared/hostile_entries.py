@@ -330,10 +330,7 @@ def _folders(work: Path) -> list[Entry]:
             "unsealed",
         ),
         Entry(
-            "model cache-features HOSTILE --output OUT/f",
-            "cached.toml",
-            corpus.toml_files(preset),
-            named="cached.toml|data.records|instructions.jsonl",
+            "model cache-features HOSTILE --output OUT/f", "c.toml", corpus.toml_files(preset), "c.toml|records|.jsonl"
         ),
         Entry(
             "model pretrain-tower --root world/rooms --output OUT/t --epochs 1",
@@ -367,16 +364,12 @@ def _folders(work: Path) -> list[Entry]:
 
 def _faces(work: Path) -> list[Entry]:
     """Ways in for pictures whose faces are hidden, where OpenCV is installed."""
-    if find_spec("cv2") is None:
-        return []
-    return [
-        Entry(
-            "data obfuscate HOSTILE --output OUT/o --media-root world --no-plates --force",
-            "r.jsonl",
-            lines(rows_of(work / "records.jsonl", 1))[::4],  # each takes half a second to look for faces
-        ),
-        Entry("data obfuscate shown --output OUT/o --no-plates", "shown/b.png", pictures(work), named="b.png"),
+    hide, few = "--output OUT/o --no-plates", lines(rows_of(work / "records.jsonl", 1))[::4]  # half a second each
+    found = [
+        Entry(f"data obfuscate HOSTILE {hide} --media-root world --force", "r.jsonl", few),
+        Entry(f"data obfuscate shown {hide}", "shown/b.png", pictures(work), named="b.png"),
     ]
+    return found if find_spec("cv2") else []
 
 
 def package(name: str) -> str:
