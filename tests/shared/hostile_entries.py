@@ -315,6 +315,7 @@ def _folders(work: Path) -> list[Entry]:
     """Ways in for folders that commands of ours wrote, and for what is trained or asked before a model is there."""
     preset = (Path(package("lamm_model")) / "training/settings/preset_files/tiny.toml").read_text()
     questions = work / "world" / "rooms" / "ScanQA_v1.0_train.json"
+    tuned = json_document(work / "tuned" / "finetune.json")
     return [
         Entry("model chat --model checkpoint --image HOSTILE --max-tokens 1", "chat.png", pictures(work)),
         Entry(
@@ -338,12 +339,7 @@ def _folders(work: Path) -> list[Entry]:
             json_document(questions),
             named="ScanQA_v1.0_train.json|world/rooms",
         ),
-        Entry(
-            "model push tuned a/b",
-            "tuned/finetune.json",
-            json_document(work / "tuned" / "finetune.json"),
-            named="finetune.json|HF_TOKEN",
-        ),
+        Entry("model push tuned a/b", "tuned/finetune.json", tuned, named="finetune.json|HF_TOKEN"),
         Entry("data push pushed a/b", "pushed/croissant.json", document(CARD), named="croissant.json|HF_TOKEN"),
         *(
             Entry(
