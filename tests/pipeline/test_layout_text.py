@@ -34,6 +34,7 @@ def layouts(draw):
 @settings(max_examples=60, deadline=None)
 @given(layouts(), st.booleans())
 @example([LayoutPart("Wall", "wall_0", "", (1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 2.5, 0.0))], True)
+@example([LayoutPart("Wall", "wall_0", "", (0.0, 0.0, 0.0, 2.0, 0.0, 0.00012345678901234567, 2.5, 5e-324))], False)
 def test_both_packages_read_the_same_boxes(parts, steps):
     text = write_layout(parts) if steps else _in_metres(parts)
     found = extract_boxes_3d(text, 7, corner=CORNER)

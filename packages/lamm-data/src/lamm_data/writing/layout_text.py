@@ -34,7 +34,7 @@ _RANGES = {
 }  # fmt: skip
 _LINE = re.compile(r"\s*(\w+)\s*=\s*(Wall|Door|Window|Bbox)\(([^()]*)\)\s*")
 _WHOLE = re.compile(r"[-+]?\d{1,9}")
-_DECIMAL = re.compile(r"[-+]?\d{1,9}(?:\.\d{0,20})?(?:e(?:-\d{1,3}|\+?\d{1,2}))?", re.IGNORECASE)
+_DECIMAL = re.compile(r"[-+]?\d{1,9}(?:\.\d{0,30})?(?:e(?:-\d{1,3}|\+?\d{1,2}))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

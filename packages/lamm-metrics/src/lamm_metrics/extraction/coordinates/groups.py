@@ -60,7 +60,7 @@ _ALIASES = {
     "score": "score confidence conf probability prob",
 }
 _CANON = {alias: key for key, aliases in _ALIASES.items() for alias in aliases.split()}
-NUMBER = r"[-+]?(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})(?:[eE][-+]?\d{1,3})?"
+NUMBER = r"[-+]?(?:\d{1,18}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,3})?"
 # `a`: without it "ı" and "İ" pass for "i" where case is ignored, and are no key.
 _KEYED = re.compile(
     rf"(?<![A-Za-z0-9])(?P<key>(?a:{'|'.join(sorted(_CANON, key=len, reverse=True))}))\d{{0,2}}[\"']?(?: ?[:=] ?|"
