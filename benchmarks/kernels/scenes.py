@@ -8,22 +8,21 @@ by its `num_points`, so that it is measured on the whole alone. Weights are rand
 """
 
 import argparse
-import inspect
 import json
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import torch
 from clouds import room
 from cpu import machine, peak_bytes
-from transformers import AutoConfig, AutoModel
+from transformers import AutoModel
 
 from lamm_model import LammPointCloudProcessor
+from lamm_model.towers.configuration_point_cloud import cloud_layout, cloud_preset
 
 RESULTS = Path(__file__).parents[1] / "results" / "kernels_scenes.json"
 POINTS = (100_000, 500_000)
@@ -56,10 +55,8 @@ def measured(run: Callable[[], object]) -> dict[str, object]:
 @torch.inference_mode()
 def through(name: str, folder: Path) -> dict[str, object]:
     """Measure one tower and the processor that its configuration sets."""
-    fields = dict(json.loads((files("lamm_model") / "towers" / "point_cloud_presets.json").read_text())[name])
-    config = AutoConfig.for_model(fields.pop("model_type"), **fields)
-    known = inspect.signature(LammPointCloudProcessor).parameters
-    processor = LammPointCloudProcessor(**{key: getattr(config, key) for key in known if hasattr(config, key)})
+    config = cloud_preset(name)
+    processor = LammPointCloudProcessor(**cloud_layout(config))
     scenes = {points: str(scene(points, folder, 9 if processor.use_normal else 6)) for points in POINTS}
     torch.manual_seed(0)
     tower = AutoModel.from_config(config).eval()

@@ -162,15 +162,7 @@ def _list_metrics(as_json: bool) -> None:
 @shared("task", "references", "id_key", "text_key")
 @click.argument("first", type=FILE)
 @click.argument("second", type=FILE)
-@shared("names", "pairs")
-@click.option(
-    "--protocol",
-    shell_complete=protocols,
-    default="standard",
-    show_default=True,
-    help="standard, paper or a published rule.",
-)
-@shared("missing", "seed")
+@shared("names", "pairs", "protocol", "missing", "seed")
 @click.option("--draws", default=10000, show_default=True, type=click.IntRange(100), help="Draws of each test.")
 @shared("confidence", "verbose", "json")
 def compare(

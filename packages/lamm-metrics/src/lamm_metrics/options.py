@@ -55,6 +55,13 @@ _SHARED: Mapping[str, Callable[..., Any]] = {
     "pairs": click.option(
         "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Option of a metric, e.g. convention=thousand-xyxy."
     ),
+    "protocol": click.option(
+        "--protocol",
+        shell_complete=protocols,
+        default="standard",
+        show_default=True,
+        help="standard, paper or a published rule.",
+    ),
     "missing": click.option(
         "--missing", default="error", show_default=True, help="error, or failed to count missing answers as failed."
     ),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import click
 
-from lamm_metrics.options import FILE, FOLDER, echo, protocols, shared
+from lamm_metrics.options import FILE, FOLDER, echo, shared
 
 FORMATS = ("every-eval-ever", "hub")
 
@@ -12,13 +12,7 @@ FORMATS = ("every-eval-ever", "hub")
 @click.command("lmms-eval")
 @click.argument("references", metavar="BENCHMARK...", nargs=-1, required=True, type=FILE)
 @click.option("--output", required=True, type=click.Path(file_okay=False), help="Folder for `--include_path`.")
-@click.option(
-    "--protocol",
-    shell_complete=protocols,
-    default="standard",
-    show_default=True,
-    help="standard, paper or a published rule.",
-)
+@shared("protocol")
 @click.option("--task", default="", help="Task key, where records and file names do not tell.")
 @click.option("--media-root", type=FOLDER, help="Folder of the pictures; default: that of each file.")
 @click.option("--views", type=FOLDER, help="Folder that `lamm data render` wrote, of the clouds.")

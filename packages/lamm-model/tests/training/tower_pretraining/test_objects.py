@@ -14,10 +14,10 @@ from lamm_model.training.tower_pretraining.objects import (
     Scene,
     SceneObject,
     as_truth,
+    axis_aligned,
     read_scene_objects,
     telling_words,
     turned,
-    upright,
 )
 from lamm_model.training.tower_pretraining.pretraining import TowerSettings, pretrain_tower
 
@@ -66,7 +66,7 @@ def test_scenes_have_boxes_names_and_the_words_that_tell_them_apart(scenes):
 
 def test_a_turned_box_is_taken_along_the_axes():
     box = Box3D("x", (1.0, 2.0, 3.0), (2.0, 1.0, 4.0), yaw=math.pi / 2)
-    assert upright(box) == pytest.approx((1.0, 2.0, 3.0, 1.0, 2.0, 4.0))
+    assert axis_aligned(box) == pytest.approx((1.0, 2.0, 3.0, 1.0, 2.0, 4.0))
 
 
 def test_clouds_boxes_and_normals_turn_together():

@@ -56,10 +56,12 @@ def _objects(item: Annotated) -> list[SceneObject]:
     told: dict[str, set[str]] = {}
     for text in item.descriptions:
         told.setdefault(text.object_id, set()).update(_WORD.findall(text.text.lower()))
-    return [SceneObject(box.label, upright(box), frozenset(told.get(box.id, ()))) for box in item.boxes3d if box.label]
+    return [
+        SceneObject(box.label, axis_aligned(box), frozenset(told.get(box.id, ()))) for box in item.boxes3d if box.label
+    ]
 
 
-def upright(box: Box3D) -> tuple[float, ...]:
+def axis_aligned(box: Box3D) -> tuple[float, ...]:
     """Return the smallest box along the axes around a box, `(cx, cy, cz, dx, dy, dz)` in metres."""
     x, y, z, dx, dy, dz, *turned = box.values
     cosine, sine = (abs(turn(turned[0] if turned else 0.0)) for turn in (math.cos, math.sin))

@@ -10,7 +10,8 @@ where the same signal through a language model takes a second.
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,6 +169,25 @@ class _Boxes:
         return self.tower.loss(clouds, truth._replace(boxes=boxes), generator)
 
 
+@contextmanager
+def shown_progress(first: str, training: str) -> Iterator[Report]:
+    """Show one bar on stderr; what it stands for before the first step, and then, with the loss. Yields its report."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read by the import of the hub's client
+    import transformers
+    from rich.console import Console
+    from rich.progress import Progress
+
+    transformers.utils.logging.disable_progress_bar()
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(first, total=None)
+
+        def report(step: int, steps: int, log: dict[str, float]) -> None:
+            if "loss" in log:
+                progress.update(task, completed=step, total=steps, description=f"{training}, {log['loss']:.2f}")
+
+        yield report
+
+
 def _presets(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
     from importlib.resources import files
 
@@ -198,26 +218,13 @@ def pretrain_tower_command(root: Path, output: Path, as_json: bool, **chosen: An
         click.echo(f"{output} is there already; nothing was done.", err=as_json)
         return
 
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    import transformers
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from lamm_model.training.tower_pretraining.objects import read_scene_objects
-    from lamm_model.training.tower_pretraining.questions import read_scene_questions
-
-    transformers.utils.logging.disable_progress_bar()
     settings = TowerSettings(**chosen)
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("pre-training the point-cloud tower", total=None)
-        numbers = pretrain_tower(
-            (read_scene_objects if settings.objects else read_scene_questions)(root),
-            output,
-            settings,
-            lambda step, steps, log: progress.update(
-                task, completed=step, total=steps, description=f"pre-training the point-cloud tower, {log['loss']:.2f}"
-            ),
-        )
+    with shown_progress("pre-training the point-cloud tower", "pre-training the point-cloud tower") as report:
+        from lamm_model.training.tower_pretraining.objects import read_scene_objects
+        from lamm_model.training.tower_pretraining.questions import read_scene_questions
+
+        read = read_scene_objects if settings.objects else read_scene_questions
+        numbers = pretrain_tower(read(root), output, settings, report)
     if as_json:
         click.echo(json.dumps(numbers))
         return

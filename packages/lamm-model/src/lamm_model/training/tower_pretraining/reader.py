@@ -5,8 +5,7 @@ the same signal through a language model takes minutes: afterwards the language 
 answer from what it reads.
 """
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lamm_llm import atomic_path, writes_alone
+from lamm_model.training.tower_pretraining.pretraining import Report, shown_progress
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 NEAR = 1.5  # percent by which a number may miss its target and still be taught as almost right
 BLANK_WEIGHT = 0.05  # of an empty slot's loss
 TOWER_BATCH = 32
-Report = Callable[[int, int, dict[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,37 +238,25 @@ def pretrain_reader_command(
         click.echo(f"{output} is there already; nothing was done.", err=as_json)
         return
 
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    import transformers
-    from rich.console import Console
-    from rich.progress import Progress
-    from transformers import AutoTokenizer
-
-    from lamm_model.building.building import resolve_base
-    from lamm_model.model.saving import pretrained
-    from lamm_model.training.tower_pretraining.transcripts import read_transcripts
-
-    transformers.utils.logging.disable_progress_bar()
     try:
         chosen = tuple(int(layer) for layer in layers.split(","))
     except ValueError as fault:
         raise click.BadParameter(f"Expected whole numbers with commas between, got {layers!r}.") from fault
-    parts = resolve_base({"language_model": language_model, "image_tower": image_tower})
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("computing the image tower's maps", total=None)
+    with shown_progress("computing the image tower's maps", "training the image reader") as report:
+        from transformers import AutoTokenizer
 
-        def show(step: int, total: int, log: dict[str, float]) -> None:
-            if "loss" in log:
-                text = f"training the image reader, {log['loss']:.2f}"
-                progress.update(task, completed=step, total=total, description=text)
+        from lamm_model.building.building import resolve_base
+        from lamm_model.model.saving import pretrained
+        from lamm_model.training.tower_pretraining.transcripts import read_transcripts
 
+        parts = resolve_base({"language_model": language_model, "image_tower": image_tower})
         numbers = pretrain_reader(
             read_transcripts(source, root, pretrained(AutoTokenizer, str(parts["language_model"])), split),
             str(parts["image_tower"]),
             str(parts["language_model"]),
             output,
             ReaderSettings(steps=steps, slots=slots, layers=chosen, seed=seed),
-            show,
+            report,
         )
     if as_json:
         import json
