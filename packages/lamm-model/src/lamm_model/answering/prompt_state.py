@@ -15,6 +15,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration, cache_of
+from lamm_model.model.silence import spoken, spoken_places
 from lamm_model.processing.processing_lamm import LammProcessor
 from lamm_model.processing.processing_lamm_vlm import join_images
 from lamm_model.processing.segments import IMAGE, POINT_CLOUD
@@ -238,7 +239,7 @@ def _extend(
 
 def _stack(rows: list[PromptRow], kind: str) -> Tensor | None:
     features = [feature for row in rows for name, feature in row.media if name == kind]
-    return torch.stack(features) if features else None
+    return torch.cat(features)[None] if features else None
 
 
 class MediaFeatures:
@@ -275,9 +276,14 @@ class MediaFeatures:
         max_new_tokens: int,
         inputs: Mapping[Medium, Tensor] | None = None,
     ) -> PromptRow:
-        """Join a prompt's tokens (`LammProcessor.encode_dialogue`) with the features of its media."""
+        """Join a prompt's tokens (`LammProcessor.encode_dialogue`) with what the features of its media say."""
         features = [(kind, feature) for (kind, _), feature in zip(media, self.get(media, inputs), strict=True)]
-        return PromptRow(row["input_ids"], row["modality_ids"], media=features, max_new_tokens=max_new_tokens)
+        ids, modality_ids, silent = row["input_ids"], row["modality_ids"], self.model.config.silent_media
+        told = [(*silent[kind], len(feature)) for kind, feature in features if kind in silent]
+        if told:
+            places = list(spoken_places(ids, told))
+            ids, modality_ids = [ids[place] for place in places], [modality_ids[place] for place in places]
+        return PromptRow(ids, modality_ids, media=features, max_new_tokens=max_new_tokens)
 
     def _encode(self, kind: str, media: list[Medium], inputs: Mapping[Medium, Tensor] | None) -> None:
         if kind == IMAGE and self.model.reads_alone:
@@ -295,9 +301,10 @@ class MediaFeatures:
         encode = self.model.encode_images if kind == IMAGE else self.model.encode_point_clouds
         with torch.inference_mode():
             features = encode(read.to(self.model.device))
+        silent = kind in self.model.config.silent_media
         for medium, feature in zip(media, features, strict=True):
-            self._features[medium] = feature.clone()
-            self._bytes += feature.nbytes
+            self._features[medium] = feature[spoken(feature)] if silent else feature.clone()
+            self._bytes += self._features[medium].nbytes
 
 
 def _size(features: Any) -> int:

@@ -130,6 +130,11 @@ def export_checkpoint(
     model, processor = load_model(folder)
     if to == "vllm" and not language_model_only:
         _check_for_vllm(processor)
+        if model.config.silent_media:
+            raise UsageError(
+                "Expected towers of a fixed number of tokens for vLLM, got one of which some say nothing "
+                f"({', '.join(model.config.silent_media)}). Use `lamm model serve`."
+            )
     settings = adapter_settings(model)
     name = adapter or (settings.modalities[0] if settings is not None and len(settings.modalities) == 1 else "")
     if settings is not None:

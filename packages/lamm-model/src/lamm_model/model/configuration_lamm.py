@@ -145,6 +145,19 @@ class LammConfig(PretrainedConfig):  # type: ignore[misc]
         """Features (and so placeholders) per point cloud; 0 without a point-cloud tower."""
         return self.point_cloud_config.num_tokens if self.point_cloud_config is not None else 0
 
+    @property
+    def silent_media(self) -> dict[str, tuple[int, int]]:
+        """Kinds of media of which some tokens say nothing: the placeholder, and how many of them stand for one."""
+        kinds = {
+            "image": (self.image_config, self.image_token_id, self.image_tokens),
+            "point_cloud": (self.point_cloud_config, self.point_cloud_token_id, self.point_cloud_tokens),
+        }
+        return {
+            kind: (token, count)
+            for kind, (tower, token, count) in kinds.items()
+            if getattr(tower, "silent_tokens", False)
+        }
+
 
 def context_length(text_config: Any) -> int:
     """Return the most tokens of a language model; a million where its configuration names no limit."""

@@ -90,3 +90,8 @@ class LammVlmConfig(PretrainedConfig):  # type: ignore[misc]
     def point_cloud_tokens(self) -> int:
         """Features (and so placeholders) per point cloud."""
         return int(self.point_cloud_config.num_tokens)
+
+    @property
+    def silent_media(self) -> dict[str, tuple[int, int]]:
+        """None: the base model lays prompts out, and all tokens take their place."""
+        return {}

@@ -17,6 +17,7 @@ from lamm_model.model.generation import LammGeneration
 from lamm_model.model.projector import LammProjector, encode_images, fill_placeholders
 from lamm_model.model.routing import ModalityRouting, infer_modality_ids
 from lamm_model.model.saving import LammSaving
+from lamm_model.model.silence import spoken
 from lamm_model.towers.configuration_point_cloud import cloud_tower
 
 CACHE = "cache" if "cache" in {field.name for field in fields(BaseModelOutputWithPast)} else "past_key_values"
@@ -130,6 +131,45 @@ class LammModel(LammPreTrainedModel):
             features: Tensor = self.point_cloud_tower(point_clouds).last_hidden_state
         return features
 
+    def features_of(
+        self,
+        pixel_values: Tensor | None,
+        point_clouds: Tensor | None,
+        image_features: Tensor | None = None,
+        point_cloud_features: Tensor | None = None,
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Return the features of images and of clouds, before the projector; those that are there already stay."""
+        if image_features is None and pixel_values is not None:
+            image_features = self.encode_images(pixel_values)
+        if point_cloud_features is None and point_clouds is not None:
+            point_cloud_features = self.encode_point_clouds(point_clouds)
+        return image_features, point_cloud_features
+
+    def heard(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None,
+        image_features: Tensor | None,
+        point_cloud_features: Tensor | None,
+    ) -> Tensor:
+        """Mask the placeholders of tokens that say nothing: `[B, S]`, 1 for what is seen.
+
+        Raises:
+            LammModelError: Placeholders and features differ in number.
+        """
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        features = {"image": image_features, "point_cloud": point_cloud_features}
+        for kind, (token, _) in self.config.silent_media.items():
+            places, given = input_ids == token, features[kind]
+            told = places.new_zeros(0) if given is None else spoken(given).flatten()
+            if len(told) != int(places.sum()):
+                raise LammModelError(
+                    f"Expected {int(places.sum())} {kind} features for as many placeholders in input_ids, got "
+                    f"{len(told)}. Give all media of the dialogue."
+                )
+            mask = mask.masked_scatter(places, told.to(mask.dtype))
+        return mask
+
     def embed(
         self,
         input_ids: Tensor,
@@ -152,10 +192,9 @@ class LammModel(LammPreTrainedModel):
         cloud_mask = input_ids == self.config.point_cloud_token_id
         placeholders = image_mask | cloud_mask
         embeds: Tensor = self.language_model.get_input_embeddings()(input_ids.masked_fill(placeholders, 0))
-        if image_features is None and pixel_values is not None:
-            image_features = self.encode_images(pixel_values)
-        if point_cloud_features is None and point_clouds is not None:
-            point_cloud_features = self.encode_point_clouds(point_clouds)
+        image_features, point_cloud_features = self.features_of(
+            pixel_values, point_clouds, image_features, point_cloud_features
+        )
         if image_features is None and point_cloud_features is None and not bool(placeholders.any()):
             return embeds
         embeds = fill_placeholders(embeds, image_mask, image_features, self.image_projector, "image")
@@ -180,6 +219,16 @@ class LammModel(LammPreTrainedModel):
         if (input_ids is None) == (inputs_embeds is None):
             raise LammModelError("Expected exactly one of input_ids and inputs_embeds, got both or neither.")
         cache = past_key_values if cache is None else cache
+        if input_ids is not None and self.config.silent_media:
+            image_features, point_cloud_features = self.features_of(
+                pixel_values, point_clouds, image_features, point_cloud_features
+            )
+            pixel_values = point_clouds = None
+            held = cache is not None and cache.get_seq_length() > 0
+            packed = attention_mask is None and position_ids is not None
+            if not held and not packed and (attention_mask is None or attention_mask.ndim == 2):
+                attention_mask = self.heard(input_ids, attention_mask, image_features, point_cloud_features)
+                position_ids = (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0)
         media = (pixel_values, point_clouds, image_features, point_cloud_features)
         if modality_ids is None and self.routing.enabled:
             modality_ids = self._infer_modality_ids(input_ids, cache)

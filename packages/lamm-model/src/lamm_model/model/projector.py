@@ -120,9 +120,9 @@ def fill_placeholders(
         LammModelError: Placeholders and features differ in number.
     """
     expected = int(mask.sum())
-    if features is None and not expected:
-        return embeds
     count = 0 if features is None else features.shape[0] * features.shape[1]
+    if not count and not expected:
+        return embeds
     if count != expected or projector is None or features is None:
         raise LammModelError(
             f"Expected {expected} {name} features for the {expected} {name} placeholders in input_ids, got {count}"

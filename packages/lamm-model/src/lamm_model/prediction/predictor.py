@@ -132,7 +132,8 @@ class Predictor:
     def _prompt_row(self, item: Prepared) -> PromptRow:
         query = item.query
         row = self.media.prompt_row(item.row, self._media(query), query.max_new_tokens)
-        row.shared, row.shared_key = item.shared, item.shared_key
+        silent = len(item.row["input_ids"]) - len(row.ids)  # placeholders, all of them in the shared beginning
+        row.shared, row.shared_key = item.shared - silent, item.shared_key
         return row
 
 

@@ -81,8 +81,17 @@ class LammProcessingInfo(BaseProcessingInfo):  # type: ignore[misc]
         return _Parser()
 
     def tokens(self) -> dict[str, int]:
-        """Return the tokens of a medium, by the kinds that the model sees."""
+        """Return the tokens of a medium, by the kinds that the model sees.
+
+        Raises:
+            UsageError: Some tokens of a tower say nothing, so that there is no such number.
+        """
         config = self.get_hf_config()
+        if config.silent_media:
+            raise UsageError(
+                f"Expected towers of a fixed number of tokens, got a reading one for {', '.join(config.silent_media)} "
+                "media. Use `lamm model serve`."
+            )
         tokens = {IMAGE: config.image_tokens, POINT_CLOUD: config.point_cloud_tokens}
         return {kind: count for kind, count in tokens.items() if count}
 

@@ -27,11 +27,13 @@ class ImageReaderConfig(PretrainedConfig):  # type: ignore[misc]
         reader_size: Width of the reader.
         glance: Channels of a cell that all slots see at once.
         in_embedding_space: Tokens are the language model's own embeddings; the projector is the identity.
+        silent_tokens: Tokens of zeros say nothing and take no place in a prompt.
     """
 
     model_type = "lamm_image_reader"
     sub_configs: ClassVar[dict[str, Any]] = {"tower_config": AutoConfig}
     in_embedding_space = True
+    silent_tokens = True
     patch_size = None
 
     tower_config: Any = None

@@ -32,10 +32,12 @@ class ObjectTowerConfig(PretrainedConfig):  # type: ignore[misc]
         threshold: Sureness from which on an object is told.
         look_points: Most points inside a box that its object is named by.
         look_size: Width of the layers that vote and name.
+        silent_tokens: Tokens of zeros say nothing and take no place in a prompt.
     """
 
     model_type = "lamm_objects"
     sub_configs: ClassVar[dict[str, Any]] = {"tower": AutoConfig}
+    silent_tokens = True
 
     tower: Any = None
     labels: Any = ()

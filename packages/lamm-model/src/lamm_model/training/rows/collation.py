@@ -167,7 +167,8 @@ class MediaLoader:
 
     Args:
         processor: Prepares them.
-        features: Cached features of the towers, read instead: ``image_features`` and ``point_cloud_features``.
+        features: Cached features, read instead where there are some of a kind: ``image_features``,
+            ``point_cloud_features``.
     """
 
     def __init__(self, processor: "LammProcessor", features: "FeatureCache | None" = None) -> None:
@@ -181,25 +182,26 @@ class MediaLoader:
             media: In order.
             variants: Which sampling of each, where it is a cloud; empty means the first of all.
         """
-        drawn = list(zip(media, variants or [0] * len(media), strict=True))
-        images = [(path, variant) for (kind, path), variant in drawn if kind == "image"]
-        clouds = [(path, variant) for (kind, path), variant in drawn if kind == "point_cloud"]
-        if self.features is not None:
-            pairs = {"image": images, "point_cloud": clouds}
-            return {
-                f"{kind}_features": self.features.read(kind, *zip(*d, strict=True)) for kind, d in pairs.items() if d
-            }
+        draws: dict[str, list[tuple[str, int]]] = {}
+        for (kind, path), variant in zip(media, variants or [0] * len(media), strict=True):
+            draws.setdefault(kind, []).append((path, variant))
         loaded: dict[str, Any] = {}
-        paths = [path for path, _ in images]
-        if images and self.processor.lays_out_images:
-            loaded |= self.processor.load_images(paths)
-        elif images:
-            loaded["pixel_values"] = self.processor.image_processor(paths)["pixel_values"]
-        if clouds:
-            import torch
+        for kind, of_kind in draws.items():
+            if self.features is not None and kind in self.features.signatures:
+                loaded[f"{kind}_features"] = self.features.read(kind, *zip(*of_kind, strict=True))
+            elif kind == "image":
+                loaded |= self._images([path for path, _ in of_kind])
+            else:
+                import torch
 
-            loaded["point_clouds"] = torch.cat([self._cloud(*draw) for draw in clouds])
+                loaded["point_clouds"] = torch.cat([self._cloud(*draw) for draw in of_kind])
         return loaded
+
+    def _images(self, paths: list[str]) -> dict[str, Any]:
+        if self.processor.lays_out_images:
+            loaded: dict[str, Any] = self.processor.load_images(paths)
+            return loaded
+        return {"pixel_values": self.processor.image_processor(paths)["pixel_values"]}
 
     def _cloud(self, path: str, variant: int) -> Any:
         return self.processor.feature_extractor([path], variant=variant)["point_clouds"]

@@ -2,7 +2,7 @@
 
     cache.json                    format, what made the features (its signature), variants
     files.json                    path -> size, modification time, key
-    image-00000.safetensors       key-variant -> [T, C]
+    image-00000.safetensors       key-variant -> [T, C], without tokens that say nothing
 
 A frozen tower gives the same features every epoch. A key is the SHA-256 of a file's content (and of a cloud's name,
 which seeds its sampling); the signature is one of the tower's weights, of its preprocessing and of the layer that is
@@ -23,9 +23,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lamm_llm import atomic_path, write_whole
 from lamm_model.errors import LammModelError, UsageError
+from lamm_model.model.silence import spoken
 
 if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
@@ -62,6 +64,7 @@ def signature(
         "tower configuration": _hash_json({"read": read, **config.to_diff_dict()}),
         "precision": "bf16" if half else "fp32",
         "preprocessing": _hash_json(prepares.to_dict()),
+        **({"tokens": "spoken"} if kind in model.config.silent_media else {}),
     }
 
 
@@ -94,7 +97,7 @@ class FeatureCache:
     signatures: dict[str, dict[str, str]]  # what made the features, by modality
     variants: int  # samplings of each cloud
     files: dict[str, tuple[int, int, str]]  # path -> size, modification time in nanoseconds, key
-    places: dict[str, str] = field(default_factory=dict)  # feature name -> shard
+    places: dict[str, tuple[str, int]] = field(default_factory=dict)  # feature name -> shard, tokens
 
     def key(self, kind: str, path: str) -> str:
         """Return a file's key, read again where its size or time differ from what was noted."""
@@ -108,6 +111,15 @@ class FeatureCache:
     def name(self, kind: str, path: str, variant: int = 0) -> str:
         """Return the name of a file's features."""
         return f"{kind}-{self.key(kind, path)}-{variant % self.variants if kind == 'point_cloud' else 0}"
+
+    @property
+    def silent(self) -> set[str]:
+        """Return the kinds of media whose features are held without tokens that say nothing."""
+        return {kind for kind, parts in self.signatures.items() if "tokens" in parts}
+
+    def tokens(self, kind: str, path: str) -> int:
+        """Return how many tokens a file's features have, in the sampling that has most."""
+        return max(self.places[self.name(kind, path, variant)][1] for variant in range(self.variants))
 
     def missing(self, media: Iterable[tuple[str, str]]) -> list[str]:
         """Return the paths of media that the cache holds no features of."""
@@ -125,13 +137,13 @@ class FeatureCache:
             shard = f"{kind}-{number:05}.safetensors"
             with atomic_path(self.folder / shard) as beside:
                 save_file(features, beside)
-            self.places.update(dict.fromkeys(features, shard))
+            self.places.update({name: (shard, len(tokens)) for name, tokens in features.items()})
         about = {**FORMAT, "variants": self.variants, "signatures": self.signatures}
         for name, value in ((FILES, self.files), (MANIFEST, about)):
             write_whole(self.folder / name, json.dumps(value, indent=1) + "\n")
 
     def read(self, kind: str, paths: Sequence[str], variants: Sequence[int]) -> Tensor:
-        """Return the features of files, in order: ``[n, T, C]``.
+        """Return the features of files, in order: ``[n, T, C]``, or ``[1, T, C]`` where some have fewer tokens.
 
         Raises:
             LammModelError: A file has no features here, or a shard is damaged.
@@ -145,11 +157,15 @@ class FeatureCache:
                     "Run lamm model cache-features again."
                 )
             try:
-                with safe_open(self.folder / self.places[name], framework="pt") as shard:
-                    features.append(shard.get_tensor(name))
+                with safe_open(self.folder / self.places[name][0], framework="pt") as shard:
+                    found = shard.get_tensor(name)
             except (OSError, SafetensorError) as fault:
-                raise LammModelError(f"Expected features in {self.places[name]}, got {fault}. Make it anew.") from fault
-        return torch.stack(features)
+                raise LammModelError(
+                    f"Expected features in {self.places[name][0]}, got {fault}. Make it anew."
+                ) from fault
+            features.append(functional.pad(found, (0, 0, 0, self.tokens(kind, path) - len(found))))
+        alike = len({len(tokens) for tokens in features}) == 1
+        return torch.stack(features) if alike else torch.cat(features)[None]
 
 
 def open_cache(folder: Path) -> FeatureCache:
@@ -168,7 +184,8 @@ def open_cache(folder: Path) -> FeatureCache:
         places = {}
         for shard in sorted(folder.glob("*.safetensors")):
             with safe_open(shard, framework="pt") as opened:
-                places.update(dict.fromkeys(opened.keys(), shard.name))
+                shapes = {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118
+            places.update({name: (shard.name, int(shape[0])) for name, shape in shapes.items()})
         noted = {path: (int(size), int(time), str(key)) for path, (size, time, key) in files.items()}
         made_by = {kind: dict(parts) for kind, parts in about["signatures"].items()}
         return FeatureCache(folder, made_by, int(about["variants"]), noted, places)
@@ -204,6 +221,7 @@ def fill(
     media: Collection[tuple[str, str]],
     half: bool = False,
     batch: int = 16,
+    readable: bool = True,
 ) -> Iterator[int]:
     """Compute what the cache lacks; stopped and begun again, it goes on with the next shard.
 
@@ -214,9 +232,10 @@ def fill(
         media: Kind and path of every medium.
         half: Compute in bfloat16 (autocast), as a run with ``training.precision = "bf16"`` does.
         batch: Media encoded at once.
+        readable: Raise where a medium cannot be read, else leave it out.
 
     Yields:
-        How many were computed in each batch.
+        How many were computed, or left out, in each batch.
     """
     for kind in ("image", "point_cloud"):
         paths = sorted({path for medium, path in media if medium == kind})
@@ -226,9 +245,10 @@ def fill(
         for start in range(0, len(lacking), batch):
             part = lacking[start : start + batch]
             with torch.autocast(model.device.type, torch.bfloat16, enabled=half):
-                encoded = _encode(model, processor, kind, part)
-            for draw, features in zip(part, encoded.cpu().contiguous(), strict=True):
-                held[cache.name(kind, *draw)] = features.clone()
+                encoded = _encode(model, processor, kind, part, readable)
+            for draw, features in encoded:
+                told = features[spoken(features)] if kind in model.config.silent_media else features.clone()
+                held[cache.name(kind, *draw)] = told
             if sum(features.nbytes for features in held.values()) >= SHARD_BYTES:
                 cache.write(kind, held)
                 held = {}
@@ -238,10 +258,23 @@ def fill(
 
 @torch.no_grad()
 def _encode(
-    model: LammForConditionalGeneration, processor: LammProcessor, kind: str, draws: Sequence[tuple[str, int]]
-) -> Tensor:
-    if kind == "image":
-        pixels = processor.image_processor([path for path, _ in draws])["pixel_values"]
-        return model.encode_images(pixels.to(model.device))
-    clouds = [processor.feature_extractor([path], variant=variant)["point_clouds"] for path, variant in draws]
-    return model.encode_point_clouds(torch.cat(clouds).to(model.device))
+    model: LammForConditionalGeneration,
+    processor: LammProcessor,
+    kind: str,
+    draws: Sequence[tuple[str, int]],
+    readable: bool,
+) -> list[tuple[tuple[str, int], Tensor]]:
+    """Return draws with their features; where they need not be readable, without those that are not."""
+    try:
+        if kind == "image":
+            pixels = processor.image_processor([path for path, _ in draws])["pixel_values"]
+            encoded = model.encode_images(pixels.to(model.device))
+        else:
+            clouds = [processor.feature_extractor([path], variant=variant)["point_clouds"] for path, variant in draws]
+            encoded = model.encode_point_clouds(torch.cat(clouds).to(model.device))
+    except LammModelError:
+        if readable:
+            raise
+        each = [_encode(model, processor, kind, [draw], readable) for draw in draws] if len(draws) > 1 else []
+        return [found for one in each for found in one]
+    return list(zip(draws, encoded.cpu().contiguous(), strict=True))

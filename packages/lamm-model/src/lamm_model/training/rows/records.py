@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import LammModelError
+from lamm_model.model.silence import spoken_places
 from lamm_model.training.rows.packing import Dialogue, Medium, Row, pack_rows
 from lamm_model.training.settings.settings import FinetuneSettings
 from lamm_model.training.settings.tables import DataSettings
@@ -16,6 +17,7 @@ from lamm_model.training.settings.tables import DataSettings
 if TYPE_CHECKING:
     from lamm_data import Fault, InstructionRecord
     from lamm_model.processing.processing_lamm import LammProcessor
+    from lamm_model.training.rows.feature_cache import FeatureCache
 
 LISTED = 10
 
@@ -39,7 +41,12 @@ class TrainingData:
         return {path for row in self.rows for _, path in row.media}
 
 
-def load_training_data(settings: DataSettings, processor: "LammProcessor", learns_text: bool = True) -> TrainingData:
+def load_training_data(
+    settings: DataSettings,
+    processor: "LammProcessor",
+    learns_text: bool = True,
+    features: "FeatureCache | None" = None,
+) -> TrainingData:
     """Read records, check their media, and pack them.
 
     Records that break their contract, cannot be laid out or do not fit in a row are rejected by id.
@@ -48,6 +55,7 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor", learn
         settings: Which files, and how they are packed.
         processor: The model's.
         learns_text: Whether something that is trained serves dialogues about no medium.
+        features: Cached features; of media of which some tokens say nothing, they tell how many take a place.
 
     Raises:
         LammModelError: A file is missing among the media (all are listed), or nothing is left to learn.
@@ -74,10 +82,12 @@ def load_training_data(settings: DataSettings, processor: "LammProcessor", learn
             known.add(path)
         try:
             dialogue = encode(record, name, media, processor)
+            if features is not None and features.silent:
+                dialogue = shortened(dialogue, processor, features)
         except LammModelError as error:
             rejected[str(error).replace(f" ({name})", "").rstrip(".")].append(name)
             continue
-        fault = fault_of(dialogue, settings.row_tokens, processor, learns_text)
+        fault = fault_of(dialogue, settings.row_tokens, processor, learns_text, features)
         if fault:
             rejected[fault].append(name)
         else:
@@ -109,19 +119,72 @@ def _absence(root: Path, medium: str) -> str:
     return ""
 
 
-def load_held_out(settings: FinetuneSettings, processor: "LammProcessor") -> list[Row]:
+def held_out(settings: FinetuneSettings) -> DataSettings:
+    """Return the settings by which the held-out records of a run are read."""
+    return replace(settings.data, records=settings.evaluation.records, shares=())
+
+
+def load_held_out(
+    settings: FinetuneSettings, processor: "LammProcessor", features: "FeatureCache | None" = None
+) -> list[Row]:
     """Read the held-out records of a run, where it has any; errors as for `load_training_data`."""
     if not settings.evaluation.records:
         return []
-    return load_training_data(replace(settings.data, records=settings.evaluation.records, shares=()), processor).rows
+    return load_training_data(held_out(settings), processor, features=features).rows
 
 
-def fault_of(dialogue: Dialogue, ceiling: int, processor: "LammProcessor", learns_text: bool = True) -> str:
+def present_media(*settings: DataSettings) -> set[Medium]:
+    """Return the media of all records that are files."""
+    from lamm_data import Fault
+
+    media = {
+        medium
+        for chosen in settings
+        for file, record in _records(chosen)
+        if not isinstance(record, Fault)
+        for medium in media_of(record, Path(chosen.media_root) if chosen.media_root else file.parent)
+    }
+    return {medium for medium in media if Path(medium[1]).is_file()}
+
+
+def shortened(dialogue: Dialogue, processor: "LammProcessor", features: "FeatureCache") -> Dialogue:
+    """Return a dialogue without the placeholders of tokens that say nothing.
+
+    Raises:
+        LammModelError: A medium has no features, because it cannot be read.
+    """
+    stand = {
+        "image": (processor.image_token_id, processor.image_tokens),
+        "point_cloud": (processor.point_cloud_token_id, processor.point_cloud_tokens),
+    }
+    media = [(kind, path) for kind, path in dialogue.media if kind in features.silent]
+    if features.missing(media):
+        raise LammModelError("a medium that cannot be read")
+    told = [(*stand[kind], features.tokens(kind, path)) for kind, path in media]
+    places = list(spoken_places(dialogue.input_ids, told))
+    return Dialogue(
+        dialogue.id,
+        dialogue.media,
+        array("i", [dialogue.input_ids[place] for place in places]),
+        array("i", [dialogue.labels[place] for place in places]),
+        array("b", [dialogue.modality_ids[place] for place in places]),
+        dialogue.prefix - (len(dialogue.input_ids) - len(places)),
+    )
+
+
+def fault_of(
+    dialogue: Dialogue,
+    ceiling: int,
+    processor: "LammProcessor",
+    learns_text: bool = True,
+    features: "FeatureCache | None" = None,
+) -> str:
     """Return why a dialogue cannot be learnt in a row of at most ``ceiling`` tokens, or nothing."""
     each = {"image": processor.image_tokens, "point_cloud": processor.point_cloud_tokens}
     ids = {"image": processor.image_token_id, "point_cloud": processor.point_cloud_token_id}
+    silent = features.silent if features is not None else set()
     for kind, count in each.items():
-        if kind == "image" and processor.lays_out_images:  # as many as it makes of each
+        if (kind == "image" and processor.lays_out_images) or kind in silent:  # as many as each has
             continue
         if not count and any(medium[0] == kind for medium in dialogue.media):
             return f"the model has no tower for {kind} media"

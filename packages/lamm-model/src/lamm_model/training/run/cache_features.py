@@ -7,32 +7,51 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamm_model.errors import UsageError
+from lamm_model.training.processes import processes as distributed
 from lamm_model.training.rows.packing import Medium
-from lamm_model.training.rows.records import TrainingData, load_held_out, load_training_data
+from lamm_model.training.rows.records import held_out, load_held_out, load_training_data, present_media
 from lamm_model.training.settings.settings import FinetuneSettings
 
 if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
     from lamm_model.processing.processing_lamm import LammProcessor
     from lamm_model.training.rows.feature_cache import FeatureCache
-    from lamm_model.training.run.preparation import Prepared
 
 LISTED = 10
+Report = Callable[[int, int], None]
 
 
-def open_features(settings: FinetuneSettings, prepared: Prepared, data: TrainingData) -> FeatureCache | None:
-    """Open the configured cache and check that it fits this run; None where none is configured.
+def open_features(
+    settings: FinetuneSettings,
+    model: LammForConditionalGeneration,
+    processor: LammProcessor,
+    folder: Path | None = None,
+    report: Report = lambda done, total: None,
+) -> FeatureCache | None:
+    """Open the configured cache and check that it fits this run.
+
+    Where none is configured, features of media of which some tokens say nothing are computed into ``folder``: how many
+    places they take is known only then. Others are left to their towers.
+
+    Returns:
+        The features; None where there are none.
 
     Raises:
-        UsageError: It was made by another tower, preprocessing or precision, holds fewer samplings or not all media,
-            or the tower is trained.
+        UsageError: The cache was made by another tower, preprocessing or precision, holds fewer samplings or not all
+            media, or the tower is trained.
     """
-    if not settings.data.feature_cache:
+    silent = model.config.silent_media
+    if not settings.data.feature_cache and not silent:
         return None
-    media = {medium for row in data.rows for medium in row.media}
-    cache = _open(settings, Path(settings.data.feature_cache), prepared.model, prepared.processor, media)
-    check_holds(cache, media)
-    return cache
+    media = present_media(settings.data, held_out(settings))
+    if settings.data.feature_cache:
+        cache = _open(settings, Path(settings.data.feature_cache), model, processor, media)
+        check_holds(cache, media)
+        return cache
+    media = {medium for medium in media if medium[0] in silent}
+    if folder is None:
+        raise UsageError("Expected data.feature_cache for a tower of which some tokens say nothing. Set it.")
+    return distributed.by_main(lambda: _fill(settings, folder, model, processor, media, report, False)[0])
 
 
 def _open(
@@ -51,7 +70,7 @@ def _open(
     if trained := [kind for kind in kinds if not frozen[kind]]:  # what changes with every step
         raise UsageError(
             f"Expected frozen towers to cache features of, found the {' and '.join(trained)} tower trained. Set "
-            "model.train_point_cloud_tower = false, or leave data.feature_cache empty."
+            "model.train_point_cloud_tower = false."
         )
     cache, wanted = open_cache(folder), settings.data.cloud_variants
     if sign and not cache.variants:
@@ -81,7 +100,7 @@ def check_holds(cache: FeatureCache, media: set[Medium]) -> None:
 
 
 def cache_features(
-    settings: FinetuneSettings, folder: Path, report: Callable[[int, int], None] = lambda done, total: None
+    settings: FinetuneSettings, folder: Path, report: Report = lambda done, total: None
 ) -> dict[str, Any]:
     """Compute the features of a run's media into a folder; what is there already stays.
 
@@ -96,19 +115,36 @@ def cache_features(
     Raises:
         UsageError: The folder holds features of another model, or a tower is trained.
     """
-    from lamm_model.training.processes import processes as distributed
-    from lamm_model.training.rows.feature_cache import fill
     from lamm_model.training.run.preparation import load_parts
 
     model, processor = load_parts(settings)
     model.to(distributed.device()).eval()
-    rows = load_training_data(settings.data, processor).rows + load_held_out(settings, processor)
-    media = {medium for row in rows for medium in row.media}
+    media = present_media(settings.data, held_out(settings))
+    cache, computed = _fill(settings, folder, model, processor, media, report)
+    load_training_data(settings.data, processor, features=cache)  # says what else is wrong with them
+    load_held_out(settings, processor, cache)
+    wanted = sum(cache.variants if kind == "point_cloud" else 1 for kind, _ in media)
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return {"media": len(media), "features": wanted, "computed": computed, "bytes": size}
+
+
+def _fill(
+    settings: FinetuneSettings,
+    folder: Path,
+    model: LammForConditionalGeneration,
+    processor: LammProcessor,
+    media: set[Medium],
+    report: Report,
+    readable: bool = True,
+) -> tuple[FeatureCache, int]:
+    """Compute the features of media that a folder lacks; return it and how many."""
+    from lamm_model.training.rows.feature_cache import fill
+
     cache = _open(settings, folder, model, processor, media, sign=True)
     wanted = sum(cache.variants if kind == "point_cloud" else 1 for kind, _ in media)
     computed = 0
-    for count in fill(cache, model, processor, media, settings.training.precision == "bf16"):
+    half = settings.training.precision == "bf16"
+    for count in fill(cache, model.eval(), processor, media, half, readable=readable):
         computed += count
         report(computed, wanted)
-    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    return {"media": len(media), "features": wanted, "computed": computed, "bytes": size}
+    return cache, computed

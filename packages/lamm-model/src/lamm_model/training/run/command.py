@@ -107,7 +107,8 @@ def _run(settings: Any, output: Path) -> dict[str, Any]:
         def report(step: int, steps: int, log: dict[str, float]) -> None:
             speed = f", {log['tokens_per_second']:.0f} tokens/s" if "tokens_per_second" in log else ""
             loss = f", loss {log['loss']:.3f}" if "loss" in log else ""
-            progress.update(task, completed=step, total=steps, description=f"fine-tuning{loss}{speed}")
+            doing = "reading media" if "features" in log else f"fine-tuning{loss}{speed}"
+            progress.update(task, completed=step, total=steps, description=doing)
             if log.get("step") == step and not distributed.rank():  # it is new
                 progress.console.print(_log_line(log, steps), highlight=False, markup=False, soft_wrap=True)
 

@@ -13,7 +13,6 @@ from lamm_model.errors import UsageError
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.rows.collation import Collator, MediaLoader
 from lamm_model.training.rows.records import TrainingData, load_held_out
-from lamm_model.training.run.cache_features import check_holds, open_features
 from lamm_model.training.saving import run_folder
 from lamm_model.training.settings.presets import check_names
 from lamm_model.training.settings.settings import FinetuneSettings
@@ -21,13 +20,13 @@ from lamm_model.training.settings.settings import FinetuneSettings
 if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
     from lamm_model.training.callbacks.evaluation import Evaluation
-    from lamm_model.training.rows.feature_cache import FeatureCache
     from lamm_model.training.run.preparation import Prepared
     from lamm_model.training.run.trainer import LammTrainer
 
 MODEL_FOLDER = "model"
 UNTUNED_FOLDER = "untuned"
 RECORD = "finetune.json"
+FEATURES = "features"  # of towers that read; no part of a complete run
 PLOT = "loss.png"
 Report = Callable[[int, int, dict[str, float]], None]
 
@@ -44,7 +43,8 @@ def finetune(
         settings: The run.
         output: Folder of the run. ``model/`` in it appears when the run is complete.
         report: Called with the step, the number of steps and a log entry: after each step the last one of a step, and
-            every one when it is new.
+            every one when it is new. While features are computed: with their number, how many there are to be, and
+            ``features``.
 
     Returns:
         The record of the run: settings, versions, data, final loss, speed. Also written as ``finetune.json``.
@@ -71,7 +71,9 @@ def _carry_out(settings: FinetuneSettings, output: Path, report: Report) -> dict
     from lamm_model.training.run.preparation import prepare_model
 
     set_seed(settings.training.seed)
-    prepared = prepare_model(settings)
+    prepared = prepare_model(
+        settings, output / FEATURES, lambda done, total: report(done, total, {"features": float(done)})
+    )
     model, processor, data = prepared.model, prepared.processor, prepared.data
     judged = settings.evaluation
     files = [*settings.data.records, *judged.records, *filter(None, [judged.benchmark])]
@@ -89,6 +91,8 @@ def _carry_out(settings: FinetuneSettings, output: Path, report: Report) -> dict
         )  # of fewer steps: a model means that the run is complete
         run_folder.write_json(output / RECORD, record)
     save_model(model, processor, output / MODEL_FOLDER, write=main)
+    if main:
+        shutil.rmtree(output / FEATURES, ignore_errors=True)
     distributed.wait()
     return record
 
@@ -147,10 +151,7 @@ def add_evaluation(
 
     if chosen.benchmark and trainer.sharded:
         raise UsageError("Expected the whole model in one process to answer evaluation.benchmark. Use records instead.")
-    rows = load_held_out(settings, prepared.processor)
-    cache: FeatureCache | None = trainer.data_collator.load_media.features
-    if cache is not None:
-        check_holds(cache, {medium for row in rows for medium in row.media})
+    rows = load_held_out(settings, prepared.processor, prepared.features)
     evaluation = Evaluation(trainer, chosen, output, rows, prepared.processor)
     trainer.add_callback(evaluation)
     return evaluation
@@ -171,7 +172,6 @@ def build_trainer(settings: FinetuneSettings, output: Path, prepared: "Prepared"
         length = settings.data.row_tokens
         longest = max(len(dialogue.input_ids) for row in data.rows for dialogue in row.dialogues)
     processor = prepared.processor
-    features = open_features(settings, prepared, data)
     return LammTrainer(
         settings=settings.training,
         variants=settings.data.cloud_variants,
@@ -182,7 +182,9 @@ def build_trainer(settings: FinetuneSettings, output: Path, prepared: "Prepared"
         model=prepared.model,
         args=training_arguments(settings.training, output),
         train_dataset=data.rows,
-        data_collator=Collator(processor.pad_token_id, MediaLoader(processor, features), form, length, longest),
+        data_collator=Collator(
+            processor.pad_token_id, MediaLoader(processor, prepared.features), form, length, longest
+        ),
     )
 
 

@@ -9,11 +9,13 @@ from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.rows.packing import pack_rows
 from lamm_model.training.rows.records import TrainingData, load_training_data
+from lamm_model.training.run.cache_features import Report, open_features
 from lamm_model.training.settings.settings import FinetuneSettings
 
 if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
     from lamm_model.processing.processing_lamm import LammProcessor
+    from lamm_model.training.rows.feature_cache import FeatureCache
     from lamm_model.training.step.recomputation import StepPlan
 
 _LOG = logging.getLogger("lamm_model")
@@ -28,10 +30,18 @@ class Prepared:
     attention: str  # what its language model is set to
     plan: "StepPlan"  # memory of one pass
     data: TrainingData  # what it is to learn
+    features: "FeatureCache | None" = None  # of frozen towers, computed before
 
 
-def prepare_model(settings: FinetuneSettings) -> Prepared:
+def prepare_model(
+    settings: FinetuneSettings, features: Path | None = None, report: "Report" = lambda done, total: None
+) -> Prepared:
     """Build or load the model, read the data, choose what learns, and plan the step.
+
+    Args:
+        settings: The run.
+        features: Folder for features of towers that read, where no cache is configured.
+        report: Called with how many features were computed now, and how many are wanted.
 
     Raises:
         LammModelError: Parts cannot be loaded or do not fit together, data are missing, or dialogues of one row see
@@ -44,7 +54,8 @@ def prepare_model(settings: FinetuneSettings) -> Prepared:
     device = distributed.device()
     half = settings.training.precision == "bf16"
     model, processor = load_parts(settings)
-    data = load_training_data(settings.data, processor, _learns_text(settings, model))
+    cache = open_features(settings, model, processor, features, report)
+    data = load_training_data(settings.data, processor, _learns_text(settings, model), cache)
     _choose_trained(settings, model, data)
     budget = free_memory(settings.compute, device)
     if distributed.world_size() == 1 or settings.compute.sharding == "none":
@@ -56,7 +67,7 @@ def prepare_model(settings: FinetuneSettings) -> Prepared:
     model.loss_rows = settings.compute.loss_rows
     if settings.compute.compile:
         compile_layers(model.model.language_model)
-    return Prepared(model, processor, attention, plan, data)
+    return Prepared(model, processor, attention, plan, data, cache)
 
 
 def _choose_attention(settings: FinetuneSettings, model: "LammForConditionalGeneration", data: TrainingData) -> str:
