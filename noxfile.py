@@ -261,7 +261,7 @@ def kills(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def demo(session: nox.Session) -> None:
-    """Run the whole of LAMM on this machine (about half an hour on two cores); -- passes options to `lamm demo`."""
+    """Run the whole of LAMM on this machine (about twenty minutes on two cores); -- passes options to `lamm demo`."""
     _install_all(session)
     session.run("lamm", "demo", *session.posargs)
 

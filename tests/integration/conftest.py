@@ -23,8 +23,7 @@ SMALL = {
     "tower.epochs": 2,
     "training.max_steps": 4,
     "training.save_every": 2,
-    "benchmark.short_per_task": 2,
-    "benchmark.long_per_task": 1,
+    "benchmark.per_task": 2,
 }
 PATIENCE = 900.0
 

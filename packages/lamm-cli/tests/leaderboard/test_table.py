@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +27,9 @@ def test_the_table_marks_what_beats_blind(tmp_path):
     lines = table.markdown().splitlines()
     assert "\\*" in lines[2]
     assert "\\*" not in lines[3]
+    near = row((0.6, 0.8), (0.2, 0.5))
+    of_chance = replace(near, cells={**near.cells, "chance": Cell(0.5, (0.4, 0.7), 0.0)})
+    assert "\\*" not in ComparisonTable(("tuned", "blind", "chance"), [of_chance]).markdown()
     table.write(tmp_path)
     assert json.loads((tmp_path / "table.json").read_text())["rows"][0]["beats"] == ["blind"]
 
@@ -59,6 +63,8 @@ def test_runs_are_scored_and_reported(tmp_path):
     assert table.rows[0].beats("tuned", "blind")
     assert table.rows[0].beats("tuned", "chance")
     assert "Counting_X" in (tmp_path / "report.html").read_text()
+    more = compare_runs(tmp_path, runs, tmp_path / "report.html", tmp_path, ["rmse", "cider_d"])
+    assert [one.metric for one in more.rows] == ["mae", "rmse"]
 
 
 def table():

@@ -17,8 +17,8 @@ def demo(output: Path, overrides: tuple[str, ...], show: bool, as_json: bool) ->
 
     Draws a synthetic sample world, lets a small language model write dialogues about it over an OpenAI-compatible
     server, converts annotations to instructions, fine-tunes a multimodal model with one LoRA set per modality, and
-    scores it on held-out images and point clouds beside the untuned model, the blind model and chance. Takes about half
-    an hour on two cores; when interrupted, run it again and it goes on.
+    scores it on held-out images and point clouds beside the untuned model, the blind model and chance. Takes about
+    twenty minutes on two cores; when interrupted, run it again and it goes on.
     """
     from lamm_cli.settings import as_toml, override, packaged_settings
 

@@ -92,24 +92,24 @@ class _Demo:
                 run_lamm(["data", "convert", *files, "--tasks", ",".join(chosen[part]), *count])
 
     def build_benchmark(self) -> None:
-        chosen = self.settings["benchmark"]
-        for part in ("short", "long"):
-            done = self.benchmark / f".{part}"
-            if not done.exists():
-                files = ["--root", self.world, "--output", self.benchmark]
-                count = ["--per-task", chosen[f"{part}_per_task"]]
-                run_lamm(["data", "benchmark", *files, "--tasks", ",".join(chosen[part]), *count])
-                done.touch()
+        chosen, done = self.settings["benchmark"], self.benchmark / ".done"
+        if not done.exists():
+            files = ["--root", self.world, "--output", self.benchmark]
+            asked = ["--tasks", ",".join(chosen["tasks"]), "--per-task", chosen["per_task"]]
+            run_lamm(["data", "benchmark", *files, *asked])
+            done.touch()
 
     def pretrain_reader(self) -> None:
         files = ["--source", "sample", "--root", self.world, "--output", self.reader]
-        run_lamm(["model", "pretrain-reader", *files, "--steps", self.settings["reader"]["steps"]])
+        how = ["--steps", self.settings["reader"]["steps"], "--seed", self.settings["training"]["seed"]]
+        run_lamm(["model", "pretrain-reader", *files, *how])
 
     def pretrain_tower(self) -> None:
         chosen = self.settings["tower"]
         files = ["--root", self.world / "rooms", "--output", self.tower]
         told = ["--objects", chosen["objects"], "--metre-decimals", self.settings["templates"]["metre_decimals"]]
-        run_lamm(["model", "pretrain-tower", *files, "--preset", chosen["preset"], "--epochs", chosen["epochs"], *told])
+        how = ["--preset", chosen["preset"], "--epochs", chosen["epochs"], "--seed", self.settings["training"]["seed"]]
+        run_lamm(["model", "pretrain-tower", *files, *how, *told])
 
     def finetune(self) -> None:
         files = [path for path in sorted(self.instructions.glob("*.jsonl")) if _holds_records(path)]
@@ -147,7 +147,8 @@ class _Demo:
 
     def compare(self) -> ComparisonTable:
         folders = {shown: self.predictions / name for name, shown in RUNS.items()}
-        table = compare_runs(self.benchmark, folders, self.output / "report.html", media_root=self.world)
+        beside = self.settings["benchmark"]["beside"]
+        table = compare_runs(self.benchmark, folders, self.output / "report.html", self.world, beside)
         table.write(self.output)
         return table
 

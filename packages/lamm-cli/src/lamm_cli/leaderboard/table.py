@@ -1,7 +1,7 @@
 """Several runs over one benchmark beside chance: scores with intervals, a table, and a report."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,11 +53,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One benchmark file: its headline metric for every run.
+    """One metric of one benchmark file, for every run.
 
     Attributes:
         name: File name without its ending.
-        metric: Name of the headline metric.
+        metric: Name of the metric; of the headline where none was chosen.
         higher_is_better: Its direction.
         n: Records.
         cells: By run, chance last.
@@ -103,7 +103,7 @@ class ComparisonTable:
         return {"runs": list(self.runs), "rows": rows}
 
     def markdown(self) -> str:
-        """Return the table as Markdown; `*` marks a first run whose interval lies clear of the blind run's."""
+        """Return the table as Markdown; `*` marks a first run whose interval lies clear of blind and of chance."""
         return markdown_table(self._head, map(self._texts, self.rows))
 
     def csv(self) -> str:
@@ -141,7 +141,8 @@ class ComparisonTable:
     def _texts(self, row: ComparisonRow) -> list[str]:
         arrow = "↑" if row.higher_is_better else "↓"
         cells = [str(row.cells[run]) for run in self.runs]
-        if "blind" in self.runs and row.beats(self.runs[0], "blind"):
+        unseeing = [run for run in ("blind", CHANCE) if run in self.runs]
+        if "blind" in unseeing and all(row.beats(self.runs[0], run) for run in unseeing):
             cells[0] += " \\*"
         return [row.name, f"{row.metric} {arrow}", str(row.n), *cells]
 
@@ -156,7 +157,7 @@ class ComparisonTable:
 
 
 def score_runs(
-    files: Sequence[BenchmarkFile], runs: Mapping[str, Path], scorer: Scorer
+    files: Sequence[BenchmarkFile], runs: Mapping[str, Path], scorer: Scorer, beside: Collection[str] = ()
 ) -> tuple[ComparisonTable, dict[str, dict[str, Report]]]:
     """Score the predictions of several runs on benchmark files, with chance beside them.
 
@@ -164,6 +165,7 @@ def score_runs(
         files: The benchmark.
         runs: Folder of predictions (`<Task>_<Dataset>.jsonl`) by the name of the run.
         scorer: How to score.
+        beside: Metrics that have a row of their own after the headline's, where a task has them.
 
     Returns:
         The table, and the reports by run and benchmark.
@@ -178,13 +180,17 @@ def score_runs(
         scored[CHANCE] = scorer.of_chance(file)
         for run, report in scored.items():
             reports[run][file.name] = report
-        first = next(iter(scored.values())).headline
-        cells = {run: Cell.of(report.headline) for run, report in scored.items()}
-        table.rows.append(ComparisonRow(file.name, first.name, first.higher_is_better, first.n, cells))
+        first = next(iter(scored.values()))
+        for metric in dict.fromkeys([first.headline.name, *(one.name for one in first.scores if one.name in beside)]):
+            cells = {run: Cell.of(report.score(metric)) for run, report in scored.items()}
+            of_first = first.score(metric)
+            table.rows.append(ComparisonRow(file.name, metric, of_first.higher_is_better, of_first.n, cells))
     return table, reports
 
 
-def compare_runs(benchmark: Path, runs: Mapping[str, Path], report: Path, media_root: Path) -> ComparisonTable:
+def compare_runs(
+    benchmark: Path, runs: Mapping[str, Path], report: Path, media_root: Path, beside: Collection[str] = ()
+) -> ComparisonTable:
     """Score several runs on every file of a folder, write the report, and return the table.
 
     Args:
@@ -192,6 +198,7 @@ def compare_runs(benchmark: Path, runs: Mapping[str, Path], report: Path, media_
         runs: Folder of predictions by the name of the run.
         report: HTML file to write.
         media_root: Folder of the media, for the report.
+        beside: As for `score_runs`.
 
     Raises:
         BenchmarkFilesError: The benchmark is empty, or a run lacks predictions.
@@ -199,7 +206,7 @@ def compare_runs(benchmark: Path, runs: Mapping[str, Path], report: Path, media_
     files = [BenchmarkFile.read(path, media_root) for path in sorted(benchmark.glob("*.json"))]
     if not files:
         raise BenchmarkFilesError(f"Expected benchmark files in {benchmark}, found none. Run `lamm data benchmark`.")
-    table, reports = score_runs(files, runs, Scorer())
+    table, reports = score_runs(files, runs, Scorer(), beside)
     write_report(report, reports, media_root=media_root, title="LAMM: runs beside each other")
     return table
 
