@@ -115,7 +115,7 @@ def cache_features(
     Raises:
         UsageError: The folder holds features of another model, or a tower is trained.
     """
-    from lamm_model.training.run.preparation import load_parts
+    from lamm_model.training.run.parts import load_parts
 
     model, processor = load_parts(settings)
     model.to(distributed.device()).eval()
