@@ -6,7 +6,7 @@ import pytest
 
 from lamm_model.errors import LammModelError, UsageError
 from lamm_model.training.run.finetune import finetune
-from lamm_model.training.run.preparation import load_parts
+from lamm_model.training.run.parts import load_parts
 from lamm_model.training.settings.presets import check_names
 from lamm_model.training.settings.settings import settings_from_tables
 
