@@ -52,7 +52,13 @@ def run(folder: Path, seed: int, busy: bool) -> dict[str, Any]:
             beside.kill()
     took = round(time.monotonic() - began)
     memory = round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20, 2)
-    return {"beside_a_busy_process": busy, "s": took, "largest_process_gib": memory, "stages_s": stages}
+    return {
+        "beside_a_busy_process": busy,
+        "s": took,
+        "largest_process_gib": memory,
+        "load_average": round(os.getloadavg()[0], 2),
+        "stages_s": stages,
+    }
 
 
 def summary(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -96,7 +102,7 @@ def main() -> None:
     parser.add_argument("--busy", type=int, help="Seed that runs beside a busy process.")
     chosen = parser.parse_args()
     first = chosen.folder / f"seed-{chosen.seeds[0]}"
-    runs, load = {}, os.getloadavg()[0]
+    runs = {}
     for seed in chosen.seeds:
         folder = chosen.folder / f"seed-{seed}"
         note = chosen.folder / f"seed-{seed}.json"
@@ -110,7 +116,6 @@ def main() -> None:
         "date": datetime.now(UTC).date().isoformat(),
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "load_average": round(load, 2),
         "versions": {name: version(name) for name in ("torch", "transformers", "lamm-model")},
         "measured": runs,
         "table": rows,

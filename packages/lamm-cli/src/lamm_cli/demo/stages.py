@@ -100,6 +100,8 @@ class _Demo:
             done.touch()
 
     def pretrain_reader(self) -> None:
+        if not self.settings["reader"]["steps"]:
+            return
         files = ["--source", "sample", "--root", self.world, "--output", self.reader]
         how = ["--steps", self.settings["reader"]["steps"], "--seed", self.settings["training"]["seed"]]
         run_lamm(["model", "pretrain-reader", *files, *how])
@@ -117,7 +119,7 @@ class _Demo:
         tables: Tables = {
             "model": {
                 "language_model": "embedded",
-                "image_tower": str(self.reader.resolve()),
+                "image_tower": str(self.reader.resolve()) if self.settings["reader"]["steps"] else "embedded",
                 "point_cloud_tower": str(self.tower.resolve()),
                 "prompt_format": "chat",
                 "system_message": False,

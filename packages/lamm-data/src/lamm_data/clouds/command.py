@@ -126,8 +126,10 @@ def untile(answers: Path, tiles: Path, records: Path | None, output: Path, as_js
 
 def _inspect(source: Path, settings: CloudSettings, workers: int, as_json: bool) -> None:
     from lamm_data.clouds.folder import inspect_folder
+    from lamm_data.progress import progress_bar
 
-    inspected, faults = inspect_folder(source, settings, workers=workers)
+    with progress_bar("reading clouds", None) as advance:
+        inspected, faults = inspect_folder(source, settings, workers=workers, progress=advance)
     if as_json:
         rows = {name: {key: asdict(found) for key, found in findings.items()} for name, findings in inspected.items()}
         click.echo(json.dumps({"clouds": rows, "faults": faults}, indent=1))

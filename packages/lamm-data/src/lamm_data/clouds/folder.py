@@ -316,7 +316,7 @@ def convert_folder(
 
 
 def inspect_folder(
-    source: str | Path, settings: CloudSettings, *, workers: int = 1
+    source: str | Path, settings: CloudSettings, *, workers: int = 1, progress: Advance = unwatched
 ) -> tuple[dict[str, dict[str, Finding]], list[str]]:
     """Say what each scan of a folder is.
 
@@ -324,6 +324,7 @@ def inspect_folder(
         source: A folder, or one file.
         settings: How files are read; units and axes of it are not looked at.
         workers: Processes that read.
+        progress: Called with 1 for each file.
 
     Returns:
         By file name, what was found by property (`Inspection.findings`); and faults of files that cannot be read.
@@ -335,6 +336,7 @@ def inspect_folder(
             faults.append(fault)
         else:
             inspected[name] = findings
+        progress(1)
     return inspected, faults
 
 

@@ -35,16 +35,21 @@ def export(
     as_json: bool,
 ) -> None:
     """Merge an adapter set of the checkpoint FOLDER and write a plain transformers model."""
+    from rich.console import Console
+
     from lamm_model.checkpoints.export import export_checkpoint, split_checkpoint
 
+    console = Console(stderr=True)
     if each_adapter:
-        names = split_checkpoint(folder, output)
+        with console.status("writing each adapter set"):
+            names = split_checkpoint(folder, output)
         if as_json:
             click.echo(json.dumps([{"output": str(output / name), "adapter": name} for name in names]))
         else:
             click.echo("\n".join(f"{output / name}: adapter set {name} alone" for name in names))
         return
-    name = export_checkpoint(folder, output, adapter, language_model_only, to)
+    with console.status("merging the adapters"):
+        name = export_checkpoint(folder, output, adapter, language_model_only, to)
     if as_json:
         click.echo(json.dumps([{"output": str(output), "adapter": name or None}]))
         return
@@ -83,14 +88,16 @@ def convert(
     OpenAI's own CLIP (ViT-L-14.pt) an image tower. With --kind, WEIGHTS are those of a point-cloud tower, a file or
     OWNER/NAME[/FILE] on the Hub; their licence is said, and kept beside them.
     """
-    if kind is not None:
-        from lamm_model.checkpoints.published.point_towers import convert_point_tower
+    from rich.console import Console
 
-        counts = convert_point_tower(kind, weights, output)
-    else:
-        from lamm_model.checkpoints.published.lamm_delta import convert_file
+    from lamm_model.checkpoints.published.lamm_delta import convert_file
+    from lamm_model.checkpoints.published.point_towers import convert_point_tower
 
-        counts = convert_file(weights, output, language_model, image_tower, point_cloud_tower, prompt_format)
+    with Console(stderr=True).status("converting the weights"):
+        if kind is not None:
+            counts = convert_point_tower(kind, weights, output)
+        else:
+            counts = convert_file(weights, output, language_model, image_tower, point_cloud_tower, prompt_format)
     if as_json:
         click.echo(json.dumps({"output": str(output), **counts}))
         return
