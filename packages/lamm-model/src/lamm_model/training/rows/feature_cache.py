@@ -53,7 +53,7 @@ def signature(
     Raises:
         UsageError: The model has no such tower.
     """
-    tower = model.model.image_tower if kind == "image" else model.model.point_cloud_tower
+    tower = tower_of(model, kind)
     if tower is None:
         raise UsageError(f"Expected a model with a tower for {kind} media, got one without. Choose other records.")
     prepares = processor.image_processor if kind == "image" else processor.feature_extractor
@@ -66,6 +66,11 @@ def signature(
         "preprocessing": _hash_json(prepares.to_dict()),
         **({"tokens": "spoken"} if kind in model.config.silent_media else {}),
     }
+
+
+def tower_of(model: LammForConditionalGeneration, kind: str) -> Any:
+    """Return the tower of a kind of media; None where the model has none."""
+    return model.model.image_tower if kind == "image" else model.model.point_cloud_tower
 
 
 def _hash_weights(module: nn.Module) -> str:
@@ -227,7 +232,7 @@ def fill(
 
     Args:
         cache: Open; its ``variants`` set.
-        model: With frozen towers, on the device that computes.
+        model: With frozen towers, each on the device that computes it.
         processor: Its processor.
         media: Kind and path of every medium.
         half: Compute in bfloat16 (autocast), as a run with ``training.precision = "bf16"`` does.
@@ -244,8 +249,9 @@ def fill(
         lacking = [draw for draw in draws if cache.name(kind, *draw) not in cache.places]
         for start in range(0, len(lacking), batch):
             part = lacking[start : start + batch]
-            with torch.autocast(model.device.type, torch.bfloat16, enabled=half):
-                encoded = _encode(model, processor, kind, part, readable)
+            device = next(tower_of(model, kind).parameters()).device
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                encoded = _encode(model, processor, kind, part, device, readable)
             for draw, features in encoded:
                 told = features[spoken(features)] if kind in model.config.silent_media else features.clone()
                 held[cache.name(kind, *draw)] = told
@@ -262,19 +268,21 @@ def _encode(
     processor: LammProcessor,
     kind: str,
     draws: Sequence[tuple[str, int]],
+    device: torch.device,
     readable: bool,
 ) -> list[tuple[tuple[str, int], Tensor]]:
     """Return draws with their features; where they need not be readable, without those that are not."""
     try:
         if kind == "image":
             pixels = processor.image_processor([path for path, _ in draws])["pixel_values"]
-            encoded = model.encode_images(pixels.to(model.device))
+            encoded = model.encode_images(pixels.to(device))
         else:
             clouds = [processor.feature_extractor([path], variant=variant)["point_clouds"] for path, variant in draws]
-            encoded = model.encode_point_clouds(torch.cat(clouds).to(model.device))
+            encoded = model.encode_point_clouds(torch.cat(clouds).to(device))
     except LammModelError:
         if readable:
             raise
-        each = [_encode(model, processor, kind, [draw], readable) for draw in draws] if len(draws) > 1 else []
+        alone = [[draw] for draw in draws] if len(draws) > 1 else []
+        each = [_encode(model, processor, kind, draw, device, readable) for draw in alone]
         return [found for one in each for found in one]
     return list(zip(draws, encoded.cpu().contiguous(), strict=True))

@@ -118,7 +118,6 @@ def cache_features(
     from lamm_model.training.run.parts import load_parts
 
     model, processor = load_parts(settings)
-    model.to(distributed.device()).eval()
     media = present_media(settings.data, held_out(settings))
     cache, computed = _fill(settings, folder, model, processor, media, report)
     load_training_data(settings.data, processor, features=cache)  # says what else is wrong with them
@@ -138,11 +137,13 @@ def _fill(
     readable: bool = True,
 ) -> tuple[FeatureCache, int]:
     """Compute the features of media that a folder lacks; return it and how many."""
-    from lamm_model.training.rows.feature_cache import fill
+    from lamm_model.training.rows.feature_cache import fill, tower_of
 
     cache = _open(settings, folder, model, processor, media, sign=True)
     wanted = sum(cache.variants if kind == "point_cloud" else 1 for kind, _ in media)
     computed = 0
+    for kind in {kind for kind, _ in media}:
+        tower_of(model, kind).to(distributed.device())
     half = settings.training.precision == "bf16"
     for count in fill(cache, model.eval(), processor, media, half, readable=readable):
         computed += count

@@ -55,10 +55,10 @@ def prepare_model(
     device = distributed.device()
     half = settings.training.precision == "bf16"
     model, processor = load_parts(settings)
+    budget = free_memory(settings.compute, device)  # before anything is moved there
     cache = open_features(settings, model, processor, features, report)
     data = load_training_data(settings.data, processor, _learns_text(settings, model), cache)
     _choose_trained(settings, model, data)
-    budget = free_memory(settings.compute, device)
     if distributed.world_size() == 1 or settings.compute.sharding == "none":
         model.to(device)
     attention = _choose_attention(settings, model, data)
