@@ -12,6 +12,7 @@ from transformers import GenerationConfig
 
 from lamm_model.errors import LammModelError
 from lamm_model.model.routing import infer_modality_ids
+from lamm_model.model.silence import heard
 
 MEDIA = ("pixel_values", "point_clouds", "image_features", "point_cloud_features")
 
@@ -39,7 +40,7 @@ class LammGeneration:
         if ids is not None and self.config.silent_media:
             features = self.model.features_of(*(kwargs.pop(name, None) for name in MEDIA))
             kwargs["image_features"], kwargs["point_cloud_features"] = features
-            kwargs["attention_mask"] = self.model.heard(ids, kwargs.get("attention_mask"), *features)
+            kwargs["attention_mask"] = heard(self.config, ids, kwargs.get("attention_mask"), *features)
         if ids is not None and kwargs.get("modality_ids") is None and self.model.routing.enabled:
             kwargs["modality_ids"] = infer_modality_ids(
                 ids, self.config.image_token_id, self.config.point_cloud_token_id

@@ -17,7 +17,7 @@ from lamm_model.model.generation import LammGeneration
 from lamm_model.model.projector import LammProjector, encode_images, fill_placeholders
 from lamm_model.model.routing import ModalityRouting, infer_modality_ids
 from lamm_model.model.saving import LammSaving
-from lamm_model.model.silence import spoken
+from lamm_model.model.silence import heard
 from lamm_model.towers.configuration_point_cloud import cloud_tower
 
 CACHE = "cache" if "cache" in {field.name for field in fields(BaseModelOutputWithPast)} else "past_key_values"
@@ -145,31 +145,6 @@ class LammModel(LammPreTrainedModel):
             point_cloud_features = self.encode_point_clouds(point_clouds)
         return image_features, point_cloud_features
 
-    def heard(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None,
-        image_features: Tensor | None,
-        point_cloud_features: Tensor | None,
-    ) -> Tensor:
-        """Mask the placeholders of tokens that say nothing: `[B, S]`, 1 for what is seen.
-
-        Raises:
-            LammModelError: Placeholders and features differ in number.
-        """
-        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        features = {"image": image_features, "point_cloud": point_cloud_features}
-        for kind, (token, _) in self.config.silent_media.items():
-            places, given = input_ids == token, features[kind]
-            told = places.new_zeros(0) if given is None else spoken(given).flatten()
-            if len(told) != int(places.sum()):
-                raise LammModelError(
-                    f"Expected {int(places.sum())} {kind} features for as many placeholders in input_ids, got "
-                    f"{len(told)}. Give all media of the dialogue."
-                )
-            mask = mask.masked_scatter(places, told.to(mask.dtype))
-        return mask
-
     def embed(
         self,
         input_ids: Tensor,
@@ -227,7 +202,7 @@ class LammModel(LammPreTrainedModel):
             held = cache is not None and cache.get_seq_length() > 0
             packed = attention_mask is None and position_ids is not None
             if not held and not packed and (attention_mask is None or attention_mask.ndim == 2):
-                attention_mask = self.heard(input_ids, attention_mask, image_features, point_cloud_features)
+                attention_mask = heard(self.config, input_ids, attention_mask, image_features, point_cloud_features)
                 position_ids = (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0)
         media = (pixel_values, point_clouds, image_features, point_cloud_features)
         if modality_ids is None and self.routing.enabled:

@@ -7,8 +7,12 @@ picture that is told in three tokens costs three. How many a medium needs is kno
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+import torch
 from torch import Tensor
+
+from lamm_model.errors import LammModelError
 
 
 def spoken(features: Tensor) -> Tensor:
@@ -33,3 +37,35 @@ def spoken_places(ids: Sequence[int], media: Sequence[tuple[int, int, int]]) -> 
             if speaking < 0:
                 continue
         yield place
+
+
+def heard(
+    config: Any, input_ids: Tensor, mask: Tensor | None, image_features: Tensor | None, cloud_features: Tensor | None
+) -> Tensor:
+    """Mask the placeholders of tokens that say nothing.
+
+    Args:
+        config: Of the model.
+        input_ids: `[B, S]`.
+        mask: `[B, S]`, 1 for what is seen; None for all.
+        image_features: `[n, T, C]`, before the projector; None without images.
+        cloud_features: The same of point clouds.
+
+    Returns:
+        Such a mask.
+
+    Raises:
+        LammModelError: Placeholders and features differ in number.
+    """
+    mask = torch.ones_like(input_ids) if mask is None else mask
+    features = {"image": image_features, "point_cloud": cloud_features}
+    for kind, (token, _) in config.silent_media.items():
+        places, given = input_ids == token, features[kind]
+        told = places.new_zeros(0) if given is None else spoken(given).flatten()
+        if len(told) != int(places.sum()):
+            raise LammModelError(
+                f"Expected {int(places.sum())} {kind} features for as many placeholders in input_ids, got {len(told)}. "
+                "Give all media of the dialogue."
+            )
+        mask = mask.masked_scatter(places, told.to(mask.dtype))
+    return mask

@@ -159,7 +159,7 @@ def shortened(dialogue: Dialogue, processor: "LammProcessor", features: "Feature
     }
     media = [(kind, path) for kind, path in dialogue.media if kind in features.silent]
     if features.missing(media):
-        raise LammModelError("a medium that cannot be read")
+        raise LammModelError("Expected media that can be read, got one that cannot. Look at the file.")
     told = [(*stand[kind], features.tokens(kind, path)) for kind, path in media]
     places = list(spoken_places(dialogue.input_ids, told))
     return Dialogue(
