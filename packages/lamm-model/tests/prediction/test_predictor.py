@@ -79,6 +79,25 @@ def test_shared_beginnings_are_read_once(folder, bench):
     assert tokens == answer_rows(model, processor, alone)
 
 
+@pytest.mark.parametrize("options", [{}, {"probabilities": True}, {"two_pass": True}])
+def test_batches_abreast_answer_as_one_after_another(folder, bench, options):
+    from lamm_model import load_model
+
+    records = json.loads(bench.read_text())
+    bench.write_text(json.dumps([{**record, "gt_choices": ["red", "blue"], "gt_choice": 0} for record in records]))
+    model, processor = load_model(folder)
+    predictor = Predictor(model, processor, PredictionOptions(batch_size=3, **options))
+    queries, answers = read_queries(bench).queries, []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        try:
+            answers.append([pair for batch in predictor.answer(queries) for pair in batch])
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(1)
+    assert answers[0] == answers[1]
+
+
 def test_each_medium_is_encoded_once(folder, bench):
     from lamm_model import load_model
 

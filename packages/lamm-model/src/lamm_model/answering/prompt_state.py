@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration, cache_of
-from lamm_model.model.silence import spoken, spoken_places
+from lamm_model.model.silence import joined, spoken, spoken_places
 from lamm_model.processing.processing_lamm import LammProcessor
 from lamm_model.processing.processing_lamm_vlm import join_images
 from lamm_model.processing.segments import IMAGE, POINT_CLOUD
@@ -239,7 +239,7 @@ def _extend(
 
 def _stack(rows: list[PromptRow], kind: str) -> Tensor | None:
     features = [feature for row in rows for name, feature in row.media if name == kind]
-    return torch.cat(features)[None] if features else None
+    return joined(features) if features else None
 
 
 class MediaFeatures:

@@ -1,10 +1,18 @@
-"""Which part of a model a parameter belongs to, by its name, and where a language model's layers are."""
+"""Which part of a model a parameter is, by its name; a language model's layers; a copy around the same weights."""
 
-from typing import Any
+import copy
+from typing import Any, TypeVar
 
 from torch import nn
 
 from lamm_model.errors import UsageError
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def twin_of(model: Model) -> Model:
+    """Return a copy of a model around the same weights: a pass leaves state in modules, so each thread needs one."""
+    return copy.deepcopy(model, {id(weight): weight for weight in (*model.parameters(), *model.buffers())})
 
 
 def decoder_layers(language_model: Any) -> nn.ModuleList:

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
+
+import torch
 
 from lamm_model.answering.decoding import answer_rows
 from lamm_model.answering.option_scores import option_log_likelihoods, probabilities
 from lamm_model.answering.prompt_state import MediaFeatures, Medium, PrefixMemory, PromptRow
 from lamm_model.model.adapters import can_merge, merged_adapters
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration
+from lamm_model.model.parameter_parts import twin_of
 from lamm_model.prediction.journal import Journal
 from lamm_model.prediction.queries import Answer, Answers, PredictionOptions, Query, read_queries, shard_queries
 from lamm_model.processing.coordinates import answer_to_picture, dialogue_to_input
 from lamm_model.processing.processing_lamm import LammProcessor
 from lamm_model.processing.segments import IMAGE
 
+ABREAST = 4  # most batches at a time on a CPU: each has a cache of its own
 MIXED = "mixed"  # a query with media of both kinds, whose tokens use both adapter sets
 Report = Callable[[int, int], None]
 Item = TypeVar("Item")
+
+
+@dataclass
+class Reading:
+    """A model that answers one batch after another, and what it remembers of the last."""
+
+    model: LammForConditionalGeneration
+    memory: PrefixMemory = field(default_factory=PrefixMemory)
 
 
 @dataclass
@@ -36,7 +50,11 @@ class Prepared:
 
 
 class Predictor:
-    """Answers queries with one LAMM model; features of media are remembered between files."""
+    """Answers queries with one LAMM model; features of media are remembered between files.
+
+    On a CPU some batches are answered at the same time, one in each thread. Threads that share every product wait for
+    each other hundreds of times a token, and for whatever else the machine does.
+    """
 
     def __init__(
         self, model: LammForConditionalGeneration, processor: LammProcessor, options: PredictionOptions | None = None
@@ -45,7 +63,7 @@ class Predictor:
         self.processor = processor
         self.options = options or PredictionOptions()
         self.media = MediaFeatures(model, processor)
-        self._memory = PrefixMemory()
+        self._loading = Lock()
         self._merge = can_merge(model)
 
     def answer(self, queries: list[Query]) -> Iterator[list[tuple[Query, Answer]]]:
@@ -55,30 +73,52 @@ class Predictor:
             with ExitStack() as stack:
                 if self._merge and modality != MIXED:
                     stack.enter_context(merged_adapters(self.model, modality))
-                self._memory = PrefixMemory()  # what was read with other weights is no use
-                for batch in batches(list(group), self.options.batch_size):
-                    yield self._answer_batch(batch)
+                yield from self._abreast(list(batches(list(group), self.options.batch_size)))
 
-    def _answer_batch(self, batch: list[Prepared]) -> list[tuple[Query, Answer]]:
+    def _abreast(self, parts: list[list[Prepared]]) -> Iterator[list[tuple[Query, Answer]]]:
+        threads = torch.get_num_threads()
+        count = min(threads, len(parts), ABREAST) if self.model.device.type == "cpu" else 1
+        if count <= 1:
+            alone = Reading(self.model)
+            for batch in parts:
+                yield self._answer_batch(batch, alone)
+            return
+        free = [Reading(twin_of(self.model)) for _ in range(count)]
+
+        def answered(batch: list[Prepared]) -> list[tuple[Query, Answer]]:
+            reading = free.pop()
+            try:
+                return self._answer_batch(batch, reading)
+            finally:
+                free.append(reading)
+
+        pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(threads // count,))
+        try:
+            yield from pool.map(answered, parts)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(threads)
+
+    def _answer_batch(self, batch: list[Prepared], reading: Reading) -> list[tuple[Query, Answer]]:
         rows = [self._prompt_row(item) for item in batch]
-        answers: list[Answer] = [{"text": text} for text in self._texts(rows)]
+        answers: list[Answer] = [{"text": text} for text in self._texts(rows, reading)]
         if self.options.two_pass:
-            self._ask_again(batch, answers)
+            self._ask_again(batch, answers, reading)
         if self.options.probabilities:
             for item, row, answer in zip(batch, rows, answers, strict=True):
                 if item.query.choices:
-                    answer["probabilities"] = self._probabilities(item.query, row)
+                    answer["probabilities"] = self._probabilities(item.query, row, reading)
         queries = [item.query for item in batch]
         images = self.processor.image_processor
         for query, answer in zip(queries, answers, strict=True) if images.moves_coordinates else ():
             answer["text"] = answer_to_picture(images, answer["text"], self._pictures(query), query.key)
         return list(zip(queries, answers, strict=True))
 
-    def _texts(self, rows: list[PromptRow]) -> list[str]:
-        tokens = answer_rows(self.model, self.processor, rows, self._memory)
+    def _texts(self, rows: list[PromptRow], reading: Reading) -> list[str]:
+        tokens = answer_rows(reading.model, self.processor, rows, reading.memory)
         return [self.processor.answer_text(ids) for ids in tokens]
 
-    def _ask_again(self, batch: list[Prepared], answers: list[Answer]) -> None:
+    def _ask_again(self, batch: list[Prepared], answers: list[Answer], reading: Reading) -> None:
         """Ask for the option alone, after the first answer, and append what comes."""
         chosen = [number for number, item in enumerate(batch) if item.query.choices and not item.query.labelled]
         if not chosen:
@@ -87,12 +127,12 @@ class Predictor:
         for number in chosen:
             turns = [{"from": "gpt", "value": answers[number]["text"]}, {"from": "human", "value": "ANSWER:"}]
             rows.append(self._prompt_row(self.prepare(batch[number].query, turns)))
-        for number, text in zip(chosen, self._texts(rows), strict=True):
+        for number, text in zip(chosen, self._texts(rows, reading), strict=True):
             answers[number]["text"] += f"\nThe answer is {text}"
 
-    def _probabilities(self, query: Query, row: PromptRow) -> list[float] | dict[str, float]:
+    def _probabilities(self, query: Query, row: PromptRow, reading: Reading) -> list[float] | dict[str, float]:
         options = [self.processor.answer_ids(choice) for choice in query.choices]
-        scores = option_log_likelihoods(self.model, row, options, self.processor.pad_token_id, self._memory)
+        scores = option_log_likelihoods(reading.model, row, options, self.processor.pad_token_id, reading.memory)
         values = probabilities(scores)
         return dict(zip(query.choices, values, strict=True)) if query.labelled else values
 
@@ -131,7 +171,8 @@ class Predictor:
 
     def _prompt_row(self, item: Prepared) -> PromptRow:
         query = item.query
-        row = self.media.prompt_row(item.row, self._media(query), query.max_new_tokens)
+        with self._loading:  # features are remembered for all threads
+            row = self.media.prompt_row(item.row, self._media(query), query.max_new_tokens)
         silent = len(item.row["input_ids"]) - len(row.ids)  # placeholders, all of them in the shared beginning
         row.shared, row.shared_key = item.shared - silent, item.shared_key
         return row

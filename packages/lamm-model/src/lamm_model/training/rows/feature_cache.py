@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from lamm_llm import atomic_path, write_whole
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.model.silence import spoken
+from lamm_model.model.silence import joined, spoken
 
 if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
@@ -169,8 +169,7 @@ class FeatureCache:
                     f"Expected features in {self.places[name][0]}, got {fault}. Make it anew."
                 ) from fault
             features.append(functional.pad(found, (0, 0, 0, self.tokens(kind, path) - len(found))))
-        alike = len({len(tokens) for tokens in features}) == 1
-        return torch.stack(features) if alike else torch.cat(features)[None]
+        return joined(features)
 
 
 def open_cache(folder: Path) -> FeatureCache:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from lamm_model.model.adapter_layers import lora_layers
 from lamm_model.model.adapters import adapter_settings
-from lamm_model.model.parameter_parts import decoder_layers
+from lamm_model.model.parameter_parts import decoder_layers, twin_of
 from lamm_model.model.routing import MODALITY_IDS
 from lamm_model.training.step import attention
 
@@ -110,9 +109,8 @@ class SideBySide:
     """
 
     def __init__(self, model: nn.Module, count: int, compute: Compute) -> None:
-        weights = {id(weight): weight for weight in (*model.parameters(), *model.buffers())}
-        copies = [copy.deepcopy(model, dict(weights)) for _ in range(count)]
-        self.free = [(twin, AdapterChoice(twin)) for twin in copies]
+        twins = [twin_of(model) for _ in range(count)]
+        self.free = [(twin, AdapterChoice(twin)) for twin in twins]
         self.trained = [weight for weight in model.parameters() if weight.requires_grad]
         self.compute = compute
         self.threads = torch.get_num_threads()
