@@ -33,6 +33,7 @@ SPIN = "while True: pass"
 def run(folder: Path, seed: int, busy: bool) -> dict[str, Any]:
     """Run one demo; return its seconds by stage and in all, and the memory of its largest process."""
     command = [sys.executable, "-m", "lamm_cli", "demo", "--output", str(folder), "--set", f"training.seed={seed}"]
+    resumed = (folder / "finetune").exists()
     beside = subprocess.Popen([sys.executable, "-c", SPIN]) if busy else None
     stages: dict[str, int] = {}
     began, stage = time.monotonic(), ""
@@ -54,6 +55,7 @@ def run(folder: Path, seed: int, busy: bool) -> dict[str, Any]:
     memory = round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20, 2)
     return {
         "beside_a_busy_process": busy,
+        "resumed": resumed,  # then the seconds are those of what was left
         "s": took,
         "largest_process_gib": memory,
         "load_average": round(os.getloadavg()[0], 2),
