@@ -73,7 +73,7 @@ def test_prediction_maps_question_and_answer(parts, wide, tmp_path, monkeypatch)
     (query,) = read_queries(path).queries
     asked = processor.tokenizer.decode(predictor.prepare(query).row["input_ids"])
     assert "What is at [0.5, 0.25]?" in asked
-    monkeypatch.setattr(predictor, "_texts", lambda rows: ["A dog at [0.0, 0.25, 0.5, 0.75]."])
+    monkeypatch.setattr(predictor, "_texts", lambda rows, reading: ["A dog at [0.0, 0.25, 0.5, 0.75]."])
     ((_, answer),) = next(iter(predictor.answer([query])))
     assert answer["text"] == "A dog at [0.0, 0.0, 0.5, 1.0]."
 

@@ -73,7 +73,8 @@ def serve(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         server = ChatServer((host, port), engine, name, max_new_tokens, api_key, (host, *names))
-        click.echo(f"{server.url} serves {name}; try it at {server.url.removesuffix('v1')}")
+        click.echo(f"{server.url} serves {name}")
+        click.echo(f"Try it at {server.url.removesuffix('v1')}", err=True)
         if not api_key and not host.startswith(("127.", "localhost", "::1")):
             click.echo("Warning: anyone who can reach this address can use it; set LAMM_API_KEY.", err=True)
         server.serve_forever()
