@@ -15,7 +15,8 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from lamm_model.model.modeling_lamm import LammForConditionalGeneration, cache_of
-from lamm_model.model.silence import joined, spoken, spoken_places
+from lamm_model.model.projector import joined
+from lamm_model.model.silence import spoken, spoken_places
 from lamm_model.processing.processing_lamm import LammProcessor
 from lamm_model.processing.processing_lamm_vlm import join_images
 from lamm_model.processing.segments import IMAGE, POINT_CLOUD

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,12 @@ def say_channels(projector: LammProjector, config: PretrainedConfig, language_mo
     for column, word in zip(columns, words, strict=True):
         ids = torch.tensor(tokenizer(word, add_special_tokens=False).input_ids)
         column.copy_(embed(ids.to(embed.weight.device)).mean(dim=0))
+
+
+def joined(features: Sequence[Tensor]) -> Tensor:
+    """Join the features of media, `[T, C]` each: `[n, T, C]`, or `[1, T, C]` where some say less than others."""
+    alike = len({len(tokens) for tokens in features}) == 1
+    return torch.stack(list(features)) if alike else torch.cat(list(features))[None]
 
 
 def fill_placeholders(

@@ -20,12 +20,6 @@ def spoken(features: Tensor) -> Tensor:
     return (features != 0).any(dim=-1)
 
 
-def joined(features: Sequence[Tensor]) -> Tensor:
-    """Join the features of media, `[T, C]` each: `[n, T, C]`, or `[1, T, C]` where some say less than others."""
-    alike = len({len(tokens) for tokens in features}) == 1
-    return torch.stack(list(features)) if alike else torch.cat(list(features))[None]
-
-
 def spoken_places(ids: Sequence[int], media: Sequence[tuple[int, int, int]]) -> Iterator[int]:
     """Yield the places of a prompt's tokens, except of placeholders whose features say nothing.
 

@@ -27,7 +27,8 @@ from torch.nn import functional
 
 from lamm_llm import atomic_path, write_whole
 from lamm_model.errors import LammModelError, UsageError
-from lamm_model.model.silence import joined, spoken
+from lamm_model.model.projector import joined
+from lamm_model.model.silence import spoken
 
 if TYPE_CHECKING:
     from lamm_model.model.modeling_lamm import LammForConditionalGeneration
