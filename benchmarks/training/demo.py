@@ -33,7 +33,7 @@ SPIN = "while True: pass"
 def run(folder: Path, seed: int, busy: bool) -> dict[str, Any]:
     """Run one demo; return its seconds by stage and in all, and the memory of its largest process."""
     command = [sys.executable, "-m", "lamm_cli", "demo", "--output", str(folder), "--set", f"training.seed={seed}"]
-    resumed = (folder / "finetune").exists()
+    resumed = (folder / "reader").exists()
     beside = subprocess.Popen([sys.executable, "-c", SPIN]) if busy else None
     stages: dict[str, int] = {}
     began, stage = time.monotonic(), ""
