@@ -57,7 +57,7 @@ class ComparisonRow:
 
     Attributes:
         name: File name without its ending.
-        metric: Name of the metric; of the headline where none was chosen.
+        metric: Name of the metric.
         higher_is_better: Its direction.
         n: Records.
         cells: By run, chance last.

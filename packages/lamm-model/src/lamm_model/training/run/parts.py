@@ -32,18 +32,21 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
     if chosen.path:
         pair = load_model(chosen.path, dtype=dtype, quantize=chosen.quantize)
         return pair
+    of_either: dict[str, Any] = {
+        "use_system": chosen.system_message,
+        "freeze_point_cloud_tower": not (chosen.train_point_cloud_tower or chosen.point_cloud_tower_rank),
+        "point_cloud_rank": chosen.point_cloud_tower_rank,
+        "seed": settings.training.seed,
+        "dtype": dtype,
+        "point_cloud_unit": chosen.point_cloud_unit,
+    }
     try:
         if chosen.base:
             on_top: Any = build_on_vlm(
                 chosen.base,
                 chosen.point_cloud_tower,
-                use_system=chosen.system_message,
                 routes_images=chosen.adapt_images,
-                freeze_point_cloud_tower=not (chosen.train_point_cloud_tower or chosen.point_cloud_tower_rank),
-                point_cloud_rank=chosen.point_cloud_tower_rank,
-                seed=settings.training.seed,
-                dtype=dtype,
-                point_cloud_unit=chosen.point_cloud_unit,
+                **of_either,
             )
             return on_top  # type: ignore[no-any-return]
         pair = build_pair(
@@ -51,14 +54,9 @@ def load_parts(settings: FinetuneSettings) -> "tuple[LammForConditionalGeneratio
             image_tower=chosen.image_tower or None,
             point_cloud=chosen.point_cloud_tower or None,
             prompt_format=chosen.prompt_format,
-            use_system=chosen.system_message,
-            freeze_point_cloud_tower=not (chosen.train_point_cloud_tower or chosen.point_cloud_tower_rank),
-            point_cloud_rank=chosen.point_cloud_tower_rank,
-            seed=settings.training.seed,
-            dtype=dtype,
             quantize=chosen.quantize,
             image_resize=chosen.image_resize,
-            point_cloud_unit=chosen.point_cloud_unit,
+            **of_either,
         )
     except LammModelError as error:
         for key in ("base", "language_model", "image_tower", "point_cloud_tower"):
