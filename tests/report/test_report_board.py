@@ -148,6 +148,26 @@ def test_odd_input_gives_a_page_that_is_right_and_readable(browser, tmp_path, ca
     browser.call("Emulation.clearDeviceMetricsOverride")
 
 
+def test_long_names_stand_whole_and_lanes_fill_their_rows(browser, tmp_path):
+    names = [f"{LONG[:-4]}-4bit", f"{LONG[:-4]}-8bit"]
+    results = {name: {"A set": made_report(0.5)} for name in names}
+    browser.open(write_report(tmp_path / "r.html", results).as_uri())
+    browser.wait("document.querySelectorAll('#leaderboard .model bdi').length === 2")
+    cut = "[...document.querySelectorAll('.model bdi')].filter((one) => one.scrollHeight > one.clientHeight + 1).length"
+    assert browser.value(cut.replace("one.clientHeight", "one.getBoundingClientRect().height")) == 0
+    gap = "document.querySelectorAll('tr[data-model] svg.lane')[1].getBoundingClientRect().top - "
+    gap += "document.querySelector('tr[data-model] svg.lane').getBoundingClientRect().bottom"
+    assert abs(browser.value(gap)) < 1
+
+
+def test_folded_lines_stay_lines(browser, tmp_path):
+    truth = "\n".join(f"{place}: a drawing of a {'very ' * 20}purple cross" for place in range(5))
+    sample = Sample("1", truth, "ok", 1.0, "x", truth=truth)
+    browser.open(write_report(tmp_path / "r.html", {"a": {"X": made_report(0.5, samples=[sample])}}).as_uri())
+    browser.wait("document.querySelector('.long > summary > span') !== null")
+    assert browser.value("document.querySelector('.long > summary > span').innerText.split('\\n').length") >= 3
+
+
 def test_right_to_left_text_runs_so(browser, tmp_path):
     browser.open(write_report(tmp_path / "r.html", ODD["long and from right to left"]).as_uri())
     browser.wait("document.querySelectorAll('article').length === 1")

@@ -14,6 +14,8 @@ def told(arranged, significance=None, against=FIRST):
 def test_the_only_model_is_named_with_its_scores():
     (sentence,) = told({"a": {"VQA_X": made_report(0.5)}})
     assert sentence == "a has accuracy 0.50 [0.45, 0.55] on VQA X (100 records; more is better)."
+    (sentence,) = told({"a": {"VQA_X": made_report(0.5, n=1)}})
+    assert "(1 record; more is better)" in sentence
 
 
 def test_a_leader_is_clear_only_where_intervals_lie_apart():

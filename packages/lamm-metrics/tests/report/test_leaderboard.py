@@ -13,7 +13,7 @@ from lamm_metrics.report.shown import ahead, digits, ticks_of
 
 
 def marks(html, kind):
-    return [float(place) for place in re.findall(rf'<svg x="([0-9.]+)%" y="14" class="at {kind}">', html)]
+    return [float(place) for place in re.findall(rf'<svg x="([0-9.]+)%" y="50%" class="at {kind}">', html)]
 
 
 def test_roles_are_told_by_name():

@@ -59,7 +59,7 @@ def _scores(rows: Sequence[Row], models: Sequence[str]) -> list[str]:
             way = "more is better" if score.higher_is_better else "less is better"
             told.append(
                 f"{short(models[0])} has {score.name} {digits(score.value, score.n)} {ranged(score)} on "
-                f"{short(shown_name(row.name))} ({score.n:,} records; {way})."
+                f"{short(shown_name(row.name))} ({score.n:,} record{'s' if score.n != 1 else ''}; {way})."
             )
     return [" ".join(sentence.split()) for sentence in told]
 

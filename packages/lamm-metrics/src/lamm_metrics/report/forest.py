@@ -7,7 +7,8 @@ from html import escape
 from lamm_metrics.report.shown import digits, known, ranged, sides_of
 from lamm_metrics.results.score import Score
 
-HEIGHT, MIDDLE = 28, 14
+# Lanes fill their rows, however high the words beside them make these.
+ALL, MIDDLE = "100%", "50%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Axis:
     def lines(self) -> str:
         """Return the lines of the ticks through a lane."""
         return "".join(
-            f'<line class="grid" x1="{self.place(tick):.2f}%" x2="{self.place(tick):.2f}%" y2="{HEIGHT}"/>'
+            f'<line class="grid" x1="{self.place(tick):.2f}%" x2="{self.place(tick):.2f}%" y2="{ALL}"/>'
             for tick in self.ticks
         )
 
@@ -67,8 +68,8 @@ def lane(model: str, score: Score | None, blind: Score | None, chance: Score | N
         low, high = map(axis.place, sides_of(chance) or (0, 0))
         at = axis.place(chance.value or 0.0)
         parts.append(
-            f'<rect class="chance-band" x="{low:.2f}%" width="{high - low:.2f}%" height="{HEIGHT}"/>'
-            f'<line class="chance-line" x1="{at:.2f}%" x2="{at:.2f}%" y2="{HEIGHT}"/>'
+            f'<rect class="chance-band" x="{low:.2f}%" width="{high - low:.2f}%" height="{ALL}"/>'
+            f'<line class="chance-line" x1="{at:.2f}%" x2="{at:.2f}%" y2="{ALL}"/>'
         )
         words.append(f"chance {_words(chance)}")
     if blind is not None:
@@ -81,7 +82,7 @@ def lane(model: str, score: Score | None, blind: Score | None, chance: Score | N
             parts.append(f'<line class="range" x1="{low:.2f}%" x2="{high:.2f}%" y1="{MIDDLE}" y2="{MIDDLE}"/>')
         parts.append(_mark(score, axis, "seen"))
     return (
-        f'<svg class="lane" height="{HEIGHT}" role="img" aria-label="{escape("; ".join(words), quote=True)}">'
+        f'<svg class="lane" role="img" aria-label="{escape("; ".join(words), quote=True)}">'
         f"<title>{escape('; '.join(words))}</title>{''.join(parts)}</svg>"
     )
 

@@ -11,7 +11,7 @@
   const above = (value) => { const size = 10 ** Math.floor(Math.log10(value)); return size * [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * size >= value * 0.9999); };
   const lanes = ({ title, higher, rows }) => {
     const models = on(Object.assign({}, ...rows.map((row) => row.models)));
-    const reach = Math.max(0, ...rows.flatMap((row) => models.map((model) => row.models[model]?.[0] ?? 0)));
+    const reach = Math.max(0, ...rows.flatMap((row) => models.map((model) => row.models[model]?.[2] ?? row.models[model]?.[0] ?? 0)));
     const end = higher && reach <= 1 ? 1 : reach ? above(reach) : 1, place = (value) => 100 * Math.min(1, Math.max(0, value / end));
     const grid = element("div", "", "lanes"), height = 12 + 12 * models.length;
     for (const row of rows) {
