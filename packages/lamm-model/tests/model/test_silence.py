@@ -156,6 +156,13 @@ def test_a_picture_that_cannot_be_read_is_left_out_by_its_record(parts, reader, 
     assert prepared.data.dialogues == 6
 
 
+def test_a_picture_that_is_not_there_is_named_before_the_others_are_read(parts, reader, records, tmp_path):
+    (reader / "few.jsonl").write_text(records.read_text().replace("5.png", "absent.png"))
+    with pytest.raises(LammModelError, match=r"absent\.png \(record few\.jsonl:5, missing\)"):
+        prepare_model(settings_from_tables(tables(parts, reader, reader / "few.jsonl"), "test"), tmp_path / "features")
+    assert not (tmp_path / "features").exists()
+
+
 def test_a_tower_that_reads_is_not_trained(parts, reader, records, tmp_path):
     wanted = settings_from_tables(tables(parts, reader, records), "test")
     prepared = prepare_model(wanted, tmp_path / "features")

@@ -21,6 +21,7 @@ from lamm_model.towers.efficientnet_lite import EfficientNetLiteModel
 
 FEATURE_LIMIT = 6.0  # deviations at which standardised features are cut
 PIXELS = 4  # a cell has PIXELS x PIXELS mean colours
+WHOLE = 256  # values in which all cells together are seen
 PIECES = 6  # most tokens of an entry
 
 
@@ -125,19 +126,28 @@ class Reader(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.queries = nn.Parameter(torch.zeros(config.slots, width))
         self.glance = nn.Linear(width, config.glance)
-        self.whole = nn.Sequential(
-            nn.Linear(config.glance * count, 256), nn.GELU(), nn.Dropout(0.1), nn.Linear(256, config.slots * width)
-        )
+        self.whole = nn.Sequential(nn.Linear(config.glance * count, WHOLE), nn.GELU())
+        self.placing = nn.Linear(WHOLE, config.slots * width)
         self.looking = nn.ModuleList(_Looking(width) for _ in range(2))
         self.last_norm = nn.LayerNorm(width)
         self.choice = nn.Linear(width, config.entries)
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """Score the entries of each slot: `[n, channels, grid, grid]` to `[n, slots, entries]`."""
+    def forward(self, maps: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Score the entries of each slot.
+
+        Args:
+            maps: `[n, channels, grid, grid]`.
+            kept: `[n, WHOLE]`, what the values that all cells give are multiplied by in training (drawn outside, as
+                threads that draw by themselves do so in no order).
+
+        Returns:
+            `[n, slots, entries]`.
+        """
         cells = (maps.to(self.mean.dtype).flatten(2).transpose(1, 2) - self.mean) / self.deviation
         cells = self.inward(cells.clamp(-FEATURE_LIMIT, FEATURE_LIMIT)) + self.position
         cells = self.norm(self.mixing(cells))
-        first = self.whole(self.glance(cells).flatten(1))
+        seen = self.whole(self.glance(cells).flatten(1))
+        first = self.placing(seen if kept is None else seen * kept)
         slots = self.queries + first.view(-1, *self.queries.shape)
         for layer in self.looking:
             slots = layer(slots, cells)

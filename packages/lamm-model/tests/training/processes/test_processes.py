@@ -2,7 +2,9 @@
 
 import json
 import os
+import platform
 import socket
+import subprocess
 import sys
 import traceback
 from collections import Counter
@@ -30,6 +32,23 @@ pytestmark = pytest.mark.skipif(
     torch.cuda.is_available(), reason="forks processes that compute on a CPU: set CUDA_VISIBLE_DEVICES to nothing"
 )
 TOLERANCE = 2e-5  # of a loss: sums in another order, over six steps of Adam
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library gives memory back as it likes")
+def test_freed_memory_serves_again():
+    code = """
+import resource, torch
+from lamm_model.training.processes.processes import reuse_memory
+reuse_memory()
+for _ in range(16):  # until small leftovers no longer lie between the blocks
+    torch.zeros(1 << 23)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(8):
+    torch.zeros(1 << 23)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 1000  # of 8,192 pages each time
 
 
 @pytest.fixture(scope="module")

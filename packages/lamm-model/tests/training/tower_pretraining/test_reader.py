@@ -1,5 +1,7 @@
 """A reader learns what pictures show, is written whole, and passes it to a language model in its own embeddings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -58,6 +60,22 @@ def test_it_learns_and_is_used(pictures, parts, tmp_path, kind):
     assert learns
     assert all("lora_" in name for name in learns)
     torch.testing.assert_close(reader(pixels).last_hidden_state, seen)
+
+
+def test_the_number_of_threads_changes_nothing(pictures, parts, tmp_path):
+    before = torch.get_num_threads()
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        try:
+            folder = tmp_path / str(threads)
+            pretrain_reader(
+                pictures, str(parts.lite), str(parts.language), folder, replace(SETTINGS, steps=4, batch=20)
+            )
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+    files = [(tmp_path / str(threads) / "model.safetensors").read_bytes() for threads in (1, 3)]
+    assert files[0] == files[1]
 
 
 def test_same_seed_same_reader(pictures, parts, tmp_path):

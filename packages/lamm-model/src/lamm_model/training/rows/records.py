@@ -61,25 +61,22 @@ def load_training_data(
         LammModelError: A file is missing among the media (all are listed), or nothing is left to learn.
         lamm_data.errors.LammDataError: A record file is no JSON.
     """
-    from lamm_data import Fault, shown_name
+    from lamm_data import Fault
 
     dialogues: list[Dialogue] = []
     rejected: dict[str, list[str]] = defaultdict(list)
     missing: list[str] = []
-    known: set[str] = set()
+    known: set[Medium] = set()
     number = 0
     for file, record in _records(settings):
         number += 1
-        name = f"{file.name}:{record.id if record.id is not None else number}"
+        name = _name(file, record, number)
         if isinstance(record, Fault):
             rejected[record.message.rstrip(".")].append(name)
             continue
-        root = Path(settings.media_root) if settings.media_root else file.parent
+        root = _root(settings, file)
         media = media_of(record, root)
-        for (_, medium), (_, path) in zip(record.ordered_media(), media, strict=True):
-            if path not in known and (reason := _absence(root, medium)):
-                missing.append(f"{shown_name(path)} (record {name}{reason})")
-            known.add(path)
+        missing += _absent(record, name, root, known)
         try:
             dialogue = encode(record, name, media, processor)
             if features is not None and features.silent:
@@ -92,11 +89,7 @@ def load_training_data(
             rejected[fault].append(name)
         else:
             dialogues.append(dialogue)
-    if missing:
-        shown = "\n".join(f"  {line}" for line in missing)
-        raise LammModelError(
-            f"Expected every medium below the media root, found {len(missing)} missing:\n{shown}\nSet data.media_root."
-        )
+    _refuse_absent(missing)
     if not dialogues:
         reasons = "; ".join(rejections(rejected)) or "the files hold no record"
         raise LammModelError(f"Expected dialogues to learn from, found none: {reasons}.")
@@ -106,17 +99,30 @@ def load_training_data(
     return TrainingData(pack_rows(dialogues, settings.row_tokens, packing), number, dict(rejected))
 
 
-def _absence(root: Path, medium: str) -> str:
-    """Say why a medium cannot be opened; nothing where it can."""
-    from lamm_data import LammDataError, OutsideError, media_file
+def _absent(record: "InstructionRecord", name: str, root: Path, known: set[Medium]) -> list[str]:
+    """Say which media of a record cannot be opened, of those that are not known yet; they then are."""
+    from lamm_data import LammDataError, OutsideError, media_file, shown_name
 
-    try:
-        media_file(root, medium)
-    except OutsideError:
-        return ", outside the media root"
-    except LammDataError:
-        return ", missing"
-    return ""
+    found = []
+    for (_, medium), (kind, path) in zip(record.ordered_media(), media_of(record, root), strict=True):
+        if (kind, path) in known:
+            continue
+        known.add((kind, path))
+        try:
+            media_file(root, medium)
+        except OutsideError:
+            found.append(f"{shown_name(path)} (record {name}, outside the media root)")
+        except LammDataError:
+            found.append(f"{shown_name(path)} (record {name}, missing)")
+    return found
+
+
+def _refuse_absent(missing: Sequence[str]) -> None:
+    if missing:
+        shown = "\n".join(f"  {line}" for line in missing)
+        raise LammModelError(
+            f"Expected every medium below the media root, found {len(missing)} missing:\n{shown}\nSet data.media_root."
+        )
 
 
 def held_out(settings: FinetuneSettings) -> DataSettings:
@@ -133,18 +139,22 @@ def load_held_out(
     return load_training_data(held_out(settings), processor, features=features).rows
 
 
-def present_media(*settings: DataSettings) -> set[Medium]:
-    """Return the media of all records that are files."""
+def media_of_records(*settings: DataSettings) -> set[Medium]:
+    """Return the media of all records.
+
+    Raises:
+        LammModelError: A file is missing among them (all are listed).
+    """
     from lamm_data import Fault
 
-    media = {
-        medium
-        for chosen in settings
-        for file, record in _records(chosen)
-        if not isinstance(record, Fault)
-        for medium in media_of(record, Path(chosen.media_root) if chosen.media_root else file.parent)
-    }
-    return {medium for medium in media if Path(medium[1]).is_file()}
+    media: set[Medium] = set()
+    missing: list[str] = []
+    for chosen in settings:
+        for number, (file, record) in enumerate(_records(chosen), start=1):
+            if not isinstance(record, Fault):
+                missing += _absent(record, _name(file, record, number), _root(chosen, file), media)
+    _refuse_absent(missing)
+    return media
 
 
 def shortened(dialogue: Dialogue, processor: "LammProcessor", features: "FeatureCache") -> Dialogue:
@@ -234,6 +244,14 @@ def _records(settings: DataSettings) -> "Iterator[tuple[Path, InstructionRecord 
                 continue
             for _ in range(_times(f"{record.id or number}", share)):
                 yield Path(file), record
+
+
+def _name(file: Path, record: "InstructionRecord | Fault", number: int) -> str:
+    return f"{file.name}:{record.id if record.id is not None else number}"
+
+
+def _root(settings: DataSettings, file: Path) -> Path:
+    return Path(settings.media_root) if settings.media_root else file.parent
 
 
 def _times(key: str, share: float) -> int:

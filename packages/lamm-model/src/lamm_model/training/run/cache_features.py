@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lamm_model.errors import UsageError
 from lamm_model.training.processes import processes as distributed
 from lamm_model.training.rows.packing import Medium
-from lamm_model.training.rows.records import held_out, load_held_out, load_training_data, present_media
+from lamm_model.training.rows.records import held_out, load_held_out, load_training_data, media_of_records
 from lamm_model.training.settings.settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def open_features(
     silent = model.config.silent_media
     if not settings.data.feature_cache and not silent:
         return None
-    media = present_media(settings.data, held_out(settings))
+    media = media_of_records(settings.data, held_out(settings))
     if settings.data.feature_cache:
         cache = _open(settings, Path(settings.data.feature_cache), model, processor, media)
         check_holds(cache, media)
@@ -118,7 +118,7 @@ def cache_features(
     from lamm_model.training.run.parts import load_parts
 
     model, processor = load_parts(settings)
-    media = present_media(settings.data, held_out(settings))
+    media = media_of_records(settings.data, held_out(settings))
     cache, computed = _fill(settings, folder, model, processor, media, report)
     load_training_data(settings.data, processor, features=cache)  # says what else is wrong with them
     load_held_out(settings, processor, cache)

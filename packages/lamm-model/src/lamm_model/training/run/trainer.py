@@ -15,7 +15,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from lamm_model.errors import LammModelError
 from lamm_model.model.adapters import whole
-from lamm_model.model.parameter_parts import part_of
+from lamm_model.model.parameter_parts import part_of, twin_of
 from lamm_model.training.callbacks.averaging import WeightAverage
 from lamm_model.training.callbacks.evaluation import Evaluation
 from lamm_model.training.callbacks.guards import GradientGuard, check_finite
@@ -38,6 +38,8 @@ from lamm_model.training.step.isolation import isolate
 from lamm_model.training.step.speed import SpeedMeter, flops_per_token
 
 SCHEDULER = "scheduler.pt"
+Twin = tuple[nn.Module, AdapterChoice]  # what one of several threads computes with
+Work = tuple[dict[str, Any], Tensor | int | None]  # a batch, and how many items the step's loss is a mean of
 
 
 def training_arguments(settings: TrainingSettings, run: Path) -> TrainingArguments:
@@ -125,7 +127,7 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         self.unreadable = unreadable
         self.seen: set[str] = set()
         self.abreast = abreast
-        self.side_by_side: SideBySide | None = None
+        self.side_by_side: SideBySide[Twin, Work] | None = None
         self.step_batches: list[dict[str, Any]] = []
         self.step_kinds: set[int] = set()
         self.sharded = is_sharded(self.model)
@@ -222,12 +224,11 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         if self.side_by_side is None:
             return super().training_step(model, inputs, num_items_in_batch)  # type: ignore[no-any-return]
         if not self.side_by_side.begun:
-            self.side_by_side.begin(self.step_batches, num_items_in_batch)
+            self.side_by_side.begin((batch, num_items_in_batch) for batch in self.step_batches)
         return self._counted(self.side_by_side.finish(), inputs["facts"])
 
-    def _pass_alone(
-        self, model: nn.Module, adapters: AdapterChoice, batch: dict[str, Any], items: Tensor | int | None
-    ) -> Tensor:
+    def _pass_alone(self, twin: Twin, work: Work) -> Tensor:
+        (model, adapters), (batch, items) = twin, work
         loss: Tensor = self.compute(model, self.prepared(adapters, batch), items).loss
         return loss
 
@@ -236,7 +237,10 @@ class LammTrainer(Trainer):  # type: ignore[misc]
         keep_input_types(self.model, self.settings.precision == "bf16")
         count = min(self.abreast, self.args.gradient_accumulation_steps)
         if count > 1 and any_order(self.model.train()):
-            self.side_by_side = SideBySide(self.model, count, self._pass_alone)
+            twins = [twin_of(self.model) for _ in range(count)]
+            self.side_by_side = SideBySide(
+                self.model.parameters(), [(twin, AdapterChoice(twin)) for twin in twins], self._pass_alone
+            )
         try:
             return super().train(*args, **kwargs)
         finally:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from lamm_model.model.adapter_layers import lora_layers
 from lamm_model.model.adapters import adapter_settings
-from lamm_model.model.parameter_parts import decoder_layers, twin_of
+from lamm_model.model.parameter_parts import decoder_layers
 from lamm_model.model.routing import MODALITY_IDS
 from lamm_model.training.step import attention
 
 MODALITIES = {number: name for name, number in MODALITY_IDS.items()}
 _DROPS = ("p", "dropout", "attention_dropout", "drop_path", "drop_prob")  # what layers call the share that they drop
-Compute = Callable[[nn.Module, "AdapterChoice", dict[str, Any], Tensor | int | None], Tensor]
+T = TypeVar("T")
+B = TypeVar("B")
 
 
 def compile_layers(language_model: nn.Module) -> None:
@@ -95,7 +96,7 @@ class AdapterChoice:
             self.routing.enabled = True
 
 
-class SideBySide:
+class SideBySide(Generic[T, B]):
     """Computes the batches of one accumulated step at the same time, one in each thread, on a CPU.
 
     Threads that share every product wait for each other hundreds of times a pass, and for whatever else the machine
@@ -103,29 +104,28 @@ class SideBySide:
     of them around the same weights. Gradients are added in the order of the batches, as if these came one by one.
 
     Args:
-        model: What is trained, in training mode.
-        count: Batches at a time.
-        compute: Returns the loss of a batch by the model and the adapter choice that it is given.
+        weights: What is trained.
+        twins: What each thread computes with, one a thread.
+        compute: Returns the loss of a batch with the twin that it is given.
     """
 
-    def __init__(self, model: nn.Module, count: int, compute: Compute) -> None:
-        twins = [twin_of(model) for _ in range(count)]
-        self.free = [(twin, AdapterChoice(twin)) for twin in twins]
-        self.trained = [weight for weight in model.parameters() if weight.requires_grad]
+    def __init__(self, weights: Iterable[nn.Parameter], twins: Sequence[T], compute: Callable[[T, B], Tensor]) -> None:
+        self.free = list(twins)
+        self.trained = [weight for weight in weights if weight.requires_grad]
         self.compute = compute
         self.threads = torch.get_num_threads()
-        share = max(1, self.threads // count)
-        self.pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(share,))
+        share = max(1, self.threads // len(twins))
+        self.pool = ThreadPoolExecutor(len(twins), initializer=torch.set_num_threads, initargs=(share,))
         self.begun: deque[Future[tuple[Tensor, tuple[Tensor | None, ...]]]] = deque()
 
-    def begin(self, batches: Iterable[dict[str, Any]], items: Tensor | int | None) -> None:
+    def begin(self, batches: Iterable[B]) -> None:
         """Begin the batches of a step."""
-        self.begun.extend(self.pool.submit(self._pass, batch, items) for batch in batches)
+        self.begun.extend(self.pool.submit(self._pass, batch) for batch in batches)
 
-    def _pass(self, batch: dict[str, Any], items: Tensor | int | None) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+    def _pass(self, batch: B) -> tuple[Tensor, tuple[Tensor | None, ...]]:
         twin = self.free.pop()
         try:
-            loss = self.compute(*twin, batch, items)
+            loss = self.compute(twin, batch)
             return loss.detach(), torch.autograd.grad(loss, self.trained, allow_unused=True)
         finally:
             self.free.append(twin)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lamm_llm import atomic_path, writes_alone
+from lamm_model.training.processes import processes as distributed
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +78,6 @@ def pretrain_tower(
 
     from lamm_model.processing.point_cloud_processing import LammPointCloudProcessor
     from lamm_model.towers.configuration_point_cloud import cloud_layout, cloud_preset
-    from lamm_model.training.processes import processes as distributed
 
     torch.manual_seed(settings.seed)
     device = distributed.device()
@@ -219,6 +219,7 @@ def pretrain_tower_command(root: Path, output: Path, as_json: bool, **chosen: An
         return
 
     settings = TowerSettings(**chosen)
+    distributed.reuse_memory()
     with shown_progress("pre-training the point-cloud tower", "pre-training the point-cloud tower") as report:
         from lamm_model.training.tower_pretraining.objects import read_scene_objects
         from lamm_model.training.tower_pretraining.questions import read_scene_questions

@@ -6,18 +6,21 @@ answer from what it reads.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from lamm_llm import atomic_path, writes_alone
+from lamm_model.training.processes import processes as distributed
 from lamm_model.training.tower_pretraining.pretraining import Report, shown_progress
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
+    from transformers import PreTrainedModel
 
     from lamm_model.processing.image_processing_lamm import LammImageProcessor
     from lamm_model.towers.image_reader import ImageReaderModel, Reader
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 NEAR = 1.5  # percent by which a number may miss its target and still be taught as almost right
 BLANK_WEIGHT = 0.05  # of an empty slot's loss
 TOWER_BATCH = 32
+PART = 8  # pictures of a step that are computed together, whatever the number of threads: sums stay the same
+ABREAST = 4  # most such parts at a time
+DROPOUT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,59 +65,91 @@ def pretrain_reader(
         words that were right and the mean error of numbers (percent).
     """
     import torch
+    from transformers import AutoModel
 
+    from lamm_model.model.saving import pretrained
     from lamm_model.processing.image_processing_lamm import LammImageProcessor
-    from lamm_model.training.processes import processes as distributed
     from lamm_model.training.tower_pretraining.transcripts import book_of
 
     torch.manual_seed(settings.seed)
     processor = LammImageProcessor.for_tower(image_tower)
     book = book_of(transcripts)
     device = distributed.device()
-    model, maps = _start(transcripts, book, (image_tower, language_model), processor, settings, device, report)
-    targets = _targets(transcripts, book, model.config.slots).to(device)
-    record: dict[str, Any] = {
-        "pictures": len(transcripts),
-        "slots": model.config.slots,
-        "entries": len(book),
-        "steps": settings.steps,
-    }
-    record |= _train(model.reader, maps, targets, settings, report)
+    tower = pretrained(AutoModel, image_tower).to(device).eval()
+    threads = torch.get_num_threads()
+    abreast = min(threads, ABREAST) if device.type == "cpu" else 1
+    torch.set_num_threads(1)  # those that share a product wait for whatever else the machine does
+    try:
+        maps = _picture_maps([one.image for one in transcripts], tower, processor, settings, abreast, report)
+        model = _start(transcripts, book, tower, language_model, maps, settings).to(device)
+        targets = _targets(transcripts, book, model.config.slots).to(device)
+        record: dict[str, Any] = {
+            "pictures": len(transcripts),
+            "slots": model.config.slots,
+            "entries": len(book),
+            "steps": settings.steps,
+        }
+        record |= _train(model.reader, maps, targets, settings, abreast, report)
+    finally:
+        torch.set_num_threads(threads)
     with atomic_path(output) as beside:
         model.eval().save_pretrained(beside)
         processor.save_pretrained(beside)
     return record
 
 
+def _picture_maps(
+    paths: "Sequence[Path]",
+    tower: "PreTrainedModel",
+    processor: "LammImageProcessor",
+    settings: ReaderSettings,
+    abreast: int,
+    report: Report,
+) -> "Tensor":
+    """Compute a vision tower's maps of pictures (16 bits a value), ``abreast`` batches at a time."""
+    import torch
+
+    from lamm_model.model.parameter_parts import twin_of
+    from lamm_model.towers.image_reader import picture_maps
+
+    free = [twin_of(tower) for _ in range(abreast)]
+
+    @torch.no_grad()
+    def maps_of(batch: "Sequence[Path]") -> "Tensor":
+        twin = free.pop()
+        pixels = processor(batch)["pixel_values"].to(twin.device)
+        maps = picture_maps(twin, pixels, list(settings.layers), settings.grid).half()
+        free.append(twin)
+        return maps
+
+    batches = [paths[start : start + TOWER_BATCH] for start in range(0, len(paths), TOWER_BATCH)]
+    done: list[Tensor] = []
+    with ThreadPoolExecutor(abreast, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for maps in pool.map(maps_of, batches):
+            done.append(maps)
+            report(0, settings.steps, {"pictures": float(len(done) * TOWER_BATCH)})
+    return torch.cat(done)
+
+
 def _start(
     transcripts: "Sequence[Transcript]",
     book: Sequence[str],
-    parts: tuple[str, str],
-    processor: "LammImageProcessor",
+    tower: "PreTrainedModel",
+    language_model: str,
+    maps: "Tensor",
     settings: ReaderSettings,
-    device: "torch.device",
-    report: Report,
-) -> "tuple[ImageReaderModel, Tensor]":
-    """Build an untrained reader on a tower, and compute the tower's maps of all pictures (16 bits a value)."""
+) -> "ImageReaderModel":
+    """Build an untrained reader on a tower for the entries of a book."""
     import torch
-    from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from lamm_model.model.saving import pretrained
     from lamm_model.towers.configuration_image_reader import ImageReaderConfig
-    from lamm_model.towers.image_reader import ImageReaderModel, picture_maps
+    from lamm_model.towers.image_reader import ImageReaderModel
     from lamm_model.training.tower_pretraining.transcripts import embed_book
 
-    tower = pretrained(AutoModel, parts[0]).to(device).eval()
-    batches = []
-    with torch.no_grad():
-        for start in range(0, len(transcripts), TOWER_BATCH):
-            paths = [one.image for one in transcripts[start : start + TOWER_BATCH]]
-            pixels = processor(paths)["pixel_values"].to(device)
-            batches.append(picture_maps(tower, pixels, list(settings.layers), settings.grid).half())
-            report(0, settings.steps, {"pictures": float(start + len(paths))})
-    maps = torch.cat(batches)
-    tokenizer = pretrained(AutoTokenizer, parts[1])
-    table = pretrained(AutoModelForCausalLM, parts[1]).get_input_embeddings().weight.detach()
+    tokenizer = pretrained(AutoTokenizer, language_model)
+    table = pretrained(AutoModelForCausalLM, language_model).get_input_embeddings().weight.detach()
     embedded = embed_book(book, tokenizer, table)
     slots = min(settings.slots, max(len(one.entries) for one in transcripts))
     pieces = dict(zip(book, (embedded != 0).any(dim=-1).sum(dim=-1).tolist(), strict=True))
@@ -129,9 +167,11 @@ def _start(
     model.tower = tower
     model.book.copy_(embedded)
     model.reader.mean.copy_(maps.mean(dim=(0, 2, 3), dtype=torch.float32))
-    square = torch.stack([part.float().square().mean(dim=(0, 2, 3)) for part in batches]).mean(dim=0)
+    square = torch.stack([part.float().square().mean(dim=(0, 2, 3)) for part in torch.split(maps, TOWER_BATCH)]).mean(
+        dim=0
+    )
     model.reader.deviation.copy_((square - model.reader.mean.square()).clamp(min=1e-6).sqrt())
-    return model.to(device), maps
+    return model
 
 
 def _targets(transcripts: "Sequence[Transcript]", book: Sequence[str], slots: int) -> "Tensor":
@@ -147,11 +187,13 @@ def _targets(transcripts: "Sequence[Transcript]", book: Sequence[str], slots: in
 
 
 def _train(
-    reader: "Reader", maps: "Tensor", targets: "Tensor", settings: ReaderSettings, report: Report
+    reader: "Reader", maps: "Tensor", targets: "Tensor", settings: ReaderSettings, abreast: int, report: Report
 ) -> dict[str, float]:
     """Train a reader on the maps of all pictures; return the last loss and how the last tenth of the steps went."""
     import torch
 
+    from lamm_model.towers.image_reader import WHOLE
+    from lamm_model.training.step.acceleration import SideBySide
     from lamm_model.training.tower_pretraining.transcripts import NUMBERS
 
     soft = _soft_targets(reader.choice.out_features).to(maps.device)
@@ -162,32 +204,55 @@ def _train(
     generator = torch.Generator().manual_seed(settings.seed)
     order, seen = torch.empty(0, dtype=torch.long), []
     reader.train()
-    for step in range(1, settings.steps + 1):
-        if len(order) < settings.batch:
-            order = torch.cat([order, torch.randperm(len(maps), generator=generator)])
-        rows, order = order[: settings.batch].to(maps.device), order[settings.batch :]
-        wanted = targets[rows]
-        scores = reader(maps[rows])
-        losses = -(soft[wanted] * scores.log_softmax(-1)).sum(-1)
-        weights = torch.where(wanted > 0, 1.0, BLANK_WEIGHT)
-        each = (losses * weights).sum(1) / weights.sum(1)  # half by picture, so that short transcripts count too
-        loss = ((losses * weights).sum() / weights.sum() + each.mean()) / 2
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        report(step, settings.steps, {"loss": loss.item()})
-        if step > settings.steps * 0.9:
+
+    def loss_of(reader: "Reader", part: "_Part") -> "Tensor":
+        scores = reader(part.maps, part.kept)
+        losses = -(soft[part.wanted] * scores.log_softmax(-1)).sum(-1) * part.weights
+        if part.watched:
             chosen = scores.argmax(-1)
-            number, word = (wanted > 0) & (wanted <= len(NUMBERS)), wanted > len(NUMBERS)
-            seen.append(((chosen == wanted)[word].float(), (chosen - wanted)[number].abs().float()))
+            number, word = (part.wanted > 0) & (part.wanted <= len(NUMBERS)), part.wanted > len(NUMBERS)
+            right, apart = (chosen == part.wanted)[word].float(), (chosen - part.wanted)[number].abs().float()
+            seen.append((right, apart))
+        total: Tensor = losses.sum()
+        return total
+
+    with closing(SideBySide(reader.parameters(), [reader] * abreast, loss_of)) as pool:  # a pass leaves no state in it
+        for step in range(1, settings.steps + 1):
+            if len(order) < settings.batch:
+                order = torch.cat([order, torch.randperm(len(maps), generator=generator)])
+            rows, order = order[: settings.batch].to(maps.device), order[settings.batch :]
+            wanted = targets[rows]
+            weights = torch.where(wanted > 0, 1.0, BLANK_WEIGHT)
+            by_picture = weights / weights.sum(1, keepdim=True) / len(rows)  # so that short transcripts count too
+            weights = (weights / weights.sum() + by_picture) / 2
+            kept = torch.empty(len(rows), WHOLE).bernoulli_(1 - DROPOUT, generator=generator) / (1 - DROPOUT)
+            watched = step > settings.steps * 0.9
+            optimiser.zero_grad()
+            pool.begin(
+                _Part(maps[rows[at]], wanted[at], weights[at], kept[at].to(maps.device), watched)
+                for at in torch.split(torch.arange(len(rows)), PART)
+            )
+            loss = sum(pool.finish().item() for _ in range(len(pool.begun)))
+            torch.nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            report(step, settings.steps, {"loss": loss})
     right, apart = (torch.cat(part) for part in zip(*seen, strict=True))
     return {
-        "loss": loss.item(),
+        "loss": loss,
         "words": right.mean().item() if len(right) else 1.0,
         "numbers": apart.mean().item() if len(apart) else 0.0,
     }
+
+
+class _Part(NamedTuple):
+    """A part of a step's pictures: maps, wanted entries, the weights of their losses, the dropout, is it watched."""
+
+    maps: "Tensor"
+    wanted: "Tensor"
+    weights: "Tensor"
+    kept: "Tensor"
+    watched: bool
 
 
 def _soft_targets(entries: int) -> "Tensor":
@@ -242,6 +307,7 @@ def pretrain_reader_command(
         chosen = tuple(int(layer) for layer in layers.split(","))
     except ValueError as fault:
         raise click.BadParameter(f"Expected whole numbers with commas between, got {layers!r}.") from fault
+    distributed.reuse_memory()
     with shown_progress("computing the image tower's maps", "training the image reader") as report:
         from transformers import AutoTokenizer
 
