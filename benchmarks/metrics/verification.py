@@ -83,6 +83,29 @@ UNHELD = """## Not held against a reference
 - How an answer is read from free text: no other program reads it. `lamm metrics lint` and the sets of answers in the
   tests say how well.
 """
+DOORS = """## Doors
+
+How long is the way from a page to the first success? Each door has small files of one's own, written without LAMM.
+One's own time is computed: the page's words up to there at 200 a minute, what is typed at 200 characters a minute. No
+person was timed. Waiting is that of the commands, without installation, on two CPU cores that had other work too.
+Scoring and importing ran in a new environment, as did `convert` and `check`; the rest in a checkout's.
+
+| door | what you do | own time (goal), minutes | waiting | stumbles that were mended |
+|---|---|---|---|---|
+"""
+WAYS = (
+    ("[score a file](howto/score.md)", "other keys: `lamm metrics lint`, `score --id-key --text-key`, `report`",
+     "2.3 (2)", "2 s", "from a clone, the install line brought torch"),
+    ("[own annotations](howto/data.md)", "a CSV of boxes: `lamm data convert`, `check`, `stats`, `view`, `benchmark`",
+     "4.4 (5)", "3 s", "how to make a split; `--source coco` led to RefCOCO; `view` did not say that it wrote"),
+    ("[own scans](howto/scans.md)", "XYZ in mm, PLY with y up, LAS: `lamm data clouds`, `render`, `check`",
+     "3.3 (10)", "7 s", "none met"),
+    ("[tune](howto/scans.md#3-fine-tune)", "`lamm model finetune tiny`, 20 steps on one dialogue, `lamm model chat`",
+     "1.7 (15)", "71 s", "none; not mended: silence while the model loads"),
+    ("[serve](howto/serve.md)", "`lamm model serve`, one request", "2.1 (5)", "11 s", "none met"),
+    ("[import](howto/score.md#answers-of-other-tools)", "rows of LLaVA, a table, a map of ids: `lamm metrics score`",
+     "1.3 (2)", "2 s", "none met"),
+)  # fmt: skip
 BESIDE = """## Published numbers and their rules
 
 Numbers of one benchmark are comparable only where the rule is the same. These are as printed, and were not run again.
@@ -131,7 +154,8 @@ def page(result: dict[str, Any]) -> str:
     head = ["| task | rule | numbers | reference | compared | difference | |", "|---|---|---|---|---|---|---|"]
     parts.append("\n".join([*head, *_lines(rows)]) + "\n")
     printed = "\n".join("| " + " | ".join((*row[:3], f"`{row[3]}`", row[4])) + " |" for row in PRINTED)
-    return "\n".join([*parts, UNLIKE, UNHELD, f"{BESIDE}{printed}"]) + "\n"
+    doors = "\n".join(f"| {' | '.join(row)} |" for row in WAYS)
+    return "\n".join([*parts, UNLIKE, UNHELD, f"{BESIDE}{printed}\n", f"{DOORS}{doors}"]) + "\n"
 
 
 def _lines(rows: list[dict[str, Any]]) -> Iterator[str]:

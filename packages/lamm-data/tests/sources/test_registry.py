@@ -190,6 +190,8 @@ def test_commands_list_describe_and_check(voc_root):
 def test_unknown_names_are_misuse(name, split, task, error, tmp_path):
     with pytest.raises(error, match=r"got '(nothing|test|vqa)'\. (Choose one of|Did you mean) "):
         get_source(name).open(tmp_path, split, task)
+    with pytest.raises(error, match=r"got 'yolo'.*Your own files, in any label format: --source images"):
+        get_source("yolo")
     with pytest.raises(SourceError, match=r"Name the folder"):
         get_source("voc2012").open(tmp_path / "none", "val", "detection")
     (tmp_path / "voc.tar").write_bytes(b"x")

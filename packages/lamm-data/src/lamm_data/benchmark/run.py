@@ -94,7 +94,10 @@ def build_benchmark(
     split = split or (source.train if fine_tune else source.benchmark_split)
     if not split:
         splits = ", ".join(source.splits)
-        raise UsageError(f"Expected a source with a held-out split, got {name} with {splits}. Name one with --split.")
+        raise UsageError(
+            f"Expected a source with a held-out split, got {name} with {splits}. Name one with --split; files of your "
+            "own get one by putting the images of the exam into a folder `val`, and the others into `train`."
+        )
     wanted = choose_tasks(source, tasks, possible)
     numbered = open_proposals(proposals, Path(root)) if proposals else None
     if numbered is not None and not any(f"{task}_numbered" in instructions() for task in wanted):

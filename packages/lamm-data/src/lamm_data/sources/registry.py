@@ -160,7 +160,8 @@ def get_source(name: str) -> Source:
     """
     sources = load_sources()
     if name not in sources:
-        raise UsageError(f"Expected a source, got {name!r}. {did_you_mean(name, sources)}")
+        own = f"Your own files, in any label format: --source {OWN}."
+        raise UsageError(f"Expected a source, got {name!r}. {did_you_mean(name, sources)} {own}")
     return sources[name]
 
 

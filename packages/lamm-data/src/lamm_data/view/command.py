@@ -70,4 +70,4 @@ def _tell(account: Viewed, output: Path, as_json: bool) -> None:
     for kind, lines in (("no record", account.faults), ("not shown", account.missing)):
         for line in first_of(lines, SHOWN_FAULTS):
             click.echo(f"{kind}: {line}", err=True)
-    click.echo(f"{output}: {account.shown} of {account.read} records.")
+    click.echo(f"Written: {output} ({account.shown} of {account.read} records)")

@@ -6,6 +6,7 @@ import shutil
 import pytest
 from PIL import Image
 
+from lamm_data.benchmark.run import build_benchmark
 from lamm_data.errors import SourceError, UsageError
 from lamm_data.export.licences import licence_of
 from lamm_data.records.instruction import read_records
@@ -32,6 +33,12 @@ def test_what_lies_there_is_found_and_named(own, world, tmp_path):
         own_source(tmp_path, dataset="Mine", layout="yola")
     with pytest.raises(UsageError, match="Expected files of YOLO"):
         own_source(tmp_path, dataset="Mine", layout="yolo")
+
+
+def test_an_exam_without_a_split_says_how_to_make_one(own, world, tmp_path):
+    own.write_coco(tmp_path, own.pictures(world, tmp_path, "boxes"))
+    with pytest.raises(UsageError, match=r"got images with all\. .*into a folder `val`"):
+        build_benchmark("images", tmp_path, tmp_path / "exam", dataset="Mine")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
