@@ -101,7 +101,7 @@ WAYS = (
     ("[own scans](howto/scans.md)", "XYZ in mm, PLY with y up, LAS: `lamm data clouds`, `render`, `check`",
      "3.3 (10)", "7 s", "none met"),
     ("[tune](howto/scans.md#3-fine-tune)", "`lamm model finetune tiny`, 20 steps on one dialogue, `lamm model chat`",
-     "1.7 (15)", "71 s", "none; not mended: silence while the model loads"),
+     "1.7 (15)", "71 s", "a log was silent until the tenth step"),
     ("[serve](howto/serve.md)", "`lamm model serve`, one request", "2.1 (5)", "11 s", "none met"),
     ("[import](howto/score.md#answers-of-other-tools)", "rows of LLaVA, a table, a map of ids: `lamm metrics score`",
      "1.3 (2)", "2 s", "none met"),

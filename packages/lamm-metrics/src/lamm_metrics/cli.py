@@ -36,7 +36,9 @@ metrics.add_command(export)
 @metrics.command()
 @shared("task", "references", "predictions", "id_key", "text_key")
 @click.option(
-    "--name", default="", help="What to call the run (default: the predictions' `model`, else their file's name)."
+    "--name",
+    default="",
+    help="What to call the run (default: the predictions' `model` or `model_id`, else their file's name).",
 )
 @click.option(
     "--protocol",

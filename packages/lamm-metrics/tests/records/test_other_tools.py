@@ -40,6 +40,16 @@ def test_names_that_tools_write_are_known(tmp_path, tool, record, found):
     assert [one.text for one in read_predictions(tmp_path / "answers.jsonl").records.values()] == [found], tool
 
 
+@pytest.mark.parametrize(
+    ("models", "name"), [(("llava-7b", "llava-7b"), "llava-7b"), (("a", "b"), "mine"), (("a", ""), "mine")]
+)
+def test_records_of_one_model_name_the_run(tmp_path, models, name):
+    records = [{"question_id": n, "text": "Two.", "model_id": model} for n, model in enumerate(models)]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, records)))
+    assert read_predictions(tmp_path / "mine.jsonl").name == name
+    assert read_predictions(tmp_path / "mine.jsonl", name="ours").name == "ours"
+
+
 def test_ten_answers_of_a_submission_to_scanqa_are_ranked(tmp_path):
     submitted = {"scene_id": "s", "question_id": "q", "answer_top10": ["red", *"abcdefghi"], "bbox": [[0, 0, 0]] * 8}
     (tmp_path / "submission.json").write_text(json.dumps([submitted]))

@@ -276,7 +276,7 @@ def read_predictions(source: PredictionSource, *, name: str = "", id_key: str = 
     Args:
         source: Path of a file (JSON Lines, JSON, CSV, TSV, Parquet, xlsx; also compressed by gzip), a frame of pandas
             or polars, a `datasets.Dataset`, or the records themselves, in a list or by id.
-        name: What to call the run, in place of the header's `model` and of the file's name.
+        name: What to call the run, in place of the header's `model`, the records' `model_id` and the file's name.
         id_key: Key or column of the ids, where it is none that is known.
         text_key: Key or column of the answers, where it is none that is known.
 
@@ -302,9 +302,15 @@ def read_predictions(source: PredictionSource, *, name: str = "", id_key: str = 
         faults.append(f'expected the header {{"lamm": "predictions"}}, got {sorted(other)}')
     if faults:
         raise FileFaultsError(where, faults, MEND)
-    said = header.get("model")
+    said = header.get("model") or _one_model(placed)
     own = str(said) if said else bare_name(Path(where)) if is_path else ""
     return Predictions(records, header, where, name or own)
+
+
+def _one_model(placed: Placed) -> str:
+    """Return the `model_id` of LLaVA's records, where all have the same."""
+    said = {str(record.get("model_id") or "") for _, record in placed if isinstance(record, dict)}
+    return said.pop() if len(said) == 1 else ""
 
 
 def run_names(found: Sequence[Predictions]) -> tuple[str, ...]:

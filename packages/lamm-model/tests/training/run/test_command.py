@@ -46,6 +46,7 @@ def test_a_run_says_what_it_did_and_what_it_left_out(parts, tmp_path):
     done = call("tiny", "--output", tmp_path / "run", *chosen)
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("2 steps over 1 dialogues in 1 rows")
+    assert done.stderr.splitlines()[:2] == ["Preparing the model ...", "Fine-tuning ..."]
     log = next(line for line in done.stderr.splitlines() if line.startswith("step 2/2: loss "))
     assert [unit for unit in ("learning rate", " tokens/s", " samples/s", " GiB", "% waiting") if unit not in log] == []
     assert "1 rejected, longer than row_tokens = 320: records.jsonl:long." in done.output

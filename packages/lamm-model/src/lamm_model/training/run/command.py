@@ -104,8 +104,16 @@ def _run(settings: Any, output: Path) -> dict[str, Any]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=distributed.rank() > 0) as progress:
         task = progress.add_task("preparing the model", total=None)
+        told: set[str] = set()
+
+        def begin(stage: str) -> None:
+            """Say a stage once in a log, which shows no bar."""
+            if stage not in told and not progress.console.is_terminal and not distributed.rank():
+                progress.console.print(f"{stage.capitalize()} ...", highlight=False)
+            told.add(stage)
 
         def report(step: int, steps: int, log: dict[str, float]) -> None:
+            begin("reading media" if "features" in log else "fine-tuning")
             speed = f", {log['tokens_per_second']:.0f} tokens/s" if "tokens_per_second" in log else ""
             loss = f", loss {log['loss']:.3f}" if "loss" in log else ""
             doing = "reading media" if "features" in log else f"fine-tuning{loss}{speed}"
@@ -113,6 +121,7 @@ def _run(settings: Any, output: Path) -> dict[str, Any]:
             if log.get("step") == step and not distributed.rank():  # it is new
                 progress.console.print(_log_line(log, steps), highlight=False, markup=False, soft_wrap=True)
 
+        begin("preparing the model")
         with redirect_stdout(sys.stderr):  # trackers and engines talk; stdout is for results
             return run_finetune(settings, output, report)
 
