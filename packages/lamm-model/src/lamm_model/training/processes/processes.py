@@ -65,11 +65,12 @@ def device() -> torch.device:
 
 
 def reuse_memory() -> None:
-    """Let memory that was freed serve this process again, where it trains on a CPU (glibc only).
+    """Let memory that was freed serve this process again, where it pre-trains on a CPU (glibc only).
 
     Large blocks go back to the system at once otherwise, and the next step asks for the same ones: the kernel then
-    clears every page of them anew, up to a third of a small model's time. Call it before threads have memory of their
-    own, which is not covered.
+    clears every page of them anew, a third of a reader's time. Call it before threads have memory of their own, which
+    is not covered. Not for passes through a language model: their blocks are of many sizes, and threads wait while
+    one looks for a place.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if device().type == "cpu" else None
     if mallopt is not None:

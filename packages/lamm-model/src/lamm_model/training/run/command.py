@@ -98,7 +98,6 @@ def _run(settings: Any, output: Path) -> dict[str, Any]:
     from lamm_model.training.processes import processes as distributed
     from lamm_model.training.run.finetune import finetune as run_finetune
 
-    distributed.reuse_memory()
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
