@@ -30,7 +30,6 @@ NEAR = 1.5  # percent by which a number may miss its target and still be taught 
 BLANK_WEIGHT = 0.05  # of an empty slot's loss
 TOWER_BATCH = 32
 PART = 8  # pictures of a step that are computed together, whatever the number of threads: sums stay the same
-ABREAST = 4  # most such parts at a time
 DROPOUT = 0.1
 
 
@@ -77,7 +76,7 @@ def pretrain_reader(
     device = distributed.device()
     tower = pretrained(AutoModel, image_tower).to(device).eval()
     threads = torch.get_num_threads()
-    abreast = min(threads, ABREAST) if device.type == "cpu" else 1
+    abreast = threads if device.type == "cpu" else 1
     torch.set_num_threads(1)  # those that share a product wait for whatever else the machine does
     try:
         maps = _picture_maps([one.image for one in transcripts], tower, processor, settings, abreast, report)
@@ -216,7 +215,8 @@ def _train(
         total: Tensor = losses.sum()
         return total
 
-    with closing(SideBySide(reader.parameters(), [reader] * abreast, loss_of)) as pool:  # a pass leaves no state in it
+    twins = [reader] * min(abreast, -(-settings.batch // PART))  # a pass leaves no state in it
+    with closing(SideBySide(reader.parameters(), twins, loss_of)) as pool:
         for step in range(1, settings.steps + 1):
             if len(order) < settings.batch:
                 order = torch.cat([order, torch.randperm(len(maps), generator=generator)])
