@@ -3,7 +3,8 @@
     python benchmarks/training/demo.py --folder DIR [--seeds 0 1 2] [--busy 1]
 
 A seed chooses the weights and the order of reader, tower and fine-tuning. World, dialogues and benchmark are the same
-for all: they are made with the first seed. The seed of `--busy` runs beside a process that computes without a pause.
+for all: they are made with the first seed. The seed of `--busy` makes its own, all of it beside a process that computes
+without a pause.
 The result goes to benchmarks/results/training_demo.json, its table into README.md and docs/what-made-it-see.md.
 """
 
@@ -109,7 +110,7 @@ def main() -> None:
         folder = chosen.folder / f"seed-{seed}"
         note = chosen.folder / f"seed-{seed}.json"
         if not note.exists():
-            for part in SHARED if folder != first else ():
+            for part in SHARED if seed not in (chosen.seeds[0], chosen.busy) else ():
                 shutil.copytree(first / part, folder / part, dirs_exist_ok=True)
             note.write_text(json.dumps(run(folder, seed, seed == chosen.busy)))
         runs[f"seed {seed}"] = json.loads(note.read_text())
