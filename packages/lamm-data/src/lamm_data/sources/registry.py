@@ -160,8 +160,10 @@ def get_source(name: str) -> Source:
     """
     sources = load_sources()
     if name not in sources:
-        own = f"Your own files, in any label format: --source {OWN}."
-        raise UsageError(f"Expected a source, got {name!r}. {did_you_mean(name, sources)} {own}")
+        hint = did_you_mean(name, sources)
+        raise UsageError(
+            f"Expected a source, got {name!r}. {hint} Your own files, in any label format: --source {OWN}."
+        )
     return sources[name]
 
 
