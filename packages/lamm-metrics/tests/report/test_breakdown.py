@@ -55,6 +55,18 @@ def test_an_error_is_told_by_the_true_number():
     }  # fmt: skip
 
 
+def test_intervals_stay_where_values_can_be():
+    records = [{"id": i, "num": 1 if i < 6 else 5} for i in range(12)]
+    errors = breakdown_of(scored("counting", records, ["1", "2"] * 3 + ["5"] * 6))["By true number"]
+    assert (errors["1"].low, errors["1"].high) == (pytest.approx(0.062, abs=1e-3), pytest.approx(0.938, abs=1e-3))
+    assert errors["4 to 7"] == (6, 0.0, 0.0, 0.0)
+    boxes = [{"label": "cat", "bbox": [0, 0, 0.5, 0.5]}, {"label": "dog", "bbox": [0.5, 0.5, 1, 1]}]
+    records = [{"id": i, "object": boxes[: 1 if i < 6 else 2]} for i in range(12)]
+    right, more = "cat [0, 0, 0.5, 0.5]", "cat [0, 0, 0.5, 0.5]; dog [0.5, 0.5, 1, 1]"
+    found = breakdown_of(scored("detection", records, [right] * 5 + [more] * 7))["By number of true boxes"]
+    assert found["1"].low < found["1"].value < found["1"].high == 1
+
+
 def test_boxes_are_told_by_size_class_and_number():
     large, small = {"label": "potted plant", "bbox": [0, 0, 0.8, 0.8]}, {"label": "cat", "bbox": [0.9, 0.9, 0.95, 0.95]}
     records = [{"id": i, "object": [large, small] if i else [large]} for i in range(3)]

@@ -200,6 +200,17 @@ def test_long_lists_are_thinned_evenly_and_say_so(tmp_path):
     assert panel["samples"][-1]["id"] == "990"
 
 
+def test_the_first_of_many_doubts_are_seen_and_the_rest_are_folded(tmp_path):
+    records = [{"id": i, "num": i, "query": "How many?"} for i in range(6)]
+    same = score("counting", records, [{"id": i, "text": "3"} for i in range(6)], draws=2)
+    for count, more in ((6, 0), (11, 6)):
+        path = write_report(tmp_path / "r.html", {f"m{i}": {"Counting_X": same} for i in range(count)})
+        (wrong,) = re.findall(r"What looks wrong</h3>(.*?)</div>", path.read_text())
+        seen, *folded = wrong.split(f"<details><summary>{more} more</summary>")
+        assert len(re.findall("<li>", seen)) == (6 if more else count + 1)
+        assert [len(re.findall("<li>", part)) for part in folded] == ([more] if more else [])
+
+
 def test_nothing_to_report_is_misuse_and_leaves_no_file(tmp_path):
     with pytest.raises(UsageError, match="at least one report"):
         write_report(tmp_path / "r.html", [])

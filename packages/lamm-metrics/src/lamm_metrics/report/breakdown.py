@@ -46,17 +46,19 @@ def breakdown_of(report: Report) -> dict[str, Groups]:
     task = find_task(report.task)
     closed = task is not None and answers_of(task).read is not None
     valued = [(sample, value) for sample in report.samples if (value := known(sample.value)) is not None]
+    # An error of 0 or 1 is no share, though it may look like one.
+    shares = report.headline.higher_is_better and all(0 <= value <= 1 for _, value in valued)
     found = {"By part of the set": _parts(report), **_classes(report)}
     if closed:
-        found["By true class"] = _means((truth_class(sample), value) for sample, value in valued)
+        found["By true class"] = _means(((truth_class(sample), value) for sample, value in valued), shares)
     elif task is not None and answers_of(task).plot == "count":
-        found["By true number"] = _ranged(((_number(sample), value) for sample, value in valued), COUNTS)
-    found |= _boxes(report, valued)
+        found["By true number"] = _ranged(((_number(sample), value) for sample, value in valued), COUNTS, shares)
+    found |= _boxes(report, valued, shares)
     if not found["By part of the set"]:
         kinds = Counter(sqa3d_type(sample.query) for sample, _ in valued if sample.query)
         named = {kind for kind, count in kinds.items() if count >= ENOUGH and kind != "other"}
         asked = ((kind if (kind := sqa3d_type(sample.query)) in named else REST, value) for sample, value in valued)
-        found["By how the question begins"] = _means(asked) if len(named) > 1 else {}
+        found["By how the question begins"] = _means(asked, shares) if len(named) > 1 else {}
     return {title: groups for title, groups in found.items() if len(groups) > 1}
 
 
@@ -137,7 +139,7 @@ def _largest(entry: tuple[str, Group]) -> tuple[int, str]:
     return -entry[1].n, entry[0]
 
 
-def _boxes(report: Report, valued: Sequence[tuple[Sample, float]]) -> dict[str, Groups]:
+def _boxes(report: Report, valued: Sequence[tuple[Sample, float]], shares: bool) -> dict[str, Groups]:
     """Return which share of true boxes was found by size, and records by how many boxes are true."""
     true = [mark for sample in report.samples for mark in sample.marks if mark.true]
     if not any(mark.kind in (BOX, BOX_3D) for mark in true):
@@ -146,9 +148,9 @@ def _boxes(report: Report, valued: Sequence[tuple[Sample, float]]) -> dict[str, 
     solid = ((prod(mark.numbers[3:6]), float(mark.matched)) for mark in true if mark.kind == BOX_3D)
     many = ((float(sum(mark.true for mark in sample.marks)), value) for sample, value in valued)
     return {
-        f"{FOUND} by size": _ranged(flat, AREAS),
-        f"{FOUND} by size in space": _ranged(solid, VOLUMES),
-        "By number of true boxes": _ranged(many, COUNTS),
+        f"{FOUND} by size": _ranged(flat, AREAS, shares=True),
+        f"{FOUND} by size in space": _ranged(solid, VOLUMES, shares=True),
+        "By number of true boxes": _ranged(many, COUNTS, shares),
     }
 
 
@@ -163,35 +165,40 @@ def _number(sample: Sample) -> float:
         return 0.0
 
 
-def _ranged(values: Iterable[tuple[float, float]], ranges: Sequence[tuple[float, str]]) -> Groups:
+def _ranged(values: Iterable[tuple[float, float]], ranges: Sequence[tuple[float, str]], shares: bool) -> Groups:
     """Return the means of values by the range that their key lies in, in the order of the ranges."""
     named = ((next(name for end, name in ranges if key <= end), value) for key, value in values)
-    groups = _means(named)
+    groups = _means(named, shares)
     return {name: groups[name] for _, name in ranges if name in groups}
 
 
-def _means(values: Iterable[tuple[str, float]], most: int = MOST) -> Groups:
-    """Return the mean of the values of each name, the commonest first, letters in order; the rarest come together."""
+def _means(values: Iterable[tuple[str, float]], shares: bool) -> Groups:
+    """Return the mean of the values of each name, the commonest first, letters in order; the rarest come together.
+
+    Args:
+        values: Names and values.
+        shares: Whether the values are shares, none of which can lie above 1.
+    """
     by_name: dict[str, list[float]] = defaultdict(list)
     for name, value in values:
         by_name[name].append(value)
     letters = all(len(name) == 1 for name in by_name)
     names = sorted(by_name, key=lambda name: (0 if letters else -len(by_name[name]), name))
-    for name in names[most:]:
+    for name in names[MOST:]:
         if name != REST:
             by_name[REST] += by_name.pop(name)
-    return {name: _group(by_name[name]) for name in dict.fromkeys([*names[:most], *by_name])}
+    return {name: _group(by_name[name], shares) for name in dict.fromkeys([*names[:MOST], *by_name])}
 
 
-def _group(values: Sequence[float]) -> Group:
-    """Return the mean of values, with Wilson's interval where all are 0 or 1, else by their spread."""
+def _group(values: Sequence[float], shares: bool) -> Group:
+    """Return the mean of values, with Wilson's interval where all are 0 or 1 of a share, else by their spread."""
     n, mean = len(values), sum(values) / len(values)
-    if set(values) <= {0.0, 1.0}:
+    if shares and set(values) <= {0.0, 1.0}:
         return Group(n, mean, *(wilson(sum(values), n) or (None, None)))
     if n < ENOUGH:
         return Group(n, mean)
     half = 1.96 * sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n)
-    return Group(n, mean, mean - half, mean + half)
+    return Group(n, mean, max(0.0, mean - half), min(1.0, mean + half) if shares else mean + half)
 
 
 Reports = Mapping[str, Mapping[str, Report]]

@@ -21,6 +21,7 @@ from lamm_metrics.viewer.script import viewer_script
 
 Results = Sequence[Report] | Mapping[str, Mapping[str, Report]]
 MediaRoot = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
+SAID = 6  # sentences of a list that are seen at once
 SCRIPTS = ("dom", "board", "plots", "task", "cards", "samples")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'{parts}; img-src data: file: 'self'"
 
@@ -115,13 +116,19 @@ def write_report(
 
 
 def _findings(found: Findings) -> str:
-    """Return the sentences as three lists, each of which says so where there is nothing to say."""
+    """Return the sentences as three lists, long ones folded; each says so where there is nothing to say."""
     titled = (
         ("Who is ahead", found.ahead, "Nothing to compare with: score a second model, or chance."),
         ("What could not be read", found.unread, "Every answer could be read."),
         ("What looks wrong", found.doubts, "Nothing that these checks find."),
     )
-    return "".join(
-        f"<div><h3>{title}</h3><ul>{''.join(f'<li>{escape(one)}</li>' for one in sentences or [none])}</ul></div>"
-        for title, sentences, none in titled
-    )
+    parts = []
+    for title, sentences, none in titled:
+        first, rest = (sentences[:SAID], sentences[SAID:]) if len(sentences) > SAID + 1 else (sentences or [none], [])
+        more = f"<details><summary>{len(rest)} more</summary>{_bullets(rest)}</details>" if rest else ""
+        parts.append(f"<div><h3>{title}</h3>{_bullets(first)}{more}</div>")
+    return "".join(parts)
+
+
+def _bullets(sentences: Sequence[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(one)}</li>' for one in sentences)}</ul>"
