@@ -110,11 +110,13 @@ def untile(answers: Path, tiles: Path, records: Path | None, output: Path, as_js
     each with the place of its tile.
     """
     from lamm_data.clouds.merging import merge_tiles, read_answers, read_tiles
+    from lamm_data.progress import progress_bar
     from lamm_llm import atomic_bytes, dumps
 
     known, found, objects = read_tiles(tiles), 0, 0
-    with atomic_bytes(output) as lines:
+    with atomic_bytes(output) as lines, progress_bar("merging buildings", None) as advance:
         for building in merge_tiles(read_answers(answers, known, records), known):
+            advance(1)
             lines.write(dumps(building) + b"\n")
             objects += len(building["boxes"])
             found += sum(len(box["tiles"]) for box in building["boxes"])

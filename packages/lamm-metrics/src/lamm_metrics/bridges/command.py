@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import click
 
-from lamm_metrics.options import FILE, FOLDER, echo, shared
+from lamm_metrics.options import FILE, FOLDER, echo, progress_bar, shared
 
 FORMATS = ("every-eval-ever", "hub")
 
@@ -38,7 +38,8 @@ def lmms_eval(
     """Write files BENCHMARK as tasks of lmms-eval, which scores them as `lamm metrics score` does."""
     from lamm_metrics.bridges.lmms_tasks import write_lmms_tasks
 
-    names = write_lmms_tasks(output, references, protocol, media_root or "", views or "", task, max_new_tokens)
+    with progress_bar("writing tasks"):
+        names = write_lmms_tasks(output, references, protocol, media_root or "", views or "", task, max_new_tokens)
     echo(
         {"output": output, "tasks": names},
         f"lmms-eval --include_path {output} --tasks {','.join(names)} --model …",
@@ -75,13 +76,14 @@ def export(
     from lamm_metrics.results.report import read_reports
 
     day = date.replace(tzinfo=UTC) if date else None
-    reports = [report for path in results for report in read_reports(path)]
-    if kind == "hub":
-        written = write_hub(output, reports, dataset, day)
-    else:
-        if not organisation:
-            raise click.UsageError("Expected --organisation, got none. Say who evaluated the model.")
-        logs = [every_eval_log(report, model, organisation, relationship, dataset, day) for report in reports]
-        written = write_every_eval(output, logs)
+    if kind != "hub" and not organisation:
+        raise click.UsageError("Expected --organisation, got none. Say who evaluated the model.")
+    with progress_bar("writing results"):
+        reports = [report for path in results for report in read_reports(path)]
+        if kind == "hub":
+            written = write_hub(output, reports, dataset, day)
+        else:
+            logs = [every_eval_log(report, model, organisation, relationship, dataset, day) for report in reports]
+            written = write_every_eval(output, logs)
     paths = [str(path) for path in written]
     echo(paths, "\n".join(paths), as_json)
