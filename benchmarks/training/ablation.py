@@ -25,7 +25,6 @@ PAGE = ROOT / "docs" / "what-made-it-see.md"
 BASE = "demo --output base --set world.seed=7 --set training.max_steps=40 --set benchmark.per_task=32"
 TOWERS = (
     "model pretrain-reader --source sample --root base/world --output reader-150 --steps 150",
-    "model pretrain-tower --root base/world/rooms --output tower-4 --objects 5 --metre-decimals 1 --epochs 4",
     "model pretrain-tower --root base/world/rooms --output tower-questions --epochs 12",
 )
 FEATURES = "model cache-features base/finetune.toml --output features"  # the same for all that keep the towers
@@ -39,7 +38,6 @@ CHANGES = {
     "the tower's own image tokens": "model.image_tower=embedded",
     "a quarter of the reader's steps": "model.image_tower=reader-150",
     "a cloud tower taught by questions": "model.point_cloud_tower=tower-questions model.train_point_cloud_tower=true",
-    "a third of the cloud tower's passes": "model.point_cloud_tower=tower-4",
 }
 TASKS = (
     "classification,fine_grained_classification,counting,ocr,vqa,caption,detection,keypoint_detection,"
