@@ -94,8 +94,8 @@ Scoring and importing ran in a new environment, as did `convert` and `check`; th
 |---|---|---|---|---|
 """
 WAYS = (
-    ("[score a file](howto/score.md)", "other keys: `lamm metrics lint`, `score --id-key --text-key`, `report`",
-     "2.3 (2)", "2 s", "from a clone, the install line brought torch"),
+    ("[score a file](howto/score.md)", "two files: `lamm metrics score`",
+     "1.4 (2)", "2 s", "two other commands came first; from a clone, the install line brought torch"),
     ("[own annotations](howto/data.md)", "a CSV of boxes: `lamm data convert`, `check`, `stats`, `view`, `benchmark`",
      "4.4 (5)", "3 s", "how to make a split; `--source coco` led to RefCOCO; `view` did not say that it wrote"),
     ("[own scans](howto/scans.md)", "XYZ in mm, PLY with y up, LAS: `lamm data clouds`, `render`, `check`",
