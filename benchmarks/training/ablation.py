@@ -34,7 +34,6 @@ CHANGES = {
     "half the steps, of twice the rows": "training.accumulation=8 training.max_steps=20",
     "a third of the rate": "training.learning_rate=3e-4 training.projector_learning_rate=3e-4",
     "rank 8": "adapters.rank=8",
-    "projectors alone": "model.train=projectors",
     "the tower's own image tokens": "model.image_tower=embedded",
     "a quarter of the reader's steps": "model.image_tower=reader-150",
     "a cloud tower taught by questions": "model.point_cloud_tower=tower-questions model.train_point_cloud_tower=true",
