@@ -173,6 +173,12 @@ def test_a_tower_that_reads_is_not_trained(parts, reader, records, tmp_path):
         open_features(wanted, prepared.model, prepared.processor, tmp_path / "other")
 
 
+def test_projectors_alone_are_nothing_to_train(parts, reader, records, tmp_path):
+    wanted = settings_from_tables(tables(parts, reader, records), "test")
+    with pytest.raises(UsageError, match=r"Set model\.train = 'adapters'"):
+        prepare_model(replace(wanted, model=replace(wanted.model, train="projectors")), tmp_path / "features")
+
+
 def test_vllm_does_not_get_it(parts, reader, records, tmp_path):
     wanted = settings_from_tables(tables(parts, reader, records), "test")
     finetune(replace(wanted, training=replace(wanted.training, max_steps=1)), tmp_path / "run")

@@ -146,3 +146,8 @@ def _choose_trained(settings: FinetuneSettings, model: "LammForConditionalGenera
     model.lm_head.requires_grad_(full)
     for part in trainable_parts(model).values():
         let_learn(part)
+    if not any(weight.requires_grad for weight in model.parameters()):
+        raise UsageError(
+            f"Expected something to train, got model.train = {settings.model.train!r} and towers that read, whose "
+            "projectors have no weights. Set model.train = 'adapters'."
+        )
