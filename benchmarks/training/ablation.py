@@ -3,7 +3,7 @@
     python benchmarks/training/ablation.py --folder DIR
 
 All runs are scored on a validation world (seed 7) that the demo never sees. What is finished in the folder stays. Every
-run is one `lamm` command, printed before it starts. The result goes to benchmarks/results/training_ablation.json, its
+`lamm` command is printed before it starts. The result goes to benchmarks/results/training_ablation.json, its
 table into docs/what-made-it-see.md.
 """
 
