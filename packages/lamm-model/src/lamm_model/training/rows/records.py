@@ -76,7 +76,7 @@ def load_training_data(
             continue
         root = _root(settings, file)
         media = media_of(record, root)
-        missing += _absent(record, name, root, known)
+        missing += _absent(record, media, name, root, known)
         try:
             dialogue = encode(record, name, media, processor)
             if features is not None and features.silent:
@@ -99,12 +99,14 @@ def load_training_data(
     return TrainingData(pack_rows(dialogues, settings.row_tokens, packing), number, dict(rejected))
 
 
-def _absent(record: "InstructionRecord", name: str, root: Path, known: set[Medium]) -> list[str]:
+def _absent(
+    record: "InstructionRecord", media: Sequence[Medium], name: str, root: Path, known: set[Medium]
+) -> list[str]:
     """Say which media of a record cannot be opened, of those that are not known yet; they then are."""
     from lamm_data import LammDataError, OutsideError, media_file, shown_name
 
     found = []
-    for (_, medium), (kind, path) in zip(record.ordered_media(), media_of(record, root), strict=True):
+    for (_, medium), (kind, path) in zip(record.ordered_media(), media, strict=True):
         if (kind, path) in known:
             continue
         known.add((kind, path))
@@ -147,14 +149,15 @@ def media_of_records(*settings: DataSettings) -> set[Medium]:
     """
     from lamm_data import Fault
 
-    media: set[Medium] = set()
+    known: set[Medium] = set()
     missing: list[str] = []
     for chosen in settings:
         for number, (file, record) in enumerate(_records(chosen), start=1):
             if not isinstance(record, Fault):
-                missing += _absent(record, _name(file, record, number), _root(chosen, file), media)
+                root = _root(chosen, file)
+                missing += _absent(record, media_of(record, root), _name(file, record, number), root, known)
     _refuse_absent(missing)
-    return media
+    return known
 
 
 def shortened(dialogue: Dialogue, processor: "LammProcessor", features: "FeatureCache") -> Dialogue:
